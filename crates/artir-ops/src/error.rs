@@ -1,0 +1,57 @@
+//! What can be wrong with an operator's attributes, inputs or surroundings.
+
+/// Why an operator refused to be built or to run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// `kernel_size` is even, zero, negative or above 127.
+    #[error("kernel_size is {0}; it must be odd and from 1 to 127")]
+    KernelSize(i64),
+    /// A kernel input does not hold `kernel_size` squared taps in one dimension.
+    #[error("input {input} has shape {shape:?}; kernel_size {kernel_size} needs [{}]", kernel_size * kernel_size)]
+    TapShape {
+        /// Name of the operator's input: `w` or `b`.
+        input: &'static str,
+        /// Shape found; -1 stands for a dimension that is not known yet.
+        shape: Vec<i64>,
+        /// Side of the kernel in taps.
+        kernel_size: usize,
+    },
+    /// A kernel input holds a NaN or an infinity.
+    #[error("input {input} holds a NaN or an infinity; the model's weights are damaged")]
+    TapValue {
+        /// Name of the operator's input: `w` or `b`.
+        input: &'static str,
+    },
+    /// The map input is not `[N, 1, H, W]`.
+    #[error("input X has shape {0:?}; it must be [N, 1, H, W] with one channel")]
+    MapShape(Vec<i64>),
+    /// A buffer's length does not match the shape given with it.
+    #[error("a buffer holds {got} elements where the shape {shape:?} asks for {want}")]
+    BufferLength {
+        /// Elements found.
+        got: usize,
+        /// Elements that the shape asks for.
+        want: usize,
+        /// Batch, height, width.
+        shape: [usize; 3],
+    },
+    /// The shape's number of elements does not fit the address space.
+    #[error("the shape {0:?} has more elements than this machine can address")]
+    TooLarge(Vec<i64>),
+    /// A required input is missing.
+    #[error("input {0} is missing")]
+    MissingInput(&'static str),
+    /// A tensor's memory is not where its type may stand.
+    #[error("the memory of {0} is missing or not aligned to its element type")]
+    Memory(&'static str),
+    /// ONNX Runtime reported a failure; its message follows.
+    #[error("ONNX Runtime: {0}")]
+    Runtime(String),
+    /// The runtime is too old for this library.
+    #[error("ONNX Runtime is older than version 1.{0}, which these operators need")]
+    OldRuntime(u32),
+    /// A worker panicked: a fault in this crate.
+    #[error("internal fault: a worker panicked")]
+    Panicked,
+}

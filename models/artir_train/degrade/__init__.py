@@ -1,0 +1,1 @@
+"""Simulated degradations: what the networks are trained to undo."""
