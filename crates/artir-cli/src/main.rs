@@ -1,1 +1,76 @@
-fn main() {}
+//! The `artir` command line: glue over the crates, one file a subcommand.
+
+#![forbid(unsafe_code)]
+
+mod common;
+mod ct;
+mod demo;
+mod doctor;
+mod geo;
+mod image;
+mod metrics;
+mod models;
+mod outcome;
+mod photo;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Restores medical and remote-sensing images with ArtIR networks.
+#[derive(Debug, Parser)]
+#[command(name = "artir", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    verbosity: common::Verbosity,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 input unusable; 4 some inputs failed, the others are \
+written; 5 device or runtime missing; 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Denoise CT: one derived DICOM series out for each series in
+    Ct(ct::Args),
+    /// Enhance low-count PET, in SUV
+    Pet(ct::Args),
+    /// Dehaze a satellite or aerial scene: same grid, same georeferencing
+    Geo(geo::Args),
+    /// Restore photographs (PNG, JPEG, TIFF; 8 or 16 bit)
+    Image(image::Args),
+    /// PSNR, SSIM and RMSE of a result against its reference
+    Metrics(metrics::Args),
+    /// The models: list, show, verify
+    Models(models::Args),
+    /// Restore a phantom CT series and a hazy scene made on the spot, with a report
+    Demo(demo::Args),
+    /// What is installed, found, missing, and how to mend it
+    Doctor,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    common::start_logging(&cli.verbosity);
+    let quiet = cli.verbosity.quiet;
+    let result = match cli.command {
+        Command::Ct(args) => ct::run(&args, artir_dicom::Modality::Ct, quiet),
+        Command::Pet(args) => ct::run(&args, artir_dicom::Modality::Pet, quiet),
+        Command::Geo(args) => geo::run(&args, quiet),
+        Command::Image(args) => image::run(&args, quiet),
+        Command::Metrics(args) => metrics::run(&args),
+        Command::Models(args) => models::run(&args),
+        Command::Demo(args) => demo::run(&args, quiet),
+        Command::Doctor => doctor::run(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("artir: {}", failure.message);
+            failure.code()
+        }
+    }
+}

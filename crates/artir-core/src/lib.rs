@@ -1,1 +1,45 @@
-//! placeholder
+//! Image restoration with ArtIR models through ONNX Runtime.
+//!
+//! One way through, the same for a CT slice and a satellite scene:
+//!
+//! ```text
+//! read -> normalise -> tile -> infer -> blend -> denormalise -> write
+//! ```
+//!
+//! Reading and writing belong to the domain crates, which implement [`Source`] and [`Sink`]; the
+//! middle is here. What leaves the pipeline is the *residual* (restored minus input, in physical
+//! units), so that a sink can add it to its own stored values at full precision: a network that
+//! changes nothing changes no bit, whatever the data type.
+
+#![forbid(unsafe_code)]
+
+mod blend;
+mod card;
+mod error;
+mod fill;
+mod image;
+pub mod metrics;
+mod model;
+mod pipeline;
+mod progress;
+mod provider;
+mod range;
+mod runtime;
+mod session;
+mod tile;
+pub mod zoo;
+
+pub use card::{Card, CardInput, DataSource, Figure, Task, Training, Unit};
+pub use error::{Error, ErrorKind};
+pub use image::{Image, Shape, Window};
+pub use model::Model;
+pub use pipeline::{Provenance, Restorer, RunReport, Settings, Sink, Source};
+pub use progress::{NoProgress, Progress};
+pub use provider::{Device, Provider};
+pub use range::Range;
+pub use runtime::{runtime_path, runtime_version};
+pub use session::Session;
+pub use tile::{Span, TileLimits, TilePlan};
+
+/// The version of artir, as it enters derived UIDs and descriptions.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,1 +1,16 @@
-//! placeholder
+//! The ArtIR network's operators for ONNX Runtime.
+//!
+//! As a shared library (`libartir_ops.so`) it serves any ONNX Runtime from 1.18 on through the standard entry point
+//! [`RegisterCustomOps`]: Python's `SessionOptions.register_custom_ops_library`, the C and C++ APIs, Triton's
+//! `op_library_filename`. As a Rust library it registers the same code in-process, see `register` (feature `ort`).
+//!
+//! One operator of domain `artir` exists, [`large_kernel`]'s `DynamicLargeKernel`.
+
+mod error;
+pub mod large_kernel;
+mod ort_op;
+
+pub use error::Error;
+pub use ort_op::RegisterCustomOps;
+#[cfg(feature = "ort")]
+pub use ort_op::register;

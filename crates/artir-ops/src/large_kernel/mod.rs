@@ -37,3 +37,4 @@ pub use map::Shape;
 pub use parallel::{Parallel, Serial};
 pub use reference::reference;
 pub use taps::Taps;
+pub(crate) use taps::kernel_size_from as check_kernel_size;

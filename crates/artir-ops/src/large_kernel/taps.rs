@@ -3,7 +3,7 @@
 use crate::Error;
 
 /// Largest kernel side that the operator accepts, in taps.
-pub const MAX_KERNEL_SIZE: usize = 127;
+pub(crate) const MAX_KERNEL_SIZE: usize = 127;
 
 /// Weights `w` and optional weights `b`, each `[K, K]` row-major, all finite.
 #[derive(Debug, Clone, PartialEq)]

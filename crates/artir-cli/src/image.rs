@@ -1,0 +1,108 @@
+//! `artir image`: photographs.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use artir_core::{Restorer, Task};
+
+use crate::{
+    common::{Inference, Output},
+    outcome::{Failure, Tally},
+    photo::{self, PhotoSink, PhotoSource},
+    progress::Terminal,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// PNG, JPEG or TIFF files, 8 or 16 bit
+    #[arg(required = true)]
+    photos: Vec<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    inference: Inference,
+}
+
+pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
+    let outputs = outputs(args)?;
+    let restorer = args.inference.restorer(Task::Dehaze)?;
+    let progress = Terminal::new(quiet);
+    let mut tally = Tally::default();
+    for (photo, out) in args.photos.iter().zip(&outputs) {
+        match restore(photo, out, args, &restorer, &progress) {
+            Ok(()) => tally.written += 1,
+            Err(failure) => tally.fail(failure)?,
+        }
+    }
+    Ok(tally.code())
+}
+
+/// One output for each photograph: the file that was named, or the same names in a folder.
+fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
+    let out = &args.output.output;
+    let to_file = args.photos.len() == 1 && !out.is_dir() && out.extension().is_some();
+    if to_file {
+        return Ok(vec![out.clone()]);
+    }
+    let mut names: Vec<PathBuf> = Vec::new();
+    for photo in &args.photos {
+        let name = photo
+            .file_name()
+            .ok_or_else(|| Failure::input(format!("{}: not a file", photo.display())))?;
+        let target = out.join(name);
+        if names.contains(&target) {
+            return Err(Failure::usage(format!("two photographs are named {}", name.display())));
+        }
+        names.push(target);
+    }
+    Ok(names)
+}
+
+fn restore(
+    path: &Path,
+    out: &Path,
+    args: &Args,
+    restorer: &Restorer,
+    progress: &Terminal,
+) -> Result<(), Failure> {
+    use artir_core::Progress;
+
+    let photo = photo::read(path)?;
+    let named = |f: Failure| Failure::new(f.kind, format!("{}: {}", path.display(), f.message));
+    if out.exists() && !args.output.overwrite {
+        return Err(Failure::usage(format!("{} is there already: use --overwrite", out.display())));
+    }
+    let mut source = PhotoSource(&photo);
+    let shape = artir_core::Source::shape(&source);
+    if args.output.dry_run {
+        let plan = restorer.plan(shape)?.describe();
+        println!("{} -> {} ({}x{}, {plan})", path.display(), out.display(), shape.rows, shape.columns);
+        return Ok(());
+    }
+    progress.start(&path.display().to_string(), shape.pixels());
+    let mut sink = PhotoSink(photo.clone());
+    restorer.run(&mut source, &mut sink, progress).map_err(named)?;
+    publish(out, |file, extension| sink.0.write(file, extension))
+}
+
+/// Writes beside the final name and renames, so that nothing half-written ever bears it.
+pub(crate) fn publish(
+    out: &Path,
+    write: impl FnOnce(&mut std::fs::File, &str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let folder = match out.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    let fail = |e: std::io::Error| Failure::failed(format!("{}: {e}", out.display()));
+    std::fs::create_dir_all(folder).map_err(fail)?;
+    let extension =
+        out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let mut file = tempfile::Builder::new().prefix(".artir-").tempfile_in(folder).map_err(fail)?;
+    write(file.as_file_mut(), &extension)?;
+    file.as_file().sync_all().map_err(fail)?;
+    file.persist(out).map_err(|e| fail(e.error))?;
+    Ok(())
+}

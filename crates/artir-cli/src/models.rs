@@ -1,0 +1,118 @@
+//! `artir models`: what the models are, and whether their files are whole.
+
+use std::process::ExitCode;
+
+use artir_core::{Card, Model, zoo};
+use clap::Subcommand;
+
+use crate::outcome::{Failure, Tally};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// One line a model
+    List,
+    /// A model's card
+    Show {
+        /// Name, or a file ending in .onnx
+        model: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check a model's checksum and card
+    Verify {
+        /// Names, or files ending in .onnx
+        #[arg(required = true)]
+        models: Vec<String>,
+    },
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    match args.action.as_ref().unwrap_or(&Action::List) {
+        Action::List => list(),
+        Action::Show { model, json } => show(&zoo::open(model)?, *json),
+        Action::Verify { models } => verify(models),
+    }
+}
+
+fn list() -> Result<ExitCode, Failure> {
+    println!("{:<16} {:<12} {:>7} {:>11} {:>9}  {:<12}", "name", "task", "variant", "parameters", "G MAC", "sha256");
+    for name in zoo::names() {
+        let model = zoo::open(name)?;
+        let card = model.card();
+        println!(
+            "{:<16} {:<12} {:>7} {:>11} {:>9.2}  {:.12}",
+            card.name,
+            card.task.name(),
+            card.variant,
+            card.parameters,
+            card.macs_256 as f64 / 1e9,
+            model.hash()
+        );
+    }
+    println!("\nG MAC: 10^9 multiply-adds for one image of 256x256 pixels.");
+    let folders: Vec<_> = zoo::folders().iter().map(|f| f.display().to_string()).collect();
+    println!("Further models are found by name in {}.", folders.join(", "));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(model: &Model, json: bool) -> Result<ExitCode, Failure> {
+    let card = model.card();
+    if json {
+        let text = serde_json::to_string_pretty(card).map_err(Failure::failed)?;
+        println!("{text}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    print_card(card, model.hash());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_card(card: &Card, hash: &str) {
+    let input = &card.input;
+    println!("{} {} ({}, variant {})", card.name, card.version, card.task.name(), card.variant);
+    println!("  sha256       {hash}");
+    println!("  parameters   {}", card.parameters);
+    println!("  multiply-adds on 256x256  {:.2} G", card.macs_256 as f64 / 1e9);
+    println!(
+        "  input        {} channel(s), {:?}, {} to {}",
+        input.channels, input.unit, input.range[0], input.range[1]
+    );
+    println!("  tiles        {} with an overlap of {}; reach {}", card.tile, card.overlap, card.reach);
+    println!("  licence      {}", card.licence);
+    let t = &card.training;
+    println!("  training     {}", t.summary);
+    println!(
+        "               {} patches of {}, {:.2} h on {}",
+        t.patches, t.patch_size, t.hours, t.hardware
+    );
+    for d in &t.data {
+        println!("  data         {} ({}): {}", d.name, d.licence, d.citation);
+    }
+    for f in &card.figures {
+        println!(
+            "  figure       {}: {:.2} dB from {:.2} dB, {} images, protocol {}",
+            f.set, f.psnr, f.input_psnr, f.images, f.protocol
+        );
+    }
+    println!("  limits       {}", card.limits);
+}
+
+fn verify(models: &[String]) -> Result<ExitCode, Failure> {
+    let mut tally = Tally::default();
+    for name in models {
+        match zoo::open(name) {
+            Ok(model) => {
+                println!("{name}: good, sha256:{}", model.hash());
+                tally.written += 1;
+            }
+            Err(e) => tally.fail(e.into())?,
+        }
+    }
+    Ok(tally.code())
+}

@@ -1,0 +1,88 @@
+//! How a command ends: messages and exit codes.
+
+use std::{fmt::Display, process::ExitCode};
+
+use artir_core::ErrorKind;
+
+/// Why a command, or one of its inputs, failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: ErrorKind,
+    /// One line: what, where, why, what to do.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: ErrorKind, message: impl Display) -> Self {
+        Self { kind, message: message.to_string().replace(['\n', '\r'], " ") }
+    }
+
+    pub(crate) fn input(message: impl Display) -> Self {
+        Self::new(ErrorKind::Input, message)
+    }
+
+    pub(crate) fn usage(message: impl Display) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    pub(crate) fn failed(message: impl Display) -> Self {
+        Self::new(ErrorKind::Failed, message)
+    }
+
+    /// The stable exit code.
+    pub(crate) fn code(&self) -> ExitCode {
+        ExitCode::from(match self.kind {
+            ErrorKind::Usage => 2,
+            ErrorKind::Input => 3,
+            ErrorKind::Device => 5,
+            ErrorKind::Interrupted => 130,
+            _ => 1,
+        })
+    }
+}
+
+impl From<artir_core::Error> for Failure {
+    fn from(e: artir_core::Error) -> Self {
+        Self::new(e.kind(), e)
+    }
+}
+
+impl From<artir_dicom::Error> for Failure {
+    fn from(e: artir_dicom::Error) -> Self {
+        Self::new(e.kind(), e)
+    }
+}
+
+impl From<artir_geo::Error> for Failure {
+    fn from(e: artir_geo::Error) -> Self {
+        Self::new(e.kind(), e)
+    }
+}
+
+/// What became of several inputs that were worked on one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) written: usize,
+    failures: Vec<Failure>,
+}
+
+impl Tally {
+    /// Notes a failure, and says it at once. An interruption ends the whole command.
+    pub(crate) fn fail(&mut self, failure: Failure) -> Result<(), Failure> {
+        if failure.kind == ErrorKind::Interrupted {
+            return Err(failure);
+        }
+        eprintln!("artir: {}", failure.message);
+        self.failures.push(failure);
+        Ok(())
+    }
+
+    /// 0 when nothing failed, 4 when something was written all the same, else the first failure's.
+    pub(crate) fn code(&self) -> ExitCode {
+        match self.failures.first() {
+            None => ExitCode::SUCCESS,
+            Some(_) if self.written > 0 => ExitCode::from(4),
+            Some(first) => first.code(),
+        }
+    }
+}

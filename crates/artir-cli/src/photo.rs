@@ -1,0 +1,184 @@
+//! Photographs: reading, restoring and writing PNG, JPEG and TIFF, 8 and 16 bit.
+
+use std::{fs::File, io::BufReader, path::Path};
+
+use ::image::{
+    ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader, Limits,
+    codecs::{jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder},
+};
+use artir_core::{Image, Shape, Sink, Source, Window};
+use ndarray::{Array3, ArrayView3, s};
+
+use crate::outcome::Failure;
+
+/// A decoded photograph; the colour profile and EXIF travel with it.
+pub(crate) struct Photo {
+    /// Interleaved samples, `[row, column, channel]`, 0 to `peak`.
+    samples: Array3<u16>,
+    /// Colour channels; one more in `samples` is opacity, which is never changed.
+    colours: usize,
+    peak: u16,
+    icc: Option<Vec<u8>>,
+    exif: Option<Vec<u8>>,
+}
+
+/// Decodes a photograph; never more than 2 GiB of pixels.
+pub(crate) fn read(path: &Path) -> Result<Photo, Failure> {
+    let fail = |why: &dyn std::fmt::Display| Failure::input(format!("{}: {why}", path.display()));
+    let file = File::open(path).map_err(|e| fail(&e))?;
+    let mut reader =
+        ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(|e| fail(&e))?;
+    if reader.format().is_none() {
+        return Err(fail(&"not a PNG, JPEG or TIFF image"));
+    }
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(2 << 30);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|e| fail(&e))?;
+    let icc = decoder.icc_profile().map_err(|e| fail(&e))?;
+    let exif = decoder.exif_metadata().map_err(|e| fail(&e))?;
+    let (width, height) = decoder.dimensions();
+    let colour = decoder.color_type();
+    let image = DynamicImage::from_decoder(decoder).map_err(|e| fail(&e))?;
+    let (samples, peak): (Vec<u16>, u16) = match image {
+        DynamicImage::ImageLuma8(_)
+        | DynamicImage::ImageLumaA8(_)
+        | DynamicImage::ImageRgb8(_)
+        | DynamicImage::ImageRgba8(_) => {
+            (image.into_bytes().into_iter().map(u16::from).collect(), 255)
+        }
+        DynamicImage::ImageLuma16(i) => (i.into_raw(), u16::MAX),
+        DynamicImage::ImageLumaA16(i) => (i.into_raw(), u16::MAX),
+        DynamicImage::ImageRgb16(i) => (i.into_raw(), u16::MAX),
+        DynamicImage::ImageRgba16(i) => (i.into_raw(), u16::MAX),
+        _ => return Err(fail(&format!("pixels of type {colour:?} are not supported"))),
+    };
+    let channels = usize::from(colour.channel_count());
+    let colours = if colour.has_alpha() { channels - 1 } else { channels };
+    let samples = Array3::from_shape_vec((height as usize, width as usize, channels), samples)
+        .map_err(|e| fail(&e))?;
+    Ok(Photo { samples, colours, peak, icc, exif })
+}
+
+impl Photo {
+    /// Bits of a sample: 8 or 16.
+    pub(crate) fn bits(&self) -> u8 {
+        if self.peak == 255 { 8 } else { 16 }
+    }
+
+    /// Colour channels as display values 0 to 1, `[channel, row, column]`.
+    pub(crate) fn display(&self) -> Array3<f32> {
+        let peak = f32::from(self.peak);
+        let colours = self.samples.slice(s![.., .., ..self.colours]);
+        colours.permuted_axes([2, 0, 1]).mapv(|v| f32::from(v) / peak)
+    }
+
+    fn colour_type(&self) -> Result<ColorType, Failure> {
+        Ok(match (self.samples.dim().2, self.bits()) {
+            (1, 8) => ColorType::L8,
+            (2, 8) => ColorType::La8,
+            (3, 8) => ColorType::Rgb8,
+            (4, 8) => ColorType::Rgba8,
+            (1, _) => ColorType::L16,
+            (2, _) => ColorType::La16,
+            (3, _) => ColorType::Rgb16,
+            (4, _) => ColorType::Rgba16,
+            (n, bits) => return Err(Failure::failed(format!("{n} channels of {bits} bits"))),
+        })
+    }
+
+    /// Encodes into an open file, in the format of `extension`.
+    pub(crate) fn write(&self, file: &mut File, extension: &str) -> Result<(), Failure> {
+        let (height, width, _) = self.samples.dim();
+        let colour = self.colour_type()?;
+        let (Ok(width), Ok(height)) = (u32::try_from(width), u32::try_from(height)) else {
+            return Err(Failure::failed("the image is too large to encode"));
+        };
+        let bytes: Vec<u8> = if self.bits() == 8 {
+            self.samples.iter().map(|v| *v as u8).collect()
+        } else {
+            self.samples.iter().flat_map(|v| v.to_ne_bytes()).collect()
+        };
+        let out = std::io::BufWriter::new(file);
+        match extension {
+            "png" => self.encode(PngEncoder::new(out), &bytes, (width, height), colour.into()),
+            "jpg" | "jpeg" => {
+                self.encode(JpegEncoder::new_with_quality(out, 97), &bytes, (width, height), colour.into())
+            }
+            "tif" | "tiff" => self.encode(TiffEncoder::new(out), &bytes, (width, height), colour.into()),
+            other => Err(Failure::usage(format!("cannot write '.{other}': use .png, .jpg or .tif"))),
+        }
+    }
+
+    fn encode(
+        &self,
+        mut encoder: impl ImageEncoder,
+        bytes: &[u8],
+        (width, height): (u32, u32),
+        colour: ExtendedColorType,
+    ) -> Result<(), Failure> {
+        // An encoder that cannot hold a profile says so; losing one in silence would shift colours.
+        if let Some(icc) = &self.icc
+            && encoder.set_icc_profile(icc.clone()).is_err()
+        {
+            tracing::warn!("this format's encoder cannot keep the colour profile");
+        }
+        if let Some(exif) = &self.exif
+            && encoder.set_exif_metadata(exif.clone()).is_err()
+        {
+            tracing::warn!("this format's encoder cannot keep the EXIF metadata");
+        }
+        encoder.write_image(bytes, width, height, colour).map_err(Failure::failed)
+    }
+}
+
+/// Hands a photograph to the pipeline.
+pub(crate) struct PhotoSource<'a>(pub(crate) &'a Photo);
+
+impl Source for PhotoSource<'_> {
+    type Error = Failure;
+
+    fn shape(&self) -> Shape {
+        let (rows, columns, _) = self.0.samples.dim();
+        Shape { channels: self.0.colours, rows, columns }
+    }
+
+    fn read(&mut self, w: Window) -> Result<Image, Failure> {
+        let peak = f32::from(self.0.peak);
+        let window =
+            s![w.row..w.row + w.rows, w.column..w.column + w.columns, ..self.0.colours];
+        let part = self.0.samples.slice(window).permuted_axes([2, 0, 1]);
+        Ok(Image::new(part.mapv(|v| f32::from(v) / peak)))
+    }
+}
+
+/// Adds residuals to a photograph's samples, rounding to nearest and saturating.
+pub(crate) struct PhotoSink(pub(crate) Photo);
+
+impl Sink for PhotoSink {
+    type Error = Failure;
+
+    fn write(&mut self, first: usize, residual: ArrayView3<'_, f32>) -> Result<(), Failure> {
+        let peak = f64::from(self.0.peak);
+        let rows = residual.dim().1;
+        let colours = self.0.colours;
+        let mut part = self.0.samples.slice_mut(s![first..first + rows, .., ..colours]);
+        part.zip_mut_with(&residual.permuted_axes([1, 2, 0]), |sample, r| {
+            let value = f64::from(*sample) + f64::from(*r) * peak;
+            *sample = value.round().clamp(0.0, peak) as u16;
+        });
+        Ok(())
+    }
+}
+
+impl Clone for Photo {
+    fn clone(&self) -> Self {
+        Self {
+            samples: self.samples.clone(),
+            colours: self.colours,
+            peak: self.peak,
+            icc: self.icc.clone(),
+            exif: self.exif.clone(),
+        }
+    }
+}

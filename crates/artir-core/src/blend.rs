@@ -1,0 +1,122 @@
+//! Weighted accumulation of tiles in row bands.
+//!
+//! Only the rows that a tile row touches are held: a band of (tile rows x image columns). Rows
+//! that no later tile touches leave the band as soon as they are complete.
+
+use ndarray::{Array3, ArrayView3, s};
+
+use crate::tile::{Span, TilePlan};
+
+/// Accumulates residuals of tiles, tile row after tile row.
+pub(crate) struct Blend {
+    /// `[channel, row - first, column]`.
+    band: Array3<f32>,
+    /// Image row of the band's first row.
+    first: usize,
+    row_weights: Vec<Vec<f32>>,
+    column_weights: Vec<Vec<f32>>,
+}
+
+impl Blend {
+    pub(crate) fn new(channels: usize, plan: &TilePlan) -> Self {
+        let height = plan.rows.iter().map(|r| r.len).max().unwrap_or(0);
+        let width = plan.columns.last().map_or(0, Span::end);
+        Self {
+            band: Array3::zeros((channels, height, width)),
+            first: 0,
+            row_weights: TilePlan::weights(&plan.rows, plan.overlap),
+            column_weights: TilePlan::weights(&plan.columns, plan.overlap),
+        }
+    }
+
+    /// Adds the residual of tile (`row`, `column`) of the plan, `[channel, row, column]`.
+    pub(crate) fn add(
+        &mut self,
+        plan: &TilePlan,
+        (row, column): (usize, usize),
+        residual: ArrayView3<'_, f32>,
+    ) {
+        let (rows, columns) = (plan.rows[row], plan.columns[column]);
+        let top = rows.start - self.first;
+        let mut target =
+            self.band.slice_mut(s![.., top..top + rows.len, columns.start..columns.end()]);
+        let (wy, wx) = (&self.row_weights[row], &self.column_weights[column]);
+        for (mut to, from) in target.outer_iter_mut().zip(residual.outer_iter()) {
+            for ((mut to, from), wy) in to.outer_iter_mut().zip(from.outer_iter()).zip(wy) {
+                for ((to, from), wx) in to.iter_mut().zip(from).zip(wx) {
+                    *to += from * (wy * wx);
+                }
+            }
+        }
+    }
+
+    /// The rows that are complete once tile row `row` is, and the image row of the first of them.
+    pub(crate) fn complete(&self, plan: &TilePlan, row: usize) -> (usize, ArrayView3<'_, f32>) {
+        let end = Self::end_of(plan, row);
+        (self.first, self.band.slice(s![.., ..end - self.first, ..]))
+    }
+
+    /// Forgets the complete rows and makes room for the next tile row.
+    pub(crate) fn advance(&mut self, plan: &TilePlan, row: usize) {
+        let done = Self::end_of(plan, row) - self.first;
+        let height = self.band.dim().1;
+        for mut plane in self.band.outer_iter_mut() {
+            for r in 0..height {
+                if r + done < height {
+                    let (mut to, from) = plane.multi_slice_mut((s![r, ..], s![r + done, ..]));
+                    to.assign(&from);
+                } else {
+                    plane.slice_mut(s![r, ..]).fill(0.0);
+                }
+            }
+        }
+        self.first += done;
+    }
+
+    fn end_of(plan: &TilePlan, row: usize) -> usize {
+        plan.rows.get(row + 1).map_or(plan.rows[row].end(), |next| next.start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::TileLimits;
+
+    /// Blends tiles cut out of `image` and returns the rows in the order in which they leave.
+    fn through(image: &Array3<f32>, plan: &TilePlan) -> Array3<f32> {
+        let (channels, rows, columns) = image.dim();
+        let mut out = Array3::from_elem((channels, rows, columns), f32::NAN);
+        let mut blend = Blend::new(channels, plan);
+        for (i, r) in plan.rows.iter().enumerate() {
+            for (j, c) in plan.columns.iter().enumerate() {
+                let tile = image.slice(s![.., r.start..r.end(), c.start..c.end()]);
+                blend.add(plan, (i, j), tile);
+            }
+            let (first, band) = blend.complete(plan, i);
+            out.slice_mut(s![.., first..first + band.dim().1, ..]).assign(&band);
+            blend.advance(plan, i);
+        }
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn blending_tiles_of_an_image_gives_the_image(
+            rows in 1usize..200, columns in 1usize..200, tile4 in 4usize..20, part in 0usize..=100
+        ) {
+            let tile = tile4 * 4;
+            let limits = TileLimits { tile, overlap: tile / 2 * part / 100, multiple: 4 };
+            let plan = TilePlan::tiled(rows, columns, limits).unwrap();
+            let image = Array3::from_shape_fn((2, rows, columns), |(c, y, x)| {
+                ((c * 31 + y * 7 + x * 13) % 101) as f32 - 50.0
+            });
+            for (a, b) in through(&image, &plan).iter().zip(&image) {
+                prop_assert!((a - b).abs() < 1e-4);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! A model's card: what it is for, what it eats, how it was trained, how good it is.
+//!
+//! The card travels inside the model file (see `model.rs`) as JSON of schema 1. Unknown fields
+//! are ignored, so that later schemas can add to it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Range;
+
+/// What a model restores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Task {
+    /// Low-dose CT, in HU.
+    CtDenoise,
+    /// Low-count PET, in SUV.
+    PetEnhance,
+    /// Haze and thin cloud over land.
+    Dehaze,
+    /// Noise in photographs.
+    RgbDenoise,
+}
+
+impl Task {
+    /// The name used in cards and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CtDenoise => "ct-denoise",
+            Self::PetEnhance => "pet-enhance",
+            Self::Dehaze => "dehaze",
+            Self::RgbDenoise => "rgb-denoise",
+        }
+    }
+}
+
+/// The unit of a model's input and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Unit {
+    /// Hounsfield units.
+    #[serde(rename = "HU")]
+    Hounsfield,
+    /// Standardised uptake value by body weight, g/mL.
+    #[serde(rename = "SUV")]
+    Suv,
+    /// Display values, 0 to 1.
+    #[serde(rename = "1")]
+    Display,
+}
+
+/// What a model takes, and gives back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CardInput {
+    /// Channels.
+    pub channels: usize,
+    /// Unit of the physical range.
+    pub unit: Unit,
+    /// Physical interval that the network saw in training; values beyond it are clamped for the
+    /// network only.
+    pub range: [f32; 2],
+    /// The interval that `range` is mapped onto.
+    pub network_range: [f32; 2],
+}
+
+/// A data set that a model was trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataSource {
+    /// Its name.
+    pub name: String,
+    /// Its licence.
+    pub licence: String,
+    /// How to cite it.
+    pub citation: String,
+}
+
+/// How a model was trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// In words.
+    pub summary: String,
+    /// On what.
+    pub data: Vec<DataSource>,
+    /// Patches seen.
+    pub patches: u64,
+    /// Edge of a patch, pixels.
+    pub patch_size: usize,
+    /// Wall-clock hours.
+    pub hours: f64,
+    /// On which machine.
+    pub hardware: String,
+}
+
+/// A figure measured under a named protocol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// The set of images.
+    pub set: String,
+    /// The protocol's name.
+    pub protocol: String,
+    /// Number of images.
+    pub images: usize,
+    /// Mean PSNR of the degraded input, dB.
+    pub input_psnr: f64,
+    /// Mean PSNR of the model's output, dB.
+    pub psnr: f64,
+}
+
+/// The card of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// Schema version; 1.
+    pub schema: u32,
+    /// The model's name, as `--model` takes it.
+    pub name: String,
+    /// The model's version.
+    pub version: String,
+    /// What it restores.
+    pub task: Task,
+    /// Size of the network: T, S or B.
+    pub variant: String,
+    /// Trainable parameters.
+    pub parameters: u64,
+    /// Multiply-adds for one 256x256 image.
+    pub macs_256: u64,
+    /// What it takes and gives back.
+    pub input: CardInput,
+    /// Preferred tile edge, pixels.
+    pub tile: usize,
+    /// Preferred overlap of neighbouring tiles, pixels.
+    pub overlap: usize,
+    /// Height and width must be multiples of this.
+    pub multiple: usize,
+    /// How far one output pixel sees, pixels to each side.
+    pub reach: usize,
+    /// How it was trained.
+    pub training: Training,
+    /// How good it is.
+    pub figures: Vec<Figure>,
+    /// What it must not be used for.
+    pub limits: String,
+    /// Licence of the weights.
+    pub licence: String,
+}
+
+impl Card {
+    /// Reads a card from its JSON text and checks that its numbers make sense.
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
+        let card: Self =
+            serde_json::from_slice(json).map_err(|e| format!("its card does not parse: {e}"))?;
+        if card.schema != 1 {
+            return Err(format!("its card has schema {}, this artir reads schema 1", card.schema));
+        }
+        if card.input.channels == 0 || card.input.channels > 64 {
+            return Err(format!("its card names {} channels", card.input.channels));
+        }
+        if Range::new(card.input.range, card.input.network_range).is_none() {
+            return Err("its card names an empty or infinite range".into());
+        }
+        if card.multiple == 0 || card.multiple > 256 {
+            return Err(format!("its card names a size multiple of {}", card.multiple));
+        }
+        if card.tile < card.multiple || card.overlap * 2 > card.tile {
+            return Err(format!(
+                "its card names tiles of {} with an overlap of {}",
+                card.tile, card.overlap
+            ));
+        }
+        Ok(card)
+    }
+
+    /// The map between physical and network values.
+    pub fn range(&self) -> Range {
+        // `parse` has refused every card for which this has no value.
+        Range::new(self.input.range, self.input.network_range).unwrap_or_else(|| {
+            unreachable!("a card's range is checked when the card is read")
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! Filling invalid pixels, so that the network sees no edge where the scene merely ends.
+
+use std::collections::VecDeque;
+
+use ndarray::{Array2, Array3};
+
+/// Gives every invalid pixel the value of a nearest valid one (4-neighbour distance; the first
+/// found in row order wins a tie). Returns false, and changes nothing, when no pixel is valid.
+pub(crate) fn fill_invalid(data: &mut Array3<f32>, valid: &Array2<bool>) -> bool {
+    let (rows, columns) = valid.dim();
+    let mut seen = valid.clone();
+    let mut queue: VecDeque<(usize, usize)> =
+        valid.indexed_iter().filter(|(_, v)| **v).map(|(at, _)| at).collect();
+    if queue.is_empty() {
+        return false;
+    }
+    while let Some((r, c)) = queue.pop_front() {
+        let neighbours = [
+            (r.wrapping_sub(1), c),
+            (r, c.wrapping_sub(1)),
+            (r, c + 1),
+            (r + 1, c),
+        ];
+        for (nr, nc) in neighbours {
+            if nr < rows && nc < columns && !seen[(nr, nc)] {
+                seen[(nr, nc)] = true;
+                for mut plane in data.outer_iter_mut() {
+                    plane[(nr, nc)] = plane[(r, c)];
+                }
+                queue.push_back((nr, nc));
+            }
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holes_take_the_nearest_valid_value() {
+        let mut data = Array3::from_shape_vec((1, 1, 5), vec![1., f32::NAN, 9., 9., 5.]).unwrap();
+        let valid = Array2::from_shape_vec((1, 5), vec![true, false, false, false, true]).unwrap();
+        assert!(fill_invalid(&mut data, &valid));
+        assert_eq!(data.as_slice().unwrap(), &[1., 1., 1., 5., 5.]);
+    }
+
+    #[test]
+    fn nothing_valid_fills_nothing() {
+        let mut data = Array3::from_elem((2, 3, 3), 7.0);
+        assert!(!fill_invalid(&mut data, &Array2::from_elem((3, 3), false)));
+        assert!(data.iter().all(|v| *v == 7.0));
+    }
+}

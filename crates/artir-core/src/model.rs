@@ -1,0 +1,225 @@
+//! A model file: an ONNX graph with its card and its checksum at the end.
+//!
+//! The exporter writes the serialised `ModelProto` without metadata and appends two
+//! `metadata_props` entries: `artir.card` (the card as JSON) and, as the file's last bytes,
+//! `artir.sha256` (SHA-256 over every byte before that entry, as 64 hexadecimal digits). Since
+//! protobuf allows repeated fields anywhere, any ONNX reader takes the file as it is, and artir
+//! checks each bit of it without a protobuf library.
+
+use std::{borrow::Cow, path::Path};
+
+use sha2::{Digest, Sha256};
+
+use crate::{Card, Error};
+
+/// `ModelProto.metadata_props`, field 14, length-delimited.
+const METADATA_TAG: u8 = 14 << 3 | 2;
+const CARD_KEY: &[u8] = b"artir.card";
+const HASH_KEY: &[u8] = b"artir.sha256";
+/// Tag and length of the entry, tag and length of the key, the key, tag and length of the value,
+/// the value: every length fits one byte.
+const HASH_ENTRY_LEN: usize = 2 + 2 + HASH_KEY.len() + 2 + 64;
+/// The largest model is 30 MB; a file beyond this is not one of ours.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// A checked model: its bytes, card and hash.
+#[derive(Debug)]
+pub struct Model {
+    bytes: Cow<'static, [u8]>,
+    card: Card,
+    hash: String,
+}
+
+impl Model {
+    /// Reads and checks a model file.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let read_error = |source| Error::ModelRead { path: path.to_owned(), source };
+        let length = std::fs::metadata(path).map_err(read_error)?.len();
+        if length > MAX_BYTES {
+            return Err(Error::ModelDamaged {
+                name: path.display().to_string(),
+                reason: format!("it is {length} bytes long"),
+            });
+        }
+        let bytes = std::fs::read(path).map_err(read_error)?;
+        Self::from_bytes(bytes, &path.display().to_string())
+    }
+
+    /// Checks a model in memory; `name` stands in errors.
+    pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>, name: &str) -> Result<Self, Error> {
+        let bytes = bytes.into();
+        let damaged = |reason: String| Error::ModelDamaged { name: name.to_owned(), reason };
+        let hash = check_hash(&bytes).map_err(damaged)?;
+        let json = find_metadata(&bytes, CARD_KEY)
+            .ok_or_else(|| damaged("it has no card (artir.card)".into()))?;
+        let card = Card::parse(json).map_err(damaged)?;
+        Ok(Self { bytes, card, hash })
+    }
+
+    /// The model's card.
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// SHA-256 of the file up to its checksum entry, 64 hexadecimal digits.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The whole file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn check_hash(bytes: &[u8]) -> Result<String, String> {
+    let missing = || "it does not end in artir's checksum (truncated, or not exported by artir)";
+    let split = bytes.len().checked_sub(HASH_ENTRY_LEN).ok_or_else(missing)?;
+    let (body, entry) = bytes.split_at(split);
+    let mut expected = vec![METADATA_TAG, (HASH_ENTRY_LEN - 2) as u8, 0x0a, HASH_KEY.len() as u8];
+    expected.extend_from_slice(HASH_KEY);
+    expected.extend_from_slice(&[0x12, 64]);
+    let stored = entry.strip_prefix(expected.as_slice()).ok_or_else(missing)?;
+    let actual: String = Sha256::digest(body).iter().map(|b| format!("{b:02x}")).collect();
+    if actual.as_bytes() != stored {
+        return Err("its checksum does not match: the file was changed or damaged".into());
+    }
+    Ok(actual)
+}
+
+/// The value of a `metadata_props` entry, found by walking the message's top level.
+fn find_metadata<'a>(bytes: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    let mut rest = bytes;
+    let mut found = None;
+    while !rest.is_empty() {
+        let (field, value) = next_field(&mut rest)?;
+        if field != 14 {
+            continue;
+        }
+        let mut entry = value?;
+        let (mut this_key, mut this_value) = (None, None);
+        while !entry.is_empty() {
+            match next_field(&mut entry)? {
+                (1, v) => this_key = v,
+                (2, v) => this_value = v,
+                _ => {}
+            }
+        }
+        if this_key == Some(key) {
+            found = this_value;
+        }
+    }
+    found
+}
+
+/// One field of a protobuf message: its number and, if length-delimited, its bytes. `None` for
+/// what is no protobuf.
+fn next_field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Option<&'a [u8]>)> {
+    let tag = varint(rest)?;
+    let skip = |rest: &mut &'a [u8], n: u64| -> Option<&'a [u8]> {
+        let (head, tail) = rest.split_at_checked(usize::try_from(n).ok()?)?;
+        *rest = tail;
+        Some(head)
+    };
+    let value = match tag & 7 {
+        0 => varint(rest).map(|_| None)?,
+        1 => skip(rest, 8).map(|_| None)?,
+        2 => {
+            let n = varint(rest)?;
+            Some(skip(rest, n)?)
+        }
+        5 => skip(rest, 4).map(|_| None)?,
+        _ => return None,
+    };
+    Some((tag >> 3, value))
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let (&byte, tail) = rest.split_first()?;
+        *rest = tail;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) const CARD: &str = r#"{"schema":1,"name":"test","version":"0","task":"ct-denoise",
+        "variant":"T","parameters":1,"macs_256":1,"tile":64,"overlap":16,"multiple":4,"reach":0,
+        "input":{"channels":1,"unit":"HU","range":[-1024,3072],"network_range":[0,1]},
+        "training":{"summary":"","data":[],"patches":0,"patch_size":0,"hours":0,"hardware":""},
+        "figures":[],"limits":"","licence":"MIT"}"#;
+
+    fn entry(key: &[u8], value: &[u8]) -> Vec<u8> {
+        fn field(tag: u8, bytes: &[u8]) -> Vec<u8> {
+            let mut out = vec![tag];
+            let mut n = bytes.len();
+            while n >= 128 {
+                out.push((n & 0x7f) as u8 | 0x80);
+                n >>= 7;
+            }
+            out.push(n as u8);
+            out.extend_from_slice(bytes);
+            out
+        }
+        field(METADATA_TAG, &[field(0x0a, key), field(0x12, value)].concat())
+    }
+
+    fn file(card: &str) -> Vec<u8> {
+        // ir_version 10, then a graph of arbitrary bytes.
+        let mut bytes = vec![0x08, 10, 0x3a, 3, 1, 2, 3];
+        bytes.extend(entry(CARD_KEY, card.as_bytes()));
+        let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        bytes.extend(entry(HASH_KEY, hash.as_bytes()));
+        bytes
+    }
+
+    #[test]
+    fn reads_the_card_behind_a_good_checksum() {
+        let model = Model::from_bytes(file(CARD), "m").unwrap();
+        assert_eq!(model.card().name, "test");
+        assert_eq!(model.hash().len(), 64);
+    }
+
+    #[test]
+    fn any_flipped_bit_is_refused() {
+        let good = file(CARD);
+        for i in 0..good.len() {
+            let mut bad = good.clone();
+            bad[i] ^= 1 << (i % 8);
+            assert!(Model::from_bytes(bad, "m").is_err(), "byte {i}");
+        }
+    }
+
+    #[test]
+    fn truncated_empty_and_foreign_files_are_refused() {
+        let good = file(CARD);
+        for n in 0..good.len() {
+            assert!(Model::from_bytes(good[..n].to_vec(), "m").is_err(), "{n} bytes");
+        }
+        assert!(Model::from_bytes(vec![b'x'; 5000], "m").is_err());
+    }
+
+    #[test]
+    fn cards_that_make_no_sense_are_refused() {
+        for (from, to) in [
+            ("\"schema\":1", "\"schema\":2"),
+            ("\"channels\":1", "\"channels\":0"),
+            ("[-1024,3072]", "[3072,-1024]"),
+            ("\"multiple\":4", "\"multiple\":0"),
+            ("\"overlap\":16", "\"overlap\":40"),
+            ("ct-denoise", "astrology"),
+        ] {
+            let card = CARD.replace(from, to);
+            assert_ne!(card, CARD);
+            assert!(Model::from_bytes(file(&card), "m").is_err(), "{to}");
+        }
+    }
+}

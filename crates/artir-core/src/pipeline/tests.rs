@@ -1,0 +1,169 @@
+//! The loop over tiles, with networks that are plain functions.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::NoProgress;
+
+struct Memory {
+    image: Image,
+}
+
+impl Source for Memory {
+    type Error = Error;
+
+    fn shape(&self) -> Shape {
+        self.image.shape()
+    }
+
+    fn read(&mut self, w: Window) -> Result<Image, Error> {
+        let cut = |a: usize, n: usize| a..a + n;
+        let (r, c) = (cut(w.row, w.rows), cut(w.column, w.columns));
+        Ok(Image {
+            data: self.image.data.slice(s![.., r.clone(), c.clone()]).to_owned(),
+            valid: self.image.valid.as_ref().map(|v| v.slice(s![r, c]).to_owned()),
+        })
+    }
+}
+
+struct Collect {
+    out: Array3<f32>,
+    next: usize,
+}
+
+impl Sink for Collect {
+    type Error = Error;
+
+    fn write(&mut self, first: usize, residual: ArrayView3<'_, f32>) -> Result<(), Error> {
+        assert_eq!(first, self.next, "rows must come in order, each once");
+        self.next += residual.dim().1;
+        self.out.slice_mut(s![.., first..self.next, ..]).assign(&residual);
+        Ok(())
+    }
+}
+
+fn run(image: &Image, plan: &TilePlan, infer: Infer<'_>) -> Result<(Array3<f32>, RunReport), Error> {
+    let range = Range::new([-1024.0, 3072.0], [0.0, 1.0]).unwrap();
+    let mut sink = Collect { out: Array3::from_elem(image.data.raw_dim(), f32::NAN), next: 0 };
+    let mut source = Memory { image: image.clone() };
+    let report = run_tiles(plan, range, 1.0, &mut source, &mut sink, &NoProgress, infer)?;
+    assert_eq!(sink.next, image.data.dim().1);
+    Ok((sink.out, report))
+}
+
+fn noise(channels: usize, rows: usize, columns: usize) -> Image {
+    let mut state = 1u32;
+    Image::new(Array3::from_shape_simple_fn((channels, rows, columns), || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 16) as f32 / 8.0 - 4000.0
+    }))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn an_identity_network_changes_no_bit(
+        rows in 1usize..160, columns in 1usize..160, tile4 in 4usize..24, part in 0usize..=100
+    ) {
+        let tile = tile4 * 4;
+        let limits = TileLimits { tile, overlap: tile / 2 * part / 100, multiple: 4 };
+        let plan = TilePlan::tiled(rows, columns, limits).unwrap();
+        let mut sizes = Vec::new();
+        let (out, _) = run(&noise(2, rows, columns), &plan, &mut |t| {
+            sizes.push(t.dim());
+            Ok(t)
+        }).unwrap();
+        prop_assert!(out.iter().all(|v| *v == 0.0));
+        prop_assert!(sizes.iter().all(|(_, _, h, w)| h % 4 == 0 && w % 4 == 0));
+    }
+}
+
+#[test]
+fn a_constant_residual_arrives_in_physical_units() {
+    let plan = TilePlan::tiled(130, 90, TileLimits { tile: 64, overlap: 16, multiple: 4 }).unwrap();
+    let (out, report) = run(&noise(1, 130, 90), &plan, &mut |t| Ok(t + 0.25)).unwrap();
+    // a quarter of the network's range is a quarter of 4096 HU
+    assert!(out.iter().all(|v| (v - 1024.0).abs() < 0.01), "{:?}", out.iter().next());
+    assert_eq!(report.tiles, plan.len());
+}
+
+#[test]
+fn values_beyond_the_range_are_clamped_for_the_network_alone() {
+    let image = Image::new(Array3::from_elem((1, 8, 8), 30_000.0));
+    let plan = TilePlan::whole(8, 8, 4);
+    let (out, _) = run(&image, &plan, &mut |t| {
+        assert!(t.iter().all(|v| *v == 1.0));
+        Ok(t)
+    })
+    .unwrap();
+    assert!(out.iter().all(|v| *v == 0.0));
+}
+
+#[test]
+fn invalid_and_infinite_pixels_reach_no_network_and_are_not_changed() {
+    let mut image = noise(2, 20, 20);
+    image.data[(0, 3, 3)] = f32::NAN;
+    image.data[(1, 4, 4)] = f32::INFINITY;
+    let mut valid = Array2::from_elem((20, 20), true);
+    valid[(10, 10)] = false;
+    image.valid = Some(valid);
+    let plan = TilePlan::tiled(20, 20, TileLimits { tile: 16, overlap: 4, multiple: 4 }).unwrap();
+    let (out, _) = run(&image, &plan, &mut |t| {
+        assert!(t.iter().all(|v| v.is_finite()));
+        Ok(t + 0.5)
+    })
+    .unwrap();
+    for ((_, r, c), v) in out.indexed_iter() {
+        let untouched = [(3, 3), (4, 4), (10, 10)].contains(&(r, c));
+        assert_eq!(*v == 0.0, untouched, "{r} {c}: {v}");
+    }
+}
+
+#[test]
+fn tiles_without_a_valid_pixel_are_skipped() {
+    let mut image = noise(1, 64, 16);
+    let mut valid = Array2::from_elem((64, 16), true);
+    valid.slice_mut(s![..32, ..]).fill(false);
+    image.valid = Some(valid);
+    let plan = TilePlan::tiled(64, 16, TileLimits { tile: 16, overlap: 0, multiple: 4 }).unwrap();
+    let (out, report) = run(&image, &plan, &mut |t| Ok(t + 0.5)).unwrap();
+    assert!(report.skipped >= 1 && report.tiles >= 2);
+    assert!(out.slice(s![0, ..32, ..]).iter().all(|v| *v == 0.0));
+    assert!(out.slice(s![0, 32.., ..]).iter().all(|v| *v > 0.0));
+}
+
+#[test]
+fn a_network_that_gives_nan_is_an_error() {
+    let plan = TilePlan::whole(8, 8, 4);
+    let failed = run(&noise(1, 8, 8), &plan, &mut |mut t| {
+        t[(0, 0, 1, 1)] = f32::NAN;
+        Ok(t)
+    });
+    assert!(matches!(failed, Err(Error::Inference(_))));
+}
+
+#[test]
+fn cancelling_ends_the_run() {
+    struct Stop;
+    impl Progress for Stop {
+        fn is_cancelled(&self) -> bool {
+            true
+        }
+    }
+    let image = noise(1, 8, 8);
+    let range = Range::new([0.0, 1.0], [0.0, 1.0]).unwrap();
+    let mut sink = Collect { out: Array3::zeros((1, 8, 8)), next: 0 };
+    let mut source = Memory { image };
+    let plan = TilePlan::whole(8, 8, 4);
+    let ended = run_tiles(&plan, range, 1.0, &mut source, &mut sink, &Stop, &mut |t| Ok(t));
+    assert!(matches!(ended, Err(Error::Interrupted)));
+    assert_eq!(sink.next, 0);
+}
+
+#[test]
+fn reflection_repeats_no_edge() {
+    let seen: Vec<_> = (0..9).map(|i| reflect(i, 4)).collect();
+    assert_eq!(seen, [0, 1, 2, 3, 2, 1, 0, 1, 2]);
+    assert_eq!(reflect(5, 1), 0);
+}

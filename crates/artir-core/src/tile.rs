@@ -1,0 +1,209 @@
+//! The plan of tiles: which windows the network sees, and how they overlap.
+//!
+//! The network pools globally and reaches far (480 pixels in variant T), so a tiled result differs
+//! from a whole one by nature. Tiles are therefore as large as the memory allows, all of one size,
+//! start at multiples of the network's stride, and are blended over their overlaps.
+
+use crate::Error;
+
+/// One tile along one axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// First pixel.
+    pub start: usize,
+    /// Pixels inside the image.
+    pub len: usize,
+    /// Pixels that the network sees: `len`, reflected up to a multiple of the stride.
+    pub padded: usize,
+}
+
+impl Span {
+    /// One past the last pixel inside the image.
+    pub fn end(&self) -> usize {
+        self.start + self.len
+    }
+}
+
+/// What bounds a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct TileLimits {
+    /// Tile edge, pixels; a multiple of `multiple`.
+    pub tile: usize,
+    /// Least overlap of neighbours, pixels; at most half of `tile`.
+    pub overlap: usize,
+    /// Stride of the network.
+    pub multiple: usize,
+}
+
+/// Tiles that cover an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TilePlan {
+    /// Tiles from top to bottom.
+    pub rows: Vec<Span>,
+    /// Tiles from left to right.
+    pub columns: Vec<Span>,
+    /// Overlap that blending ramps over, pixels.
+    pub overlap: usize,
+}
+
+impl TilePlan {
+    /// The whole image as one tile.
+    pub fn whole(rows: usize, columns: usize, multiple: usize) -> Self {
+        let one = |len: usize| vec![Span { start: 0, len, padded: len.next_multiple_of(multiple) }];
+        Self { rows: one(rows), columns: one(columns), overlap: 0 }
+    }
+
+    /// Tiles of one size over an image of `rows` x `columns`.
+    pub fn tiled(rows: usize, columns: usize, limits: TileLimits) -> Result<Self, Error> {
+        let TileLimits { tile, overlap, multiple } = limits;
+        if tile == 0 || tile % multiple != 0 {
+            return Err(Error::Setting(format!("--tile {tile}: must be a positive multiple of {multiple}")));
+        }
+        if overlap * 2 > tile {
+            return Err(Error::Setting(format!(
+                "--overlap {overlap}: must be at most half of the tile, {}",
+                tile / 2
+            )));
+        }
+        Ok(Self {
+            rows: axis(rows, limits),
+            columns: axis(columns, limits),
+            overlap,
+        })
+    }
+
+    /// Number of tiles.
+    pub fn len(&self) -> usize {
+        self.rows.len() * self.columns.len()
+    }
+
+    /// True when there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The plan in words, as it enters derived UIDs: `whole`, or `tile RxC overlap N`.
+    pub fn describe(&self) -> String {
+        match (self.rows.as_slice(), self.columns.as_slice()) {
+            ([_], [_]) => "whole".into(),
+            ([r, ..], [c, ..]) => {
+                format!("tile {}x{} overlap {}", r.padded, c.padded, self.overlap)
+            }
+            _ => "empty".into(),
+        }
+    }
+
+    /// Blending weights of each tile along one axis. Each ramps up over the overlap from a side
+    /// that has a neighbour, and the weights of all tiles add up to 1 at every pixel; where one
+    /// tile alone covers a pixel its weight is exactly 1.
+    pub(crate) fn weights(spans: &[Span], overlap: usize) -> Vec<Vec<f32>> {
+        let total = spans.last().map_or(0, Span::end);
+        let step = 1.0 / (overlap as f64 + 1.0);
+        let raw: Vec<Vec<f64>> = spans
+            .iter()
+            .map(|s| {
+                (0..s.len)
+                    .map(|i| {
+                        let rise = if s.start == 0 { 1.0 } else { (i + 1) as f64 * step };
+                        let fall = if s.end() == total { 1.0 } else { (s.len - i) as f64 * step };
+                        rise.min(fall).min(1.0)
+                    })
+                    .collect()
+            })
+            .collect();
+        let mut sums = vec![0.0; total];
+        for (span, weights) in spans.iter().zip(&raw) {
+            for (sum, w) in sums[span.start..span.end()].iter_mut().zip(weights) {
+                *sum += w;
+            }
+        }
+        spans
+            .iter()
+            .zip(raw)
+            .map(|(span, weights)| {
+                let sums = &sums[span.start..span.end()];
+                weights.into_iter().zip(sums).map(|(w, sum)| (w / sum) as f32).collect()
+            })
+            .collect()
+    }
+}
+
+fn axis(length: usize, TileLimits { tile, overlap, multiple }: TileLimits) -> Vec<Span> {
+    let padded = length.next_multiple_of(multiple);
+    if padded <= tile {
+        return if length == 0 { vec![] } else { vec![Span { start: 0, len: length, padded }] };
+    }
+    // The fewest tiles that keep the overlap, spread evenly; rounding a start down to the stride
+    // can only take a gap of less than one stride, hence the stride in the numerator.
+    let advance = (tile - overlap).saturating_sub(multiple - 1).max(multiple);
+    let count = (padded - tile).div_ceil(advance) + 1;
+    (0..count)
+        .map(|i| {
+            let even = i * (padded - tile) / (count - 1);
+            let start = even - even % multiple;
+            Span { start, len: tile.min(length - start), padded: tile }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn tiles_cover_overlap_and_align(length in 1usize..3000, tile4 in 4usize..160, part in 0usize..=100) {
+            let tile = tile4 * 4;
+            let overlap = tile / 2 * part / 100;
+            let spans = axis(length, TileLimits { tile, overlap, multiple: 4 });
+            prop_assert_eq!(spans[0].start, 0);
+            prop_assert_eq!(spans.last().unwrap().end(), length);
+            for s in &spans {
+                prop_assert_eq!(s.start % 4, 0);
+                prop_assert_eq!(s.padded % 4, 0);
+                prop_assert!(s.padded <= tile && s.len <= s.padded && s.padded - s.len < 4);
+            }
+            for pair in spans.windows(2) {
+                prop_assert!(pair[1].start > pair[0].start);
+                // the last tile's reflected part does not count as overlap
+                prop_assert!(pair[0].start + tile >= pair[1].start + overlap);
+            }
+        }
+
+        #[test]
+        fn weights_add_up_to_one(length in 1usize..2000, tile4 in 4usize..100, part in 0usize..=100) {
+            let tile = tile4 * 4;
+            let overlap = tile / 2 * part / 100;
+            let spans = axis(length, TileLimits { tile, overlap, multiple: 4 });
+            let weights = TilePlan::weights(&spans, overlap);
+            let mut sums = vec![0.0f32; length];
+            for (s, w) in spans.iter().zip(&weights) {
+                for (i, w) in w.iter().enumerate() {
+                    prop_assert!(*w > 0.0 && *w <= 1.0);
+                    sums[s.start + i] += w;
+                }
+            }
+            for s in sums {
+                prop_assert!((s - 1.0).abs() < 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn settings_out_of_range_are_refused() {
+        let limits = |tile, overlap| TileLimits { tile, overlap, multiple: 4 };
+        assert!(TilePlan::tiled(100, 100, limits(0, 0)).is_err());
+        assert!(TilePlan::tiled(100, 100, limits(30, 0)).is_err());
+        assert!(TilePlan::tiled(100, 100, limits(64, 33)).is_err());
+        assert!(TilePlan::tiled(100, 100, limits(64, 32)).is_ok());
+    }
+
+    #[test]
+    fn a_plan_says_what_it_is() {
+        assert_eq!(TilePlan::whole(5, 7, 4).describe(), "whole");
+        let plan = TilePlan::tiled(600, 900, TileLimits { tile: 512, overlap: 64, multiple: 4 });
+        assert_eq!(plan.unwrap().describe(), "tile 512x512 overlap 64");
+    }
+}

@@ -1,0 +1,59 @@
+//! The models that are built in, and those found by name in a folder.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Error, Model, Task};
+
+/// The built-in models: name and file.
+const BUILT_IN: &[(&str, &[u8])] = &[
+    ("ct-ldct-t", include_bytes!("../../../models/zoo/ct-ldct-t.onnx")),
+    ("geo-haze-t", include_bytes!("../../../models/zoo/geo-haze-t.onnx")),
+];
+
+/// Names of the built-in models.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name)
+}
+
+/// The built-in model that a task uses unless told otherwise.
+pub fn default_for(task: Task) -> Option<&'static str> {
+    match task {
+        Task::CtDenoise => Some("ct-ldct-t"),
+        Task::Dehaze => Some("geo-haze-t"),
+        Task::PetEnhance | Task::RgbDenoise => None,
+    }
+}
+
+/// Folders that are searched for `NAME.onnx`: `ARTIR_MODELS`, then `models` in artir's data folder.
+pub fn folders() -> Vec<PathBuf> {
+    let mut out: Vec<PathBuf> = std::env::var_os("ARTIR_MODELS")
+        .map(|v| std::env::split_paths(&v).filter(|p| !p.as_os_str().is_empty()).collect())
+        .unwrap_or_default();
+    let data = std::env::var_os("XDG_DATA_HOME")
+        .filter(|v| !v.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
+    out.extend(data.map(|d| d.join("artir").join("models")));
+    out
+}
+
+/// Opens a model by file (anything that ends in `.onnx` or names a folder) or by name.
+pub fn open(name: &str) -> Result<Model, Error> {
+    if name.ends_with(".onnx") || name.contains(std::path::is_separator) {
+        return Model::open(Path::new(name));
+    }
+    if let Some((name, bytes)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+        return Model::from_bytes(*bytes, name);
+    }
+    let file = format!("{name}.onnx");
+    match folders().into_iter().map(|f| f.join(&file)).find(|p| p.is_file()) {
+        Some(path) => Model::open(&path),
+        None => Err(Error::ModelUnknown {
+            name: name.to_owned(),
+            hint: format!(
+                "built in are {}; a file's name must end in .onnx",
+                names().collect::<Vec<_>>().join(", ")
+            ),
+        }),
+    }
+}

@@ -1,0 +1,167 @@
+//! Calls to ONNX Runtime and back: statuses, panics, tensors, its thread pool.
+
+use std::ffi::{CStr, CString, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use half::f16;
+use ort_sys::{ONNXTensorElementDataType, OrtApi, OrtErrorCode, OrtKernelContext, OrtStatusPtr, OrtValue};
+
+use crate::Error;
+use crate::large_kernel::{Element, Parallel};
+
+/// An element type that the operator exists for.
+pub(super) trait OrtElement: Element + Default {
+    const TYPE: ONNXTensorElementDataType;
+}
+
+impl OrtElement for f32 {
+    const TYPE: ONNXTensorElementDataType = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+}
+
+impl OrtElement for f16 {
+    const TYPE: ONNXTensorElementDataType = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
+}
+
+/// A failure status with this message.
+///
+/// # Safety
+/// `api` is a valid table.
+pub(super) unsafe fn status(api: *const OrtApi, message: &str) -> OrtStatusPtr {
+    let message = CString::new(message.replace('\0', " ")).unwrap_or_default();
+    // SAFETY: the table is valid, the message a C string that the call copies.
+    unsafe { ((*api).CreateStatus)(OrtErrorCode::ORT_FAIL, message.as_ptr()) }
+}
+
+/// A status as a result; it is released.
+///
+/// # Safety
+/// `api` is a valid table, and `status` came from it.
+pub(super) unsafe fn check(api: *const OrtApi, status: OrtStatusPtr) -> Result<(), Error> {
+    if status.0.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the status is not null, and its message lives until it is released.
+    unsafe {
+        let message = CStr::from_ptr(((*api).GetErrorMessage)(status.0)).to_string_lossy().into_owned();
+        ((*api).ReleaseStatus)(status.0);
+        Err(Error::Runtime(message))
+    }
+}
+
+/// Runs a callback's body: its error, or a panic, becomes a status.
+///
+/// # Safety
+/// `api` is a valid table.
+pub(super) unsafe fn guard(api: *const OrtApi, body: impl FnOnce() -> Result<(), Error>) -> OrtStatusPtr {
+    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Error::Panicked));
+    match result {
+        Ok(()) => OrtStatusPtr(std::ptr::null_mut()),
+        // SAFETY: passed on to the caller.
+        Err(e) => unsafe { status(api, &format!("artir.DynamicLargeKernel: {e}")) },
+    }
+}
+
+/// A tensor's dimensions.
+///
+/// # Safety
+/// `api` is a valid table, `value` one of its tensors.
+pub(super) unsafe fn dimensions(api: *const OrtApi, value: *const OrtValue) -> Result<Vec<i64>, Error> {
+    let mut info = std::ptr::null_mut();
+    // SAFETY: the out-pointers are valid; the info is released on every way out.
+    unsafe {
+        check(api, ((*api).GetTensorTypeAndShape)(value, &mut info))?;
+        let mut rank = 0;
+        let mut read = || {
+            check(api, ((*api).GetDimensionsCount)(info, &mut rank))?;
+            let mut dimensions = vec![0; rank];
+            check(api, ((*api).GetDimensions)(info, dimensions.as_mut_ptr(), rank))?;
+            Ok(dimensions)
+        };
+        let result = read();
+        ((*api).ReleaseTensorTypeAndShapeInfo)(info);
+        result
+    }
+}
+
+/// The number of elements, unless it overflows.
+pub(super) fn count(dimensions: &[i64]) -> Result<usize, Error> {
+    let product = dimensions.iter().try_fold(1usize, |n, d| n.checked_mul(usize::try_from(*d).ok()?));
+    // A slice may not span more than isize::MAX bytes, and elements have up to four.
+    product.filter(|n| *n <= isize::MAX as usize / 4).ok_or_else(|| Error::TooLarge(dimensions.to_vec()))
+}
+
+/// The start of a tensor's elements, checked for their alignment; a dangling pointer where there are none.
+///
+/// # Safety
+/// `api` is a valid table, `value` one of its tensors of `E`.
+pub(super) unsafe fn data<E: OrtElement>(
+    api: *const OrtApi,
+    value: *mut OrtValue,
+    name: &'static str,
+    count: usize,
+) -> Result<*mut E, Error> {
+    if count == 0 {
+        return Ok(std::ptr::NonNull::dangling().as_ptr());
+    }
+    let mut start: *mut c_void = std::ptr::null_mut();
+    // SAFETY: the out-pointer is valid.
+    unsafe { check(api, ((*api).GetTensorMutableData)(value, &mut start))? };
+    let start = start.cast::<E>();
+    if start.is_null() || !start.is_aligned() {
+        return Err(Error::Memory(name));
+    }
+    Ok(start)
+}
+
+/// A small tensor's elements, widened.
+///
+/// # Safety
+/// As for [`data`].
+pub(super) unsafe fn widened<E: OrtElement>(
+    api: *const OrtApi,
+    value: *const OrtValue,
+    name: &'static str,
+) -> Result<(Vec<i64>, Vec<f32>), Error> {
+    // SAFETY: passed on to the caller; the slice is as long as the tensor says.
+    unsafe {
+        let dimensions = dimensions(api, value)?;
+        let count = count(&dimensions)?;
+        let start = data::<E>(api, value.cast_mut(), name, count)?;
+        let mut out = vec![0.0; count];
+        E::widen(std::slice::from_raw_parts(start, count), &mut out);
+        Ok((dimensions, out))
+    }
+}
+
+/// ONNX Runtime's own thread pool, for the length of one call.
+pub(super) struct Pool {
+    pub(super) api: *const OrtApi,
+    pub(super) context: *mut OrtKernelContext,
+}
+
+// SAFETY: the two pointers are only handed back to ONNX Runtime, whose ParallelFor may be called from any thread.
+unsafe impl Sync for Pool {}
+
+struct Jobs<'a> {
+    job: &'a (dyn Fn(usize) + Sync),
+    panicked: AtomicBool,
+}
+
+unsafe extern "C" fn run_job(jobs: *mut c_void, index: usize) {
+    // SAFETY: `Pool::run` passes a `Jobs` that outlives the call.
+    let jobs = unsafe { &*jobs.cast::<Jobs<'_>>() };
+    if catch_unwind(AssertUnwindSafe(|| (jobs.job)(index))).is_err() {
+        jobs.panicked.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Parallel for Pool {
+    fn run(&self, count: usize, job: &(dyn Fn(usize) + Sync)) -> Result<(), Error> {
+        let jobs = Jobs { job, panicked: AtomicBool::new(false) };
+        let user = std::ptr::from_ref(&jobs).cast_mut().cast::<c_void>();
+        // SAFETY: ParallelFor returns when every job has run, so `jobs` outlives its uses; 0 lets it choose batches.
+        unsafe { check(self.api, ((*self.api).KernelContext_ParallelFor)(self.context, run_job, count, 0, user))? };
+        if jobs.panicked.into_inner() { Err(Error::Panicked) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,52 @@
+"""The operator ``artir.DynamicLargeKernel`` as a model-local function of standard operators.
+
+A stock ONNX Runtime inlines the function; with artir's operator library registered it takes the
+fast kernel. The three kernel sizes share one function: ``kernel_size`` reaches the body by
+``ref_attr_name``, and "same" padding spares the body from knowing its half.
+"""
+
+from __future__ import annotations
+
+from onnx import FunctionProto, TensorProto, helper
+
+DOMAIN = "artir"
+NAME = "DynamicLargeKernel"
+OPSET = 18
+
+
+def large_kernel_function() -> FunctionProto:
+    """Y = X (w * X) + (b * X): both correlations as one convolution with two outputs."""
+    size = helper.make_node("Constant", [], ["size"])
+    size.attribute.append(
+        helper.make_attribute_ref_name(
+            helper.make_attribute("value_int", 1), "kernel_size"
+        )
+    )
+    nodes = [
+        size,
+        helper.make_node("Constant", [], ["one"], value_ints=[1]),
+        helper.make_node("Constant", [], ["axis"], value_ints=[0]),
+        helper.make_node("Unsqueeze", ["size", "axis"], ["side"]),
+        helper.make_node("Concat", ["one", "one", "side", "side"], ["shape"], axis=0),
+        helper.make_node("Reshape", ["w", "shape"], ["scaling"]),
+        helper.make_node("Reshape", ["b", "shape"], ["adding"]),
+        helper.make_node("Concat", ["scaling", "adding"], ["taps"], axis=0),
+        helper.make_node("Conv", ["X", "taps"], ["both"], auto_pad="SAME_UPPER"),
+        helper.make_node("Split", ["both"], ["scale", "added"], axis=1, num_outputs=2),
+        helper.make_node("Mul", ["X", "scale"], ["product"]),
+        helper.make_node("Add", ["product", "added"], ["Y"]),
+    ]
+    return helper.make_function(
+        DOMAIN,
+        NAME,
+        ["X", "w", "b"],
+        ["Y"],
+        nodes,
+        [helper.make_opsetid("", OPSET)],
+        attributes=["kernel_size"],
+    )
+
+
+def image_info(name: str, channels: int):
+    """A float image [N, channels, H, W] with named dimensions."""
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", channels, "H", "W"])

@@ -1,0 +1,216 @@
+"""Training: Adam, cosine schedule, pixel and Fourier L1, averaged weights, resumable.
+
+    python -m artir_train.train --config models/configs/ct-ldct-t.toml --minutes 60
+    python -m artir_train.train --config models/configs/ct-ldct-t.toml --minutes 60 --resume
+
+The run lives in ``models/runs/NAME``: ``checkpoint.pt`` (everything that resuming and exporting
+need) and ``log.csv``. ``--steps`` makes the schedule follow the step count, and so the run
+reproducible from its seed; ``--minutes`` makes it follow the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import csv
+import dataclasses
+import math
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .data import REPOSITORY, CtPatches, HazePatches
+from .network import ArtIR, Config
+
+LEAST_RATE = 1e-6
+"""Learning rate at the end of the schedule."""
+AVERAGE = 0.999
+"""Decay of the averaged weights; less during the first steps."""
+SOURCES = {"ct": CtPatches, "haze": HazePatches}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a file of ``models/configs`` says."""
+
+    data: str
+    variant: str
+    channels: int
+    range: tuple[float, float]
+    network_range: tuple[float, float]
+    patch: int
+    batch: int
+    learning_rate: float
+    fourier_weight: float
+    seed: int
+
+    @classmethod
+    def read(cls, path: Path) -> Settings:
+        with path.open("rb") as file:
+            return cls(**tomllib.load(file))
+
+    def to_network(self, physical: torch.Tensor) -> torch.Tensor:
+        """Physical values, clamped to ``range``, as network values."""
+        (lo, hi), (low, high) = self.range, self.network_range
+        return low + (physical.clamp(lo, hi) - lo) * ((high - low) / (hi - lo))
+
+    def to_physical(self, network: torch.Tensor) -> torch.Tensor:
+        """The inverse of :meth:`to_network`, without clamping."""
+        (lo, hi), (low, high) = self.range, self.network_range
+        return lo + (network - low) * ((hi - lo) / (high - low))
+
+
+def dual_domain_loss(result: torch.Tensor, target: torch.Tensor, weight: float) -> torch.Tensor:
+    """Mean absolute error of the pixels, plus ``weight`` times that of the spectra (orthonormal)."""
+    difference = result.float() - target
+    spectrum = torch.fft.rfft2(difference, norm="ortho")
+    fourier = (spectrum.real.abs() + spectrum.imag.abs()).mean()
+    return difference.abs().mean() + weight * fourier
+
+
+class Trainer:
+    """A network with its optimiser, averaged weights and place in the schedule."""
+
+    def __init__(self, settings: Settings, source, folder: Path, compiled: bool = True):
+        torch.manual_seed(settings.seed)
+        self.settings = settings
+        self.source = source
+        self.folder = folder
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.config = Config.variant(settings.variant, channels=settings.channels)
+        self.model = ArtIR(self.config).to(self.device)
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.run_model = torch.compile(self.model) if compiled else self.model
+        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
+        self.steps = 0
+        self.seconds = 0.0
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    def save(self) -> None:
+        """Writes the checkpoint beside and renames it, so that a kill leaves a whole one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            "config": dataclasses.asdict(self.config),
+            "settings": dataclasses.asdict(self.settings),
+            "weights": self.average.state_dict(),
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rng": self.source.rng.bit_generator.state,
+            "steps": self.steps,
+            "patches": self.steps * self.settings.batch,
+            "hours": self.seconds / 3600,
+        }
+        temporary = self.checkpoint.with_suffix(".part")
+        torch.save(state, temporary)
+        temporary.rename(self.checkpoint)
+
+    def resume(self) -> None:
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["weights"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.source.rng.bit_generator.state = state["rng"]
+        self.steps = state["steps"]
+        self.seconds = state["hours"] * 3600
+
+    def step(self, progress: float) -> float:
+        """One optimiser step at this share (0 to 1) of the schedule; returns the loss."""
+        settings = self.settings
+        rate = settings.learning_rate
+        warm = min(1.0, (self.steps + 1) / 50)
+        cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = warm * (LEAST_RATE + (rate - LEAST_RATE) * cosine)
+        noisy, clean = self.source.batch(settings.batch, settings.patch)
+        x = settings.to_network(noisy).to(self.device)
+        y = settings.to_network(clean).to(self.device)
+        with torch.autocast(self.device, torch.bfloat16):
+            result = self.run_model(x)
+        loss = dual_domain_loss(result, y, settings.fourier_weight)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 0.5)
+        self.optimiser.step()
+        self.steps += 1
+        decay = min(AVERAGE, (1 + self.steps) / (10 + self.steps))
+        with torch.no_grad():
+            for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                mean.lerp_(now, 1 - decay)
+        return float(loss.detach())
+
+    def validate(self) -> tuple[float, float]:
+        """Mean PSNR in dB of the held-out inputs and of the averaged weights' results, by the
+        task's protocol (``ldct-400`` or ``rgb``)."""
+        noisy, clean = self.source.validation()
+        with torch.no_grad():
+            parts = [self.average(self.settings.to_network(n).to(self.device)) for n in noisy.split(1)]
+        result = self.settings.to_physical(torch.cat(parts).cpu())
+        window = (-160.0, 240.0) if self.settings.data == "ct" else (0.0, 1.0)
+        return mean_psnr(noisy, clean, window), mean_psnr(result, clean, window)
+
+
+def mean_psnr(images: torch.Tensor, truth: torch.Tensor, window: tuple[float, float]) -> float:
+    """Mean over images of the PSNR in dB inside a window of values."""
+    lo, hi = window
+    error = (images.clamp(lo, hi) - truth.clamp(lo, hi)).double().square().flatten(1).mean(1)
+    return float((10 * torch.log10((hi - lo) ** 2 / error)).mean())
+
+
+def train(trainer: Trainer, minutes: float | None, steps: int | None, every: float = 300.0) -> None:
+    """Runs to the end of the schedule; validates and saves every so many seconds and at the end."""
+    trainer.folder.mkdir(parents=True, exist_ok=True)
+    before, begun = trainer.seconds, time.monotonic()
+    saved, losses = begun, []
+    while True:
+        trainer.seconds = before + time.monotonic() - begun
+        progress = trainer.steps / steps if steps else trainer.seconds / (60 * minutes)
+        done = progress >= 1
+        if done or time.monotonic() - saved > every:
+            saved = time.monotonic()
+            input_psnr, psnr = trainer.validate()
+            trainer.save()
+            row = [
+                trainer.steps,
+                round(trainer.seconds),
+                np.mean(losses) if losses else math.nan,
+                input_psnr,
+                psnr,
+            ]
+            losses.clear()
+            with (trainer.folder / "log.csv").open("a", newline="") as file:
+                csv.writer(file).writerow(row)
+            print("steps {} seconds {} loss {:.5f} input {:.3f} dB result {:.3f} dB".format(*row))
+        if done:
+            return
+        losses.append(trainer.step(progress))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, required=True)
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--minutes", type=float, help="the schedule follows the clock")
+    length.add_argument("--steps", type=int, help="the schedule follows the steps: reproducible")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    parser.add_argument("--every", type=float, default=300, help="seconds between checkpoints")
+    parser.add_argument("--runs", type=Path, default=REPOSITORY / "models" / "runs")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    settings = Settings.read(options.config)
+    source = SOURCES[settings.data](options.runs / "packs", settings.seed)
+    trainer = Trainer(settings, source, options.runs / options.config.stem)
+    if options.resume:
+        trainer.resume()
+    train(trainer, options.minutes, options.steps, options.every)
+
+
+if __name__ == "__main__":
+    main()
