@@ -7,7 +7,7 @@ fast kernel. The three kernel sizes share one function: ``kernel_size`` reaches 
 
 from __future__ import annotations
 
-from onnx import FunctionProto, TensorProto, helper
+from onnx import AttributeProto, FunctionProto, TensorProto, helper
 
 DOMAIN = "artir"
 NAME = "DynamicLargeKernel"
@@ -18,9 +18,7 @@ def large_kernel_function() -> FunctionProto:
     """Y = X (w * X) + (b * X): both correlations as one convolution with two outputs."""
     size = helper.make_node("Constant", [], ["size"])
     size.attribute.append(
-        helper.make_attribute_ref_name(
-            helper.make_attribute("value_int", 1), "kernel_size"
-        )
+        AttributeProto(name="value_int", type=AttributeProto.INT, ref_attr_name="kernel_size")
     )
     nodes = [
         size,

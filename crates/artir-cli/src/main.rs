@@ -1,6 +1,6 @@
 //! The `artir` command line: glue over the crates, one file a subcommand.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod common;
 mod ct;

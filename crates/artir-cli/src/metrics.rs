@@ -33,13 +33,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if args.json {
         let text = serde_json::json!({
             "protocol": figures.protocol, "psnr_db": finite(figures.psnr),
-            "ssim": finite(figures.ssim), "rmse": figures.rmse,
+            "ssim": figures.ssim, "rmse": figures.rmse,
         });
         println!("{text}");
     } else {
         println!("protocol  {}", figures.protocol);
         println!("PSNR      {:.4} dB", figures.psnr);
-        println!("SSIM      {:.6}", figures.ssim);
+        if let Some(ssim) = figures.ssim {
+            println!("SSIM      {ssim:.6}");
+        }
         println!("RMSE      {:.6}", figures.rmse);
     }
     Ok(ExitCode::SUCCESS)

@@ -11,7 +11,7 @@
 //! units), so that a sink can add it to its own stored values at full precision: a network that
 //! changes nothing changes no bit, whatever the data type.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod blend;
 mod card;

@@ -302,7 +302,7 @@ impl Tile {
     fn prepare(image: Image, range: Range) -> Self {
         let Image { mut data, mut valid } = image;
         if data.iter().any(|v| !v.is_finite()) {
-            let mask = valid.get_or_insert_with(|| Array2::from_elem(data.raw_dim().remove_axis(Axis(0)), true));
+            let mask = valid.get_or_insert_with(|| Array2::from_elem((data.dim().1, data.dim().2), true));
             for plane in data.outer_iter() {
                 for (ok, v) in mask.iter_mut().zip(plane) {
                     *ok &= v.is_finite();

@@ -1,0 +1,58 @@
+//! What can be wrong with a study.
+
+use std::path::PathBuf;
+
+use artir_core::ErrorKind;
+
+/// An error of this crate. Its text names files and attributes, never a patient's data.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The core failed.
+    #[error(transparent)]
+    Core(#[from] artir_core::Error),
+    /// A file cannot be used.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing among the inputs can be restored.
+    #[error("{input}: no {what} series found{detail}")]
+    NoSeries {
+        /// The inputs, as typed.
+        input: String,
+        /// `CT` or `PET`.
+        what: &'static str,
+        /// What was found instead.
+        detail: String,
+    },
+    /// The output folder holds this series already.
+    #[error("{}: is there already: use --overwrite", path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Writing failed.
+    #[error("{}: cannot write: {reason}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The class of the error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Core(e) => e.kind(),
+            Self::File { .. } | Self::NoSeries { .. } => ErrorKind::Input,
+            Self::Exists { .. } => ErrorKind::Usage,
+            Self::Write { .. } => ErrorKind::Failed,
+        }
+    }
+}
