@@ -69,6 +69,15 @@ pub fn restore_series(
     })
 }
 
+/// The pixels of one CT slice in HU, `[row, column]`.
+///
+/// # Errors
+/// [`Error::File`] for a file that is no such slice.
+pub fn read_hu(path: &Path) -> Result<Array2<f32>, Error> {
+    let frame = Frame::decode(&header::open(path, true)?, path)?;
+    Ok(frame.stored.mapv(|v| frame.encoding.rescale(v) as f32))
+}
+
 /// DerivationDescription: what was done, by what; VR ST allows 1024 characters.
 fn restorer_description(restorer: &Restorer, provenance: &str) -> String {
     let text = format!("Restored by a neural network ({}): {provenance}", restorer.card().task.name());

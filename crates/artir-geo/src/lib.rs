@@ -18,7 +18,7 @@ mod verify;
 mod write;
 
 pub use error::Error;
-pub use raster::{OpenOptions, Scene};
+pub use raster::{OpenOptions, Scene, read_rgb};
 pub use write::{SceneReport, WriteOptions, restore_scene, write_rgb_geotiff};
 
 /// The version of GDAL, such as `3.6.2`.

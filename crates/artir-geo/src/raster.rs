@@ -101,6 +101,22 @@ impl Scene {
     }
 }
 
+/// The red, green and blue band of a scene, `[channel, row, column]`.
+///
+/// # Errors
+/// As for [`Scene::open`].
+pub fn read_rgb(path: &Path) -> Result<Array3<u8>, Error> {
+    let name = path.display().to_string();
+    let scene = Scene::open(&name, &OpenOptions::default())?;
+    let Shape { rows, columns, .. } = scene.shape();
+    let all = Window { row: 0, column: 0, rows, columns };
+    let mut out = Vec::with_capacity(3 * rows * columns);
+    for band in scene.rgb {
+        out.extend(scene.read_band(band, all)?);
+    }
+    Array3::from_shape_vec((3, rows, columns), out).map_err(|e| Error::Scene { path: name, reason: e.to_string() })
+}
+
 /// Sends GDAL's own messages nowhere; those that matter are asked for.
 fn quiet() {
     static ONCE: std::sync::Once = std::sync::Once::new();

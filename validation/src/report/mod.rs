@@ -1,0 +1,175 @@
+//! One self-contained page: images before, after and as they should be, with their figures.
+//!
+//! The page needs nothing from outside and may load nothing: images are embedded, and a Content-Security-Policy forbids
+//! every request. All text is escaped.
+
+mod png;
+
+use std::fmt::Write;
+
+/// An 8-bit image: grey (one byte a pixel) or RGB (three).
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// What it shows.
+    pub caption: String,
+    /// Width and height, pixels.
+    pub size: (usize, usize),
+    /// Bytes, row by row.
+    pub pixels: Vec<u8>,
+}
+
+/// One restored image.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What it is.
+    pub title: String,
+    /// How it was made and how it is shown.
+    pub note: String,
+    /// Images, from left to right.
+    pub panels: Vec<Panel>,
+    /// Rows of a table: a name, and a value for each column.
+    pub rows: Vec<(String, Vec<String>)>,
+    /// The table's columns.
+    pub columns: Vec<String>,
+}
+
+/// The page.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Its title.
+    pub title: String,
+    /// What was run: artir, models, runtime.
+    pub facts: Vec<(String, String)>,
+    /// What was restored.
+    pub cases: Vec<Case>,
+}
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --line: #8884; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1240px; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+table { border-collapse: collapse; margin: .8rem 0; } th, td { padding: .25rem .9rem .25rem 0; text-align: left;
+border-bottom: 1px solid var(--line); } td { font-variant-numeric: tabular-nums; }
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: .8rem; }
+figure { margin: 0; } img { width: 100%; height: auto; display: block; border-radius: 3px; }
+figcaption { font-size: .85rem; opacity: .8; padding-top: .25rem; } .note { max-width: 70ch; opacity: .85; }";
+
+impl Report {
+    /// The page as HTML.
+    pub fn to_html(&self) -> String {
+        let mut out = String::new();
+        let title = escape(&self.title);
+        // Writing to a String cannot fail.
+        let _ = write!(
+            out,
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; \
+             style-src 'unsafe-inline'\"><meta name=\"viewport\" content=\"width=device-width\">\
+             <title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1><table>"
+        );
+        for (name, value) in &self.facts {
+            let _ = write!(out, "<tr><th>{}</th><td>{}</td></tr>", escape(name), escape(value));
+        }
+        out.push_str("</table>\n");
+        for case in &self.cases {
+            case.write(&mut out);
+        }
+        out.push_str("</body></html>\n");
+        out
+    }
+}
+
+impl Case {
+    fn write(&self, out: &mut String) {
+        let _ = write!(out, "<h2>{}</h2><p class=\"note\">{}</p><table><tr><th></th>", escape(&self.title), escape(&self.note));
+        for column in &self.columns {
+            let _ = write!(out, "<th>{}</th>", escape(column));
+        }
+        out.push_str("</tr>");
+        for (name, values) in &self.rows {
+            let _ = write!(out, "<tr><th>{}</th>", escape(name));
+            for value in values {
+                let _ = write!(out, "<td>{}</td>", escape(value));
+            }
+            out.push_str("</tr>");
+        }
+        out.push_str("</table><div class=\"panels\">");
+        for panel in &self.panels {
+            let caption = escape(&panel.caption);
+            let data = base64(&png::encode(panel.size, &panel.pixels));
+            let _ = write!(
+                out,
+                "<figure><img alt=\"{caption}\" src=\"data:image/png;base64,{data}\"><figcaption>{caption}</figcaption></figure>"
+            );
+        }
+        out.push_str("</div>\n");
+    }
+}
+
+/// HU shown as grey by a window: everything below is black, everything above white.
+pub fn window(hu: f32, lo: f32, hi: f32) -> u8 {
+    ((hu - lo) / (hi - lo) * 255.0).round().clamp(0.0, 255.0) as u8
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let at = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
+        let word = at(0) << 16 | at(1) << 8 | at(2);
+        for i in 0..4 {
+            let index = (word >> (18 - 6 * i)) & 63;
+            out.push(if i > chunk.len() { '=' } else { char::from(ALPHABET[index as usize]) });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_follows_the_standard() {
+        for (text, code) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(base64(text.as_bytes()), code);
+        }
+    }
+
+    #[test]
+    fn the_page_escapes_its_text_and_names_no_other_place() {
+        let panel = Panel { caption: "a \"b\"".into(), size: (2, 1), pixels: vec![0, 255] };
+        let case = Case {
+            title: "<script>alert(1)</script>".into(),
+            note: "x & y".into(),
+            panels: vec![panel],
+            rows: vec![("PSNR".into(), vec!["1".into()])],
+            columns: vec!["before".into()],
+        };
+        let html = Report { title: "t".into(), facts: vec![("k".into(), "<v>".into())], cases: vec![case] }.to_html();
+        assert!(!html.contains("<script") && html.contains("&lt;script&gt;") && html.contains("x &amp; y"));
+        assert!(html.contains("data:image/png;base64,iVBOR") && html.contains("default-src 'none'"));
+        assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("//"));
+    }
+
+    #[test]
+    fn windows_saturate() {
+        assert_eq!([window(-200.0, -160.0, 240.0), window(40.0, -160.0, 240.0), window(900.0, -160.0, 240.0)], [0, 128, 255]);
+    }
+}
