@@ -118,9 +118,7 @@ class FrequencyMixer(nn.Module):
             spectrum = torch.fft.rfft2(in_full_precision(x), norm="ortho")
             mixed = self.mix(torch.cat([spectrum.real, spectrum.imag], dim=1))
             real, imaginary = mixed.chunk(2, dim=1)
-            return torch.fft.irfft2(
-                torch.complex(real, imaginary), s=x.shape[-2:], norm="ortho"
-            )
+            return torch.fft.irfft2(torch.complex(real, imaginary), s=x.shape[-2:], norm="ortho")
 
 
 class Collapse(nn.Module):

@@ -100,13 +100,17 @@ class Graph:
         y = self.convolution(y, layer.local, f"{name}.local")
         width = layer.project.in_channels
         a, b = self.split(y, [width, width], f"{name}.halves")
-        return self.convolution(self.node("Mul", [a, b], f"{name}.gate"), layer.project, f"{name}.project")
+        return self.convolution(
+            self.node("Mul", [a, b], f"{name}.gate"), layer.project, f"{name}.project"
+        )
 
     def modulation(self, x: str, layer: blocks.LargeKernelModulation, name: str) -> str:
         kernel = layer.kernel
         if not isinstance(kernel, DynamicLargeKernel) or layer.attention != "light":
             raise NotImplementedError(f"{name}: this ablation cannot be exported")
-        mean = self.node("ReduceMean", [x, self.weight("axis1", np.array([1]))], f"{name}.mean", keepdims=1)
+        mean = self.node(
+            "ReduceMean", [x, self.weight("axis1", np.array([1]))], f"{name}.mean", keepdims=1
+        )
         taps = [
             self.weight(f"{name}.kernel.a", array(kernel.a)),
             self.weight(f"{name}.kernel.b", array(kernel.b)),
@@ -150,7 +154,9 @@ class Graph:
         y = self.node("Mul", [y, self.weight(f"{name}.beta", array(layer.beta))], f"{name}.scaled1")
         x = self.node("Add", [x, y], f"{name}.sum1")
         y = self.feed(self.norm(x, layer.norm2, f"{name}.norm2"), layer.feed, f"{name}.feed")
-        y = self.node("Mul", [y, self.weight(f"{name}.gamma", array(layer.gamma))], f"{name}.scaled2")
+        y = self.node(
+            "Mul", [y, self.weight(f"{name}.gamma", array(layer.gamma))], f"{name}.scaled2"
+        )
         return self.node("Add", [x, y], name)
 
     def stage(self, x: str, layers: nn.Sequential, name: str) -> str:

@@ -47,7 +47,9 @@ def check_card(card: dict) -> None:
     """Raises ValueError, naming the field, unless the card follows schema 1."""
     for field, kind in _FIELDS.items():
         if not isinstance(card.get(field), kind):
-            raise ValueError(f"card field {field!r} must be {kind.__name__}, got {card.get(field)!r}")
+            raise ValueError(
+                f"card field {field!r} must be {kind.__name__}, got {card.get(field)!r}"
+            )
     if card["schema"] != 1:
         raise ValueError(f"card schema must be 1, got {card['schema']}")
     if card["task"] not in TASKS:

@@ -64,7 +64,7 @@ class Settings:
 
 
 def dual_domain_loss(result: torch.Tensor, target: torch.Tensor, weight: float) -> torch.Tensor:
-    """Mean absolute error of the pixels, plus ``weight`` times that of the spectra (orthonormal)."""
+    """Mean absolute error of the pixels, plus ``weight`` times that of the orthonormal spectra."""
     difference = result.float() - target
     spectrum = torch.fft.rfft2(difference, norm="ortho")
     fourier = (spectrum.real.abs() + spectrum.imag.abs()).mean()
@@ -149,7 +149,9 @@ class Trainer:
         task's protocol (``ldct-400`` or ``rgb``)."""
         noisy, clean = self.source.validation()
         with torch.no_grad():
-            parts = [self.average(self.settings.to_network(n).to(self.device)) for n in noisy.split(1)]
+            parts = [
+                self.average(self.settings.to_network(n).to(self.device)) for n in noisy.split(1)
+            ]
         result = self.settings.to_physical(torch.cat(parts).cpu())
         window = (-160.0, 240.0) if self.settings.data == "ct" else (0.0, 1.0)
         return mean_psnr(noisy, clean, window), mean_psnr(result, clean, window)

@@ -1,1 +1,39 @@
-//! placeholder
+//! Finding the built binary and the real data, and running the one on the other.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// The `artir` binary of the profile that the tests were built in.
+///
+/// # Panics
+/// When it was not built: `cargo build` comes first (`make test` does both).
+pub fn artir() -> Command {
+    let test = std::env::current_exe().unwrap_or_else(|e| panic!("the test's own path: {e}"));
+    // target/PROFILE/deps/TEST
+    let profile = test.ancestors().nth(2).unwrap_or(Path::new("."));
+    let binary = profile.join("artir");
+    assert!(binary.is_file(), "{} is missing: run cargo build --workspace first", binary.display());
+    Command::new(binary)
+}
+
+/// Runs artir with arguments.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
+    artir().args(arguments).output().unwrap_or_else(|e| panic!("artir cannot be started: {e}"))
+}
+
+/// A part of the real data; `None`, with a line that says so, when it is not there.
+pub fn real(part: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("ARTIR_REAL_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
+    let path = root.join(part);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: no real data at {part} (ARTIR_REAL_DATA)");
+    None
+}

@@ -55,9 +55,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         ],
         cases,
     };
-    publish(&page, |file, _| {
-        std::io::Write::write_all(file, report.to_html().as_bytes()).map_err(Failure::failed)
-    })?;
+    publish(&page, |file, _| std::io::Write::write_all(file, report.to_html().as_bytes()).map_err(Failure::failed))?;
     println!("report: {}", page.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -73,7 +71,8 @@ fn ct_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Case
     let options = DeriveOptions { overwrite: args.overwrite, ..DeriveOptions::default() };
     let mut folder = PathBuf::new();
     for series in &found.series {
-        folder = artir_dicom::restore_series(series, restorer, &args.output.join("ct-restored"), &options, progress)?.folder;
+        folder =
+            artir_dicom::restore_series(series, restorer, &args.output.join("ct-restored"), &options, progress)?.folder;
     }
     let mut before = Vec::new();
     let mut after = Vec::new();
@@ -88,7 +87,13 @@ fn ct_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Case
     }
     let (slice, restored) = shown.ok_or_else(|| Failure::failed("the phantom has no slice to show"))?;
     let (before, after) = (mean(&before), mean(&after));
-    println!("CT:   {:.2} dB -> {:.2} dB, gain {:+.2} dB ({})", before.psnr, after.psnr, after.psnr - before.psnr, before.protocol);
+    println!(
+        "CT:   {:.2} dB -> {:.2} dB, gain {:+.2} dB ({})",
+        before.psnr,
+        after.psnr,
+        after.psnr - before.psnr,
+        before.protocol
+    );
     let grey = |caption: &str, image: &Array2<f32>, lo: f32, hi: f32| Panel {
         caption: caption.into(),
         size: (image.dim().1, image.dim().0),
@@ -127,7 +132,13 @@ fn haze_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Ca
         measure(display(image).view(), display(&scene.clear).view(), &Protocol::RGB).map_err(Failure::failed)
     };
     let (before, after) = (measured(&scene.hazy)?, measured(&restored)?);
-    println!("haze: {:.2} dB -> {:.2} dB, gain {:+.2} dB ({})", before.psnr, after.psnr, after.psnr - before.psnr, before.protocol);
+    println!(
+        "haze: {:.2} dB -> {:.2} dB, gain {:+.2} dB ({})",
+        before.psnr,
+        after.psnr,
+        after.psnr - before.psnr,
+        before.protocol
+    );
     let colour = |caption: &str, image: &Array3<u8>| Panel {
         caption: caption.into(),
         size: (image.dim().2, image.dim().1),
@@ -136,9 +147,10 @@ fn haze_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Ca
     let error = ndarray::Zip::from(&restored).and(&scene.clear).map_collect(|a, b| a.abs_diff(*b).saturating_mul(3));
     Ok(Case {
         title: "Hazy scene".into(),
-        note: "A synthetic scene from above under haze by atmospheric scattering, as a georeferenced GeoTIFF. The error \
+        note:
+            "A synthetic scene from above under haze by atmospheric scattering, as a georeferenced GeoTIFF. The error \
                map shows three times the absolute difference."
-            .into(),
+                .into(),
         panels: vec![
             colour("hazy", &scene.hazy),
             colour("restored", &restored),

@@ -48,9 +48,7 @@ fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
     }
     let mut names: Vec<PathBuf> = Vec::new();
     for photo in &args.photos {
-        let name = photo
-            .file_name()
-            .ok_or_else(|| Failure::input(format!("{}: not a file", photo.display())))?;
+        let name = photo.file_name().ok_or_else(|| Failure::input(format!("{}: not a file", photo.display())))?;
         let target = out.join(name);
         if names.contains(&target) {
             return Err(Failure::usage(format!("two photographs are named {}", name.display())));
@@ -60,13 +58,7 @@ fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
     Ok(names)
 }
 
-fn restore(
-    path: &Path,
-    out: &Path,
-    args: &Args,
-    restorer: &Restorer,
-    progress: &Terminal,
-) -> Result<(), Failure> {
+fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<(), Failure> {
     use artir_core::Progress;
 
     let photo = photo::read(path)?;
@@ -97,9 +89,8 @@ pub(crate) fn publish(
         _ => Path::new("."),
     };
     let fail = |e: std::io::Error| Failure::failed(format!("{}: {e}", out.display()));
-    std::fs::create_dir_all(folder).map_err(fail)?;
-    let extension =
-        out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let _made = artir_core::OutputFolder::create(folder).map_err(fail)?;
+    let extension = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let mut file = tempfile::Builder::new().prefix(".artir-").tempfile_in(folder).map_err(fail)?;
     write(file.as_file_mut(), &extension)?;
     file.as_file().sync_all().map_err(fail)?;

@@ -22,11 +22,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let reference = photo::read(&args.reference)?;
     let pair = format!("{} and {}", args.result.display(), args.reference.display());
     if result.bits() != reference.bits() {
-        return Err(Failure::input(format!(
-            "{pair}: {} bits against {} bits",
-            result.bits(),
-            reference.bits()
-        )));
+        return Err(Failure::input(format!("{pair}: {} bits against {} bits", result.bits(), reference.bits())));
     }
     let figures = measure(result.display().view(), reference.display().view(), &Protocol::RGB)
         .map_err(|e| Failure::input(format!("{pair}: {e}")))?;

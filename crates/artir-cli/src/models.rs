@@ -87,10 +87,7 @@ fn print_card(card: &Card, hash: &str) {
     println!("  licence      {}", card.licence);
     let t = &card.training;
     println!("  training     {}", t.summary);
-    println!(
-        "               {} patches of {}, {:.2} h on {}",
-        t.patches, t.patch_size, t.hours, t.hardware
-    );
+    println!("               {} patches of {}, {:.2} h on {}", t.patches, t.patch_size, t.hours, t.hardware);
     for d in &t.data {
         println!("  data         {} ({}): {}", d.name, d.licence, d.citation);
     }

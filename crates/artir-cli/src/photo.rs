@@ -26,8 +26,7 @@ pub(crate) struct Photo {
 pub(crate) fn read(path: &Path) -> Result<Photo, Failure> {
     let fail = |why: &dyn std::fmt::Display| Failure::input(format!("{}: {why}", path.display()));
     let file = File::open(path).map_err(|e| fail(&e))?;
-    let mut reader =
-        ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(|e| fail(&e))?;
+    let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(|e| fail(&e))?;
     if reader.format().is_none() {
         return Err(fail(&"not a PNG, JPEG or TIFF image"));
     }
@@ -44,9 +43,7 @@ pub(crate) fn read(path: &Path) -> Result<Photo, Failure> {
         DynamicImage::ImageLuma8(_)
         | DynamicImage::ImageLumaA8(_)
         | DynamicImage::ImageRgb8(_)
-        | DynamicImage::ImageRgba8(_) => {
-            (image.into_bytes().into_iter().map(u16::from).collect(), 255)
-        }
+        | DynamicImage::ImageRgba8(_) => (image.into_bytes().into_iter().map(u16::from).collect(), 255),
         DynamicImage::ImageLuma16(i) => (i.into_raw(), u16::MAX),
         DynamicImage::ImageLumaA16(i) => (i.into_raw(), u16::MAX),
         DynamicImage::ImageRgb16(i) => (i.into_raw(), u16::MAX),
@@ -55,8 +52,7 @@ pub(crate) fn read(path: &Path) -> Result<Photo, Failure> {
     };
     let channels = usize::from(colour.channel_count());
     let colours = if colour.has_alpha() { channels - 1 } else { channels };
-    let samples = Array3::from_shape_vec((height as usize, width as usize, channels), samples)
-        .map_err(|e| fail(&e))?;
+    let samples = Array3::from_shape_vec((height as usize, width as usize, channels), samples).map_err(|e| fail(&e))?;
     Ok(Photo { samples, colours, peak, icc, exif })
 }
 
@@ -145,8 +141,7 @@ impl Source for PhotoSource<'_> {
 
     fn read(&mut self, w: Window) -> Result<Image, Failure> {
         let peak = f32::from(self.0.peak);
-        let window =
-            s![w.row..w.row + w.rows, w.column..w.column + w.columns, ..self.0.colours];
+        let window = s![w.row..w.row + w.rows, w.column..w.column + w.columns, ..self.0.colours];
         let part = self.0.samples.slice(window).permuted_axes([2, 0, 1]);
         Ok(Image::new(part.mapv(|v| f32::from(v) / peak)))
     }

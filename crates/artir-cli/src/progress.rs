@@ -28,10 +28,7 @@ impl Terminal {
                 tracing::warn!("Ctrl-C will not be handled: {e}");
             }
         });
-        Self {
-            bar: Mutex::new(ProgressBar::hidden()),
-            visible: !quiet && std::io::stderr().is_terminal(),
-        }
+        Self { bar: Mutex::new(ProgressBar::hidden()), visible: !quiet && std::io::stderr().is_terminal() }
     }
 
     fn bar(&self) -> ProgressBar {
@@ -48,10 +45,7 @@ impl Progress for Terminal {
         if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {percent:>3}% {eta}") {
             bar.set_style(style);
         }
-        let old = std::mem::replace(
-            &mut *self.bar.lock().unwrap_or_else(PoisonError::into_inner),
-            bar,
-        );
+        let old = std::mem::replace(&mut *self.bar.lock().unwrap_or_else(PoisonError::into_inner), bar);
         old.finish_and_clear();
     }
 

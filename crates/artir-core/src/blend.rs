@@ -30,16 +30,10 @@ impl Blend {
     }
 
     /// Adds the residual of tile (`row`, `column`) of the plan, `[channel, row, column]`.
-    pub(crate) fn add(
-        &mut self,
-        plan: &TilePlan,
-        (row, column): (usize, usize),
-        residual: ArrayView3<'_, f32>,
-    ) {
+    pub(crate) fn add(&mut self, plan: &TilePlan, (row, column): (usize, usize), residual: ArrayView3<'_, f32>) {
         let (rows, columns) = (plan.rows[row], plan.columns[column]);
         let top = rows.start - self.first;
-        let mut target =
-            self.band.slice_mut(s![.., top..top + rows.len, columns.start..columns.end()]);
+        let mut target = self.band.slice_mut(s![.., top..top + rows.len, columns.start..columns.end()]);
         let (wy, wx) = (&self.row_weights[row], &self.column_weights[column]);
         for (mut to, from) in target.outer_iter_mut().zip(residual.outer_iter()) {
             for ((mut to, from), wy) in to.outer_iter_mut().zip(from.outer_iter()).zip(wy) {

@@ -146,8 +146,7 @@ pub struct Card {
 impl Card {
     /// Reads a card from its JSON text and checks that its numbers make sense.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
-        let card: Self =
-            serde_json::from_slice(json).map_err(|e| format!("its card does not parse: {e}"))?;
+        let card: Self = serde_json::from_slice(json).map_err(|e| format!("its card does not parse: {e}"))?;
         if card.schema != 1 {
             return Err(format!("its card has schema {}, this artir reads schema 1", card.schema));
         }
@@ -161,10 +160,7 @@ impl Card {
             return Err(format!("its card names a size multiple of {}", card.multiple));
         }
         if card.tile < card.multiple || card.overlap * 2 > card.tile {
-            return Err(format!(
-                "its card names tiles of {} with an overlap of {}",
-                card.tile, card.overlap
-            ));
+            return Err(format!("its card names tiles of {} with an overlap of {}", card.tile, card.overlap));
         }
         Ok(card)
     }
@@ -172,8 +168,7 @@ impl Card {
     /// The map between physical and network values.
     pub fn range(&self) -> Range {
         // `parse` has refused every card for which this has no value.
-        Range::new(self.input.range, self.input.network_range).unwrap_or_else(|| {
-            unreachable!("a card's range is checked when the card is read")
-        })
+        Range::new(self.input.range, self.input.network_range)
+            .unwrap_or_else(|| unreachable!("a card's range is checked when the card is read"))
     }
 }

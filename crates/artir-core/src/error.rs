@@ -47,7 +47,9 @@ pub enum Error {
         hint: String,
     },
     /// ONNX Runtime was not found or cannot be loaded.
-    #[error("ONNX Runtime is not usable: {reason}; run scripts/bootstrap.sh, or set ORT_DYLIB_PATH to libonnxruntime.so")]
+    #[error(
+        "ONNX Runtime is not usable: {reason}; run scripts/bootstrap.sh, or set ORT_DYLIB_PATH to libonnxruntime.so"
+    )]
     Runtime {
         /// Why.
         reason: String,
@@ -101,9 +103,7 @@ impl Error {
     /// The class of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::ModelRead { .. } | Self::ModelDamaged { .. } | Self::Channels { .. } => {
-                ErrorKind::Input
-            }
+            Self::ModelRead { .. } | Self::ModelDamaged { .. } | Self::Channels { .. } => ErrorKind::Input,
             Self::ModelUnknown { .. } | Self::Setting(_) | Self::Memory { .. } => ErrorKind::Usage,
             Self::Runtime { .. } | Self::Device { .. } => ErrorKind::Device,
             Self::Interrupted => ErrorKind::Interrupted,

@@ -9,18 +9,12 @@ use ndarray::{Array2, Array3};
 pub(crate) fn fill_invalid(data: &mut Array3<f32>, valid: &Array2<bool>) -> bool {
     let (rows, columns) = valid.dim();
     let mut seen = valid.clone();
-    let mut queue: VecDeque<(usize, usize)> =
-        valid.indexed_iter().filter(|(_, v)| **v).map(|(at, _)| at).collect();
+    let mut queue: VecDeque<(usize, usize)> = valid.indexed_iter().filter(|(_, v)| **v).map(|(at, _)| at).collect();
     if queue.is_empty() {
         return false;
     }
     while let Some((r, c)) = queue.pop_front() {
-        let neighbours = [
-            (r.wrapping_sub(1), c),
-            (r, c.wrapping_sub(1)),
-            (r, c + 1),
-            (r + 1, c),
-        ];
+        let neighbours = [(r.wrapping_sub(1), c), (r, c.wrapping_sub(1)), (r, c + 1), (r + 1, c)];
         for (nr, nc) in neighbours {
             if nr < rows && nc < columns && !seen[(nr, nc)] {
                 seen[(nr, nc)] = true;

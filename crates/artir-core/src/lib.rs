@@ -17,6 +17,7 @@ mod blend;
 mod card;
 mod error;
 mod fill;
+mod folder;
 mod image;
 pub mod metrics;
 mod model;
@@ -31,6 +32,7 @@ pub mod zoo;
 
 pub use card::{Card, CardInput, DataSource, Figure, Task, Training, Unit};
 pub use error::{Error, ErrorKind};
+pub use folder::OutputFolder;
 pub use image::{Image, Shape, Window};
 pub use model::Model;
 pub use pipeline::{Provenance, Restorer, RunReport, Settings, Sink, Source};

@@ -135,8 +135,7 @@ pub fn measure(
         PeakRange::Fixed(range) => range,
         PeakRange::Reference => {
             let values = planes.iter().flat_map(|(_, b)| b.iter().copied());
-            let (least, most) =
-                values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, m), v| (l.min(v), m.max(v)));
+            let (least, most) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, m), v| (l.min(v), m.max(v)));
             most - least
         }
     };
@@ -181,8 +180,7 @@ fn ssim(a: &Array2<f64>, b: &Array2<f64>, range: f64, window: SsimWindow) -> Opt
         let va = sample * (square_a[i] - ma * ma);
         let vb = sample * (square_b[i] - mb * mb);
         let covariance = sample * (product[i] - ma * mb);
-        sum += (2.0 * ma * mb + c1) * (2.0 * covariance + c2)
-            / ((ma * ma + mb * mb + c1) * (va + vb + c2));
+        sum += (2.0 * ma * mb + c1) * (2.0 * covariance + c2) / ((ma * ma + mb * mb + c1) * (va + vb + c2));
     }
     Some(sum / mean_a.len() as f64)
 }

@@ -50,8 +50,7 @@ impl Model {
         let bytes = bytes.into();
         let damaged = |reason: String| Error::ModelDamaged { name: name.to_owned(), reason };
         let hash = check_hash(&bytes).map_err(damaged)?;
-        let json = find_metadata(&bytes, CARD_KEY)
-            .ok_or_else(|| damaged("it has no card (artir.card)".into()))?;
+        let json = find_metadata(&bytes, CARD_KEY).ok_or_else(|| damaged("it has no card (artir.card)".into()))?;
         let card = Card::parse(json).map_err(damaged)?;
         Ok(Self { bytes, card, hash })
     }

@@ -5,8 +5,8 @@ use std::fmt;
 use ndarray::{Array2, Array3, Array4, ArrayView3, Axis, s};
 
 use crate::{
-    Card, Device, Error, Image, Model, Progress, Range, Session, Shape, TileLimits, TilePlan, VERSION,
-    Window, blend::Blend, fill::fill_invalid, runtime_version,
+    Card, Device, Error, Image, Model, Progress, Range, Session, Shape, TileLimits, TilePlan, VERSION, Window,
+    blend::Blend, fill::fill_invalid, runtime_version,
 };
 
 /// Where pixels come from.
@@ -52,14 +52,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            device: Device::Auto,
-            threads: 0,
-            tile: None,
-            overlap: None,
-            memory: 2 << 30,
-            strength: 1.0,
-        }
+        Self { device: Device::Auto, threads: 0, tile: None, overlap: None, memory: 2 << 30, strength: 1.0 }
     }
 }
 
@@ -212,8 +205,7 @@ fn plan(card: &Card, settings: &Settings, shape: Shape) -> Result<TilePlan, Erro
 /// Bytes that a run needs: the network's own, plus the band that blending holds.
 fn needed(card: &Card, shape: Shape, tile: usize, whole: bool) -> u64 {
     let pad = |n: usize| n.next_multiple_of(card.multiple) as u64;
-    let (rows, columns) =
-        if whole { (pad(shape.rows), pad(shape.columns)) } else { (tile as u64, tile as u64) };
+    let (rows, columns) = if whole { (pad(shape.rows), pad(shape.columns)) } else { (tile as u64, tile as u64) };
     let band = rows * shape.columns as u64 * shape.channels as u64 * 4;
     rows * columns * bytes_per_pixel(card) + band + FIXED_BYTES
 }
@@ -257,12 +249,7 @@ where
             if progress.is_cancelled() {
                 return Err(Error::Interrupted.into());
             }
-            let window = Window {
-                row: rows.start,
-                column: columns.start,
-                rows: rows.len,
-                columns: columns.len,
-            };
+            let window = Window { row: rows.start, column: columns.start, rows: rows.len, columns: columns.len };
             let image = source.read(window)?;
             let expected = (channels, rows.len, columns.len);
             if image.data.dim() != expected {
@@ -330,9 +317,7 @@ impl Tile {
         if (h, w) == (rows, columns) {
             return self.data.clone().insert_axis(Axis(0));
         }
-        Array4::from_shape_fn((1, channels, rows, columns), |(_, c, y, x)| {
-            self.data[(c, reflect(y, h), reflect(x, w))]
-        })
+        Array4::from_shape_fn((1, channels, rows, columns), |(_, c, y, x)| self.data[(c, reflect(y, h), reflect(x, w))])
     }
 
     /// Output minus input, in physical units, 0 at invalid pixels.

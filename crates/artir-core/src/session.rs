@@ -44,9 +44,8 @@ impl Session {
             .with_optimization_level(GraphOptimizationLevel::All)
             .map_err(failed)?;
         artir_ops::register(&mut builder).map_err(|e| Error::Runtime { reason: e.to_string() })?;
-        let session = builder
-            .commit_from_memory(model.bytes())
-            .map_err(|e| damaged(format!("ONNX Runtime refuses it: {e}")))?;
+        let session =
+            builder.commit_from_memory(model.bytes()).map_err(|e| damaged(format!("ONNX Runtime refuses it: {e}")))?;
         if session.inputs().len() != 1 || session.outputs().len() != 1 {
             return Err(damaged("it must have one input and one output".into()));
         }
@@ -76,15 +75,8 @@ impl Session {
         let outputs = session.run(ort::inputs![tensor]).map_err(failed)?;
         let output = outputs[0].try_extract_array::<f32>().map_err(failed)?;
         if output.shape() != input.shape() {
-            return Err(Error::Inference(format!(
-                "the network gave {:?} for {:?}",
-                output.shape(),
-                input.shape()
-            )));
+            return Err(Error::Inference(format!("the network gave {:?} for {:?}", output.shape(), input.shape())));
         }
-        output
-            .to_owned()
-            .into_dimensionality()
-            .map_err(|e| Error::Inference(e.to_string()))
+        output.to_owned().into_dimensionality().map_err(|e| Error::Inference(e.to_string()))
     }
 }

@@ -60,16 +60,9 @@ impl TilePlan {
             return Err(Error::Setting(format!("--tile {tile}: must be a positive multiple of {multiple}")));
         }
         if overlap * 2 > tile {
-            return Err(Error::Setting(format!(
-                "--overlap {overlap}: must be at most half of the tile, {}",
-                tile / 2
-            )));
+            return Err(Error::Setting(format!("--overlap {overlap}: must be at most half of the tile, {}", tile / 2)));
         }
-        Ok(Self {
-            rows: axis(rows, limits),
-            columns: axis(columns, limits),
-            overlap,
-        })
+        Ok(Self { rows: axis(rows, limits), columns: axis(columns, limits), overlap })
     }
 
     /// Number of tiles.

@@ -50,10 +50,7 @@ pub fn open(name: &str) -> Result<Model, Error> {
         Some(path) => Model::open(&path),
         None => Err(Error::ModelUnknown {
             name: name.to_owned(),
-            hint: format!(
-                "built in are {}; a file's name must end in .onnx",
-                names().collect::<Vec<_>>().join(", ")
-            ),
+            hint: format!("built in are {}; a file's name must end in .onnx", names().collect::<Vec<_>>().join(", ")),
         }),
     }
 }

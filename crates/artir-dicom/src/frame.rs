@@ -54,7 +54,9 @@ impl Frame {
         }
         match header::text(object, tags::PHOTOMETRIC_INTERPRETATION).as_deref() {
             Some("MONOCHROME2") => {}
-            other => return Err(format!("PhotometricInterpretation {} is not MONOCHROME2", other.unwrap_or("(absent)"))),
+            other => {
+                return Err(format!("PhotometricInterpretation {} is not MONOCHROME2", other.unwrap_or("(absent)")));
+            }
         }
         if ![8, 16].contains(&bits_allocated) || !(1..=bits_allocated).contains(&bits_stored) {
             return Err(format!("{bits_stored} bits stored in {bits_allocated} are not supported"));
@@ -71,7 +73,8 @@ impl Frame {
         }
         let bytes = decode_bytes(object, pixels, bits_allocated)?;
         let shift = 32 - u32::from(bits_stored);
-        let extend = |raw: u32| if signed { ((raw << shift) as i32) >> shift } else { ((raw << shift) >> shift) as i32 };
+        let extend =
+            |raw: u32| if signed { ((raw << shift) as i32) >> shift } else { ((raw << shift) >> shift) as i32 };
         let stored: Vec<i32> = if bits_allocated == 8 {
             bytes.iter().map(|b| extend(u32::from(*b))).collect()
         } else {

@@ -51,7 +51,11 @@ impl Encoding {
         let (below, above) = (padding.lo.saturating_sub(1), padding.hi.saturating_add(1));
         match (below >= lo, above <= hi) {
             (true, true) => {
-                if wanted - f64::from(below) <= f64::from(above) - wanted { below } else { above }
+                if wanted - f64::from(below) <= f64::from(above) - wanted {
+                    below
+                } else {
+                    above
+                }
             }
             (true, false) => below,
             (false, true) => above,
@@ -77,8 +81,13 @@ mod tests {
 
     use super::*;
 
-    const CT: Encoding =
-        Encoding { bits_stored: 16, signed: true, slope: 1.0, intercept: -1024.0, padding: Some(Padding { lo: -2000, hi: -2000 }) };
+    const CT: Encoding = Encoding {
+        bits_stored: 16,
+        signed: true,
+        slope: 1.0,
+        intercept: -1024.0,
+        padding: Some(Padding { lo: -2000, hi: -2000 }),
+    };
 
     proptest! {
         #[test]

@@ -152,7 +152,8 @@ impl Slice {
             let largest = frame.stored.iter().zip(&rescaled).map(|(s, r)| wanted(*s, *r)).fold(f64::MIN, f64::max);
             let top = f64::from(e.limits().1);
             if largest > top {
-                let slope: f64 = suv::decimal_string(e.slope * largest / top).parse().unwrap_or(e.slope * largest / top);
+                let slope: f64 =
+                    suv::decimal_string(e.slope * largest / top).parse().unwrap_or(e.slope * largest / top);
                 let grown = crate::hu::Encoding { slope, ..e };
                 frame.stored.zip_mut_with(&rescaled, |s, r| *s = grown.nearest(wanted(*s, *r) * e.slope / slope));
                 frame.encoding = grown;

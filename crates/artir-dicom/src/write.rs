@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use artir_core::OutputFolder;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
@@ -12,7 +13,9 @@ const IMPLEMENTATION_CLASS_UID: &str = "2.25.19053123627493567124018927351927418
 
 /// A folder that is filled out of sight and given its name when it is complete.
 pub(crate) struct Staging {
+    // Dropped in this order: a parent that was made for it goes once the folder in it is gone.
     folder: tempfile::TempDir,
+    parent: OutputFolder,
     target: PathBuf,
 }
 
@@ -24,9 +27,9 @@ impl Staging {
         }
         let parent = target.parent().unwrap_or(Path::new("."));
         let fail = |e: std::io::Error| Error::Write { path: target.clone(), reason: e.to_string() };
-        std::fs::create_dir_all(parent).map_err(fail)?;
+        let made = OutputFolder::create(parent).map_err(fail)?;
         let folder = tempfile::Builder::new().prefix(".artir-").tempdir_in(parent).map_err(fail)?;
-        Ok(Self { folder, target })
+        Ok(Self { folder, parent: made, target })
     }
 
     /// Writes one object as Explicit VR Little Endian.
@@ -45,7 +48,7 @@ impl Staging {
 
     /// Gives the folder its name; what stood there goes only once the new one is complete.
     pub(crate) fn publish(self) -> Result<PathBuf, Error> {
-        let Self { folder, target } = self;
+        let Self { folder, parent: _parent, target } = self;
         let fail = |e: std::io::Error| Error::Write { path: target.clone(), reason: e.to_string() };
         let staged = folder.keep();
         // A temporary folder is private; a result is as readable as the user's umask says, like its files.

@@ -25,9 +25,9 @@ pub(crate) struct BandDescription {
     pub(crate) colour: i32,
     pub(crate) description: String,
     pub(crate) unit: String,
-    /// Bits of scale and offset.
-    pub(crate) scale: Option<u64>,
-    pub(crate) offset: Option<u64>,
+    /// Bits of scale and offset; 1 and 0 where the file names none, which means the same.
+    pub(crate) scale: u64,
+    pub(crate) offset: u64,
     pub(crate) domains: Vec<(String, Vec<String>)>,
 }
 
@@ -49,8 +49,8 @@ impl Description {
                 colour: band.color_interpretation().c_int() as i32,
                 description: band.description().map_err(|e| e.to_string())?,
                 unit: band.unit(),
-                scale: band.scale().map(f64::to_bits),
-                offset: band.offset().map(f64::to_bits),
+                scale: band.scale().unwrap_or(1.0).to_bits(),
+                offset: band.offset().unwrap_or(0.0).to_bits(),
                 domains: domains(band.metadata_domains(), Object::band(&band)),
             });
         }
@@ -84,11 +84,10 @@ impl Description {
             if !wanted.unit.is_empty() && !ffi::set_unit(&band, &wanted.unit) {
                 return Err(format!("the unit of band {} cannot be kept", i + 1));
             }
-            if let Some(scale) = wanted.scale {
-                band.set_scale(f64::from_bits(scale)).map_err(text)?;
-            }
-            if let Some(offset) = wanted.offset {
-                band.set_offset(f64::from_bits(offset)).map_err(text)?;
+            let (scale, offset) = (f64::from_bits(wanted.scale), f64::from_bits(wanted.offset));
+            if (scale, offset) != (1.0, 0.0) {
+                band.set_scale(scale).map_err(text)?;
+                band.set_offset(offset).map_err(text)?;
             }
             let colour = source.rasterband(i + 1).map_err(text)?.color_interpretation();
             if colour != ColorInterpretation::Undefined {

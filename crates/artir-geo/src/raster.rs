@@ -23,9 +23,8 @@ pub struct OpenOptions {
 /// Bytes of GDAL's block cache; its own default, a share of the machine's memory, is no bound.
 const CACHE_BYTES: i64 = 64 << 20;
 /// Path prefixes that GDAL reads over a network.
-const REMOTE: [&str; 9] = [
-    "/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsiadls", "/vsioss", "/vsiswift", "/vsiwebhdfs", "/vsihdfs",
-];
+const REMOTE: [&str; 9] =
+    ["/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsiadls", "/vsioss", "/vsiswift", "/vsiwebhdfs", "/vsihdfs"];
 
 /// An opened scene that this version can restore without damage.
 pub struct Scene {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use artir_core::{Progress, Restorer, RunReport, Sink, Window};
+use artir_core::{OutputFolder, Progress, Restorer, RunReport, Sink, Window};
 use gdal::{
     Dataset, DriverManager, Metadata,
     raster::{Buffer, RasterCreationOptions},
@@ -66,7 +66,7 @@ fn restore_with(
         return Err(Error::Exists { path: out.display().to_string() });
     }
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent).map_err(|e| fail(e.to_string()))?;
+    let _made = OutputFolder::create(parent).map_err(|e| fail(e.to_string()))?;
     // A folder, so that sidecar files which GDAL may write go with it.
     let staging = tempfile::Builder::new().prefix(".artir-").tempdir_in(parent).map_err(|e| fail(e.to_string()))?;
     let path = staging.path().join("scene.tif");

@@ -123,8 +123,8 @@ def noise(
 ) -> torch.Tensor:
     """Noise images in HU for slices hu [N, S, S] (S a multiple of 8); the mean noise is zero.
 
-    pixel_mm, cut, power: [N]; see ``reconstruction_filter``. photons [N] overrides ``scan.photons`` slice
-    by slice. The Poisson counts are drawn in their Gaussian limit, which keeps the mean of the line
+    pixel_mm, cut, power: [N]; see ``reconstruction_filter``. photons [N] overrides ``scan.photons``
+    slice by slice. The Poisson counts are drawn in their Gaussian limit, which keeps the mean of the line
     integrals unchanged.
     """
     scan = scan or Scan()

@@ -97,7 +97,9 @@ def regrade(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(scene, 0, 1).astype(np.float32)
 
 
-def add_haze(clear: np.ndarray, haze: Haze, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def add_haze(
+    clear: np.ndarray, haze: Haze, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """(hazy, clear): the veil, sensor noise, and 8-bit steps in both."""
     hazy = scatter(clear, haze) + rng.normal(0, rng.uniform(0, 0.008), clear.shape)
     hazy = np.round(np.clip(hazy, 0, 1) * 255) / 255

@@ -96,21 +96,21 @@ fn count(p: f64, photons: f64, random: &mut Random) -> f64 {
 fn body(z: f64) -> Vec<Ellipse> {
     let e = |x, y, a, b, turn, hu| Ellipse { x, y, a, b, turn, hu };
     let mut out = vec![
-        e(0.0, 0.0, 165.0, 115.0, 0.0, 900.0),  // subcutaneous fat, -100 HU
-        e(0.0, 0.0, 150.0, 100.0, 0.0, 150.0),  // body wall, 50 HU
-        e(0.0, -3.0, 136.0, 86.0, 0.0, -130.0), // inner fat, -80 HU
-        e(-62.0, -8.0, 66.0 - z, 62.0, 20.0, 185.0), // liver, 105 HU
-        e(88.0, 12.0, 32.0, 44.0 - z, -20.0, 200.0), // spleen, 120 HU
+        e(0.0, 0.0, 165.0, 115.0, 0.0, 900.0),         // subcutaneous fat, -100 HU
+        e(0.0, 0.0, 150.0, 100.0, 0.0, 150.0),         // body wall, 50 HU
+        e(0.0, -3.0, 136.0, 86.0, 0.0, -130.0),        // inner fat, -80 HU
+        e(-62.0, -8.0, 66.0 - z, 62.0, 20.0, 185.0),   // liver, 105 HU
+        e(88.0, 12.0, 32.0, 44.0 - z, -20.0, 200.0),   // spleen, 120 HU
         e(-58.0, 48.0, 20.0, 27.0, 15.0, 60.0 + 55.0), // kidneys, partly over the liver
         e(60.0, 52.0, 22.0, 28.0, -15.0, 235.0),
-        e(0.0, 58.0, 24.0, 21.0, 0.0, 330.0),  // vertebral body, 250 HU
-        e(0.0, 58.0, 19.0, 16.0, 0.0, -60.0),  // its spongy part
-        e(0.0, 86.0, 9.0, 8.0, 0.0, -20.0),    // spinal canal
-        e(0.0, 96.0, 6.0, 12.0, 0.0, 480.0),   // spinous process
-        e(-2.0, 26.0, 12.0, 12.0, 0.0, 260.0), // aorta, 180 HU
-        e(-26.0, 22.0, 10.0, 8.0, 0.0, 45.0),  // vena cava over the liver's edge
-        e(48.0, -40.0, 34.0, 24.0, 10.0, 110.0), // stomach
-        e(50.0, -52.0, 20.0, 9.0, 0.0, -900.0), // its gas
+        e(0.0, 58.0, 24.0, 21.0, 0.0, 330.0),      // vertebral body, 250 HU
+        e(0.0, 58.0, 19.0, 16.0, 0.0, -60.0),      // its spongy part
+        e(0.0, 86.0, 9.0, 8.0, 0.0, -20.0),        // spinal canal
+        e(0.0, 96.0, 6.0, 12.0, 0.0, 480.0),       // spinous process
+        e(-2.0, 26.0, 12.0, 12.0, 0.0, 260.0),     // aorta, 180 HU
+        e(-26.0, 22.0, 10.0, 8.0, 0.0, 45.0),      // vena cava over the liver's edge
+        e(48.0, -40.0, 34.0, 24.0, 10.0, 110.0),   // stomach
+        e(50.0, -52.0, 20.0, 9.0, 0.0, -900.0),    // its gas
         e(12.0, -8.0 + z, 30.0, 8.0, 25.0, 120.0), // pancreas
     ];
     // Lesions of falling size, 30 and 20 HU under the liver: what noise hides.

@@ -35,12 +35,14 @@ fn byte(v: f64) -> u8 {
 /// Reflectance-like colours, 0 to 1.
 fn ground(size: usize, seed: u64) -> Array3<f64> {
     let mut random = Random::new(seed);
-    let (relief, grain, woods) = (smooth(size, 4, seed + 1), smooth(size, size / 3, seed + 2), smooth(size, 7, seed + 3));
+    let (relief, grain, woods) =
+        (smooth(size, 4, seed + 1), smooth(size, size / 3, seed + 2), smooth(size, 7, seed + 3));
     let n = size as f64;
     let cells = 7;
     let fields: Vec<[f64; 3]> = (0..cells * cells)
         .map(|_| {
-            let kinds = [[0.30, 0.36, 0.18], [0.45, 0.40, 0.26], [0.22, 0.31, 0.15], [0.52, 0.47, 0.34], [0.36, 0.29, 0.20]];
+            let kinds =
+                [[0.30, 0.36, 0.18], [0.45, 0.40, 0.26], [0.22, 0.31, 0.15], [0.52, 0.47, 0.34], [0.36, 0.29, 0.20]];
             let base = kinds[(random.uniform() * 5.0) as usize % 5];
             let shade = 0.85 + 0.3 * random.uniform();
             base.map(|v| v * shade)

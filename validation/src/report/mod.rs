@@ -81,7 +81,12 @@ impl Report {
 
 impl Case {
     fn write(&self, out: &mut String) {
-        let _ = write!(out, "<h2>{}</h2><p class=\"note\">{}</p><table><tr><th></th>", escape(&self.title), escape(&self.note));
+        let _ = write!(
+            out,
+            "<h2>{}</h2><p class=\"note\">{}</p><table><tr><th></th>",
+            escape(&self.title),
+            escape(&self.note)
+        );
         for column in &self.columns {
             let _ = write!(out, "<th>{}</th>", escape(column));
         }
@@ -170,6 +175,9 @@ mod tests {
 
     #[test]
     fn windows_saturate() {
-        assert_eq!([window(-200.0, -160.0, 240.0), window(40.0, -160.0, 240.0), window(900.0, -160.0, 240.0)], [0, 128, 255]);
+        assert_eq!(
+            [window(-200.0, -160.0, 240.0), window(40.0, -160.0, 240.0), window(900.0, -160.0, 240.0)],
+            [0, 128, 255]
+        );
     }
 }

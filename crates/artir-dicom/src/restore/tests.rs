@@ -169,9 +169,11 @@ fn dciodvfy(path: &Path) -> Option<BTreeSet<String>> {
 
 #[test]
 fn real_series_pass_unchanged_and_valid() {
-    for (part, modality, slices) in
-        [("ct-abdomen-ge", Modality::Ct, 41), ("ct-head-ge-tilted", Modality::Ct, 16), ("pet-ge-bqml", Modality::Pet, 267)]
-    {
+    for (part, modality, slices) in [
+        ("ct-abdomen-ge", Modality::Ct, 41),
+        ("ct-head-ge-tilted", Modality::Ct, 16),
+        ("pet-ge-bqml", Modality::Pet, 267),
+    ] {
         let Some(folder) = real(part) else { continue };
         let mut found = scan(&[folder], modality).unwrap();
         assert_eq!(found.series.iter().map(|s| s.slices.len()).sum::<usize>(), slices, "{part}");

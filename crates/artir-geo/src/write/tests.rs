@@ -68,9 +68,9 @@ fn a_run_that_fails_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let scene = open(&example(dir.path()), None).unwrap();
     let out = dir.path().join("new").join("out.tif");
-    let failed = restore_with(&scene, &out, &WriteOptions::default(), &mut |_, _| Err(artir_core::Error::Interrupted.into()));
-    assert!(failed.is_err() && !out.exists());
-    assert_eq!(std::fs::read_dir(dir.path().join("new")).unwrap().count(), 0);
+    let failed =
+        restore_with(&scene, &out, &WriteOptions::default(), &mut |_, _| Err(artir_core::Error::Interrupted.into()));
+    assert!(failed.is_err() && !dir.path().join("new").exists());
 }
 
 #[test]

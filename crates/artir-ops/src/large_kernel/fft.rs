@@ -224,10 +224,8 @@ fn spectrum(height: usize, width: usize, taps: &Taps) -> Vec<Complex32> {
     for i in 0..size {
         for j in 0..size {
             let tap = i * size + j;
-            let value = Complex64::new(
-                f64::from(taps.weight()[tap]),
-                taps.bias().map_or(0.0, |bias| f64::from(bias[tap])),
-            );
+            let value =
+                Complex64::new(f64::from(taps.weight()[tap]), taps.bias().map_or(0.0, |bias| f64::from(bias[tap])));
             // A frame shorter than the kernel sees only offsets that fold onto each other outside the map.
             let y = (radius as isize - i as isize).rem_euclid(height as isize) as usize;
             let x = (radius as isize - j as isize).rem_euclid(width as isize) as usize;

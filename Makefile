@@ -1,0 +1,36 @@
+# Thin: each target is a line or two over scripts/ and cargo.
+.PHONY: demo test lint test-train bench train
+
+MODEL ?= ct-ldct-t
+MINUTES ?= 60
+PYTEST = PYTHONPATH=models .venv/bin/python -m pytest -q models/tests
+RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)
+
+demo:
+	scripts/bootstrap.sh
+	cargo build --release -p artir-cli
+	target/release/artir demo -o demo-out --overwrite
+
+test: lint
+	cargo build --workspace
+	cargo $(RUN_TESTS) --workspace
+	$(PYTEST) -m 'not torch'
+
+lint:
+	scripts/bootstrap.sh
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	.venv/bin/ruff check models && .venv/bin/ruff format --check models
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "lint: cargo-deny is not installed, its checks are skipped"; fi
+
+test-train:
+	scripts/bootstrap.sh --train
+	$(PYTEST) -m torch
+
+bench:
+	scripts/bootstrap.sh
+	cargo bench -p artir-ops
+
+train:
+	scripts/bootstrap.sh --train
+	PYTHONPATH=models .venv/bin/python -m artir_train.train --config models/configs/$(MODEL).toml --minutes $(MINUTES)

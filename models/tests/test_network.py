@@ -1,0 +1,99 @@
+"""The network's structure, its large kernel, and its export."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import numpy as np  # noqa: E402
+import onnxruntime  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
+
+from artir_train.export import build  # noqa: E402
+from artir_train.large_kernel import DynamicLargeKernel  # noqa: E402
+from artir_train.macs import multiply_adds  # noqa: E402
+from artir_train.network import ArtIR, Config, parameter_count  # noqa: E402
+from artir_train.table import ROWS  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+def randomised(config, seed=0):
+    torch.manual_seed(seed)
+    model = ArtIR(config)
+    for parameter in model.parameters():
+        parameter.data.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "paper"),
+    [("T", 849_455, 12.76), ("S", 2_460_819, 23.73), ("B", 7_266_555, 63.14)],
+)
+def test_variants_have_the_papers_size(name, parameters, paper):
+    config = Config.variant(name)
+    assert parameter_count(ArtIR(config)) == parameters
+    assert abs(multiply_adds(config, 256, 256) / 1e9 / paper - 1) < 0.002
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: r.name)
+def test_every_ablation_can_be_built_and_run(row):
+    model = randomised(row.config)
+    x = torch.rand(1, 3, 16, 20)
+    assert model(x).shape == x.shape
+    assert abs(parameter_count(model) / 1e6 - row.parameters) < 0.016
+    if row.macs is not None:
+        assert abs(multiply_adds(row.config, 256, 256) / 1e9 - row.macs) < 0.1
+
+
+def test_a_fresh_network_starts_as_the_identity_of_its_blocks():
+    model = ArtIR(Config.variant("T"))
+    for module in model.modules():
+        if isinstance(module, DynamicLargeKernel):
+            assert not module.a.any()
+            assert module.b.sum() == 1 and module.b[len(module.b) // 2] == 1
+            x = torch.rand(1, 1, 9, 9)
+            assert torch.allclose(module(x), x, atol=1e-6)
+    for name, parameter in model.named_parameters():
+        if name.endswith(("beta", "gamma")):
+            assert not parameter.any()
+        if name.endswith("weigh.bias"):
+            assert (parameter == 1).all()
+
+
+@pytest.mark.parametrize("size", [1, 3, 15, 31, 63])
+def test_the_identity_equals_the_literal_form(size):
+    torch.manual_seed(size)
+    kernel = DynamicLargeKernel(size).double()
+    for parameter in kernel.parameters():
+        parameter.data = torch.randn_like(parameter)
+    x = torch.randn(2, 1, 20, 33, dtype=torch.float64)
+    taps = kernel.a[None, :, None, None] * x + kernel.b[None, :, None, None]
+    neighbours = F.unfold(x, size, padding=size // 2).view(2, size * size, 20, 33)
+    literal = (taps * neighbours).sum(1, keepdim=True)
+    result = kernel(x)
+    assert (result - literal).abs().max() / literal.abs().max() < 1e-12
+
+
+def test_zeroing_a_large_kernel_changes_the_output():
+    model = randomised(Config.variant("T"))
+    x = torch.rand(1, 3, 32, 32)
+    before = model(x)
+    kernels = [m for m in model.modules() if isinstance(m, DynamicLargeKernel)]
+    for parameter in kernels[0].parameters():
+        parameter.data.zero_()
+    assert (model(x) - before).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", [(1, 64, 64), (2, 100, 132), (1, 512, 512)])
+def test_the_exported_file_computes_the_same(channels, shape):
+    model = randomised(Config.variant("T", channels=channels)).eval()
+    batch, height, width = shape
+    x = torch.rand(batch, channels, height, width)
+    session = onnxruntime.InferenceSession(
+        build(model).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (exported,) = session.run(None, {"image": x.numpy()})
+    with torch.no_grad():
+        expected = model(x).numpy()
+    assert np.abs(exported - expected).max() / np.abs(expected).max() < 1e-4

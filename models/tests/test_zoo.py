@@ -1,0 +1,68 @@
+"""The committed models: whole, described, and running where artir's library is not there."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from artir_train.card import markdown
+from artir_train.model_file import DamagedModel, read_card
+
+ZOO = Path(__file__).resolve().parents[1] / "zoo"
+MODELS = sorted(ZOO.glob("*.onnx"))
+LIBRARY = Path(
+    os.environ.get("ARTIR_OPS_LIBRARY", ZOO.parents[1] / "target" / "debug" / "libartir_ops.so")
+)
+
+
+def session(path, library=None):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if library:
+        options.register_custom_ops_library(str(library))
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def image(path, size, batch=1):
+    channels = read_card(path)[0]["input"]["channels"]
+    return np.random.default_rng(0).random((batch, channels, *size), dtype=np.float32)
+
+
+def test_there_are_models():
+    assert {path.stem for path in MODELS} >= {"ct-ldct-t", "geo-haze-t"}
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
+def test_card_counts_and_text(path):
+    card, digest = read_card(path)
+    weights = onnx.load(path).graph.initializer
+    held = sum(int(np.prod(w.dims)) for w in weights if w.data_type == onnx.TensorProto.FLOAT)
+    constants = 3 + 4  # sqrt 2, one, a half; the scales of resizing
+    assert held - constants == card["parameters"]
+    assert path.with_suffix(".md").read_text() == markdown(card, digest)
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
+def test_changed_file_is_refused(path, tmp_path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(content)
+    with pytest.raises(DamagedModel):
+        read_card(bad)
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("size", [(64, 64), (100, 132), (512, 512)])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_stock_runtime_and_library_agree(path, size, batch):
+    if not LIBRARY.exists():
+        pytest.skip(f"no {LIBRARY.name}: run cargo build first")
+    x = image(path, size, batch)
+    (stock,) = session(path).run(None, {"image": x})
+    (ours,) = session(path, LIBRARY).run(None, {"image": x})
+    assert stock.shape == x.shape
+    assert np.abs(stock - ours).max() / np.abs(stock).max() < 1e-4
