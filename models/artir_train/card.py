@@ -24,7 +24,8 @@ def markdown(card: dict, digest: str) -> str:
         f"{card['macs_256'] / 1e9:.2f} G multiply-adds for 256x256 pixels",
         f"- input: {given['channels']} channel(s), unit {given['unit']}, "
         f"{given['range'][0]} to {given['range'][1]}",
-        f"- tiles: {card['tile']} with an overlap of {card['overlap']}; reach {card['reach']} pixels",
+        f"- tiles: {card['tile']} with an overlap of {card['overlap']}; "
+        f"reach {card['reach']} pixels",
         f"- sha256: `{digest}`",
         f"- licence: {card['licence']}",
         "",

@@ -122,7 +122,7 @@ fn create(scene: &Scene, path: &Path) -> Result<Dataset, String> {
     // Strips of the whole width, however high, are written as tiles once a scene is large enough to care.
     let tiled = (width != columns && width % 16 == 0 && height % 16 == 0) || columns.min(rows) >= 1024;
     if tiled {
-        let edge = |n: usize| if n % 16 == 0 && n < columns { n } else { 256 };
+        let edge = |n: usize| if n.is_multiple_of(16) && n < columns { n } else { 256 };
         add("TILED", "YES")?;
         add("BLOCKXSIZE", &edge(width).to_string())?;
         add("BLOCKYSIZE", &if width % 16 == 0 && width != columns { height } else { 256 }.to_string())?;

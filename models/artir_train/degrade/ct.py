@@ -37,7 +37,8 @@ _VIEWS_AT_ONCE = 16
 class Scan:
     """How a slice is scanned and reconstructed.
 
-    views: projections over half a turn. photons: counts of an unattenuated ray. electronic: standard
+    views: projections over half a turn. photons: counts of an unattenuated ray. electronic:
+    standard
     deviation of the electronic noise, in photons.
     """
 
@@ -51,7 +52,8 @@ def reconstruction_filter(
 ) -> torch.Tensor:
     """Ramp times a raised cosine to a power, over the FFT frequencies of ``length`` bins.
 
-    cut [N]: frequency in cycles a pixel where the window reaches zero; about 0.4 is a soft kernel, 1.15
+    cut [N]: frequency in cycles a pixel where the window reaches zero; about 0.4 is a soft
+    kernel, 1.15
     a sharp one. power [N]: exponent of the window. Returns [N, length], in cycles a bin.
     """
     f = torch.fft.fftfreq(length, device=cut.device).abs()
@@ -63,7 +65,8 @@ def reconstruction_filter(
 def line_integrals(hu: torch.Tensor, pixel_mm: torch.Tensor, views: int) -> torch.Tensor:
     """Attenuation along parallel rays through slices.
 
-    hu [N, S, S] in Hounsfield units, pixel_mm [N]. Returns [V, N, D] without unit. The rays are traced
+    hu [N, S, S] in Hounsfield units, pixel_mm [N]. Returns [V, N, D] without unit. The rays
+    are traced
     through the slice at half resolution: the noise level of a ray does not depend on finer detail.
     """
     n, size = hu.shape[0], hu.shape[-1]
@@ -124,7 +127,8 @@ def noise(
     """Noise images in HU for slices hu [N, S, S] (S a multiple of 8); the mean noise is zero.
 
     pixel_mm, cut, power: [N]; see ``reconstruction_filter``. photons [N] overrides ``scan.photons``
-    slice by slice. The Poisson counts are drawn in their Gaussian limit, which keeps the mean of the line
+    slice by slice. The Poisson counts are drawn in their Gaussian limit, which keeps the mean
+    of the line
     integrals unchanged.
     """
     scan = scan or Scan()

@@ -1,0 +1,74 @@
+"""Figures of a checkpoint on sets that it was never trained on.
+
+    python -m artir_train.evaluate models/runs/geo-haze-t/checkpoint.pt
+
+Haze: real thin cloud (RICE1 test pairs), protocol ``rgb``; the images that grew better and those that
+grew worse are reported apart, since their mean hides both. CT: the held-out slices of the run's own
+pack, protocol ``ldct-400``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .data import data_folder
+from .network import ArtIR, Config
+from .train import SOURCES, Settings, mean_psnr
+
+
+def load(path: Path) -> tuple[ArtIR, Settings]:
+    """The averaged weights of a checkpoint, and its settings."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model = ArtIR(Config(**state["config"])).eval().requires_grad_(False)
+    model.load_state_dict(state["weights"])
+    return model, Settings(**state["settings"])
+
+
+def rice(model: ArtIR) -> None:
+    """Real thin cloud: pairs ``*_real_A`` (hazy) and ``*_real_B`` (clear)."""
+    from PIL import Image
+
+    folder = data_folder() / "images" / "rice1-thin-cloud"
+    rows = []
+    for hazy_path in sorted(folder.glob("**/*_real_A*")):
+        pair = [hazy_path, hazy_path.with_name(hazy_path.name.replace("_real_A", "_real_B"))]
+        hazy, clear = (
+            torch.from_numpy(np.asarray(Image.open(p).convert("RGB"), np.float32) / 255)
+            .permute(2, 0, 1)[None]
+            .contiguous()
+            for p in pair
+        )
+        rows.append((mean_psnr(hazy, clear, (0, 1)), mean_psnr(model(hazy), clear, (0, 1))))
+    before, after = np.array(rows).T
+    worse = after < before
+    print(
+        f"rice1-thin-cloud, rgb, {len(rows)} images: {before.mean():.2f} -> {after.mean():.2f} dB"
+    )
+    for name, part in (("better", ~worse), ("worse", worse)):
+        if part.any():
+            means = f"{before[part].mean():.2f} -> {after[part].mean():.2f} dB"
+            print(f"  {name}: {part.sum()} images, {means}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoint", type=Path)
+    options = parser.parse_args()
+    model, settings = load(options.checkpoint)
+    source = SOURCES[settings.data](options.checkpoint.parents[1] / "packs", settings.seed)
+    degraded, clean = source.validation()
+    window = (-160.0, 240.0) if settings.data == "ct" else (0.0, 1.0)
+    parts = [settings.to_physical(model(settings.to_network(x))) for x in degraded.split(1)]
+    before = mean_psnr(degraded, clean, window)
+    after = mean_psnr(torch.cat(parts), clean, window)
+    print(f"held out, {len(clean)} images: {before:.2f} -> {after:.2f} dB")
+    if settings.data == "haze":
+        rice(model)
+
+
+if __name__ == "__main__":
+    main()
