@@ -1,9 +1,6 @@
 //! `artir geo`: scenes in, restored scenes on the same grid out.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::Path, process::ExitCode};
 
 use artir_core::{Restorer, Task};
 use artir_geo::{OpenOptions, Scene, WriteOptions};
@@ -70,7 +67,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
 fn restore(
     scene: &Scene,
     path: &str,
-    out: &PathBuf,
+    out: &Path,
     args: &Args,
     restorer: &Restorer,
     progress: &Terminal,

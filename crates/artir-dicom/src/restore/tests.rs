@@ -136,7 +136,7 @@ fn every_flipped_byte_of_a_header_is_survived() {
         bad[i] ^= 0xff;
         std::fs::write(&path, bad).unwrap();
         // Success or a named error; a panic would fail the test.
-        if let Ok(found) = scan(&[path.clone()], Modality::Ct) {
+        if let Ok(found) = scan(std::slice::from_ref(&path), Modality::Ct) {
             let options = DeriveOptions { overwrite: true, ..DeriveOptions::default() };
             for series in &found.series {
                 drop(restore_with(series, "p", "d", out.path(), &options, &mut |s| {
