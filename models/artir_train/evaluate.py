@@ -3,8 +3,8 @@
     python -m artir_train.evaluate models/runs/geo-haze-t/checkpoint.pt
 
 Haze: real thin cloud (RICE1 test pairs), protocol ``rgb``; the images that grew better and
-those that grew worse are reported apart, since their mean hides both. CT: the held-out slices of the run's own
-pack, protocol ``ldct-400``.
+those that grew worse are reported apart, since their mean hides both. CT: the held-out slices
+of the run's own pack, protocol ``ldct-400``.
 """
 
 from __future__ import annotations
