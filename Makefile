@@ -29,7 +29,7 @@ test-train:
 
 bench:
 	scripts/bootstrap.sh
-	cargo bench -p artir-ops
+	cargo bench -p artir-ops --features ort
 
 train:
 	scripts/bootstrap.sh --train

@@ -1,4 +1,6 @@
-//! Finding the built binary and the real data, and running the one on the other.
+//! Finding the built binary, ONNX Runtime and the real data; running the one on the other; small models.
+
+pub mod onnx;
 
 use std::{
     path::{Path, PathBuf},
@@ -36,4 +38,14 @@ pub fn real(part: &str) -> Option<PathBuf> {
     }
     println!("skipped: no real data at {part} (ARTIR_REAL_DATA)");
     None
+}
+
+/// The ONNX Runtime that `scripts/bootstrap.sh` brought.
+///
+/// # Panics
+/// When it is not there.
+pub fn runtime() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.runtime/libonnxruntime.so.1.31.1");
+    assert!(path.is_file(), "{} is missing: run scripts/bootstrap.sh first", path.display());
+    path
 }

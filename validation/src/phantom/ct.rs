@@ -99,7 +99,7 @@ fn body(z: f64) -> Vec<Ellipse> {
         e(0.0, 0.0, 165.0, 115.0, 0.0, 900.0),         // subcutaneous fat, -100 HU
         e(0.0, 0.0, 150.0, 100.0, 0.0, 150.0),         // body wall, 50 HU
         e(0.0, -3.0, 136.0, 86.0, 0.0, -130.0),        // inner fat, -80 HU
-        e(-62.0, -8.0, 66.0 - z, 62.0, 20.0, 185.0),   // liver, 105 HU
+        e(-62.0, -8.0, 58.0 - z, 62.0, 20.0, 185.0),   // liver, 105 HU
         e(88.0, 12.0, 32.0, 44.0 - z, -20.0, 200.0),   // spleen, 120 HU
         e(-58.0, 48.0, 20.0, 27.0, 15.0, 60.0 + 55.0), // kidneys, partly over the liver
         e(60.0, 52.0, 22.0, 28.0, -15.0, 235.0),
@@ -108,7 +108,7 @@ fn body(z: f64) -> Vec<Ellipse> {
         e(0.0, 86.0, 9.0, 8.0, 0.0, -20.0),        // spinal canal
         e(0.0, 96.0, 6.0, 12.0, 0.0, 480.0),       // spinous process
         e(-2.0, 26.0, 12.0, 12.0, 0.0, 260.0),     // aorta, 180 HU
-        e(-26.0, 22.0, 10.0, 8.0, 0.0, 45.0),      // vena cava over the liver's edge
+        e(-26.0, 22.0, 10.0, 8.0, 0.0, 45.0),      // vena cava
         e(48.0, -40.0, 34.0, 24.0, 10.0, 110.0),   // stomach
         e(50.0, -52.0, 20.0, 9.0, 0.0, -900.0),    // its gas
         e(12.0, -8.0 + z, 30.0, 8.0, 25.0, 120.0), // pancreas
@@ -239,15 +239,16 @@ mod tests {
 
     #[test]
     fn noise_has_no_mean_and_falls_with_dose() {
-        let scan = Scan { size: 128, pixel: 3.0, views: 200, photons: 2.0e4 };
+        // Enough photons behind the body that counting, not the detector's electronics, makes the noise.
+        let scan = Scan { size: 128, pixel: 3.0, views: 200, photons: 1.0e6 };
         let noise = |scan: &Scan| {
             let s = slice(scan, 1);
             let part = (&s.measured - &s.truth).slice(ndarray::s![40..88, 40..88]).mapv(f64::from);
             (part.mean().unwrap(), part.std(0.0))
         };
-        let ((mean, low), (_, high)) = (noise(&scan), noise(&Scan { photons: 8.0e4, ..scan }));
+        let ((mean, low), (_, high)) = (noise(&scan), noise(&Scan { photons: 4.0e6, ..scan }));
         assert!(mean.abs() < low / 3.0, "{mean} {low}");
-        assert!((low / high - 2.0).abs() < 0.35, "four times the dose halves the noise: {low} {high}");
+        assert!((low / high - 2.0).abs() < 0.1, "four times the dose halves the noise: {low} {high}");
     }
 
     #[test]

@@ -58,6 +58,7 @@ fn object(hu: &Array2<f32>, index: usize, pixel: f64) -> InMemDicomObject {
     text(tags::PATIENT_ID, VR::LO, "ARTIR-PHANTOM");
     text(tags::PATIENT_BIRTH_DATE, VR::DA, "");
     text(tags::PATIENT_SEX, VR::CS, "O");
+    text(tags::BODY_PART_EXAMINED, VR::CS, "ABDOMEN");
     text(tags::SLICE_THICKNESS, VR::DS, &SPACING.to_string());
     text(tags::KVP, VR::DS, "120");
     text(tags::PATIENT_POSITION, VR::CS, "HFS");
