@@ -8,7 +8,11 @@ use std::{
     process::Command,
 };
 
-use artir_tests::{real, run};
+use artir_tests::{
+    onnx::{Dim, Model, Type},
+    real, run,
+};
+use dicom_dictionary_std::tags;
 
 /// Exit code and standard error.
 fn fails(arguments: &[&Path]) -> (Option<i32>, String) {
@@ -124,4 +128,64 @@ fn strength_zero_gives_a_photograph_back() {
     let said = run([Path::new("metrics"), &out, &photo]);
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(text.contains("inf dB") && text.contains("protocol  rgb"), "{text}");
+}
+
+/// A stored value in its unit, slice by slice, by position along the axis.
+fn pet_values(folder: &Path) -> Vec<(f64, Vec<f64>)> {
+    let mut out: Vec<_> = files(folder)
+        .iter()
+        .map(|file| {
+            let object = dicom_object::open_file(file).unwrap();
+            let number = |tag| object.element(tag).unwrap().to_multi_float64().unwrap();
+            let (slope, intercept) = (number(tags::RESCALE_SLOPE)[0], number(tags::RESCALE_INTERCEPT)[0]);
+            let stored = object.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap();
+            let values =
+                stored.chunks_exact(2).map(|b| f64::from(i16::from_le_bytes([b[0], b[1]])) * slope + intercept);
+            (number(tags::IMAGE_POSITION_PATIENT)[2], values.collect())
+        })
+        .collect();
+    out.sort_by(|a, b| a.0.total_cmp(&b.0));
+    out
+}
+
+/// A network that halves: whatever PET unit, slope and weight come in, half of it must come out.
+#[test]
+fn a_pet_series_goes_to_suv_and_back() {
+    let Some(series) = real("dicom/pet-ge-bqml") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in");
+    fs::create_dir(&input).unwrap();
+    for file in files(&series).iter().step_by(60) {
+        fs::copy(file, input.join(file.file_name().unwrap())).unwrap();
+    }
+    let image = [Dim::Named("N"), Dim::Is(1), Dim::Named("H"), Dim::Named("W")];
+    let card = serde_json::json!({
+        "schema": 1, "name": "halve", "version": "1", "task": "pet-enhance", "variant": "T",
+        "parameters": 1, "macs_256": 65536,
+        "input": {"channels": 1, "unit": "SUV", "range": [0.0, 1000.0], "network_range": [0.0, 1.0]},
+        "tile": 512, "overlap": 64, "multiple": 4, "reach": 0,
+        "training": {"summary": "none", "data": [], "patches": 0, "patch_size": 128, "hours": 0.0, "hardware": "none"},
+        "figures": [], "limits": "a test", "licence": "MIT"
+    });
+    let model = Model::new()
+        .input("input", Type::F32, &image)
+        .output("output", Type::F32, &image)
+        .floats("half", &[], &[0.5])
+        .node("Mul", &["input", "half"], &["output"], &[])
+        .finish_with_card(&card.to_string());
+    let file = dir.path().join("halve.onnx");
+    fs::write(&file, model).unwrap();
+    let out = dir.path().join("out");
+    let done = run([Path::new("pet"), &input, Path::new("-o"), &out, Path::new("--model"), &file]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let (before, after) = (pet_values(&input), pet_values(&out));
+    assert_eq!(before.len(), after.len());
+    for ((z, before), (restored_z, after)) in before.iter().zip(&after) {
+        assert_eq!(z, restored_z);
+        let largest = before.iter().fold(0.0f64, |m, v| m.max(*v));
+        for (a, b) in before.iter().zip(after) {
+            // Half of a step of the largest value's quantisation, in the source and in the result.
+            assert!((a / 2.0 - b).abs() <= largest * 2.0 / 32767.0, "{a} {b} of {largest}");
+        }
+    }
 }

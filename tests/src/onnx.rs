@@ -106,6 +106,15 @@ impl Model {
         self
     }
 
+    /// The file as artir takes it: with a card (JSON) and, as its last entry, the checksum of what stands before it.
+    pub fn finish_with_card(self, card: &str) -> Vec<u8> {
+        use sha2::{Digest, Sha256};
+        let mut model = self.metadata("artir.card", card);
+        let sum: String = Sha256::digest(model.finish()).iter().map(|b| format!("{b:02x}")).collect();
+        model = model.metadata("artir.sha256", &sum);
+        model.finish()
+    }
+
     /// The file: opset 18 of the standard operators, version 1 of artir's.
     pub fn finish(&self) -> Vec<u8> {
         let mut out = Vec::new();

@@ -1,6 +1,8 @@
 //! The operator inside ONNX Runtime sessions: registered in-process and as a library, every element type, weights as
 //! constants and as inputs, concurrent runs, and models that must be refused when the session is made.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{path::PathBuf, sync::OnceLock};
 
 use artir_ops::large_kernel::{Taps, reference};
