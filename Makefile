@@ -17,11 +17,11 @@ test: lint
 	$(PYTEST) -m 'not torch'
 
 lint:
-	scripts/bootstrap.sh
+	scripts/bootstrap.sh --lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	.venv/bin/ruff check models && .venv/bin/ruff format --check models
-	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "lint: cargo-deny is not installed, its checks are skipped"; fi
+	PATH="$$PWD/.cache/tools/bin:$$PATH" cargo deny check -A license-not-encountered bans licenses sources
 
 test-train:
 	scripts/bootstrap.sh --train

@@ -2,6 +2,7 @@
 # Brings what building, testing and running artir needs on Debian 12; a second run does nothing.
 #   scripts/bootstrap.sh          Debian packages, ONNX Runtime, a Python environment without PyTorch
 #   scripts/bootstrap.sh --train  PyTorch besides (gigabytes)
+#   scripts/bootstrap.sh --lint   cargo-deny besides
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -48,3 +49,8 @@ install_python() { # FILE: installs it into .venv unless this very file is insta
 }
 install_python models/requirements.txt
 [ "${1:-}" != --train ] || install_python models/requirements-train.txt
+
+if [ "${1:-}" = --lint ] && ! command -v cargo-deny >/dev/null && [ ! -x .cache/tools/bin/cargo-deny ]; then
+    echo "bootstrap: building cargo-deny"
+    cargo install -q --locked cargo-deny@0.20.2 --root .cache/tools --profile dev
+fi

@@ -47,7 +47,7 @@ pub struct Scan {
 impl Default for Scan {
     /// About 30 HU of noise in the middle of the body: a quarter of an ordinary abdominal dose.
     fn default() -> Self {
-        Self { size: 512, pixel: 0.75, views: 400, photons: 4.0e4 }
+        Self { size: 512, pixel: 0.75, views: 400, photons: 1.2e5 }
     }
 }
 
