@@ -80,17 +80,16 @@ class SplitMultiply(nn.Module):
 
 
 class ConvolutionMixer(nn.Module):
-    """The ablation of SMA: a 1x1 reduction, 2C -> C, in place of split and multiply."""
+    """The ablation of SMA: one 1x1 reduction, 2C -> C, for split, product and projection."""
 
     def __init__(self, channels: int):
         super().__init__()
         self.expand = pointwise(channels, 2 * channels)
         self.local = depthwise(2 * channels, 3)
         self.reduce = pointwise(2 * channels, channels)
-        self.project = pointwise(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.project(self.reduce(self.local(self.expand(x))))
+        return self.reduce(self.local(self.expand(x)))
 
 
 class DecomposedKernel(nn.Module):

@@ -35,7 +35,7 @@ def _split_multiply(c: int) -> int:
 
 
 def _convolution(c: int) -> int:
-    return _split_multiply(c) + 2 * c * c
+    return _split_multiply(c) + c * c
 
 
 def _mixer(config: Config, c: int, height: int, width: int) -> int:

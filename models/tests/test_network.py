@@ -8,6 +8,7 @@ import numpy as np  # noqa: E402
 import onnxruntime  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 
+from artir_train.blocks import LargeKernelMixer  # noqa: E402
 from artir_train.export import build  # noqa: E402
 from artir_train.large_kernel import DynamicLargeKernel  # noqa: E402
 from artir_train.macs import multiply_adds  # noqa: E402
@@ -40,7 +41,9 @@ def test_every_ablation_can_be_built_and_run(row):
     model = randomised(row.config)
     x = torch.rand(1, 3, 16, 20)
     assert model(x).shape == x.shape
-    assert abs(parameter_count(model) / 1e6 - row.parameters) < 0.016
+    # The paper's static kernel saves 0.03 M and 0.13 G, more than one set of taps is: 0.01 M.
+    tolerance = 0.02 if row.name == "static kernel" else 0.016
+    assert abs(parameter_count(model) / 1e6 - row.parameters) < tolerance
     if row.macs is not None:
         assert abs(multiply_adds(row.config, 256, 256) / 1e9 - row.macs) < 0.1
 
@@ -74,14 +77,19 @@ def test_the_identity_equals_the_literal_form(size):
     assert (result - literal).abs().max() / literal.abs().max() < 1e-12
 
 
-def test_zeroing_a_large_kernel_changes_the_output():
-    model = randomised(Config.variant("T"))
-    x = torch.rand(1, 3, 32, 32)
-    before = model(x)
-    kernels = [m for m in model.modules() if isinstance(m, DynamicLargeKernel)]
-    for parameter in kernels[0].parameters():
-        parameter.data.zero_()
-    assert (model(x) - before).abs().max() > 1e-5
+def test_every_large_kernel_reaches_the_mixers_output():
+    torch.manual_seed(0)
+    modules = ArtIR(Config.variant("T")).double().modules()
+    mixer = next(m for m in modules if isinstance(m, LargeKernelMixer))
+    x = torch.randn(1, 128, 32, 32, dtype=torch.float64)
+    for kernel in [m for m in mixer.modules() if isinstance(m, DynamicLargeKernel)]:
+        before = mixer(x)
+        kept = [p.data.clone() for p in kernel.parameters()]
+        for parameter in kernel.parameters():
+            parameter.data.zero_()
+        assert (mixer(x) - before).abs().max() > 1e-6 * before.abs().max()
+        for parameter, values in zip(kernel.parameters(), kept, strict=True):
+            parameter.data = values
 
 
 @pytest.mark.parametrize("channels", [1, 3])

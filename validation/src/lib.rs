@@ -1,6 +1,10 @@
-//! Phantoms with known truth, and the report that shows what restoring did to them.
+//! Measuring models: over data sets beside published figures, and on phantoms with known truth.
 
 #![deny(unsafe_code)]
 
+pub mod harness;
 pub mod phantom;
+mod random_state;
 pub mod report;
+
+pub use random_state::RandomState;

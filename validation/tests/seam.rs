@@ -2,34 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use artir_core::{Error, Image, NoProgress, Restorer, Settings, Shape, Sink, Source, Window, zoo};
+use artir_core::{Image, NoProgress, Restorer, Settings, zoo};
 use artir_validation::phantom;
-use ndarray::{Array3, ArrayView3, Axis, concatenate, s};
-
-struct Memory(Array3<f32>);
-
-impl Source for Memory {
-    type Error = Error;
-
-    fn shape(&self) -> Shape {
-        Image::new(self.0.clone()).shape()
-    }
-
-    fn read(&mut self, w: Window) -> Result<Image, Error> {
-        let part = self.0.slice(s![.., w.row..w.row + w.rows, w.column..w.column + w.columns]);
-        Ok(Image::new(part.to_owned()))
-    }
-}
-
-impl Sink for Memory {
-    type Error = Error;
-
-    fn write(&mut self, first: usize, residual: ArrayView3<'_, f32>) -> Result<(), Error> {
-        let mut rows = self.0.slice_mut(s![.., first..first + residual.dim().1, ..]);
-        rows += &residual;
-        Ok(())
-    }
-}
+use ndarray::{Array3, Axis, concatenate, s};
 
 /// Mean absolute step between neighbours at the tiles' borders, and elsewhere.
 fn steps(image: &Array3<f32>, borders: [&[usize]; 2]) -> (f64, f64) {
@@ -52,9 +27,8 @@ fn excess(model: &str, image: Array3<f32>) -> f64 {
     let run = |tile: Option<usize>| {
         let settings = Settings { tile, memory: 16 << 30, ..Settings::default() };
         let restorer = Restorer::new(zoo::open(model).unwrap(), settings).unwrap();
-        let mut out = Memory(image.clone());
-        restorer.run(&mut Memory(image.clone()), &mut out, &NoProgress).unwrap();
-        (out.0, restorer.plan(Image::new(image.clone()).shape()).unwrap())
+        let image = Image::new(image.clone());
+        (restorer.restore(&image, &NoProgress).unwrap(), restorer.plan(image.shape()).unwrap())
     };
     let ((tiled, plan), (whole, one)) = (run(Some(512)), run(None));
     assert!(plan.len() > 1 && one.len() == 1);

@@ -78,7 +78,7 @@ fn ct_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Case
     let mut after = Vec::new();
     let mut shown = None;
     for (i, slice) in slices.iter().enumerate() {
-        let restored = artir_dicom::read_hu(&folder.join(format!("{:04}.dcm", i + 1)))?;
+        let restored = artir_dicom::read_slice(&folder.join(format!("{:04}.dcm", i + 1)))?.data;
         before.push(figures(&slice.measured, &slice.truth)?);
         after.push(figures(&restored, &slice.truth)?);
         if i == SHOWN {
@@ -172,10 +172,11 @@ fn mean(all: &[Figures]) -> Figures {
     let n = all.len().max(1) as f64;
     let ssim: Option<Vec<f64>> = all.iter().map(|f| f.ssim).collect();
     Figures {
-        protocol: all.first().map_or("", |f| f.protocol),
+        protocol: all.first().map_or_else(Default::default, |f| f.protocol.clone()),
         psnr: all.iter().map(|f| f.psnr).sum::<f64>() / n,
         ssim: ssim.map(|s| s.iter().sum::<f64>() / n),
         rmse: all.iter().map(|f| f.rmse).sum::<f64>() / n,
+        left_out: all.iter().map(|f| f.left_out).sum(),
     }
 }
 

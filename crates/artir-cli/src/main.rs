@@ -13,6 +13,7 @@ mod models;
 mod outcome;
 mod photo;
 mod progress;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,8 @@ enum Command {
     Image(image::Args),
     /// PSNR, SSIM and RMSE of a result against its reference
     Metrics(metrics::Args),
+    /// Measure a model over a data set, beside published figures
+    Validate(validate::Args),
     /// The models: list, show, verify
     Models(models::Args),
     /// Restore a phantom CT series and a hazy scene made on the spot, with a report
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Geo(args) => geo::run(&args, quiet),
         Command::Image(args) => image::run(&args, quiet),
         Command::Metrics(args) => metrics::run(&args),
+        Command::Validate(args) => validate::run(&args, quiet),
         Command::Models(args) => models::run(&args),
         Command::Demo(args) => demo::run(&args, quiet),
         Command::Doctor => doctor::run(),

@@ -58,15 +58,8 @@ pub(crate) fn read(path: &Path) -> Result<Photo, Failure> {
 
 impl Photo {
     /// Bits of a sample: 8 or 16.
-    pub(crate) fn bits(&self) -> u8 {
+    fn bits(&self) -> u8 {
         if self.peak == 255 { 8 } else { 16 }
-    }
-
-    /// Colour channels as display values 0 to 1, `[channel, row, column]`.
-    pub(crate) fn display(&self) -> Array3<f32> {
-        let peak = f32::from(self.peak);
-        let colours = self.samples.slice(s![.., .., ..self.colours]);
-        colours.permuted_axes([2, 0, 1]).mapv(|v| f32::from(v) / peak)
     }
 
     fn colour_type(&self) -> Result<ColorType, Failure> {

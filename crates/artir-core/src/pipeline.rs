@@ -1,5 +1,7 @@
 //! The way of an image through the network, over a [`Source`] and a [`Sink`].
 
+mod memory;
+
 use std::fmt;
 
 use ndarray::{Array2, Array3, Array4, ArrayView3, Axis, s};
@@ -133,6 +135,19 @@ impl Restorer {
     /// The model's hash.
     pub fn model_hash(&self) -> &str {
         self.model.hash()
+    }
+
+    /// Share of the residual that is applied.
+    pub fn strength(&self) -> f32 {
+        self.settings.strength
+    }
+
+    /// What decides the pixels of outputs of any extent.
+    pub fn identity(&self) -> String {
+        let s = &self.settings;
+        let tiles = format!("tile {:?} overlap {:?} memory {}", s.tile, s.overlap, s.memory);
+        let provider = self.session.provider().name();
+        format!("{} {} on {provider}; {tiles}; strength {}", self.model.hash(), self.runtime, s.strength)
     }
 
     /// How an image of this extent will be cut.

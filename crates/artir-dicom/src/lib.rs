@@ -18,5 +18,5 @@ mod uid;
 mod write;
 
 pub use error::Error;
-pub use restore::{DeriveOptions, SeriesReport, read_hu, restore_series};
+pub use restore::{DeriveOptions, PhysicalSlice, SeriesReport, read_slice, restore_series};
 pub use series::{Modality, Scan, Series, SetAside, SliceHeader, scan};

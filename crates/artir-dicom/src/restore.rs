@@ -69,13 +69,41 @@ pub fn restore_series(
     })
 }
 
-/// The pixels of one CT slice in HU, `[row, column]`.
+/// One slice in the unit that networks and protocols see.
+#[derive(Clone, Debug)]
+pub struct PhysicalSlice {
+    /// What the values are: HU for CT, SUVbw for PET.
+    pub modality: Modality,
+    /// `[row, column]`.
+    pub data: Array2<f32>,
+    /// False at padding pixels; `None` when the slice declares none.
+    pub valid: Option<Array2<bool>>,
+    /// Position along the normal of its plane, mm; `None` where the file does not say.
+    pub position: Option<f64>,
+}
+
+/// Reads one CT slice in HU, or one PET slice in SUVbw.
 ///
 /// # Errors
-/// [`Error::File`] for a file that is no such slice.
-pub fn read_hu(path: &Path) -> Result<Array2<f32>, Error> {
-    let frame = Frame::decode(&header::open(path, true)?, path)?;
-    Ok(frame.stored.mapv(|v| frame.encoding.rescale(v) as f32))
+/// [`Error::File`] for a file that is no such slice, or that lacks what SUV needs.
+pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
+    let object = header::open(path, true)?;
+    let fail = |reason: String| Error::File { path: path.to_owned(), reason };
+    let (modality, per_unit) = match header::text(&object, tags::MODALITY).as_deref() {
+        Some("CT") => (Modality::Ct, 1.0),
+        Some("PT") => (Modality::Pet, suv::factor(&object).map_err(fail)?),
+        other => return Err(fail(format!("Modality (0008,0060) is {}, not CT or PT", other.unwrap_or("missing")))),
+    };
+    let frame = Frame::decode(&object, path)?;
+    let SliceSource { data, valid } = Slice { frame, per_unit }.source();
+    Ok(PhysicalSlice { modality, data, valid, position: position(&object) })
+}
+
+fn position(object: &dicom_object::InMemDicomObject) -> Option<f64> {
+    let p = header::numbers(object, tags::IMAGE_POSITION_PATIENT).filter(|p| p.len() == 3)?;
+    let o = header::numbers(object, tags::IMAGE_ORIENTATION_PATIENT).filter(|o| o.len() == 6)?;
+    let normal = [o[1] * o[5] - o[2] * o[4], o[2] * o[3] - o[0] * o[5], o[0] * o[4] - o[1] * o[3]];
+    Some(normal.iter().zip(&p).map(|(n, p)| n * p).sum())
 }
 
 /// DerivationDescription: what was done, by what; VR ST allows 1024 characters.

@@ -52,21 +52,16 @@ table { border-collapse: collapse; margin: .8rem 0; } th, td { padding: .25rem .
 border-bottom: 1px solid var(--line); } td { font-variant-numeric: tabular-nums; }
 .panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: .8rem; }
 figure { margin: 0; } img { width: 100%; height: auto; display: block; border-radius: 3px; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .5rem; } .part { padding-top: .9rem; font-weight: 400; opacity: .8; }
+.chart { max-width: 100%; height: auto; display: block; margin: 1rem 0; font-size: 12px; fill: currentColor; }
+.chart .grid { stroke: var(--line); } .chart .even { stroke: currentColor; stroke-dasharray: 4 4; opacity: .6; }
 figcaption { font-size: .85rem; opacity: .8; padding-top: .25rem; } .note { max-width: 70ch; opacity: .85; }";
 
 impl Report {
     /// The page as HTML.
     pub fn to_html(&self) -> String {
-        let mut out = String::new();
-        let title = escape(&self.title);
-        // Writing to a String cannot fail.
-        let _ = write!(
-            out,
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; \
-             style-src 'unsafe-inline'\"><meta name=\"viewport\" content=\"width=device-width\">\
-             <title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1><table>"
-        );
+        let mut out = head(&self.title);
+        out.push_str("<table>");
         for (name, value) in &self.facts {
             let _ = write!(out, "<tr><th>{}</th><td>{}</td></tr>", escape(name), escape(value));
         }
@@ -100,15 +95,32 @@ impl Case {
         }
         out.push_str("</table><div class=\"panels\">");
         for panel in &self.panels {
-            let caption = escape(&panel.caption);
-            let data = base64(&png::encode(panel.size, &panel.pixels));
-            let _ = write!(
-                out,
-                "<figure><img alt=\"{caption}\" src=\"data:image/png;base64,{data}\"><figcaption>{caption}</figcaption></figure>"
-            );
+            figure(out, panel);
         }
         out.push_str("</div>\n");
     }
+}
+
+/// The page up to its first heading. Nothing on it may load anything.
+pub(crate) fn head(title: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; \
+         style-src 'unsafe-inline'\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
+    )
+}
+
+/// One captioned picture.
+pub(crate) fn figure(out: &mut String, panel: &Panel) {
+    let caption = escape(&panel.caption);
+    let data = base64(&png::encode(panel.size, &panel.pixels));
+    // Writing to a String cannot fail.
+    let _ = write!(
+        out,
+        "<figure><img alt=\"{caption}\" src=\"data:image/png;base64,{data}\"><figcaption>{caption}</figcaption></figure>"
+    );
 }
 
 /// HU shown as grey by a window: everything below is black, everything above white.
@@ -116,7 +128,8 @@ pub fn window(hu: f32, lo: f32, hi: f32) -> u8 {
     ((hu - lo) / (hi - lo) * 255.0).round().clamp(0.0, 255.0) as u8
 }
 
-fn escape(text: &str) -> String {
+/// Text as HTML.
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,0 +1,154 @@
+//! `artir validate`: a model over a data set, beside what was published on it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use artir_core::{ErrorKind, metrics::Lpips};
+use artir_validation::harness::{self, Context, Options, Run, Suite, TEMPLATE};
+
+use crate::{common::Inference, image::publish, outcome::Failure, progress::Terminal};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A built-in suite (see --list), or a suite file ending in .toml
+    #[arg(required_unless_present_any = ["list", "init"])]
+    suite: Option<String>,
+    /// The data set's folder
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["list", "init"])]
+    data: Option<PathBuf>,
+    /// Folder for results.json, results.csv and report.html [default: validate-SUITE]
+    #[arg(short, long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+    /// Another method's results on the same images, as FOLDER=NAME; may be given several times
+    #[arg(long, value_name = "FOLDER=NAME", value_parser = parse_also)]
+    also: Vec<(PathBuf, String)>,
+    /// Measure the input and --also alone
+    #[arg(long, conflicts_with = "model")]
+    no_model: bool,
+    /// Go on with an interrupted run
+    #[arg(long)]
+    resume: bool,
+    /// Replace the results of another run
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
+    /// Pairs that are read and measured at a time; 0 takes every core
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    jobs: usize,
+    /// A network that measures LPIPS: two inputs [1, 3, H, W] from -1 to 1, one number out
+    #[arg(long, value_name = "FILE.onnx")]
+    lpips: Option<PathBuf>,
+    /// Name files in the results of medical suites too, not hashes of their names
+    #[arg(long)]
+    show_paths: bool,
+    /// List the built-in suites
+    #[arg(long)]
+    list: bool,
+    /// Write a suite file to start from
+    #[arg(long, value_name = "FILE.toml")]
+    init: Option<PathBuf>,
+    #[command(flatten)]
+    inference: Inference,
+}
+
+impl From<harness::Error> for Failure {
+    fn from(e: harness::Error) -> Self {
+        Self::new(e.kind(), e)
+    }
+}
+
+pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
+    if args.list {
+        for name in Suite::names() {
+            println!("{name:<22}{}", Suite::open(name)?.0.title);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(file) = &args.init {
+        if file.exists() {
+            return Err(Failure::usage(format!("{} is there already", file.display())));
+        }
+        publish(file, |out, _| std::io::Write::write_all(out, TEMPLATE.as_bytes()).map_err(Failure::failed))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (Some(name), Some(data)) = (&args.suite, &args.data) else {
+        return Err(Failure::usage("a suite and --data are needed"));
+    };
+    let (suite, text) = Suite::open(name)?;
+    let pairs = harness::find(&suite, data)?;
+    let restorer = match args.no_model {
+        true => None,
+        false => Some(args.inference.restorer(suite.task)?),
+    };
+    let options = Options {
+        also: args.also.iter().map(|(folder, name)| (name.clone(), folder.clone())).collect(),
+        jobs: args.jobs,
+        lpips: args.lpips.as_deref().map(Lpips::open).transpose()?,
+        show_paths: args.show_paths,
+    };
+    let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("validate-{stem}")));
+    let journal = folder.join("journal.jsonl");
+    if journal.exists() && !args.resume && !args.overwrite {
+        let message = format!("{} holds results already: use --resume or --overwrite", folder.display());
+        return Err(Failure::usage(message));
+    }
+    let run = Run::new((&suite, &text), &pairs, restorer.as_ref(), &options)?;
+    std::fs::create_dir_all(&folder).map_err(|e| Failure::failed(format!("{}: {e}", folder.display())))?;
+    let progress = Terminal::new(quiet);
+    let results = run.measure(&journal, args.resume, &progress).map_err(|e| {
+        let failure = Failure::from(e);
+        match failure.kind {
+            ErrorKind::Interrupted => Failure::new(failure.kind, "interrupted: --resume goes on from here"),
+            _ => failure,
+        }
+    })?;
+    drop(progress);
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        publish(&path, |file, _| std::io::Write::write_all(file, text.as_bytes()).map_err(Failure::failed))
+    };
+    write("results.json", &results.to_json().map_err(Failure::failed)?)?;
+    write("results.csv", &harness::csv(&results))?;
+    write("report.html", &harness::page(&run, &results, &context(restorer.as_ref())?)?)?;
+    println!("{}", harness::table(&results));
+    for failed in &results.failures {
+        eprintln!("artir: {}: {}", failed.name, failed.reason);
+    }
+    if !quiet {
+        println!("results: {}", folder.display());
+    }
+    Ok(match (results.images.is_empty(), results.failures.is_empty()) {
+        (true, _) => ExitCode::from(3),
+        (false, true) => ExitCode::SUCCESS,
+        (false, false) => ExitCode::from(4),
+    })
+}
+
+fn context(restorer: Option<&artir_core::Restorer>) -> Result<Context, Failure> {
+    let mut facts = vec![("artir".to_owned(), artir_core::VERSION.to_owned())];
+    if let Some(restorer) = restorer {
+        let card = restorer.card();
+        facts.push(("runtime".into(), format!("ONNX Runtime {}", artir_core::runtime_version()?)));
+        facts.push(("training".into(), card.training.summary.clone()));
+        facts.push(("limits".into(), card.limits.clone()));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    facts.push(("machine".into(), format!("{}, {cores} cores", processor())));
+    Ok(Context { facts })
+}
+
+/// The processor's name where the system tells it.
+fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = info.lines().find_map(|l| l.strip_prefix("model name")).and_then(|l| l.split_once(':'));
+    line.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
+
+fn parse_also(text: &str) -> Result<(PathBuf, String), String> {
+    match text.rsplit_once('=') {
+        Some((folder, name)) if !folder.is_empty() && !name.is_empty() => Ok((folder.into(), name.into())),
+        _ => Err(format!("'{text}' is not FOLDER=NAME")),
+    }
+}

@@ -1,0 +1,279 @@
+//! PSNR, SSIM and RMSE under named protocols.
+//!
+//! A figure means nothing without its protocol: the truncation, the range, the window, the colour space. Each is a
+//! [`Protocol`], and every [`Figures`] carries its name. Sums are taken in `f64`.
+
+mod lpips;
+mod planes;
+mod protocol;
+mod ssim;
+
+use std::borrow::Cow;
+
+use ndarray::{ArrayView2, ArrayView3};
+use rayon::prelude::*;
+
+pub use lpips::Lpips;
+use planes::Planes;
+pub use protocol::{Colour, PeakRange, Protocol, SsimWindow, named_window};
+
+/// What was measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figures {
+    /// The protocol's name.
+    pub protocol: Cow<'static, str>,
+    /// Peak signal to noise ratio, dB; infinite for identical images.
+    pub psnr: f64,
+    /// Structural similarity, at most 1; `None` where no window fits, or where the protocol has none.
+    pub ssim: Option<f64>,
+    /// Root mean square error, in the protocol's unit.
+    pub rmse: f64,
+    /// Pixels that were left out: masked, or not finite in either image.
+    pub left_out: usize,
+}
+
+/// Why nothing was measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricsError {
+    /// The two images differ in size.
+    #[error("sizes differ: {result:?} against {reference:?} (channels, rows, columns)")]
+    Sizes {
+        /// Of the result.
+        result: (usize, usize, usize),
+        /// Of the reference.
+        reference: (usize, usize, usize),
+    },
+    /// The mask has another size than the images.
+    #[error("the mask is {mask:?}, the images are {image:?} (rows, columns)")]
+    MaskSize {
+        /// Of the mask.
+        mask: (usize, usize),
+        /// Of the images.
+        image: (usize, usize),
+    },
+    /// There is no pixel.
+    #[error("the images are empty")]
+    Empty,
+    /// No pixel is valid in both images.
+    #[error("no pixel counts: all are masked, or NaN or infinite in one of the images")]
+    NoneCounted,
+    /// The protocol takes its range from the reference, which is constant.
+    #[error("the truncated reference is constant, so the protocol's range is 0")]
+    NoRange,
+}
+
+/// Measures a result against its reference, both `[channel, row, column]`: HU or SUV where the protocol's unit is that,
+/// display values 0 to 1 otherwise.
+pub fn measure(
+    result: ArrayView3<'_, f32>,
+    reference: ArrayView3<'_, f32>,
+    protocol: &Protocol,
+) -> Result<Figures, MetricsError> {
+    measure_where(result, reference, None, protocol)
+}
+
+/// The same over the pixels where `valid`, `[row, column]`, is true. SSIM counts the windows that hold no other pixel.
+pub fn measure_where(
+    result: ArrayView3<'_, f32>,
+    reference: ArrayView3<'_, f32>,
+    valid: Option<ArrayView2<'_, bool>>,
+    protocol: &Protocol,
+) -> Result<Figures, MetricsError> {
+    if result.dim() != reference.dim() {
+        return Err(MetricsError::Sizes { result: result.dim(), reference: reference.dim() });
+    }
+    if result.is_empty() {
+        return Err(MetricsError::Empty);
+    }
+    let (_, rows, columns) = result.dim();
+    if let Some(mask) = valid.as_ref().map(ArrayView2::dim).filter(|mask| *mask != (rows, columns)) {
+        return Err(MetricsError::MaskSize { mask, image: (rows, columns) });
+    }
+    let planes = Planes::new(result, reference, valid, protocol);
+    let counted = planes.counted();
+    if counted == 0 {
+        return Err(MetricsError::NoneCounted);
+    }
+    let sums = sums(&planes, protocol.range == PeakRange::Reference);
+    let range = match protocol.range {
+        PeakRange::Fixed(range) => range,
+        PeakRange::Reference => sums.most - sums.least,
+    };
+    if range <= 0.0 {
+        return Err(MetricsError::NoRange);
+    }
+    let mse = sums.squares / (counted * planes.dim().0) as f64;
+    let ssim = protocol.window.and_then(|window| {
+        let reduced = if window == SsimWindow::GaussianReduced { planes.reduced() } else { None };
+        match &reduced {
+            // Truncated and reduced already; all of it counts.
+            Some((a, b)) => ssim::ssim(&Planes::new(a.view(), b.view(), None, &Protocol::RGB), range, window),
+            None => ssim::ssim(&planes, range, window),
+        }
+    });
+    Ok(Figures {
+        protocol: protocol.name().clone(),
+        psnr: 10.0 * (range * range / mse).log10(),
+        ssim,
+        rmse: mse.sqrt(),
+        left_out: rows * columns - counted,
+    })
+}
+
+/// Sums over the pixels that count.
+struct Sums {
+    squares: f64,
+    /// Least and greatest value of the reference.
+    least: f64,
+    most: f64,
+}
+
+/// Rows that one job sums.
+const ROWS: usize = 64;
+
+fn sums(planes: &Planes<'_>, range: bool) -> Sums {
+    let (channels, rows, columns) = planes.dim();
+    let jobs: Vec<(usize, usize)> = (0..channels).flat_map(|c| (0..rows).step_by(ROWS).map(move |y| (c, y))).collect();
+    let parts = jobs.into_par_iter().map_init(
+        || (vec![0.0; columns], vec![0.0; columns]),
+        |(a, b), (c, first)| {
+            let mut part = Sums { squares: 0.0, least: f64::INFINITY, most: f64::NEG_INFINITY };
+            for y in first..(first + ROWS).min(rows) {
+                planes.read(c, y, 0, a, b);
+                // Eight sums side by side: one would be added up strictly in order, one value at a time.
+                let mut lanes = [0.0; 8];
+                let (head, tail) = (a.chunks_exact(8), b.chunks_exact(8));
+                for (a, b) in head.remainder().iter().zip(tail.remainder()) {
+                    part.squares += (a - b) * (a - b);
+                }
+                for (a, b) in head.zip(tail) {
+                    for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+                        *lane += (a - b) * (a - b);
+                    }
+                }
+                part.squares += lanes.iter().sum::<f64>();
+                if range {
+                    for (x, v) in b.iter().enumerate() {
+                        if planes.valid().is_none_or(|valid| valid[(y, x)]) {
+                            part.least = part.least.min(*v);
+                            part.most = part.most.max(*v);
+                        }
+                    }
+                }
+            }
+            part
+        },
+    );
+    parts.collect::<Vec<_>>().into_iter().fold(
+        Sums { squares: 0.0, least: f64::INFINITY, most: f64::NEG_INFINITY },
+        |all, part| Sums {
+            squares: all.squares + part.squares,
+            least: all.least.min(part.least),
+            most: all.most.max(part.most),
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, Array3, s};
+
+    use super::*;
+
+    /// a[c, y, x] and b[c, y, x] by integer formulas, so that Python can make the same:
+    /// `a = ((7*y + 13*x + 29*c + (x*y) % 17) % 101) / 100; b = ((7*y + 13*x + 29*c) % 101) / 100`
+    fn pair(channels: usize, rows: usize, columns: usize) -> (Array3<f32>, Array3<f32>) {
+        let at = |(c, y, x): (usize, usize, usize)| 7 * y + 13 * x + 29 * c;
+        let a = Array3::from_shape_fn((channels, rows, columns), |(c, y, x)| {
+            ((at((c, y, x)) + (x * y) % 17) % 101) as f32 / 100.0
+        });
+        let b = Array3::from_shape_fn((channels, rows, columns), |i| (at(i) % 101) as f32 / 100.0);
+        (a, b)
+    }
+
+    #[test]
+    fn rgb_agrees_with_scikit_image() {
+        // skimage.metrics.peak_signal_noise_ratio(b, a, data_range=1),
+        // structural_similarity(b, a, data_range=1, channel_axis=0), a and b as float64 of float32
+        let (a, b) = pair(3, 41, 57);
+        let f = measure(a.view(), b.view(), &Protocol::RGB).unwrap();
+        assert!((f.psnr - RGB_PSNR).abs() < 1e-4, "{}", f.psnr);
+        assert!((f.ssim.unwrap() - RGB_SSIM).abs() < 1e-4, "{:?}", f.ssim);
+    }
+
+    #[test]
+    fn ldct_agrees_with_its_formula() {
+        // scipy.ndimage.correlate1d(mode="constant") with the 11-tap Gaussian, on 600 * a - 250 etc.
+        let (a, b) = pair(1, 41, 57);
+        let (a, b) = (a * 600.0 - 250.0, b * 600.0 - 250.0);
+        let f = measure(a.view(), b.view(), &Protocol::LDCT_400).unwrap();
+        assert!((f.psnr - LDCT_PSNR).abs() < 1e-4, "{}", f.psnr);
+        assert!((f.ssim.unwrap() - LDCT_SSIM).abs() < 1e-4, "{:?}", f.ssim);
+        assert!((f.rmse - LDCT_RMSE).abs() < 1e-3, "{}", f.rmse);
+    }
+
+    #[test]
+    fn identical_images_are_infinitely_good() {
+        let (a, _) = pair(3, 20, 20);
+        let f = measure(a.view(), a.view(), &Protocol::RGB).unwrap();
+        assert!(f.psnr.is_infinite() && f.rmse == 0.0);
+        assert!((f.ssim.unwrap() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_cannot_be_measured_is_an_error() {
+        let (a, _) = pair(3, 20, 20);
+        let (b, _) = pair(3, 20, 21);
+        assert!(matches!(measure(a.view(), b.view(), &Protocol::RGB), Err(MetricsError::Sizes { .. })));
+        let mut c = a.clone();
+        c[(0, 0, 0)] = f32::NAN;
+        let figures = measure(c.view(), a.view(), &Protocol::RGB).unwrap();
+        assert_eq!((figures.left_out, figures.rmse), (1, 0.0));
+        c.fill(f32::INFINITY);
+        assert_eq!(measure(c.view(), a.view(), &Protocol::RGB), Err(MetricsError::NoneCounted));
+        let flat = Array3::from_elem((1, 20, 20), 5000.0);
+        assert_eq!(measure(flat.view(), flat.view(), &Protocol::PET_SLICE), Err(MetricsError::NoRange));
+        let none = Array3::<f32>::zeros((3, 0, 0));
+        assert_eq!(measure(none.view(), none.view(), &Protocol::RGB), Err(MetricsError::Empty));
+    }
+
+    #[test]
+    fn masked_pixels_do_not_count() {
+        let (a, b) = pair(3, 40, 150);
+        // The left 30 columns are damaged and masked: the rest gives what it gives by itself.
+        let valid = Array2::from_shape_fn((40, 150), |(_, x)| x >= 30);
+        let mut damaged = a.clone();
+        damaged.slice_mut(s![.., .., ..30]).fill(0.77);
+        for protocol in [Protocol::RGB, Protocol::RS_DEHAZE, Protocol::Y_DERAIN] {
+            let part = s![.., .., 30..];
+            let expected = measure(a.slice(part), b.slice(part), &protocol).unwrap();
+            let found = measure_where(damaged.view(), b.view(), Some(valid.view()), &protocol).unwrap();
+            assert!((found.psnr - expected.psnr).abs() < 1e-9 && (found.rmse - expected.rmse).abs() < 1e-12);
+            let ssim = |f: &Figures| f.ssim.unwrap();
+            assert!((ssim(&found) - ssim(&expected)).abs() < 1e-9, "{}", protocol.name());
+            assert_eq!(found.left_out, 40 * 30);
+        }
+        let small = Array2::from_elem((3, 3), true);
+        let wrong = measure_where(a.view(), b.view(), Some(small.view()), &Protocol::RGB);
+        assert!(matches!(wrong, Err(MetricsError::MaskSize { .. })));
+    }
+
+    #[test]
+    fn windows_have_names_of_their_own() {
+        let lung = Protocol::LDCT_400.with_window(-1350.0, 150.0).unwrap();
+        assert_eq!(lung.name(), "ldct-400 window -1350,150");
+        let (a, b) = pair(1, 30, 30);
+        // A fixed range is the window's width: 10 log10(1500^2 / MSE).
+        let figures = measure((a * 100.0).view(), (b * 100.0).view(), &lung).unwrap();
+        assert!((figures.psnr - 20.0 * (1500.0 / figures.rmse).log10()).abs() < 1e-9);
+        assert!(Protocol::RGB.with_window(0.0, 1.0).is_none());
+        assert!(Protocol::LDCT_400.with_window(5.0, 5.0).is_none());
+    }
+
+    const RGB_PSNR: f64 = 11.777498;
+    const RGB_SSIM: f64 = 0.600195;
+    const LDCT_PSNR: f64 = 10.918237;
+    const LDCT_SSIM: f64 = 0.432754;
+    const LDCT_RMSE: f64 = 113.801537;
+}

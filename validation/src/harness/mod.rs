@@ -1,0 +1,88 @@
+//! Measuring a model over a data set, beside what was published for it.
+//!
+//! The way of the data: a suite (`suite.rs`) says where the images lie and how they are measured, `pairs.rs` finds them,
+//! `load.rs` and `noise.rs` read or make them, `run.rs` restores and measures with a journal to resume from,
+//! `results.rs` sums up, and `table.rs` and `page.rs` show it.
+
+mod charts;
+mod load;
+mod noise;
+mod page;
+mod pairs;
+mod results;
+mod run;
+mod suite;
+mod table;
+
+pub use load::{Loaded, Values, read};
+pub use page::{Context, page};
+pub use pairs::{Pair, Pairs, by_stem, find};
+pub use results::{ImageResult, MethodSummary, Results, Statistic, Value};
+pub use run::{Options, Run};
+pub use suite::{Noise, Published, PublishedRow, Side, Suite, TEMPLATE};
+pub use table::{csv, table};
+
+/// Why a suite cannot be run, or a pair not be measured.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The core failed.
+    #[error(transparent)]
+    Core(#[from] artir_core::Error),
+    /// A file cannot be used.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file, as it was found.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A suite's definition is wrong, or there is none of that name.
+    #[error("suite {name}: {reason}")]
+    Suite {
+        /// Its name or file.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The data set is not where it was said to be, or laid out differently.
+    #[error("{folder}: {reason}; expected: {layout}")]
+    Data {
+        /// The folder.
+        folder: String,
+        /// What is missing.
+        reason: String,
+        /// The layout that the suite expects.
+        layout: String,
+    },
+    /// The results of another run lie in the output folder.
+    #[error("{path}: {reason}")]
+    Journal {
+        /// The journal.
+        path: String,
+        /// Why it does not fit.
+        reason: String,
+    },
+    /// Two images cannot be measured against each other.
+    #[error("{0}")]
+    Metrics(#[from] artir_core::metrics::MetricsError),
+    /// Result and reference were stored with different depths.
+    #[error("{result} against {reference}")]
+    Depth {
+        /// Of the result.
+        result: String,
+        /// Of the reference.
+        reference: String,
+    },
+}
+
+impl Error {
+    /// The class of the error.
+    pub fn kind(&self) -> artir_core::ErrorKind {
+        match self {
+            Self::Core(e) => e.kind(),
+            Self::Suite { .. } | Self::Journal { .. } => artir_core::ErrorKind::Usage,
+            _ => artir_core::ErrorKind::Input,
+        }
+    }
+}

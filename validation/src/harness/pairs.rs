@@ -1,0 +1,200 @@
+//! Finding the pairs of a suite in a folder.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Error, Suite,
+    suite::{KeyKind, Side},
+};
+
+/// Two files that belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// What they have in common.
+    pub key: String,
+    /// The degraded image; `None` when noise is added to the reference.
+    pub input: Option<PathBuf>,
+    /// What it should be.
+    pub reference: PathBuf,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pairs {
+    /// In the order of their keys.
+    pub pairs: Vec<Pair>,
+    /// Files without a partner: path below the folder, and what is missing.
+    pub unmatched: Vec<(String, String)>,
+}
+
+/// Finds a suite's pairs below a folder.
+///
+/// # Errors
+/// [`Error::Data`] with the layout that is expected when a side has no file, or no pair is found.
+pub fn find(suite: &Suite, folder: &Path) -> Result<Pairs, Error> {
+    let missing = |reason: String| {
+        let certain = if suite.layout_is_certain { "" } else { " (the distributed layout is not known for certain)" };
+        let layout = format!("{}{certain}", suite.layout);
+        Error::Data { folder: folder.display().to_string(), reason, layout }
+    };
+    if !folder.is_dir() {
+        return Err(missing("is not a folder".into()));
+    }
+    let list = |side: &Side| {
+        let files = keyed(side, folder).map_err(missing)?;
+        if files.is_empty() { Err(missing(format!("holds no file {}", side.files))) } else { Ok(files) }
+    };
+    let mut references = BTreeMap::new();
+    for (key, path) in list(&suite.reference)? {
+        let key = transform(&suite.reference, &key);
+        if references.insert(key.clone(), path).is_some() {
+            return Err(missing(format!("two references have the key '{key}'")));
+        }
+    }
+    let mut out = Pairs::default();
+    let Some(input) = &suite.input else {
+        out.pairs = references.into_iter().map(|(key, reference)| Pair { key, input: None, reference }).collect();
+        return Ok(out);
+    };
+    let mut used = std::collections::BTreeSet::new();
+    for (key, path) in list(input)? {
+        // Several degraded images may share one reference (SOTS): then the input's own name tells them apart.
+        let shared = transform(input, &key);
+        match references.get(&shared) {
+            Some(reference) => {
+                used.insert(shared);
+                out.pairs.push(Pair { key, input: Some(path), reference: reference.clone() });
+            }
+            None => out.unmatched.push((below(folder, &path), format!("has no reference '{shared}'"))),
+        }
+    }
+    for (key, path) in references.iter().filter(|(key, _)| !used.contains(*key)) {
+        out.unmatched.push((below(folder, path), format!("has no input '{key}'")));
+    }
+    if out.pairs.is_empty() {
+        return Err(missing("no input has a reference".into()));
+    }
+    Ok(out)
+}
+
+fn below(folder: &Path, path: &Path) -> String {
+    path.strip_prefix(folder).unwrap_or(path).display().to_string()
+}
+
+/// The files of a side by key. A reference's key is transformed; an input's is not yet, so that it stays its own.
+fn keyed(side: &Side, folder: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
+    let pattern = format!("{}/{}", glob::Pattern::escape(&folder.display().to_string()), side.files);
+    let found = glob::glob(&pattern).map_err(|e| format!("the pattern {}: {e}", side.files))?;
+    // The part before the first wildcard is the same for all.
+    let fixed: PathBuf = Path::new(&side.files).iter().take_while(|p| !p.to_string_lossy().contains('*')).collect();
+    let base = folder.join(fixed);
+    let mut out = BTreeMap::new();
+    for path in found.filter_map(Result::ok).filter(|p| p.is_file()) {
+        let key = match side.key {
+            KeyKind::Path => path.strip_prefix(&base).unwrap_or(&path).with_extension("").display().to_string(),
+            KeyKind::Position => match artir_dicom::read_slice(&path).ok().and_then(|s| s.position) {
+                Some(mm) => format!("{:012.2}", mm + 1e6),
+                None => continue,
+            },
+        };
+        if let Some(other) = out.insert(key.clone(), path.clone()) {
+            return Err(format!("{} and {} have the same key '{key}'", below(folder, &other), below(folder, &path)));
+        }
+    }
+    Ok(out)
+}
+
+fn transform(side: &Side, key: &str) -> String {
+    let mut key = key.to_owned();
+    if let Some((from, to)) = &side.replace {
+        key = key.replace(from, to);
+    }
+    if let Some(until) = &side.until {
+        let name = key.rfind('/').map_or(0, |i| i + 1);
+        if let Some(end) = key[name..].find(until) {
+            key.truncate(name + end);
+        }
+    }
+    key
+}
+
+/// The files below a folder by their stem, for results of other methods.
+pub fn by_stem(folder: &Path) -> BTreeMap<String, PathBuf> {
+    let pattern = format!("{}/**/*", glob::Pattern::escape(&folder.display().to_string()));
+    let found = glob::glob(&pattern).into_iter().flatten().filter_map(Result::ok).filter(|p| p.is_file());
+    found.filter_map(|p| Some((p.file_stem()?.to_string_lossy().into_owned(), p))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suite(input: &str, reference: &str) -> Suite {
+        let text = super::super::TEMPLATE;
+        let (head, _) = text.split_once("[input]").unwrap();
+        toml::from_str(&format!("{head}[input]\n{input}\n[reference]\n{reference}\n")).unwrap()
+    }
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = dir.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn pairs_are_found_by_name_prefix_and_replacement() {
+        for (files, input, reference, expected) in [
+            (
+                vec!["in/b.png", "in/a.png", "gt/a.jpg", "gt/b.jpg"],
+                "files = 'in/*'",
+                "files = 'gt/*'",
+                vec![("a", "gt/a.jpg"), ("b", "gt/b.jpg")],
+            ),
+            (
+                vec!["hazy/1400_1.png", "hazy/1400_2.png", "gt/1400.png"],
+                "files = 'hazy/*'\nuntil = '_'",
+                "files = 'gt/*'",
+                vec![("1400_1", "gt/1400.png"), ("1400_2", "gt/1400.png")],
+            ),
+            (
+                vec!["test/x/blur/1.png", "test/x/sharp/1.png", "test/y/blur/1.png", "test/y/sharp/1.png"],
+                "files = 'test/*/blur/*'\nreplace = ['/blur/', '/sharp/']",
+                "files = 'test/*/sharp/*'",
+                vec![("x/blur/1", "test/x/sharp/1.png"), ("y/blur/1", "test/y/sharp/1.png")],
+            ),
+        ] {
+            let dir = tree(&files);
+            let found = find(&suite(input, reference), dir.path()).unwrap();
+            let pairs: Vec<_> = found.pairs.iter().map(|p| (p.key.as_str(), below(dir.path(), &p.reference))).collect();
+            let expected: Vec<_> = expected.into_iter().map(|(k, p)| (k, p.to_owned())).collect();
+            assert_eq!(pairs, expected);
+            assert!(found.unmatched.is_empty());
+        }
+    }
+
+    #[test]
+    fn files_without_a_partner_are_named() {
+        let dir = tree(&["in/a.png", "in/b.png", "gt/a.png", "gt/c.png"]);
+        let found = find(&suite("files = 'in/*'", "files = 'gt/*'"), dir.path()).unwrap();
+        assert_eq!(found.pairs.len(), 1);
+        let names: Vec<_> = found.unmatched.iter().map(|(file, _)| file.as_str()).collect();
+        assert_eq!(names, ["in/b.png", "gt/c.png"]);
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_the_layout() {
+        let dir = tree(&["in/a.png"]);
+        let error = find(&suite("files = 'in/*'", "files = 'gt/*'"), dir.path()).unwrap_err().to_string();
+        assert!(error.contains("gt/*") && error.contains("expected"), "{error}");
+        let twice = tree(&["in/a.png", "in/a.jpg", "gt/a.png"]);
+        let error = find(&suite("files = 'in/*'", "files = 'gt/*'"), twice.path()).unwrap_err().to_string();
+        assert!(error.contains("same key"), "{error}");
+    }
+}
