@@ -1,6 +1,9 @@
 //! `artir metrics`: PSNR, SSIM and RMSE of results against references, two files or two folders.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use artir_core::metrics::{Figures, Lpips, Protocol, measure_where, named_window};
 use artir_validation::harness::{self, Loaded, Values};
@@ -112,8 +115,8 @@ fn parse_window(text: &str) -> Result<(f64, f64), Failure> {
 type Measured = Vec<(Protocol, Figures, Option<f64>)>;
 
 fn measure(
-    result: &PathBuf,
-    reference: &PathBuf,
+    result: &Path,
+    reference: &Path,
     args: &Args,
     protocols: &[Protocol],
     window: Option<(f64, f64)>,
@@ -187,7 +190,7 @@ fn valid(
     Ok(out)
 }
 
-fn print(json: bool, named: bool, result: &PathBuf, protocol: &Protocol, figures: &Figures, lpips: Option<f64>) {
+fn print(json: bool, named: bool, result: &Path, protocol: &Protocol, figures: &Figures, lpips: Option<f64>) {
     if json {
         let mut object = serde_json::json!({
             "protocol": figures.protocol, "psnr_db": finite(figures.psnr), "ssim": figures.ssim,

@@ -75,8 +75,7 @@ fn in_stored_order(image: &Array3<f32>, mut f: impl FnMut(f32) -> f32) -> Array3
     let stored = image.view().permuted_axes([1, 2, 0]);
     let values: Vec<f32> = stored.iter().map(|v| f(*v)).collect();
     let (rows, columns, channels) = stored.dim();
-    let mapped = Array3::from_shape_fn((channels, rows, columns), |(c, y, x)| values[(y * columns + x) * channels + c]);
-    mapped
+    Array3::from_shape_fn((channels, rows, columns), |(c, y, x)| values[(y * columns + x) * channels + c])
 }
 
 #[cfg(test)]

@@ -114,9 +114,9 @@ fn plots(out: &mut String, results: &Results) {
         results.methods.iter().map(|m| (m.name.clone(), of(&m.name).into_iter().flatten().collect())).collect();
     let others: Vec<_> =
         results.methods.iter().filter(|m| m.name != INPUT).map(|m| (m.name.clone(), of(&m.name))).collect();
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<h2>Image by image ({})</h2>{}{}\n",
+        "<h2>Image by image ({})</h2>{}{}",
         escape(&results.protocol.name),
         charts::distribution(&all),
         charts::scatter(&of(INPUT), &others)

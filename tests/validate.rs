@@ -1,0 +1,177 @@
+//! `artir validate` and `artir metrics` over small data sets made here.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, path::Path, process::Stdio, time::Duration};
+
+use artir_tests::{artir, run};
+use image::{ImageBuffer, Luma, Rgb, RgbImage};
+use serde_json::Value;
+
+/// A picture with texture; `veil` mixes in white.
+fn picture(seed: u32, width: u32, height: u32, veil: f32) -> RgbImage {
+    ImageBuffer::from_fn(width, height, |x, y| {
+        let at = |k: u32| ((x / 5 + seed) * 37 + (y / 7) * 91 + k * 53 + (x * y * seed) % 23) % 160;
+        Rgb([0, 1, 2].map(|k| (at(k) as f32 * (1.0 - veil) + 230.0 * veil) as u8))
+    })
+}
+
+/// `input/NAME` and `reference/NAME`, so many pairs.
+fn data_set(folder: &Path, pairs: u32) {
+    for side in ["input", "reference"] {
+        fs::create_dir_all(folder.join(side)).unwrap();
+        for i in 0..pairs {
+            let veil = if side == "input" { 0.4 } else { 0.0 };
+            picture(i + 1, 96, 80, veil).save(folder.join(side).join(format!("{i:02}.png"))).unwrap();
+        }
+    }
+}
+
+fn suite(folder: &Path) -> String {
+    let file = folder.join("mine.toml");
+    let made = run([Path::new("validate"), Path::new("--init"), &file]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    file.to_string_lossy().into_owned()
+}
+
+fn json(folder: &Path) -> Value {
+    serde_json::from_slice(&fs::read(folder.join("results.json")).unwrap()).unwrap()
+}
+
+fn arguments<'a>(suite: &'a str, data: &'a Path, out: &'a Path) -> Vec<&'a str> {
+    vec!["validate", suite, "--data", data.to_str().unwrap(), "-o", out.to_str().unwrap()]
+}
+
+#[test]
+fn an_interrupted_run_resumes_to_the_same_results() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, whole, parts) = (dir.path().join("data"), dir.path().join("whole"), dir.path().join("parts"));
+    data_set(&data, 30);
+    let suite = suite(dir.path());
+    let done = run(arguments(&suite, &data, &whole));
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+
+    let mut child = artir().args(arguments(&suite, &data, &parts)).stderr(Stdio::null()).spawn().unwrap();
+    let journal = parts.join("journal.jsonl");
+    while fs::read_to_string(&journal).map_or(0, |text| text.lines().count()) < 4 {
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be interrupted");
+    }
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!parts.join("results.json").exists());
+    let measured = fs::read_to_string(&journal).unwrap().lines().count() - 1;
+    assert!((3..30).contains(&measured), "{measured}");
+
+    let mut resume = arguments(&suite, &data, &parts);
+    resume.push("--resume");
+    let done = run(resume);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let text = |folder: &Path| fs::read_to_string(folder.join("results.json")).unwrap();
+    let (whole, resumed) = (text(&whole), text(&parts));
+    let differs = whole.lines().zip(resumed.lines()).find(|(a, b)| a != b);
+    assert!(whole == resumed, "{differs:?}");
+
+    // Another strength is another run.
+    let mut other = arguments(&suite, &data, &parts);
+    other.extend(["--resume", "--strength", "0.5"]);
+    let refused = run(other);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("another run"));
+}
+
+#[test]
+fn methods_stand_in_one_table_and_bad_pairs_lose_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, out, also) = (dir.path().join("data"), dir.path().join("out"), dir.path().join("also"));
+    data_set(&data, 4);
+    fs::create_dir(&also).unwrap();
+    for i in 0..3 {
+        fs::copy(data.join(format!("reference/{i:02}.png")), also.join(format!("{i:02}.png"))).unwrap();
+    }
+    fs::write(data.join("input/corrupt.png"), b"\x89PNG\r\n\x1a\nno").unwrap();
+    picture(1, 96, 80, 0.0).save(data.join("reference/corrupt.png")).unwrap();
+    picture(1, 96, 81, 0.4).save(data.join("input/sizes.png")).unwrap();
+    picture(1, 96, 80, 0.0).save(data.join("reference/sizes.png")).unwrap();
+    picture(1, 96, 80, 0.4).save(data.join("input/depths.png")).unwrap();
+    ImageBuffer::<Luma<u16>, _>::from_pixel(96, 80, Luma([7])).save(data.join("reference/depths.png")).unwrap();
+    picture(1, 96, 80, 0.4).save(data.join("input/alone.png")).unwrap();
+    let suite = suite(dir.path());
+    let mut args = arguments(&suite, &data, &out);
+    let named = format!("{}=perfect", also.display());
+    args.extend(["--also", &named]);
+    let done = run(args);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(4), "{said}");
+    let table = String::from_utf8_lossy(&done.stdout).into_owned();
+    for word in ["input", "geo-haze-t", "perfect", "protocol rgb", "identical"] {
+        assert!(table.contains(word), "{word}: {table}");
+    }
+    let results = json(&out);
+    assert_eq!(results["schema"], 1);
+    assert_eq!(results["images"].as_array().unwrap().len(), 4);
+    let failed = |name: &str| {
+        let all = results["failures"].as_array().unwrap();
+        let found = all.iter().find(|f| f["name"].as_str().unwrap().contains(name)).unwrap();
+        found["reason"].as_str().unwrap().to_owned()
+    };
+    assert!(failed("sizes").contains("sizes differ"));
+    assert!(failed("depths").contains("8 bits against 16 bits"));
+    assert!(failed("corrupt").contains("corrupt.png"));
+    assert!(failed("alone").contains("no reference"));
+    assert_eq!(results["images"][0]["methods"]["perfect"]["psnr"], "inf");
+    assert!(results["images"][3]["methods"]["perfect"]["error"].as_str().unwrap().contains("no result"));
+    // The input's own figure is what `artir metrics` says of the same files.
+    let metrics = run([
+        "metrics",
+        "--json",
+        data.join("input/00.png").to_str().unwrap(),
+        data.join("reference/00.png").to_str().unwrap(),
+    ]);
+    let metrics: Value = serde_json::from_slice(&metrics.stdout).unwrap();
+    assert_eq!(metrics["psnr_db"], results["images"][0]["methods"]["input"]["psnr"]);
+    let csv = fs::read_to_string(out.join("results.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 1 + 4 * 3);
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert_eq!(page.matches("<svg").count(), 2);
+    assert!(page.matches("<img").count() >= 16 && page.contains("default-src 'none'"));
+}
+
+#[test]
+fn what_is_missing_is_named_with_the_layout() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let done = run(["validate", "sots-indoor", "--data", empty.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(3), "{said}");
+    assert!(said.contains("hazy/1400_1.png") && said.trim_end().lines().count() == 1, "{said}");
+    let done = run(["validate", "no-such-suite", "--data", empty.to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(2));
+    let done = run(["metrics", empty.to_str().unwrap(), empty.to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(3));
+    let list = run(["validate", "--list"]);
+    assert_eq!(String::from_utf8_lossy(&list.stdout).lines().count(), 40);
+}
+
+#[test]
+fn denoising_suites_add_their_noise() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, out) = (dir.path().join("clean"), dir.path().join("out"));
+    fs::create_dir(&data).unwrap();
+    for i in 0..3 {
+        picture(i + 1, 70, 50, 0.2).save(data.join(format!("{i}.png"))).unwrap();
+    }
+    for (suite, low, high) in [("mcmaster18-25", 20.0, 20.4), ("kodak24-50", 14.0, 15.0)] {
+        let out = out.join(suite);
+        let mut args = arguments(suite, &data, &out);
+        args.push("--no-model");
+        let done = run(args);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let results = json(&out);
+        let mean = results["methods"][0]["psnr"]["mean"].as_f64().unwrap();
+        // 20 log10(255 / sigma), a little more where clipping takes noise away.
+        assert!((low..high).contains(&mean), "{suite}: {mean}");
+    }
+}
