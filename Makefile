@@ -20,7 +20,7 @@ lint:
 	scripts/bootstrap.sh --lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	.venv/bin/ruff check models && .venv/bin/ruff format --check models
+	.venv/bin/ruff check models validation && .venv/bin/ruff format --check models validation
 	PATH="$$PWD/.cache/tools/bin:$$PATH" cargo deny check -A license-not-encountered bans licenses sources
 
 test-train:
@@ -30,6 +30,7 @@ test-train:
 bench:
 	scripts/bootstrap.sh
 	cargo bench -p artir-ops --features ort
+	.venv/bin/python validation/metrics_speed.py
 
 train:
 	scripts/bootstrap.sh --train

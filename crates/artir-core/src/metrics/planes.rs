@@ -1,8 +1,10 @@
-//! The two images as the protocol sees them, row by row: truncated, quantised, as luma; without copies of the whole.
+//! The two images as the protocol sees them, row by row: truncated, quantised, as luma. Only luma is a copy.
 
 use std::borrow::Cow;
 
 use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 use super::{Colour, Protocol};
 
@@ -10,17 +12,16 @@ use super::{Colour, Protocol};
 pub(super) struct Planes<'a> {
     a: Cow<'a, [f32]>,
     b: Cow<'a, [f32]>,
-    /// Channels of the input, rows, columns.
+    /// Planes to compare, rows, columns.
     size: (usize, usize, usize),
     /// False where a pixel is left out, `[row, column]`; `None` when all count.
     valid: Option<Array2<bool>>,
-    luma: bool,
     quantised: bool,
     truncation: (f64, f64),
 }
 
 impl<'a> Planes<'a> {
-    /// Both images have one size. Pixels that `valid` leaves out, or that are not finite in either image, do not count.
+    /// Both images have one size. Pixels that `valid` leaves out do not count.
     pub(super) fn new(
         a: ArrayView3<'a, f32>,
         b: ArrayView3<'a, f32>,
@@ -31,30 +32,54 @@ impl<'a> Planes<'a> {
             Some(slice) => Cow::Borrowed(slice),
             None => Cow::Owned(view.iter().copied().collect()),
         };
-        let mut valid = valid.map(|v| v.to_owned());
-        // The sum over an image is finite unless a value is not (or the sum overflows, which the closer look settles).
-        if !(a.iter().sum::<f32>() + b.iter().sum::<f32>()).is_finite() {
-            for plane in a.outer_iter().chain(b.outer_iter()) {
-                if plane.iter().any(|v| !v.is_finite()) {
-                    let mask = valid.get_or_insert_with(|| Array2::from_elem(plane.raw_dim(), true));
-                    mask.zip_mut_with(&plane, |ok, v| *ok &= v.is_finite());
+        let (channels, rows, columns) = a.dim();
+        let mut planes = Self {
+            size: (channels, rows, columns),
+            a: flat(a),
+            b: flat(b),
+            valid: valid.map(|v| v.to_owned()),
+            quantised: protocol.quantised,
+            truncation: protocol.truncation.unwrap_or((f64::NEG_INFINITY, f64::INFINITY)),
+        };
+        if protocol.colour == Colour::MatlabLuma && channels == 3 {
+            planes.a = Cow::Owned(luma(&planes.a));
+            planes.b = Cow::Owned(luma(&planes.b));
+            planes.size.0 = 1;
+            planes.quantised = false;
+        }
+        planes
+    }
+
+    /// Whether all values of a row of plane `c` are finite in both images.
+    #[inline(always)]
+    pub(super) fn is_finite(&self, c: usize, row: usize) -> bool {
+        // Infinities and NaNs are the bit patterns from infinity's on, but for the sign.
+        let mut largest = 0;
+        for image in [&self.a, &self.b] {
+            for v in self.row(image, c, row) {
+                largest = largest.max(v.to_bits() & 0x7fff_ffff);
+            }
+        }
+        largest < f32::INFINITY.to_bits()
+    }
+
+    /// Leaves out the pixels that are not finite in one of the images.
+    pub(super) fn leave_out_non_finite(&mut self) {
+        let (channels, rows, columns) = self.size;
+        let mut mask = self.valid.take().unwrap_or_else(|| Array2::from_elem((rows, columns), true));
+        for (y, mut mask) in mask.outer_iter_mut().enumerate() {
+            for c in 0..channels {
+                for image in [&self.a, &self.b] {
+                    mask.iter_mut().zip(self.row(image, c, y)).for_each(|(ok, v)| *ok &= v.is_finite());
                 }
             }
         }
-        Self {
-            size: a.dim(),
-            a: flat(a),
-            b: flat(b),
-            valid,
-            luma: protocol.colour == Colour::MatlabLuma && a.dim().0 == 3,
-            quantised: protocol.quantised,
-            truncation: protocol.truncation.unwrap_or((f64::NEG_INFINITY, f64::INFINITY)),
-        }
+        self.valid = Some(mask);
     }
 
     /// Planes to compare, rows, columns.
     pub(super) fn dim(&self) -> (usize, usize, usize) {
-        (if self.luma { 1 } else { self.size.0 }, self.size.1, self.size.2)
+        self.size
     }
 
     pub(super) fn valid(&self) -> Option<&Array2<bool>> {
@@ -68,6 +93,7 @@ impl<'a> Planes<'a> {
     }
 
     /// Part of a row of plane `c` of both images, from `column` on; 0 where a pixel is left out.
+    #[inline(always)]
     pub(super) fn read(&self, c: usize, row: usize, column: usize, a: &mut [f64], b: &mut [f64]) {
         self.read_one(&self.a, c, row, column, a);
         self.read_one(&self.b, c, row, column, b);
@@ -81,61 +107,107 @@ impl<'a> Planes<'a> {
         }
     }
 
-    fn read_one(&self, image: &[f32], c: usize, row: usize, column: usize, out: &mut [f64]) {
+    #[inline(always)]
+    fn row<'b>(&self, image: &'b [f32], c: usize, row: usize) -> &'b [f32] {
         let (_, rows, columns) = self.size;
-        let start = |c: usize| (c * rows + row) * columns + column;
-        let length = out.len();
-        let from = |c: usize| &image[start(c)..start(c) + length];
+        &image[(c * rows + row) * columns..][..columns]
+    }
+
+    #[inline(always)]
+    fn read_one(&self, image: &[f32], c: usize, row: usize, column: usize, out: &mut [f64]) {
+        let from = &self.row(image, c, row)[column..column + out.len()];
         let (lo, hi) = self.truncation;
-        // img_as_ubyte: clip, scale, round. The only tie that a 32-bit float can hit is 127.5, which goes up both by this
-        // and by rounding to even.
-        let round = |v: f64| f64::from((v + 0.5) as u32);
-        let byte = |v: f32| round(f64::from(v).clamp(0.0, 1.0) * 255.0);
-        if self.luma {
-            let rgb = (from(0), from(1), from(2));
-            for (i, out) in out.iter_mut().enumerate() {
-                let sum = 65.481 * byte(rgb.0[i]) + 128.553 * byte(rgb.1[i]) + 24.966 * byte(rgb.2[i]);
-                *out = round(16.0 + sum / 255.0);
-            }
-        } else if self.quantised {
-            for (out, v) in out.iter_mut().zip(from(c)) {
+        if self.quantised {
+            for (out, v) in out.iter_mut().zip(from) {
                 *out = byte(*v);
             }
         } else {
-            for (out, v) in out.iter_mut().zip(from(c)) {
+            for (out, v) in out.iter_mut().zip(from) {
                 *out = f64::from(*v).max(lo).min(hi);
             }
         }
     }
 
     /// Both images averaged over areas so that the shorter side has about 256 pixels (DehazeFormer's
-    /// `adaptive_avg_pool2d`); `None` when they are that small already.
-    pub(super) fn reduced(&self) -> Option<(Array3<f32>, Array3<f32>)> {
+    /// `adaptive_avg_pool2d`), and which of the areas hold no left-out pixel; `None` when they are that small already.
+    pub(super) fn reduced(&self) -> Option<Reduced> {
         let (channels, rows, columns) = self.dim();
         let ratio = ((rows.min(columns) as f64 / 256.0).round_ties_even() as usize).max(1);
         if ratio == 1 {
             return None;
         }
         let (h, w) = (rows / ratio, columns / ratio);
-        let mut sums = (Array3::<f64>::zeros((channels, h, w)), Array3::<f64>::zeros((channels, h, w)));
-        let mut counts = Array2::<f64>::zeros((h, w));
-        let (mut a, mut b) = (vec![0.0; columns], vec![0.0; columns]);
-        for c in 0..channels {
-            for i in 0..h {
-                for y in i * rows / h..((i + 1) * rows).div_ceil(h) {
-                    self.read(c, y, 0, &mut a, &mut b);
-                    for j in 0..w {
-                        let part = j * columns / w..((j + 1) * columns).div_ceil(w);
-                        sums.0[(c, i, j)] += a[part.clone()].iter().sum::<f64>();
-                        sums.1[(c, i, j)] += b[part.clone()].iter().sum::<f64>();
-                        if c == 0 {
-                            counts[(i, j)] += part.len() as f64;
+        let reach = |i: usize, n: usize, from: usize| i * from / n..((i + 1) * from).div_ceil(n);
+        let mean = |image: &[f32]| {
+            let mut out = Array3::<f32>::zeros((channels, h, w));
+            let mut row = vec![0.0; columns];
+            let mut sums = vec![0.0; w];
+            for c in 0..channels {
+                for i in 0..h {
+                    sums.fill(0.0);
+                    for y in reach(i, h, rows) {
+                        self.read_one(image, c, y, 0, &mut row);
+                        for (j, sum) in sums.iter_mut().enumerate() {
+                            *sum += row[reach(j, w, columns)].iter().sum::<f64>();
                         }
+                    }
+                    for (j, sum) in sums.iter().enumerate() {
+                        out[(c, i, j)] = (sum / (reach(i, h, rows).len() * reach(j, w, columns).len()) as f64) as f32;
                     }
                 }
             }
-        }
-        let mean = |sums: Array3<f64>| (sums / &counts).mapv(|v| v as f32);
-        Some((mean(sums.0), mean(sums.1)))
+            out
+        };
+        let (a, b) = rayon::join(|| mean(&self.a), || mean(&self.b));
+        let valid = self.valid.as_ref().map(|valid| {
+            Array2::from_shape_fn((h, w), |(i, j)| {
+                valid.slice(s![reach(i, h, rows), reach(j, w, columns)]).iter().all(|ok| *ok)
+            })
+        });
+        Some(Reduced { a, b, valid })
     }
+}
+
+/// Two images, `[channel, row, column]`, and which pixels count.
+pub(super) struct Reduced {
+    pub(super) a: Array3<f32>,
+    pub(super) b: Array3<f32>,
+    pub(super) valid: Option<Array2<bool>>,
+}
+
+/// `img_as_ubyte`: clip, scale, round. The only tie that a 32-bit float can hit is 127.5, which goes up both by this and
+/// by rounding to even.
+#[inline(always)]
+fn byte(v: f32) -> f64 {
+    (f64::from(v).clamp(0.0, 1.0) * 255.0 + 0.5).floor()
+}
+
+/// The 8-bit luma of an image of three planes: whole numbers, and NaN where a value is not finite.
+fn luma(rgb: &[f32]) -> Vec<f32> {
+    /// Values of one job.
+    const PART: usize = 1 << 16;
+    struct Job<'a>(&'a mut [f32], [&'a [f32]; 3]);
+    impl WithSimd for Job<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) {
+            let Self(out, [r, g, b]) = self;
+            for (((out, r), g), b) in out.iter_mut().zip(r).zip(g).zip(b) {
+                let sum = 65.481 * byte(*r) + 128.553 * byte(*g) + 24.966 * byte(*b);
+                // 0, or NaN for what is not finite.
+                let nothing = 0.0 * r + 0.0 * g + 0.0 * b;
+                *out = (16.0 + sum / 255.0 + 0.5).floor() as f32 + nothing;
+            }
+        }
+    }
+    let n = rgb.len() / 3;
+    let arch = pulp::Arch::new();
+    let mut out = vec![0.0; n];
+    out.par_chunks_mut(PART).enumerate().for_each(|(i, out)| {
+        let from = |c: usize| &rgb[c * n + i * PART..][..out.len()];
+        let from = [from(0), from(1), from(2)];
+        arch.dispatch(Job(out, from));
+    });
+    out
 }

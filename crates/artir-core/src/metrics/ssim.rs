@@ -1,43 +1,53 @@
 //! SSIM (Wang et al., IEEE Transactions on Image Processing 13, 2004), C1 = (0.01 L)^2 and C2 = (0.03 L)^2.
 //!
 //! Four local means are enough: of a, b, a^2 + b^2 and a b. They are taken separably, a strip of columns at a time, so
-//! that the rows which a window covers stay in the first-level cache; nothing of the image's size is made.
+//! that the rows which a window covers stay in the first-level cache; nothing of the image's size is made. The sums of
+//! window stay in registers, as many columns side by side as a vector of this processor holds.
 
 use ndarray::Array2;
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{SsimWindow, planes::Planes};
 
+/// Columns that the widest vector holds; rows in memory are whole multiples of it.
+const LANES: usize = 8;
 /// Output columns of a strip. Eleven rows of four quantities then take 50 KB.
 const STRIP: usize = 128;
 /// Output rows of a job.
-const BAND: usize = 64;
+const BAND: usize = 128;
 /// Quantities that are averaged.
 const QUANTITIES: usize = 4;
 
 /// Mean SSIM over the planes and over all windows without a left-out pixel; `None` when there is no such window.
 pub(super) fn ssim(planes: &Planes<'_>, range: f64, window: SsimWindow) -> Option<f64> {
-    let kernel = Kernel::new(window);
+    match window {
+        SsimWindow::Uniform7 => windows::<3>(planes, range, &Kernel::uniform()),
+        SsimWindow::GaussianPadded => windows::<5>(planes, range, &Kernel::gaussian(5)),
+        SsimWindow::GaussianValid | SsimWindow::GaussianReduced => windows::<5>(planes, range, &Kernel::gaussian(0)),
+    }
+}
+
+/// The same for windows that reach `R` pixels from their centre.
+fn windows<const R: usize>(planes: &Planes<'_>, range: f64, kernel: &Kernel) -> Option<f64> {
     let (channels, rows, columns) = planes.dim();
-    let shrink = 2 * (kernel.radius() - kernel.padding);
+    let shrink = 2 * (R - kernel.padding);
     let (height, width) = (rows.checked_sub(shrink)?, columns.checked_sub(shrink)?);
     if height == 0 || width == 0 {
         return None;
     }
-    let counted = planes.valid().map(|valid| whole_windows(valid, &kernel, (height, width)));
+    let counted = planes.valid().map(|valid| whole_windows::<R>(valid, kernel, (height, width)));
+    let arch = pulp::Arch::new();
     let jobs: Vec<(usize, usize, usize)> = (0..channels)
         .flat_map(|c| {
             let bands = (0..height).step_by(BAND);
             bands.flat_map(move |y| (0..width).step_by(STRIP).map(move |x| (c, y, x)))
         })
         .collect();
-    let sums = jobs.into_par_iter().map_init(
-        || Scratch::new(&kernel),
-        |scratch, (c, y, x)| {
-            let part = Part { c, rows: y..(y + BAND).min(height), columns: x..(x + STRIP).min(width) };
-            scratch.sum(planes, &kernel, range, &part, counted.as_ref())
-        },
-    );
+    let sums = jobs.into_par_iter().map_init(Scratch::<R>::new, |scratch, (c, y, x)| {
+        let part = Part { c, rows: y..(y + BAND).min(height), columns: x..(x + STRIP).min(width) };
+        arch.dispatch(Job { scratch, planes, kernel, range, part, counted: counted.as_ref() })
+    });
     let sum = sums.collect::<Vec<f64>>().into_iter().sum::<f64>();
     let windows = counted.map_or(height * width, |c| c.iter().filter(|ok| **ok).count()) * channels;
     (windows > 0).then(|| sum / windows as f64)
@@ -46,7 +56,7 @@ pub(super) fn ssim(planes: &Planes<'_>, range: f64, window: SsimWindow) -> Optio
 /// A symmetric separable window.
 struct Kernel {
     /// Weights from the centre outwards.
-    half: Vec<f64>,
+    half: [f64; 6],
     /// Rows and columns of zeros around the image.
     padding: usize,
     /// Factor on covariances.
@@ -54,24 +64,35 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn new(window: SsimWindow) -> Self {
-        if window == SsimWindow::Uniform7 {
-            // scikit-image scales the covariance by n / (n - 1), n = 49.
-            return Self { half: vec![1.0 / 7.0; 4], padding: 0, sample: 49.0 / 48.0 };
-        }
-        let raw: Vec<f64> = (0..=5).map(|i| (-f64::from(i * i) / (2.0 * 1.5 * 1.5)).exp()).collect();
-        let sum = raw[0] + 2.0 * raw[1..].iter().sum::<f64>();
-        let padding = if window == SsimWindow::GaussianPadded { 5 } else { 0 };
-        Self { half: raw.into_iter().map(|w| w / sum).collect(), padding, sample: 1.0 }
+    /// 7x7; scikit-image scales the covariance by n / (n - 1), n = 49.
+    fn uniform() -> Self {
+        Self { half: [1.0 / 7.0; 6], padding: 0, sample: 49.0 / 48.0 }
     }
 
-    fn radius(&self) -> usize {
-        self.half.len() - 1
+    /// 11x11, sigma 1.5.
+    fn gaussian(padding: usize) -> Self {
+        let raw: [f64; 6] = std::array::from_fn(|i| (-((i * i) as f64) / (2.0 * 1.5 * 1.5)).exp());
+        let sum = raw[0] + 2.0 * raw[1..].iter().sum::<f64>();
+        Self { half: raw.map(|w| w / sum), padding, sample: 1.0 }
     }
 }
 
+/// The weighted sum of the first `2 R + 1` vectors.
+#[inline(always)]
+fn blend<S: Simd, const R: usize>(simd: S, half: &[S::f64s; 6], window: &[S::f64s; 11]) -> S::f64s {
+    let mut sum = simd.mul_f64s(half[0], window[R]);
+    for (k, weight) in half.iter().enumerate().take(R + 1).skip(1) {
+        sum = simd.mul_add_e_f64s(*weight, simd.add_f64s(window[R - k], window[R + k]), sum);
+    }
+    sum
+}
+
 /// Which windows hold no left-out pixel.
-fn whole_windows(valid: &Array2<bool>, kernel: &Kernel, (height, width): (usize, usize)) -> Array2<bool> {
+fn whole_windows<const R: usize>(
+    valid: &Array2<bool>,
+    kernel: &Kernel,
+    (height, width): (usize, usize),
+) -> Array2<bool> {
     // Left-out pixels above and to the left, exclusive: a summed-area table.
     let (rows, columns) = valid.dim();
     let mut table = Array2::<u32>::zeros((rows + 1, columns + 1));
@@ -79,7 +100,7 @@ fn whole_windows(valid: &Array2<bool>, kernel: &Kernel, (height, width): (usize,
         let here = u32::from(!ok) + table[(y, x + 1)] + table[(y + 1, x)] - table[(y, x)];
         table[(y + 1, x + 1)] = here;
     }
-    let reach = 2 * kernel.radius() + 1;
+    let reach = 2 * R + 1;
     Array2::from_shape_fn((height, width), |(y, x)| {
         let span = |i: usize, n: usize| (i.saturating_sub(kernel.padding), (i + reach - kernel.padding).min(n));
         let ((top, bottom), (left, right)) = (span(y, rows), span(x, columns));
@@ -94,75 +115,89 @@ struct Part {
     columns: std::ops::Range<usize>,
 }
 
-struct Scratch {
-    /// The rows under the window, `[row modulo window][quantity][column]`.
+/// One part, to be computed with the widest vectors of this processor. Its `Output` is the sum of the SSIM of the part's
+/// windows.
+struct Job<'a, const R: usize> {
+    scratch: &'a mut Scratch<R>,
+    planes: &'a Planes<'a>,
+    kernel: &'a Kernel,
+    range: f64,
+    part: Part,
+    counted: Option<&'a Array2<bool>>,
+}
+
+impl<const R: usize> WithSimd for Job<'_, R> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let Self { scratch, planes, kernel, range, part, counted } = self;
+        let (c1, c2) = (simd.splat_f64s((0.01 * range).powi(2)), simd.splat_f64s((0.03 * range).powi(2)));
+        let (sample, two) = (simd.splat_f64s(kernel.sample), simd.splat_f64s(2.0));
+        let half = kernel.half.map(|w| simd.splat_f64s(w));
+        let width = part.columns.len();
+        for y in part.rows.start..part.rows.start + 2 * R {
+            scratch.load(planes, kernel, &part, y);
+        }
+        let (mut total, mut rest) = (simd.splat_f64s(0.0), 0.0);
+        for y in part.rows.clone() {
+            scratch.load(planes, kernel, &part, y + 2 * R);
+            scratch.average(simd, &half, y);
+            for x in (0..width).step_by(S::F64_LANES) {
+                let a = scratch.mean(simd, &half, 0, x);
+                let b = scratch.mean(simd, &half, 1, x);
+                let squares = scratch.mean(simd, &half, 2, x);
+                let product = scratch.mean(simd, &half, 3, x);
+                let ab = simd.mul_f64s(a, b);
+                let both = simd.mul_add_e_f64s(a, a, simd.mul_f64s(b, b));
+                let covariance = simd.mul_f64s(sample, simd.sub_f64s(product, ab));
+                let variances = simd.mul_f64s(sample, simd.sub_f64s(squares, both));
+                let above = simd.mul_f64s(simd.mul_add_e_f64s(two, ab, c1), simd.mul_add_e_f64s(two, covariance, c2));
+                let below = simd.mul_f64s(simd.add_f64s(both, c1), simd.add_f64s(variances, c2));
+                let values = simd.div_f64s(above, below);
+                if counted.is_none() && x + S::F64_LANES <= width {
+                    total = simd.add_f64s(total, values);
+                } else {
+                    for (i, value) in pulp::bytemuck::cast_slice::<_, f64>(&[values]).iter().enumerate().take(width - x)
+                    {
+                        if counted.is_none_or(|c| c[(y, part.columns.start + x + i)]) {
+                            rest += value;
+                        }
+                    }
+                }
+            }
+        }
+        rest + simd.reduce_sum_f64s(total)
+    }
+}
+
+struct Scratch<const R: usize> {
+    /// The rows under the window, `[row modulo window][quantity][column]`; columns that a narrow part does not reach are
+    /// left from another part, and what comes of them is not summed.
     ring: Vec<f64>,
     /// Vertical means, `[quantity][column]`.
     vertical: Vec<f64>,
-    /// Local means, `[quantity][column]`.
-    means: Vec<f64>,
-    stride: usize,
 }
 
-impl Scratch {
-    fn new(kernel: &Kernel) -> Self {
-        let stride = STRIP + 2 * kernel.radius();
-        let rows = 2 * kernel.radius() + 1;
-        Self {
-            ring: vec![0.0; rows * QUANTITIES * stride],
-            vertical: vec![0.0; QUANTITIES * stride],
-            means: vec![0.0; QUANTITIES * STRIP],
-            stride,
-        }
-    }
+impl<const R: usize> Scratch<R> {
+    const ROWS: usize = 2 * R + 1;
+    /// Columns of a row in memory: the strip, the window's reach at both sides, whole lanes.
+    const STRIDE: usize = (STRIP + 2 * R).next_multiple_of(LANES);
 
-    /// Sum of the SSIM of the windows in a part.
-    fn sum(
-        &mut self,
-        planes: &Planes<'_>,
-        kernel: &Kernel,
-        range: f64,
-        part: &Part,
-        counted: Option<&Array2<bool>>,
-    ) -> f64 {
-        let radius = kernel.radius();
-        let (c1, c2) = ((0.01 * range).powi(2), (0.03 * range).powi(2));
-        let width = part.columns.len();
-        for y in part.rows.start..part.rows.start + 2 * radius {
-            self.load(planes, kernel, part, y);
-        }
-        let mut total = 0.0;
-        for y in part.rows.clone() {
-            self.load(planes, kernel, part, y + 2 * radius);
-            self.average(kernel, y, width);
-            let mean = |q: usize| &self.means[q * STRIP..q * STRIP + width];
-            let (a, b, squares, product) = (mean(0), mean(1), mean(2), mean(3));
-            let value = |x: usize| {
-                let (both, ab) = (a[x] * a[x] + b[x] * b[x], a[x] * b[x]);
-                let covariance = kernel.sample * (product[x] - ab);
-                let variances = kernel.sample * (squares[x] - both);
-                (2.0 * ab + c1) * (2.0 * covariance + c2) / ((both + c1) * (variances + c2))
-            };
-            total += match counted {
-                None => (0..width).map(value).sum::<f64>(),
-                Some(counted) => {
-                    let counts = |x: usize| counted[(y, part.columns.start + x)];
-                    (0..width).filter(|x| counts(*x)).map(value).sum::<f64>()
-                }
-            };
-        }
-        total
+    fn new() -> Self {
+        Self { ring: vec![0.0; Self::ROWS * QUANTITIES * Self::STRIDE], vertical: vec![0.0; QUANTITIES * Self::STRIDE] }
     }
 
     /// Reads padded row `y` into the ring.
+    #[inline(always)]
     fn load(&mut self, planes: &Planes<'_>, kernel: &Kernel, part: &Part, y: usize) {
         let (_, rows, columns) = planes.dim();
-        let (window, length) = (2 * kernel.radius() + 1, part.columns.len() + 2 * kernel.radius());
-        let at = y % window * QUANTITIES * self.stride;
-        let row = &mut self.ring[at..at + QUANTITIES * self.stride];
-        let (a, rest) = row.split_at_mut(self.stride);
-        let (b, rest) = rest.split_at_mut(self.stride);
-        let (squares, product) = rest.split_at_mut(self.stride);
+        let length = part.columns.len() + 2 * R;
+        let at = y % Self::ROWS * QUANTITIES * Self::STRIDE;
+        let row = &mut self.ring[at..at + QUANTITIES * Self::STRIDE];
+        let (a, rest) = row.split_at_mut(Self::STRIDE);
+        let (b, rest) = rest.split_at_mut(Self::STRIDE);
+        let (squares, product) = rest.split_at_mut(Self::STRIDE);
         let (a, b) = (&mut a[..length], &mut b[..length]);
         match y.checked_sub(kernel.padding).filter(|y| *y < rows) {
             None => {
@@ -187,30 +222,34 @@ impl Scratch {
         }
     }
 
-    /// Local means of output row `y`.
-    fn average(&mut self, kernel: &Kernel, y: usize, width: usize) {
-        let radius = kernel.radius();
-        let (window, length) = (2 * radius + 1, width + 2 * radius);
+    /// Vertical means of output row `y`.
+    #[inline(always)]
+    fn average<S: Simd>(&mut self, simd: S, half: &[S::f64s; 6], y: usize) {
         for q in 0..QUANTITIES {
-            let row = |y: usize| &self.ring[(y % window * QUANTITIES + q) * self.stride..][..length];
-            let vertical = &mut self.vertical[..length];
-            for (to, v) in vertical.iter_mut().zip(row(y + radius)) {
-                *to = kernel.half[0] * v;
+            let to = S::as_mut_simd_f64s(&mut self.vertical[q * Self::STRIDE..][..Self::STRIDE]).0;
+            let mut rows: [&[S::f64s]; 11] = [&[]; 11];
+            for (k, row) in rows.iter_mut().enumerate().take(Self::ROWS) {
+                let at = ((y + k) % Self::ROWS * QUANTITIES + q) * Self::STRIDE;
+                *row = &S::as_simd_f64s(&self.ring[at..at + Self::STRIDE]).0[..to.len()];
             }
-            for (k, weight) in kernel.half.iter().enumerate().skip(1) {
-                for ((to, up), down) in vertical.iter_mut().zip(row(y + radius - k)).zip(row(y + radius + k)) {
-                    *to += weight * (up + down);
+            for (i, to) in to.iter_mut().enumerate() {
+                let mut window = [simd.splat_f64s(0.0); 11];
+                for (v, row) in window.iter_mut().zip(&rows).take(Self::ROWS) {
+                    *v = row[i];
                 }
-            }
-            let means = &mut self.means[q * STRIP..q * STRIP + width];
-            for (to, v) in means.iter_mut().zip(&vertical[radius..]) {
-                *to = kernel.half[0] * v;
-            }
-            for (k, weight) in kernel.half.iter().enumerate().skip(1) {
-                for ((to, left), right) in means.iter_mut().zip(&vertical[radius - k..]).zip(&vertical[radius + k..]) {
-                    *to += weight * (left + right);
-                }
+                *to = blend::<S, R>(simd, half, &window);
             }
         }
+    }
+
+    /// Means of quantity `q` from column `x` on, out of the vertical ones.
+    #[inline(always)]
+    fn mean<S: Simd>(&self, simd: S, half: &[S::f64s; 6], q: usize, x: usize) -> S::f64s {
+        let row = &self.vertical[q * Self::STRIDE + x..][..2 * R + S::F64_LANES];
+        let mut window = [simd.splat_f64s(0.0); 11];
+        for (k, v) in window.iter_mut().enumerate().take(Self::ROWS) {
+            *v = S::as_simd_f64s(&row[k..k + S::F64_LANES]).0[0];
+        }
+        blend::<S, R>(simd, half, &window)
     }
 }
