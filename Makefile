@@ -1,5 +1,5 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train bench train
+.PHONY: demo test lint test-train bench baselines train
 
 MODEL ?= ct-ldct-t
 MINUTES ?= 60
@@ -17,13 +17,19 @@ test: lint
 	$(PYTEST) -m 'not torch'
 
 lint:
-	scripts/bootstrap.sh --lint
+	scripts/bootstrap.sh --test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	.venv/bin/ruff check models validation && .venv/bin/ruff format --check models validation
 	PATH="$$PWD/.cache/tools/bin:$$PATH" cargo deny check -A license-not-encountered bans licenses sources
 
-test-train:
+test-baselines:
+	scripts/bootstrap.sh --train
+	.venv/bin/pip install -q -r validation/requirements-baselines.txt
+	cargo build --release -p artir-cli
+	PYTHONPATH=models:validation OMP_NUM_THREADS=1 .venv/bin/python -m baselines
+
+train:
 	scripts/bootstrap.sh --train
 	$(PYTEST) -m torch
 

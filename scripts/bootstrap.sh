@@ -2,11 +2,12 @@
 # Brings what building, testing and running artir needs on Debian 12; a second run does nothing.
 #   scripts/bootstrap.sh          Debian packages, ONNX Runtime, a Python environment without PyTorch
 #   scripts/bootstrap.sh --train  PyTorch besides (gigabytes)
-#   scripts/bootstrap.sh --lint   cargo-deny besides
+#   scripts/bootstrap.sh --test   cargo-deny and Chromium besides
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(libgdal-dev gdal-bin python3-gdal cmake g++ pkg-config python3-venv python3-dev unzip dicom3tools dcmtk)
+[ "${1:-}" != --test ] || packages+=(chromium)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
@@ -50,7 +51,7 @@ install_python() { # FILE: installs it into .venv unless this very file is insta
 install_python models/requirements.txt
 [ "${1:-}" != --train ] || install_python models/requirements-train.txt
 
-if [ "${1:-}" = --lint ] && ! command -v cargo-deny >/dev/null && [ ! -x .cache/tools/bin/cargo-deny ]; then
+if [ "${1:-}" = --test ] && ! command -v cargo-deny >/dev/null && [ ! -x .cache/tools/bin/cargo-deny ]; then
     echo "bootstrap: building cargo-deny"
     cargo install -q --locked cargo-deny@0.20.2 --root .cache/tools --profile dev
 fi

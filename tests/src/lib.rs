@@ -1,5 +1,6 @@
-//! Finding the built binary, ONNX Runtime and the real data; running the one on the other; small models.
+//! Finding the built binary, ONNX Runtime and the real data; running the one on the other; small models; a browser.
 
+pub mod browser;
 pub mod onnx;
 
 use std::{

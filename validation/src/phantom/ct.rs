@@ -1,35 +1,23 @@
 //! A low-dose CT slice of an analytic body, made with the physics of a scanner.
 //!
-//! The body is a sum of ellipses, whose line integrals are known exactly. Photons are counted along every ray
-//! (Beer-Lambert, Poisson, electronic noise), and the slice is reconstructed by filtered back-projection (Kak and
-//! Slaney, Principles of Computerized Tomographic Imaging, 1988, chapter 3), once from the exact and once from the
-//! noisy rays. The noise-free reconstruction is the truth: it differs from the measured one by the noise alone.
+//! Photons are counted along every ray through a body of ellipses (Beer-Lambert, Poisson, electronic noise), and the
+//! slice is reconstructed by filtered back-projection, once from the exact and once from the noisy rays. The noise-free reconstruction is the truth: it differs from the measured one by the noise alone.
 
 use std::f64::consts::PI;
 
 use ndarray::Array2;
 use rayon::prelude::*;
-use rustfft::{FftPlanner, num_complex::Complex64};
 
-use super::Random;
+use super::{
+    Random,
+    backprojection::Geometry,
+    ellipse::{Ellipse, line_integral},
+};
 
 /// Linear attenuation of water in 1/mm at the effective energy of a 120 kV spectrum.
 const WATER: f64 = 0.0195;
 /// Standard deviation of the detector's electronic noise, in photons.
 const ELECTRONIC: f64 = 8.0;
-
-/// An ellipse that adds to the HU of what it lies in. Lengths in mm from the centre, x to the right, y down.
-#[derive(Clone, Copy, Debug)]
-struct Ellipse {
-    x: f64,
-    y: f64,
-    a: f64,
-    b: f64,
-    /// Turn of the first axis from x towards y, degrees.
-    turn: f64,
-    /// Difference of attenuation, HU (1000 is water against air).
-    hu: f64,
-}
 
 /// How the slice is scanned.
 #[derive(Clone, Copy, Debug)]
@@ -63,16 +51,8 @@ pub struct Slice {
 /// Scans slice `index` of the body; neighbours differ as those of a patient do. The same arguments give the same slice.
 pub fn slice(scan: &Scan, index: usize) -> Slice {
     let body = body(index as f64);
-    let bins = scan.size * 3;
-    // Bins of half a pixel over one and a half times the width, which covers the diagonal.
-    let width = scan.pixel / 2.0;
-    let exact: Vec<Vec<f64>> = (0..scan.views)
-        .into_par_iter()
-        .map(|view| {
-            let angle = PI * view as f64 / scan.views as f64;
-            (0..bins).map(|bin| line_integral(&body, angle, (bin as f64 + 0.5 - bins as f64 / 2.0) * width)).collect()
-        })
-        .collect();
+    let geometry = Geometry { size: scan.size, pixel: scan.pixel, views: scan.views };
+    let exact = geometry.rays(|angle, s| line_integral(&body, angle, s) * WATER / 1000.0);
     let noisy: Vec<Vec<f64>> = exact
         .par_iter()
         .enumerate()
@@ -81,7 +61,15 @@ pub fn slice(scan: &Scan, index: usize) -> Slice {
             rays.iter().map(|p| count(*p, scan.photons, &mut random)).collect()
         })
         .collect();
-    Slice { truth: reconstruct(scan, &exact), measured: reconstruct(scan, &noisy) }
+    let hu = |rays: &[Vec<f64>]| {
+        geometry.reconstruct(rays, soft).mapv(|mu| ((mu / WATER - 1.0) * 1000.0).clamp(-1024.0, 3071.0) as f32)
+    };
+    Slice { truth: hu(&exact), measured: hu(&noisy) }
+}
+
+/// A soft-tissue kernel: a raised cosine that ends at 0.8 cycles a pixel.
+fn soft(f: f64) -> f64 {
+    if f < 0.8 { 0.5 + 0.5 * (PI * f / 0.8).cos() } else { 0.0 }
 }
 
 /// A line integral as measured by counting photons.
@@ -94,7 +82,7 @@ fn count(p: f64, photons: f64, random: &mut Random) -> f64 {
 
 /// An upper abdomen: fat, muscle, liver with lesions, spleen, kidneys, aorta, spine, ribs, and gas.
 fn body(z: f64) -> Vec<Ellipse> {
-    let e = |x, y, a, b, turn, hu| Ellipse { x, y, a, b, turn, hu };
+    let e = |x, y, a, b, turn, value| Ellipse { x, y, a, b, turn, value };
     let mut out = vec![
         e(0.0, 0.0, 165.0, 115.0, 0.0, 900.0),         // subcutaneous fat, -100 HU
         e(0.0, 0.0, 150.0, 100.0, 0.0, 150.0),         // body wall, 50 HU
@@ -125,93 +113,6 @@ fn body(z: f64) -> Vec<Ellipse> {
         out.push(e(x, y + z, 3.0, 2.2, 30.0 * z, 60.0)); // vessels
     }
     out
-}
-
-/// Attenuation along the ray at distance `s` mm from the centre whose normal has this angle.
-fn line_integral(body: &[Ellipse], angle: f64, s: f64) -> f64 {
-    let (sin, cos) = angle.sin_cos();
-    body.iter()
-        .map(|e| {
-            let turn = angle - e.turn.to_radians();
-            let square = (e.a * turn.cos()).powi(2) + (e.b * turn.sin()).powi(2);
-            let t = s - (e.x * cos + e.y * sin);
-            let inside = square - t * t;
-            if inside <= 0.0 { 0.0 } else { e.hu / 1000.0 * WATER * 2.0 * e.a * e.b * inside.sqrt() / square }
-        })
-        .sum()
-}
-
-/// Filtered back-projection with a soft-tissue kernel, in HU.
-fn reconstruct(scan: &Scan, rays: &[Vec<f64>]) -> Array2<f32> {
-    let bins = scan.size * 3;
-    let width = scan.pixel / 2.0;
-    let length = (2 * bins).next_power_of_two();
-    let response = kernel(length, width);
-    let mut planner = FftPlanner::new();
-    let (forward, inverse) = (planner.plan_fft_forward(length), planner.plan_fft_inverse(length));
-    let filtered: Vec<Vec<f64>> = rays
-        .par_iter()
-        .map(|p| {
-            let mut line: Vec<Complex64> = p.iter().map(|v| Complex64::new(*v, 0.0)).collect();
-            line.resize(length, Complex64::default());
-            forward.process(&mut line);
-            line.iter_mut().zip(&response).for_each(|(v, r)| *v *= r);
-            inverse.process(&mut line);
-            line[..bins].iter().map(|v| v.re).collect()
-        })
-        .collect();
-    let angles: Vec<(f64, f64)> = (0..scan.views).map(|v| (PI * v as f64 / scan.views as f64).sin_cos()).collect();
-    let centre = (scan.size as f64 - 1.0) / 2.0;
-    let rows: Vec<Vec<f32>> = (0..scan.size)
-        .into_par_iter()
-        .map(|row| {
-            let y = (row as f64 - centre) * scan.pixel;
-            let pixel = |column: usize| {
-                let x = (column as f64 - centre) * scan.pixel;
-                let mut sum = 0.0;
-                for (line, (sin, cos)) in filtered.iter().zip(&angles) {
-                    let at = (x * cos + y * sin) / width + bins as f64 / 2.0 - 0.5;
-                    let low = at.floor();
-                    if low >= 0.0 && (low as usize) + 1 < bins {
-                        let (i, part) = (low as usize, at - low);
-                        sum += line[i] * (1.0 - part) + line[i + 1] * part;
-                    }
-                }
-                let mu = sum * PI / scan.views as f64;
-                ((mu / WATER - 1.0) * 1000.0).clamp(-1024.0, 3071.0) as f32
-            };
-            (0..scan.size).map(pixel).collect()
-        })
-        .collect();
-    Array2::from_shape_fn((scan.size, scan.size), |(y, x)| rows[y][x])
-}
-
-/// Spectrum of the ramp, sampled in space so that its mean is right (Kak and Slaney, equation 61), times a raised cosine
-/// that ends at 0.8 cycles a pixel; divided by the transform's length.
-fn kernel(length: usize, width: f64) -> Vec<f64> {
-    let mut ramp: Vec<Complex64> = (0..length)
-        .map(|i| {
-            let n = if i <= length / 2 { i as f64 } else { i as f64 - length as f64 };
-            let value = if i == 0 {
-                1.0 / (4.0 * width)
-            } else if i % 2 == 1 {
-                -1.0 / (PI * PI * n * n * width)
-            } else {
-                0.0
-            };
-            Complex64::new(value, 0.0)
-        })
-        .collect();
-    FftPlanner::new().plan_fft_forward(length).process(&mut ramp);
-    ramp.iter()
-        .enumerate()
-        .map(|(i, v)| {
-            // Cycles a bin; a bin is half a pixel.
-            let f = i.min(length - i) as f64 / length as f64;
-            let window = if f < 0.4 { 0.5 + 0.5 * (PI * f / 0.4).cos() } else { 0.0 };
-            v.re * window / length as f64
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,1 @@
+"""Restoration that needs no training, beside artir's models: `make baselines`."""
