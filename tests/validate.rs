@@ -4,7 +4,11 @@
 
 use std::{fs, path::Path, process::Stdio, time::Duration};
 
-use artir_tests::{artir, run};
+use artir_tests::{
+    artir,
+    onnx::{self, Dim, Model, Type},
+    run,
+};
 use image::{ImageBuffer, Luma, Rgb, RgbImage};
 use serde_json::Value;
 
@@ -174,4 +178,40 @@ fn denoising_suites_add_their_noise() {
         // 20 log10(255 / sigma), a little more where clipping takes noise away.
         assert!((low..high).contains(&mean), "{suite}: {mean}");
     }
+}
+
+#[test]
+fn lpips_runs_the_network_that_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (dir.path().join("a.png"), dir.path().join("b.png"));
+    picture(1, 64, 48, 0.4).save(&a).unwrap();
+    picture(1, 64, 48, 0.0).save(&b).unwrap();
+    // The mean square of the difference of values from -1 to 1: four times the MSE of display values.
+    let image = [Dim::Is(1), Dim::Is(3), Dim::Named("h"), Dim::Named("w")];
+    let model = Model::new()
+        .input("result", Type::F32, &image)
+        .input("reference", Type::F32, &image)
+        .output("distance", Type::F32, &[])
+        .node("Sub", &["result", "reference"], &["d"], &[])
+        .node("Mul", &["d", "d"], &["square"], &[])
+        .node("ReduceMean", &["square"], &["distance"], &[("keepdims", onnx::Value::Int(0))])
+        .finish();
+    let file = dir.path().join("distance.onnx");
+    fs::write(&file, model).unwrap();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let done = run(["metrics", &text(&a), &text(&b), "--json", "--lpips", &text(&file)]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let found: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let rmse = found["rmse"].as_f64().unwrap();
+    assert!((found["lpips"].as_f64().unwrap() - 4.0 * rmse * rmse).abs() < 1e-6, "{found}");
+
+    let data = dir.path().join("data");
+    data_set(&data, 2);
+    let (suite, out) = (suite(dir.path()), dir.path().join("out"));
+    let mut args = arguments(&suite, &data, &out);
+    let file = text(&file);
+    args.extend(["--no-model", "--lpips", &file]);
+    assert!(run(args).status.success());
+    let mean = json(&out)["methods"][0]["lpips"]["mean"].as_f64().unwrap();
+    assert!((mean - found["lpips"].as_f64().unwrap()).abs() < 0.2 * mean, "{mean}");
 }

@@ -134,11 +134,11 @@ def rice(_: Path) -> TestSet:
         "Haze: RICE1, thin cloud", "rice1", folder, {}, {}, {}, (0.0, 1.0), "haze", True
     )
     for path in sorted(folder.glob("*_real_A.png")):
-        name = path.stem.removesuffix("_real_A")
+        name = path.stem
         for side, letter in ((out.degraded, "A"), (out.clean, "B")):
-            picture = Image.open(path.with_name(f"{name}_real_{letter}.png")).convert(
-                "RGB"
-            )
+            picture = Image.open(
+                path.with_name(name.replace("_real_A", f"_real_{letter}") + ".png")
+            ).convert("RGB")
             side[name] = np.asarray(picture, np.float64) / 255
         out.sigma[name] = 0.0
     return out
