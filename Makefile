@@ -3,6 +3,7 @@
 
 MODEL ?= ct-ldct-t
 MINUTES ?= 60
+RUNS ?= models/runs
 PYTEST = PYTHONPATH=models .venv/bin/python -m pytest -q models/tests
 RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)
 
@@ -40,4 +41,5 @@ bench:
 
 train:
 	scripts/bootstrap.sh --train
-	PYTHONPATH=models .venv/bin/python -m artir_train.train --config models/configs/$(MODEL).toml --minutes $(MINUTES)
+	PYTHONPATH=models .venv/bin/python -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
+		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume)

@@ -84,6 +84,7 @@ class CtPatches:
 
     channels = 1
     held_out = 8
+    window = (-160.0, 240.0)
 
     def __init__(self, cache: Path, seed: int = 0):
         cache.mkdir(parents=True, exist_ok=True)
@@ -157,6 +158,7 @@ class HazePatches:
     """
 
     channels = 3
+    window = (0.0, 1.0)
 
     def __init__(self, cache: Path, seed: int = 0):
         cache.mkdir(parents=True, exist_ok=True)

@@ -61,7 +61,7 @@ def main() -> None:
     model, settings = load(options.checkpoint)
     source = SOURCES[settings.data](options.checkpoint.parents[1] / "packs", settings.seed)
     degraded, clean = source.validation()
-    window = (-160.0, 240.0) if settings.data == "ct" else (0.0, 1.0)
+    window = source.window
     parts = [settings.to_physical(model(settings.to_network(x))) for x in degraded.split(1)]
     before = mean_psnr(degraded, clean, window)
     after = mean_psnr(torch.cat(parts), clean, window)

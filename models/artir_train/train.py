@@ -4,7 +4,7 @@
     python -m artir_train.train --config models/configs/ct-ldct-t.toml --minutes 60 --resume
 
 The run lives in ``models/runs/NAME``: ``checkpoint.pt`` (everything that resuming and exporting
-need) and ``log.csv``. ``--steps`` makes the schedule follow the step count, and so the run
+need), ``log.csv`` and its picture ``curve.png``. ``--steps`` makes the schedule follow the step count, and so the run
 reproducible from its seed; ``--minutes`` makes it follow the clock.
 """
 
@@ -22,14 +22,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .data import REPOSITORY, CtPatches, HazePatches
+from . import curve
+from .data import REPOSITORY, CtPatches, HazePatches, data_folder
 from .network import ArtIR, Config
+from .pet_data import PetPatches
 
 LEAST_RATE = 1e-6
 """Learning rate at the end of the schedule."""
 AVERAGE = 0.999
 """Decay of the averaged weights; less during the first steps."""
-SOURCES = {"ct": CtPatches, "haze": HazePatches}
+SOURCES = {"ct": CtPatches, "haze": HazePatches, "pet": PetPatches}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,14 +148,14 @@ class Trainer:
 
     def validate(self) -> tuple[float, float]:
         """Mean PSNR in dB of the held-out inputs and of the averaged weights' results, by the
-        task's protocol (``ldct-400`` or ``rgb``)."""
+        task's window of values."""
         noisy, clean = self.source.validation()
         with torch.no_grad():
             parts = [
                 self.average(self.settings.to_network(n).to(self.device)) for n in noisy.split(1)
             ]
         result = self.settings.to_physical(torch.cat(parts).cpu())
-        window = (-160.0, 240.0) if self.settings.data == "ct" else (0.0, 1.0)
+        window = self.source.window
         return mean_psnr(noisy, clean, window), mean_psnr(result, clean, window)
 
 
@@ -187,6 +189,7 @@ def train(trainer: Trainer, minutes: float | None, steps: int | None, every: flo
             losses.clear()
             with (trainer.folder / "log.csv").open("a", newline="") as file:
                 csv.writer(file).writerow(row)
+            curve.write(trainer.folder)
             print("steps {} seconds {} loss {:.5f} input {:.3f} dB result {:.3f} dB".format(*row))
         if done:
             return
@@ -204,6 +207,8 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=300, help="seconds between checkpoints")
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "models" / "runs")
     options = parser.parse_args()
+    if not (data_folder() / "train").is_dir():
+        raise SystemExit(f"no training data at {data_folder() / 'train'} (ARTIR_REAL_DATA)")
     if options.threads:
         torch.set_num_threads(options.threads)
     settings = Settings.read(options.config)

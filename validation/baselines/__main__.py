@@ -1,7 +1,7 @@
 """Writes validation/baselines.md: every method at its best parameters, beside artir's model.
 
-    make baselines                     all three sets
-    python -m baselines ct rgb haze    some (PYTHONPATH=models:validation)
+    make baselines                     all sets
+    python -m baselines ct pet rgb haze    some (PYTHONPATH=models:validation)
 
 Parameters are chosen for the best mean PSNR on the very images that are measured, which flatters
 the baselines. Every figure in the table is measured by `artir validate`.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .methods import DEHAZERS, DENOISERS, Method
+from .methods import DEHAZERS, DENOISERS, SMOOTHERS, Method
 from .sets import SETS, TestSet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,7 @@ def section(test: TestSet, pool: ProcessPoolExecutor) -> str:
     """The set's part of the table."""
     print(test.title, flush=True)
     rows, also = {}, []
-    for method in DEHAZERS if test.task == "haze" else DENOISERS:
+    for method in {"haze": DEHAZERS, "pet": SMOOTHERS}.get(test.task, DENOISERS):
         parameters, folder, seconds = best(method, test, pool)
         words = ", ".join(f"{k} {v}" for k, v in parameters.items())
         rows[method.name] = (words, f"{seconds:.1f}", method.source)

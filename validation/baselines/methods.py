@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import bm3d
 import numpy as np
-from scipy.ndimage import minimum_filter, uniform_filter
+from scipy.ndimage import gaussian_filter, minimum_filter, uniform_filter
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 
@@ -57,6 +57,11 @@ def total_variation(image: np.ndarray, sigma: float, weight: float) -> np.ndarra
     )
 
 
+def gaussian(image: np.ndarray, _: float, width: float) -> np.ndarray:
+    """A Gaussian filter, ``width`` its standard deviation in pixels."""
+    return gaussian_filter(image, width)
+
+
 def dark_channel(image: np.ndarray, _: float, omega: float, patch: int) -> np.ndarray:
     """Dark channel prior; the transmission is refined with a guided filter (radius 30, eps 1e-3)."""
     dark = minimum_filter(image.min(2), patch)
@@ -94,6 +99,10 @@ DENOISERS = [
         total_variation,
         {"weight": [0.4, 0.6, 0.8, 1.0, 1.4]},
     ),
+]
+SMOOTHERS = [
+    Method("Gauss", "scipy", gaussian, {"width": [0.4, 0.6, 0.8, 1.0, 1.2, 1.5]}),
+    *DENOISERS,
 ]
 DEHAZERS = [
     Method(

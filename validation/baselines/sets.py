@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import torch
 from artir_train.data import data_folder, read_series
-from artir_train.degrade import ct
+from artir_train.degrade import ct, pet
 from PIL import Image
+from scipy.ndimage import binary_closing, binary_fill_holes
 
 CT_SUITE = """schema = 1
 title = "Simulated quarter dose, ct-abdomen-ge"
@@ -20,6 +22,14 @@ files = "input/*"
 [reference]
 files = "reference/*"
 """
+
+PET_SUITE = CT_SUITE.replace(
+    "Simulated quarter dose, ct-abdomen-ge", "A twelfth of the counts, pet-ge-bqml"
+)
+PET_SUITE = PET_SUITE.replace("ct-denoise", "pet-enhance").replace(
+    "ldct-400", "pet-slice"
+)
+PET_SUITE = PET_SUITE.replace("in HU", "in SUV")
 
 
 @dataclass
@@ -39,7 +49,7 @@ class TestSet:
     def save(self, folder: Path, name: str, image: np.ndarray) -> None:
         """A result, as the suite reads it."""
         folder.mkdir(parents=True, exist_ok=True)
-        if self.task == "ct":
+        if self.task in ("ct", "pet"):
             np.save(folder / f"{name}.npy", image.astype(np.float32))
         else:
             levels = image * (255 / self.span[1])
@@ -105,6 +115,107 @@ def own_noise(hu: np.ndarray) -> float:
     return float(np.quantile(soft.std(1, ddof=1), 0.25))
 
 
+def twelfth_counts(work: Path) -> TestSet:
+    """Every eighth slice of the body, with the noise of a twelfth of its counts.
+
+    The series' own noise, the coefficient of variation in its evenest regions of liver-like uptake,
+    says how many counts it was made from; all slices share the sensitivity found so. The noise of a
+    twelfth is made by projection and OSEM; of its variance a twelfth is in the slice already.
+    """
+    suv, mm = read_pet(data_folder() / "dicom" / "pet-ge-bqml")
+    variation, middle, region = even_region(suv)
+    slices = torch.from_numpy(suv[4::8])
+    body = torch.from_numpy(np.stack([body_mask(s) for s in suv[4::8]]))
+    scan = pet.Scan(post_mm=6.0)
+
+    def expected(images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        spacing = torch.full((len(images),), mm)
+        lines = pet.project(images.clamp(min=0), pet.angles(scan.views, images.device))
+        return (lines * pet.survival(masks, spacing, scan.views)).sum((0, 2))
+
+    one = torch.from_numpy(suv[middle])[None]
+    mask = torch.from_numpy(body_mask(suv[middle]))[None]
+    full = pet.calibrated(
+        one,
+        mask,
+        torch.from_numpy(region)[None],
+        torch.tensor([mm]),
+        torch.tensor([variation], dtype=torch.float32),
+        scan,
+    )
+    sensitivity = full / expected(one, mask)
+    counts = sensitivity * expected(slices, body) / (12 - 1)
+    generator = torch.Generator().manual_seed(0)
+    made = pet.noise(
+        slices, body, torch.full((len(slices),), mm), counts, generator, scan
+    )
+    data = work / "twelfth-counts"
+    out = TestSet(
+        "PET: pet-ge-bqml at a twelfth of its counts",
+        str(data / "suite.toml"),
+        data,
+        {},
+        {},
+        {},
+        (0.0, 20.0),
+        "pet",
+        True,
+    )
+    for i, (clean, noise) in enumerate(zip(suv[4::8], made.numpy(), strict=True)):
+        if clean.max() < 1:
+            continue
+        name = f"{i:02}"
+        out.clean[name] = clean.astype(np.float64)
+        out.degraded[name] = (clean + noise).clip(0).astype(np.float64)
+        out.sigma[name] = float((out.degraded[name] - clean)[body[i].numpy()].std())
+        out.save(data / "input", name, out.degraded[name])
+        out.save(data / "reference", name, clean)
+    (data / "suite.toml").write_text(PET_SUITE)
+    return out
+
+
+def read_pet(folder: Path) -> tuple[np.ndarray, float]:
+    """A BQML series in SUVbw, [N, S, S] from feet to head, and its pixel spacing in mm."""
+    slices = [pydicom.dcmread(path) for path in sorted(folder.glob("*.dcm"))]
+    slices.sort(key=lambda s: float(s.ImagePositionPatient[2]))
+    drug = slices[0].RadiopharmaceuticalInformationSequence[0]
+
+    def seconds(time: str) -> float:
+        return int(time[:2]) * 3600 + int(time[2:4]) * 60 + float(time[4:])
+
+    elapsed = seconds(slices[0].SeriesTime) - seconds(drug.RadiopharmaceuticalStartTime)
+    dose = float(drug.RadionuclideTotalDose) * 0.5 ** (
+        elapsed / float(drug.RadionuclideHalfLife)
+    )
+    factor = float(slices[0].PatientWeight) * 1000 / dose
+    suv = [
+        (s.pixel_array * float(s.RescaleSlope) + float(s.RescaleIntercept)) * factor
+        for s in slices
+    ]
+    return np.stack(suv).astype(np.float32), float(slices[0].PixelSpacing[0])
+
+
+def body_mask(suv: np.ndarray) -> np.ndarray:
+    """Where a slice attenuates."""
+    return binary_fill_holes(binary_closing(suv > 0.15, iterations=3))
+
+
+def even_region(suv: np.ndarray) -> tuple[float, int, np.ndarray]:
+    """The noise of the series: coefficient of variation, slice and mask of the evenest 9x9 pixels
+    with an uptake of 1.5 to 3.5."""
+    best = None
+    for i, image in enumerate(suv):
+        windows = np.lib.stride_tricks.sliding_window_view(image, (9, 9))[::3, ::3]
+        mean, sd = windows.mean((2, 3)), windows.std((2, 3), ddof=1)
+        ratio = np.where((mean > 1.5) & (mean < 3.5), sd / mean.clip(1e-6), np.inf)
+        y, x = np.unravel_index(ratio.argmin(), ratio.shape)
+        if best is None or ratio[y, x] < best[0]:
+            mask = np.zeros(image.shape, bool)
+            mask[3 * y : 3 * y + 9, 3 * x : 3 * x + 9] = True
+            best = (float(ratio[y, x]), i, mask)
+    return best
+
+
 def mcmaster(_: Path) -> TestSet:
     """Gaussian noise of sigma 25 as the suite mcmaster18-25 adds it: seed 0 for each image."""
     folder = data_folder() / "images" / "mcmaster18"
@@ -144,4 +255,4 @@ def rice(_: Path) -> TestSet:
     return out
 
 
-SETS = {"ct": quarter_dose, "rgb": mcmaster, "haze": rice}
+SETS = {"ct": quarter_dose, "pet": twelfth_counts, "rgb": mcmaster, "haze": rice}

@@ -1,0 +1,110 @@
+"""The PET simulation: projection, reconstruction, counting noise, phantoms."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from artir_train.data import data_folder  # noqa: E402
+from artir_train.degrade import pet  # noqa: E402
+from artir_train.pet_phantom import TEST_PATIENTS, Bodies, tumour_crops  # noqa: E402
+
+pytestmark = pytest.mark.torch
+
+
+def disc(size: int = 64) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """An even disc, its mask and the middle of it."""
+    axis = torch.arange(size) - (size - 1) / 2
+    r = (axis[:, None] ** 2 + axis[None] ** 2).sqrt()[None]
+    body = r < 0.4 * size
+    return torch.where(body, 2.0, 0.0), body, r < 0.25 * size
+
+
+MM = torch.tensor([5.0])
+
+
+def test_projection_and_back_projection_are_adjoint():
+    generator = torch.Generator().manual_seed(0)
+    _, body, _ = disc()
+    image = torch.rand(1, 64, 64, generator=generator) * body
+    views = pet.angles(24, image.device)
+    rays = torch.rand(24, 1, 64, generator=generator)
+    rays = pet.gaussian(rays, torch.full((24,), 4.0))
+    image = pet.gaussian(image, torch.tensor([4.0]))
+    left = (pet.project(image, views) * rays).sum()
+    right = (image * pet.back_project(rays, views)).sum()
+    assert abs(left / right - 1) < 0.01
+
+
+def test_a_projection_keeps_the_activity():
+    image, _, _ = disc()
+    sums = pet.project(image, pet.angles(16, image.device)).sum(2)
+    assert ((sums / image.sum() - 1).abs() < 0.01).all()
+
+
+def test_reconstruction_of_exact_counts_gives_the_image():
+    image, body, middle = disc()
+    scan = pet.Scan(iterations=4)
+    passed = pet.survival(body, MM, scan.views)
+    counts = pet.project(image, pet.angles(scan.views, image.device)) * passed
+    found = pet.osem(counts, passed, MM, scan)
+    assert abs(found[middle].mean() - 2) < 0.02
+    assert found[middle].std() < 0.1
+
+
+def test_noise_falls_with_the_root_of_counts_and_has_no_mean():
+    image, body, middle = disc()
+    generator = torch.Generator().manual_seed(1)
+    many = [torch.tensor([c]) for c in (2e6, 8e6)]
+    made = [
+        torch.cat([pet.noise(image, body, MM, c, generator, pet.Scan()) for _ in range(6)])
+        for c in many
+    ]
+    sd = [n[:, middle[0]].std() for n in made]
+    assert abs(sd[0] / sd[1] - 2) < 0.25
+    assert abs(made[0][:, middle[0]].mean()) < 0.02
+
+
+def test_counts_are_calibrated_on_an_even_region():
+    image, body, middle = disc()
+    wanted = torch.tensor([0.1])
+    counts = pet.calibrated(image, body, middle, MM, wanted, pet.Scan())
+    generator = torch.Generator().manual_seed(2)
+    made = pet.noise(image, body, MM, counts, generator, pet.Scan())
+    assert abs(made[middle].std() / 2 - 0.1) < 0.025
+
+
+def test_more_noise_where_the_body_is_thick():
+    image, body, _ = disc()
+    generator = torch.Generator().manual_seed(3)
+    made = torch.cat(
+        [pet.noise(image, body, MM, torch.tensor([3e6]), generator, pet.Scan()) for _ in range(8)]
+    )
+    axis = torch.arange(64) - 31.5
+    r = (axis[:, None] ** 2 + axis[None] ** 2).sqrt()
+    inner, rim = made[:, r < 8].std(), made[:, (r > 20) & (r < 24)].std()
+    assert inner > 1.2 * rim
+
+
+def test_phantoms_are_the_same_from_one_seed_and_hold_plausible_uptakes():
+    one, other = (Bodies([], 96, 7) for _ in range(2))
+    for _ in range(12):
+        a, b = one.draw(), other.draw()
+        assert np.array_equal(a.suv, b.suv)
+        assert 0.2 < a.suv[a.reference].mean() < 14 and a.suv.max() < 40
+        assert a.suv[~a.body].mean() < 0.3
+        assert a.reference.sum() > 20
+
+
+def test_crops_leave_the_test_patients_out(tmp_path):
+    pack = {}
+    for i, patient in enumerate([*TEST_PATIENTS, "STS_002"]):
+        pack[patient] = np.full((3, 14, 15), 100 * (i + 1), np.int16)
+        pack[f"{patient}_slope_intercept"] = np.tile([0.01, 0.0], (3, 1))
+    np.savez(tmp_path / "crops.npz", **pack)
+    crops = tumour_crops(tmp_path / "crops.npz")
+    assert [c.max() for c in crops] == [pytest.approx(3.0)]
+    real = data_folder() / "train" / "pet-tumour-crops-suv.npz"
+    if not real.exists():
+        pytest.skip("no real data (ARTIR_REAL_DATA)")
+    assert len(tumour_crops(real)) > 500
