@@ -24,13 +24,7 @@ lint:
 	.venv/bin/ruff check models validation && .venv/bin/ruff format --check models validation
 	PATH="$$PWD/.cache/tools/bin:$$PATH" cargo deny check -A license-not-encountered bans licenses sources
 
-test-baselines:
-	scripts/bootstrap.sh --train
-	.venv/bin/pip install -q -r validation/requirements-baselines.txt
-	cargo build --release -p artir-cli
-	PYTHONPATH=models:validation OMP_NUM_THREADS=1 .venv/bin/python -m baselines
-
-train:
+test-train:
 	scripts/bootstrap.sh --train
 	$(PYTEST) -m torch
 
@@ -38,6 +32,12 @@ bench:
 	scripts/bootstrap.sh
 	cargo bench -p artir-ops --features ort
 	.venv/bin/python validation/metrics_speed.py
+
+baselines:
+	scripts/bootstrap.sh --train
+	.venv/bin/pip install -q -r validation/requirements-baselines.txt
+	cargo build --release -p artir-cli
+	PYTHONPATH=models:validation OMP_NUM_THREADS=1 .venv/bin/python -m baselines
 
 train:
 	scripts/bootstrap.sh --train

@@ -4,8 +4,8 @@
     python -m artir_train.train --config models/configs/ct-ldct-t.toml --minutes 60 --resume
 
 The run lives in ``models/runs/NAME``: ``checkpoint.pt`` (everything that resuming and exporting
-need), ``log.csv`` and its picture ``curve.png``. ``--steps`` makes the schedule follow the step count, and so the run
-reproducible from its seed; ``--minutes`` makes it follow the clock.
+need), ``log.csv`` and its picture ``curve.png``. ``--steps`` makes the schedule follow the step
+count, and so the run reproducible from its seed; ``--minutes`` makes it follow the clock.
 """
 
 from __future__ import annotations
