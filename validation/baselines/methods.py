@@ -85,7 +85,7 @@ DENOISERS = [
         "BM3D",
         "Dabov et al., IEEE TIP 16, 2007 (package bm3d)",
         block_matching,
-        {"strength": [0.8, 1.0, 1.25]},
+        {"strength": [1.0, 1.25, 1.5, 1.8]},
     ),
     Method(
         "NLM",
