@@ -1,5 +1,5 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train bench baselines train
+.PHONY: demo test lint test-train bench baselines safety train
 
 MODEL ?= ct-ldct-t
 MINUTES ?= 60
@@ -38,6 +38,10 @@ baselines:
 	.venv/bin/pip install -q -r validation/requirements-baselines.txt
 	cargo build --release -p artir-cli
 	PYTHONPATH=models:validation OMP_NUM_THREADS=1 .venv/bin/python -m baselines
+
+safety:
+	scripts/bootstrap.sh
+	cargo run --release -p artir-validation --example safety -- ct-ldct-t validation/safety-ct-ldct-t.md
 
 train:
 	scripts/bootstrap.sh --train

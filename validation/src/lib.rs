@@ -6,5 +6,6 @@ pub mod harness;
 pub mod phantom;
 mod random_state;
 pub mod report;
+pub mod safety;
 
 pub use random_state::RandomState;

@@ -50,14 +50,18 @@ pub struct Slice {
 
 /// Scans slice `index` of the body; neighbours differ as those of a patient do. The same arguments give the same slice.
 pub fn slice(scan: &Scan, index: usize) -> Slice {
-    let body = body(index as f64);
+    scan_body(scan, &body(index as f64), index as u64)
+}
+
+/// Scans a body of one's own; `seed` draws the photons.
+pub fn scan_body(scan: &Scan, body: &[Ellipse], seed: u64) -> Slice {
     let geometry = Geometry { size: scan.size, pixel: scan.pixel, views: scan.views };
-    let exact = geometry.rays(|angle, s| line_integral(&body, angle, s) * WATER / 1000.0);
+    let exact = geometry.rays(|angle, s| line_integral(body, angle, s) * WATER / 1000.0);
     let noisy: Vec<Vec<f64>> = exact
         .par_iter()
         .enumerate()
         .map(|(view, rays)| {
-            let mut random = Random::new((index as u64) << 32 | view as u64);
+            let mut random = Random::new(seed << 32 | view as u64);
             rays.iter().map(|p| count(*p, scan.photons, &mut random)).collect()
         })
         .collect();

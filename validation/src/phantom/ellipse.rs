@@ -2,15 +2,19 @@
 
 /// An ellipse that adds to the value of what it lies in. Lengths in mm from the centre, x to the right, y down.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ellipse {
-    pub(super) x: f64,
-    pub(super) y: f64,
-    pub(super) a: f64,
-    pub(super) b: f64,
+pub struct Ellipse {
+    /// Centre.
+    pub x: f64,
+    /// Centre.
+    pub y: f64,
+    /// First semi-axis.
+    pub a: f64,
+    /// Second semi-axis.
+    pub b: f64,
     /// Turn of the first axis from x towards y, degrees.
-    pub(super) turn: f64,
+    pub turn: f64,
     /// What it adds: attenuation in HU (1000 is water against air), activity in SUV.
-    pub(super) value: f64,
+    pub value: f64,
 }
 
 /// The integral in value x mm along the ray at distance `s` mm from the centre whose normal has this angle.

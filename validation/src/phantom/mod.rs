@@ -9,4 +9,5 @@ pub mod noise;
 pub mod pet;
 mod random;
 
+pub use ellipse::Ellipse;
 pub use random::Random;
