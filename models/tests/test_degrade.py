@@ -102,11 +102,11 @@ def test_only_changes_for_the_worse_cost_extra():
     target = torch.zeros(1, 3, 64, 64)
     given = torch.full_like(target, 0.2)
     assert train.worse_loss(given * 0.5, target, given) == 0
-    assert train.worse_loss(given * 1.5, target, given).item() == pytest.approx(0.1)
+    assert train.worse_loss(given * 1.5, target, given).item() == pytest.approx(0.1, rel=1e-3)
     half = given.clone()
     half[..., :32] *= 2
     half[..., 32:] = 0
-    assert train.worse_loss(half, target, given).item() == pytest.approx(0.1)
+    assert train.worse_loss(half, target, given).item() == pytest.approx(0.1, rel=1e-3)
 
 
 def test_training_learns_and_resumes_where_it_stopped(tmp_path):

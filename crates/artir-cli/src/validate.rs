@@ -34,8 +34,8 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
     /// Pairs that are read and measured at a time; 0 takes every core
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    jobs: usize,
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    jobs: u16,
     /// A network that measures LPIPS: two inputs [1, 3, H, W] from -1 to 1, one number out
     #[arg(long, value_name = "FILE.onnx")]
     lpips: Option<PathBuf>,
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     };
     let options = Options {
         also: args.also.iter().map(|(folder, name)| (name.clone(), folder.clone())).collect(),
-        jobs: args.jobs,
+        jobs: args.jobs.into(),
         lpips: args.lpips.as_deref().map(Lpips::open).transpose()?,
         show_paths: args.show_paths,
     };

@@ -125,7 +125,9 @@ impl<'a> Run<'a> {
         progress.advance(done.len() as u64);
         let open: Vec<(usize, &Pair)> =
             self.pairs.pairs.iter().enumerate().filter(|(i, _)| !done.contains_key(i)).collect();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.options.jobs).build();
+        // More threads than pairs would only cost.
+        let threads = self.options.jobs.min(open.len().max(1));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|e| Error::Journal { path: "--jobs".into(), reason: e.to_string() })?;
         let failures = Mutex::new(BTreeMap::new());
         let fresh: Vec<ImageResult> = pool.install(|| {
