@@ -14,7 +14,7 @@ demo:
 
 test: lint
 	cargo build --workspace
-	cargo $(RUN_TESTS) --workspace
+	ARTIR_ALL_TOOLS=1 cargo $(RUN_TESTS) --workspace
 	$(PYTEST) -m 'not torch'
 
 lint:

@@ -215,3 +215,155 @@ fn lpips_runs_the_network_that_is_given() {
     let mean = json(&out)["methods"][0]["lpips"]["mean"].as_f64().unwrap();
     assert!((mean - found["lpips"].as_f64().unwrap()).abs() < 0.2 * mean, "{mean}");
 }
+
+/// An NPY file of 32-bit floats.
+fn npy(path: &Path, rows: usize, columns: usize, value: impl Fn(usize) -> f32) {
+    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+    header += &" ".repeat(117 - header.len());
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend((0..rows * columns).flat_map(|i| value(i).to_le_bytes()));
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_patients_name_in_file_names_reaches_no_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, out) = (dir.path().join("data"), dir.path().join("out"));
+    for side in ["input", "reference"] {
+        fs::create_dir_all(data.join(side)).unwrap();
+        npy(&data.join(side).join("DOE^JANE.npy"), 32, 32, |i| (i % 7) as f32 + f32::from(side == "input"));
+    }
+    npy(&data.join("input/DOE^JOHN.npy"), 32, 32, |i| i as f32);
+    npy(&data.join("reference/DOE^JIM.npy"), 32, 32, |i| i as f32);
+    let text = fs::read_to_string(suite(dir.path())).unwrap();
+    let suite = dir.path().join("pet.toml");
+    fs::write(&suite, text.replace("protocol = \"rgb\"", "protocol = \"pet-slice\"")).unwrap();
+    let mut args = arguments(suite.to_str().unwrap(), &data, &out);
+    args.push("--no-model");
+    let done = run(args.clone());
+    assert_eq!(done.status.code(), Some(4));
+    assert_eq!(json(&out)["failures"].as_array().unwrap().len(), 2);
+    let mut texts = vec![done.stdout, done.stderr];
+    texts.extend(fs::read_dir(&out).unwrap().map(|f| fs::read(f.unwrap().path()).unwrap()));
+    assert!(texts.len() >= 6);
+    for text in &texts {
+        assert!(!String::from_utf8_lossy(text).contains("DOE"), "{}", String::from_utf8_lossy(text));
+    }
+    args.extend(["--overwrite", "--show-paths"]);
+    run(args);
+    assert!(fs::read_to_string(out.join("results.json")).unwrap().contains("DOE^JANE"));
+    let folders = ["input", "reference"].map(|side| data.join(side).to_str().unwrap().to_owned());
+    let metrics = run(["metrics", &folders[0], &folders[1], "--protocol", "pet-slice", "--json"]);
+    assert!(!String::from_utf8_lossy(&metrics.stdout).contains("DOE"));
+}
+
+#[test]
+fn same_named_files_of_other_folders_are_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, also, out) = (dir.path().join("data"), dir.path().join("also"), dir.path().join("out"));
+    for (i, scene) in ["x", "y"].into_iter().enumerate() {
+        for folder in [data.join("input"), data.join("reference"), also.clone()] {
+            let folder = folder.join(scene);
+            fs::create_dir_all(&folder).unwrap();
+            let veil = if folder.starts_with(data.join("input")) { 0.4 } else { 0.0 };
+            picture(i as u32 + 1, 40, 40, veil).save(folder.join("1.png")).unwrap();
+        }
+    }
+    let text = fs::read_to_string(suite(dir.path())).unwrap();
+    let suite = dir.path().join("deep.toml");
+    fs::write(&suite, text.replace("/*\"", "/**/*\"")).unwrap();
+    let named = format!("{}=perfect", also.display());
+    let mut args = arguments(suite.to_str().unwrap(), &data, &out);
+    args.extend(["--no-model", "--also", &named]);
+    let done = run(&args);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(json(&out)["methods"][1]["identical"], 2);
+    let folders = [&also, &data.join("reference")].map(|f| f.to_str().unwrap().to_owned());
+    let done = run(["metrics", &folders[0], &folders[1]]);
+    assert!(String::from_utf8_lossy(&done.stdout).contains("2 identical pairs"));
+    // One of the two moved to where its name fits both: that is said, not guessed.
+    fs::rename(also.join("x"), also.join("z")).unwrap();
+    args.push("--overwrite");
+    run(&args);
+    let results = json(&out);
+    let error = results["images"][0]["methods"]["perfect"]["error"].as_str().unwrap();
+    assert!(error.contains("same name"), "{error}");
+}
+
+#[test]
+fn other_data_or_another_network_is_another_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, out) = (dir.path().join("data"), dir.path().join("out"));
+    data_set(&data, 2);
+    let suite = suite(dir.path());
+    let mut args = arguments(&suite, &data, &out);
+    args.push("--no-model");
+    assert!(run(&args).status.success());
+    args.push("--resume");
+    assert!(run(&args).status.success(), "the same run goes on");
+    picture(9, 96, 80, 0.2).save(data.join("input/00.png")).unwrap();
+    let refused = run(&args);
+    assert_eq!(refused.status.code(), Some(2), "{}", String::from_utf8_lossy(&refused.stdout));
+}
+
+#[test]
+fn metrics_say_what_they_cannot_know_and_sum_folders_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    fs::create_dir_all(&a).unwrap();
+    fs::create_dir_all(&b).unwrap();
+    for i in 0..3u32 {
+        npy(&a.join(format!("{i}.npy")), 16, 16, |k| (k * 7 % 90) as f32 + i as f32);
+        npy(&b.join(format!("{i}.npy")), 16, 16, |k| (k * 7 % 90) as f32);
+    }
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let (x, y) = (text(&a), text(&b));
+    let done = run(["metrics", &x, &y]);
+    assert!(String::from_utf8_lossy(&done.stderr).contains("give a --protocol"));
+    assert_eq!(done.status.code(), Some(2));
+    fs::remove_file(a.join("2.npy")).unwrap();
+    let done = run(["metrics", &x, &y, "--protocol", "ldct-400", "--json"]);
+    assert_eq!(done.status.code(), Some(4), "one has no result");
+    let last: Value =
+        serde_json::from_slice(done.stdout.trim_ascii().split(|b| *b == b'\n').next_back().unwrap()).unwrap();
+    // An offset of 0 and one of 1 HU.
+    assert_eq!(last["summary"]["rmse"]["mean"], 0.5);
+    assert_eq!((&last["summary"]["rmse"]["count"], &last["summary"]["identical"]), (&2.into(), &1.into()));
+
+    let ends = std::process::Command::new("bash")
+        .args(["-c", "set -o pipefail; \"$0\" metrics --protocols | true"])
+        .arg(artir().get_program())
+        .output()
+        .unwrap();
+    assert!(ends.status.success() && ends.stderr.is_empty(), "{}", String::from_utf8_lossy(&ends.stderr));
+}
+
+#[test]
+fn padding_counts_as_the_protocols_have_it_and_unreadable_slices_are_named() {
+    let Some(series) = artir_tests::real("dicom/ct-abdomen-ge") else { return };
+    let mut files: Vec<_> = fs::read_dir(series).unwrap().map(|f| f.unwrap().path()).collect();
+    files.sort();
+    let done = run([Path::new("metrics"), &files[10], &files[11], Path::new("--json")]);
+    let found: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(found["left_out"], 0, "{found}");
+
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    for side in ["input", "reference"] {
+        fs::create_dir_all(data.join(side)).unwrap();
+        for (i, file) in files[10..12].iter().enumerate() {
+            fs::copy(file, data.join(side).join(i.to_string())).unwrap();
+        }
+        fs::write(data.join(side).join("cut"), &fs::read(&files[12]).unwrap()[..3000]).unwrap();
+    }
+    let out = dir.path().join("out");
+    let mut args = arguments("aapm-ct", &data, &out);
+    args.push("--no-model");
+    let done = run(args);
+    assert_eq!(done.status.code(), Some(4), "{}", String::from_utf8_lossy(&done.stderr));
+    let results = json(&out);
+    assert_eq!((results["images"].as_array().unwrap().len(), results["failures"].as_array().unwrap().len()), (2, 2));
+}

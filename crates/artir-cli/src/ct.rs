@@ -27,7 +27,7 @@ pub(crate) fn run(args: &Args, modality: Modality, quiet: bool) -> Result<ExitCo
     tell_set_aside(&scan, quiet);
     if args.output.dry_run {
         for (i, series) in scan.series.iter().enumerate() {
-            println!("series {}: {} slices", i + 1, series.slices.len());
+            say!("series {}: {} slices", i + 1, series.slices.len());
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args, modality: Modality, quiet: bool) -> Result<ExitCo
             Ok(report) => {
                 tally.written += 1;
                 if !quiet {
-                    println!("series {}: {} slices written", i + 1, report.files.len());
+                    say!("series {}: {} slices written", i + 1, report.files.len());
                 }
             }
             Err(e) => tally.fail(e.into())?,

@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         cases,
     };
     publish(&page, |file, _| std::io::Write::write_all(file, report.to_html().as_bytes()).map_err(Failure::failed))?;
-    println!("report: {}", page.display());
+    say!("report: {}", page.display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -87,7 +87,7 @@ fn ct_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Case
     }
     let (slice, restored) = shown.ok_or_else(|| Failure::failed("the phantom has no slice to show"))?;
     let (before, after) = (mean(&before), mean(&after));
-    println!(
+    say!(
         "CT:   {:.2} dB -> {:.2} dB, gain {:+.2} dB ({})",
         before.psnr,
         after.psnr,
@@ -132,7 +132,7 @@ fn haze_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Ca
         measure(display(image).view(), display(&scene.clear).view(), &Protocol::RGB).map_err(Failure::failed)
     };
     let (before, after) = (measured(&scene.hazy)?, measured(&restored)?);
-    println!(
+    say!(
         "haze: {:.2} dB -> {:.2} dB, gain {:+.2} dB ({})",
         before.psnr,
         after.psnr,

@@ -11,7 +11,7 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
     let mut good = true;
     let mut line = |ok: bool, what: &str, found: String| {
         good &= ok;
-        println!("{} {what:<14} {found}", if ok { "ok     " } else { "MISSING" });
+        say!("{} {what:<14} {found}", if ok { "ok     " } else { "MISSING" });
     };
     line(true, "artir", artir_core::VERSION.into());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -27,7 +27,7 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
             Err(e) => line(false, "model", format!("{name}: {}", e.message)),
         }
     }
-    println!("ok      devices        cpu (this version has no GPU provider)");
+    say!("ok      devices        cpu (this version has no GPU provider)");
     if good {
         Ok(ExitCode::SUCCESS)
     } else {

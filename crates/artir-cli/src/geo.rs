@@ -75,7 +75,7 @@ fn restore(
     if args.output.dry_run {
         let shape = scene.shape();
         let plan = restorer.plan(shape)?.describe();
-        println!("{path} -> {} ({}x{}, {plan})", out.display(), shape.rows, shape.columns);
+        say!("{path} -> {} ({}x{}, {plan})", out.display(), shape.rows, shape.columns);
         return Ok(());
     }
     let options = WriteOptions { overwrite: args.output.overwrite };

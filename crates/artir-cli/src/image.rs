@@ -70,7 +70,7 @@ fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: 
     let shape = artir_core::Source::shape(&source);
     if args.output.dry_run {
         let plan = restorer.plan(shape)?.describe();
-        println!("{} -> {} ({}x{}, {plan})", path.display(), out.display(), shape.rows, shape.columns);
+        say!("{} -> {} ({}x{}, {plan})", path.display(), out.display(), shape.rows, shape.columns);
         return Ok(());
     }
     progress.start(&path.display().to_string(), shape.pixels());

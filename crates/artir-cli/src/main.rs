@@ -2,6 +2,8 @@
 
 #![deny(unsafe_code)]
 
+#[macro_use]
+mod outcome;
 mod common;
 mod ct;
 mod demo;
@@ -10,7 +12,6 @@ mod geo;
 mod image;
 mod metrics;
 mod models;
-mod outcome;
 mod photo;
 mod progress;
 mod validate;

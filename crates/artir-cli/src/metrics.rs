@@ -1,12 +1,15 @@
 //! `artir metrics`: PSNR, SSIM and RMSE of results against references, two files or two folders.
 
 use std::{
-    path::{Path, PathBuf},
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use artir_core::metrics::{Figures, Lpips, Protocol, measure_where, named_window};
-use artir_validation::harness::{self, Loaded, Values};
+use artir_validation::harness::{
+    self, ImageResult, Loaded, MethodFigures, MethodSummary, Named, Statistic, Value, Values,
+};
 use ndarray::Array2;
 
 use crate::outcome::{Failure, Tally};
@@ -37,42 +40,52 @@ pub(crate) struct Args {
     /// A network that measures LPIPS: two inputs [1, 3, H, W] from -1 to 1, one number out
     #[arg(long, value_name = "FILE.onnx")]
     lpips: Option<PathBuf>,
-    /// As JSON, one object a pair
+    /// As JSON, one object a pair; then one with mean and standard deviation for each protocol
     #[arg(long)]
     json: bool,
+    /// Name files of CT and PET in the JSON too, not hashes of their names
+    #[arg(long)]
+    show_paths: bool,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if args.protocols {
         for protocol in Protocol::ALL {
-            println!("{}\n    {}", protocol.name(), protocol.words());
+            say!("{}\n    {}", protocol.name(), protocol.words());
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let pairs = pairs(args)?;
+    let mut tally = Tally::default();
+    let pairs = pairs(args, &mut tally)?;
     let protocols = args.protocol.iter().map(|name| by_name(name)).collect::<Result<Vec<_>, _>>()?;
     let window = args.window.as_deref().map(parse_window).transpose()?;
     let lpips = args.lpips.as_deref().map(Lpips::open).transpose()?;
     let mask = args.mask.as_ref().map(|path| harness::read(path)).transpose()?;
     let mask = mask.map(|m| m.data.map_axis(ndarray::Axis(0), |v| v.iter().any(|v| *v > 0.0)));
-    let mut tally = Tally::default();
-    for (result, reference) in &pairs {
-        let measured = measure(result, reference, args, &protocols, window, mask.as_ref(), lpips.as_ref());
-        match measured {
+    let mut summaries: BTreeMap<String, Vec<ImageResult>> = BTreeMap::new();
+    for (index, pair) in pairs.iter().enumerate() {
+        match measure(pair, args, &protocols, window, mask.as_ref(), lpips.as_ref()) {
             Ok(figures) => {
                 tally.written += 1;
                 for (protocol, figures, lpips) in figures {
-                    print(args.json, pairs.len() > 1, result, &protocol, &figures, lpips);
+                    print(args, index, pair, &protocol, &figures, lpips);
+                    let of_protocol = summaries.entry(figures.protocol.to_string()).or_default();
+                    of_protocol.push(as_result(index, figures, lpips));
                 }
             }
             Err(failure) => tally.fail(failure)?,
         }
     }
+    if args.result.as_ref().is_some_and(|r| r.is_dir()) {
+        for (protocol, images) in &summaries {
+            summarise(args.json, protocol, images);
+        }
+    }
     Ok(tally.code())
 }
 
-/// The one pair of files, or the files of two folders with the same stem.
-fn pairs(args: &Args) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
+/// The one pair of files, or the files of two folders with the same name; those without a partner are failures.
+fn pairs(args: &Args, tally: &mut Tally) -> Result<Vec<Pair>, Failure> {
     let (Some(result), Some(reference)) = (&args.result, &args.reference) else {
         return Err(Failure::usage("a result and a reference are needed"));
     };
@@ -80,24 +93,35 @@ fn pairs(args: &Args) -> Result<Vec<(PathBuf, PathBuf)>, Failure> {
         return Err(Failure::usage("a folder can be measured against a folder, a file against a file"));
     }
     if !result.is_dir() {
-        return Ok(vec![(result.clone(), reference.clone())]);
+        return Ok(vec![Pair { name: None, result: result.clone(), reference: reference.clone() }]);
     }
-    let (results, references) = (harness::by_stem(result), harness::by_stem(reference));
-    let mut out = Vec::new();
-    for (stem, path) in &references {
-        match results.get(stem) {
-            Some(result) => out.push((result.clone(), path.clone())),
-            None => eprintln!("artir: {} has no result '{stem}'", result.display()),
+    let (results, references) = (Named::new(result)?, Named::new(reference)?);
+    let (mut out, mut used) = (Vec::new(), BTreeSet::new());
+    for (name, path) in references.paths() {
+        match results.find(&[name.to_owned()])? {
+            Some(found) => {
+                used.insert(found.to_owned());
+                out.push(Pair { name: Some(name.to_owned()), result: found.to_owned(), reference: path.to_owned() });
+            }
+            None => tally.fail(Failure::input(format!("{} has no result '{name}'", result.display())))?,
         }
     }
-    for stem in results.keys().filter(|stem| !references.contains_key(*stem)) {
-        eprintln!("artir: {} has no reference '{stem}'", reference.display());
+    for (name, _) in results.paths().filter(|(_, path)| !used.contains(*path)) {
+        tally.fail(Failure::input(format!("{} has no reference '{name}'", reference.display())))?;
     }
     if out.is_empty() {
         let message = format!("{} and {} have no file name in common", result.display(), reference.display());
         return Err(Failure::input(message));
     }
     Ok(out)
+}
+
+/// A result and its reference.
+struct Pair {
+    /// Path below the folder, without ending; `None` for two files.
+    name: Option<String>,
+    result: PathBuf,
+    reference: PathBuf,
 }
 
 fn by_name(name: &str) -> Result<Protocol, Failure> {
@@ -115,8 +139,7 @@ fn parse_window(text: &str) -> Result<(f64, f64), Failure> {
 type Measured = Vec<(Protocol, Figures, Option<f64>)>;
 
 fn measure(
-    result: &Path,
-    reference: &Path,
+    Pair { result, reference, .. }: &Pair,
     args: &Args,
     protocols: &[Protocol],
     window: Option<(f64, f64)>,
@@ -133,8 +156,15 @@ fn measure(
         Values::Suv => Protocol::PET_SLICE,
         _ => Protocol::RGB,
     }];
+    let outside =
+        |l: &Loaded| l.values == Values::Plain && l.data.iter().any(|v| !(-0.5..=1.5).contains(v) && !v.is_nan());
+    if protocols.is_empty() && own[0] == Protocol::RGB && (outside(&a) || outside(&b)) {
+        let message =
+            format!("{pair}: the values leave 0 to 1 and the files do not say what they are: give a --protocol");
+        return Err(Failure::usage(message));
+    }
     let protocols = if protocols.is_empty() { &own } else { protocols };
-    let valid = valid(&a, &b, args.nodata, mask).map_err(|why| Failure::input(format!("{pair}: {why}")))?;
+    let valid = valid(&b, args.nodata, mask).map_err(|why| Failure::input(format!("{pair}: {why}")))?;
     let mut out = Vec::new();
     for protocol in protocols {
         let mut protocol = protocol.clone();
@@ -163,13 +193,8 @@ fn measure(
     Ok(out)
 }
 
-/// Pixels that count: not padding in either image, not nodata, inside the mask.
-fn valid(
-    a: &Loaded,
-    b: &Loaded,
-    nodata: Option<f32>,
-    mask: Option<&Array2<bool>>,
-) -> Result<Option<Array2<bool>>, String> {
+/// Pixels that count: not nodata, inside the mask. Padding of CT slices counts, since protocols measure whole slices.
+fn valid(b: &Loaded, nodata: Option<f32>, mask: Option<&Array2<bool>>) -> Result<Option<Array2<bool>>, String> {
     let size = (b.data.dim().1, b.data.dim().2);
     let peak = match b.values {
         Values::Display(8) => 255.0,
@@ -178,7 +203,7 @@ fn valid(
     };
     let nodata = nodata.map(|v| b.data.map_axis(ndarray::Axis(0), |c| c.iter().any(|x| *x != v / peak)));
     let mut out: Option<Array2<bool>> = None;
-    for part in [a.valid.as_ref(), b.valid.as_ref(), nodata.as_ref(), mask].into_iter().flatten() {
+    for part in [nodata.as_ref(), mask].into_iter().flatten() {
         if part.dim() != size {
             return Err(format!("the mask is {:?}, the reference {size:?} (rows, columns)", part.dim()));
         }
@@ -190,36 +215,78 @@ fn valid(
     Ok(out)
 }
 
-fn print(json: bool, named: bool, result: &Path, protocol: &Protocol, figures: &Figures, lpips: Option<f64>) {
-    if json {
+fn print(args: &Args, index: usize, pair: &Pair, protocol: &Protocol, figures: &Figures, lpips: Option<f64>) {
+    // A medical file's name can hold a patient's.
+    let hide = protocol.is_physical() && !args.show_paths;
+    let name = pair.name.as_ref().map(|name| if hide { harness::hidden(name) } else { name.clone() });
+    if args.json {
         let mut object = serde_json::json!({
             "protocol": figures.protocol, "psnr_db": finite(figures.psnr), "ssim": figures.ssim,
             "rmse": figures.rmse, "unit": protocol.unit(), "left_out": figures.left_out,
         });
-        if named {
-            object["name"] = result.file_stem().unwrap_or_default().to_string_lossy().into();
+        if let Some(name) = name {
+            object["index"] = index.into();
+            object["name"] = name.into();
         }
         if let Some(lpips) = lpips {
             object["lpips"] = lpips.into();
         }
-        println!("{object}");
+        say!("{object}");
         return;
     }
-    if named {
-        println!("{}", result.display());
+    if pair.name.is_some() {
+        say!("{}", pair.result.display());
     }
-    println!("protocol  {}", figures.protocol);
-    println!("PSNR      {:.4} dB", figures.psnr);
+    say!("protocol  {}", figures.protocol);
+    say!("PSNR      {:.4} dB", figures.psnr);
     if let Some(ssim) = figures.ssim {
-        println!("SSIM      {ssim:.6}");
+        say!("SSIM      {ssim:.6}");
     }
     let unit = if protocol.unit() == "1" { String::new() } else { format!(" {}", protocol.unit()) };
-    println!("RMSE      {:.6}{unit}", figures.rmse);
+    say!("RMSE      {:.6}{unit}", figures.rmse);
     if let Some(lpips) = lpips {
-        println!("LPIPS     {lpips:.6}");
+        say!("LPIPS     {lpips:.6}");
     }
     if figures.left_out > 0 {
-        println!("left out  {} pixels", figures.left_out);
+        say!("left out  {} pixels", figures.left_out);
+    }
+}
+
+fn as_result(index: usize, figures: Figures, lpips: Option<f64>) -> ImageResult {
+    let figures = MethodFigures {
+        psnr: Some(Value(figures.psnr)),
+        ssim: figures.ssim,
+        rmse: Some(figures.rmse),
+        lpips,
+        left_out: figures.left_out,
+        error: None,
+    };
+    let methods = BTreeMap::from([(METHOD.to_owned(), figures)]);
+    ImageResult { index, name: String::new(), methods, seconds: None }
+}
+
+/// The name that a folder's results have among themselves.
+const METHOD: &str = "result";
+
+/// Count, mean and standard deviation over the pairs.
+fn summarise(json: bool, protocol: &str, images: &[ImageResult]) {
+    let summary = MethodSummary::new(METHOD, images);
+    if json {
+        say!("{}", serde_json::json!({ "protocol": protocol, "summary": summary }));
+        return;
+    }
+    let figure = |name: &str, statistic: Option<Statistic>, digits: usize, unit: &str| {
+        if let Some(s) = statistic {
+            say!("{name:<9} {:.digits$} ± {:.digits$}{unit}", s.mean, s.sd);
+        }
+    };
+    say!("mean ± standard deviation of {} pairs, protocol {protocol}", summary.images);
+    figure("PSNR", summary.psnr, 4, " dB");
+    figure("SSIM", summary.ssim, 6, "");
+    figure("RMSE", summary.rmse, 6, "");
+    figure("LPIPS", summary.lpips, 6, "");
+    if summary.identical > 0 {
+        say!("{} identical pairs, PSNR inf, left out of the mean", summary.identical);
     }
 }
 

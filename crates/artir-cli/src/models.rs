@@ -42,11 +42,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 fn list() -> Result<ExitCode, Failure> {
-    println!("{:<16} {:<12} {:>7} {:>11} {:>9}  {:<12}", "name", "task", "variant", "parameters", "G MAC", "sha256");
+    say!("{:<16} {:<12} {:>7} {:>11} {:>9}  {:<12}", "name", "task", "variant", "parameters", "G MAC", "sha256");
     for name in zoo::names() {
         let model = zoo::open(name)?;
         let card = model.card();
-        println!(
+        say!(
             "{:<16} {:<12} {:>7} {:>11} {:>9.2}  {:.12}",
             card.name,
             card.task.name(),
@@ -56,9 +56,9 @@ fn list() -> Result<ExitCode, Failure> {
             model.hash()
         );
     }
-    println!("\nG MAC: 10^9 multiply-adds for one image of 256x256 pixels.");
+    say!("\nG MAC: 10^9 multiply-adds for one image of 256x256 pixels.");
     let folders: Vec<_> = zoo::folders().iter().map(|f| f.display().to_string()).collect();
-    println!("Further models are found by name in {}.", folders.join(", "));
+    say!("Further models are found by name in {}.", folders.join(", "));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -66,7 +66,7 @@ fn show(model: &Model, json: bool) -> Result<ExitCode, Failure> {
     let card = model.card();
     if json {
         let text = serde_json::to_string_pretty(card).map_err(Failure::failed)?;
-        println!("{text}");
+        say!("{text}");
         return Ok(ExitCode::SUCCESS);
     }
     print_card(card, model.hash());
@@ -75,29 +75,30 @@ fn show(model: &Model, json: bool) -> Result<ExitCode, Failure> {
 
 fn print_card(card: &Card, hash: &str) {
     let input = &card.input;
-    println!("{} {} ({}, variant {})", card.name, card.version, card.task.name(), card.variant);
-    println!("  sha256       {hash}");
-    println!("  parameters   {}", card.parameters);
-    println!("  multiply-adds on 256x256  {:.2} G", card.macs_256 as f64 / 1e9);
-    println!(
-        "  input        {} channel(s), {:?}, {} to {}",
-        input.channels, input.unit, input.range[0], input.range[1]
-    );
-    println!("  tiles        {} with an overlap of {}; reach {}", card.tile, card.overlap, card.reach);
-    println!("  licence      {}", card.licence);
+    say!("{} {} ({}, variant {})", card.name, card.version, card.task.name(), card.variant);
+    say!("  sha256       {hash}");
+    say!("  parameters   {}", card.parameters);
+    say!("  multiply-adds on 256x256  {:.2} G", card.macs_256 as f64 / 1e9);
+    say!("  input        {} channel(s), {:?}, {} to {}", input.channels, input.unit, input.range[0], input.range[1]);
+    say!("  tiles        {} with an overlap of {}; reach {}", card.tile, card.overlap, card.reach);
+    say!("  licence      {}", card.licence);
     let t = &card.training;
-    println!("  training     {}", t.summary);
-    println!("               {} patches of {}, {:.2} h on {}", t.patches, t.patch_size, t.hours, t.hardware);
+    say!("  training     {}", t.summary);
+    say!("               {} patches of {}, {:.2} h on {}", t.patches, t.patch_size, t.hours, t.hardware);
     for d in &t.data {
-        println!("  data         {} ({}): {}", d.name, d.licence, d.citation);
+        say!("  data         {} ({}): {}", d.name, d.licence, d.citation);
     }
     for f in &card.figures {
-        println!(
+        say!(
             "  figure       {}: {:.2} dB from {:.2} dB, {} images, protocol {}",
-            f.set, f.psnr, f.input_psnr, f.images, f.protocol
+            f.set,
+            f.psnr,
+            f.input_psnr,
+            f.images,
+            f.protocol
         );
     }
-    println!("  limits       {}", card.limits);
+    say!("  limits       {}", card.limits);
 }
 
 fn verify(models: &[String]) -> Result<ExitCode, Failure> {
@@ -105,7 +106,7 @@ fn verify(models: &[String]) -> Result<ExitCode, Failure> {
     for name in models {
         match zoo::open(name) {
             Ok(model) => {
-                println!("{name}: good, sha256:{}", model.hash());
+                say!("{name}: good, sha256:{}", model.hash());
                 tally.written += 1;
             }
             Err(e) => tally.fail(e.into())?,

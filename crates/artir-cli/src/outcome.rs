@@ -4,6 +4,15 @@ use std::{fmt::Display, process::ExitCode};
 
 use artir_core::ErrorKind;
 
+/// Prints a line. Whoever reads may have had enough (`| head`): the command then ends without a word.
+macro_rules! say {
+    ($($what:tt)*) => {{
+        if std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($what)*))).is_err() {
+            std::process::exit(0);
+        }
+    }};
+}
+
 /// Why a command, or one of its inputs, failed.
 #[derive(Debug)]
 pub(crate) struct Failure {

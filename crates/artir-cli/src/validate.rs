@@ -61,7 +61,7 @@ impl From<harness::Error> for Failure {
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     if args.list {
         for name in Suite::names() {
-            println!("{name:<22}{}", Suite::open(name)?.0.title);
+            say!("{name:<22}{}", Suite::open(name)?.0.title);
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -104,20 +104,20 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
             _ => failure,
         }
     })?;
-    drop(progress);
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
         publish(&path, |file, _| std::io::Write::write_all(file, text.as_bytes()).map_err(Failure::failed))
     };
     write("results.json", &results.to_json().map_err(Failure::failed)?)?;
     write("results.csv", &harness::csv(&results))?;
-    write("report.html", &harness::page(&run, &results, &context(restorer.as_ref())?)?)?;
-    println!("{}", harness::table(&results));
+    write("report.html", &harness::page(&run, &results, &context(restorer.as_ref())?, &progress)?)?;
+    drop(progress);
+    say!("{}", harness::table(&results));
     for failed in &results.failures {
         eprintln!("artir: {}: {}", failed.name, failed.reason);
     }
     if !quiet {
-        println!("results: {}", folder.display());
+        say!("results: {}", folder.display());
     }
     Ok(match (results.images.is_empty(), results.failures.is_empty()) {
         (true, _) => ExitCode::from(3),

@@ -7,10 +7,9 @@ use std::{
 };
 
 use image::{DynamicImage, ImageReader, Limits};
-use ndarray::{Array2, Array3, ArrayD, Axis, Ix2, Ix3};
-use ndarray_npy::ReadNpyExt;
+use ndarray::{Array2, Array3, Axis};
 
-use super::Error;
+use super::{Error, npy};
 
 /// What the numbers of an image are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +47,7 @@ impl Values {
 pub struct Loaded {
     /// `[channel, row, column]`.
     pub data: Array3<f32>,
-    /// False where there is no pixel.
+    /// False where a CT slice has padding: the network does not see it, but protocols measure it as they measure all.
     pub valid: Option<Array2<bool>>,
     /// What the values are.
     pub values: Values,
@@ -71,7 +70,8 @@ pub fn read(path: &Path) -> Result<Loaded, Error> {
         }
     }
     if start.starts_with(b"\x93NUMPY") {
-        return npy(path).map_err(fail);
+        let (data, values) = npy::read(path).map_err(fail)?;
+        return Ok(Loaded { data, valid: None, values });
     }
     if start.starts_with(b"\x89PNG") || image::guess_format(&start[..length]).is_ok() {
         return picture(path).map_err(fail);
@@ -89,7 +89,7 @@ pub fn read(path: &Path) -> Result<Loaded, Error> {
 }
 
 /// A DICOM error without the path, which is said already.
-fn reason_of(error: &artir_dicom::Error) -> String {
+pub(super) fn reason_of(error: &artir_dicom::Error) -> String {
     match error {
         artir_dicom::Error::File { reason, .. } => reason.clone(),
         other => other.to_string(),
@@ -119,35 +119,4 @@ fn picture(path: &Path) -> Result<Loaded, String> {
     let interleaved = Array3::from_shape_vec((height, width, channels), samples).map_err(|e| e.to_string())?;
     let data = interleaved.permuted_axes([2, 0, 1]).as_standard_layout().into_owned();
     Ok(Loaded { data, valid: None, values: Values::Display(bits) })
-}
-
-fn npy(path: &Path) -> Result<Loaded, String> {
-    fn open<T>(path: &Path) -> Option<ArrayD<T>>
-    where
-        ArrayD<T>: ReadNpyExt,
-    {
-        ArrayD::read_npy(BufReader::new(File::open(path).ok()?)).ok()
-    }
-    let (array, values) = if let Some(a) = open::<f32>(path) {
-        (a, Values::Plain)
-    } else if let Some(a) = open::<f64>(path) {
-        (a.mapv(|v| v as f32), Values::Plain)
-    } else if let Some(a) = open::<i16>(path) {
-        (a.mapv(f32::from), Values::Plain)
-    } else if let Some(a) = open::<u8>(path) {
-        (a.mapv(|v| f32::from(v) / 255.0), Values::Display(8))
-    } else if let Some(a) = open::<u16>(path) {
-        (a.mapv(|v| f32::from(v) / 65535.0), Values::Display(16))
-    } else {
-        return Err("an NPY array must hold float32, float64, int16, uint8 or uint16".into());
-    };
-    let shape = array.shape().to_vec();
-    let wrong = || format!("an NPY array of shape {shape:?} is no image: [H, W], [C, H, W] or [H, W, C]");
-    let data = match *shape.as_slice() {
-        [_, _] => array.into_dimensionality::<Ix2>().map_err(|e| e.to_string())?.insert_axis(Axis(0)),
-        [1 | 3, _, _] => array.into_dimensionality::<Ix3>().map_err(|e| e.to_string())?,
-        [_, _, 1 | 3] => array.into_dimensionality::<Ix3>().map_err(|e| e.to_string())?.permuted_axes([2, 0, 1]),
-        _ => return Err(wrong()),
-    };
-    Ok(Loaded { data: data.as_standard_layout().into_owned(), valid: None, values })
 }

@@ -1,12 +1,14 @@
 //! Measuring a model over a data set, beside what was published for it.
 //!
-//! The way of the data: a suite (`suite.rs`) says where the images lie and how they are measured, `pairs.rs` finds them,
-//! `load.rs` and `noise.rs` read or make them, `run.rs` restores and measures with a journal to resume from,
+//! The way of the data: a suite (`suite.rs`) says where the images lie and how they are measured, `pairs.rs` and
+//! `files.rs` find them, `load.rs`, `npy.rs` and `noise.rs` read or make them, `run.rs` restores and measures with a journal to resume from,
 //! `results.rs` sums up, and `table.rs` and `page.rs` show it.
 
 mod charts;
+mod files;
 mod load;
 mod noise;
+mod npy;
 mod page;
 mod pairs;
 mod results;
@@ -14,11 +16,12 @@ mod run;
 mod suite;
 mod table;
 
+pub use files::Named;
 pub use load::{Loaded, Values, read};
 pub use page::{Context, page};
-pub use pairs::{Pair, Pairs, by_stem, find};
-pub use results::{ImageResult, MethodSummary, Results, Statistic, Value};
-pub use run::{Options, Run};
+pub use pairs::{Pair, Pairs, Why, find};
+pub use results::{ImageResult, MethodFigures, MethodSummary, Results, Statistic, Value};
+pub use run::{Options, Run, hidden};
 pub use suite::{Noise, Published, PublishedRow, Side, Suite, TEMPLATE};
 pub use table::{csv, table};
 

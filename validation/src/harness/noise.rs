@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, s};
 
-use super::{Error, Noise, Pair, load};
+use super::{Noise, Pair, load};
 use crate::random_state::RandomState;
 
 /// Makes a protocol's noise for each image of a run.
@@ -15,18 +15,20 @@ pub(super) enum Maker {
 
 impl Maker {
     /// `protocol` is one of the `rgb-noise` ones.
-    pub(super) fn new(protocol: &str, noise: &Noise, pairs: &[Pair]) -> Result<Self, Error> {
+    pub(super) fn new(protocol: &str, noise: &Noise, pairs: &[Pair]) -> Self {
         if protocol != "rgb-noise-airnet" {
-            return Ok(Self::Restormer { sigma: noise.sigma });
+            return Self::Restormer { sigma: noise.sigma };
         }
         // The stream runs over all images for each level before this one, then over the images before this one. Values
         // come in pairs, so the stream must be drawn, not counted.
-        let values = |pair: &Pair| -> Result<usize, Error> {
-            let fail = |e: String| Error::File { path: pair.reference.display().to_string(), reason: e };
-            let (width, height) = image::image_dimensions(&pair.reference).map_err(|e| fail(e.to_string()))?;
-            Ok((height as usize / 16 * 16) * (width as usize / 16 * 16) * 3)
+        let values = |pair: &Pair| {
+            let size = image::ImageReader::open(&pair.reference).ok().and_then(|r| r.with_guessed_format().ok());
+            let size = size.and_then(|r| r.into_dimensions().ok()).map(|(w, h)| (w as usize, h as usize));
+            // Not a picture: an array, or a stray file, which draws nothing and is reported when its turn comes.
+            let array = || load::read(&pair.reference).ok().map(|l| (l.data.dim().2, l.data.dim().1));
+            size.or_else(array).map_or(0, |(width, height)| (height / 16 * 16) * (width / 16 * 16) * 3)
         };
-        let counts = pairs.iter().map(values).collect::<Result<Vec<_>, _>>()?;
+        let counts: Vec<usize> = pairs.iter().map(values).collect();
         let mut random = RandomState::new(0);
         let mut skip = |count: usize| {
             for _ in 0..count {
@@ -41,11 +43,15 @@ impl Maker {
         for count in &counts {
             states.push(skip(*count));
         }
-        Ok(Self::AirNet { sigma: noise.sigma, states })
+        Self::AirNet { sigma: noise.sigma, states }
     }
 
     /// The reference as it is measured (cropped where the protocol crops), and its noisy version.
-    pub(super) fn make(&self, index: usize, clean: load::Loaded) -> (load::Loaded, Array3<f32>) {
+    pub(super) fn make(&self, index: usize, mut clean: load::Loaded) -> (load::Loaded, Array3<f32>) {
+        // The published code reads grey images as RGB too.
+        if let (1, rows, columns) = clean.data.dim() {
+            clean.data = Array3::from_shape_fn((3, rows, columns), |(_, y, x)| clean.data[(0, y, x)]);
+        }
         match self {
             Self::Restormer { sigma } => {
                 let mut random = RandomState::new(0);
@@ -90,7 +96,7 @@ mod tests {
 
     #[test]
     fn restormers_noise_starts_anew_for_each_image() {
-        let maker = Maker::new("rgb-noise-restormer", &Noise { sigma: 25, after: vec![] }, &[]).unwrap();
+        let maker = Maker::new("rgb-noise-restormer", &Noise { sigma: 25, after: vec![] }, &[]);
         let (clean, noisy) = maker.make(0, loaded(5, 7));
         assert_eq!(noisy, maker.make(3, loaded(5, 7)).1);
         // numpy.random.seed(0); numpy.random.normal(0, 25 / 255., (5, 7, 3))[0, 0]
@@ -112,7 +118,7 @@ mod tests {
             })
             .collect();
         let grey = || load::Loaded { data: Array3::from_elem((3, 20, 35), 128.0 / 255.0), ..loaded(1, 1) };
-        let maker = Maker::new("rgb-noise-airnet", &Noise { sigma: 25, after: vec![15] }, &pairs).unwrap();
+        let maker = Maker::new("rgb-noise-airnet", &Noise { sigma: 25, after: vec![15] }, &pairs);
         // One crop is 16 x 32 x 3; two images at sigma 15 and one at 25 come first.
         let mut random = RandomState::new(0);
         for _ in 0..3 * 16 * 32 * 3 {

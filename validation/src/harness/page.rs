@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use artir_core::metrics::Protocol;
+use artir_core::{Progress, metrics::Protocol};
 use ndarray::Array3;
 
 use super::{
@@ -24,12 +24,12 @@ const SHOWN: usize = 3;
 const EDGE: usize = 512;
 
 /// Writes the page; the images at both ends are restored once more for it.
-pub fn page(run: &Run<'_>, results: &Results, context: &Context) -> Result<String, Error> {
+pub fn page(run: &Run<'_>, results: &Results, context: &Context, progress: &dyn Progress) -> Result<String, Error> {
     let mut out = report::head(&format!("artir validate: {}", results.suite));
     facts(&mut out, results, context);
     summary(&mut out, results);
     plots(&mut out, results);
-    cases(&mut out, run, results)?;
+    cases(&mut out, run, results, progress)?;
     failures(&mut out, results);
     out.push_str("</body></html>\n");
     Ok(out)
@@ -81,18 +81,16 @@ fn summary(out: &mut String, results: &Results) {
     }
     if let Some(published) = &results.published {
         let _ = write!(out, "<tr><th colspan=\"5\" class=\"part\">published: {}</th></tr>", escape(&published.source));
-        let cell = |v: Option<f64>, digits: usize| {
-            format!("<td>{}</td>", v.map_or(String::new(), |v| format!("{v:.digits$}")))
-        };
+        let cell = |v: Option<f64>| format!("<td>{}</td>", v.map_or(String::new(), |v| v.to_string()));
         for r in &published.rows {
             let _ = write!(
                 out,
                 "<tr><th>{}</th><td></td>{}{}{}{}</tr>",
                 escape(&r.method),
-                cell(r.psnr, 2),
-                cell(r.ssim, 4),
-                cell(r.rmse, 3),
-                if lpips { cell(r.lpips, 4) } else { String::new() }
+                cell(r.psnr),
+                cell(r.ssim),
+                cell(r.rmse),
+                if lpips { cell(r.lpips) } else { String::new() }
             );
         }
     }
@@ -124,7 +122,7 @@ fn plots(out: &mut String, results: &Results) {
 }
 
 /// The largest gains and losses against the input.
-fn cases(out: &mut String, run: &Run<'_>, results: &Results) -> Result<(), Error> {
+fn cases(out: &mut String, run: &Run<'_>, results: &Results, progress: &dyn Progress) -> Result<(), Error> {
     let Some(model) = &results.model else { return Ok(()) };
     let gain = |i: &ImageResult| Some(psnr(i, &model.name)? - psnr(i, INPUT)?);
     let mut order: Vec<(f64, &ImageResult)> = results.images.iter().filter_map(|i| Some((gain(i)?, i))).collect();
@@ -136,7 +134,7 @@ fn cases(out: &mut String, run: &Run<'_>, results: &Results) -> Result<(), Error
         }
         let _ = write!(out, "<h2>{title}</h2>");
         for (gain, image) in part {
-            let (images, result) = case(run, image.index)?;
+            let (images, result) = case(run, image.index, progress)?;
             let Some(result) = result else { continue };
             let _ = write!(
                 out,

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Error, Suite,
+    files::{walk, without_ending},
     suite::{KeyKind, Side},
 };
 
@@ -21,13 +22,35 @@ pub struct Pair {
     pub reference: PathBuf,
 }
 
+/// Why a file is in no pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// No reference has its key.
+    NoReference(String),
+    /// No input has its key.
+    NoInput(String),
+    /// It is DICOM, and cannot be read.
+    Unreadable(String),
+}
+
+impl Why {
+    /// In words; `shown` hides what may hold a patient's name.
+    pub fn words(&self, shown: impl Fn(&str) -> String) -> String {
+        match self {
+            Self::NoReference(key) => format!("has no reference '{}'", shown(key)),
+            Self::NoInput(key) => format!("has no input '{}'", shown(key)),
+            Self::Unreadable(reason) => reason.clone(),
+        }
+    }
+}
+
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs {
     /// In the order of their keys.
     pub pairs: Vec<Pair>,
-    /// Files without a partner: path below the folder, and what is missing.
-    pub unmatched: Vec<(String, String)>,
+    /// Files in no pair: path below the folder, and why.
+    pub unmatched: Vec<(String, Why)>,
 }
 
 /// Finds a suite's pairs below a folder.
@@ -43,8 +66,13 @@ pub fn find(suite: &Suite, folder: &Path) -> Result<Pairs, Error> {
     if !folder.is_dir() {
         return Err(missing("is not a folder".into()));
     }
-    let list = |side: &Side| {
-        let files = keyed(side, folder).map_err(missing)?;
+    let mut out = Pairs::default();
+    let mut list = |side: &Side| {
+        let (files, unreadable) = keyed(side, folder).map_err(missing)?;
+        if let (true, Some((file, why))) = (files.is_empty(), unreadable.first()) {
+            return Err(missing(format!("no file {} can be read; {file}: {why}", side.files)));
+        }
+        out.unmatched.extend(unreadable.into_iter().map(|(file, reason)| (file, Why::Unreadable(reason))));
         if files.is_empty() { Err(missing(format!("holds no file {}", side.files))) } else { Ok(files) }
     };
     let mut references = BTreeMap::new();
@@ -54,13 +82,13 @@ pub fn find(suite: &Suite, folder: &Path) -> Result<Pairs, Error> {
             return Err(missing(format!("two references have the key '{key}'")));
         }
     }
-    let mut out = Pairs::default();
-    let Some(input) = &suite.input else {
+    let inputs = suite.input.as_ref().map(&mut list).transpose()?;
+    let (Some(input), Some(inputs)) = (&suite.input, inputs) else {
         out.pairs = references.into_iter().map(|(key, reference)| Pair { key, input: None, reference }).collect();
         return Ok(out);
     };
     let mut used = std::collections::BTreeSet::new();
-    for (key, path) in list(input)? {
+    for (key, path) in inputs {
         // Several degraded images may share one reference (SOTS): then the input's own name tells them apart.
         let shared = transform(input, &key);
         match references.get(&shared) {
@@ -68,11 +96,11 @@ pub fn find(suite: &Suite, folder: &Path) -> Result<Pairs, Error> {
                 used.insert(shared);
                 out.pairs.push(Pair { key, input: Some(path), reference: reference.clone() });
             }
-            None => out.unmatched.push((below(folder, &path), format!("has no reference '{shared}'"))),
+            None => out.unmatched.push((below(folder, &path), Why::NoReference(shared))),
         }
     }
     for (key, path) in references.iter().filter(|(key, _)| !used.contains(*key)) {
-        out.unmatched.push((below(folder, path), format!("has no input '{key}'")));
+        out.unmatched.push((below(folder, path), Why::NoInput(key.clone())));
     }
     if out.pairs.is_empty() {
         return Err(missing("no input has a reference".into()));
@@ -84,27 +112,51 @@ fn below(folder: &Path, path: &Path) -> String {
     path.strip_prefix(folder).unwrap_or(path).display().to_string()
 }
 
+/// Files by key, and files that cannot be read with the reason.
+type Keyed = (BTreeMap<String, PathBuf>, Vec<(String, String)>);
+
 /// The files of a side by key. A reference's key is transformed; an input's is not yet, so that it stays its own.
-fn keyed(side: &Side, folder: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
-    let pattern = format!("{}/{}", glob::Pattern::escape(&folder.display().to_string()), side.files);
-    let found = glob::glob(&pattern).map_err(|e| format!("the pattern {}: {e}", side.files))?;
+fn keyed(side: &Side, folder: &Path) -> Result<Keyed, String> {
+    let pattern = glob::Pattern::new(&side.files).map_err(|e| format!("the pattern {}: {e}", side.files))?;
+    let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
     // The part before the first wildcard is the same for all.
     let fixed: PathBuf = Path::new(&side.files).iter().take_while(|p| !p.to_string_lossy().contains('*')).collect();
     let base = folder.join(fixed);
-    let mut out = BTreeMap::new();
-    for path in found.filter_map(Result::ok).filter(|p| p.is_file()) {
+    let (mut out, mut unreadable) = (BTreeMap::new(), Vec::new());
+    for path in walk(&base) {
+        let Ok(relative) = path.strip_prefix(folder) else { continue };
+        if !pattern.matches_path_with(relative, options) {
+            continue;
+        }
         let key = match side.key {
-            KeyKind::Path => path.strip_prefix(&base).unwrap_or(&path).with_extension("").display().to_string(),
-            KeyKind::Position => match artir_dicom::read_slice(&path).ok().and_then(|s| s.position) {
-                Some(mm) => format!("{:012.2}", mm + 1e6),
-                None => continue,
+            KeyKind::Path => without_ending(path.strip_prefix(&base).unwrap_or(&path)),
+            KeyKind::Position => match artir_dicom::read_slice(&path) {
+                Ok(slice) => match slice.position {
+                    Some(mm) => format!("{:012.2}", mm + 1e6),
+                    None => {
+                        unreadable.push((below(folder, &path), "has no position".into()));
+                        continue;
+                    }
+                },
+                Err(e) if is_dicom(&path) => {
+                    unreadable.push((below(folder, &path), super::load::reason_of(&e)));
+                    continue;
+                }
+                Err(_) => continue,
             },
         };
         if let Some(other) = out.insert(key.clone(), path.clone()) {
             return Err(format!("{} and {} have the same key '{key}'", below(folder, &other), below(folder, &path)));
         }
     }
-    Ok(out)
+    Ok((out, unreadable))
+}
+
+/// Whether a file has DICOM's preamble.
+fn is_dicom(path: &Path) -> bool {
+    let mut start = [0; 132];
+    let read = std::fs::File::open(path).and_then(|mut f| std::io::Read::read_exact(&mut f, &mut start));
+    read.is_ok() && &start[128..] == b"DICM"
 }
 
 fn transform(side: &Side, key: &str) -> String {
@@ -119,13 +171,6 @@ fn transform(side: &Side, key: &str) -> String {
         }
     }
     key
-}
-
-/// The files below a folder by their stem, for results of other methods.
-pub fn by_stem(folder: &Path) -> BTreeMap<String, PathBuf> {
-    let pattern = format!("{}/**/*", glob::Pattern::escape(&folder.display().to_string()));
-    let found = glob::glob(&pattern).into_iter().flatten().filter_map(Result::ok).filter(|p| p.is_file());
-    found.filter_map(|p| Some((p.file_stem()?.to_string_lossy().into_owned(), p))).collect()
 }
 
 #[cfg(test)]

@@ -130,7 +130,8 @@ pub struct MethodSummary {
 }
 
 impl MethodSummary {
-    fn new(name: &str, images: &[ImageResult]) -> Self {
+    /// Sums a method up.
+    pub fn new(name: &str, images: &[ImageResult]) -> Self {
         let all: Vec<&MethodFigures> =
             images.iter().filter_map(|i| i.methods.get(name)).filter(|m| m.error.is_none()).collect();
         let over = |f: &dyn Fn(&MethodFigures) -> Option<f64>| Statistic::new(all.iter().filter_map(|m| f(m)));

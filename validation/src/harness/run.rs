@@ -10,18 +10,19 @@ use std::{
 };
 
 use artir_core::{
-    Image, NoProgress, Progress, Restorer, VERSION,
-    metrics::{Lpips, Protocol, measure_where},
+    Image, Progress, Restorer, VERSION,
+    metrics::{Lpips, Protocol, measure},
 };
 use ndarray::{Array2, Array3};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Error, Loaded, Pairs, Results, Suite, Values,
+    Error, Loaded, Named, Pairs, Results, Suite, Values,
+    files::without_ending,
     load::read,
     noise::Maker,
-    pairs::{Pair, by_stem},
+    pairs::Pair,
     results::{Failed, ImageResult, MethodFigures, ModelInfo, ProtocolInfo, PublishedInfo, Value},
 };
 
@@ -49,7 +50,7 @@ pub struct Run<'a> {
     restorer: Option<&'a Restorer>,
     maker: Option<Maker>,
     options: &'a Options,
-    also: Vec<(String, BTreeMap<String, PathBuf>)>,
+    also: Vec<(String, Named)>,
     identity: String,
     /// The network takes one image at a time: only so are its seconds its own.
     turn: Mutex<()>,
@@ -71,7 +72,7 @@ impl<'a> Run<'a> {
         options: &'a Options,
     ) -> Result<Self, Error> {
         let protocol = suite.protocol()?;
-        let maker = suite.noise.as_ref().map(|noise| Maker::new(protocol.name(), noise, &pairs.pairs)).transpose()?;
+        let maker = suite.noise.as_ref().map(|noise| Maker::new(protocol.name(), noise, &pairs.pairs));
         let mut hash = Sha256::new();
         let mut part = |text: &str| {
             hash.update((text.len() as u64).to_le_bytes());
@@ -80,10 +81,12 @@ impl<'a> Run<'a> {
         part(VERSION);
         part(text);
         part(&restorer.map_or(String::new(), Restorer::identity));
-        part(if options.lpips.is_some() { "lpips" } else { "" });
+        part(options.lpips.as_ref().map_or("", Lpips::hash));
         part(if options.show_paths { "paths" } else { "" });
         for pair in &pairs.pairs {
             part(&pair.key);
+            part(&pair.input.as_deref().map_or(String::new(), stamp));
+            part(&stamp(&pair.reference));
         }
         let mut also = Vec::new();
         for (name, folder) in &options.also {
@@ -91,12 +94,12 @@ impl<'a> Run<'a> {
                 let reason = "another method has this name already".into();
                 return Err(Error::Suite { name: format!("--also {name}"), reason });
             }
-            let files = by_stem(folder);
-            if files.is_empty() {
-                return Err(Error::File { path: folder.display().to_string(), reason: "holds no file".into() });
-            }
+            let files = Named::new(folder)?;
             part(name);
-            part(&folder.display().to_string());
+            for (key, path) in files.paths() {
+                part(key);
+                part(&stamp(path));
+            }
             also.push((name.clone(), files));
         }
         let identity = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
@@ -155,7 +158,8 @@ impl<'a> Run<'a> {
         done.extend(fresh.into_iter().map(|r| (r.index, r)));
         let images: Vec<ImageResult> = done.into_values().collect();
         let unmatched = self.pairs.unmatched.iter();
-        let unmatched = unmatched.map(|(name, reason)| Failed { name: self.shown(name), reason: reason.clone() });
+        let unmatched =
+            unmatched.map(|(name, why)| Failed { name: self.shown(name), reason: why.words(|key| self.shown(key)) });
         let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(Results {
             schema: 1,
@@ -187,7 +191,7 @@ impl<'a> Run<'a> {
         if self.options.show_paths || !self.protocol.is_physical() {
             return name.to_owned();
         }
-        Sha256::digest(name).iter().take(6).map(|b| format!("{b:02x}")).collect()
+        hidden(name)
     }
 
     fn name(&self, pair: &Pair) -> String {
@@ -281,11 +285,12 @@ impl<'a> Run<'a> {
         Ok(ImageResult { index, name: self.name(pair), methods, seconds })
     }
 
-    /// Another method's figures: its file has the stem of the input or of the reference.
-    fn other(&self, files: &BTreeMap<String, PathBuf>, pair: &Pair, images: &Images) -> Result<MethodFigures, Error> {
-        let stems = [pair.input.as_deref(), Some(&pair.reference)].into_iter().flatten();
-        let mut stems = stems.filter_map(|p| Some(p.file_stem()?.to_string_lossy().into_owned()));
-        let Some(path) = stems.find_map(|stem| files.get(&stem)) else {
+    /// Another method's figures: its file has the pair's key, or the file name of the input or of the reference.
+    fn other(&self, files: &Named, pair: &Pair, images: &Images) -> Result<MethodFigures, Error> {
+        let sides = [pair.input.as_deref(), Some(&pair.reference)].into_iter().flatten();
+        let names = sides.filter_map(|p| Some(without_ending(Path::new(p.file_name()?))));
+        let names: Vec<String> = [pair.key.clone()].into_iter().chain(names).collect();
+        let Some(path) = files.find(&names)? else {
             return Err(Error::File { path: pair.key.clone(), reason: "has no result in this folder".into() });
         };
         let result = self.read(path)?;
@@ -295,8 +300,8 @@ impl<'a> Run<'a> {
 
     fn figures(&self, result: Array3<f32>, images: &Images) -> Result<MethodFigures, Error> {
         let reference = images.reference.data.view();
-        let valid = images.valid.as_ref().map(|valid| valid.view());
-        let figures = measure_where(result.view(), reference, valid, &self.protocol)?;
+        // Protocols measure whole slices: padding is truncated and counted like any other value.
+        let figures = measure(result.view(), reference, &self.protocol)?;
         let lpips = match &self.options.lpips {
             Some(network) => Some(network.measure(result.view(), reference)?),
             None => None,
@@ -350,6 +355,18 @@ impl Progress for Quiet<'_> {
     }
 }
 
+/// What stands for a name that can be a patient's: twelve digits of its SHA-256.
+pub fn hidden(name: &str) -> String {
+    Sha256::digest(name).iter().take(6).map(|b| format!("{b:02x}")).collect()
+}
+
+/// Tells a file from what it was before: its size and when it was written.
+fn stamp(path: &Path) -> String {
+    let Ok(meta) = path.metadata() else { return String::new() };
+    let since = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+    format!("{} {}", meta.len(), since.as_nanos())
+}
+
 fn check_depths(result: &Loaded, reference: &Loaded) -> Result<(), Error> {
     if result.values.fits(reference.values) {
         return Ok(());
@@ -371,9 +388,13 @@ fn append(file: &Mutex<File>, path: &Path, result: &ImageResult) -> Result<(), E
 }
 
 /// A pair by its place, with what the model makes of it.
-pub(super) fn case(run: &Run<'_>, index: usize) -> Result<(Images, Option<Array3<f32>>), Error> {
+pub(super) fn case(
+    run: &Run<'_>,
+    index: usize,
+    progress: &dyn Progress,
+) -> Result<(Images, Option<Array3<f32>>), Error> {
     let pair = &run.pairs.pairs[index];
     let images = run.images(index, pair)?;
-    let result = run.restore(&images, &NoProgress).transpose()?.map(|(result, _)| result);
+    let result = run.restore(&images, progress).transpose()?.map(|(result, _)| result);
     Ok((images, result))
 }

@@ -14,7 +14,8 @@ pub fn table(results: &Results) -> String {
     let figure = |s: Option<Statistic>, digits: usize| {
         s.map_or_else(|| "-".into(), |s| format!("{:.digits$} ± {:.digits$}", s.mean, s.sd))
     };
-    let plain = |v: Option<f64>, digits: usize| v.map_or_else(String::new, |v| format!("{v:.digits$}"));
+    // As published: a digit that is not printed there is not added here.
+    let plain = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
     let digits = if unit == "1" { 4 } else { 3 };
     let mut rows = vec![head];
     for m in &results.methods {
@@ -27,9 +28,9 @@ pub fn table(results: &Results) -> String {
     }
     let measured = rows.len();
     for r in results.published.iter().flat_map(|p| &p.rows) {
-        let mut row = vec![r.method.clone(), String::new(), plain(r.psnr, 2), plain(r.ssim, 4), plain(r.rmse, 3)];
+        let mut row = vec![r.method.clone(), String::new(), plain(r.psnr), plain(r.ssim), plain(r.rmse)];
         if lpips {
-            row.push(plain(r.lpips, 4));
+            row.push(plain(r.lpips));
         }
         rows.push(row);
     }

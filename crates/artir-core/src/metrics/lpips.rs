@@ -4,6 +4,7 @@ use std::{path::Path, sync::Mutex, sync::PoisonError};
 
 use ndarray::{ArrayView3, Axis};
 use ort::{session::Session, value::TensorRef};
+use sha2::{Digest, Sha256};
 
 use crate::{Error, runtime};
 
@@ -14,6 +15,7 @@ use crate::{Error, runtime};
 #[derive(Debug)]
 pub struct Lpips {
     session: Mutex<Session>,
+    hash: String,
 }
 
 impl Lpips {
@@ -28,7 +30,13 @@ impl Lpips {
         if session.inputs().len() != 2 || session.outputs().len() != 1 {
             return Err(damaged("an LPIPS network has two inputs and one output".into()));
         }
-        Ok(Self { session: Mutex::new(session) })
+        let hash = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        Ok(Self { session: Mutex::new(session), hash })
+    }
+
+    /// SHA-256 of the network's file.
+    pub fn hash(&self) -> &str {
+        &self.hash
     }
 
     /// The distance of two RGB images `[3, row, column]` with display values 0 to 1.

@@ -10,7 +10,7 @@ mod ssim;
 
 use std::borrow::Cow;
 
-use ndarray::{ArrayView2, ArrayView3};
+use ndarray::{ArrayView2, ArrayView3, s};
 use pulp::{Simd, WithSimd, bytemuck};
 use rayon::prelude::*;
 
@@ -53,8 +53,8 @@ pub enum MetricsError {
         /// Of the images.
         image: (usize, usize),
     },
-    /// There is no pixel.
-    #[error("the images are empty")]
+    /// There is no pixel, or fewer than the protocol's crop needs.
+    #[error("the images are empty, or smaller than the protocol's crop")]
     Empty,
     /// No pixel is valid in both images.
     #[error("no pixel counts: all are masked, or NaN or infinite in one of the images")]
@@ -91,6 +91,16 @@ pub fn measure_where(
     if let Some(mask) = valid.as_ref().map(ArrayView2::dim).filter(|mask| *mask != (rows, columns)) {
         return Err(MetricsError::MaskSize { mask, image: (rows, columns) });
     }
+    // The middle that the protocol measures.
+    let whole = |n: usize| n / protocol.multiple * protocol.multiple;
+    let middle = |n: usize| (n - whole(n)) / 2..(n - whole(n)) / 2 + whole(n);
+    if whole(rows) == 0 || whole(columns) == 0 {
+        return Err(MetricsError::Empty);
+    }
+    let part = s![.., middle(rows), middle(columns)];
+    let (result, reference) = (result.slice_move(part), reference.slice_move(part));
+    let valid = valid.map(|v| v.slice_move(s![middle(rows), middle(columns)]));
+    let (_, rows, columns) = result.dim();
     let mut planes = Planes::new(result, reference, valid, protocol);
     let of_reference = protocol.range == PeakRange::Reference;
     let mut sums = Sums::of(&planes, of_reference);
@@ -213,7 +223,7 @@ impl WithSimd for SumRows<'_> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array2, Array3, s};
+    use ndarray::{Array2, Array3};
 
     use super::*;
 
@@ -301,6 +311,17 @@ mod tests {
         let small = Array2::from_elem((3, 3), true);
         let wrong = measure_where(a.view(), a.view(), Some(small.view()), &Protocol::RGB);
         assert!(matches!(wrong, Err(MetricsError::MaskSize { .. })));
+    }
+
+    #[test]
+    fn airnets_protocol_measures_the_middle() {
+        let (mut a, b) = pair(3, 35, 50);
+        let inside = measure(a.slice(s![.., 1..33, 1..49]), b.slice(s![.., 1..33, 1..49]), &Protocol::RGB).unwrap();
+        a.slice_mut(s![.., 0, ..]).fill(0.0);
+        let found = measure(a.view(), b.view(), &Protocol::RGB_NOISE_AIRNET).unwrap();
+        assert_eq!((found.psnr, found.ssim), (inside.psnr, inside.ssim));
+        let small = measure(a.slice(s![.., ..9, ..]), b.slice(s![.., ..9, ..]), &Protocol::RGB_NOISE_AIRNET);
+        assert_eq!(small, Err(MetricsError::Empty));
     }
 
     #[test]

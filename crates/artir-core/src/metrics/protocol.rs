@@ -40,6 +40,8 @@ pub struct Protocol {
     name: Cow<'static, str>,
     unit: &'static str,
     words: &'static str,
+    /// Rows and columns are first cut, from the middle, to a multiple of this.
+    pub(super) multiple: usize,
     pub(super) colour: Colour,
     pub(super) quantised: bool,
     pub(super) truncation: Option<(f64, f64)>,
@@ -63,6 +65,7 @@ impl Protocol {
         unit: HU,
         words: "HU truncated to [-160, 240]; PSNR over a range of 400 HU; SSIM with an 11x11 Gaussian window (sigma 1.5), \
                 zero padding, mean over the whole slice; RMSE in HU",
+        multiple: 1,
         colour: Colour::Each,
         quantised: false,
         truncation: Some((-160.0, 240.0)),
@@ -102,6 +105,7 @@ impl Protocol {
         name: Cow::Borrowed("rgb-noise-airnet"),
         words: "centre crop to a multiple of 16; Gaussian noise by one generator seeded 0 for the whole run, clipped and \
                 cut to 8 bits; then as rgb",
+        multiple: 16,
         ..Self::RGB
     };
     /// Colour denoising, noise neither clipped nor quantised (Restormer).
