@@ -46,4 +46,4 @@ safety:
 train:
 	scripts/bootstrap.sh --train
 	PYTHONPATH=models .venv/bin/python -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
-		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume)
+		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START))

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import curve
+from . import curve, weights
 from .data import REPOSITORY, CtPatches, HazePatches, data_folder
 from .network import ArtIR, Config
 from .pet_data import PetPatches
@@ -131,6 +131,11 @@ class Trainer:
         self.steps = state["steps"]
         self.seconds = state["hours"] * 3600
 
+    def start_from(self, path: Path) -> None:
+        """Takes over the weights of a zoo file; optimiser and schedule begin anew."""
+        weights.load(path, self.model)
+        self.average.load_state_dict(self.model.state_dict())
+
     def step(self, progress: float) -> float:
         """One optimiser step at this share (0 to 1) of the schedule; returns the loss."""
         settings = self.settings
@@ -214,7 +219,9 @@ def main() -> None:
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--minutes", type=float, help="the schedule follows the clock")
     length.add_argument("--steps", type=int, help="the schedule follows the steps: reproducible")
-    parser.add_argument("--resume", action="store_true")
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
+    begin.add_argument("--start", type=Path, help="begin with the weights of a zoo file")
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--every", type=float, default=300, help="seconds between checkpoints")
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "models" / "runs")
@@ -228,6 +235,8 @@ def main() -> None:
     trainer = Trainer(settings, source, options.runs / options.config.stem)
     if options.resume:
         trainer.resume()
+    elif options.start:
+        trainer.start_from(options.start)
     train(trainer, options.minutes, options.steps, options.every)
 
 

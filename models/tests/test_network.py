@@ -8,6 +8,7 @@ import numpy as np  # noqa: E402
 import onnxruntime  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 
+from artir_train import weights  # noqa: E402
 from artir_train.blocks import LargeKernelMixer  # noqa: E402
 from artir_train.export import build  # noqa: E402
 from artir_train.large_kernel import DynamicLargeKernel  # noqa: E402
@@ -105,3 +106,16 @@ def test_the_exported_file_computes_the_same(channels, shape):
     with torch.no_grad():
         expected = model(x).numpy()
     assert np.abs(exported - expected).max() / np.abs(expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("variant", ["T", "S"])
+def test_training_can_begin_with_a_model_file(variant, tmp_path):
+    model = randomised(Config.variant(variant, channels=1))
+    file = tmp_path / "model.onnx"
+    file.write_bytes(build(model).SerializeToString())
+    other = ArtIR(Config.variant(variant, channels=1))
+    weights.load(file, other)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+    with pytest.raises(ValueError, match="missing or of another shape"):
+        weights.load(file, ArtIR(Config.variant(variant, channels=3)))
