@@ -10,7 +10,6 @@ the baselines. Every figure in the table is measured by `artir validate`.
 import json
 import subprocess
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -26,36 +25,32 @@ HEAD = """# Baselines
 
 Restoration that needs no training, at the best parameters of a small grid, beside artir's built-in models. Written by
 `make baselines`; do not edit. The parameters are chosen on the measured images themselves, which flatters the
-baselines; every figure is measured by `artir validate` under the protocol named. Seconds are for one image on one core
-of a shared machine, and only of one order with another.
+baselines; every figure is measured by `artir validate` under the protocol named.
 """
 
 
-def one(job: tuple[Method, dict, np.ndarray, float]) -> tuple[np.ndarray, float]:
-    """A result and the seconds that it took."""
+def one(job: tuple[Method, dict, np.ndarray, float]) -> np.ndarray:
+    """A result."""
     method, parameters, image, sigma = job
-    begun = time.perf_counter()
-    return method.restore(image, sigma, **parameters), time.perf_counter() - begun
+    return method.restore(image, sigma, **parameters)
 
 
-def best(
-    method: Method, test: TestSet, pool: ProcessPoolExecutor
-) -> tuple[dict, Path, float]:
-    """The best parameters, the folder of their results, and the seconds an image took."""
+def best(method: Method, test: TestSet, pool: ProcessPoolExecutor) -> tuple[dict, Path]:
+    """The best parameters, and the folder of their results."""
     found = None
     names = list(test.degraded)
     for parameters in method.settings():
         jobs = [(method, parameters, test.degraded[n], test.sigma[n]) for n in names]
-        results, seconds = zip(*pool.map(one, jobs), strict=True)
+        results = list(pool.map(one, jobs))
         psnr = np.mean([test.psnr(n, r) for n, r in zip(names, results, strict=True)])
         print(f"  {method.name} {parameters}: {psnr:.2f} dB", flush=True)
         if found is None or psnr > found[0]:
-            found = (psnr, parameters, results, float(np.mean(seconds)))
-    _, parameters, results, seconds = found
+            found = (psnr, parameters, results)
+    _, parameters, results = found
     folder = WORK / test.task / method.name
     for name, result in zip(names, results, strict=True):
         test.save(folder, name, result)
-    return parameters, folder, seconds
+    return parameters, folder
 
 
 def section(test: TestSet, pool: ProcessPoolExecutor) -> str:
@@ -63,9 +58,9 @@ def section(test: TestSet, pool: ProcessPoolExecutor) -> str:
     print(test.title, flush=True)
     rows, also = {}, []
     for method in {"haze": DEHAZERS, "pet": SMOOTHERS}.get(test.task, DENOISERS):
-        parameters, folder, seconds = best(method, test, pool)
+        parameters, folder = best(method, test, pool)
         words = ", ".join(f"{k} {v}" for k, v in parameters.items())
-        rows[method.name] = (words, f"{seconds:.1f}", method.source)
+        rows[method.name] = (words, method.source)
         also += ["--also", f"{folder}={method.name}"]
     out = WORK / test.task / "figures"
     command = [
@@ -83,15 +78,15 @@ def section(test: TestSet, pool: ProcessPoolExecutor) -> str:
         f"\n## {test.title}\n\n{len(test.degraded)} images, protocol {results['protocol']['name']}.\n"
     ]
     lines.append(
-        "| method | PSNR, dB | SSIM | parameters | seconds | source |\n|---|---|---|---|---|---|"
+        "| method | PSNR, dB | SSIM | parameters | source |\n|---|---|---|---|---|"
     )
     for method in results["methods"]:
         name = method["name"]
-        words, seconds, source = rows.get(name, ("", "", ""))
+        words, source = rows.get(name, ("", ""))
         if results.get("model") and name == results["model"]["name"]:
             words, source = f"version {results['model']['version']}", "artir"
         ssim = f"{method['ssim']['mean']:.4f}" if method.get("ssim") else ""
-        cells = [name, f"{method['psnr']['mean']:.2f}", ssim, words, seconds, source]
+        cells = [name, f"{method['psnr']['mean']:.2f}", ssim, words, source]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
