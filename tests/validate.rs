@@ -339,6 +339,9 @@ fn metrics_say_what_they_cannot_know_and_sum_folders_up() {
         .output()
         .unwrap();
     assert!(ends.status.success() && ends.stderr.is_empty(), "{}", String::from_utf8_lossy(&ends.stderr));
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let lost = artir().args(["metrics", "--protocols"]).stdout(full).output().unwrap();
+    assert_eq!(lost.status.code(), Some(1));
 }
 
 #[test]

@@ -1,16 +1,27 @@
 //! How a command ends: messages and exit codes.
 
-use std::{fmt::Display, process::ExitCode};
+use std::{fmt::Display, io::Write, process::ExitCode};
 
 use artir_core::ErrorKind;
 
-/// Prints a line. Whoever reads may have had enough (`| head`): the command then ends without a word.
+/// Prints a line.
 macro_rules! say {
-    ($($what:tt)*) => {{
-        if std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($what)*))).is_err() {
+    ($($what:tt)*) => {
+        $crate::outcome::line(format_args!($($what)*))
+    };
+}
+
+/// Prints a line. Whoever reads may have had enough (`| head`): the command then ends without a word. Output that cannot
+/// be written otherwise, as on a full disk, is a failure.
+pub(crate) fn line(text: std::fmt::Arguments<'_>) {
+    let mut out = std::io::stdout().lock();
+    if let Err(e) = writeln!(out, "{text}").and_then(|()| out.flush()) {
+        if e.kind() == std::io::ErrorKind::BrokenPipe {
             std::process::exit(0);
         }
-    }};
+        eprintln!("artir: standard output: {e}");
+        std::process::exit(1);
+    }
 }
 
 /// Why a command, or one of its inputs, failed.
