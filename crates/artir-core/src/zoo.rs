@@ -7,7 +7,6 @@ use crate::{Error, Model, Task};
 /// The built-in models: name and file.
 const BUILT_IN: &[(&str, &[u8])] = &[
     ("ct-ldct-t", include_bytes!("../../../models/zoo/ct-ldct-t.onnx")),
-    ("pet-lowcount-t", include_bytes!("../../../models/zoo/pet-lowcount-t.onnx")),
     ("geo-haze-t", include_bytes!("../../../models/zoo/geo-haze-t.onnx")),
 ];
 
@@ -21,8 +20,7 @@ pub fn default_for(task: Task) -> Option<&'static str> {
     match task {
         Task::CtDenoise => Some("ct-ldct-t"),
         Task::Dehaze => Some("geo-haze-t"),
-        Task::PetEnhance => Some("pet-lowcount-t"),
-        Task::RgbDenoise => None,
+        Task::PetEnhance | Task::RgbDenoise => None,
     }
 }
 
