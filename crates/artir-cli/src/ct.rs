@@ -1,68 +1,301 @@
 //! `artir ct` and `artir pet`: DICOM series in, derived series out.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+mod report;
+mod table;
 
-use artir_core::Task;
-use artir_dicom::{DeriveOptions, Modality, Scan};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use artir_core::{ErrorKind, Task};
+use artir_dicom::{Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, Series};
+use clap::ValueEnum;
+
+use self::report::Report;
 use crate::{
-    common::{Inference, Output},
+    common::Inference,
     outcome::{Failure, Tally},
     progress::Terminal,
 };
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// DICOM files or folders, searched recursively
+    /// DICOM files, folders (searched recursively) or a DICOMDIR
     #[arg(required = true, value_name = "SERIES")]
     inputs: Vec<PathBuf>,
-    #[command(flatten)]
-    output: Output,
+    /// Folder for the derived series, each a folder of its own
+    #[arg(short, long, value_name = "FOLDER", required_unless_present = "list")]
+    output: Option<PathBuf>,
+    /// Say what series there are, and do nothing
+    #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
+    list: Option<ListForm>,
+    /// Replace what is there already
+    #[arg(long)]
+    overwrite: bool,
+    /// Take up what an interrupted run of the same model and settings left
+    #[arg(long)]
+    resume: bool,
+    /// Publish a series without the slices that cannot be used
+    #[arg(long)]
+    allow_partial: bool,
+    /// SeriesDescription of the derived series [default: the source's and "artir"]
+    #[arg(long, value_name = "TEXT", value_parser = parse_description)]
+    series_description: Option<String>,
+    /// Write creation times: now, or a time as YYYYMMDDHHMMSS. Without, the same input gives the same bytes
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "now",
+          value_parser = parse_timestamp)]
+    timestamp: Option<String>,
+    /// How derived pixels are encoded
+    #[arg(long, value_name = "SYNTAX", value_enum, default_value_t = Syntax::Explicit)]
+    transfer_syntax: Syntax,
+    /// Write what was done to a JSON file
+    #[arg(long, value_name = "FILE.json")]
+    report: Option<PathBuf>,
+    /// Name files in --report and --list=json, not hashes of their names
+    #[arg(long)]
+    show_paths: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     inference: Inference,
 }
 
-pub(crate) fn run(args: &Args, modality: Modality, quiet: bool) -> Result<ExitCode, Failure> {
+/// What `artir pet` has beside.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PetArgs {
+    #[command(flatten)]
+    pub(crate) series: Args,
+    /// What the network sees: SUV, or the series' own unit scaled to a body mean of 1
+    #[arg(long, value_enum, default_value_t = Units::Suv)]
+    pub(crate) units: Units,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ListForm {
+    Table,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Syntax {
+    /// Explicit VR Little Endian, not compressed
+    Explicit,
+    JpeglsLossless,
+    Rle,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Units {
+    Suv,
+    Native,
+}
+
+impl From<Units> for PetUnits {
+    fn from(units: Units) -> Self {
+        match units {
+            Units::Suv => Self::Suv,
+            Units::Native => Self::Native,
+        }
+    }
+}
+
+impl From<Syntax> for OutputSyntax {
+    fn from(syntax: Syntax) -> Self {
+        match syntax {
+            Syntax::Explicit => Self::Native,
+            Syntax::JpeglsLossless => Self::JpegLsLossless,
+            Syntax::Rle => Self::RleLossless,
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool) -> Result<ExitCode, Failure> {
     let scan = artir_dicom::scan(&args.inputs, modality)?;
-    tell_set_aside(&scan, quiet);
-    if args.output.dry_run {
+    if let Some(form) = args.list {
+        return list(args, &scan, form);
+    }
+    if !quiet {
+        tell(&scan);
+    }
+    if args.dry_run {
         for (i, series) in scan.series.iter().enumerate() {
-            say!("series {}: {} slices", i + 1, series.slices.len());
+            say!("series {}: {} slices would go to {}", i + 1, series.slices(), series.folder);
         }
         return Ok(ExitCode::SUCCESS);
     }
+    let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
     let task = match modality {
         Modality::Pet => Task::PetEnhance,
         _ => Task::CtDenoise,
     };
     let restorer = args.inference.restorer_for(task)?;
-    let options = DeriveOptions { overwrite: args.output.overwrite, ..DeriveOptions::default() };
+    let options = args.options(units)?;
     let progress = Terminal::new(quiet);
     let mut tally = Tally::default();
+    let mut report = Report::new(&restorer);
+    for error in &scan.damaged {
+        tally.fail(Failure::new(error.kind(), error))?;
+        report.damaged(error, args);
+    }
     for (i, series) in scan.series.iter().enumerate() {
-        match artir_dicom::restore_series(series, &restorer, &args.output.output, &options, &progress) {
-            Ok(report) => {
+        let number = i + 1;
+        let doubtful = scan.damaged_beside(series).count();
+        if doubtful > 0 && !args.allow_partial {
+            let reason = format!(
+                "series {number}: not written: {doubtful} file(s) beside its slices cannot be read and may be of it; \
+                 --allow-partial does without them"
+            );
+            report.refused(number, series, &reason);
+            tally.fail(Failure::input(reason))?;
+            continue;
+        }
+        match artir_dicom::restore_series(series, &restorer, output, &options, &progress) {
+            Ok(done) => {
                 tally.written += 1;
+                report.written(number, series, &done, args);
                 if !quiet {
-                    say!("series {}: {} slices written", i + 1, report.files.len());
+                    let resumed =
+                        if done.resumed > 0 { format!(", {} of them before", done.resumed) } else { String::new() };
+                    say!(
+                        "series {number}: {} slices written to {}{resumed}",
+                        series.slices() - done.failed.len(),
+                        series.folder
+                    );
+                }
+                for error in done.failed {
+                    tally.fail(error.into())?;
                 }
             }
-            Err(e) => tally.fail(e.into())?,
+            Err(e) => {
+                let hint = matches!(e, artir_dicom::Error::Core(_)) && e.kind() == ErrorKind::Interrupted;
+                if hint && !quiet {
+                    eprintln!("artir: series {number}: interrupted; --resume goes on with it");
+                }
+                report.refused(number, series, &args.told(&e));
+                tally.fail(e.into())?;
+            }
         }
+    }
+    if let Some(path) = &args.report {
+        report.write(path, args.overwrite)?;
     }
     Ok(tally.code())
 }
 
-/// What was left out, counted by reason.
-fn tell_set_aside(scan: &Scan, quiet: bool) {
-    if quiet {
-        return;
+impl Args {
+    fn options(&self, units: PetUnits) -> Result<RestoreOptions, Failure> {
+        // Codecs in C and C++ run in a process of their own: a damaged frame may bring it down, and not this one.
+        let program = std::env::current_exe().map_err(|e| Failure::failed(format!("artir's own path: {e}")))?;
+        let mut options = RestoreOptions::default();
+        options.overwrite = self.overwrite;
+        options.resume = self.resume;
+        options.allow_partial = self.allow_partial;
+        options.series_description.clone_from(&self.series_description);
+        options.timestamp.clone_from(&self.timestamp);
+        options.syntax = self.transfer_syntax.into();
+        options.units = units;
+        options.codec_process = Some((program, vec!["decode-frames".into()]));
+        Ok(options)
     }
+
+    /// A file's name as a report may tell it: names can hold a patient's.
+    fn shown(&self, path: &Path) -> String {
+        let relative = self.inputs.iter().find_map(|input| path.strip_prefix(input).ok()).unwrap_or(path);
+        let relative = if relative.as_os_str().is_empty() { path } else { relative };
+        if self.show_paths {
+            relative.display().to_string()
+        } else {
+            format!("file-{}", artir_dicom::short_hash(&relative.to_string_lossy()))
+        }
+    }
+
+    /// An error's text as a report may tell it.
+    fn told(&self, error: &artir_dicom::Error) -> String {
+        match error {
+            artir_dicom::Error::File { path, reason } => format!("{}: {reason}", self.shown(path)),
+            other => other.to_string(),
+        }
+    }
+}
+
+fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
+    match form {
+        ListForm::Json => {
+            let listing = artir_dicom::list(scan, &|path| args.shown(path));
+            let text = serde_json::to_string_pretty(&listing).map_err(Failure::failed)?;
+            say!("{text}");
+        }
+        ListForm::Table => {
+            say!("{}", table::render(&scan.series));
+            tell_files(scan);
+            for error in &scan.damaged {
+                eprintln!("artir: {error}");
+            }
+        }
+    }
+    Ok(if scan.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(4) })
+}
+
+/// What was left out, counted by reason, and what is unusual about the series.
+fn tell(scan: &Scan) {
+    tell_files(scan);
+    for (i, series) in scan.series.iter().enumerate().filter(|(_, s)| !s.findings.is_empty()) {
+        eprintln!("artir: series {}: {}", i + 1, findings(series));
+    }
+}
+
+fn tell_files(scan: &Scan) {
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for file in &scan.set_aside {
         *reasons.entry(file.reason.as_str()).or_default() += 1;
     }
     for (reason, count) in reasons {
         eprintln!("artir: {count} file(s) set aside: {reason}");
+    }
+}
+
+fn findings(series: &Series) -> String {
+    let texts: Vec<String> = series.findings.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+/// VR LO: 64 characters, none of them a backslash or a control.
+fn parse_description(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'\\') {
+        return Err("must be 1 to 64 ASCII characters without a backslash".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// VR DT to the second.
+fn parse_timestamp(text: &str) -> Result<String, String> {
+    if text == "now" {
+        return Ok(chrono::Local::now().format("%Y%m%d%H%M%S").to_string());
+    }
+    chrono::NaiveDateTime::parse_from_str(text, "%Y%m%d%H%M%S")
+        .ok()
+        .filter(|_| text.len() == 14)
+        .map(|_| text.to_owned())
+        .ok_or_else(|| "must be YYYYMMDDHHMMSS".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_and_times_are_checked() {
+        assert!(parse_description("Abdomen, restored").is_ok());
+        for bad in ["", "a\\b", "\u{e9}", &"x".repeat(65)] {
+            assert!(parse_description(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_timestamp("20240229235959").unwrap(), "20240229235959");
+        assert_eq!(parse_timestamp("now").unwrap().len(), 14);
+        for bad in ["20230229235959", "2024", "", "20240229235960x"] {
+            assert!(parse_timestamp(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use artir_core::{
     metrics::{Figures, Protocol, measure},
     zoo,
 };
-use artir_dicom::{DeriveOptions, Modality};
+use artir_dicom::{Modality, RestoreOptions};
 use artir_geo::{OpenOptions, Scene, WriteOptions};
 use artir_validation::{
     phantom::{self, ct::Scan},
@@ -68,7 +68,7 @@ fn ct_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Case
     phantom::dicom::write_series(&input, &measured, scan.pixel)
         .map_err(|e| Failure::failed(format!("{}: {e}", input.display())))?;
     let found = artir_dicom::scan(&[input], Modality::Ct)?;
-    let options = DeriveOptions { overwrite: args.overwrite, ..DeriveOptions::default() };
+    let options = RestoreOptions { overwrite: args.overwrite, ..RestoreOptions::default() };
     let mut folder = PathBuf::new();
     for series in &found.series {
         folder =

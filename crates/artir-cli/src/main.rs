@@ -39,7 +39,7 @@ enum Command {
     /// Denoise CT: one derived DICOM series out for each series in
     Ct(ct::Args),
     /// Enhance low-count PET, in SUV
-    Pet(ct::Args),
+    Pet(ct::PetArgs),
     /// Dehaze a satellite or aerial scene: same grid, same georeferencing
     Geo(geo::Args),
     /// Restore photographs (PNG, JPEG, TIFF; 8 or 16 bit)
@@ -54,6 +54,9 @@ enum Command {
     Demo(demo::Args),
     /// What is installed, found, missing, and how to mend it
     Doctor,
+    /// Decode frames for another artir, which outlives a codec that crashes
+    #[command(name = "decode-frames", hide = true)]
+    DecodeFrames,
 }
 
 fn main() -> ExitCode {
@@ -61,8 +64,8 @@ fn main() -> ExitCode {
     common::start_logging(&cli.verbosity);
     let quiet = cli.verbosity.quiet;
     let result = match cli.command {
-        Command::Ct(args) => ct::run(&args, artir_dicom::Modality::Ct, quiet),
-        Command::Pet(args) => ct::run(&args, artir_dicom::Modality::Pet, quiet),
+        Command::Ct(args) => ct::run(&args, artir_dicom::Modality::Ct, artir_dicom::PetUnits::Suv, quiet),
+        Command::Pet(args) => ct::run(&args.series, artir_dicom::Modality::Pet, args.units.into(), quiet),
         Command::Geo(args) => geo::run(&args, quiet),
         Command::Image(args) => image::run(&args, quiet),
         Command::Metrics(args) => metrics::run(&args),
@@ -70,6 +73,9 @@ fn main() -> ExitCode {
         Command::Models(args) => models::run(&args),
         Command::Demo(args) => demo::run(&args, quiet),
         Command::Doctor => doctor::run(),
+        Command::DecodeFrames => artir_dicom::serve(&mut std::io::stdin().lock(), &mut std::io::stdout().lock())
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(outcome::Failure::failed),
     };
     match result {
         Ok(code) => code,

@@ -1,159 +1,254 @@
-//! The derived object: what changes, what goes, what stays (PS3.3, C.7.6.1 and C.12.4).
+//! The derived object: what changes, what goes, what stays (PS3.3, C.7.6.1 and C.12.1).
 
-use dicom_core::{DataElement, PrimitiveValue, Tag, VR, header::Header, value::DataSetSequence};
-use dicom_dictionary_std::tags;
-use dicom_object::InMemDicomObject;
+use dicom_core::{Tag, VR};
+use dicom_dictionary_std::{tags, uids};
 
-use crate::{header, suv::decimal_string};
+use crate::{
+    Modality, codes,
+    dataset::{DataSet, Element, Value},
+    uid,
+};
 
-/// What a derived slice says of itself.
+/// What the derived objects of a series have in common.
+#[derive(Clone, Debug)]
 pub(crate) struct Derivation<'a> {
-    pub(crate) sop_instance_uid: &'a str,
+    pub(crate) modality: Modality,
     pub(crate) series_instance_uid: &'a str,
-    /// Text of DerivationDescription.
+    /// Text of DerivationDescription, ASCII.
     pub(crate) description: &'a str,
-    pub(crate) series_suffix: &'a str,
-    /// A RescaleSlope other than the source's.
-    pub(crate) slope: Option<f64>,
+    /// SeriesDescription in full, or what is appended to the source's.
+    pub(crate) series_description: SeriesDescription<'a>,
+    /// Name, version and hash of the model, for ContributingEquipmentSequence.
+    pub(crate) model: &'a str,
+    /// VR DT of now, when creation times are wanted.
+    pub(crate) timestamp: Option<&'a str>,
+}
+
+/// SeriesDescription of the derived series.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SeriesDescription<'a> {
+    Full(&'a str),
+    Suffix(&'a str),
 }
 
 /// SeriesNumber of the derived series: the source's plus this.
 const SERIES_NUMBER_STEP: i64 = 1000;
 
-/// Attributes that are no longer true of the derived pixels.
-const STALE: [Tag; 9] = [
+/// Attributes that are no longer true of the derived pixels or of the new instance.
+const STALE: [Tag; 19] = [
+    tags::INSTANCE_CREATION_DATE,
+    tags::INSTANCE_CREATION_TIME,
+    tags::INSTANCE_CREATOR_UID,
     tags::SMALLEST_IMAGE_PIXEL_VALUE,
     tags::LARGEST_IMAGE_PIXEL_VALUE,
     tags::SMALLEST_PIXEL_VALUE_IN_SERIES,
     tags::LARGEST_PIXEL_VALUE_IN_SERIES,
+    // Smallest and largest value in plane, retired.
+    Tag(0x0028, 0x0110),
+    Tag(0x0028, 0x0111),
+    tags::HISTOGRAM_SEQUENCE,
     tags::ICON_IMAGE_SEQUENCE,
     tags::DIGITAL_SIGNATURES_SEQUENCE,
     tags::MAC_PARAMETERS_SEQUENCE,
     tags::DATA_SET_TRAILING_PADDING,
+    tags::PIXEL_DATA_PROVIDER_URL,
+    tags::EXTENDED_OFFSET_TABLE,
+    tags::EXTENDED_OFFSET_TABLE_LENGTHS,
+    tags::FLOAT_PIXEL_DATA,
     tags::PIXEL_DATA,
 ];
 
-/// Makes the derived data set from the source's, with new pixels.
-pub(crate) fn derive(
-    source: &InMemDicomObject,
-    derivation: &Derivation<'_>,
-    pixels: Vec<u8>,
-    bits_allocated: u16,
-) -> InMemDicomObject {
-    let mut object = source.clone();
-    object.retain(|e| {
-        let tag = e.tag();
-        // Group lengths (element 0) would have to be computed anew, and are retired.
-        tag.element() != 0 && !STALE.contains(&tag)
-    });
-    let put = |object: &mut InMemDicomObject, tag, vr, value: &str| {
-        object.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
-    };
-    put(&mut object, tags::SOP_INSTANCE_UID, VR::UI, derivation.sop_instance_uid);
-    put(&mut object, tags::SERIES_INSTANCE_UID, VR::UI, derivation.series_instance_uid);
-    put(&mut object, tags::DERIVATION_DESCRIPTION, VR::ST, derivation.description);
-    object.put(DataElement::new(tags::IMAGE_TYPE, VR::CS, PrimitiveValue::Strs(image_type(source).into())));
-    let number = header::integer(source, tags::SERIES_NUMBER).unwrap_or(0).saturating_add(SERIES_NUMBER_STEP);
-    put(&mut object, tags::SERIES_NUMBER, VR::IS, &number.to_string());
-    let description = header::text(source, tags::SERIES_DESCRIPTION).unwrap_or_default();
-    put(&mut object, tags::SERIES_DESCRIPTION, VR::LO, &suffixed(&description, derivation.series_suffix));
-    if let Some(slope) = derivation.slope {
-        put(&mut object, tags::RESCALE_SLOPE, VR::DS, &decimal_string(slope));
+/// Whether an attribute of the source does not go into the derived object.
+pub(crate) fn is_stale(tag: Tag) -> bool {
+    // Group lengths (element 0) would have to be computed anew, and are retired. Group 0004 and below is not of images.
+    tag.element() == 0 || tag.group() <= 4 || STALE.contains(&tag)
+}
+
+/// Makes the derived data set from the source's, without pixels and without SOPInstanceUID, which hangs on the pixels.
+pub(crate) fn derive(source: &DataSet, derivation: &Derivation<'_>, source_syntax: &str) -> DataSet {
+    let mut set = source.clone();
+    set.retain(|tag, _| !is_stale(*tag));
+    set.put_text(tags::SERIES_INSTANCE_UID, VR::UI, derivation.series_instance_uid);
+    let image_type = image_type(&source.texts(tags::IMAGE_TYPE), derivation.modality);
+    set.put_text(tags::IMAGE_TYPE, VR::CS, &image_type);
+    let number = source.integer(tags::SERIES_NUMBER).unwrap_or(0).saturating_add(SERIES_NUMBER_STEP);
+    set.put_text(tags::SERIES_NUMBER, VR::IS, &number.clamp(-(1 << 31), (1 << 31) - 1).to_string());
+    put_series_description(&mut set, derivation.series_description);
+    put_equipment(&mut set, derivation);
+    // A lossy source stays one, also where its writer forgot to say so (PS3.3, C.7.6.1.1.5).
+    if [uids::JPEG_BASELINE8_BIT, uids::JPEG_EXTENDED12_BIT].contains(&source_syntax) {
+        set.put_text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "01");
     }
-    object.put(sequence(tags::DERIVATION_CODE_SEQUENCE, vec![code("113087", "Smoothing")]));
-    object.put(sequence(tags::SOURCE_IMAGE_SEQUENCE, vec![source_image(source)]));
-    let mut equipment: Vec<InMemDicomObject> = source
-        .get(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE)
-        .and_then(|e| e.items())
-        .map(<[_]>::to_vec)
-        .unwrap_or_default();
-    equipment.push(contributing_equipment());
-    object.put(sequence(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, equipment));
-    let data = if bits_allocated == 8 {
-        DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::from(pixels))
-    } else {
-        let words: Vec<u16> = pixels.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect();
-        DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(words.into()))
-    };
-    object.put(data);
-    object
-}
-
-/// The source's ImageType with value 1 DERIVED; the others stay.
-fn image_type(source: &InMemDicomObject) -> Vec<String> {
-    let text = header::text(source, tags::IMAGE_TYPE).unwrap_or_default();
-    let mut values: Vec<String> = text.split('\\').map(|v| v.trim().to_owned()).collect();
-    values[0] = "DERIVED".into();
-    if values.len() < 2 || values[1].is_empty() {
-        values.resize(values.len().max(2), String::new());
-        values[1] = "PRIMARY".into();
+    if let Some(now) = derivation.timestamp {
+        set.put_text(tags::INSTANCE_CREATION_DATE, VR::DA, &now[..8]);
+        set.put_text(tags::INSTANCE_CREATION_TIME, VR::TM, &now[8..]);
     }
-    values
+    // Parts of one object that was cut in pieces stay parts of one (PS3.3, C.7.6.16.2.2.4).
+    for tag in [tags::CONCATENATION_UID, tags::SOP_INSTANCE_UID_OF_CONCATENATION_SOURCE] {
+        if let Some(old) = source.text(tag) {
+            let new = uid::derive(&[b"concatenation", old.as_bytes(), derivation.series_instance_uid.as_bytes()]);
+            set.put_text(tag, VR::UI, &new);
+        }
+    }
+    set
 }
 
-/// The description with a suffix, within the 64 characters of VR LO.
-fn suffixed(description: &str, suffix: &str) -> String {
-    let room = 64usize.saturating_sub(suffix.chars().count() + 1);
-    let kept: String = description.chars().take(room).collect();
-    format!("{} {suffix}", kept.trim_end()).trim_start().to_owned()
+/// Says of a classic object where it comes from.
+pub(crate) fn put_source(set: &mut DataSet, source: &DataSet, derivation: &Derivation<'_>) {
+    let reference = source_reference(source, None);
+    set.put_items(tags::SOURCE_IMAGE_SEQUENCE, vec![reference]);
+    put_description(set, derivation.description);
+    set.items_mut(tags::DERIVATION_CODE_SEQUENCE).push(codes::RESTORATION.item());
 }
 
-fn source_image(source: &InMemDicomObject) -> InMemDicomObject {
-    let mut item = InMemDicomObject::new_empty();
+/// Sets DerivationDescription, behind what the source's history says where both fit (VR ST: 1,024 characters).
+pub(crate) fn put_description(set: &mut DataSet, description: &str) {
+    let mut text = set.bytes(tags::DERIVATION_DESCRIPTION).map(<[u8]>::to_vec).unwrap_or_default();
+    while text.last().is_some_and(|b| [b' ', 0].contains(b)) {
+        text.pop();
+    }
+    if !text.is_empty() {
+        text.extend(b"\r\n");
+    }
+    if text.len() + description.len() > 1024 {
+        text.clear();
+    }
+    text.extend(description.bytes().take(1024));
+    set.put_raw_text(tags::DERIVATION_DESCRIPTION, VR::ST, text);
+}
+
+/// An item that refers to the source (PS3.3, table 10-3), or to one of its frames, counted from 1.
+pub(crate) fn source_reference(source: &DataSet, frame: Option<u32>) -> DataSet {
+    let mut item = DataSet::default();
     for (from, to) in [
         (tags::SOP_CLASS_UID, tags::REFERENCED_SOP_CLASS_UID),
         (tags::SOP_INSTANCE_UID, tags::REFERENCED_SOP_INSTANCE_UID),
     ] {
-        let uid = header::text(source, from).unwrap_or_default();
-        item.put(DataElement::new(to, VR::UI, PrimitiveValue::from(uid)));
+        item.put_text(to, VR::UI, source.text(from).unwrap_or_default());
     }
-    let purpose = code("121322", "Source image for image processing operation");
-    item.put(sequence(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, vec![purpose]));
-    item.put(DataElement::new(tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, PrimitiveValue::from("YES")));
+    if let Some(frame) = frame {
+        item.put_text(tags::REFERENCED_FRAME_NUMBER, VR::IS, &frame.to_string());
+    }
+    codes::SOURCE_IMAGE.put(&mut item, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE);
+    item.put_text(tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, "YES");
     item
 }
 
-fn contributing_equipment() -> InMemDicomObject {
-    let mut item = InMemDicomObject::new_empty();
-    item.put(sequence(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE, vec![code("109102", "Processing Equipment")]));
+/// The source's ImageType, or FrameType, with value 1 DERIVED; PET has no other value 2 than PRIMARY.
+pub(crate) fn image_type(source: &[&str], modality: Modality) -> String {
+    let mut values = source.to_vec();
+    values.resize(values.len().max(2), "");
+    values[0] = "DERIVED";
+    if values[1].is_empty() || modality == Modality::Pet {
+        values[1] = "PRIMARY";
+    }
+    values.join("\\")
+}
+
+fn put_series_description(set: &mut DataSet, wanted: SeriesDescription<'_>) {
+    const LONGEST: usize = 64;
+    match wanted {
+        SeriesDescription::Full(text) => set.put_text(tags::SERIES_DESCRIPTION, VR::LO, text),
+        SeriesDescription::Suffix(suffix) => {
+            let mut text = set.bytes(tags::SERIES_DESCRIPTION).map(<[u8]>::to_vec).unwrap_or_default();
+            while text.last().is_some_and(|b| [b' ', 0].contains(b)) {
+                text.pop();
+            }
+            let room = LONGEST - suffix.len() - 1;
+            if text.len() > room {
+                // In other character sets a cut may fall within a character or an escape sequence: then nothing is cut
+                // and nothing appended.
+                if !text.is_ascii() || text.contains(&0x1b) {
+                    return;
+                }
+                text.truncate(room);
+            }
+            // ISO 2022 returns to its first set before the end of a value (PS3.5, 6.1.2.5.3), so ASCII may follow.
+            let mut whole = text.trim_ascii_end().to_vec();
+            if !whole.is_empty() {
+                whole.push(b' ');
+            }
+            whole.extend(suffix.bytes());
+            set.put_raw_text(tags::SERIES_DESCRIPTION, VR::LO, whole);
+        }
+    }
+}
+
+fn put_equipment(set: &mut DataSet, derivation: &Derivation<'_>) {
+    let mut item = DataSet::default();
+    codes::PROCESSING_EQUIPMENT.put(&mut item, tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE);
+    let contribution: String = format!("{}. {}", derivation.model, CAUTION).chars().take(1024).collect();
     for (tag, vr, value) in [
         (tags::MANUFACTURER, VR::LO, "artir"),
         (tags::MANUFACTURER_MODEL_NAME, VR::LO, "artir"),
         (tags::SOFTWARE_VERSIONS, VR::LO, artir_core::VERSION),
-        (tags::CONTRIBUTION_DESCRIPTION, VR::ST, "Image restoration by a neural network"),
+        (tags::CONTRIBUTION_DESCRIPTION, VR::ST, contribution.as_str()),
     ] {
-        item.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
+        item.put_text(tag, vr, value);
     }
-    item
+    if let Some(now) = derivation.timestamp {
+        item.put_text(tags::CONTRIBUTION_DATE_TIME, VR::DT, now);
+    }
+    set.items_mut(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE).push(item);
 }
 
-/// A coded entry of the DICOM Controlled Terminology (PS3.16, annex D).
-fn code(value: &str, meaning: &str) -> InMemDicomObject {
-    let mut item = InMemDicomObject::new_empty();
-    for (tag, vr, value) in [
-        (tags::CODE_VALUE, VR::SH, value),
-        (tags::CODING_SCHEME_DESIGNATOR, VR::SH, "DCM"),
-        (tags::CODE_MEANING, VR::LO, meaning),
-    ] {
-        item.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
-    }
-    item
+/// What every derived object says of itself.
+pub(crate) const CAUTION: &str = "Research use only. Not for diagnosis.";
+
+/// The file meta information of a derived object (PS3.10, 7.1).
+pub(crate) fn meta(set: &DataSet, transfer_syntax: &str) -> DataSet {
+    let mut meta = DataSet::default();
+    meta.insert(tags::FILE_META_INFORMATION_VERSION, Element { vr: VR::OB, value: Value::Bytes(vec![0, 1]) });
+    let uid = |tag| set.text(tag).unwrap_or_default();
+    meta.put_text(tags::MEDIA_STORAGE_SOP_CLASS_UID, VR::UI, uid(tags::SOP_CLASS_UID));
+    meta.put_text(tags::MEDIA_STORAGE_SOP_INSTANCE_UID, VR::UI, uid(tags::SOP_INSTANCE_UID));
+    meta.put_text(tags::TRANSFER_SYNTAX_UID, VR::UI, transfer_syntax);
+    meta.put_text(tags::IMPLEMENTATION_CLASS_UID, VR::UI, IMPLEMENTATION_CLASS_UID);
+    meta.put_text(tags::IMPLEMENTATION_VERSION_NAME, VR::SH, "ARTIR_0.1");
+    meta
 }
 
-fn sequence(tag: Tag, items: Vec<InMemDicomObject>) -> DataElement<InMemDicomObject> {
-    DataElement::new(tag, VR::SQ, DataSetSequence::from(items))
-}
+/// artir's implementation class, a UID of the 2.25 form made once.
+const IMPLEMENTATION_CLASS_UID: &str = "2.25.190531236274935671240189273519274186302";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn described(source: &[u8], suffix: &str) -> Vec<u8> {
+        let mut set = DataSet::default();
+        set.put_raw_text(tags::SERIES_DESCRIPTION, VR::LO, source.to_vec());
+        put_series_description(&mut set, SeriesDescription::Suffix(suffix));
+        set.bytes(tags::SERIES_DESCRIPTION).unwrap().to_vec()
+    }
+
     #[test]
-    fn descriptions_keep_within_their_vr() {
-        assert_eq!(suffixed("Abdomen", "artir"), "Abdomen artir");
-        assert_eq!(suffixed("", "artir"), "artir");
-        let long = suffixed(&"x".repeat(80), "artir");
-        assert_eq!(long.chars().count(), 64);
-        assert!(long.ends_with(" artir"));
+    fn descriptions_keep_within_their_vr_and_character_set() {
+        assert_eq!(described(b"Abdomen ", "artir"), b"Abdomen artir ");
+        assert_eq!(described(b"", "artir"), b"artir ");
+        let long = described(&[b'x'; 80], "artir");
+        assert!(long.len() == 64 && long.ends_with(b"x artir"));
+        // Greek in ISO_IR 126 keeps its bytes; a long text of several bytes a character is not cut.
+        assert_eq!(described(b"\xc1\xc2\xc3", "artir"), b"\xc1\xc2\xc3 artir ");
+        let japanese = [b"\x1b$B".as_slice(), &[b'f'; 60], b"\x1b(B"].concat();
+        assert_eq!(described(&japanese, "artir"), japanese);
+    }
+
+    #[test]
+    fn image_types_keep_what_follows_the_second_value() {
+        assert_eq!(image_type(&["ORIGINAL", "SECONDARY", "AXIAL"], Modality::Ct), "DERIVED\\SECONDARY\\AXIAL");
+        assert_eq!(image_type(&["ORIGINAL", "SECONDARY"], Modality::Pet), "DERIVED\\PRIMARY");
+        assert_eq!(image_type(&[], Modality::Ct), "DERIVED\\PRIMARY");
+    }
+
+    #[test]
+    fn a_history_is_kept_while_it_fits() {
+        let mut set = DataSet::default();
+        set.put_text(tags::DERIVATION_DESCRIPTION, VR::ST, "Averaged");
+        put_description(&mut set, "Restored");
+        assert_eq!(set.text(tags::DERIVATION_DESCRIPTION).unwrap(), "Averaged\r\nRestored");
+        set.put_text(tags::DERIVATION_DESCRIPTION, VR::ST, &"x".repeat(1020));
+        put_description(&mut set, "Restored");
+        assert_eq!(set.text(tags::DERIVATION_DESCRIPTION).unwrap(), "Restored");
     }
 }

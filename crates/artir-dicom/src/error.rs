@@ -1,6 +1,6 @@
 //! What can be wrong with a study.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use artir_core::ErrorKind;
 
@@ -46,6 +46,14 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn file(path: &Path, reason: impl Into<String>) -> Self {
+        Self::File { path: path.to_owned(), reason: reason.into() }
+    }
+
+    pub(crate) fn write(path: &Path, reason: impl ToString) -> Self {
+        Self::Write { path: path.to_owned(), reason: reason.to_string() }
+    }
+
     /// The class of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {

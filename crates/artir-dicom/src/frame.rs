@@ -1,42 +1,47 @@
-//! The pixels of one slice: checked, decoded, and put back.
+//! The pixels of one frame: what the header says of them, and stored values in and out.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-};
-
-use dicom_core::header::HasLength;
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
-use dicom_object::{DefaultDicomObject, InMemDicomObject};
-use dicom_pixeldata::PixelDecoder;
 use ndarray::Array2;
 
 use crate::{
-    Error, header,
-    hu::{Encoding, Padding},
+    codec::{Layout, OutputSyntax},
+    dataset::DataSet,
+    hu::Padding,
 };
 
-/// Largest slice that is decoded, pixels: no scanner makes more, and a damaged header may claim anything.
-const MAX_PIXELS: u64 = 8192 * 8192;
+/// Largest frame that is decoded, pixels: no scanner makes more, and a damaged header may claim anything.
+const MAX_PIXELS: usize = 8192 * 8192;
 
-/// A decoded slice.
-pub(crate) struct Frame {
-    /// Stored values, `[row, column]`.
-    pub(crate) stored: Array2<i32>,
-    pub(crate) encoding: Encoding,
-    pub(crate) bits_allocated: u16,
+/// The Image Pixel module (PS3.3, C.7.6.3), as far as CT and PET go.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PixelFormat {
+    pub(crate) layout: Layout,
+    /// Lowest bit of a stored value within its word; 0 but in old files.
+    shift: u16,
+    pub(crate) signed: bool,
+    /// Overlay planes lie in the unused bits (PS3.5, 8.1.2; retired).
+    overlay_bits: bool,
+    pub(crate) padding: Option<Padding>,
+    pub(crate) frames: u32,
 }
 
-impl Frame {
-    /// Decodes a slice's pixels after checking that what the header claims can be true.
-    pub(crate) fn decode(object: &DefaultDicomObject, path: &Path) -> Result<Self, Error> {
-        let fail = |reason: String| Error::File { path: path.to_owned(), reason };
-        Self::try_decode(object).map_err(fail)
-    }
+/// Stored values, and the words that they came in.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Frame {
+    /// `[row, column]`.
+    pub(crate) stored: Array2<i32>,
+    words: Vec<u16>,
+}
 
-    fn try_decode(object: &DefaultDicomObject) -> Result<Self, String> {
-        let required = |tag, name: &str| {
-            let value = header::integer(object, tag).and_then(|v| u16::try_from(v).ok());
+impl PixelFormat {
+    /// Reads and checks the module.
+    ///
+    /// # Errors
+    /// Words that name the attribute that is missing or not supported.
+    pub(crate) fn read(set: &DataSet) -> Result<Self, String> {
+        let required = |tag: Tag, name: &str| {
+            let value = set.integer(tag).and_then(|v| u16::try_from(v).ok());
             value.ok_or_else(|| format!("{name} is missing or out of range"))
         };
         let rows = required(tags::ROWS, "Rows (0028,0010)")?;
@@ -52,91 +57,210 @@ impl Frame {
         if required(tags::SAMPLES_PER_PIXEL, "SamplesPerPixel (0028,0002)")? != 1 {
             return Err("a colour image".into());
         }
-        match header::text(object, tags::PHOTOMETRIC_INTERPRETATION).as_deref() {
-            Some("MONOCHROME2") => {}
+        // MONOCHROME1 turns the display round, not the values.
+        match set.text(tags::PHOTOMETRIC_INTERPRETATION) {
+            Some("MONOCHROME2" | "MONOCHROME1") => {}
             other => {
-                return Err(format!("PhotometricInterpretation {} is not MONOCHROME2", other.unwrap_or("(absent)")));
+                return Err(format!("PhotometricInterpretation {} is not monochrome", other.unwrap_or("(absent)")));
             }
         }
-        if ![8, 16].contains(&bits_allocated) || !(1..=bits_allocated).contains(&bits_stored) {
+        if ![8, 16].contains(&bits_allocated) || !(8..=bits_allocated).contains(&bits_stored) {
             return Err(format!("{bits_stored} bits stored in {bits_allocated} are not supported"));
         }
-        if high_bit + 1 != bits_stored {
-            return Err(format!("HighBit {high_bit} with {bits_stored} bits stored is not supported by this version"));
+        if high_bit >= bits_allocated || high_bit + 1 < bits_stored {
+            return Err(format!("HighBit {high_bit} does not fit {bits_stored} bits stored in {bits_allocated}"));
         }
-        if object.get(tags::MODALITY_LUT_SEQUENCE).is_some() {
-            return Err("a modality LUT sequence (0028,3000) is not supported by this version".into());
+        let layout = Layout { rows, columns, bits_allocated, bits_stored };
+        if layout.pixels() == 0 || layout.pixels() > MAX_PIXELS {
+            return Err(format!("a frame of {rows}x{columns} pixels"));
         }
-        let pixels = u64::from(rows) * u64::from(columns);
-        if pixels == 0 || pixels > MAX_PIXELS {
-            return Err(format!("a slice of {rows}x{columns} pixels"));
-        }
-        let bytes = decode_bytes(object, pixels, bits_allocated)?;
-        let shift = 32 - u32::from(bits_stored);
-        let extend =
-            |raw: u32| if signed { ((raw << shift) as i32) >> shift } else { ((raw << shift) >> shift) as i32 };
-        let stored: Vec<i32> = if bits_allocated == 8 {
-            bytes.iter().map(|b| extend(u32::from(*b))).collect()
-        } else {
-            bytes.chunks_exact(2).map(|c| extend(u32::from(u16::from_le_bytes([c[0], c[1]])))).collect()
+        let frames = match set.numbers(tags::NUMBER_OF_FRAMES).map(|n| n[0]) {
+            None => 1,
+            Some(n) if n >= 1.0 && n.fract() == 0.0 && n <= 1e6 => n as u32,
+            Some(n) => return Err(format!("NumberOfFrames (0028,0008) is {n}")),
         };
-        let stored = Array2::from_shape_vec((rows.into(), columns.into()), stored).map_err(|e| e.to_string())?;
-        let slope = header::number(object, tags::RESCALE_SLOPE).unwrap_or(1.0);
-        let intercept = header::number(object, tags::RESCALE_INTERCEPT).unwrap_or(0.0);
-        if slope == 0.0 {
-            return Err("RescaleSlope (0028,1053) is 0".into());
-        }
-        let padding = padding(object, bits_stored, signed);
-        Ok(Self { stored, encoding: Encoding { bits_stored, signed, slope, intercept, padding }, bits_allocated })
+        let overlay_bits = set.iter().any(|(tag, _)| {
+            // OverlayBitPosition of a group that has no OverlayData of its own.
+            (0x6000..=0x60ff).contains(&tag.group())
+                && tag.element() == 0x0102
+                && !set.contains(Tag(tag.group(), 0x3000))
+        });
+        let padding = padding(set, bits_stored, signed);
+        Ok(Self { layout, shift: high_bit + 1 - bits_stored, signed, overlay_bits, padding, frames })
     }
 
-    /// The pixels as PixelData of Explicit VR Little Endian, padded to an even length.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut out: Vec<u8> = if self.bits_allocated == 8 {
-            self.stored.iter().map(|v| *v as u8).collect()
+    /// Least and largest value that the stored bits hold.
+    pub(crate) fn limits(&self) -> (i32, i32) {
+        let bits = u32::from(self.layout.bits_stored);
+        if self.signed { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) }
+    }
+
+    fn mask(&self) -> u16 {
+        ((((1u32 << self.layout.bits_stored) - 1) << self.shift) & 0xffff) as u16
+    }
+
+    /// Stored values of decoded bytes, which must be `layout.bytes()` long.
+    pub(crate) fn frame(&self, bytes: &[u8]) -> Result<Frame, String> {
+        let words: Vec<u16> = if self.layout.bits_allocated == 8 {
+            bytes.iter().map(|b| u16::from(*b)).collect()
         } else {
-            self.stored.iter().flat_map(|v| (*v as u16).to_le_bytes()).collect()
+            bytes.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect()
         };
-        if out.len() % 2 == 1 {
-            out.push(0);
+        let up = 32 - u32::from(self.layout.bits_stored);
+        let (signed, mask, shift) = (self.signed, self.mask(), self.shift);
+        let value = |word: u16| {
+            let raw = u32::from((word & mask) >> shift) << up;
+            if signed { raw.cast_signed() >> up } else { (raw >> up).cast_signed() }
+        };
+        let shape = (self.layout.rows.into(), self.layout.columns.into());
+        let stored = Array2::from_shape_vec(shape, words.iter().map(|w| value(*w)).collect());
+        Ok(Frame { stored: stored.map_err(|e| e.to_string())?, words })
+    }
+
+    /// The frame's bytes, little-endian. A pixel whose value has not changed keeps its word, unused bits and all.
+    pub(crate) fn bytes(&self, frame: &Frame, syntax: OutputSyntax) -> Vec<u8> {
+        let mask = self.mask();
+        // Where negative values were sign-extended over the unused bits, they are again.
+        let bits = self.layout.bits_allocated - 1;
+        let above = if self.shift + self.layout.bits_stored > bits { 0 } else { !mask & !((1u16 << self.shift) - 1) };
+        let above = if self.layout.bits_allocated == 8 { above & 0xff } else { above };
+        let negatives = || frame.words.iter().zip(&frame.stored).filter(|(_, v)| **v < 0);
+        let extended = self.signed && !self.overlay_bits && above != 0 && negatives().any(|(w, _)| w & above == above);
+        // JPEG-LS holds the stored bits alone.
+        let bare = syntax == OutputSyntax::JpegLsLossless && !self.overlay_bits;
+        let word = |stored: i32, old: u16| {
+            let value = ((stored.cast_unsigned() as u16) << self.shift) & mask;
+            if self.overlay_bits {
+                return value | (old & !mask);
+            }
+            if bare {
+                return value;
+            }
+            if old & mask == value {
+                return old;
+            }
+            if extended && stored < 0 { value | above } else { value }
+        };
+        let words = frame.stored.iter().zip(&frame.words).map(|(v, old)| word(*v, *old));
+        if self.layout.bits_allocated == 8 {
+            words.map(|w| w as u8).collect()
+        } else {
+            words.flat_map(u16::to_le_bytes).collect()
         }
-        out
+    }
+
+    /// Whether JPEG-LS can hold the frame: its words have nothing above the stored bits.
+    pub(crate) fn suits_jpeg_ls(&self) -> Result<(), String> {
+        if self.shift != 0 {
+            return Err("its values do not start at bit 0, which JPEG-LS cannot hold".into());
+        }
+        if self.overlay_bits {
+            return Err("its pixels hold overlays, which JPEG-LS cannot hold".into());
+        }
+        Ok(())
     }
 }
 
-/// The slice's bytes, little endian.
-fn decode_bytes(object: &DefaultDicomObject, pixels: u64, bits_allocated: u16) -> Result<Vec<u8>, String> {
-    let wanted = pixels as usize * usize::from(bits_allocated / 8);
-    let element = object.get(tags::PIXEL_DATA).ok_or("no pixel data: the file is truncated, or holds no image")?;
-    // Encapsulated data has no length of its own here; native data must be all there before it is touched.
-    if let Some(length) = element.length().get()
-        && element.fragments().is_none()
-        && (length as usize) < wanted
-    {
-        return Err(format!("{length} bytes of pixels where {wanted} are needed: the file is truncated"));
-    }
-    // Codecs are known to panic on damaged streams.
-    let decoded = catch_unwind(AssertUnwindSafe(|| object.decode_pixel_data()));
-    let decoded = match decoded {
-        Ok(Ok(decoded)) => decoded,
-        Ok(Err(_)) => return Err("its pixels cannot be decoded: damaged, or a transfer syntax without a codec".into()),
-        Err(_) => return Err("its pixels are damaged".into()),
-    };
-    let data = decoded.data();
-    if data.len() < wanted || data.len() > wanted + 1 {
-        return Err(format!("{} bytes of pixels were decoded where {wanted} are needed", data.len()));
-    }
-    Ok(data[..wanted].to_vec())
-}
-
-/// PixelPaddingValue and PixelPaddingRangeLimit; some scanners write a negative value as if it were unsigned.
-fn padding(object: &InMemDicomObject, bits_stored: u16, signed: bool) -> Option<Padding> {
+/// PixelPaddingValue and PixelPaddingRangeLimit; some scanners write a negative value as if it were unsigned, and some
+/// an unsigned one as if it were signed.
+fn padding(set: &DataSet, bits_stored: u16, signed: bool) -> Option<Padding> {
     let read = |tag| {
-        let value = header::integer(object, tag).and_then(|v| i32::try_from(v).ok())?;
-        let half = 1 << (bits_stored.max(16) - 1);
-        Some(if signed && value >= half { value - 2 * half } else { value })
+        let value = set.integer(tag).and_then(|v| i32::try_from(v).ok())?;
+        let whole = 1 << bits_stored.max(16);
+        Some(match (signed, value) {
+            (true, v) if v >= whole / 2 => v - whole,
+            (false, v) if v < 0 => v + whole,
+            (_, v) => v,
+        })
     };
     let value = read(tags::PIXEL_PADDING_VALUE)?;
     let limit = read(tags::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(value);
     Some(Padding { lo: value.min(limit), hi: value.max(limit) })
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_core::VR;
+
+    use super::*;
+
+    fn format(allocated: u16, stored: u16, high: u16, signed: bool) -> PixelFormat {
+        let mut set = DataSet::default();
+        for (tag, value) in [
+            (tags::ROWS, 1),
+            (tags::COLUMNS, 4),
+            (tags::BITS_ALLOCATED, allocated),
+            (tags::BITS_STORED, stored),
+            (tags::HIGH_BIT, high),
+            (tags::PIXEL_REPRESENTATION, u16::from(signed)),
+            (tags::SAMPLES_PER_PIXEL, 1),
+        ] {
+            set.put_us(tag, value);
+        }
+        set.put_text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
+        PixelFormat::read(&set).unwrap()
+    }
+
+    fn bytes(words: [u16; 4]) -> Vec<u8> {
+        words.iter().flat_map(|w| w.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn values_are_found_wherever_their_bits_lie() {
+        for (stored, high, signed, word, value) in [
+            (12, 11, false, 0xf123, 0x123),
+            (12, 11, true, 0x0fff, -1),
+            (12, 15, true, 0xfff7, -1),
+            (12, 15, false, 0x1234, 0x123),
+            (16, 15, true, 0x8000, -32768),
+        ] {
+            let frame = format(16, stored, high, signed).frame(&bytes([word; 4])).unwrap();
+            assert_eq!(frame.stored[(0, 0)], value, "{stored} {high} {signed}");
+        }
+    }
+
+    #[test]
+    fn untouched_words_keep_every_bit() {
+        for (stored, high, signed) in [(12, 11, false), (12, 11, true), (12, 15, true), (10, 12, true), (16, 15, true)]
+        {
+            let format = format(16, stored, high, signed);
+            let input = bytes([0xf123, 0x0fff, 0x8001, 0x7abc]);
+            let frame = format.frame(&input).unwrap();
+            assert_eq!(format.bytes(&frame, OutputSyntax::Native), input, "{stored} {high} {signed}");
+        }
+        let odd = format(8, 8, 7, false).frame(&[1, 2, 3, 255]).unwrap();
+        assert_eq!(format(8, 8, 7, false).bytes(&odd, OutputSyntax::Native), [1, 2, 3, 255]);
+    }
+
+    #[test]
+    fn signs_are_extended_as_in_the_source() {
+        let format = format(16, 12, 11, true);
+        let mut frame = format.frame(&bytes([0xffff, 0x0001, 0x0002, 0x0003])).unwrap();
+        frame.stored[(0, 1)] = -2;
+        assert_eq!(format.bytes(&frame, OutputSyntax::Native)[2..4], 0xfffeu16.to_le_bytes());
+        assert_eq!(format.bytes(&frame, OutputSyntax::JpegLsLossless)[2..4], 0x0ffeu16.to_le_bytes());
+        let mut plain = format.frame(&bytes([0x0fff, 1, 2, 3])).unwrap();
+        plain.stored[(0, 1)] = -2;
+        assert_eq!(format.bytes(&plain, OutputSyntax::Native)[2..4], 0x0ffeu16.to_le_bytes());
+    }
+
+    #[test]
+    fn overlays_in_high_bits_stay() {
+        let mut format = format(16, 12, 11, false);
+        format.overlay_bits = true;
+        let mut frame = format.frame(&bytes([0x8123, 0, 0x1000, 5])).unwrap();
+        frame.stored.fill(7);
+        assert_eq!(format.bytes(&frame, OutputSyntax::Native), bytes([0x8007, 7, 0x1007, 7]));
+        assert!(format.suits_jpeg_ls().is_err());
+    }
+
+    #[test]
+    fn padding_is_read_in_its_wrongly_signed_form() {
+        let mut set = DataSet::default();
+        set.put_us(tags::PIXEL_PADDING_VALUE, 63536);
+        assert_eq!(padding(&set, 16, true), Some(Padding { lo: -2000, hi: -2000 }));
+        assert_eq!(padding(&set, 16, false), Some(Padding { lo: 63536, hi: 63536 }));
+        set.put_us(tags::PIXEL_PADDING_RANGE_LIMIT, 63530);
+        assert_eq!(padding(&set, 12, true), Some(Padding { lo: -2006, hi: -2000 }));
+    }
 }

@@ -1,22 +1,45 @@
 //! CT and PET series in, valid derived series out.
 //!
-//! The way of the data: [`scan`] finds series by their headers (`series.rs`), a slice's stored values become HU or SUV
-//! (`frame.rs`, `hu.rs`, `suv.rs`), the core restores them, the result becomes stored values again, a derived object
-//! (`derive.rs`, `uid.rs`) and a file (`write.rs`). No patient name, identifier or date enters an error or a log line.
+//! The way of the data: [`scan`] finds series by their headers (`series.rs`, `geometry.rs`, `dicomdir.rs`). A file keeps
+//! its bytes (`dataset.rs`, `file.rs`); a frame is decoded (`codestream.rs`, `codec.rs`, `rle.rs`, or in a child process,
+//! `worker.rs`), its words become stored values (`frame.rs`) and these HU or SUV (`hu.rs`, `suv.rs`, `units.rs`,
+//! `slice.rs`). The core restores them (`restore.rs`). The result becomes stored values again and a derived object
+//! (`derive.rs`, `enhanced.rs`, `codes.rs`, `uid.rs`), a file (`write.rs`), and with all others a series (`staging.rs`).
+//! No patient name, identifier or date enters an error or a log line.
 
 #![deny(unsafe_code)]
 
+mod codec;
+mod codes;
+mod codestream;
+mod dataset;
 mod derive;
+mod dicomdir;
+mod enhanced;
 mod error;
+mod file;
 mod frame;
-mod header;
+mod geometry;
 mod hu;
+mod list;
 mod restore;
+mod rle;
 mod series;
+mod slice;
+mod staging;
 mod suv;
 mod uid;
+mod units;
+mod view;
+mod worker;
 mod write;
 
+pub use codec::OutputSyntax;
 pub use error::Error;
-pub use restore::{DeriveOptions, PhysicalSlice, SeriesReport, read_slice, restore_series};
-pub use series::{Modality, Scan, Series, SetAside, SliceHeader, scan};
+pub use list::{Listing, list};
+pub use restore::{RestoreOptions, SeriesReport, restore_series};
+pub use series::{Finding, Instance, Modality, Scan, Series, SetAside, scan};
+pub use slice::{PhysicalSlice, read_slice};
+pub use suv::PetUnits;
+pub use uid::short as short_hash;
+pub use worker::{Decoder, serve};

@@ -1,36 +1,82 @@
-//! One series from its files to its derived files.
+//! A series from its files to its derived files: one thread reads and decodes, one infers, one encodes and writes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread,
+};
 
-use artir_core::{Image, Progress, Restorer, Shape, Sink, Source, Window};
+use artir_core::{ErrorKind, Progress, Restorer, Shape, Sink};
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView3, Axis, s};
+use sha2::{Digest, Sha256};
 
 use crate::{
-    Error, Modality, Series, SliceHeader,
-    derive::{Derivation, derive},
-    frame::Frame,
-    header, suv, uid,
-    write::Staging,
+    Error, Instance, Series,
+    codec::OutputSyntax,
+    dataset::Stop,
+    derive::{CAUTION, Derivation, SeriesDescription},
+    file::DicomFile,
+    frame::PixelFormat,
+    slice::Slice,
+    staging::{Staging, hex},
+    suv::PetUnits,
+    uid, units,
+    worker::Decoder,
+    write::{Header, Object},
 };
 
 /// How a derived series is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeriveOptions {
+#[derive(Clone, Debug)]
+pub struct RestoreOptions {
     /// Replace a derived series that is there already.
     pub overwrite: bool,
-    /// What is appended to SeriesDescription.
+    /// Take up what an interrupted run of the same model, settings and sources left.
+    pub resume: bool,
+    /// Publish a series without the slices that failed.
+    pub allow_partial: bool,
+    /// What is appended to SeriesDescription; ASCII of at most 32 characters.
     pub suffix: String,
+    /// SeriesDescription in full, instead.
+    pub series_description: Option<String>,
+    /// Creation time as VR DT, to the second; `None` writes none, so that outputs are reproducible.
+    pub timestamp: Option<String>,
+    /// How pixels are encoded.
+    pub syntax: OutputSyntax,
+    /// What PET values are shown to the network as.
+    pub units: PetUnits,
+    /// Program and arguments that run [`crate::serve`], to decode in; `None` decodes in this process.
+    pub codec_process: Option<(PathBuf, Vec<OsString>)>,
 }
 
-impl Default for DeriveOptions {
+impl Default for RestoreOptions {
     fn default() -> Self {
-        Self { overwrite: false, suffix: "artir".into() }
+        Self {
+            overwrite: false,
+            resume: false,
+            allow_partial: false,
+            suffix: "artir".into(),
+            series_description: None,
+            timestamp: None,
+            syntax: OutputSyntax::Native,
+            units: PetUnits::Suv,
+            codec_process: None,
+        }
+    }
+}
+
+impl RestoreOptions {
+    fn decoder(&self) -> Decoder {
+        match &self.codec_process {
+            Some((program, arguments)) => Decoder::isolated(program.clone(), arguments.clone()),
+            None => Decoder::in_process(),
+        }
     }
 }
 
 /// What was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct SeriesReport {
     /// The folder.
     pub folder: PathBuf,
@@ -38,180 +84,283 @@ pub struct SeriesReport {
     pub files: Vec<String>,
     /// The derived SeriesInstanceUID.
     pub series_uid: String,
+    /// All that decided the pixels, in words.
+    pub provenance: String,
+    /// Slices that an earlier run had completed.
+    pub resumed: usize,
+    /// Why slices are missing from it.
+    pub failed: Vec<Error>,
 }
 
 /// Restores a series into `out/FOLDER/NNNN.dcm`; nothing appears there before every slice is written.
 ///
 /// # Errors
-/// [`Error::File`] for a slice that cannot be used (the whole series is then refused), and what the core or the file
-/// system reports.
+/// [`Error::File`] for a slice that cannot be used (the whole series is then refused, unless partial series are
+/// allowed), and what the core or the file system reports.
 pub fn restore_series(
     series: &Series,
     restorer: &Restorer,
     out: &Path,
-    options: &DeriveOptions,
+    options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<SeriesReport, Error> {
-    let pixels = |s: &SliceHeader| u64::from(s.rows) * u64::from(s.columns);
-    progress.start(&series.folder, series.slices.iter().map(pixels).sum());
-    let shape = series.slices.first().map_or(Shape { channels: 1, rows: 0, columns: 0 }, |s| Shape {
-        channels: 1,
-        rows: s.rows as usize,
-        columns: s.columns as usize,
-    });
+    let slice_pixels = u64::from(series.rows) * u64::from(series.columns);
+    progress.start(&series.folder, slice_pixels * series.slices() as u64);
+    let shape = Shape { channels: 1, rows: series.rows as usize, columns: series.columns as usize };
     let provenance = restorer.provenance(shape)?.to_string();
-    let description = restorer_description(restorer, &provenance);
-    restore_with(series, &provenance, &description, out, options, &mut |slice| {
+    let task = restorer.card().task.name();
+    let what = Restoring { provenance: &provenance, task };
+    let report = restore_with(series, &what, out, options, &mut |slice| {
         let mut source = slice.source();
         let mut sink = Collect { residual: Array2::zeros(slice.frame.stored.raw_dim()) };
         restorer.run(&mut source, &mut sink, progress)?;
         Ok(sink.residual)
-    })
+    })?;
+    progress.advance(slice_pixels * report.resumed as u64);
+    Ok(report)
 }
 
-/// One slice in the unit that networks and protocols see.
-#[derive(Clone, Debug)]
-pub struct PhysicalSlice {
-    /// What the values are: HU for CT, SUVbw for PET.
-    pub modality: Modality,
-    /// `[row, column]`.
-    pub data: Array2<f32>,
-    /// False at padding pixels; `None` when the slice declares none.
-    pub valid: Option<Array2<bool>>,
-    /// Position along the normal of its plane, mm; `None` where the file does not say.
-    pub position: Option<f64>,
+/// What restores, in words.
+struct Restoring<'a> {
+    /// All that decides the pixels.
+    provenance: &'a str,
+    task: &'a str,
 }
 
-/// Reads one CT slice in HU, or one PET slice in SUVbw.
-///
-/// # Errors
-/// [`Error::File`] for a file that is no such slice, or that lacks what SUV needs.
-pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
-    let object = header::open(path, true)?;
-    let fail = |reason: String| Error::File { path: path.to_owned(), reason };
-    let (modality, per_unit) = match header::text(&object, tags::MODALITY).as_deref() {
-        Some("CT") => (Modality::Ct, 1.0),
-        Some("PT") => (Modality::Pet, suv::factor(&object).map_err(fail)?),
-        other => return Err(fail(format!("Modality (0008,0060) is {}, not CT or PT", other.unwrap_or("missing")))),
-    };
-    let frame = Frame::decode(&object, path)?;
-    let SliceSource { data, valid } = Slice { frame, per_unit }.source();
-    Ok(PhysicalSlice { modality, data, valid, position: position(&object) })
+/// What goes from thread to thread. Frames lie between the opening and the closing of their object.
+enum Step {
+    Open(String, Box<Header>),
+    Frame(Slice, Array2<f32>),
+    Close,
+    /// The object that is open, or was to be opened, cannot be read.
+    Failed(Error),
 }
 
-fn position(object: &dicom_object::InMemDicomObject) -> Option<f64> {
-    let p = header::numbers(object, tags::IMAGE_POSITION_PATIENT).filter(|p| p.len() == 3)?;
-    let o = header::numbers(object, tags::IMAGE_ORIENTATION_PATIENT).filter(|o| o.len() == 6)?;
-    let normal = [o[1] * o[5] - o[2] * o[4], o[2] * o[3] - o[0] * o[5], o[0] * o[4] - o[1] * o[3]];
-    Some(normal.iter().zip(&p).map(|(n, p)| n * p).sum())
-}
-
-/// DerivationDescription: what was done, by what; VR ST allows 1024 characters.
-fn restorer_description(restorer: &Restorer, provenance: &str) -> String {
-    let text = format!("Restored by a neural network ({}): {provenance}", restorer.card().task.name());
-    text.chars().take(1024).collect()
-}
+/// Steps that may wait between two threads: enough to overlap, few enough to stay small.
+const QUEUE: usize = 2;
 
 /// The path of a series with any function that gives a slice's residual.
 fn restore_with(
     series: &Series,
-    provenance: &str,
-    description: &str,
+    what: &Restoring<'_>,
     out: &Path,
-    options: &DeriveOptions,
+    options: &RestoreOptions,
     residual: &mut dyn FnMut(&Slice) -> Result<Array2<f32>, Error>,
 ) -> Result<SeriesReport, Error> {
-    let staging = Staging::new(out.join(&series.folder), options.overwrite)?;
-    let series_uid = uid::derive(&[b"series", series.folder.as_bytes(), series.uid.as_bytes(), provenance.as_bytes()]);
-    let mut files = Vec::new();
-    for (i, header) in series.slices.iter().enumerate() {
-        let object = header::open(&header.path, true)?;
-        let fail = |reason: String| Error::File { path: header.path.clone(), reason };
-        let frame = Frame::decode(&object, &header.path)?;
-        let per_unit = match series.modality {
-            Modality::Ct => 1.0,
-            Modality::Pet => suv::factor(&object).map_err(fail)?,
-        };
-        let slice = Slice { frame, per_unit };
-        let residual = residual(&slice)?;
-        let (frame, slope) = slice.apply(residual, series.modality);
-        let pixels = frame.bytes();
-        let source_uid = header::text(&object, tags::SOP_INSTANCE_UID)
-            .ok_or_else(|| fail("SOPInstanceUID (0008,0018) is missing".into()))?;
-        let sop_uid = uid::derive(&[b"instance", source_uid.as_bytes(), series_uid.as_bytes(), &pixels]);
-        let derivation = Derivation {
-            sop_instance_uid: &sop_uid,
-            series_instance_uid: &series_uid,
-            description,
-            series_suffix: &options.suffix,
-            slope,
-        };
-        let derived = derive(&object, &derivation, pixels, frame.bits_allocated);
-        let name = format!("{:04}.dcm", i + 1);
-        staging.write(&name, derived)?;
-        files.push(name);
+    let unit = format!("{:?}", options.units);
+    let parts = ["series", &series.folder, &series.uid, what.provenance, &unit];
+    let series_uid = uid::derive(&parts.map(str::as_bytes));
+    let target = out.join(&series.folder);
+    if options.resume && is_published(&target, &series_uid, series.instances.len()) {
+        let files = (0..series.instances.len()).map(name).collect();
+        let provenance = what.provenance.to_owned();
+        let (resumed, failed) = (series.slices(), Vec::new());
+        return Ok(SeriesReport { folder: target, files, series_uid, provenance, resumed, failed });
+    }
+    let staging = Staging::open(target, &identity(series, &series_uid, options)?, options.overwrite, options.resume)?;
+    let wanted: Vec<(String, &Instance)> =
+        series.instances.iter().enumerate().map(|(i, instance)| (name(i), instance)).collect();
+    let (done, todo): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(name, _)| staging.is_done(name));
+    let resumed = done.iter().map(|(_, instance)| instance.along_normal.len()).sum();
+    let description = format!("Restored by a neural network ({}): {}. {CAUTION}", what.task, what.provenance);
+    let derivation = Derivation {
+        modality: series.modality,
+        series_instance_uid: &series_uid,
+        description: &description,
+        series_description: match &options.series_description {
+            Some(text) => SeriesDescription::Full(text),
+            None => SeriesDescription::Suffix(&options.suffix),
+        },
+        model: what.provenance,
+        timestamp: options.timestamp.as_deref(),
+    };
+    let mut decoder = options.decoder();
+    let native_scale = match options.units {
+        PetUnits::Native if series.modality == crate::Modality::Pet => Some(units::native_scale(series, &mut decoder)?),
+        _ => None,
+    };
+    let (decoded_to, decoded) = sync_channel(QUEUE);
+    let (restored_to, restored) = sync_channel(QUEUE);
+    let (inferred, written) = thread::scope(|scope| {
+        scope.spawn(|| decode_all(series, &todo, options.units, native_scale, &mut decoder, decoded_to));
+        let writer = scope.spawn(|| write_all(staging, &derivation, options, restored));
+        let inferred = infer_all(decoded, restored_to, residual);
+        let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (inferred, written)
+    });
+    let (staging, new) = written?;
+    if let Err(e) = inferred {
+        if e.kind() == ErrorKind::Interrupted {
+            staging.suspend();
+        }
+        return Err(e);
+    }
+    let mut files: Vec<String> = done.into_iter().map(|(name, _)| name).chain(new.files).collect();
+    files.sort_by_key(|name| (name.len(), name.clone()));
+    if files.is_empty() {
+        let nothing = || Error::write(out, "the series has no slices");
+        return Err(new.failed.into_iter().next().unwrap_or_else(nothing));
     }
     let folder = staging.publish()?;
-    Ok(SeriesReport { folder, files, series_uid })
+    let provenance = what.provenance.to_owned();
+    Ok(SeriesReport { folder, files, series_uid, provenance, resumed, failed: new.failed })
 }
 
-/// A decoded slice and the unit that the network sees it in.
-struct Slice {
-    frame: Frame,
-    /// Network unit (HU, SUV) for each rescaled unit (HU, Bq/mL).
-    per_unit: f64,
+/// File name of the object at an index.
+fn name(index: usize) -> String {
+    format!("{:04}.dcm", index + 1)
 }
 
-impl Slice {
-    fn source(&self) -> SliceSource {
-        let e = &self.frame.encoding;
-        let data = self.frame.stored.mapv(|v| (e.rescale(v) * self.per_unit) as f32);
-        let valid = e.padding.map(|p| self.frame.stored.mapv(|v| !p.contains(v)));
-        SliceSource { data, valid }
+/// A hash of all that decides the output's bytes: model and settings, and the sources by UID, size and time.
+fn identity(series: &Series, series_uid: &str, options: &RestoreOptions) -> Result<String, Error> {
+    let RestoreOptions { suffix, series_description, timestamp, syntax, units, .. } = options;
+    let settings = format!("{series_uid} {suffix} {series_description:?} {timestamp:?} {syntax:?} {units:?}");
+    let mut hash = Sha256::new();
+    hash.update(settings);
+    for instance in &series.instances {
+        let fail = |e: std::io::Error| Error::file(&instance.path, e.to_string());
+        let meta = std::fs::metadata(&instance.path).map_err(fail)?;
+        let modified = meta.modified().map_err(fail)?;
+        hash.update(format!("{} {} {modified:?}\n", instance.uid, meta.len()));
     }
+    Ok(hex(&hash.finalize()))
+}
 
-    /// Adds a residual in network units. A PET slice whose result its slope cannot hold gets a larger one.
-    fn apply(self, residual: Array2<f32>, modality: Modality) -> (Frame, Option<f64>) {
-        let Self { mut frame, per_unit } = self;
-        let rescaled = residual.mapv(|r| (f64::from(r) / per_unit) as f32);
-        let e = frame.encoding;
-        if modality == Modality::Pet && e.padding.is_none() {
-            let wanted = |stored: i32, r: f32| (e.rescale(stored) + f64::from(r) - e.intercept) / e.slope;
-            let largest = frame.stored.iter().zip(&rescaled).map(|(s, r)| wanted(*s, *r)).fold(f64::MIN, f64::max);
-            let top = f64::from(e.limits().1);
-            if largest > top {
-                let slope: f64 =
-                    suv::decimal_string(e.slope * largest / top).parse().unwrap_or(e.slope * largest / top);
-                let grown = crate::hu::Encoding { slope, ..e };
-                frame.stored.zip_mut_with(&rescaled, |s, r| *s = grown.nearest(wanted(*s, *r) * e.slope / slope));
-                frame.encoding = grown;
-                return (frame, Some(slope));
+/// Whether a folder holds exactly this derived series.
+fn is_published(folder: &Path, series_uid: &str, objects: usize) -> bool {
+    let is_of_series = |path: &Path| {
+        DicomFile::open(path, Stop::AtPixels)
+            .is_ok_and(|file| file.set.text(tags::SERIES_INSTANCE_UID) == Some(series_uid))
+    };
+    folder.is_dir() && (0..objects).all(|i| is_of_series(&folder.join(name(i))))
+}
+
+/// Reads and decodes; ends early when nobody listens any more.
+fn decode_all(
+    series: &Series,
+    todo: &[(String, &Instance)],
+    units: PetUnits,
+    native_scale: Option<f64>,
+    decoder: &mut Decoder,
+    to: SyncSender<Step>,
+) {
+    for (name, instance) in todo {
+        let fail = |reason: String| Error::file(&instance.path, reason);
+        // The outer result says whether anybody listens.
+        let mut decode = || -> Result<Result<(), Error>, ()> {
+            let send = |step| to.send(step).map_err(drop);
+            let opened = open(series, instance);
+            let (mut file, header) = match opened {
+                Ok(opened) => opened,
+                Err(e) => return Ok(Err(e)),
+            };
+            let format = header.format.clone();
+            send(Step::Open(name.clone(), Box::new(header)))?;
+            for frame in 0..format.frames {
+                match Slice::read(&mut file, &format, frame, series.modality, units, decoder) {
+                    Ok(mut slice) => {
+                        slice.per_unit = native_scale.unwrap_or(slice.per_unit);
+                        let nothing = Array2::zeros((0, 0));
+                        send(Step::Frame(slice, nothing))?;
+                    }
+                    Err(reason) => return Ok(Err(fail(reason))),
+                }
             }
+            send(Step::Close)?;
+            Ok(Ok(()))
+        };
+        match decode() {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => {
+                if to.send(Step::Failed(e)).is_err() {
+                    return;
+                }
+            }
+            Err(()) => return,
         }
-        e.add(&mut frame.stored, rescaled.view());
-        (frame, None)
     }
 }
 
-/// Hands a slice to the pipeline.
-struct SliceSource {
-    data: Array2<f32>,
-    valid: Option<Array2<bool>>,
+fn open(series: &Series, instance: &Instance) -> Result<(DicomFile, Header), Error> {
+    let file = DicomFile::open(&instance.path, Stop::AtEnd)?;
+    let fail = |reason: String| Error::file(&instance.path, reason);
+    let format = PixelFormat::read(&file.set).map_err(fail)?;
+    let same = (u32::from(format.layout.rows), u32::from(format.layout.columns)) == (series.rows, series.columns);
+    if format.frames != instance.frames() || !same || file.set.text(tags::SOP_INSTANCE_UID) != Some(&instance.uid) {
+        return Err(Error::file(&instance.path, "the file has changed since it was scanned"));
+    }
+    let header = Header {
+        path: instance.path.clone(),
+        source: file.set.clone(),
+        format,
+        transfer_syntax: file.transfer_syntax.clone(),
+        multi_frame: series.multi_frame,
+    };
+    Ok((file, header))
 }
 
-impl Source for SliceSource {
-    type Error = Error;
-
-    fn shape(&self) -> Shape {
-        let (rows, columns) = self.data.dim();
-        Shape { channels: 1, rows, columns }
+/// Gives every slice its residual, and passes the rest on.
+fn infer_all(
+    from: Receiver<Step>,
+    to: SyncSender<Step>,
+    residual: &mut dyn FnMut(&Slice) -> Result<Array2<f32>, Error>,
+) -> Result<(), Error> {
+    for step in from {
+        let step = match step {
+            Step::Frame(slice, _) => {
+                let found = residual(&slice)?;
+                Step::Frame(slice, found)
+            }
+            other => other,
+        };
+        if to.send(step).is_err() {
+            // The writer has ended, and says why.
+            break;
+        }
     }
+    Ok(())
+}
 
-    fn read(&mut self, w: Window) -> Result<Image, Error> {
-        let window = s![w.row..w.row + w.rows, w.column..w.column + w.columns];
-        let data = self.data.slice(window).to_owned().insert_axis(Axis(0));
-        Ok(Image { data, valid: self.valid.as_ref().map(|v| v.slice(window).to_owned()) })
+/// What the writer did.
+#[derive(Default)]
+struct Written {
+    files: Vec<String>,
+    failed: Vec<Error>,
+}
+
+fn write_all(
+    mut staging: Staging,
+    derivation: &Derivation<'_>,
+    options: &RestoreOptions,
+    from: Receiver<Step>,
+) -> Result<(Staging, Written), Error> {
+    let mut written = Written::default();
+    let mut open: Option<(String, Object)> = None;
+    for step in from {
+        let result = match step {
+            Step::Open(name, header) => Object::new(*header, options.syntax, &staging).map(|o| open = Some((name, o))),
+            Step::Frame(slice, residual) => match &mut open {
+                Some((_, object)) => object.push(slice, residual, derivation, options.syntax),
+                None => Ok(()),
+            },
+            Step::Close => match open.take() {
+                Some((name, object)) => {
+                    object.finish(&name, derivation, options.syntax, &mut staging).map(|()| written.files.push(name))
+                }
+                None => Ok(()),
+            },
+            Step::Failed(e) => Err(e),
+        };
+        if let Err(e) = result {
+            open = None;
+            // A slice that cannot be used may be left out; a disk that is full may not.
+            if !options.allow_partial || !matches!(e, Error::File { .. }) {
+                return Err(e);
+            }
+            written.failed.push(e);
+        }
     }
+    Ok((staging, written))
 }
 
 /// Keeps a slice's residual.
@@ -229,5 +378,7 @@ impl Sink for Collect {
     }
 }
 
+#[cfg(test)]
+mod real_tests;
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ pub(crate) fn derive(parts: &[&[u8]]) -> String {
 }
 
 /// Twelve hexadecimal digits that stand for a text in a file name.
-pub(crate) fn short(text: &str) -> String {
+pub fn short(text: &str) -> String {
     Sha256::digest(text).iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
 

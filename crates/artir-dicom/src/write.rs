@@ -1,77 +1,151 @@
-//! Files, published together or not at all.
+//! Derived objects from restored frames: pixels are gathered frame by frame, then the file is written.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{self, Cursor, Read, Seek, SeekFrom, Write},
+    path::PathBuf,
+};
 
-use artir_core::OutputFolder;
-use dicom_dictionary_std::{tags, uids};
-use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
+use ndarray::Array2;
+use sha2::{Digest, Sha256};
 
-use crate::{Error, header};
+use crate::{
+    Error,
+    codec::{self, OutputSyntax},
+    dataset::{self, DataSet, Element, Value},
+    derive::{self, Derivation},
+    enhanced,
+    frame::PixelFormat,
+    slice::Slice,
+    staging::{StagedFile, Staging},
+    suv::decimal_string,
+    uid,
+};
 
-/// artir's implementation class, a UID of the 2.25 form made once.
-const IMPLEMENTATION_CLASS_UID: &str = "2.25.190531236274935671240189273519274186302";
-
-/// A folder that is filled out of sight and given its name when it is complete.
-pub(crate) struct Staging {
-    // Dropped in this order: a parent that was made for it goes once the folder in it is gone.
-    folder: tempfile::TempDir,
-    parent: OutputFolder,
-    target: PathBuf,
+/// What is known of an object before its frames.
+pub(crate) struct Header {
+    pub(crate) path: PathBuf,
+    pub(crate) source: DataSet,
+    pub(crate) format: PixelFormat,
+    pub(crate) transfer_syntax: String,
+    pub(crate) multi_frame: bool,
 }
 
-impl Staging {
-    /// Makes the staging folder beside `target`.
-    pub(crate) fn new(target: PathBuf, overwrite: bool) -> Result<Self, Error> {
-        if target.exists() && !overwrite {
-            return Err(Error::Exists { path: target });
+/// Where encoded frames wait for the header, which depends on all of them.
+trait Store: Read + Write + Seek + Send {}
+impl<T: Read + Write + Seek + Send> Store for T {}
+
+/// One object in the making.
+pub(crate) struct Object {
+    header: Header,
+    store: Box<dyn Store>,
+    /// Bytes of each encoded frame.
+    lengths: Vec<u64>,
+    slopes: Vec<Option<f64>>,
+    /// Of the pixels, for the instance's UID.
+    hash: Sha256,
+}
+
+impl Object {
+    pub(crate) fn new(header: Header, syntax: OutputSyntax, staging: &Staging) -> Result<Self, Error> {
+        if syntax == OutputSyntax::JpegLsLossless {
+            header.format.suits_jpeg_ls().map_err(|reason| Error::file(&header.path, reason))?;
         }
-        let parent = target.parent().unwrap_or(Path::new("."));
-        let fail = |e: std::io::Error| Error::Write { path: target.clone(), reason: e.to_string() };
-        let made = OutputFolder::create(parent).map_err(fail)?;
-        let folder = tempfile::Builder::new().prefix(".artir-").tempdir_in(parent).map_err(fail)?;
-        Ok(Self { folder, parent: made, target })
+        // A slice fits memory many times over; an object of 2,000 frames need not.
+        let store: Box<dyn Store> =
+            if header.multi_frame { Box::new(staging.scratch()?) } else { Box::new(Cursor::new(Vec::new())) };
+        Ok(Self { header, store, lengths: Vec::new(), slopes: Vec::new(), hash: Sha256::new() })
     }
 
-    /// Writes one object as Explicit VR Little Endian.
-    pub(crate) fn write(&self, name: &str, object: InMemDicomObject) -> Result<(), Error> {
-        let path = self.folder.path().join(name);
-        let fail = |reason: String| Error::Write { path: self.target.join(name), reason };
-        let class = header::text(&object, tags::SOP_CLASS_UID).unwrap_or_default();
-        let meta = FileMetaTableBuilder::new()
-            .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
-            .media_storage_sop_class_uid(class)
-            .implementation_class_uid(IMPLEMENTATION_CLASS_UID)
-            .implementation_version_name("ARTIR_0.1");
-        let file = object.with_meta(meta).map_err(|_| fail("its meta header cannot be made".into()))?;
-        file.write_to_file(&path).map_err(|e| fail(e.to_string()))
+    /// Takes the next frame with its residual in network units.
+    pub(crate) fn push(
+        &mut self,
+        mut slice: Slice,
+        residual: Array2<f32>,
+        derivation: &Derivation<'_>,
+        syntax: OutputSyntax,
+    ) -> Result<(), Error> {
+        self.slopes.push(slice.apply(residual, derivation.modality));
+        let bytes = self.header.format.bytes(&slice.frame, syntax);
+        self.hash.update(&bytes);
+        let encoded = if syntax == OutputSyntax::Native {
+            bytes
+        } else {
+            codec::encode(syntax, bytes, self.header.format.layout)
+                .map_err(|reason| Error::file(&self.header.path, reason))?
+        };
+        self.lengths.push(encoded.len() as u64);
+        self.store.write_all(&encoded).map_err(|e| Error::write(&self.header.path, e))
     }
 
-    /// Gives the folder its name; what stood there goes only once the new one is complete.
-    pub(crate) fn publish(self) -> Result<PathBuf, Error> {
-        let Self { folder, parent: _parent, target } = self;
-        let fail = |e: std::io::Error| Error::Write { path: target.clone(), reason: e.to_string() };
-        let staged = folder.keep();
-        // A temporary folder is private; a result is as readable as the user's umask says, like its files.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            std::fs::set_permissions(&staged, std::fs::Permissions::from_mode(0o755)).map_err(fail)?;
-        }
-        let result = (|| {
-            if target.exists() {
-                let old = staged.with_extension("old");
-                std::fs::rename(&target, &old)?;
-                std::fs::rename(&staged, &target)?;
-                std::fs::remove_dir_all(old)
-            } else {
-                std::fs::rename(&staged, &target)
+    /// Writes the object.
+    pub(crate) fn finish(
+        mut self,
+        name: &str,
+        derivation: &Derivation<'_>,
+        syntax: OutputSyntax,
+        staging: &mut Staging,
+    ) -> Result<(), Error> {
+        let fail = |reason: String| Error::file(&self.header.path, reason);
+        let source = &self.header.source;
+        let mut set = derive::derive(source, derivation, &self.header.transfer_syntax);
+        if self.header.multi_frame {
+            enhanced::put_groups(&mut set, source, derivation, &self.slopes).map_err(fail)?;
+        } else {
+            derive::put_source(&mut set, source, derivation);
+            if let Some(slope) = self.slopes.first().copied().flatten() {
+                set.put_text(tags::RESCALE_SLOPE, VR::DS, &decimal_string(slope));
             }
-        })();
-        if result.is_err() && staged.exists() {
-            // Best effort: the error that is reported is the rename's.
-            drop(std::fs::remove_dir_all(&staged));
         }
-        result.map_err(fail)?;
-        Ok(target)
+        let source_uid = source
+            .text(tags::SOP_INSTANCE_UID)
+            .ok_or_else(|| Error::file(&self.header.path, "SOPInstanceUID (0008,0018) is missing"))?;
+        let digest = self.hash.finalize();
+        let parts = [b"instance".as_slice(), source_uid.as_bytes(), derivation.series_instance_uid.as_bytes(), &digest];
+        set.put_text(tags::SOP_INSTANCE_UID, VR::UI, &uid::derive(&parts));
+        let mut file = staging.create(name)?;
+        let written = self.store.seek(SeekFrom::Start(0)).and_then(|_| {
+            write_object(
+                &mut file,
+                &set,
+                syntax,
+                &mut self.store,
+                &self.lengths,
+                self.header.format.layout.bits_allocated,
+            )
+        });
+        written.map_err(|e| Error::write(&self.header.path, e))?;
+        staging.complete(name, file)
     }
+}
+
+fn write_object(
+    out: &mut StagedFile,
+    set: &DataSet,
+    syntax: OutputSyntax,
+    store: &mut dyn Store,
+    lengths: &[u64],
+    bits_allocated: u16,
+) -> io::Result<()> {
+    out.write_all(&[0; 128])?;
+    out.write_all(b"DICM")?;
+    let mut meta = Vec::new();
+    dataset::write(&mut meta, &derive::meta(set, syntax.uid()))?;
+    let mut group_length = DataSet::default();
+    let length = (meta.len() as u32).to_le_bytes().to_vec();
+    group_length.insert(Tag(2, 0), Element { vr: VR::UL, value: Value::Bytes(length) });
+    dataset::write(out, &group_length)?;
+    out.write_all(&meta)?;
+    dataset::write_range(out, set, |tag| tag < tags::PIXEL_DATA)?;
+    if syntax == OutputSyntax::Native {
+        let total: u64 = lengths.iter().sum();
+        let padding = total % 2;
+        dataset::native_header(out, bits_allocated, (total + padding) as usize)?;
+        io::copy(store, out)?;
+        out.write_all(&[0][..padding as usize])?;
+    } else {
+        dataset::write_fragments(out, store, lengths)?;
+    }
+    dataset::write_range(out, set, |tag| tag > tags::PIXEL_DATA)
 }

@@ -1,0 +1,222 @@
+//! Compressed frames to bytes and back.
+
+use std::{
+    borrow::Cow,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use dicom_dictionary_std::uids;
+use dicom_encoding::{
+    Codec, TransferSyntaxIndex,
+    adapters::{EncodeOptions, PixelDataObject, RawPixelData},
+};
+use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
+
+use crate::{codestream, file::EXPLICIT_VR_BIG_ENDIAN, rle};
+
+/// The part of an image's header that codecs need. One sample a pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) rows: u16,
+    pub(crate) columns: u16,
+    /// 8 or 16.
+    pub(crate) bits_allocated: u16,
+    pub(crate) bits_stored: u16,
+}
+
+impl Layout {
+    pub(crate) fn pixels(&self) -> usize {
+        usize::from(self.rows) * usize::from(self.columns)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.pixels() * usize::from(self.bits_allocated / 8)
+    }
+}
+
+/// How derived pixels are encoded. There is no lossy choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutputSyntax {
+    /// Explicit VR Little Endian, not compressed.
+    #[default]
+    Native,
+    /// JPEG-LS Lossless.
+    JpegLsLossless,
+    /// RLE Lossless.
+    RleLossless,
+}
+
+impl OutputSyntax {
+    pub(crate) fn uid(self) -> &'static str {
+        match self {
+            Self::Native => uids::EXPLICIT_VR_LITTLE_ENDIAN,
+            Self::JpegLsLossless => uids::JPEGLS_LOSSLESS,
+            Self::RleLossless => uids::RLE_LOSSLESS,
+        }
+    }
+}
+
+/// How frames of a transfer syntax are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// They are the pixels.
+    Native,
+    /// By code of this crate, which checks every step.
+    Checked,
+    /// By a codec that damaged streams can bring down.
+    Fragile,
+}
+
+pub(crate) fn reading(transfer_syntax: &str) -> Reading {
+    match transfer_syntax {
+        uids::IMPLICIT_VR_LITTLE_ENDIAN
+        | uids::EXPLICIT_VR_LITTLE_ENDIAN
+        | EXPLICIT_VR_BIG_ENDIAN
+        | uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+        | uids::ENCAPSULATED_UNCOMPRESSED_EXPLICIT_VR_LITTLE_ENDIAN => Reading::Native,
+        uids::RLE_LOSSLESS => Reading::Checked,
+        _ => Reading::Fragile,
+    }
+}
+
+/// Decodes one frame to little-endian bytes, `layout.bytes()` of them.
+///
+/// # Errors
+/// Words for what the frame, or the transfer syntax, does not allow.
+pub(crate) fn decode(transfer_syntax: &str, stream: Vec<u8>, layout: Layout) -> Result<Vec<u8>, String> {
+    let mut bytes = match reading(transfer_syntax) {
+        Reading::Native => stream,
+        Reading::Checked => rle::decode(&stream, layout.pixels(), usize::from(layout.bits_allocated / 8))?,
+        Reading::Fragile => {
+            check_claim(transfer_syntax, &stream, layout)?;
+            by_codec(transfer_syntax, stream, layout)?
+        }
+    };
+    if bytes.len() < layout.bytes() {
+        return Err(format!("{} bytes of pixels were decoded where {} are needed", bytes.len(), layout.bytes()));
+    }
+    bytes.truncate(layout.bytes());
+    Ok(bytes)
+}
+
+fn check_claim(transfer_syntax: &str, stream: &[u8], layout: Layout) -> Result<(), String> {
+    // JPEG 2000 and its high-throughput form are registered as .90 to .93 and .201 to .203.
+    let (claim, by_claim) = match transfer_syntax.strip_prefix("1.2.840.10008.1.2.4.") {
+        Some("90" | "91" | "92" | "93" | "201" | "202" | "203") => (codestream::jpeg2000(stream)?, false),
+        Some("50" | "51" | "57" | "70" | "80" | "81") => (codestream::jpeg(stream)?, true),
+        _ => return Err(format!("its transfer syntax {transfer_syntax} cannot be decoded")),
+    };
+    if (claim.rows, claim.columns) != (layout.rows.into(), layout.columns.into()) || claim.components != 1 {
+        return Err(format!(
+            "its compressed frame has {}x{} pixels of {} component(s), its header {}x{}",
+            claim.rows, claim.columns, claim.components, layout.rows, layout.columns
+        ));
+    }
+    // The codecs of JPEG and JPEG-LS give one byte for up to eight bits and two above: the header must agree.
+    let widths_differ = by_claim && (claim.bits > 8) != (layout.bits_allocated == 16);
+    if u16::from(claim.bits) > layout.bits_allocated || widths_differ {
+        return Err(format!("its compressed frame has {} bits in {}", claim.bits, layout.bits_allocated));
+    }
+    Ok(())
+}
+
+fn by_codec(transfer_syntax: &str, stream: Vec<u8>, layout: Layout) -> Result<Vec<u8>, String> {
+    let syntax = TransferSyntaxRegistry.get(transfer_syntax);
+    let Some(Codec::EncapsulatedPixelData(Some(reader), _)) = syntax.map(dicom_encoding::TransferSyntax::codec) else {
+        return Err(format!("its transfer syntax {transfer_syntax} cannot be decoded"));
+    };
+    let object = OneFrame { transfer_syntax, data: stream, layout, native: false };
+    let mut out = Vec::new();
+    match catch_unwind(AssertUnwindSafe(|| reader.decode_frame(&object, 0, &mut out))) {
+        Ok(Ok(())) => Ok(out),
+        Ok(Err(_)) => Err("its compressed pixels cannot be decoded".into()),
+        Err(_) => Err("its compressed pixels are damaged".into()),
+    }
+}
+
+/// Encodes one frame of little-endian bytes; the result has an even length.
+///
+/// # Errors
+/// Words for a frame that the codec cannot hold.
+pub(crate) fn encode(syntax: OutputSyntax, frame: Vec<u8>, layout: Layout) -> Result<Vec<u8>, String> {
+    let mut out = match syntax {
+        OutputSyntax::Native => frame,
+        OutputSyntax::RleLossless => rle::encode(&frame, layout.columns.into(), usize::from(layout.bits_allocated / 8)),
+        OutputSyntax::JpegLsLossless => {
+            let codec = TransferSyntaxRegistry.get(syntax.uid()).map(dicom_encoding::TransferSyntax::codec);
+            let Some(Codec::EncapsulatedPixelData(_, Some(writer))) = codec else {
+                return Err("JPEG-LS cannot be written by this build".into());
+            };
+            let object =
+                OneFrame { transfer_syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN, data: frame, layout, native: true };
+            let mut out = Vec::new();
+            writer
+                .encode_frame(&object, 0, EncodeOptions::default(), &mut out)
+                .map_err(|_| "its pixels cannot be encoded as JPEG-LS".to_owned())?;
+            out
+        }
+    };
+    if out.len() % 2 == 1 {
+        out.push(0);
+    }
+    Ok(out)
+}
+
+/// One frame, as the codecs want to see it.
+struct OneFrame<'a> {
+    transfer_syntax: &'a str,
+    data: Vec<u8>,
+    layout: Layout,
+    native: bool,
+}
+
+impl PixelDataObject for OneFrame<'_> {
+    fn transfer_syntax_uid(&self) -> &str {
+        self.transfer_syntax
+    }
+
+    fn rows(&self) -> Option<u16> {
+        Some(self.layout.rows)
+    }
+
+    fn cols(&self) -> Option<u16> {
+        Some(self.layout.columns)
+    }
+
+    fn samples_per_pixel(&self) -> Option<u16> {
+        Some(1)
+    }
+
+    fn bits_allocated(&self) -> Option<u16> {
+        Some(self.layout.bits_allocated)
+    }
+
+    fn bits_stored(&self) -> Option<u16> {
+        Some(self.layout.bits_stored)
+    }
+
+    fn photometric_interpretation(&self) -> Option<&str> {
+        Some("MONOCHROME2")
+    }
+
+    fn number_of_frames(&self) -> Option<u32> {
+        Some(1)
+    }
+
+    fn number_of_fragments(&self) -> Option<u32> {
+        (!self.native).then_some(1)
+    }
+
+    fn fragment(&self, fragment: usize) -> Option<Cow<'_, [u8]>> {
+        (fragment == 0).then_some(Cow::Borrowed(&self.data))
+    }
+
+    fn offset_table(&self) -> Option<Cow<'_, [u32]>> {
+        None
+    }
+
+    fn raw_pixel_data(&self) -> Option<RawPixelData> {
+        Some(RawPixelData { fragments: vec![self.data.clone()].into(), offset_table: Vec::new().into() })
+    }
+}

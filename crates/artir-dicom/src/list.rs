@@ -1,0 +1,119 @@
+//! What a scan found, as a machine reads it.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::Serialize;
+
+use crate::{
+    Error, Modality, Scan, Series, dataset::Stop, file::DicomFile, frame::PixelFormat, slice::meaning, suv::PetUnits,
+};
+
+/// Version of the form below. It grows when a field changes its meaning or goes.
+const SCHEMA: u32 = 1;
+
+/// Everything that `--list=json` says. Files are paths relative to the input that they were found in.
+#[derive(Debug, Serialize)]
+pub struct Listing {
+    schema: u32,
+    series: Vec<ListedSeries>,
+    set_aside: Vec<ListedFile>,
+    damaged: Vec<ListedFile>,
+}
+
+#[derive(Debug, Serialize)]
+struct ListedSeries {
+    /// Name of the folder that the derived series would go to.
+    folder: String,
+    modality: &'static str,
+    multi_frame: bool,
+    rows: u32,
+    columns: u32,
+    /// Distance of rows, then of columns.
+    pixel_spacing_mm: [f64; 2],
+    slice_spacing_mm: f64,
+    findings: Vec<String>,
+    slices: Vec<ListedSlice>,
+}
+
+#[derive(Debug, Serialize)]
+struct ListedSlice {
+    file: String,
+    /// Counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame: Option<u32>,
+    position_mm: f64,
+    /// g/mL of SUVbw for each rescaled unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suv_factor: Option<f64>,
+    /// Why there is no factor, or no slice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ListedFile {
+    file: String,
+    reason: String,
+}
+
+/// Lists a scan. `shown` makes the name of a file that may be told. For PET every header is read once more, for its SUV
+/// factor.
+pub fn list(scan: &Scan, shown: &dyn Fn(&Path) -> String) -> Listing {
+    let damaged = scan.damaged.iter().filter_map(|e| match e {
+        Error::File { path, reason } => Some(ListedFile { file: shown(path), reason: reason.clone() }),
+        _ => None,
+    });
+    let mut reasons: BTreeMap<String, &str> = BTreeMap::new();
+    for file in &scan.set_aside {
+        reasons.insert(shown(&file.path), &file.reason);
+    }
+    Listing {
+        schema: SCHEMA,
+        series: scan.series.iter().map(|s| list_series(s, shown)).collect(),
+        set_aside: reasons.into_iter().map(|(file, reason)| ListedFile { file, reason: reason.to_owned() }).collect(),
+        damaged: damaged.collect(),
+    }
+}
+
+fn list_series(series: &Series, shown: &dyn Fn(&Path) -> String) -> ListedSeries {
+    let slices = series.instances.iter().flat_map(|instance| {
+        let file = shown(&instance.path);
+        let factors = match series.modality {
+            Modality::Ct => Vec::new(),
+            Modality::Pet => factors(&instance.path, instance.frames()),
+        };
+        let frames = instance.along_normal.iter().enumerate();
+        frames
+            .map(|(i, position)| ListedSlice {
+                file: file.clone(),
+                frame: series.multi_frame.then_some(i as u32 + 1),
+                position_mm: *position,
+                suv_factor: factors.get(i).and_then(|f| f.as_ref().ok().copied()),
+                problem: factors.get(i).and_then(|f| f.as_ref().err().cloned()),
+            })
+            .collect::<Vec<_>>()
+    });
+    ListedSeries {
+        folder: series.folder.clone(),
+        modality: series.modality.name(),
+        multi_frame: series.multi_frame,
+        rows: series.rows,
+        columns: series.columns,
+        pixel_spacing_mm: series.pixel_spacing,
+        slice_spacing_mm: series.slice_spacing,
+        findings: series.findings.iter().map(ToString::to_string).collect(),
+        slices: slices.collect(),
+    }
+}
+
+fn factors(path: &Path, frames: u32) -> Vec<Result<f64, String>> {
+    let file = match DicomFile::open(path, Stop::AtPixels) {
+        Ok(file) => file,
+        Err(_) => return vec![Err("its header cannot be read any more".into())],
+    };
+    let factor = |frame| {
+        let format = PixelFormat::read(&file.set)?;
+        meaning(&file, &format, frame, Modality::Pet, PetUnits::Suv).map(|(_, factor)| factor)
+    };
+    (0..frames).map(factor).collect()
+}
