@@ -8,10 +8,7 @@ use std::{
     process::Command,
 };
 
-use artir_tests::{
-    onnx::{Dim, Model, Type},
-    real, run,
-};
+use artir_tests::{models, real, run};
 use dicom_dictionary_std::tags;
 
 /// Exit code and standard error.
@@ -158,23 +155,8 @@ fn a_pet_series_goes_to_suv_and_back() {
     for file in files(&series).iter().step_by(60) {
         fs::copy(file, input.join(file.file_name().unwrap())).unwrap();
     }
-    let image = [Dim::Named("N"), Dim::Is(1), Dim::Named("H"), Dim::Named("W")];
-    let card = serde_json::json!({
-        "schema": 1, "name": "halve", "version": "1", "task": "pet-enhance", "variant": "T",
-        "parameters": 1, "macs_256": 65536,
-        "input": {"channels": 1, "unit": "SUV", "range": [0.0, 1000.0], "network_range": [0.0, 1.0]},
-        "tile": 512, "overlap": 64, "multiple": 4, "reach": 0,
-        "training": {"summary": "none", "data": [], "patches": 0, "patch_size": 128, "hours": 0.0, "hardware": "none"},
-        "figures": [], "limits": "a test", "licence": "MIT"
-    });
-    let model = Model::new()
-        .input("input", Type::F32, &image)
-        .output("output", Type::F32, &image)
-        .floats("half", &[], &[0.5])
-        .node("Mul", &["input", "half"], &["output"], &[])
-        .finish_with_card(&card.to_string());
     let file = dir.path().join("halve.onnx");
-    fs::write(&file, model).unwrap();
+    fs::write(&file, models::multiplies("pet-enhance", "SUV", [0.0, 1000.0], 0.5)).unwrap();
     let out = dir.path().join("out");
     let done = run([Path::new("pet"), &input, Path::new("-o"), &out, Path::new("--model"), &file]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

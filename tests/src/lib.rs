@@ -1,6 +1,7 @@
 //! Finding the built binary, ONNX Runtime and the real data; running the one on the other; small models; a browser.
 
 pub mod browser;
+pub mod models;
 pub mod onnx;
 
 use std::{

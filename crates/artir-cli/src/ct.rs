@@ -189,16 +189,17 @@ impl Args {
     fn options(&self, units: PetUnits) -> Result<RestoreOptions, Failure> {
         // Codecs in C and C++ run in a process of their own: a damaged frame may bring it down, and not this one.
         let program = std::env::current_exe().map_err(|e| Failure::failed(format!("artir's own path: {e}")))?;
-        let mut options = RestoreOptions::default();
-        options.overwrite = self.overwrite;
-        options.resume = self.resume;
-        options.allow_partial = self.allow_partial;
-        options.series_description.clone_from(&self.series_description);
-        options.timestamp.clone_from(&self.timestamp);
-        options.syntax = self.transfer_syntax.into();
-        options.units = units;
-        options.codec_process = Some((program, vec!["decode-frames".into()]));
-        Ok(options)
+        Ok(RestoreOptions {
+            overwrite: self.overwrite,
+            resume: self.resume,
+            allow_partial: self.allow_partial,
+            series_description: self.series_description.clone(),
+            timestamp: self.timestamp.clone(),
+            syntax: self.transfer_syntax.into(),
+            units,
+            codec_process: Some((program, vec!["decode-frames".into()])),
+            ..RestoreOptions::default()
+        })
     }
 
     /// A file's name as a report may tell it: names can hold a patient's.

@@ -100,7 +100,7 @@ pub(crate) fn decode(transfer_syntax: &str, stream: Vec<u8>, layout: Layout) -> 
     Ok(bytes)
 }
 
-fn check_claim(transfer_syntax: &str, stream: &[u8], layout: Layout) -> Result<(), String> {
+pub(crate) fn check_claim(transfer_syntax: &str, stream: &[u8], layout: Layout) -> Result<(), String> {
     // JPEG 2000 and its high-throughput form are registered as .90 to .93 and .201 to .203.
     let (claim, by_claim) = match transfer_syntax.strip_prefix("1.2.840.10008.1.2.4.") {
         Some("90" | "91" | "92" | "93" | "201" | "202" | "203") => (codestream::jpeg2000(stream)?, false),

@@ -31,14 +31,15 @@ pub(crate) struct DicomFile {
 /// The bytes that offsets of pixels count in.
 enum Stream {
     File(BufReader<File>),
-    Inflated(Cursor<Vec<u8>>),
+    /// What was inflated.
+    Memory(Cursor<Vec<u8>>),
 }
 
 impl Read for Stream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::File(file) => file.read(buffer),
-            Self::Inflated(bytes) => bytes.read(buffer),
+            Self::Memory(bytes) => bytes.read(buffer),
         }
     }
 }
@@ -53,7 +54,7 @@ impl Seek for Stream {
                 Ok(to)
             }
             (Self::File(file), to) => file.seek(to),
-            (Self::Inflated(bytes), to) => bytes.seek(to),
+            (Self::Memory(bytes), to) => bytes.seek(to),
         }
     }
 }
@@ -95,14 +96,24 @@ impl DicomFile {
     fn try_open(path: &Path, stop: Stop) -> Result<Opened, ReadError> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
-        let mut stream = BufReader::new(file);
+        Self::read(Stream::File(BufReader::new(file)), length, stop)
+    }
+
+    /// Reads a file that is in memory.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn from_bytes(bytes: Vec<u8>, stop: Stop) -> Result<Opened, ReadError> {
+        let length = bytes.len() as u64;
+        Self::read(Stream::Memory(Cursor::new(bytes)), length, stop)
+    }
+
+    fn read(mut stream: Stream, length: u64, stop: Stop) -> Result<Opened, ReadError> {
         let Some(start) = find_start(&mut stream, length)? else { return Ok(Opened::Other) };
         let (mut stream, start_at, length) = if start.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
             let inflated = inflate(&mut stream, start.at)?;
             let length = inflated.len() as u64;
-            (Stream::Inflated(Cursor::new(inflated)), 0, length)
+            (Stream::Memory(Cursor::new(inflated)), 0, length)
         } else {
-            (Stream::File(stream), start.at, length)
+            (stream, start.at, length)
         };
         let set = Reader::new(&mut stream, start_at, length, start.form)?.read(stop)?;
         let file = Self { transfer_syntax: start.transfer_syntax, set, big_endian: start.form.big_endian, stream };
@@ -222,6 +233,9 @@ fn find_start(stream: &mut (impl Read + Seek), length: u64) -> Result<Option<Sta
             let form = match uid {
                 uids::IMPLICIT_VR_LITTLE_ENDIAN => Form::IMPLICIT,
                 EXPLICIT_VR_BIG_ENDIAN => Form::BIG_ENDIAN,
+                uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => Form::EXPLICIT,
+                // Some writers encode implicitly and say otherwise; the first element tells.
+                _ if first_is_implicit(stream, at)? => Form::IMPLICIT,
                 _ => Form::EXPLICIT,
             };
             return Ok(Some(Start { at, form, transfer_syntax: uid.to_owned() }));
@@ -229,6 +243,12 @@ fn find_start(stream: &mut (impl Read + Seek), length: u64) -> Result<Option<Sta
         return guess(stream, at, true);
     }
     guess(stream, at, preamble)
+}
+
+fn first_is_implicit(stream: &mut (impl Read + Seek), at: u64) -> io::Result<bool> {
+    let mut head = [0; 8];
+    stream.seek(SeekFrom::Start(at))?;
+    Ok(stream.read_exact(&mut head).is_ok() && VR::from_binary([head[4], head[5]]).is_none())
 }
 
 /// Tells the encoding of a data set without meta header by its first element.

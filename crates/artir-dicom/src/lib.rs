@@ -19,6 +19,8 @@ mod enhanced;
 mod error;
 mod file;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod geometry;
 mod hu;
 mod list;

@@ -382,3 +382,5 @@ impl Sink for Collect {
 mod real_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::seeds;

@@ -212,7 +212,7 @@ struct Group {
 }
 
 /// An object with the group that it belongs to.
-struct Placed {
+pub(crate) struct Placed {
     group: Group,
     instance: Instance,
     pixel_spacing: [f64; 2],
@@ -300,7 +300,7 @@ fn look(path: &Path, modality: Modality) -> Result<Result<Placed, String>, Error
     }
 }
 
-fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Placed, String> {
+pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Placed, String> {
     if set.contains(tags::DIRECTORY_RECORD_SEQUENCE) {
         return Err("a DICOMDIR".into());
     }

@@ -174,3 +174,38 @@ pub fn serve(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
         to.flush()?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dicom_dictionary_std::uids;
+
+    use super::*;
+
+    const LAYOUT: Layout = Layout { rows: 2, columns: 3, bits_allocated: 8, bits_stored: 8 };
+
+    #[test]
+    fn a_child_that_dies_is_an_error_and_the_next_frame_gets_another() {
+        let mut decoder = Decoder::isolated("sh".into(), vec!["-c".into(), "kill -9 $$".into()]);
+        for _ in 0..2 {
+            let error = decoder.decode(uids::JPEG2000_LOSSLESS, vec![1, 2, 3], LAYOUT).unwrap_err();
+            assert!(error.contains("crash or stall"), "{error}");
+        }
+        let mut missing = Decoder::isolated("there-is-no-such-program".into(), Vec::new());
+        assert!(missing.decode(uids::JPEG2000_LOSSLESS, vec![1], LAYOUT).unwrap_err().contains("cannot be started"));
+    }
+
+    #[test]
+    fn an_answer_of_the_wrong_size_is_not_believed() {
+        // Status 0 and one byte, whatever is asked.
+        let script = "printf '\\000\\001\\000\\000\\000x'; cat >/dev/null";
+        let mut decoder = Decoder::isolated("sh".into(), vec!["-c".into(), script.into()]);
+        let error = decoder.decode(uids::JPEG2000_LOSSLESS, vec![1, 2, 3], LAYOUT).unwrap_err();
+        assert!(error.contains("damaged"), "{error}");
+    }
+
+    #[test]
+    fn frames_that_need_no_codec_stay_here() {
+        let mut decoder = Decoder::isolated("there-is-no-such-program".into(), Vec::new());
+        assert_eq!(decoder.decode(uids::EXPLICIT_VR_LITTLE_ENDIAN, vec![7; 6], LAYOUT).unwrap(), [7; 6]);
+    }
+}

@@ -317,3 +317,30 @@ fn an_adversary_of_a_header_is_survived() {
         }
     }
 }
+
+/// Files of every encoding, small, for fuzzers to start from.
+pub(crate) fn seeds() -> Vec<(String, Vec<u8>)> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let mut out = Vec::new();
+    for (name, syntax) in [
+        ("explicit", uids::EXPLICIT_VR_LITTLE_ENDIAN),
+        ("implicit", uids::IMPLICIT_VR_LITTLE_ENDIAN),
+        ("big-endian", crate::file::EXPLICIT_VR_BIG_ENDIAN),
+        ("deflated", uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN),
+    ] {
+        let meta = FileMetaTableBuilder::new().transfer_syntax(syntax);
+        slice(0.0, "1.2.3.1", 40).with_meta(meta).unwrap().write_to_file(&path).unwrap();
+        out.push((name.to_owned(), std::fs::read(&path).unwrap()));
+    }
+    let explicit = out[0].1.clone();
+    save(slice(0.0, "1.2.3.1", 40), &path);
+    let found = scan(std::slice::from_ref(&path), Modality::Ct).unwrap();
+    for (name, syntax) in [("rle", OutputSyntax::RleLossless), ("jpeg-ls", OutputSyntax::JpegLsLossless)] {
+        let options = RestoreOptions { syntax, overwrite: true, ..RestoreOptions::default() };
+        let report = run_with(&found.series[0], dir.path(), 1.0, &options).unwrap();
+        out.push((name.to_owned(), std::fs::read(report.folder.join(&report.files[0])).unwrap()));
+    }
+    out.push(("no-preamble".to_owned(), explicit[132..].to_vec()));
+    out
+}

@@ -1,0 +1,30 @@
+//! Networks that multiply their input, with the cards of real ones.
+
+use serde_json::{Value, json};
+
+use crate::onnx::{Dim, Model, Type};
+
+/// A model of one channel whose output is its input times `factor`. `task` and `unit` are those of the card; `range`, in
+/// the unit, is the network's 0 to 1.
+pub fn multiplies(task: &str, unit: &str, range: [f64; 2], factor: f32) -> Vec<u8> {
+    let image = [Dim::Named("N"), Dim::Is(1), Dim::Named("H"), Dim::Named("W")];
+    let card: Value = json!({
+        "schema": 1, "name": "multiplies", "version": "1", "task": task, "variant": "T",
+        "parameters": 1, "macs_256": 65536,
+        "input": {"channels": 1, "unit": unit, "range": range, "network_range": [0.0, 1.0]},
+        "tile": 512, "overlap": 64, "multiple": 4, "reach": 0,
+        "training": {"summary": "none", "data": [], "patches": 0, "patch_size": 128, "hours": 0.0, "hardware": "none"},
+        "figures": [], "limits": "a test", "licence": "MIT"
+    });
+    Model::new()
+        .input("input", Type::F32, &image)
+        .output("output", Type::F32, &image)
+        .floats("factor", &[], &[factor])
+        .node("Mul", &["input", "factor"], &["output"], &[])
+        .finish_with_card(&card.to_string())
+}
+
+/// A CT model that returns its input.
+pub fn ct_identity() -> Vec<u8> {
+    multiplies("ct-denoise", "HU", [-1024.0, 3071.0], 1.0)
+}
