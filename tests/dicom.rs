@@ -242,6 +242,29 @@ fn a_killed_run_is_resumed_to_the_same_bytes() {
 }
 
 #[test]
+fn a_preview_stands_beside_its_series_and_names_nobody() {
+    let Some(series) = real("dicom/ct-head-ge-tilted") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    some(&series, &dir.path().join("in"), 4);
+    let arguments = ["in", "-o", "out", "--preview", "--window", "40/80"];
+    let done = ct(dir.path(), &arguments);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let pages: Vec<_> = files(&dir.path().join("out")).into_iter().filter(|p| p.extension().is_some()).collect();
+    let page = fs::read_to_string(&pages[0]).unwrap();
+    assert_eq!(page.matches("data:image/png;base64,").count(), 12);
+    assert!(page.contains("Content-Security-Policy") && page.contains("Not for diagnosis"));
+    let object = dicom_object::open_file(&files(&series)[0]).unwrap();
+    for tag in [tags::PATIENT_ID, tags::SERIES_INSTANCE_UID, tags::STUDY_DATE] {
+        if let Ok(value) = object.element(tag).map(|e| e.to_str().unwrap().trim().to_owned())
+            && value.len() > 4
+        {
+            assert!(!page.contains(&value), "{tag}");
+        }
+    }
+    assert_eq!(ct(dir.path(), &["in", "-o", "o", "--window", "lung"]).status.code(), Some(2), "--window alone");
+}
+
+#[test]
 fn compressed_series_read_back_the_same() {
     let Some(series) = real("dicom/ct-abdomen-ge") else { return };
     let dir = tempfile::tempdir().unwrap();

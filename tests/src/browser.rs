@@ -77,6 +77,26 @@ impl Browser {
         self.call("Runtime.evaluate", &parameters)["result"]["value"].clone()
     }
 
+    /// Presses or lets go of a key, named as in `KeyboardEvent.key`.
+    pub fn key(&mut self, key: &str, down: bool) {
+        let kind = if down { "keyDown" } else { "keyUp" };
+        self.call("Input.dispatchKeyEvent", &json!({ "type": kind, "key": key }));
+    }
+
+    /// Turns the mouse wheel over a point; downwards is above 0.
+    pub fn wheel(&mut self, (x, y): (f64, f64), by: f64) {
+        let event = json!({ "type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": by });
+        self.call("Input.dispatchMouseEvent", &event);
+    }
+
+    /// Presses and lets go of the left mouse button at a point.
+    pub fn click(&mut self, (x, y): (f64, f64)) {
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1 });
+            self.call("Input.dispatchMouseEvent", &event);
+        }
+    }
+
     /// Sends a command and reads until its answer.
     fn call(&mut self, method: &str, parameters: &Value) -> Value {
         self.next += 1;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use artir_core::{ErrorKind, Task};
-use artir_dicom::{Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, Series};
+use artir_dicom::{DisplayWindow, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, Series, SeriesReport};
 use clap::ValueEnum;
 
 use self::report::Report;
@@ -53,6 +53,13 @@ pub(crate) struct Args {
     /// Write what was done to a JSON file
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
+    /// Write a page beside each derived series to scroll through: before, after, difference
+    #[arg(long)]
+    preview: bool,
+    /// Window of --preview: abdomen, bone, brain, lung, mediastinum, pet, or CENTRE/WIDTH in HU or SUV [default: abdomen,
+    /// for PET pet]
+    #[arg(long, value_name = "WINDOW", requires = "preview", allow_hyphen_values = true)]
+    window: Option<DisplayWindow>,
     /// Name files in --report and --list=json, not hashes of their names
     #[arg(long)]
     show_paths: bool,
@@ -156,6 +163,7 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
             Ok(done) => {
                 tally.written += 1;
                 report.written(number, series, &done, args);
+                args.preview(number, series, &done, &options)?;
                 if !quiet {
                     let resumed =
                         if done.resumed > 0 { format!(", {} of them before", done.resumed) } else { String::new() };
@@ -200,6 +208,26 @@ impl Args {
             codec_process: Some((program, vec!["decode-frames".into()])),
             ..RestoreOptions::default()
         })
+    }
+
+    fn preview(
+        &self,
+        number: usize,
+        series: &Series,
+        done: &SeriesReport,
+        options: &RestoreOptions,
+    ) -> Result<(), Failure> {
+        if !self.preview {
+            return Ok(());
+        }
+        let default = if series.modality == Modality::Pet { "pet" } else { "abdomen" };
+        let window = self.window.map_or_else(|| default.parse().map_err(Failure::failed), Ok)?;
+        let page = done.folder.with_extension("html");
+        if page.exists() && !self.overwrite {
+            return Err(Failure::usage(format!("{}: is there already: use --overwrite", page.display())));
+        }
+        artir_dicom::preview_series(series, done, &format!("series {number}"), &page, window, options)?;
+        Ok(())
     }
 
     /// A file's name as a report may tell it: names can hold a patient's.

@@ -4,7 +4,8 @@
 //! its bytes (`dataset.rs`, `file.rs`); a frame is decoded (`codestream.rs`, `codec.rs`, `rle.rs`, or in a child process,
 //! `worker.rs`), its words become stored values (`frame.rs`) and these HU or SUV (`hu.rs`, `suv.rs`, `units.rs`,
 //! `slice.rs`). The core restores them (`restore.rs`). The result becomes stored values again and a derived object
-//! (`derive.rs`, `enhanced.rs`, `codes.rs`, `uid.rs`), a file (`write.rs`), and with all others a series (`staging.rs`).
+//! (`derive.rs`, `enhanced.rs`, `codes.rs`, `uid.rs`), a file (`write.rs`), and with all others a series (`staging.rs`);
+//! `preview/` writes a page to look at it with.
 //! No patient name, identifier or date enters an error or a log line.
 
 #![deny(unsafe_code)]
@@ -24,6 +25,7 @@ pub mod fuzzing;
 mod geometry;
 mod hu;
 mod list;
+mod preview;
 mod restore;
 mod rle;
 mod series;
@@ -39,6 +41,7 @@ mod write;
 pub use codec::OutputSyntax;
 pub use error::Error;
 pub use list::{Listing, list};
+pub use preview::{DisplayWindow, PreviewWriter, preview_series};
 pub use restore::{RestoreOptions, SeriesReport, restore_series};
 pub use series::{Finding, Instance, Modality, Scan, Series, SetAside, scan};
 pub use slice::{PhysicalSlice, read_slice};

@@ -67,7 +67,7 @@ impl Default for RestoreOptions {
 }
 
 impl RestoreOptions {
-    fn decoder(&self) -> Decoder {
+    pub(crate) fn decoder(&self) -> Decoder {
         match &self.codec_process {
             Some((program, arguments)) => Decoder::isolated(program.clone(), arguments.clone()),
             None => Decoder::in_process(),
@@ -207,7 +207,7 @@ fn restore_with(
 }
 
 /// File name of the object at an index.
-fn name(index: usize) -> String {
+pub(crate) fn name(index: usize) -> String {
     format!("{:04}.dcm", index + 1)
 }
 

@@ -1,0 +1,81 @@
+//! The page of a restored series: source and derived slices are read again, so that it shows what is in the files.
+
+use std::path::Path;
+
+use super::{DisplayWindow, PreviewWriter};
+use crate::{
+    Error, RestoreOptions, Series, SeriesReport,
+    dataset::Stop,
+    file::DicomFile,
+    frame::PixelFormat,
+    restore::name,
+    slice::{Slice, SliceSource},
+    suv::PetUnits,
+    worker::Decoder,
+};
+
+/// Writes the page of a series that [`crate::restore_series`] has written.
+///
+/// # Errors
+/// [`Error::File`] for a slice that cannot be read, [`Error::Write`] for the page.
+pub fn preview_series(
+    series: &Series,
+    restored: &SeriesReport,
+    heading: &str,
+    page: &Path,
+    window: DisplayWindow,
+    options: &RestoreOptions,
+) -> Result<(), Error> {
+    let fail = |e: std::io::Error| Error::write(page, e);
+    let unit = match options.units {
+        PetUnits::Native if series.modality == crate::Modality::Pet => "the series' own unit",
+        _ => series.modality.unit(),
+    };
+    let mut decoder = options.decoder();
+    let mut writer = PreviewWriter::create(page, heading, unit, window, series.slices()).map_err(fail)?;
+    let mut index = 0;
+    for (i, instance) in series.instances.iter().enumerate() {
+        let derived = restored.folder.join(name(i));
+        // Of a partial series, what is missing is not shown.
+        if !derived.exists() {
+            index += instance.along_normal.len();
+            continue;
+        }
+        let (mut before, mut after) = (Reader::open(&instance.path)?, Reader::open(&derived)?);
+        for (frame, position) in (0..).zip(&instance.along_normal) {
+            let source = before.slice(frame, series, options.units, &mut decoder)?;
+            let result = after.slice(frame, series, options.units, &mut decoder)?;
+            writer
+                .add(index, Some(*position), series.pixel_spacing, source.data.view(), result.data.view())
+                .map_err(fail)?;
+            index += 1;
+        }
+    }
+    writer.finish().map_err(fail)?;
+    Ok(())
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    file: DicomFile,
+    format: PixelFormat,
+}
+
+impl<'a> Reader<'a> {
+    fn open(path: &'a Path) -> Result<Self, Error> {
+        let file = DicomFile::open(path, Stop::AtEnd)?;
+        let format = PixelFormat::read(&file.set).map_err(|reason| Error::file(path, reason))?;
+        Ok(Self { path, file, format })
+    }
+
+    fn slice(
+        &mut self,
+        frame: u32,
+        series: &Series,
+        units: PetUnits,
+        decoder: &mut Decoder,
+    ) -> Result<SliceSource, Error> {
+        let slice = Slice::read(&mut self.file, &self.format, frame, series.modality, units, decoder);
+        Ok(slice.map_err(|reason| Error::file(self.path, reason))?.source())
+    }
+}
