@@ -105,7 +105,7 @@ pub(crate) fn check_claim(transfer_syntax: &str, stream: &[u8], layout: Layout) 
     let (claim, by_claim) = match transfer_syntax.strip_prefix("1.2.840.10008.1.2.4.") {
         Some("90" | "91" | "92" | "93" | "201" | "202" | "203") => (codestream::jpeg2000(stream)?, false),
         Some("50" | "51" | "57" | "70" | "80" | "81") => (codestream::jpeg(stream)?, true),
-        _ => return Err(format!("its transfer syntax {transfer_syntax} cannot be decoded")),
+        _ => return Err(unknown(transfer_syntax)),
     };
     if (claim.rows, claim.columns) != (layout.rows.into(), layout.columns.into()) || claim.components != 1 {
         return Err(format!(
@@ -121,10 +121,17 @@ pub(crate) fn check_claim(transfer_syntax: &str, stream: &[u8], layout: Layout) 
     Ok(())
 }
 
+/// Only what looks like a UID of the standard is quoted.
+fn unknown(transfer_syntax: &str) -> String {
+    let standard = transfer_syntax.starts_with("1.2.840.10008.") && transfer_syntax.len() < 30;
+    let which = if standard { transfer_syntax } else { "(not one of the standard)" };
+    format!("its transfer syntax {which} cannot be decoded")
+}
+
 fn by_codec(transfer_syntax: &str, stream: Vec<u8>, layout: Layout) -> Result<Vec<u8>, String> {
     let syntax = TransferSyntaxRegistry.get(transfer_syntax);
     let Some(Codec::EncapsulatedPixelData(Some(reader), _)) = syntax.map(dicom_encoding::TransferSyntax::codec) else {
-        return Err(format!("its transfer syntax {transfer_syntax} cannot be decoded"));
+        return Err(unknown(transfer_syntax));
     };
     let object = OneFrame { transfer_syntax, data: stream, layout, native: false };
     let mut out = Vec::new();

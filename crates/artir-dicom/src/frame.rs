@@ -8,6 +8,7 @@ use crate::{
     codec::{Layout, OutputSyntax},
     dataset::DataSet,
     hu::Padding,
+    terms::told,
 };
 
 /// Largest frame that is decoded, pixels: no scanner makes more, and a damaged header may claim anything.
@@ -61,7 +62,7 @@ impl PixelFormat {
         match set.text(tags::PHOTOMETRIC_INTERPRETATION) {
             Some("MONOCHROME2" | "MONOCHROME1") => {}
             other => {
-                return Err(format!("PhotometricInterpretation {} is not monochrome", other.unwrap_or("(absent)")));
+                return Err(format!("PhotometricInterpretation (0028,0004) is {}, not monochrome", told(other)));
             }
         }
         if ![8, 16].contains(&bits_allocated) || !(8..=bits_allocated).contains(&bits_stored) {

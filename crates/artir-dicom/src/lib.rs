@@ -32,6 +32,7 @@ mod series;
 mod slice;
 mod staging;
 mod suv;
+mod terms;
 mod uid;
 mod units;
 mod view;

@@ -14,6 +14,7 @@ use crate::{
     geometry::Plane,
     hu::{Encoding, Transform},
     suv::{self, PetUnits},
+    terms::told,
     view::View,
     worker::Decoder,
 };
@@ -41,7 +42,7 @@ pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
     let modality = match file.set.text(tags::MODALITY) {
         Some("CT") => Modality::Ct,
         Some("PT") => Modality::Pet,
-        other => return Err(fail(format!("Modality (0008,0060) is {}, not CT or PT", other.unwrap_or("missing")))),
+        other => return Err(fail(format!("Modality (0008,0060) is {}, not CT or PT", told(other)))),
     };
     let format = PixelFormat::read(&file.set).map_err(fail)?;
     if format.frames != 1 {

@@ -2,7 +2,7 @@
 
 use dicom_dictionary_std::tags;
 
-use crate::{dataset::DataSet, view::View};
+use crate::{dataset::DataSet, terms::told, view::View};
 
 /// Owner of GE's private scan date and time, element 0D of group 0009.
 const GE: &str = "GEMS_PETD_01";
@@ -29,12 +29,13 @@ pub(crate) fn factor(view: &View<'_>) -> Result<f64, String> {
         Some("BQML") => becquerel_factor(view),
         Some("GML") => match view.text(tags::SUV_TYPE) {
             None | Some("BW") => Ok(1.0),
-            Some(other) => Err(format!("SUVType (0054,1006) {other} is not body weight")),
+            other => Err(format!("SUVType (0054,1006) is {}, not body weight", told(other))),
         },
         Some("CNTS") => counts_factor(view),
-        Some(other) => {
-            Err(format!("Units (0054,1001) {other} do not lead to SUV: --units native takes them as they are"))
-        }
+        Some(other) => Err(format!(
+            "Units (0054,1001) are {}, which does not lead to SUV: --units native takes them",
+            told(Some(other))
+        )),
         None => Err("Units (0054,1001) is missing: --units native takes values as they are".into()),
     }
 }
@@ -87,7 +88,7 @@ fn becquerel_factor(view: &View<'_>) -> Result<f64, String> {
             }
             (-elapsed / half_life * std::f64::consts::LN_2).exp()
         }
-        other => return Err(format!("DecayCorrection (0054,1102) is {}, not START", other.unwrap_or("missing"))),
+        other => return Err(format!("DecayCorrection (0054,1102) is {}, not START", told(other))),
     };
     Ok(weight * 1000.0 / (dose * decay))
 }
