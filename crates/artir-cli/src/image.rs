@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use artir_core::{Restorer, Task};
+use artir_core::{Footprint, Restorer, Task};
 
 use crate::{
     common::{Inference, Output},
@@ -69,7 +69,7 @@ fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: 
     let mut source = PhotoSource(&photo);
     let shape = artir_core::Source::shape(&source);
     if args.output.dry_run {
-        let plan = restorer.plan(shape)?.describe();
+        let plan = restorer.plan(shape, Footprint::default())?.describe();
         say!("{} -> {} ({}x{}, {plan})", path.display(), out.display(), shape.rows, shape.columns);
         return Ok(());
     }

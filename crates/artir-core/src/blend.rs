@@ -18,12 +18,13 @@ pub(crate) struct Blend {
 }
 
 impl Blend {
-    pub(crate) fn new(channels: usize, plan: &TilePlan) -> Self {
+    /// Starts at a row of tiles, counted in the plan.
+    pub(crate) fn new(channels: usize, plan: &TilePlan, tile_row: usize) -> Self {
         let height = plan.rows.iter().map(|r| r.len).max().unwrap_or(0);
         let width = plan.columns.last().map_or(0, Span::end);
         Self {
             band: Array3::zeros((channels, height, width)),
-            first: 0,
+            first: plan.rows.get(tile_row).map_or(0, |r| r.start),
             row_weights: TilePlan::weights(&plan.rows, plan.overlap),
             column_weights: TilePlan::weights(&plan.columns, plan.overlap),
         }
@@ -83,7 +84,7 @@ mod tests {
     fn through(image: &Array3<f32>, plan: &TilePlan) -> Array3<f32> {
         let (channels, rows, columns) = image.dim();
         let mut out = Array3::from_elem((channels, rows, columns), f32::NAN);
-        let mut blend = Blend::new(channels, plan);
+        let mut blend = Blend::new(channels, plan, 0);
         for (i, r) in plan.rows.iter().enumerate() {
             for (j, c) in plan.columns.iter().enumerate() {
                 let tile = image.slice(s![.., r.start..r.end(), c.start..c.end()]);

@@ -1,15 +1,15 @@
 //! The way of an image through the network, over a [`Source`] and a [`Sink`].
 
 mod memory;
+mod plan;
+mod prepared;
+mod tiles;
 
 use std::fmt;
 
-use ndarray::{Array2, Array3, Array4, ArrayView3, Axis, s};
+use ndarray::{Array4, ArrayView3};
 
-use crate::{
-    Card, Device, Error, Image, Model, Progress, Range, Session, Shape, TileLimits, TilePlan, VERSION, Window,
-    blend::Blend, fill::fill_invalid, runtime_version,
-};
+use crate::{Card, Device, Error, Image, Model, Progress, Session, Shape, TilePlan, VERSION, Window, runtime_version};
 
 /// Where pixels come from.
 pub trait Source {
@@ -22,6 +22,20 @@ pub trait Source {
     /// Physical values of a window that lies inside the image, in the unit of the model's card
     /// (HU, SUV, or 0 to 1). What stands at invalid pixels does not matter.
     fn read(&mut self, window: Window) -> Result<Image, Self::Error>;
+
+    /// What source and sink keep in memory beside the pipeline's own.
+    fn footprint(&self) -> Footprint {
+        Footprint::default()
+    }
+}
+
+/// Bytes that a source and its sink keep while an image goes through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Whatever the image's size.
+    pub fixed: u64,
+    /// For each pixel of the rows that are read and not written yet.
+    pub per_pixel: u64,
 }
 
 /// Where residuals go.
@@ -150,13 +164,13 @@ impl Restorer {
         format!("{} {} on {provider}; {tiles}; strength {}", self.model.hash(), self.runtime, s.strength)
     }
 
-    /// How an image of this extent will be cut.
-    pub fn plan(&self, shape: Shape) -> Result<TilePlan, Error> {
-        plan(self.card(), &self.settings, shape)
+    /// How an image of this extent will be cut, when its source and sink keep so much.
+    pub fn plan(&self, shape: Shape, held: Footprint) -> Result<TilePlan, Error> {
+        plan::plan(self.card(), &self.settings, shape, held)
     }
 
     /// What decides the pixels of an output of this extent.
-    pub fn provenance(&self, shape: Shape) -> Result<Provenance, Error> {
+    pub fn provenance(&self, shape: Shape, held: Footprint) -> Result<Provenance, Error> {
         let card = self.card();
         Ok(Provenance {
             artir_version: VERSION.into(),
@@ -165,17 +179,34 @@ impl Restorer {
             runtime: self.runtime.clone(),
             device: self.session.provider().name().into(),
             precision: "f32".into(),
-            tiles: self.plan(shape)?.describe(),
+            tiles: self.plan(shape, held)?.describe(),
             strength: self.settings.strength,
         })
     }
 
-    /// Restores one image.
+    /// Restores one image. With more than one tile, source and sink run on threads of their own.
     pub fn run<E, S, K>(&self, source: &mut S, sink: &mut K, progress: &dyn Progress) -> Result<RunReport, E>
     where
-        E: From<Error>,
-        S: Source<Error = E>,
-        K: Sink<Error = E>,
+        E: From<Error> + Send,
+        S: Source<Error = E> + Send,
+        K: Sink<Error = E> + Send,
+    {
+        self.run_from(0, source, sink, progress)
+    }
+
+    /// Restores the rows of an image from `first_row` on, bit for bit as [`Restorer::run`] would: the sink gets no
+    /// row before it.
+    pub fn run_from<E, S, K>(
+        &self,
+        first_row: usize,
+        source: &mut S,
+        sink: &mut K,
+        progress: &dyn Progress,
+    ) -> Result<RunReport, E>
+    where
+        E: From<Error> + Send,
+        S: Source<Error = E> + Send,
+        K: Sink<Error = E> + Send,
     {
         let shape = source.shape();
         let card = self.card();
@@ -183,192 +214,11 @@ impl Restorer {
             let (model, expected) = (card.name.clone(), card.input.channels);
             return Err(Error::Channels { model, expected, found: shape.channels }.into());
         }
-        let plan = self.plan(shape)?;
+        let plan = self.plan(shape, source.footprint())?;
+        let job = tiles::Job { plan: &plan, range: card.range(), strength: self.settings.strength, first_row };
         let mut infer = |tile: Array4<f32>| self.session.run(tile.view());
-        run_tiles(&plan, card.range(), self.settings.strength, source, sink, progress, &mut infer)
+        job.run(source, sink, progress, &mut infer)
     }
-}
-
-/// Chooses between one piece and tiles.
-fn plan(card: &Card, settings: &Settings, shape: Shape) -> Result<TilePlan, Error> {
-    let overlap = settings.overlap.unwrap_or(card.overlap);
-    let tiled = |tile: usize, overlap: usize| {
-        let limits = TileLimits { tile, overlap, multiple: card.multiple };
-        TilePlan::tiled(shape.rows, shape.columns, limits)
-    };
-    if let Some(tile) = settings.tile {
-        return tiled(tile, overlap);
-    }
-    let allowed = settings.memory;
-    if needed(card, shape, shape.rows.max(shape.columns), true) <= allowed {
-        return Ok(TilePlan::whole(shape.rows, shape.columns, card.multiple));
-    }
-    let smallest = 128.max(card.multiple);
-    let mut tile = card.tile.max(smallest);
-    loop {
-        let bytes = needed(card, shape, tile, false);
-        if bytes <= allowed {
-            return tiled(tile, overlap.min(tile / 4));
-        }
-        if tile / 2 < smallest {
-            return Err(Error::Memory { needed_mib: bytes >> 20, allowed_mib: allowed >> 20 });
-        }
-        tile = (tile / 2).next_multiple_of(card.multiple);
-    }
-}
-
-/// Bytes that a run needs: the network's own, plus the band that blending holds.
-fn needed(card: &Card, shape: Shape, tile: usize, whole: bool) -> u64 {
-    let pad = |n: usize| n.next_multiple_of(card.multiple) as u64;
-    let (rows, columns) = if whole { (pad(shape.rows), pad(shape.columns)) } else { (tile as u64, tile as u64) };
-    let band = rows * shape.columns as u64 * shape.channels as u64 * 4;
-    rows * columns * bytes_per_pixel(card) + band + FIXED_BYTES
-}
-
-/// Resident bytes before the first pixel: ONNX Runtime, weights, code.
-const FIXED_BYTES: u64 = 100 << 20;
-
-/// Peak resident bytes of the network for each pixel. Two tensors of 6C channels at full
-/// resolution exist at a time, and others beside them.
-fn bytes_per_pixel(card: &Card) -> u64 {
-    let width = if card.variant == "B" { 48 } else { 32 };
-    width * BYTES_PER_PIXEL_AND_CHANNEL
-}
-
-/// Measured: peak resident sizes of variant T (ONNX Runtime 1.31.1, two threads) were 1.15, 4.38, 10.4 and 16.9 GiB for
-/// square images of 512, 1024, 1536 and 2048 pixels; this gives 1.27, 4.79, 10.6 and 18.8.
-const BYTES_PER_PIXEL_AND_CHANNEL: u64 = 150;
-
-type Infer<'a> = &'a mut dyn FnMut(Array4<f32>) -> Result<Array4<f32>, Error>;
-
-/// The loop itself, over any network.
-fn run_tiles<E, S, K>(
-    plan: &TilePlan,
-    range: Range,
-    strength: f32,
-    source: &mut S,
-    sink: &mut K,
-    progress: &dyn Progress,
-    infer: Infer<'_>,
-) -> Result<RunReport, E>
-where
-    E: From<Error>,
-    S: Source<Error = E>,
-    K: Sink<Error = E>,
-{
-    let channels = source.shape().channels;
-    let mut report = RunReport::default();
-    let mut blend = Blend::new(channels, plan);
-    for (i, rows) in plan.rows.iter().enumerate() {
-        for (j, columns) in plan.columns.iter().enumerate() {
-            if progress.is_cancelled() {
-                return Err(Error::Interrupted.into());
-            }
-            let window = Window { row: rows.start, column: columns.start, rows: rows.len, columns: columns.len };
-            let image = source.read(window)?;
-            let expected = (channels, rows.len, columns.len);
-            if image.data.dim() != expected {
-                return Err(Error::WindowSize { expected, found: image.data.dim() }.into());
-            }
-            let mut tile = Tile::prepare(image, range);
-            report.invalid_pixels += tile.invalid();
-            if tile.any_valid {
-                let input = tile.padded(rows.padded, columns.padded);
-                let output = infer(input)?;
-                let residual = tile.residual(output, range, strength)?;
-                blend.add(plan, (i, j), residual.view());
-                report.tiles += 1;
-            } else {
-                report.skipped += 1;
-            }
-        }
-        let (first, band) = blend.complete(plan, i);
-        let pixels = (band.dim().1 * band.dim().2) as u64;
-        sink.write(first, band)?;
-        blend.advance(plan, i);
-        progress.advance(pixels);
-    }
-    Ok(report)
-}
-
-/// A window in network units.
-struct Tile {
-    data: Array3<f32>,
-    valid: Option<Array2<bool>>,
-    any_valid: bool,
-}
-
-impl Tile {
-    /// Fills what is invalid or not finite, and maps to network units. One NaN would poison the
-    /// global mean of the whole tile.
-    fn prepare(image: Image, range: Range) -> Self {
-        let Image { mut data, mut valid } = image;
-        if data.iter().any(|v| !v.is_finite()) {
-            let mask = valid.get_or_insert_with(|| Array2::from_elem((data.dim().1, data.dim().2), true));
-            for plane in data.outer_iter() {
-                for (ok, v) in mask.iter_mut().zip(plane) {
-                    *ok &= v.is_finite();
-                }
-            }
-        }
-        let any_valid = match &valid {
-            Some(mask) => fill_invalid(&mut data, mask),
-            None => true,
-        };
-        if any_valid {
-            data.mapv_inplace(|v| range.to_network(v));
-        }
-        Self { data, valid, any_valid }
-    }
-
-    fn invalid(&self) -> u64 {
-        self.valid.as_ref().map_or(0, |m| m.iter().filter(|ok| !**ok).count() as u64)
-    }
-
-    /// The tile with its lower and right edge reflected up to the given size, `[1, channel, row,
-    /// column]`.
-    fn padded(&mut self, rows: usize, columns: usize) -> Array4<f32> {
-        let (channels, h, w) = self.data.dim();
-        if (h, w) == (rows, columns) {
-            return self.data.clone().insert_axis(Axis(0));
-        }
-        Array4::from_shape_fn((1, channels, rows, columns), |(_, c, y, x)| self.data[(c, reflect(y, h), reflect(x, w))])
-    }
-
-    /// Output minus input, in physical units, 0 at invalid pixels.
-    fn residual(&self, output: Array4<f32>, range: Range, strength: f32) -> Result<Array3<f32>, Error> {
-        let (_, h, w) = self.data.dim();
-        let mut residual = output.index_axis(Axis(0), 0).slice(s![.., ..h, ..w]).to_owned();
-        let mut finite = true;
-        residual.zip_mut_with(&self.data, |r, input| {
-            finite &= r.is_finite();
-            *r = range.residual(*r - input) * strength;
-        });
-        if !finite {
-            return Err(Error::Inference("the network gave a value that is not finite".into()));
-        }
-        if let Some(mask) = &self.valid {
-            for mut plane in residual.outer_iter_mut() {
-                plane.zip_mut_with(mask, |r, ok| {
-                    if !ok {
-                        *r = 0.0;
-                    }
-                });
-            }
-        }
-        Ok(residual)
-    }
-}
-
-/// Index `i` of an axis of `n` pixels, reflected at its end without repeating the edge, as often as
-/// it takes.
-fn reflect(i: usize, n: usize) -> usize {
-    if n == 1 {
-        return 0;
-    }
-    let period = 2 * (n - 1);
-    let i = i % period;
-    if i < n { i } else { period - i }
 }
 
 #[cfg(test)]

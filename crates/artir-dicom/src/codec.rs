@@ -100,6 +100,11 @@ pub(crate) fn decode(transfer_syntax: &str, stream: Vec<u8>, layout: Layout) -> 
     Ok(bytes)
 }
 
+/// Whether pixels come out of a codec that knows values alone. RLE keeps words, unused bits and all (PS3.5, G).
+pub(crate) fn is_compressed(transfer_syntax: &str) -> bool {
+    matches!(reading(transfer_syntax), Reading::Fragile)
+}
+
 pub(crate) fn check_claim(transfer_syntax: &str, stream: &[u8], layout: Layout) -> Result<(), String> {
     // JPEG 2000 and its high-throughput form are registered as .90 to .93 and .201 to .203.
     let (claim, by_claim) = match transfer_syntax.strip_prefix("1.2.840.10008.1.2.4.") {

@@ -118,13 +118,31 @@ impl PixelFormat {
         Ok(Frame { stored: stored.map_err(|e| e.to_string())?, words })
     }
 
+    /// Stored values that a codec gave, whose unused bits mean nothing: negative values are sign-extended over them, as
+    /// scanners write them and as readers that look at whole words expect.
+    pub(crate) fn decoded_frame(&self, bytes: &[u8]) -> Result<Frame, String> {
+        let mut frame = self.frame(bytes)?;
+        if self.signed && !self.overlay_bits {
+            let above = self.unused_above();
+            for (word, value) in frame.words.iter_mut().zip(&frame.stored) {
+                *word = if *value < 0 { *word | above } else { *word & !above };
+            }
+        }
+        Ok(frame)
+    }
+
+    /// The bits of a word above the stored ones.
+    fn unused_above(&self) -> u16 {
+        let (allocated, used) =
+            (u32::from(self.layout.bits_allocated), u32::from(self.shift + self.layout.bits_stored));
+        (((1u32 << allocated) - 1) & !((1u32 << used) - 1)) as u16
+    }
+
     /// The frame's bytes, little-endian. A pixel whose value has not changed keeps its word, unused bits and all.
     pub(crate) fn bytes(&self, frame: &Frame, syntax: OutputSyntax) -> Vec<u8> {
         let mask = self.mask();
         // Where negative values were sign-extended over the unused bits, they are again.
-        let bits = self.layout.bits_allocated - 1;
-        let above = if self.shift + self.layout.bits_stored > bits { 0 } else { !mask & !((1u16 << self.shift) - 1) };
-        let above = if self.layout.bits_allocated == 8 { above & 0xff } else { above };
+        let above = self.unused_above();
         let negatives = || frame.words.iter().zip(&frame.stored).filter(|(_, v)| **v < 0);
         let extended = self.signed && !self.overlay_bits && above != 0 && negatives().any(|(w, _)| w & above == above);
         // JPEG-LS holds the stored bits alone.
@@ -243,6 +261,14 @@ mod tests {
         let mut plain = format.frame(&bytes([0x0fff, 1, 2, 3])).unwrap();
         plain.stored[(0, 1)] = -2;
         assert_eq!(format.bytes(&plain, OutputSyntax::Native)[2..4], 0x0ffeu16.to_le_bytes());
+    }
+
+    #[test]
+    fn a_codec_says_nothing_with_unused_bits() {
+        let format = format(16, 13, 12, true);
+        let frame = format.decoded_frame(&bytes([0x1830, 0xf830, 0x0001, 0xe001])).unwrap();
+        assert_eq!(format.bytes(&frame, OutputSyntax::Native), bytes([0xf830, 0xf830, 1, 1]));
+        assert_eq!(frame.stored.as_slice().unwrap(), [-2000, -2000, 1, 1]);
     }
 
     #[test]

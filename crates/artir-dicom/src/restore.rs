@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use artir_core::{ErrorKind, Progress, Restorer, Shape, Sink};
+use artir_core::{ErrorKind, Footprint, Progress, Restorer, Shape, Sink};
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView3, Axis, s};
 use sha2::{Digest, Sha256};
@@ -107,7 +107,7 @@ pub fn restore_series(
     let slice_pixels = u64::from(series.rows) * u64::from(series.columns);
     progress.start(&series.folder, slice_pixels * series.slices() as u64);
     let shape = Shape { channels: 1, rows: series.rows as usize, columns: series.columns as usize };
-    let provenance = restorer.provenance(shape)?.to_string();
+    let provenance = restorer.provenance(shape, Footprint::default())?.to_string();
     let task = restorer.card().task.name();
     let what = Restoring { provenance: &provenance, task };
     let report = restore_with(series, &what, out, options, &mut |slice| {

@@ -7,7 +7,7 @@ use dicom_dictionary_std::tags;
 use ndarray::{Array2, Axis, s};
 
 use crate::{
-    Error, Modality,
+    Error, Modality, codec,
     dataset::Stop,
     file::DicomFile,
     frame::{Frame, PixelFormat},
@@ -84,7 +84,9 @@ impl Slice {
         let (encoding, per_unit) = meaning(file, format, frame, modality, units)?;
         let stream = file.frame_bytes(frame, format.frames, format.layout.bytes() as u64)?;
         let bytes = decoder.decode(&file.transfer_syntax, stream, format.layout)?;
-        Ok(Self { frame: format.frame(&bytes)?, encoding, per_unit })
+        let by_codec = codec::is_compressed(&file.transfer_syntax);
+        let frame = if by_codec { format.decoded_frame(&bytes) } else { format.frame(&bytes) }?;
+        Ok(Self { frame, encoding, per_unit })
     }
 
     pub(crate) fn source(&self) -> SliceSource {

@@ -5,46 +5,28 @@
 //! `--resume`, when model, settings and sources are the same, and thrown away otherwise.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File},
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
 };
 
-use artir_core::OutputFolder;
+use artir_core::{HiddenFolder, OutputFolder, private_file};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
 
 const JOURNAL: &str = "journal";
-const LOCK: &str = "lock";
 
 /// A folder that is filled out of sight and given its name when it is complete.
 #[derive(Debug)]
 pub(crate) struct Staging {
     // Dropped in this order: a parent that was made for it goes once the folder in it is gone.
-    part: Part,
+    part: HiddenFolder,
     parent: OutputFolder,
     target: PathBuf,
     journal: File,
     /// Objects that an earlier run completed: name and SHA-256.
     done: Vec<(String, String)>,
-}
-
-/// The hidden folder. Dropped, it goes, unless it is to be taken up again.
-#[derive(Debug)]
-struct Part {
-    path: PathBuf,
-    keep: bool,
-    _lock: File,
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.keep {
-            // Best effort: whatever ended the run is reported already.
-            drop(fs::remove_dir_all(&self.path));
-        }
-    }
 }
 
 impl Staging {
@@ -59,25 +41,18 @@ impl Staging {
         let path = parent.join(format!(".artir-{name}"));
         let fail = |e: std::io::Error| Error::write(&target, e);
         let made = OutputFolder::create(parent).map_err(fail)?;
-        make_private(&path).map_err(fail)?;
-        let lock = private_file(&path.join(LOCK)).map_err(fail)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::write(&target, "another run is writing it")),
-            Err(TryLockError::Error(e)) => return Err(fail(e)),
-        }
-        let part = Part { path, keep: false, _lock: lock };
-        let journal_path = part.path.join(JOURNAL);
+        let part = HiddenFolder::open(&path).map_err(fail)?;
+        let journal_path = part.path().join(JOURNAL);
         let done = if resume { read_journal(&journal_path, identity) } else { None };
         let done = match done {
-            Some(done) => done.into_iter().filter(|(name, sha256)| is_whole(&part.path.join(name), sha256)).collect(),
+            Some(done) => done.into_iter().filter(|(name, sha256)| is_whole(&part.path().join(name), sha256)).collect(),
             None => {
-                clear(&part.path).map_err(fail)?;
+                part.clear().map_err(fail)?;
                 Vec::new()
             }
         };
         // Written anew, so that a torn last line is gone.
-        let temporary = part.path.join("journal.new");
+        let temporary = part.path().join("journal.new");
         let mut journal = private_file(&temporary).map_err(fail)?;
         let mut text = format!("{identity}\n");
         for (name, sha256) in &done {
@@ -95,14 +70,14 @@ impl Staging {
 
     /// Starts an object.
     pub(crate) fn create(&self, name: &str) -> Result<StagedFile, Error> {
-        let path = self.part.path.join(format!("{name}.new"));
+        let path = self.part.path().join(format!("{name}.new"));
         let file = private_file(&path).map_err(|e| Error::write(&self.target.join(name), e))?;
         Ok(StagedFile { file: std::io::BufWriter::with_capacity(1 << 20, file), hash: Sha256::new() })
     }
 
     /// A place for bytes that are needed for a while.
     pub(crate) fn scratch(&self) -> Result<File, Error> {
-        tempfile::tempfile_in(&self.part.path).map_err(|e| Error::write(&self.target, e))
+        tempfile::tempfile_in(self.part.path()).map_err(|e| Error::write(&self.target, e))
     }
 
     /// Completes an object, and notes that it is.
@@ -110,26 +85,26 @@ impl Staging {
         let fail = |e: std::io::Error| Error::write(&self.target.join(name), e);
         let StagedFile { file, hash } = staged;
         file.into_inner().map_err(|e| fail(e.into_error()))?;
-        let path = self.part.path.join(name);
-        fs::rename(self.part.path.join(format!("{name}.new")), &path).map_err(fail)?;
+        let path = self.part.path().join(name);
+        fs::rename(self.part.path().join(format!("{name}.new")), &path).map_err(fail)?;
         let digest = hex(&hash.finalize());
         self.journal.write_all(format!("{name} {digest}\n").as_bytes()).map_err(fail)
     }
 
     /// Leaves what is done for a later run to take up.
     pub(crate) fn suspend(mut self) {
-        self.part.keep = true;
+        self.part.keep();
     }
 
     /// Gives the folder its name; what stood there goes only once the new one is complete.
     pub(crate) fn publish(self) -> Result<PathBuf, Error> {
         let Self { mut part, parent: _parent, target, .. } = self;
         let fail = |e: std::io::Error| Error::write(&target, e);
-        let staged = part.path.clone();
+        let staged = part.path().to_owned();
         (|| {
             publish_modes(&staged)?;
             fs::remove_file(staged.join(JOURNAL))?;
-            fs::remove_file(staged.join(LOCK))?;
+            part.remove_lock()?;
             if target.exists() {
                 let old = staged.with_extension("old");
                 fs::rename(&target, &old)?;
@@ -140,7 +115,7 @@ impl Staging {
             }
         })()
         .map_err(fail)?;
-        part.keep = true;
+        part.keep();
         Ok(target)
     }
 }
@@ -191,39 +166,6 @@ fn is_whole(path: &Path, sha256: &str) -> bool {
     let Ok(mut file) = File::open(path) else { return false };
     let mut hash = Sha256::new();
     std::io::copy(&mut file, &mut hash).is_ok() && hex(&hash.finalize()) == sha256
-}
-
-/// Empties the hidden folder but for its lock.
-fn clear(path: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_name() != LOCK {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-fn make_private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    match fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        other => other,
-    }
-}
-
-#[cfg(not(unix))]
-fn make_private(path: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(path)
-}
-
-fn private_file(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 /// A result is as readable as the user's umask says, which a folder and a file made here show.

@@ -1,9 +1,13 @@
 //! The loop over tiles, with networks that are plain functions.
 
+use ndarray::{Array2, Array3, s};
 use proptest::prelude::*;
 
-use super::*;
-use crate::NoProgress;
+use super::{
+    tiles::{Infer, Job},
+    *,
+};
+use crate::{NoProgress, Range, TileLimits};
 
 struct Memory {
     image: Image,
@@ -43,10 +47,20 @@ impl Sink for Collect {
 }
 
 fn run(image: &Image, plan: &TilePlan, infer: Infer<'_>) -> Result<(Array3<f32>, RunReport), Error> {
+    run_from(0, image, plan, infer)
+}
+
+fn run_from(
+    first_row: usize,
+    image: &Image,
+    plan: &TilePlan,
+    infer: Infer<'_>,
+) -> Result<(Array3<f32>, RunReport), Error> {
     let range = Range::new([-1024.0, 3072.0], [0.0, 1.0]).unwrap();
-    let mut sink = Collect { out: Array3::from_elem(image.data.raw_dim(), f32::NAN), next: 0 };
+    let mut sink = Collect { out: Array3::from_elem(image.data.raw_dim(), f32::NAN), next: first_row };
     let mut source = Memory { image: image.clone() };
-    let report = run_tiles(plan, range, 1.0, &mut source, &mut sink, &NoProgress, infer)?;
+    let job = Job { plan, range, strength: 1.0, first_row };
+    let report = job.run(&mut source, &mut sink, &NoProgress, infer)?;
     assert_eq!(sink.next, image.data.dim().1);
     Ok((sink.out, report))
 }
@@ -156,14 +170,56 @@ fn cancelling_ends_the_run() {
     let mut sink = Collect { out: Array3::zeros((1, 8, 8)), next: 0 };
     let mut source = Memory { image };
     let plan = TilePlan::whole(8, 8, 4);
-    let ended = run_tiles(&plan, range, 1.0, &mut source, &mut sink, &Stop, &mut |t| Ok(t));
+    let job = Job { plan: &plan, range, strength: 1.0, first_row: 0 };
+    let ended = job.run(&mut source, &mut sink, &Stop, &mut |t| Ok(t));
     assert!(matches!(ended, Err(Error::Interrupted)));
     assert_eq!(sink.next, 0);
 }
 
 #[test]
-fn reflection_repeats_no_edge() {
-    let seen: Vec<_> = (0..9).map(|i| reflect(i, 4)).collect();
-    assert_eq!(seen, [0, 1, 2, 3, 2, 1, 0, 1, 2]);
-    assert_eq!(reflect(5, 1), 0);
+fn a_run_that_starts_late_gives_the_same_rows() {
+    let image = noise(2, 150, 50);
+    let plan = TilePlan::tiled(150, 50, TileLimits { tile: 32, overlap: 16, multiple: 4 }).unwrap();
+    // Depends on the whole tile, so that a missing neighbour would show.
+    let mut infer = |t: Array4<f32>| {
+        let mean = t.mean().unwrap_or(0.0);
+        Ok(t.mapv(|v| v + mean + 0.1 * v * v))
+    };
+    let (whole, _) = run(&image, &plan, &mut infer).unwrap();
+    for first in [1, 15, 16, 17, 40, 100, 149] {
+        let (late, _) = run_from(first, &image, &plan, &mut infer).unwrap();
+        assert_eq!(whole.slice(s![.., first.., ..]), late.slice(s![.., first.., ..]), "from row {first}");
+    }
+    assert_eq!(run_from(150, &image, &plan, &mut infer).unwrap().1.tiles, 0);
+}
+
+#[test]
+fn an_error_of_either_end_ends_the_run() {
+    struct Full;
+    impl Sink for Full {
+        type Error = Error;
+        fn write(&mut self, first: usize, _: ArrayView3<'_, f32>) -> Result<(), Error> {
+            if first > 30 { Err(Error::Setting("full".into())) } else { Ok(()) }
+        }
+    }
+    struct Torn(Memory);
+    impl Source for Torn {
+        type Error = Error;
+        fn shape(&self) -> Shape {
+            self.0.shape()
+        }
+        fn read(&mut self, w: Window) -> Result<Image, Error> {
+            if w.row > 60 { Err(Error::Setting("torn".into())) } else { self.0.read(w) }
+        }
+    }
+    let image = noise(1, 150, 50);
+    let plan = TilePlan::tiled(150, 50, TileLimits { tile: 32, overlap: 8, multiple: 4 }).unwrap();
+    let range = Range::new([0.0, 1.0], [0.0, 1.0]).unwrap();
+    let job = Job { plan: &plan, range, strength: 1.0, first_row: 0 };
+    let mut infer = |t| Ok(t);
+    let mut sink = Collect { out: Array3::zeros((1, 150, 50)), next: 0 };
+    let torn = job.run(&mut Torn(Memory { image: image.clone() }), &mut sink, &NoProgress, &mut infer);
+    assert!(matches!(torn, Err(Error::Setting(why)) if why == "torn"));
+    let full = job.run(&mut Memory { image }, &mut Full, &NoProgress, &mut infer);
+    assert!(matches!(full, Err(Error::Setting(why)) if why == "full"));
 }

@@ -1,0 +1,99 @@
+//! One tile on its way: filled, mapped to network units, padded, and its residual mapped back.
+
+use ndarray::{Array2, Array3, Array4, Axis, s};
+
+use crate::{Error, Image, Range, fill::fill_invalid};
+
+/// A window in network units.
+pub(super) struct Tile {
+    data: Array3<f32>,
+    valid: Option<Array2<bool>>,
+    pub(super) any_valid: bool,
+}
+
+impl Tile {
+    /// Fills what is invalid or not finite, and maps to network units. One NaN would poison the
+    /// global mean of the whole tile.
+    pub(super) fn prepare(image: Image, range: Range) -> Self {
+        let Image { mut data, mut valid } = image;
+        if data.iter().any(|v| !v.is_finite()) {
+            let mask = valid.get_or_insert_with(|| Array2::from_elem((data.dim().1, data.dim().2), true));
+            for plane in data.outer_iter() {
+                for (ok, v) in mask.iter_mut().zip(plane) {
+                    *ok &= v.is_finite();
+                }
+            }
+        }
+        let any_valid = match &valid {
+            Some(mask) => fill_invalid(&mut data, mask),
+            None => true,
+        };
+        if any_valid {
+            data.mapv_inplace(|v| range.to_network(v));
+        }
+        Self { data, valid, any_valid }
+    }
+
+    /// Invalid pixels among the first `rows` x `columns`.
+    pub(super) fn invalid(&self, rows: usize, columns: usize) -> u64 {
+        let count = |mask: &Array2<bool>| mask.slice(s![..rows, ..columns]).iter().filter(|ok| !**ok).count() as u64;
+        self.valid.as_ref().map_or(0, count)
+    }
+
+    /// The tile with its lower and right edge reflected up to the given size, `[1, channel, row,
+    /// column]`.
+    pub(super) fn padded(&mut self, rows: usize, columns: usize) -> Array4<f32> {
+        let (channels, h, w) = self.data.dim();
+        if (h, w) == (rows, columns) {
+            return self.data.clone().insert_axis(Axis(0));
+        }
+        Array4::from_shape_fn((1, channels, rows, columns), |(_, c, y, x)| self.data[(c, reflect(y, h), reflect(x, w))])
+    }
+
+    /// Output minus input, in physical units, 0 at invalid pixels.
+    pub(super) fn residual(&self, output: Array4<f32>, range: Range, strength: f32) -> Result<Array3<f32>, Error> {
+        let (_, h, w) = self.data.dim();
+        let mut residual = output.index_axis(Axis(0), 0).slice(s![.., ..h, ..w]).to_owned();
+        let mut finite = true;
+        residual.zip_mut_with(&self.data, |r, input| {
+            finite &= r.is_finite();
+            *r = range.residual(*r - input) * strength;
+        });
+        if !finite {
+            return Err(Error::Inference("the network gave a value that is not finite".into()));
+        }
+        if let Some(mask) = &self.valid {
+            for mut plane in residual.outer_iter_mut() {
+                plane.zip_mut_with(mask, |r, ok| {
+                    if !ok {
+                        *r = 0.0;
+                    }
+                });
+            }
+        }
+        Ok(residual)
+    }
+}
+
+/// Index `i` of an axis of `n` pixels, reflected at its end without repeating the edge, as often as
+/// it takes.
+fn reflect(i: usize, n: usize) -> usize {
+    if n == 1 {
+        return 0;
+    }
+    let period = 2 * (n - 1);
+    let i = i % period;
+    if i < n { i } else { period - i }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reflection_repeats_no_edge() {
+        let seen: Vec<_> = (0..9).map(|i| reflect(i, 4)).collect();
+        assert_eq!(seen, [0, 1, 2, 3, 2, 1, 0, 1, 2]);
+        assert_eq!(reflect(5, 1), 0);
+    }
+}

@@ -1,0 +1,145 @@
+//! The loop over tiles: reading, inference and writing overlap.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use ndarray::{Array3, Array4, s};
+
+use super::{RunReport, Sink, Source, prepared::Tile};
+use crate::{Error, Progress, Range, TilePlan, Window, blend::Blend};
+
+/// The network, as a function of one padded tile.
+pub(super) type Infer<'a> = &'a mut dyn FnMut(Array4<f32>) -> Result<Array4<f32>, Error>;
+
+/// What is done with every tile.
+pub(super) struct Job<'a> {
+    pub(super) plan: &'a TilePlan,
+    pub(super) range: Range,
+    pub(super) strength: f32,
+    /// Rows before this one are written already.
+    pub(super) first_row: usize,
+}
+
+/// Rows on their way to the sink: the image row of the first, and their residual `[channel, row, column]`.
+type Rows = (usize, Array3<f32>);
+
+/// A complete row band goes to the sink in so many parts, of which three may be under way.
+const PARTS: usize = 4;
+
+impl Job<'_> {
+    /// Runs all tiles. Source and sink have a thread each where there is more than one tile.
+    pub(super) fn run<E, S, K>(
+        &self,
+        source: &mut S,
+        sink: &mut K,
+        progress: &dyn Progress,
+        infer: Infer<'_>,
+    ) -> Result<RunReport, E>
+    where
+        E: From<Error> + Send,
+        S: Source<Error = E> + Send,
+        K: Sink<Error = E> + Send,
+    {
+        let channels = source.shape().channels;
+        let mut write = |(first, rows): Rows| -> Result<(), E> {
+            sink.write(first, rows.view())?;
+            progress.advance((rows.dim().1 * rows.dim().2) as u64);
+            Ok(())
+        };
+        if self.plan.len() == 1 {
+            let mut read = |at| self.read(at, source);
+            return self.blend(channels, progress, infer, &mut read, &mut |rows| write(rows).map(|()| true));
+        }
+        std::thread::scope(|scope| {
+            let (tile_out, tile_in) = sync_channel(1);
+            let (rows_out, rows_in): (SyncSender<Rows>, Receiver<Rows>) = sync_channel(1);
+            scope.spawn(move || {
+                for at in self.tiles() {
+                    let tile = self.read(at, source);
+                    let failed = tile.is_err();
+                    if tile_out.send(tile).is_err() || failed {
+                        return;
+                    }
+                }
+            });
+            let writer = scope.spawn(move || rows_in.into_iter().try_for_each(write));
+            // The reader ends early only after an error, which it has sent.
+            let mut read = |_| tile_in.recv().unwrap_or_else(|_| Err(Error::Interrupted.into()));
+            let result = self.blend(channels, progress, infer, &mut read, &mut |rows| Ok(rows_out.send(rows).is_ok()));
+            drop((tile_in, rows_out));
+            match writer.join() {
+                // Its own error is the reason why the loop stopped.
+                Ok(written) => written.and(result),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+
+    /// Tiles in their order, by index in the plan.
+    fn tiles(&self) -> impl Iterator<Item = (usize, usize)> {
+        let columns = self.plan.columns.len();
+        (self.first_tile_row()..self.plan.rows.len()).flat_map(move |i| (0..columns).map(move |j| (i, j)))
+    }
+
+    /// The first row of tiles that the rows still to be written need.
+    fn first_tile_row(&self) -> usize {
+        self.plan.rows.iter().position(|r| r.end() > self.first_row).unwrap_or(self.plan.rows.len())
+    }
+
+    fn read<E: From<Error>, S: Source<Error = E>>(&self, at: (usize, usize), source: &mut S) -> Result<Tile, E> {
+        let (rows, columns) = (self.plan.rows[at.0], self.plan.columns[at.1]);
+        let image =
+            source.read(Window { row: rows.start, column: columns.start, rows: rows.len, columns: columns.len })?;
+        let expected = (source.shape().channels, rows.len, columns.len);
+        if image.data.dim() != expected {
+            return Err(Error::WindowSize { expected, found: image.data.dim() }.into());
+        }
+        Ok(Tile::prepare(image, self.range))
+    }
+
+    /// Takes tiles as they come and hands on complete rows; `write` says whether anybody still listens.
+    fn blend<E: From<Error>>(
+        &self,
+        channels: usize,
+        progress: &dyn Progress,
+        infer: Infer<'_>,
+        read: &mut dyn FnMut((usize, usize)) -> Result<Tile, E>,
+        write: &mut dyn FnMut(Rows) -> Result<bool, E>,
+    ) -> Result<RunReport, E> {
+        let plan = self.plan;
+        let mut report = RunReport::default();
+        let mut blend = Blend::new(channels, plan, self.first_tile_row());
+        for i in self.first_tile_row()..plan.rows.len() {
+            for j in 0..plan.columns.len() {
+                if progress.is_cancelled() {
+                    return Err(Error::Interrupted.into());
+                }
+                let mut tile = read((i, j))?;
+                let (rows, columns) = (plan.rows[i], plan.columns[j]);
+                let own = |spans: &[crate::Span], k: usize| {
+                    spans.get(k + 1).map_or(spans[k].len, |next| next.start - spans[k].start)
+                };
+                report.invalid_pixels += tile.invalid(own(&plan.rows, i), own(&plan.columns, j));
+                if tile.any_valid {
+                    let input = tile.padded(rows.padded, columns.padded);
+                    let residual = tile.residual(infer(input)?, self.range, self.strength)?;
+                    blend.add(plan, (i, j), residual.view());
+                    report.tiles += 1;
+                } else {
+                    report.skipped += 1;
+                }
+            }
+            let (first, band) = blend.complete(plan, i);
+            let count = band.dim().1;
+            let part = count.div_ceil(PARTS).max(1);
+            for start in (0..count).step_by(part) {
+                let end = count.min(start + part);
+                let from = start.max(self.first_row.saturating_sub(first));
+                if from < end && !write((first + from, band.slice(s![.., from..end, ..]).to_owned()))? {
+                    return Ok(report);
+                }
+            }
+            blend.advance(plan, i);
+        }
+        Ok(report)
+    }
+}
