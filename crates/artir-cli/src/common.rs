@@ -94,6 +94,11 @@ impl Inference {
         Ok(Restorer::new(model, settings)?)
     }
 
+    /// Threads; 0 takes every core.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// Refuses a model that was made for something else.
     pub(crate) fn restorer_for(&self, task: Task) -> Result<Restorer, Failure> {
         let restorer = self.restorer(task)?;

@@ -1,67 +1,186 @@
 //! `artir geo`: scenes in, restored scenes on the same grid out.
 
-use std::{path::Path, process::ExitCode};
+mod report;
+mod tools;
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use artir_core::{Restorer, Task};
-use artir_geo::{OpenOptions, Scene, WriteOptions};
+use artir_geo::{Format, OpenOptions, RangeChoice, Scene, WriteOptions};
+use clap::ValueEnum;
 
+use self::report::Report;
 use crate::{
-    common::{Inference, Output},
+    common::Inference,
     outcome::{Failure, Tally},
     progress::Terminal,
 };
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// GeoTIFF scenes
-    #[arg(required = true, value_name = "SCENE")]
+    /// Scenes: GeoTIFF, VRT, or whatever else GDAL reads
+    #[arg(required_unless_present = "compare", value_name = "SCENE")]
     scenes: Vec<String>,
-    /// Which bands are red, green and blue (counted from 1), where the file does not say
-    #[arg(long, value_name = "R,G,B", value_parser = parse_bands)]
-    bands: Option<[usize; 3]>,
-    /// Allow scenes that are read over a network
+    /// Output file, or a folder
+    #[arg(short, long, value_name = "OUT", required_unless_present_any = ["inspect", "compare"])]
+    output: Option<PathBuf>,
+    /// Print all that a scene says of itself, and what would be restored of it, as JSON
+    #[arg(long)]
+    inspect: bool,
+    /// Compare two rasters, field by field and pixel by pixel; exit code 1 when they differ
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["inspect", "output", "scenes"])]
+    compare: Option<Vec<String>>,
+    /// Bands whose pixels may differ in --compare
+    #[arg(long, value_name = "N,…", value_delimiter = ',', requires = "compare")]
+    except_bands: Vec<usize>,
+    /// The bands to restore, counted from 1, where the file does not say which are red, green and blue
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
+    bands: Option<Vec<usize>>,
+    /// Stored values that are black and white: LO,HI, percentile, reflectance (0 to 10,000), or auto (0 to 255 for 8-bit
+    /// scenes, percentile for others)
+    #[arg(long, value_name = "RANGE", default_value = "auto", value_parser = parse_range, allow_hyphen_values = true)]
+    range: RangeChoice,
+    /// Form of the output
+    #[arg(long, value_enum, default_value_t = FormatName::Gtiff)]
+    format: FormatName,
+    /// Creation option of GDAL's GTiff or COG driver, over what follows from the source; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_creation)]
+    co: Vec<(String, String)>,
+    /// Allow scenes that are read over a network, and virtual rasters that point outside their folder
     #[arg(long)]
     allow_remote: bool,
-    #[command(flatten)]
-    output: Output,
+    /// Replace what is there already
+    #[arg(long)]
+    overwrite: bool,
+    /// Take up what an interrupted run of the same model and settings left
+    #[arg(long)]
+    resume: bool,
+    /// Write what was done to a JSON file
+    #[arg(long, value_name = "FILE.json")]
+    report: Option<PathBuf>,
+    /// Name files in --report, not hashes of their names
+    #[arg(long, requires = "report")]
+    show_paths: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     inference: Inference,
 }
 
-fn parse_bands(text: &str) -> Result<[usize; 3], String> {
-    let numbers: Vec<usize> = text
-        .split(',')
-        .map(|n| n.trim().parse().map_err(|_| format!("'{n}' is no band number")))
-        .collect::<Result<_, _>>()?;
-    <[usize; 3]>::try_from(numbers).map_err(|_| "three band numbers are needed, as 1,2,3".into())
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormatName {
+    /// GeoTIFF, laid out like its source
+    Gtiff,
+    /// Cloud optimized GeoTIFF
+    Cog,
+}
+
+fn parse_range(text: &str) -> Result<RangeChoice, String> {
+    match text {
+        "auto" => Ok(RangeChoice::Auto),
+        "percentile" => Ok(RangeChoice::Percentile),
+        "reflectance" => Ok(RangeChoice::Reflectance),
+        _ => {
+            let number = |t: &str| t.trim().parse::<f64>().ok().filter(|v| v.is_finite());
+            match text.split_once(',').map(|(lo, hi)| (number(lo), number(hi))) {
+                Some((Some(lo), Some(hi))) if lo < hi => Ok(RangeChoice::Interval([lo, hi])),
+                _ => Err("give LO,HI (LO below HI), percentile, reflectance or auto".into()),
+            }
+        }
+    }
+}
+
+fn parse_creation(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("give KEY=VALUE, as COMPRESS=ZSTD".into()),
+    }
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
-    let to_file = args.scenes.len() == 1 && !args.output.output.is_dir();
-    let options = OpenOptions { bands: args.bands, allow_remote: args.allow_remote };
+    if let Some(pair) = &args.compare {
+        return tools::compare(&pair[0], &pair[1], args);
+    }
+    if args.inspect {
+        return tools::inspect(args);
+    }
+    let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
+    let outputs = outputs(&args.scenes, output, args.format)?;
+    if let Some(path) = args.report.as_deref().filter(|p| p.exists() && !args.overwrite) {
+        return Err(Failure::usage(format!("{}: is there already: use --overwrite", path.display())));
+    }
     let mut tally = Tally::default();
+    let mut report = None;
     let mut restorer: Option<Restorer> = None;
     let progress = Terminal::new(quiet);
-    for path in &args.scenes {
-        let out = if to_file {
-            args.output.output.clone()
-        } else {
-            args.output.output.join(Path::new(path).file_name().unwrap_or_default())
-        };
+    let options = args.open_options();
+    for (i, (path, out)) in args.scenes.iter().zip(&outputs).enumerate() {
         let result = Scene::open(path, &options).map_err(Failure::from).and_then(|scene| {
             // Loaded only once a scene is fit to be restored: bad input is named without waiting.
             let restorer = match &mut restorer {
                 Some(r) => r,
                 none => none.insert(args.inference.restorer_for(Task::Dehaze)?),
             };
-            restore(&scene, path, &out, args, restorer, &progress)
+            let report = report.get_or_insert_with(|| Report::new(restorer));
+            restore(&scene, path, out, args, restorer, &progress).map(|done| {
+                if let Some(done) = done {
+                    report.written(i, path, &scene, &done, restorer, args.show_paths);
+                }
+            })
         });
         match result {
             Ok(()) => tally.written += 1,
-            Err(failure) => tally.fail(failure)?,
+            Err(failure) => {
+                if let Some(report) = &mut report {
+                    report.failed(i, path, &failure, args.show_paths);
+                }
+                tally.fail(failure)?;
+            }
         }
     }
+    if let (Some(path), Some(report)) = (&args.report, report) {
+        report.write(path)?;
+    }
     Ok(tally.code())
+}
+
+impl Args {
+    fn open_options(&self) -> OpenOptions {
+        OpenOptions { bands: self.bands.clone(), range: self.range, allow_remote: self.allow_remote }
+    }
+}
+
+/// Where each scene goes: a file for one scene, else files of their names in a folder.
+fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<PathBuf>, Failure> {
+    let is_folder = output.is_dir() || output.as_os_str().to_string_lossy().ends_with('/');
+    let is_file =
+        |p: &Path| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"));
+    if scenes.len() == 1 && !is_folder {
+        return Ok(vec![output.to_owned()]);
+    }
+    if !is_folder && is_file(output) {
+        return Err(Failure::usage(format!("{}: several scenes need a folder", output.display())));
+    }
+    let mut names = BTreeSet::new();
+    let mut out = Vec::new();
+    for scene in scenes {
+        let source = Path::new(scene.rsplit_once(':').map_or(scene.as_str(), |(_, file)| file));
+        let mut name = PathBuf::from(source.file_name().unwrap_or_default());
+        if !is_file(&name) || format == FormatName::Cog {
+            name.set_extension("tif");
+        }
+        // File systems that do not tell case apart would make one of two.
+        if !names.insert(name.to_string_lossy().to_lowercase()) {
+            return Err(Failure::usage(format!("two scenes would be called {}: run them apart", name.display())));
+        }
+        out.push(output.join(name));
+    }
+    Ok(out)
 }
 
 fn restore(
@@ -71,16 +190,25 @@ fn restore(
     args: &Args,
     restorer: &Restorer,
     progress: &Terminal,
-) -> Result<(), Failure> {
-    if args.output.dry_run {
+) -> Result<Option<artir_geo::SceneReport>, Failure> {
+    if args.dry_run {
         let shape = scene.shape();
-        let plan = restorer.plan(shape)?.describe();
+        let plan = artir_geo::plan(scene, restorer)?;
         say!("{path} -> {} ({}x{}, {plan})", out.display(), shape.rows, shape.columns);
-        return Ok(());
+        return Ok(None);
     }
-    let options = WriteOptions { overwrite: args.output.overwrite };
-    artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
-    Ok(())
+    let format = match args.format {
+        FormatName::Gtiff => Format::GeoTiff,
+        FormatName::Cog => Format::Cog,
+    };
+    let options = WriteOptions {
+        overwrite: args.overwrite,
+        resume: args.resume,
+        format,
+        creation: args.co.clone(),
+        threads: args.inference.threads(),
+    };
+    Ok(Some(artir_geo::restore_scene(scene, restorer, out, &options, progress)?))
 }
 
 #[cfg(test)]
@@ -88,10 +216,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_bands_and_no_other_count() {
-        assert_eq!(parse_bands("4,3,2"), Ok([4, 3, 2]));
-        assert!(parse_bands("1,2").is_err());
-        assert!(parse_bands("1,2,3,4").is_err());
-        assert!(parse_bands("r,g,b").is_err());
+    fn ranges_read_as_they_are_written() {
+        assert_eq!(parse_range("0,10000"), Ok(RangeChoice::Interval([0.0, 10_000.0])));
+        assert_eq!(parse_range("-0.2, 1.5"), Ok(RangeChoice::Interval([-0.2, 1.5])));
+        assert_eq!(parse_range("percentile"), Ok(RangeChoice::Percentile));
+        for bad in ["1", "5,5", "9,1", "a,b", "0,inf", "1,2,3", ""] {
+            assert!(parse_range(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_scene_has_a_place_of_its_own() {
+        let folder = Path::new("out/");
+        let scenes = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        let named = |names: &[&str], out: &Path| outputs(&scenes(names), out, FormatName::Gtiff).ok();
+        assert_eq!(named(&["a/x.tif"], Path::new("y.tif")), Some(vec!["y.tif".into()]));
+        assert_eq!(named(&["a/x.tif", "b.vrt"], folder), Some(vec!["out/x.tif".into(), "out/b.tif".into()]));
+        assert_eq!(named(&["GTIFF_DIR:2:a/x.TIFF"], folder), Some(vec!["out/x.TIFF".into()]));
+        assert_eq!(named(&["a/x.tif", "b/X.tif"], folder), None);
+        assert_eq!(named(&["a/x.tif", "b/y.tif"], Path::new("z.tif")), None);
     }
 }

@@ -1,60 +1,109 @@
-//! Which bands are red, green and blue, and what restoring does to their values.
+//! Which bands are restored, and what restoring does to their values.
 
 use gdal::{Dataset, raster::ColorInterpretation};
 
-/// Finds the red, green and blue band (counted from 1): as asked for, or by colour interpretation.
-pub(crate) fn find_rgb(dataset: &Dataset, asked: Option<[usize; 3]>) -> Result<[usize; 3], String> {
+use crate::{
+    interval::Interval,
+    samples::{Sample, nodata_as},
+};
+
+/// Finds the bands to restore (counted from 1): as asked for, or red, green and blue by colour interpretation, or the only
+/// one.
+pub(crate) fn find(dataset: &Dataset, asked: Option<&[usize]>) -> Result<Vec<usize>, String> {
     let count = dataset.raster_count();
     if let Some(bands) = asked {
         if let Some(b) = bands.iter().find(|b| !(1..=count).contains(*b)) {
             return Err(format!("there is no band {b}: the scene has {count}"));
         }
-        if bands[0] == bands[1] || bands[1] == bands[2] || bands[0] == bands[2] {
+        let mut sorted = bands.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        if sorted.len() != bands.len() {
             return Err("--bands names one band twice".into());
         }
-        return Ok(bands);
+        return Ok(bands.to_vec());
     }
     let find = |wanted: ColorInterpretation| {
-        (1..=count).find(|i| dataset.rasterband(*i).is_ok_and(|b| b.color_interpretation() == wanted))
+        let number = wanted.c_int();
+        (1..=count).find(|i| dataset.rasterband(*i).is_ok_and(|b| crate::ffi::colour(&b) == number))
     };
     let rgb = [ColorInterpretation::RedBand, ColorInterpretation::GreenBand, ColorInterpretation::BlueBand];
     match rgb.map(find) {
-        [Some(r), Some(g), Some(b)] => Ok([r, g, b]),
+        [Some(r), Some(g), Some(b)] => Ok(vec![r, g, b]),
+        _ if count == 1 => Ok(vec![1]),
         _ => Err("the file does not say which bands are red, green and blue: name them, as --bands 1,2,3".into()),
     }
 }
 
-/// Adds a residual (display units, 0 to 1) to one pixel's bytes, rounding to nearest and saturating.
-///
-/// An invalid pixel (every band nodata) is not changed. A valid one stays valid: if rounding would make every band
-/// nodata, the band that moved furthest takes the nearest other value.
-pub(crate) fn add(pixel: &mut [u8; 3], residual: [f32; 3], nodata: [Option<u8>; 3]) {
-    if is_nodata(*pixel, nodata) {
-        return;
-    }
-    let mut wanted = [0.0; 3];
-    let mut out = [0; 3];
-    for band in 0..3 {
-        wanted[band] = f64::from(pixel[band]) + f64::from(residual[band]) * 255.0;
-        out[band] = wanted[band].round().clamp(0.0, 255.0) as u8;
-    }
-    if is_nodata(out, nodata) {
-        // Some band differs from its nodata value in the source, or the pixel would have been invalid.
-        let moved = |band: usize| (f64::from(out[band]) - f64::from(pixel[band])).abs();
-        let band = (0..3).max_by(|a, b| moved(*a).total_cmp(&moved(*b))).unwrap_or(0);
-        out[band] = match out[band] {
-            0 => 1,
-            255 => 254,
-            v if wanted[band] < f64::from(v) => v - 1,
-            v => v + 1,
-        };
-    }
-    *pixel = out;
+/// Which pixels count, and what the network's answer is worth in stored values.
+#[derive(Clone, Copy)]
+pub(crate) struct Meaning<'a> {
+    pub(crate) interval: Interval,
+    /// Nodata values of the restored bands.
+    pub(crate) nodata: &'a [Option<f64>],
 }
 
-/// Whether every band holds its nodata value.
-pub(crate) fn is_nodata(pixel: [u8; 3], nodata: [Option<u8>; 3]) -> bool {
-    pixel.iter().zip(nodata).all(|(v, n)| n == Some(*v))
+/// Marks the pixels that count: not nodata in every band. `valid` holds what masks say.
+pub(crate) fn mark_valid<T: Sample>(planes: &[Vec<T>], nodata: &[Option<f64>], valid: &mut [bool]) {
+    let nodata: Vec<Option<T>> = nodata.iter().map(|n| nodata_as(*n)).collect();
+    if nodata.iter().any(Option::is_none) {
+        return;
+    }
+    for (i, ok) in valid.iter_mut().enumerate() {
+        *ok &= planes.iter().zip(&nodata).any(|(plane, n)| Some(plane[i]) != *n);
+    }
+}
+
+/// Adds residuals (display units) to stored values from `at` on, rounding to nearest and saturating. `residual` has a
+/// slice for each plane.
+///
+/// An invalid pixel is not changed. A valid one stays valid: if rounding would make every band nodata, the band that
+/// moved furthest takes the nearest other value.
+pub(crate) fn add<T: Sample>(
+    planes: &mut [Vec<T>],
+    at: usize,
+    residual: &[&[f32]],
+    valid: Option<&[bool]>,
+    meaning: Meaning<'_>,
+) {
+    let nodata: Vec<Option<T>> = meaning.nodata.iter().map(|n| nodata_as(*n)).collect();
+    let count = residual.first().map_or(0, |r| r.len());
+    if nodata.iter().any(Option::is_none) {
+        // No value of some band marks anything, so that no pixel can become invalid.
+        for (plane, residual) in planes.iter_mut().zip(residual) {
+            for (i, (value, r)) in plane[at..at + count].iter_mut().zip(*residual).enumerate() {
+                if *r != 0.0 && valid.is_none_or(|v| v[at + i]) {
+                    *value = T::nearest(value.value() + meaning.interval.stored(*r));
+                }
+            }
+        }
+        return;
+    }
+    let mut before = vec![T::default(); planes.len()];
+    for i in 0..count {
+        if valid.is_some_and(|v| !v[at + i]) {
+            continue;
+        }
+        let mut all_nodata = true;
+        for (band, plane) in planes.iter_mut().enumerate() {
+            let value = &mut plane[at + i];
+            before[band] = *value;
+            let r = residual[band][i];
+            if r != 0.0 {
+                *value = T::nearest(value.value() + meaning.interval.stored(r));
+            }
+            all_nodata &= Some(*value) == nodata[band];
+        }
+        // A pixel whose every band held nodata before is invalid, and was passed over.
+        if all_nodata && before.iter().zip(&nodata).any(|(v, n)| Some(*v) != *n) {
+            let moved = |band: usize| (planes[band][at + i].value() - before[band].value()).abs();
+            let band = (0..planes.len()).max_by(|a, b| moved(*a).total_cmp(&moved(*b))).unwrap_or(0);
+            let wanted = before[band].value() + meaning.interval.stored(residual[band][i]);
+            let value = &mut planes[band][at + i];
+            let above = if wanted == value.value() { before[band].value() > wanted } else { wanted > value.value() };
+            *value = value.neighbour(above);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -63,28 +112,52 @@ mod tests {
 
     use super::*;
 
+    const EIGHT_BIT: Interval = Interval { lo: 0.0, hi: 255.0 };
+
     proptest! {
         #[test]
         fn valid_pixels_stay_valid_and_invalid_ones_unchanged(
             pixel: [u8; 3], r in -2f32..2.0, g in -2f32..2.0, b in -2f32..2.0, nodata: [Option<u8>; 3]
         ) {
-            let mut out = pixel;
-            add(&mut out, [r, g, b], nodata);
-            prop_assert_eq!(is_nodata(out, nodata), is_nodata(pixel, nodata));
-            if is_nodata(pixel, nodata) { prop_assert_eq!(out, pixel); }
+            let nodata = nodata.map(|n| n.map(f64::from));
+            let mut planes: Vec<Vec<u8>> = pixel.iter().map(|v| vec![*v]).collect();
+            let mut valid = [true];
+            mark_valid(&planes, &nodata, &mut valid);
+            let meaning = Meaning { interval: EIGHT_BIT, nodata: &nodata };
+            add(&mut planes, 0, &[&[r], &[g], &[b]], Some(&valid), meaning);
+            let mut after = [true];
+            mark_valid(&planes, &nodata, &mut after);
+            prop_assert_eq!(valid, after);
             for i in 0..3 {
                 let exact = (f64::from(pixel[i]) + f64::from([r, g, b][i]) * 255.0).clamp(0.0, 255.0);
-                if !is_nodata(pixel, nodata) {
-                    prop_assert!((f64::from(out[i]) - exact).abs() <= 1.5);
+                if valid[0] {
+                    prop_assert!((f64::from(planes[i][0]) - exact).abs() <= 1.5);
+                } else {
+                    prop_assert_eq!(planes[i][0], pixel[i]);
                 }
             }
         }
 
         #[test]
-        fn a_zero_residual_changes_nothing(pixel: [u8; 3], nodata: [Option<u8>; 3]) {
-            let mut out = pixel;
-            add(&mut out, [0.0; 3], nodata);
-            prop_assert_eq!(out, pixel);
+        fn a_zero_residual_changes_no_bit(values: [f64; 3], nodata: Option<f64>) {
+            let mut planes: Vec<Vec<f64>> = values.iter().map(|v| vec![*v]).collect();
+            let meaning = Meaning { interval: EIGHT_BIT, nodata: &[nodata; 3] };
+            add(&mut planes, 0, &[&[0.0], &[0.0], &[0.0]], None, meaning);
+            for (a, b) in planes.iter().zip(values) {
+                prop_assert_eq!(a[0].to_bits(), b.to_bits());
+            }
         }
+    }
+
+    #[test]
+    fn a_valid_pixel_that_would_become_nodata_takes_the_next_value() {
+        let meaning = Meaning { interval: EIGHT_BIT, nodata: &[Some(0.0)] };
+        let mut planes = vec![vec![9u8, 0, 3]];
+        add(&mut planes, 0, &[&[-1.0, 0.5, -3.0 / 255.0]], Some(&[true, false, true]), meaning);
+        assert_eq!(planes[0], [1, 0, 1]);
+        let meaning = Meaning { interval: Interval { lo: 0.0, hi: 1.0 }, ..meaning };
+        let mut planes = vec![vec![0.5f32]];
+        add(&mut planes, 0, &[&[-0.5]], Some(&[true]), meaning);
+        assert!(planes[0][0] > 0.0 && planes[0][0] < 1e-30);
     }
 }

@@ -38,9 +38,9 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Core(e) => e.kind(),
-            Self::Scene { .. } => ErrorKind::Input,
+            // A full disk or a folder that cannot be written to is for the user to mend, as a damaged scene is.
+            Self::Scene { .. } | Self::Write { .. } => ErrorKind::Input,
             Self::Exists { .. } => ErrorKind::Usage,
-            Self::Write { .. } => ErrorKind::Failed,
         }
     }
 }

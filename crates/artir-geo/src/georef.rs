@@ -1,132 +1,203 @@
-//! What a scene says of itself, read as one value that can be written and compared.
+//! Where a raster lies: coordinate reference system, geotransform, ground control points.
 
-use gdal::{Dataset, Metadata, raster::ColorInterpretation};
+use gdal::Dataset;
+use serde_json::{Value, json};
 
-use crate::ffi::{self, Object};
+use crate::ffi::{self, Crs, Gcp, Of, ThreadOption};
 
-/// Everything that is carried over, as GDAL reports it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Description {
-    pub(crate) size: (usize, usize),
-    /// WKT2 of the coordinate reference system.
-    pub(crate) crs: Option<String>,
-    /// Bits of the six coefficients, so that comparing them is exact.
-    pub(crate) geotransform: Option<[u64; 6]>,
-    /// Metadata of the dataset, by domain; items sorted.
-    pub(crate) domains: Vec<(String, Vec<String>)>,
-    pub(crate) bands: Vec<BandDescription>,
-}
-
-/// One band's part of it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct BandDescription {
-    /// Bits of the nodata value.
-    pub(crate) nodata: Option<u64>,
-    pub(crate) colour: i32,
-    pub(crate) description: String,
-    pub(crate) unit: String,
-    /// Bits of scale and offset; 1 and 0 where the file names none, which means the same.
-    pub(crate) scale: u64,
-    pub(crate) offset: u64,
-    pub(crate) domains: Vec<(String, Vec<String>)>,
-}
-
-/// Domains that GDAL makes itself, or that describe the file and not the scene.
-const OWN_DOMAINS: [&str; 5] = ["IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "OVERVIEWS", "SUBDATASETS", "COLOR_PROFILE"];
-
-impl Description {
-    /// Reads a dataset's description.
-    pub(crate) fn of(dataset: &Dataset) -> Result<Self, String> {
-        let crs = match dataset.spatial_ref() {
-            Ok(crs) => Some(crs.to_wkt().map_err(|_| "its coordinate reference system cannot be read")?),
-            Err(_) => None,
-        };
-        let mut bands = Vec::new();
-        for i in 1..=dataset.raster_count() {
-            let band = dataset.rasterband(i).map_err(|e| e.to_string())?;
-            bands.push(BandDescription {
-                nodata: band.no_data_value().map(f64::to_bits),
-                colour: band.color_interpretation().c_int() as i32,
-                description: band.description().map_err(|e| e.to_string())?,
-                unit: band.unit(),
-                scale: band.scale().unwrap_or(1.0).to_bits(),
-                offset: band.offset().unwrap_or(0.0).to_bits(),
-                domains: domains(band.metadata_domains(), Object::band(&band)),
-            });
+/// Whether two systems are the same to the last number, unit, axis and identifier. Names of conversions and axes, and
+/// where a system is used, do not count: GeoTIFF has no keys for them, and GDAL makes them up.
+fn same_crs(a: &Option<Crs>, b: &Option<Crs>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => {
+            a.axes == b.axes && a.epoch == b.epoch && without_labels(&a.wkt) == without_labels(&b.wkt)
         }
-        Ok(Self {
-            size: dataset.raster_size(),
-            crs,
-            geotransform: ffi::geotransform(dataset).map(|g| g.map(f64::to_bits)),
-            domains: domains(dataset.metadata_domains(), Object::dataset(dataset)),
-            bands,
-        })
-    }
-
-    /// Writes the description into a new dataset of the same size and number of bands.
-    pub(crate) fn apply(&self, source: &Dataset, target: &mut Dataset) -> Result<(), String> {
-        let text = |e: gdal::errors::GdalError| e.to_string();
-        if self.crs.is_some() {
-            target.set_spatial_ref(&source.spatial_ref().map_err(text)?).map_err(text)?;
-        }
-        if let Some(geotransform) = self.geotransform {
-            target.set_geo_transform(&geotransform.map(f64::from_bits)).map_err(text)?;
-        }
-        set_domains(Object::dataset(target), &self.domains)?;
-        for (i, wanted) in self.bands.iter().enumerate() {
-            let mut band = target.rasterband(i + 1).map_err(text)?;
-            if let Some(value) = wanted.nodata {
-                band.set_no_data_value(Some(f64::from_bits(value))).map_err(text)?;
-            }
-            if !wanted.description.is_empty() {
-                band.set_description(&wanted.description).map_err(text)?;
-            }
-            if !wanted.unit.is_empty() && !ffi::set_unit(&band, &wanted.unit) {
-                return Err(format!("the unit of band {} cannot be kept", i + 1));
-            }
-            let (scale, offset) = (f64::from_bits(wanted.scale), f64::from_bits(wanted.offset));
-            if (scale, offset) != (1.0, 0.0) {
-                band.set_scale(scale).map_err(text)?;
-                band.set_offset(offset).map_err(text)?;
-            }
-            let colour = source.rasterband(i + 1).map_err(text)?.color_interpretation();
-            if colour != ColorInterpretation::Undefined {
-                band.set_color_interpretation(colour).map_err(text)?;
-            }
-            set_domains(Object::band(&band), &wanted.domains)?;
-        }
-        Ok(())
+        (None, None) => true,
+        _ => false,
     }
 }
 
-/// All metadata that is carried over. Statistics are dropped: they are no longer true of restored pixels.
-fn domains(names: Vec<String>, object: Object) -> Vec<(String, Vec<String>)> {
-    let mut names = names;
-    if !names.iter().any(String::is_empty) {
-        names.push(String::new());
-    }
-    names.sort();
-    names.dedup();
-    let mut out = Vec::new();
-    for name in names {
-        if OWN_DOMAINS.contains(&name.as_str()) {
-            continue;
-        }
-        let mut items: Vec<String> =
-            object.domain(&name).into_iter().filter(|i| !i.starts_with("STATISTICS_")).collect();
-        items.sort();
-        if !items.is_empty() {
-            out.push((name, items));
+/// A WKT2 text without names of conversions and axes, and without usages.
+fn without_labels(wkt: &str) -> String {
+    let mut out = String::with_capacity(wkt.len());
+    let mut rest = wkt;
+    while !rest.is_empty() {
+        let word = ["CONVERSION[\"", "AXIS[\""].into_iter().find(|w| rest.starts_with(w));
+        if let Some(word) = word {
+            out.push_str(word);
+            rest = after_text(&rest[word.len()..]);
+        } else if rest.starts_with(",USAGE[") {
+            rest = after_brackets(&rest[",USAGE".len()..]);
+        } else if let Some(inside) = rest.strip_prefix('"') {
+            let end = after_text(inside);
+            out.push_str(&rest[..rest.len() - end.len()]);
+            rest = end;
+        } else {
+            let first = rest.chars().next().map_or(1, char::len_utf8);
+            out.push_str(&rest[..first]);
+            rest = &rest[first..];
         }
     }
     out
 }
 
-fn set_domains(object: Object, domains: &[(String, Vec<String>)]) -> Result<(), String> {
-    for (name, items) in domains {
-        if !object.set_domain(name, items) {
-            return Err(format!("metadata domain '{name}' cannot be kept"));
+/// What follows the quote that ends a text; a doubled quote stands for one in it.
+fn after_text(text: &str) -> &str {
+    let mut rest = text;
+    while let Some(at) = rest.find('"') {
+        rest = &rest[at + 1..];
+        match rest.strip_prefix('"') {
+            Some(more) => rest = more,
+            None => return rest,
         }
     }
-    Ok(())
+    ""
+}
+
+/// What follows a pair of brackets and all in it.
+fn after_brackets(text: &str) -> &str {
+    let (mut depth, mut rest) = (0, text);
+    while let Some(at) = rest.find(['[', ']', '"']) {
+        let found = rest.as_bytes()[at];
+        rest = &rest[at + 1..];
+        match found {
+            b'[' => depth += 1,
+            b']' if depth == 1 => return rest,
+            b']' => depth -= 1,
+            _ => rest = after_text(rest),
+        }
+    }
+    ""
+}
+
+/// Georeferencing as GDAL reports it. (RPCs and geolocation arrays are metadata domains.)
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Georef {
+    pub(crate) crs: Option<Crs>,
+    /// Six coefficients; `None` where the file has none, which is not the same as the identity.
+    pub(crate) geotransform: Option<[f64; 6]>,
+    pub(crate) gcp_crs: Option<Crs>,
+    pub(crate) gcps: Vec<Gcp>,
+}
+
+impl Georef {
+    pub(crate) fn of(dataset: &Dataset) -> Self {
+        let gcps = ffi::gcps(dataset);
+        Self {
+            crs: ffi::crs(dataset, Of::Grid),
+            geotransform: ffi::geotransform(dataset),
+            gcp_crs: if gcps.is_empty() { None } else { ffi::crs(dataset, Of::Gcps) },
+            gcps,
+        }
+    }
+
+    /// Writes it into a new dataset, `source` being the one that it was read from. `point` tells that pixels are points.
+    pub(crate) fn apply(&self, source: &Dataset, target: &Dataset, point: bool) {
+        if self.crs.is_some() {
+            ffi::copy_crs(source, target);
+        }
+        if let Some(geotransform) = self.geotransform {
+            ffi::set_geotransform(target, geotransform);
+        }
+        if !self.gcps.is_empty() {
+            ffi::set_gcps(target, &self.before_shift(source, point), source);
+        }
+    }
+
+    /// The points that GDAL must be given so that the file holds these. Where pixels are points, GDAL (3.6.2) moves
+    /// ground control points by a pixel between writing and reading; how far is found by trying.
+    fn before_shift(&self, source: &Dataset, point: bool) -> Vec<Gcp> {
+        if !point {
+            return self.gcps.clone();
+        }
+        let Some(shift) = shift_of_points(source) else { return self.gcps.clone() };
+        let moved = |p: &Gcp| Gcp { at: [p.at[0] - shift[0], p.at[1] - shift[1]], ..p.clone() };
+        self.gcps.iter().map(moved).collect()
+    }
+
+    /// Names what differs, with both values.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
+        let mut out = Vec::new();
+        let mut check = |same: bool, what: &str, a: Value, b: Value| {
+            if !same {
+                out.push((what.to_owned(), a.to_string(), b.to_string()));
+            }
+        };
+        let crs = |c: &Option<Crs>| c.as_ref().map_or(Value::Null, crs_json);
+        check(same_crs(&self.crs, &other.crs), "coordinate reference system", crs(&self.crs), crs(&other.crs));
+        check(
+            self.geotransform == other.geotransform,
+            "geotransform",
+            json!(self.geotransform),
+            json!(other.geotransform),
+        );
+        check(
+            same_crs(&self.gcp_crs, &other.gcp_crs),
+            "coordinate reference system of the ground control points",
+            crs(&self.gcp_crs),
+            crs(&other.gcp_crs),
+        );
+        check(
+            self.gcps == other.gcps,
+            "ground control points",
+            json!(self.gcps.iter().map(gcp_json).collect::<Vec<_>>()),
+            json!(other.gcps.iter().map(gcp_json).collect::<Vec<_>>()),
+        );
+        out
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "crs": self.crs.as_ref().map(crs_json),
+            "geotransform": self.geotransform,
+            "gcp_crs": self.gcp_crs.as_ref().map(crs_json),
+            "gcps": self.gcps.iter().map(gcp_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn crs_json(crs: &Crs) -> Value {
+    json!({"wkt": crs.wkt, "data_axis_to_crs_axis": crs.axes, "epoch": (crs.epoch != 0.0).then_some(crs.epoch)})
+}
+
+fn gcp_json(p: &Gcp) -> Value {
+    json!({"id": p.id, "info": p.info, "pixel": p.at[0], "line": p.at[1], "x": p.is[0], "y": p.is[1], "z": p.is[2]})
+}
+
+/// By how many pixels and lines a ground control point moves when a file of points is written and read.
+fn shift_of_points(source: &Dataset) -> Option<[f64; 2]> {
+    static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let path = format!("/vsimem/artir-points-{number}.tif");
+    // Nothing is to be left in memory beside the file.
+    let _quiet = ThreadOption::set("GDAL_PAM_ENABLED", "NO");
+    let one = Gcp { id: "1".into(), info: String::new(), at: [8.0, 8.0], is: [0.0; 3] };
+    let write = || -> gdal::errors::Result<()> {
+        let driver = gdal::DriverManager::get_driver_by_name("GTiff")?;
+        let dataset = driver.create_with_band_type::<u8, _>(&path, 16, 16, 1)?;
+        ffi::Object::dataset(&dataset).set_domain("", &["AREA_OR_POINT=Point".into()]);
+        ffi::set_gcps(&dataset, std::slice::from_ref(&one), source);
+        dataset.close()
+    };
+    let read = || Dataset::open(&path).ok().and_then(|d| ffi::gcps(&d).pop());
+    let found = write().ok().and_then(|()| read());
+    // Best effort: the file is a few hundred bytes of memory.
+    drop(gdal::vsi::unlink_mem_file(&path));
+    found.map(|p| [p.at[0] - one.at[0], p.at[1] - one.at[1]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_a_system_do_not_count_and_numbers_do() {
+        let a = r#"PROJCRS["x",CONVERSION["UTM ""11""",PARAMETER["k",0.9996]],CS[Cartesian,2],AXIS["(E)",east,ORDER[1]],USAGE[SCOPE["a ] b"],AREA["w"]],ID["EPSG",1]]"#;
+        let b = r#"PROJCRS["x",CONVERSION["unnamed",PARAMETER["k",0.9996]],CS[Cartesian,2],AXIS["easting",east,ORDER[1]],ID["EPSG",1]]"#;
+        assert_eq!(without_labels(a), without_labels(b));
+        for (from, to) in [("0.9996", "0.9997"), ("east,", "west,"), ("\"x\"", "\"y\""), ("EPSG\",1", "EPSG\",2")] {
+            assert_ne!(without_labels(a), without_labels(&b.replace(from, to)), "{from}");
+        }
+        assert_eq!(without_labels("AXIS[\"cut"), "AXIS[\"");
+    }
 }

@@ -1,25 +1,43 @@
-//! GeoTIFF scenes in, restored GeoTIFF on exactly the same grid out.
+//! Scenes in, restored GeoTIFF or COG on exactly the same grid out.
 //!
-//! The way of the data: a scene is opened and checked (`raster.rs`), its red, green and blue bands are found
-//! (`bands.rs`), windows go through the core, and the residual is added to the stored bytes while every other band
-//! passes through bit for bit (`write.rs`). What the scene says of itself is carried over (`georef.rs`), and the file
-//! is opened again and compared, field by field, before it gets its name (`verify.rs`). Whatever this version would
-//! damage is refused by name.
+//! The way of the data: a scene is opened without reaching further than its user meant (`open.rs`, `vrt.rs`), and what is
+//! restored of it is found (`raster.rs`, `bands.rs`, `interval.rs`). Strips of its rows (`strips.rs`) go through the core;
+//! residuals are added to the stored values (`samples.rs`) while every other band passes through bit for bit (`sink.rs`).
+//! What the scene says of itself (`description.rs`, `georef.rs`) is carried over into a file laid out like the source
+//! (`carry.rs`, `layout.rs`, `cog.rs`), which is opened again and compared, field by field, before it gets its name
+//! (`write.rs`). An interrupted run leaves what it has done (`journal.rs`). `compare.rs` compares any two rasters.
+//! Whatever would be damaged is refused by name.
 
 #![deny(unsafe_code)]
 
 mod bands;
+mod carry;
+mod cog;
+mod compare;
+mod description;
 mod error;
 #[allow(unsafe_code)]
 mod ffi;
 mod georef;
+mod interval;
+mod journal;
+mod layout;
+mod make;
+mod open;
 mod raster;
-mod verify;
+mod samples;
+mod sink;
+mod strips;
+mod tiff;
+mod vrt;
 mod write;
 
+pub use compare::{CompareOptions, Difference, compare};
 pub use error::Error;
-pub use raster::{OpenOptions, Scene, read_rgb};
-pub use write::{SceneReport, WriteOptions, restore_scene, write_rgb_geotiff};
+pub use interval::{Interval, RangeChoice};
+pub use make::write_rgb_geotiff;
+pub use raster::{OpenOptions, Scene, inspect_raster, read_rgb};
+pub use write::{Format, SceneReport, WriteOptions, plan, restore_scene};
 
 /// The version of GDAL, such as `3.6.2`.
 pub fn gdal_version() -> String {

@@ -1,42 +1,75 @@
-//! Opening a scene, and refusing what this version would damage.
+//! A scene: what is restored of it, which pixels count, and what would be damaged.
 
 use std::path::Path;
 
-use artir_core::{Image, Shape, Source, Window};
+use artir_core::Shape;
 use gdal::{
-    Dataset, DatasetOptions, GdalOpenFlags, Metadata,
-    raster::{Buffer, ColorInterpretation, GdalDataType},
+    Dataset, Metadata,
+    raster::{Buffer, ColorInterpretation, RasterBand},
 };
-use ndarray::{Array2, Array3};
+use ndarray::Array3;
 
-use crate::{Error, bands, ffi};
+use crate::{
+    Error, bands,
+    description::Description,
+    ffi,
+    interval::{Interval, RangeChoice},
+    open::{self, without_path},
+    samples::{Planes, on_planes},
+    tiff::Tags,
+};
 
 /// How a scene is opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OpenOptions {
-    /// Red, green and blue band, counted from 1, where colour interpretation does not say.
-    pub bands: Option<[usize; 3]>,
-    /// Allow paths that GDAL reads over a network.
+    /// The bands to restore, counted from 1 (red, green, blue), where colour interpretation does not say.
+    pub bands: Option<Vec<usize>>,
+    /// Which values are black and white.
+    pub range: RangeChoice,
+    /// Allow what GDAL reads over a network, and virtual rasters that point outside their folder.
     pub allow_remote: bool,
 }
 
 /// Bytes of GDAL's block cache; its own default, a share of the machine's memory, is no bound.
-const CACHE_BYTES: i64 = 64 << 20;
-/// Path prefixes that GDAL reads over a network.
-const REMOTE: [&str; 9] =
-    ["/vsicurl", "/vsis3", "/vsigs", "/vsiaz", "/vsiadls", "/vsioss", "/vsiswift", "/vsiwebhdfs", "/vsihdfs"];
+pub(crate) const CACHE_BYTES: u64 = 64 << 20;
+/// Edge of the decimated scene that percentiles are taken from, pixels.
+const SAMPLE: usize = 1024;
 
-/// An opened scene that this version can restore without damage.
+/// An opened scene that can be restored without damage.
 pub struct Scene {
     pub(crate) dataset: Dataset,
+    pub(crate) facts: Facts,
+}
+
+/// What is known of a scene; threads share it, each with a handle of its own on the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
     pub(crate) path: String,
-    pub(crate) rgb: [usize; 3],
-    pub(crate) nodata: [Option<u8>; 3],
+    pub(crate) description: Description,
+    /// The bands that are restored, counted from 1.
+    pub(crate) bands: Vec<usize>,
+    /// Nodata value of each of them.
+    pub(crate) nodata: Vec<Option<f64>>,
+    pub(crate) validity: Validity,
+    pub(crate) interval: Interval,
+    /// Tags of a TIFF.
+    pub(crate) tags: Option<Tags>,
+    options: OpenOptions,
+}
+
+/// What beside nodata says that a pixel does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Validity {
+    Nodata,
+    /// A mask that all bands share.
+    Mask,
+    /// A band of opacity, counted from 1.
+    Alpha(usize),
 }
 
 impl std::fmt::Debug for Scene {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scene").field("rgb", &self.rgb).field("nodata", &self.nodata).finish_non_exhaustive()
+        f.debug_struct("Scene").field("facts", &self.facts).finish_non_exhaustive()
     }
 }
 
@@ -50,182 +83,300 @@ impl Scene {
     }
 
     fn try_open(path: &str, options: &OpenOptions) -> Result<Self, String> {
-        let remote = path.contains("://") || REMOTE.iter().any(|prefix| path.contains(prefix));
-        if remote && !options.allow_remote {
-            return Err("lies on a network: use --allow-remote".into());
+        ffi::set_cache(CACHE_BYTES as i64);
+        let dataset = open::open(path, options.allow_remote)?;
+        let (columns, rows) = dataset.raster_size();
+        if columns == 0 || rows == 0 || dataset.raster_count() == 0 {
+            return Err("it has no raster bands".into());
         }
-        if !path.starts_with("/vsi") && !remote {
-            std::fs::metadata(path).map_err(|e| e.to_string())?;
+        if !ffi::Object::dataset(&dataset).domain("SUBDATASETS").is_empty() && open::driver(&dataset) == "GTiff" {
+            return Err("it has subdatasets (several images), of which only one would be kept".into());
         }
-        quiet();
-        ffi::set_cache(CACHE_BYTES);
-        let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
-        let how = DatasetOptions { open_flags: flags, ..DatasetOptions::default() };
-        let (opened, noted) = ffi::watch(|| Dataset::open_ex(path, how));
-        let dataset = opened.map_err(|_| match noted {
-            Some(message) => format!("GDAL cannot open it: {}", without_path(&message, path)),
-            None => "GDAL cannot open it".into(),
-        })?;
-        refuse_unfit(&dataset)?;
-        let rgb = bands::find_rgb(&dataset, options.bands)?;
-        let nodata = nodata(&dataset, rgb)?;
-        Ok(Self { dataset, path: path.to_owned(), rgb, nodata })
-    }
-
-    /// The scene's extent, with three channels.
-    pub fn shape(&self) -> Shape {
-        let (columns, rows) = self.dataset.raster_size();
-        Shape { channels: 3, rows, columns }
-    }
-
-    /// The red, green and blue band, counted from 1.
-    pub fn rgb_bands(&self) -> [usize; 3] {
-        self.rgb
-    }
-
-    /// One window of one band.
-    pub(crate) fn read_band(&self, band: usize, w: Window) -> Result<Vec<u8>, Error> {
-        let fail = |why: String| Error::Scene { path: self.path.clone(), reason: format!("its pixels: {why}") };
-        let size = (w.columns, w.rows);
-        let read = || -> gdal::errors::Result<Buffer<u8>> {
-            self.dataset.rasterband(band)?.read_as::<u8>((w.column as isize, w.row as isize), size, size, None)
+        check_plausible(&dataset, path)?;
+        let bands = bands::find(&dataset, options.bands.as_deref())?;
+        refuse_unfit(&dataset, &bands)?;
+        let validity = validity(&dataset, &bands)?;
+        let description = Description::of(&dataset)?;
+        let nodata = bands.iter().map(|b| match description.bands[b - 1].nodata {
+            Some(ffi::Nodata::Float(v)) => Some(v),
+            _ => None,
+        });
+        let facts = Facts {
+            nodata: nodata.collect(),
+            tags: Tags::read(path),
+            interval: Interval { lo: 0.0, hi: 1.0 },
+            options: options.clone(),
+            path: path.to_owned(),
+            description,
+            bands,
+            validity,
         };
-        let (buffer, noted) = ffi::watch(read);
-        let buffer = buffer.map_err(|_| fail(noted.clone().unwrap_or_else(|| "cannot be read".into())))?;
-        // A damaged block can be filled with zeros and only noted as an error.
-        match noted {
-            Some(message) => Err(fail(without_path(&message, &self.path))),
-            None => Ok(buffer.data().to_vec()),
+        let mut scene = Self { dataset, facts };
+        scene.facts.interval = scene.find_interval(options.range)?;
+        Ok(scene)
+    }
+
+    /// The scene's extent, with a channel for each restored band.
+    pub fn shape(&self) -> Shape {
+        self.facts.shape()
+    }
+
+    /// The bands that are restored, counted from 1.
+    pub fn bands(&self) -> &[usize] {
+        &self.facts.bands
+    }
+
+    /// The stored values that stand for black and white.
+    pub fn interval(&self) -> Interval {
+        self.facts.interval
+    }
+
+    fn find_interval(&self, choice: RangeChoice) -> Result<Interval, String> {
+        let fixed =
+            |lo, hi| Interval::new(lo, hi).ok_or("--range: the second value must be above the first".to_owned());
+        match choice {
+            RangeChoice::Interval([lo, hi]) => fixed(lo, hi),
+            RangeChoice::Reflectance => fixed(0.0, 10_000.0),
+            RangeChoice::Auto if self.facts.kind() == gdal_sys::GDALDataType::GDT_Byte => fixed(0.0, 255.0),
+            RangeChoice::Auto | RangeChoice::Percentile => self.percentiles(),
         }
+    }
+
+    fn percentiles(&self) -> Result<Interval, String> {
+        let (columns, rows) = self.dataset.raster_size();
+        let out = (columns.min(SAMPLE), rows.min(SAMPLE));
+        let mut planes = self.facts.planes();
+        let mut valid = vec![true; out.0 * out.1];
+        for band in &self.facts.bands {
+            let band = self.dataset.rasterband(*band).map_err(|e| e.to_string())?;
+            planes
+                .read(&band, (0, 0), (columns, rows), out)
+                .map_err(|why| format!("its pixels: {}", without_path(&why, &self.facts.path)))?;
+        }
+        read_mask(&self.dataset, self.facts.bands[0], self.facts.validity, (0, 0), (columns, rows), out, &mut valid)?;
+        on_planes!(&planes, p => bands::mark_valid(p, &self.facts.nodata, &mut valid));
+        // A scene of one value, or of none, has nothing to restore; any interval does.
+        Ok(Interval::of_sample(&planes, self.facts.bands.len(), &valid).unwrap_or(Interval { lo: 0.0, hi: 1.0 }))
     }
 }
 
-/// The red, green and blue band of a scene, `[channel, row, column]`.
+impl Facts {
+    pub(crate) fn shape(&self) -> Shape {
+        let (columns, rows) = self.description.size;
+        Shape { channels: self.bands.len(), rows, columns }
+    }
+
+    /// GDAL's number of the restored bands' type.
+    pub(crate) fn kind(&self) -> u32 {
+        self.description.bands[self.bands[0] - 1].kind
+    }
+
+    /// Empty planes of the restored bands' type.
+    pub(crate) fn planes(&self) -> Planes {
+        // Types without planes were refused when the scene was opened.
+        Planes::of_type(self.kind()).unwrap_or(Planes::U8(Vec::new()))
+    }
+
+    /// A second handle on the scene, for another thread.
+    pub(crate) fn reopen(&self) -> Result<Dataset, Error> {
+        open::open(&self.path, self.options.allow_remote)
+            .map_err(|reason| Error::Scene { path: self.path.clone(), reason })
+    }
+
+    /// An error about its pixels.
+    pub(crate) fn unreadable(&self, why: &str) -> Error {
+        Error::Scene { path: self.path.clone(), reason: format!("its pixels: {}", without_path(why, &self.path)) }
+    }
+}
+
+/// All that a raster says of itself, as JSON, with what would be restored of it, or why it would be refused.
 ///
 /// # Errors
-/// As for [`Scene::open`].
+/// [`Error::Scene`] when GDAL cannot open it.
+pub fn inspect_raster(path: &str, options: &OpenOptions) -> Result<serde_json::Value, Error> {
+    let fail = |reason: String| Error::Scene { path: path.to_owned(), reason };
+    match Scene::open(path, options) {
+        Ok(scene) => Ok(inspect(&scene.dataset, &scene.facts.description, Some(&scene.facts))),
+        Err(Error::Scene { reason, .. }) => {
+            let dataset = open::open(path, options.allow_remote).map_err(fail)?;
+            let description = Description::of(&dataset).map_err(fail)?;
+            let mut out = inspect(&dataset, &description, None);
+            out["refused"] = reason.into();
+            Ok(out)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+fn inspect(dataset: &Dataset, description: &Description, scene: Option<&Facts>) -> serde_json::Value {
+    let mut out = description.json();
+    let structure = |key: &str| open::structure(dataset, key);
+    out["driver"] = open::driver(dataset).into();
+    out["compression"] = structure("COMPRESSION").into();
+    out["interleave"] = structure("INTERLEAVE").into();
+    out["block"] = dataset.rasterband(1).ok().map(|b| <[usize; 2]>::from(b.block_size())).into_iter().collect();
+    if let Some(scene) = scene {
+        out["restores"] = serde_json::json!({
+            "bands": scene.bands,
+            "range": [scene.interval.lo, scene.interval.hi],
+            "validity": match scene.validity {
+                Validity::Nodata => "nodata".to_owned(),
+                Validity::Mask => "mask".into(),
+                Validity::Alpha(band) => format!("alpha, band {band}"),
+            },
+        });
+    }
+    out
+}
+
+/// The red, green and blue band of an 8-bit scene, `[channel, row, column]`.
+///
+/// # Errors
+/// As for [`Scene::open`], and for scenes of other types.
 pub fn read_rgb(path: &Path) -> Result<Array3<u8>, Error> {
     let name = path.display().to_string();
     let scene = Scene::open(&name, &OpenOptions::default())?;
     let Shape { rows, columns, .. } = scene.shape();
-    let all = Window { row: 0, column: 0, rows, columns };
-    let mut out = Vec::with_capacity(3 * rows * columns);
-    for band in scene.rgb {
-        out.extend(scene.read_band(band, all)?);
+    let fail = |reason: &str| Error::Scene { path: name.clone(), reason: reason.to_owned() };
+    let mut planes = scene.facts.planes();
+    for band in &scene.facts.bands {
+        let band = scene.dataset.rasterband(*band).map_err(|e| fail(&e.to_string()))?;
+        let size = (columns, rows);
+        planes.read(&band, (0, 0), size, size).map_err(|why| scene.facts.unreadable(&why))?;
     }
-    Array3::from_shape_vec((3, rows, columns), out).map_err(|e| Error::Scene { path: name, reason: e.to_string() })
-}
-
-/// Sends GDAL's own messages nowhere; those that matter are asked for.
-fn quiet() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| gdal::config::set_error_handler(|_, _, _| {}));
-}
-
-/// GDAL's message without the path, which stands in the error already.
-fn without_path(message: &str, path: &str) -> String {
-    message.replace(path, "the file").replace('\n', " ")
-}
-
-/// Names what this version would damage.
-fn refuse_unfit(dataset: &Dataset) -> Result<(), String> {
-    let driver = dataset.driver().short_name();
-    if driver != "GTiff" {
-        return Err(format!("a {driver} raster: this version reads GeoTIFF"));
-    }
-    let (columns, rows) = dataset.raster_size();
-    if columns == 0 || rows == 0 || dataset.raster_count() == 0 {
-        return Err("it has no raster bands".into());
-    }
-    if !dataset.gcps().is_empty() {
-        return Err("it is georeferenced by ground control points, which this version does not carry over".into());
-    }
-    let object = ffi::Object::dataset(dataset);
-    for (domain, what) in [
-        ("RPC", "rational polynomial coefficients (RPC)"),
-        ("GEOLOCATION", "geolocation arrays"),
-        ("SUBDATASETS", "subdatasets"),
-    ] {
-        if !object.domain(domain).is_empty() {
-            return Err(format!("it has {what}, which this version does not carry over"));
+    match planes {
+        Planes::U8(planes) if planes.len() == 3 => {
+            Array3::from_shape_vec((3, rows, columns), planes.concat()).map_err(|e| fail(&e.to_string()))
         }
+        _ => Err(fail("not an 8-bit image of three bands")),
     }
+}
+
+/// A header can claim any size. What it claims must be backed by some bytes of the file, unless the file is sparse.
+fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), String> {
+    let (columns, rows) = dataset.raster_size();
+    let first = dataset.rasterband(1).map_err(|e| e.to_string())?;
+    let (width, height) = first.block_size();
+    let bytes = ffi::type_bytes(ffi::type_number(&first)).max(1);
+    let block = width.saturating_mul(height).saturating_mul(bytes);
+    if block > 1 << 30 {
+        return Err(format!("its blocks have {width}x{height} pixels, more than can be read at a time"));
+    }
+    if columns.checked_mul(rows).is_none_or(|n| n > 1 << 40) {
+        return Err(format!("a raster of {columns}x{rows} pixels"));
+    }
+    // The most that any codec of GDAL expands its input by is about a thousand.
+    let Ok(file) = std::fs::metadata(path) else { return Ok(()) };
+    let claimed = columns as u64 * rows as u64 / 8 * dataset.raster_count() as u64;
+    if open::driver(dataset) == "GTiff" && claimed > (64 << 20) && claimed / 4096 > file.len() {
+        return Err(format!("its header claims {columns}x{rows} pixels, and the file has {} bytes", file.len()));
+    }
+    Ok(())
+}
+
+/// Names what would be damaged.
+fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), String> {
+    let kind = |i: usize| dataset.rasterband(i).map(|b| ffi::type_number(&b)).map_err(|e| e.to_string());
+    let first = kind(restored[0])?;
     for i in 1..=dataset.raster_count() {
+        let this = kind(i)?;
+        let name = ffi::type_name(this);
+        if this != first {
+            return Err(format!(
+                "its bands have several types ({} and {name}), which one GeoTIFF cannot hold",
+                ffi::type_name(first)
+            ));
+        }
         let band = dataset.rasterband(i).map_err(|e| e.to_string())?;
-        let kind = band.band_type();
-        if kind != GdalDataType::UInt8 {
-            return Err(format!("band {i} holds {kind} values: this version restores 8-bit scenes"));
+        let structure = |key: &str| band.metadata_item(key, "IMAGE_STRUCTURE");
+        if let Some(bits) = structure("NBITS") {
+            return Err(format!("band {i} is bit-packed ({bits} bits a value)"));
         }
-        if band.metadata_item("NBITS", "IMAGE_STRUCTURE").is_some() {
-            return Err(format!("band {i} is bit-packed (NBITS), which this version does not write"));
+        if structure("PIXELTYPE").is_some() {
+            return Err(format!("band {i} holds signed bytes, which cannot be restored"));
         }
-        if band.metadata_item("PIXELTYPE", "IMAGE_STRUCTURE").is_some() {
-            return Err(format!("band {i} holds signed bytes, which this version does not restore"));
+        let flags = band.mask_flags().map_err(|e| e.to_string())?;
+        if !flags.is_all_valid() && !flags.is_per_dataset() && !flags.is_nodata() {
+            return Err(format!("band {i} has a mask of its own"));
         }
-        if band.color_table().is_some() {
-            return Err(format!("band {i} has a colour table (palette), which this version does not restore"));
+        if !restored.contains(&i) {
+            continue;
         }
-        refuse_mask(dataset, &band, i)?;
+        if Planes::of_type(this).is_none() {
+            let complex = name.starts_with('C');
+            return Err(format!(
+                "band {i} holds {} values ({name}), which cannot be restored",
+                if complex { "complex" } else { "64-bit integer" }
+            ));
+        }
+        if !ffi::colour_table(&band).is_empty() {
+            return Err(format!("band {i} has a colour table (palette), whose indices cannot be restored"));
+        }
+        if !ffi::categories(&band).is_empty() {
+            return Err(format!("band {i} holds categories, which cannot be restored"));
+        }
     }
     Ok(())
 }
 
-/// A mask band, or an alpha band that works as one. NAIP ships near infrared as a fourth band tagged alpha, which it
-/// is not: opacity is 0 or 255 nearly everywhere, reflectance is not.
-fn refuse_mask(dataset: &Dataset, band: &gdal::raster::RasterBand<'_>, number: usize) -> Result<(), String> {
-    let flags = band.mask_flags().map_err(|e| e.to_string())?;
+/// What says which pixels count. NAIP ships near infrared as a fourth band tagged alpha, which it is not: opacity is 0
+/// or full nearly everywhere, reflectance is not.
+fn validity(dataset: &Dataset, restored: &[usize]) -> Result<Validity, String> {
+    let first = dataset.rasterband(restored[0]).map_err(|e| e.to_string())?;
+    let flags = first.mask_flags().map_err(|e| e.to_string())?;
     if flags.is_per_dataset() && !flags.is_alpha() && !flags.is_nodata() {
-        return Err("it has a mask of valid pixels, which this version does not carry over".into());
+        return Ok(Validity::Mask);
     }
-    if band.color_interpretation() != ColorInterpretation::AlphaBand {
-        return Ok(());
+    let alpha = ColorInterpretation::AlphaBand.c_int();
+    for i in (1..=dataset.raster_count()).filter(|i| !restored.contains(i)) {
+        let band = dataset.rasterband(i).map_err(|e| e.to_string())?;
+        if ffi::colour(&band) == alpha && is_opacity(dataset, &band)? {
+            return Ok(Validity::Alpha(i));
+        }
     }
+    Ok(Validity::Nodata)
+}
+
+fn is_opacity(dataset: &Dataset, band: &RasterBand<'_>) -> Result<bool, String> {
     let (columns, rows) = dataset.raster_size();
-    let small = (columns.min(512), rows.min(512));
-    let sample = band.read_as::<u8>((0, 0), (columns, rows), small, None).map_err(|e| e.to_string())?;
-    let data = sample.data();
-    let extreme = data.iter().filter(|v| matches!(**v, 0 | 255)).count();
-    if extreme * 2 > data.len() {
-        return Err(format!("band {number} is an alpha band (opacity), which this version does not carry over"));
+    let out = (columns.min(512), rows.min(512));
+    let sample: Buffer<f64> = ffi::checked(|| band.read_as((0, 0), (columns, rows), out, None))?;
+    let full = sample.data().iter().fold(0.0, |a: f64, v| a.max(*v));
+    let extreme = sample.data().iter().filter(|v| **v == 0.0 || **v == full).count();
+    // Reflectance is 0 or at its largest in few pixels.
+    Ok(extreme * 2 > sample.data().len())
+}
+
+/// Clears `valid` where mask or alpha say that nothing was measured.
+pub(crate) fn read_mask(
+    dataset: &Dataset,
+    band: usize,
+    validity: Validity,
+    at: (usize, usize),
+    size: (usize, usize),
+    out: (usize, usize),
+    valid: &mut [bool],
+) -> Result<(), String> {
+    let text = |e: gdal::errors::GdalError| e.to_string();
+    let (number, of_mask) = match validity {
+        Validity::Nodata => return Ok(()),
+        Validity::Mask => (band, true),
+        Validity::Alpha(alpha) => (alpha, false),
+    };
+    let band = dataset.rasterband(number).map_err(text)?;
+    let offset = (at.0 as isize, at.1 as isize);
+    // Alpha has the scene's type, and any opacity counts.
+    let buffer: Buffer<f32> = ffi::checked(|| {
+        if of_mask {
+            band.open_mask_band()?.read_as(offset, size, out, None)
+        } else {
+            band.read_as(offset, size, out, None)
+        }
+    })?;
+    for (ok, v) in valid.iter_mut().zip(buffer.data()) {
+        *ok &= *v != 0.0;
     }
     Ok(())
-}
-
-/// Nodata values of the three bands, as far as 8-bit pixels can hold them.
-fn nodata(dataset: &Dataset, rgb: [usize; 3]) -> Result<[Option<u8>; 3], String> {
-    let mut out = [None; 3];
-    for (to, i) in out.iter_mut().zip(rgb) {
-        let value = dataset.rasterband(i).map_err(|e| e.to_string())?.no_data_value();
-        // A value that no pixel can hold (-9999) marks nothing, and is carried over all the same.
-        *to = value.filter(|v| v.fract() == 0.0 && (0.0..=255.0).contains(v)).map(|v| v as u8);
-    }
-    Ok(out)
-}
-
-/// Hands a scene to the pipeline.
-pub(crate) struct SceneSource<'a>(pub(crate) &'a Scene);
-
-impl Source for SceneSource<'_> {
-    type Error = Error;
-
-    fn shape(&self) -> Shape {
-        self.0.shape()
-    }
-
-    fn read(&mut self, w: Window) -> Result<Image, Error> {
-        let scene = self.0;
-        let mut data = Array3::zeros((3, w.rows, w.columns));
-        let mut invalid = Array2::from_elem((w.rows, w.columns), true);
-        for ((mut plane, band), nodata) in data.outer_iter_mut().zip(scene.rgb).zip(scene.nodata) {
-            let values = scene.read_band(band, w)?;
-            for ((to, flag), v) in plane.iter_mut().zip(invalid.iter_mut()).zip(values) {
-                *to = f32::from(v) / 255.0;
-                *flag &= nodata == Some(v);
-            }
-        }
-        let any = invalid.iter().any(|v| *v);
-        Ok(Image { data, valid: any.then(|| invalid.mapv(|v| !v)) })
-    }
 }
 
 /// Whether a local path names the same file as another.

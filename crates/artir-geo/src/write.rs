@@ -1,27 +1,46 @@
-//! The restored scene: beside its final name, tiled, checked, then renamed.
+//! The restored scene: made in a hidden folder beside its final name, compared with its source, then published.
 
 use std::path::{Path, PathBuf};
 
-use artir_core::{OutputFolder, Progress, Restorer, RunReport, Sink, Window};
-use gdal::{
-    Dataset, DriverManager, Metadata,
-    raster::{Buffer, RasterCreationOptions},
-    spatial_ref::SpatialRef,
-};
-use ndarray::{Array3, ArrayView3};
+use artir_core::{HiddenFolder, OutputFolder, Progress, Restorer, RunReport};
+use gdal::{Dataset, Metadata};
+use sha2::{Digest, Sha256};
 
 use crate::{
-    Error, Scene, bands, ffi,
-    georef::Description,
-    raster::{SceneSource, same_file},
-    verify::verify,
+    Error, Scene,
+    carry::open_again,
+    cog,
+    ffi::{self, ThreadOption},
+    journal::{Journal, hex},
+    layout::Layout,
+    raster::same_file,
+    sink::SceneSink,
+    strips::{SceneSource, Strips, footprint, strip_rows},
 };
 
-/// How a restored scene is written.
+/// The form of a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// GeoTIFF, laid out like its source.
+    #[default]
+    GeoTiff,
+    /// Cloud optimized GeoTIFF.
+    Cog,
+}
+
+/// How a restored scene is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteOptions {
     /// Replace what is there already.
     pub overwrite: bool,
+    /// Take up what an interrupted run left.
+    pub resume: bool,
+    /// The form.
+    pub format: Format,
+    /// Creation options of GDAL's driver, by name and value, over those that follow from the source.
+    pub creation: Vec<(String, String)>,
+    /// Threads that compress; 0 takes every core.
+    pub threads: usize,
 }
 
 /// What was written.
@@ -29,12 +48,24 @@ pub struct WriteOptions {
 pub struct SceneReport {
     /// The file.
     pub path: PathBuf,
+    /// Files beside it, for what its format cannot hold (`.aux.xml`) or for what its source had beside it.
+    pub beside: Vec<PathBuf>,
     /// What the pipeline did.
     pub run: RunReport,
+    /// Rows that an interrupted run had done.
+    pub rows_resumed: usize,
 }
 
-/// Rows that are read and written at a time.
-const STRIP: usize = 256;
+/// Endings of files that belong to a GeoTIFF.
+const BESIDE: [&str; 4] = [".aux.xml", ".ovr", ".msk", ".msk.ovr"];
+
+/// How the pixels of a scene will be cut, in words.
+///
+/// # Errors
+/// The core's own.
+pub fn plan(scene: &Scene, restorer: &Restorer) -> Result<String, Error> {
+    Ok(restorer.plan(scene.shape(), footprint(&scene.facts))?.describe())
+}
 
 /// Restores a scene into `out`; nothing appears there before the file is complete and was compared with its source.
 ///
@@ -47,184 +78,220 @@ pub fn restore_scene(
     options: &WriteOptions,
     progress: &dyn Progress,
 ) -> Result<SceneReport, Error> {
-    progress.start(&scene.path, scene.shape().pixels());
-    restore_with(scene, out, options, &mut |source, sink| restorer.run(source, sink, progress))
+    progress.start(&scene.facts.path, scene.shape().pixels());
+    let identity = format!("{}; {}", restorer.identity(), plan(scene, restorer)?);
+    restore_with(scene, &identity, out, options, &mut |first, source, sink| {
+        // What an earlier run has done counts as done.
+        progress.advance(first as u64 * scene.shape().columns as u64);
+        restorer.run_from(first, source, sink, progress)
+    })
 }
+
+/// A run from a row on, from source to sink.
+type Run<'a> = &'a mut dyn FnMut(usize, &mut SceneSource<'_>, &mut SceneSink<'_>) -> Result<RunReport, Error>;
 
 /// The path of a scene with any function that carries residuals from source to sink.
 fn restore_with(
     scene: &Scene,
+    identity: &str,
     out: &Path,
     options: &WriteOptions,
-    run: &mut dyn FnMut(&mut SceneSource<'_>, &mut SceneSink<'_>) -> Result<RunReport, Error>,
+    run: Run<'_>,
 ) -> Result<SceneReport, Error> {
-    let fail = |reason: String| Error::Write { path: out.display().to_string(), reason };
-    if same_file(&scene.path, out) {
+    let name = out.display().to_string();
+    let fail = |reason: String| Error::Write { path: name.clone(), reason };
+    let own = crate::ffi::file_list(&scene.dataset);
+    if own.iter().any(|f| same_file(f, out)) {
         return Err(fail("it is the scene itself".into()));
     }
     if out.exists() && !options.overwrite {
-        return Err(Error::Exists { path: out.display().to_string() });
+        return Err(Error::Exists { path: name });
     }
+    if out.is_dir() {
+        return Err(fail("it is a folder".into()));
+    }
+    let layout = Layout::of(scene, &options.creation, options.threads).map_err(&fail)?;
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let _made = OutputFolder::create(parent).map_err(|e| fail(e.to_string()))?;
-    // A folder, so that sidecar files which GDAL may write go with it.
-    let staging = tempfile::Builder::new().prefix(".artir-").tempdir_in(parent).map_err(|e| fail(e.to_string()))?;
-    let path = staging.path().join("scene.tif");
-    let description = Description::of(&scene.dataset).map_err(&fail)?;
-    let mut target = create(scene, &path).map_err(&fail)?;
-    description.apply(&scene.dataset, &mut target).map_err(&fail)?;
-    let mut sink = SceneSink { scene, target, path: out.display().to_string() };
-    let report = run(&mut SceneSource(scene), &mut sink)?;
-    sink.pass_through()?;
-    let (closed, noted) = ffi::watch(|| sink.target.close());
-    closed.map_err(|e| fail(e.to_string()))?;
-    if let Some(message) = noted {
-        return Err(fail(message));
-    }
-    verify(&path, &description).map_err(&fail)?;
-    if staging.path().join("scene.tif.aux.xml").exists() {
-        return Err(fail("some metadata does not fit into a GeoTIFF, and this version keeps no file beside it".into()));
-    }
-    std::fs::rename(&path, out).map_err(|e| fail(e.to_string()))?;
-    Ok(SceneReport { path: out.to_owned(), run: report })
-}
+    let Some(file_name) = out.file_name().map(|n| n.to_string_lossy().into_owned()) else {
+        return Err(fail("it has no file name".into()));
+    };
+    let mut folder =
+        HiddenFolder::open(&parent.join(format!(".artir-{file_name}"))).map_err(|e| fail(e.to_string()))?;
+    let staged = folder.path().join("scene.tif");
+    // Whatever an earlier run left beside its journal is of no use.
+    remove_with_beside(&staged).map_err(|e| fail(e.to_string()))?;
 
-/// A new file with the source's layout: tiles, interleave and lossless compression as they were.
-fn create(scene: &Scene, path: &Path) -> Result<Dataset, String> {
-    let text = |e: gdal::errors::GdalError| e.to_string();
-    let source = &scene.dataset;
-    let structure = |key: &str| source.metadata_item(key, "IMAGE_STRUCTURE");
-    let compression = match structure("COMPRESSION").as_deref() {
-        None => "NONE",
-        // The names that GDAL reports and the names that it takes differ for none of these.
-        Some("LZW") => "LZW",
-        Some("PACKBITS") => "PACKBITS",
-        Some("ZSTD") => "ZSTD",
-        Some("DEFLATE") => "DEFLATE",
-        Some(other) => {
-            tracing::warn!("the source is compressed with {other}, which is lossy or rare: writing DEFLATE");
-            "DEFLATE"
+    let identity = fingerprint(scene, identity, options);
+    let columns = scene.shape().columns;
+    let row_bytes = columns * ffi::type_bytes(scene.facts.kind());
+    let journal = Journal::open(&folder, &identity, options.resume, scene.facts.bands.len(), row_bytes);
+    let journal = journal.map_err(|e| fail(e.to_string()))?;
+    let rows_resumed = journal.rows_done();
+
+    let cog = options.format == Format::Cog;
+    let layout = if cog { layout.intermediate() } else { layout };
+    let target = create(scene, &layout, &staged).map_err(&fail)?;
+    let strips = Strips::default();
+    let strip_rows = strip_rows(layout.block_rows(), scene.shape().rows);
+    let facts = &scene.facts;
+    let mut source =
+        SceneSource { scene: facts, dataset: facts.reopen()?, strips: &strips, strip_rows, first_row: rows_resumed };
+    let mut sink =
+        SceneSink { scene: facts, strips: &strips, source: facts.reopen()?, target, journal, name: name.clone() };
+    let result = replay(&mut sink).and_then(|()| run(rows_resumed, &mut source, &mut sink));
+    let report = match result {
+        Ok(report) => report,
+        Err(e) => {
+            if e.kind() == artir_core::ErrorKind::Interrupted {
+                folder.keep();
+            }
+            return Err(e);
         }
     };
-    let mut creation = RasterCreationOptions::new();
-    let mut add = |key: &str, value: &str| creation.add_name_value(key, value).map_err(text);
-    add("COMPRESS", compression)?;
-    add("BIGTIFF", "IF_SAFER")?;
-    // Nothing says which band is what but the source: without this GDAL takes a third band of three for blue.
-    add("PHOTOMETRIC", if scene.rgb == [1, 2, 3] { "RGB" } else { "MINISBLACK" })?;
-    if compression != "NONE" {
-        add("NUM_THREADS", "ALL_CPUS")?;
+    finish(scene, sink.target, &layout, &staged, cog).map_err(&fail)?;
+    let mut done = staged.clone();
+    if cog {
+        done = folder.path().join("cog.tif");
+        cog::write(scene, &staged, &done, &options.creation, options.threads).map_err(&fail)?;
+        scene.facts.description.complete(&scene.dataset, &done).map_err(&fail)?;
     }
-    let pixel = structure("INTERLEAVE").as_deref() == Some("PIXEL");
-    add("INTERLEAVE", if pixel { "PIXEL" } else { "BAND" })?;
-    let (columns, rows) = source.raster_size();
-    let (width, height) = source.rasterband(1).map_err(text)?.block_size();
-    // Strips of the whole width, however high, are written as tiles once a scene is large enough to care.
-    let tiled = (width != columns && width % 16 == 0 && height % 16 == 0) || columns.min(rows) >= 1024;
-    if tiled {
-        let edge = |n: usize| if n.is_multiple_of(16) && n < columns { n } else { 256 };
-        add("TILED", "YES")?;
-        add("BLOCKXSIZE", &edge(width).to_string())?;
-        add("BLOCKYSIZE", &if width % 16 == 0 && width != columns { height } else { 256 }.to_string())?;
-    }
-    if ffi::overview_count(&source.rasterband(1).map_err(text)?) > 0 {
-        tracing::warn!("the source's overviews are not carried over: add them with gdaladdo");
-    }
-    let driver = DriverManager::get_driver_by_name("GTiff").map_err(text)?;
-    let (made, noted) = ffi::watch(|| {
-        let count = source.raster_count();
-        driver.create_with_band_type_with_options::<u8, _>(path, columns, rows, count, &creation)
-    });
-    made.map_err(|e| noted.unwrap_or_else(|| e.to_string()))
+    nothing_else(&folder, &done).map_err(&fail)?;
+    let beside = publish(&done, out).map_err(|e| fail(e.to_string()))?;
+    Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed })
 }
 
-/// Adds residuals to the scene's bytes and writes them.
-struct SceneSink<'a> {
-    scene: &'a Scene,
-    target: Dataset,
-    path: String,
+/// Everything that decides the result's bytes, in one line.
+fn fingerprint(scene: &Scene, identity: &str, options: &WriteOptions) -> String {
+    let mut hash = Sha256::new();
+    hash.update(identity);
+    hash.update(format!("{:?} {:?} {:?}", scene.facts.bands, scene.facts.interval, options.creation));
+    hash.update(format!("{:?} {:?}", options.format, scene.facts.description));
+    for file in ffi::file_list(&scene.dataset) {
+        let meta = std::fs::metadata(&file).ok();
+        hash.update(format!("{file} {:?}", meta.map(|m| (m.len(), m.modified().ok()))));
+    }
+    format!("artir {} {}", artir_core::VERSION, hex(&hash.finalize()))
 }
 
-impl SceneSink<'_> {
-    fn write_band(&self, band: usize, w: Window, values: Vec<u8>) -> Result<(), Error> {
-        let fail = |reason: String| Error::Write { path: self.path.clone(), reason };
-        let size = (w.columns, w.rows);
-        let (written, noted) = ffi::watch(|| -> gdal::errors::Result<()> {
-            let mut buffer = Buffer::new(size, values);
-            self.target.rasterband(band)?.write((w.column as isize, w.row as isize), size, &mut buffer)
-        });
-        written.map_err(|e| fail(e.to_string()))?;
-        noted.map_or(Ok(()), |message| Err(fail(message)))
+/// A new file that says of itself what its source says.
+fn create(scene: &Scene, layout: &Layout, path: &Path) -> Result<Dataset, String> {
+    let _mask = ThreadOption::set("GDAL_TIFF_INTERNAL_MASK", if mask_is_beside(scene) { "NO" } else { "YES" });
+    let mut target = layout.create(scene, path)?;
+    scene.facts.description.apply(&scene.dataset, &mut target)?;
+    if scene.facts.description.mask && !ffi::create_mask(&target) {
+        return Err("its mask of valid pixels cannot be kept".into());
     }
-
-    /// Copies every band that is not restored, bit for bit.
-    fn pass_through(&self) -> Result<(), Error> {
-        let (columns, rows) = self.scene.dataset.raster_size();
-        for band in (1..=self.scene.dataset.raster_count()).filter(|b| !self.scene.rgb.contains(b)) {
-            for row in (0..rows).step_by(STRIP) {
-                let w = Window { row, column: 0, rows: STRIP.min(rows - row), columns };
-                self.write_band(band, w, self.scene.read_band(band, w)?)?;
-            }
-        }
-        Ok(())
-    }
+    Ok(target)
 }
 
-impl Sink for SceneSink<'_> {
-    type Error = Error;
-
-    fn write(&mut self, first: usize, residual: ArrayView3<'_, f32>) -> Result<(), Error> {
-        let (_, rows, columns) = residual.dim();
-        for start in (0..rows).step_by(STRIP) {
-            let count = STRIP.min(rows - start);
-            let w = Window { row: first + start, column: 0, rows: count, columns };
-            let mut planes = [Vec::new(), Vec::new(), Vec::new()];
-            for (plane, band) in planes.iter_mut().zip(self.scene.rgb) {
-                *plane = self.scene.read_band(band, w)?;
-            }
-            for row in 0..count {
-                for column in 0..columns {
-                    let at = row * columns + column;
-                    let mut pixel = [planes[0][at], planes[1][at], planes[2][at]];
-                    let r = [0, 1, 2].map(|c| residual[(c, start + row, column)]);
-                    bands::add(&mut pixel, r, self.scene.nodata);
-                    for (plane, value) in planes.iter_mut().zip(pixel) {
-                        plane[at] = value;
-                    }
-                }
-            }
-            for (plane, band) in planes.into_iter().zip(self.scene.rgb) {
-                self.write_band(band, w, plane)?;
-            }
-        }
-        Ok(())
-    }
+/// Whether the source's mask is a file of its own.
+fn mask_is_beside(scene: &Scene) -> bool {
+    ffi::file_list(&scene.dataset).iter().any(|f| f.to_ascii_lowercase().ends_with(".msk"))
 }
 
-/// Writes an RGB GeoTIFF, `[channel, row, column]`, on a north-up or rotated grid of an EPSG system.
-///
-/// # Errors
-/// [`Error::Write`] with GDAL's reason.
-pub fn write_rgb_geotiff(path: &Path, rgb: &Array3<u8>, geotransform: [f64; 6], epsg: u32) -> Result<(), Error> {
-    let write = || -> gdal::errors::Result<()> {
-        let (_, rows, columns) = rgb.dim();
-        let mut creation = RasterCreationOptions::new();
-        creation.add_name_value("PHOTOMETRIC", "RGB")?;
-        creation.add_name_value("COMPRESS", "DEFLATE")?;
-        let driver = DriverManager::get_driver_by_name("GTiff")?;
-        let mut dataset = driver.create_with_band_type_with_options::<u8, _>(path, columns, rows, 3, &creation)?;
-        dataset.set_geo_transform(&geotransform)?;
-        dataset.set_spatial_ref(&SpatialRef::from_epsg(epsg)?)?;
-        for (i, plane) in rgb.outer_iter().enumerate() {
-            let mut buffer = Buffer::new((columns, rows), plane.iter().copied().collect());
-            dataset.rasterband(i + 1)?.write((0, 0), (columns, rows), &mut buffer)?;
-        }
-        dataset.close()
+/// Writes what an earlier run restored.
+fn replay(sink: &mut SceneSink<'_>) -> Result<(), Error> {
+    let mut row = 0;
+    for rows in sink.journal.strips().to_vec() {
+        let path = sink.name.clone();
+        let read = sink.journal.next(rows).map_err(|e| Error::Write { path, reason: e.to_string() })?;
+        let mut planes = read;
+        sink.write_rows(row, rows, &mut planes)?;
+        row += rows;
+    }
+    Ok(())
+}
+
+/// Overviews, and what the format cannot hold; then the comparison with the source.
+fn finish(scene: &Scene, target: Dataset, layout: &Layout, path: &Path, cog: bool) -> Result<(), String> {
+    let beside = ffi::file_list(&scene.dataset).iter().any(|f| f.to_ascii_lowercase().ends_with(".ovr"));
+    let mut target = target;
+    let wanted = if cog { &[][..] } else { &scene.facts.description.overviews[..] };
+    if !wanted.is_empty() && !beside {
+        // Blocks must have their place before overviews get theirs.
+        ffi::checked(|| target.flush_cache())?;
+        overviews(scene, &mut target, layout)?;
+    }
+    // A full disk shows here and nowhere else.
+    ffi::checked(|| target.close())?;
+    if !wanted.is_empty() && beside {
+        let mut reader = open_again(path)?;
+        overviews(scene, &mut reader, layout)?;
+        ffi::checked(|| reader.close())?;
+    }
+    scene.facts.description.complete(&scene.dataset, path)
+}
+
+/// Builds overviews of the sizes that the source's have.
+fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout) -> Result<(), String> {
+    let (columns, rows) = scene.dataset.raster_size();
+    let factor = |(c, r): &(usize, usize)| {
+        let long = if columns >= rows { columns as f64 / *c as f64 } else { rows as f64 / *r as f64 };
+        long.round() as i32
     };
-    let fail = |reason: String| Error::Write { path: path.display().to_string(), reason };
-    let (written, noted) = ffi::watch(write);
-    written.map_err(|e| fail(e.to_string()))?;
-    noted.map_or(Ok(()), |message| Err(fail(message)))
+    let levels: Vec<i32> = scene.facts.description.overviews.iter().map(factor).filter(|f| *f > 1).collect();
+    if levels.is_empty() {
+        return Ok(());
+    }
+    let first = scene.dataset.rasterband(1).map_err(|e| e.to_string())?;
+    let told = first.overview(0).ok().and_then(|o| o.metadata_item("RESAMPLING", ""));
+    let compression = layout.get("COMPRESS").unwrap_or("NONE");
+    let _options = [
+        ThreadOption::set("COMPRESS_OVERVIEW", compression),
+        ThreadOption::set("PREDICTOR_OVERVIEW", layout.get("PREDICTOR").unwrap_or("1")),
+        ThreadOption::set("INTERLEAVE_OVERVIEW", layout.get("INTERLEAVE").unwrap_or("PIXEL")),
+        ThreadOption::set("BIGTIFF_OVERVIEW", "IF_SAFER"),
+    ];
+    ffi::checked(|| target.build_overviews(told.as_deref().unwrap_or("AVERAGE"), &levels, &[]))?;
+    Ok(())
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+fn remove_with_beside(path: &Path) -> std::io::Result<()> {
+    for ending in BESIDE.into_iter().chain([""]) {
+        match std::fs::remove_file(with_ending(path, ending)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Some drivers write files of other names beside a TIFF, which would then be missing.
+fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), String> {
+    let own = ["journal", "rows", "lock", "scene.tif"];
+    let stem = done.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for entry in std::fs::read_dir(folder.path()).map_err(|e| e.to_string())? {
+        let name = entry.map_err(|e| e.to_string())?.file_name().to_string_lossy().into_owned();
+        let belongs = |stem: &str| BESIDE.iter().any(|ending| name == format!("{stem}{ending}"));
+        if !own.contains(&name.as_str()) && name != stem && !belongs(&stem) && !belongs("scene.tif") {
+            return Err(format!("GDAL would keep a part of it in a file of its own ({name})"));
+        }
+    }
+    Ok(())
+}
+
+/// Gives the file its name, and those beside it theirs. What an older result had beside it would be read with the new
+/// one, and goes.
+fn publish(staged: &Path, out: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut beside = Vec::new();
+    for ending in BESIDE {
+        let (from, to) = (with_ending(staged, ending), with_ending(out, ending));
+        if from.exists() {
+            std::fs::rename(from, &to)?;
+            beside.push(to);
+        } else if to.exists() {
+            std::fs::remove_file(to)?;
+        }
+    }
+    std::fs::rename(staged, out)?;
+    Ok(beside)
 }
 
 #[cfg(test)]

@@ -1,9 +1,17 @@
-//! What the gdal crate does not wrap: whole metadata domains, unit types, error states, the cache's size.
+//! What the gdal crate does not wrap.
+
+mod band;
+mod georef;
+mod vsi;
 
 use std::ffi::{CStr, CString, c_char};
 
 use gdal::{Dataset, raster::RasterBand};
 use gdal_sys::{self as sys, CPLErr, GDALMajorObjectH};
+
+pub(crate) use band::*;
+pub(crate) use georef::*;
+pub(crate) use vsi::*;
 
 /// Something that has metadata.
 #[derive(Clone, Copy)]
@@ -21,6 +29,17 @@ impl Object {
         Self(unsafe { band.c_rasterband() })
     }
 
+    /// The names of all metadata domains; the default one is empty.
+    pub(crate) fn domains(self) -> Vec<String> {
+        // SAFETY: the list is made for the caller, copied, and freed once.
+        unsafe {
+            let list = sys::GDALGetMetadataDomainList(self.0);
+            let names = strings(list);
+            sys::CSLDestroy(list);
+            names
+        }
+    }
+
     /// All items of a metadata domain, as GDAL lists them: `KEY=VALUE`, or one whole document in `xml:` domains.
     pub(crate) fn domain(self, domain: &str) -> Vec<String> {
         let Ok(domain) = CString::new(domain) else { return Vec::new() };
@@ -30,14 +49,29 @@ impl Object {
 
     /// Replaces a metadata domain. False when GDAL refuses.
     pub(crate) fn set_domain(self, domain: &str, items: &[String]) -> bool {
-        let Ok(domain) = CString::new(domain) else { return false };
-        let Ok(items) = items.iter().map(|i| CString::new(i.as_str())).collect::<Result<Vec<_>, _>>() else {
-            return false;
-        };
-        let mut list: Vec<*mut c_char> = items.iter().map(|i| i.as_ptr().cast_mut()).collect();
-        list.push(std::ptr::null_mut());
+        let (Ok(domain), Some(items)) = (CString::new(domain), List::new(items)) else { return false };
         // SAFETY: the list ends in a null pointer and outlives the call, which copies it.
-        unsafe { sys::GDALSetMetadata(self.0, list.as_mut_ptr(), domain.as_ptr()) < CPLErr::CE_Failure }
+        unsafe { sys::GDALSetMetadata(self.0, items.pointer(), domain.as_ptr()) < CPLErr::CE_Failure }
+    }
+}
+
+/// A null-terminated list of C strings.
+struct List {
+    _items: Vec<CString>,
+    pointers: Vec<*mut c_char>,
+}
+
+impl List {
+    /// `None` when an item holds a NUL.
+    fn new(items: &[String]) -> Option<Self> {
+        let items = items.iter().map(|i| CString::new(i.as_str()).ok()).collect::<Option<Vec<_>>>()?;
+        let pointers = items.iter().map(|i| i.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect();
+        Some(Self { _items: items, pointers })
+    }
+
+    /// Valid as long as the list is; GDAL does not write through it.
+    fn pointer(&self) -> *mut *mut c_char {
+        self.pointers.as_ptr().cast_mut()
     }
 }
 
@@ -61,25 +95,16 @@ unsafe fn strings(list: *mut *mut c_char) -> Vec<String> {
     out
 }
 
-/// Sets a band's unit, such as `m`. False when GDAL refuses.
-pub(crate) fn set_unit(band: &RasterBand<'_>, unit: &str) -> bool {
-    let Ok(unit) = CString::new(unit) else { return false };
-    // SAFETY: the band is alive, the string outlives the call.
-    unsafe { sys::GDALSetRasterUnitType(band.c_rasterband(), unit.as_ptr()) < CPLErr::CE_Failure }
-}
-
-/// Number of overviews of a band.
-pub(crate) fn overview_count(band: &RasterBand<'_>) -> i32 {
-    // SAFETY: the band is alive.
-    unsafe { sys::GDALGetOverviewCount(band.c_rasterband()) }
-}
-
-/// Whether the dataset has a geotransform of its own. GDAL hands out the identity where there is none.
-pub(crate) fn geotransform(dataset: &Dataset) -> Option<[f64; 6]> {
-    let mut out = [0.0; 6];
-    // SAFETY: the array has the six elements that GDAL writes.
-    let result = unsafe { sys::GDALGetGeoTransform(dataset.c_dataset(), out.as_mut_ptr()) };
-    (result == CPLErr::CE_None).then_some(out)
+/// Copies a C string.
+///
+/// # Safety
+/// `text` is null or a C string.
+unsafe fn text(text: *const c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and so a C string by the caller's word.
+    Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
 }
 
 /// Bounds GDAL's block cache, bytes.
@@ -100,4 +125,37 @@ pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<String>) {
             .then(|| CStr::from_ptr(sys::CPLGetLastErrorMsg()).to_string_lossy().into_owned())
     };
     (result, error)
+}
+
+/// Runs `work` and turns what GDAL reports, by its result or by its error state alone, into one text.
+pub(crate) fn checked<T>(work: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T, String> {
+    use gdal::errors::GdalError;
+    let (result, noted) = watch(work);
+    let message = match (result, noted) {
+        (Ok(value), None) => return Ok(value),
+        (_, Some(message)) => message,
+        // The gdal crate takes the message out of GDAL's error state.
+        (Err(GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. }), None) => msg,
+        (Err(e), None) => e.to_string(),
+    };
+    Err(if message.is_empty() { "GDAL does not say why".into() } else { message.replace('\n', " ") })
+}
+
+/// Sets one of GDAL's options for this thread until it is dropped.
+pub(crate) struct ThreadOption(CString);
+
+impl ThreadOption {
+    pub(crate) fn set(key: &str, value: &str) -> Option<Self> {
+        let (key, value) = (CString::new(key).ok()?, CString::new(value).ok()?);
+        // SAFETY: both texts outlive the call, which copies them.
+        unsafe { sys::CPLSetThreadLocalConfigOption(key.as_ptr(), value.as_ptr()) };
+        Some(Self(key))
+    }
+}
+
+impl Drop for ThreadOption {
+    fn drop(&mut self) {
+        // SAFETY: a null value takes the option away.
+        unsafe { sys::CPLSetThreadLocalConfigOption(self.0.as_ptr(), std::ptr::null()) };
+    }
 }

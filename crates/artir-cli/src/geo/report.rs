@@ -1,0 +1,115 @@
+//! `--report`: what was done, for machines.
+
+use std::{io::Write, path::Path};
+
+use artir_core::Restorer;
+use artir_geo::{Scene, SceneReport};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::{image::publish, outcome::Failure};
+
+/// Version of the form. It grows when a field changes its meaning or goes.
+const SCHEMA: u32 = 1;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    schema: u32,
+    artir: &'static str,
+    model: String,
+    model_sha256: String,
+    scenes: Vec<Entry>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Entry {
+    scene: usize,
+    /// The scene as typed with `--show-paths`, else the start of its name's SHA-256.
+    name: String,
+    /// `written` or `failed`.
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done: Option<Done>,
+}
+
+#[derive(Debug, Serialize)]
+struct Done {
+    rows: usize,
+    columns: usize,
+    /// The bands that were restored, counted from 1.
+    bands: Vec<usize>,
+    /// Stored values that the network saw as black and white.
+    range: [f64; 2],
+    tiles: usize,
+    tiles_without_valid_pixel: usize,
+    invalid_pixels: u64,
+    /// Rows that an interrupted run had done.
+    rows_resumed: usize,
+    /// Files beside the result.
+    files_beside: usize,
+    plan: String,
+    strength: f32,
+}
+
+impl Report {
+    pub(super) fn new(restorer: &Restorer) -> Self {
+        Self {
+            schema: SCHEMA,
+            artir: artir_core::VERSION,
+            model: restorer.card().name.clone(),
+            model_sha256: restorer.model_hash().to_owned(),
+            scenes: Vec::new(),
+        }
+    }
+
+    pub(super) fn written(
+        &mut self,
+        index: usize,
+        path: &str,
+        scene: &Scene,
+        done: &SceneReport,
+        restorer: &Restorer,
+        show_paths: bool,
+    ) {
+        let (shape, interval) = (scene.shape(), scene.interval());
+        let done = Done {
+            rows: shape.rows,
+            columns: shape.columns,
+            bands: scene.bands().to_vec(),
+            range: [interval.lo, interval.hi],
+            tiles: done.run.tiles,
+            tiles_without_valid_pixel: done.run.skipped,
+            invalid_pixels: done.run.invalid_pixels,
+            rows_resumed: done.rows_resumed,
+            files_beside: done.beside.len(),
+            plan: artir_geo::plan(scene, restorer).unwrap_or_default(),
+            strength: restorer.strength(),
+        };
+        let name = name(path, show_paths);
+        self.scenes.push(Entry { scene: index + 1, name, outcome: "written", done: Some(done), problem: None });
+    }
+
+    pub(super) fn failed(&mut self, index: usize, path: &str, failure: &Failure, show_paths: bool) {
+        let name = name(path, show_paths);
+        // The message begins with the path as it was typed.
+        let problem = Some(if show_paths { failure.message.clone() } else { failure.message.replace(path, &name) });
+        self.scenes.push(Entry { scene: index + 1, name, outcome: "failed", problem, done: None });
+    }
+
+    pub(super) fn write(&self, path: &Path) -> Result<(), Failure> {
+        publish(path, |file, _| {
+            let fail = |e: std::io::Error| Failure::failed(format!("{}: {e}", path.display()));
+            serde_json::to_writer_pretty(&mut *file, self).map_err(|e| fail(e.into()))?;
+            writeln!(file).map_err(fail)
+        })
+    }
+}
+
+fn name(path: &str, show: bool) -> String {
+    if show {
+        return path.to_owned();
+    }
+    Sha256::digest(path.as_bytes())[..6].iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,33 @@
+//! `artir geo --inspect` and `--compare`: looking at rasters, and writing none.
+
+use std::process::ExitCode;
+
+use artir_geo::CompareOptions;
+
+use super::Args;
+use crate::outcome::{Failure, Tally};
+
+/// Prints all that each scene says of itself.
+pub(super) fn inspect(args: &Args) -> Result<ExitCode, Failure> {
+    let mut tally = Tally::default();
+    for path in &args.scenes {
+        match artir_geo::inspect_raster(path, &args.open_options()) {
+            Ok(found) => {
+                say!("{found:#}");
+                tally.written += 1;
+            }
+            Err(e) => tally.fail(e.into())?,
+        }
+    }
+    Ok(tally.code())
+}
+
+/// Lists every difference, one a line; 0 when there is none.
+pub(super) fn compare(first: &str, second: &str, args: &Args) -> Result<ExitCode, Failure> {
+    let options = CompareOptions { except_bands: args.except_bands.clone(), allow_remote: args.allow_remote };
+    let found = artir_geo::compare(first, second, &options)?;
+    for difference in &found {
+        say!("{}: {} | {}", difference.field, difference.first, difference.second);
+    }
+    Ok(if found.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}

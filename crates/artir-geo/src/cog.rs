@@ -1,0 +1,41 @@
+//! Cloud optimized GeoTIFF: a finished GeoTIFF, laid out anew by GDAL's own COG driver.
+
+use std::path::Path;
+
+use gdal::DriverManager;
+
+use crate::{
+    Scene,
+    carry::open_again,
+    ffi,
+    layout::{can_predict, compression, refuse_lossy, to_options},
+};
+
+/// Copies the GeoTIFF at `from` to a COG at `to`.
+pub(crate) fn write(
+    scene: &Scene,
+    from: &Path,
+    to: &Path,
+    creation: &[(String, String)],
+    threads: usize,
+) -> Result<(), String> {
+    let compression = compression(scene);
+    let mut options: Vec<(String, String)> = vec![
+        ("COMPRESS".into(), compression.into()),
+        ("BIGTIFF".into(), "IF_SAFER".into()),
+        ("NUM_THREADS".into(), if threads == 0 { "ALL_CPUS".into() } else { threads.to_string() }),
+    ];
+    if scene.facts.tags.is_some_and(|t| matches!(t.predictor, Some(2 | 3))) && can_predict(compression) {
+        options.push(("PREDICTOR".into(), "YES".into()));
+    }
+    for (key, value) in creation {
+        refuse_lossy(key, value)?;
+        options.retain(|(k, _)| !k.eq_ignore_ascii_case(key));
+        options.push((key.clone(), value.clone()));
+    }
+    let options = to_options(&options)?;
+    let source = open_again(from)?;
+    let driver = DriverManager::get_driver_by_name("COG").map_err(|_| "this GDAL has no COG driver".to_owned())?;
+    let copy = ffi::checked(|| source.create_copy(&driver, to, &options))?;
+    ffi::checked(|| copy.close())
+}

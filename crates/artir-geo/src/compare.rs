@@ -1,0 +1,101 @@
+//! Two rasters, field by field and pixel by pixel.
+
+use gdal::{Dataset, raster::RasterBand};
+
+use crate::{
+    Error,
+    description::Description,
+    ffi::{self, RawRows},
+    open,
+    raster::CACHE_BYTES,
+};
+
+/// One thing in which two rasters differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The field, in words.
+    pub field: String,
+    /// What the first raster has, as JSON.
+    pub first: String,
+    /// What the second has.
+    pub second: String,
+}
+
+/// How two rasters are compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CompareOptions {
+    /// Bands whose pixels may differ, counted from 1.
+    pub except_bands: Vec<usize>,
+    /// Allow what GDAL reads over a network.
+    pub allow_remote: bool,
+}
+
+/// Rows that are compared at a time.
+const ROWS: usize = 256;
+
+/// Everything in which two rasters differ: georeferencing, metadata, bands, and pixels bit for bit. How the files are
+/// laid out (compression, blocks, overviews) and statistics do not count.
+///
+/// # Errors
+/// [`Error::Scene`] when one cannot be opened or read.
+pub fn compare(first: &str, second: &str, options: &CompareOptions) -> Result<Vec<Difference>, Error> {
+    ffi::set_cache(CACHE_BYTES as i64);
+    let open = |path: &str| -> Result<(Dataset, Description), Error> {
+        let fail = |reason: String| Error::Scene { path: path.to_owned(), reason };
+        let dataset = open::open(path, options.allow_remote).map_err(fail)?;
+        let description = Description::of(&dataset).map_err(fail)?;
+        Ok((dataset, description))
+    };
+    let ((a, a_says), (b, b_says)) = (open(first)?, open(second)?);
+    let differences = a_says.differences(&b_says);
+    let mut out: Vec<_> =
+        differences.into_iter().map(|(field, first, second)| Difference { field, first, second }).collect();
+    if a_says.size != b_says.size {
+        return Ok(out);
+    }
+    for number in 1..=a.raster_count().min(b.raster_count()) {
+        if options.except_bands.contains(&number) || a_says.bands[number - 1].kind != b_says.bands[number - 1].kind {
+            continue;
+        }
+        let read = |d: &Dataset, path: &str, at: &RawRows| {
+            let fail = |reason: String| Error::Scene { path: path.to_owned(), reason: format!("its pixels: {reason}") };
+            let band = d.rasterband(number).map_err(|e| fail(e.to_string()))?;
+            ffi::read_raw(&band, at).map_err(fail)
+        };
+        let of_value = ffi::type_bytes(a_says.bands[number - 1].kind);
+        let count = count(a_says.size, of_value, &mut |at| Ok((read(&a, first, at)?, read(&b, second, at)?)))?;
+        out.extend(pixels(count, &format!("pixels of band {number}")));
+    }
+    if a_says.mask && b_says.mask {
+        let read = |d: &Dataset, path: &str, at: &RawRows| {
+            let fail = |reason: String| Error::Scene { path: path.to_owned(), reason: format!("its mask: {reason}") };
+            let band = d.rasterband(1).map_err(|e| fail(e.to_string()))?;
+            let mask: RasterBand<'_> = band.open_mask_band().map_err(|e| fail(e.to_string()))?;
+            ffi::read_raw(&mask, at).map_err(fail)
+        };
+        let count = count(a_says.size, 1, &mut |at| Ok((read(&a, first, at)?, read(&b, second, at)?)))?;
+        out.extend(pixels(count, "pixels of the mask"));
+    }
+    Ok(out)
+}
+
+fn pixels(count: u64, field: &str) -> Option<Difference> {
+    let none = || "0".to_owned();
+    (count > 0).then(|| Difference { field: field.to_owned(), first: none(), second: format!("{count} differ") })
+}
+
+/// Reads rows of both rasters.
+type ReadBoth<'a> = &'a mut dyn FnMut(&RawRows) -> Result<(Vec<u8>, Vec<u8>), Error>;
+
+/// Values that differ in any bit.
+fn count((columns, rows): (usize, usize), of_value: usize, read: ReadBoth<'_>) -> Result<u64, Error> {
+    let mut out = 0;
+    for row in (0..rows).step_by(ROWS) {
+        let (a, b) = read(&RawRows { row, rows: ROWS.min(rows - row), columns })?;
+        if a != b {
+            let pairs = a.chunks_exact(of_value).zip(b.chunks_exact(of_value));
+            out += pairs.filter(|(x, y)| x != y).count() as u64;
+        }
+    }
+    Ok(out)
+}

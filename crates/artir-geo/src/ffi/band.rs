@@ -1,0 +1,216 @@
+//! Bands: what describes them, and their values as they are stored.
+
+use std::ffi::{CString, c_void};
+
+use gdal::{Dataset, raster::RasterBand};
+use gdal_sys::{self as sys, CPLErr, GDALRWFlag, GDALRasterBandH};
+
+use super::{List, strings, text};
+
+/// A band's nodata value, in the type that holds it exactly.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Nodata {
+    Float(f64),
+    Signed(i64),
+    Unsigned(u64),
+}
+
+impl PartialEq for Nodata {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Float(a), Self::Float(b)) => a == b || a.is_nan() && b.is_nan(),
+            (Self::Signed(a), Self::Signed(b)) => a == b,
+            (Self::Unsigned(a), Self::Unsigned(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+fn handle(band: &RasterBand<'_>) -> GDALRasterBandH {
+    // SAFETY: only the handle is taken, and it is used while the band's dataset is open.
+    unsafe { band.c_rasterband() }
+}
+
+/// GDAL's number of the band's type.
+pub(crate) fn type_number(band: &RasterBand<'_>) -> u32 {
+    // SAFETY: the band is alive.
+    unsafe { sys::GDALGetRasterDataType(handle(band)) }
+}
+
+/// The name of a type, such as `UInt16`.
+pub(crate) fn type_name(number: u32) -> String {
+    // SAFETY: a static text, or null for an unknown number.
+    unsafe { text(sys::GDALGetDataTypeName(number)) }.unwrap_or_else(|| "unknown".into())
+}
+
+/// Bytes of one value of a type.
+pub(crate) fn type_bytes(number: u32) -> usize {
+    // SAFETY: a plain function of a number.
+    usize::try_from(unsafe { sys::GDALGetDataTypeSizeBytes(number) }).unwrap_or(0)
+}
+
+/// The nodata value.
+pub(crate) fn nodata(band: &RasterBand<'_>) -> Option<Nodata> {
+    let mut has = 0;
+    // SAFETY: the band is alive; GDAL writes one flag.
+    let value = unsafe {
+        match type_number(band) {
+            sys::GDALDataType::GDT_Int64 => {
+                Nodata::Signed(sys::GDALGetRasterNoDataValueAsInt64(handle(band), &raw mut has))
+            }
+            sys::GDALDataType::GDT_UInt64 => {
+                Nodata::Unsigned(sys::GDALGetRasterNoDataValueAsUInt64(handle(band), &raw mut has))
+            }
+            _ => Nodata::Float(sys::GDALGetRasterNoDataValue(handle(band), &raw mut has)),
+        }
+    };
+    (has != 0).then_some(value)
+}
+
+/// Sets the nodata value.
+pub(crate) fn set_nodata(band: &RasterBand<'_>, value: Nodata) {
+    // SAFETY: the band is alive.
+    unsafe {
+        match value {
+            Nodata::Float(v) => sys::GDALSetRasterNoDataValue(handle(band), v),
+            Nodata::Signed(v) => sys::GDALSetRasterNoDataValueAsInt64(handle(band), v),
+            Nodata::Unsigned(v) => sys::GDALSetRasterNoDataValueAsUInt64(handle(band), v),
+        }
+    };
+}
+
+/// Colour interpretation, as GDAL's number.
+pub(crate) fn colour(band: &RasterBand<'_>) -> u32 {
+    // SAFETY: the band is alive.
+    unsafe { sys::GDALGetRasterColorInterpretation(handle(band)) }
+}
+
+/// The name of a colour interpretation.
+pub(crate) fn colour_name(number: u32) -> String {
+    // SAFETY: a static text, or null for an unknown number.
+    unsafe { text(sys::GDALGetColorInterpretationName(number)) }.unwrap_or_else(|| "unknown".into())
+}
+
+/// Sets the colour interpretation.
+pub(crate) fn set_colour(band: &RasterBand<'_>, number: u32) {
+    // SAFETY: the band is alive.
+    unsafe { sys::GDALSetRasterColorInterpretation(handle(band), number) };
+}
+
+/// Sets a band's unit, such as `m`.
+pub(crate) fn set_unit(band: &RasterBand<'_>, unit: &str) {
+    let Ok(unit) = CString::new(unit) else { return };
+    // SAFETY: the band is alive, the string outlives the call.
+    unsafe { sys::GDALSetRasterUnitType(handle(band), unit.as_ptr()) };
+}
+
+/// The names of a band's categories.
+pub(crate) fn categories(band: &RasterBand<'_>) -> Vec<String> {
+    // SAFETY: the list belongs to the band and is copied at once.
+    unsafe { strings(sys::GDALGetRasterCategoryNames(handle(band))) }
+}
+
+/// Sets the names of a band's categories.
+pub(crate) fn set_categories(band: &RasterBand<'_>, names: &[String]) {
+    let Some(list) = List::new(names) else { return };
+    // SAFETY: the list ends in a null pointer and outlives the call, which copies it.
+    unsafe { sys::GDALSetRasterCategoryNames(handle(band), list.pointer()) };
+}
+
+/// Entries of a band's colour table, as GDAL stores them.
+pub(crate) fn colour_table(band: &RasterBand<'_>) -> Vec<[i16; 4]> {
+    // SAFETY: table and entries belong to the band and are copied at once.
+    unsafe {
+        let table = sys::GDALGetRasterColorTable(handle(band));
+        if table.is_null() {
+            return Vec::new();
+        }
+        (0..sys::GDALGetColorEntryCount(table))
+            .filter_map(|i| sys::GDALGetColorEntry(table, i).as_ref())
+            .map(|e| [e.c1, e.c2, e.c3, e.c4])
+            .collect()
+    }
+}
+
+/// Gives `target` the colour table of `source`.
+pub(crate) fn copy_colour_table(source: &RasterBand<'_>, target: &RasterBand<'_>) {
+    // SAFETY: both bands are alive; the table is copied.
+    unsafe { sys::GDALSetRasterColorTable(handle(target), sys::GDALGetRasterColorTable(handle(source))) };
+}
+
+/// Rows and columns of a band's attribute table, if it has one.
+pub(crate) fn attribute_table(band: &RasterBand<'_>) -> Option<[i32; 2]> {
+    // SAFETY: the table belongs to the band.
+    unsafe {
+        let table = sys::GDALGetDefaultRAT(handle(band));
+        let size = [sys::GDALRATGetRowCount, sys::GDALRATGetColumnCount];
+        (!table.is_null()).then(|| size.map(|of| of(table)))
+    }
+}
+
+/// Gives `target` the attribute table of `source`.
+pub(crate) fn copy_attribute_table(source: &RasterBand<'_>, target: &RasterBand<'_>) {
+    // SAFETY: both bands are alive; the table is copied.
+    unsafe { sys::GDALSetDefaultRAT(handle(target), sys::GDALGetDefaultRAT(handle(source))) };
+}
+
+/// Makes a mask of valid pixels that all bands share.
+pub(crate) fn create_mask(dataset: &Dataset) -> bool {
+    let per_dataset = 2; // GMF_PER_DATASET
+    // SAFETY: the dataset is open.
+    unsafe { sys::GDALCreateDatasetMaskBand(dataset.c_dataset(), per_dataset) < CPLErr::CE_Failure }
+}
+
+/// Rows of a band, as they are stored.
+pub(crate) struct RawRows {
+    /// First row.
+    pub(crate) row: usize,
+    /// Number of rows.
+    pub(crate) rows: usize,
+    /// Columns of the band.
+    pub(crate) columns: usize,
+}
+
+/// Reads whole rows in the band's own type, native byte order.
+pub(crate) fn read_raw(band: &RasterBand<'_>, at: &RawRows) -> Result<Vec<u8>, String> {
+    let mut bytes = vec![0u8; at.rows * at.columns * type_bytes(type_number(band))];
+    transfer(band, at, GDALRWFlag::GF_Read, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Writes whole rows in the band's own type, native byte order.
+pub(crate) fn write_raw(band: &RasterBand<'_>, at: &RawRows, bytes: &mut [u8]) -> Result<(), String> {
+    transfer(band, at, GDALRWFlag::GF_Write, bytes)
+}
+
+fn transfer(band: &RasterBand<'_>, at: &RawRows, way: GDALRWFlag::Type, bytes: &mut [u8]) -> Result<(), String> {
+    let number = type_number(band);
+    let size = |n: usize| i32::try_from(n).map_err(|_| format!("{n} is more rows or columns than GDAL takes"));
+    let (row, rows, columns) = (size(at.row)?, size(at.rows)?, size(at.columns)?);
+    if bytes.len() != at.rows * at.columns * type_bytes(number) {
+        return Err("a buffer of the wrong size".into());
+    }
+    let (done, noted) = super::watch(|| {
+        // SAFETY: the buffer holds exactly the window's values in the band's own type.
+        unsafe {
+            sys::GDALRasterIO(
+                handle(band),
+                way,
+                0,
+                row,
+                columns,
+                rows,
+                bytes.as_mut_ptr().cast::<c_void>(),
+                columns,
+                rows,
+                number,
+                0,
+                0,
+            )
+        }
+    });
+    match noted {
+        None if done == CPLErr::CE_None => Ok(()),
+        noted => Err(noted.unwrap_or_else(|| "GDAL does not say why".into()).replace('\n', " ")),
+    }
+}

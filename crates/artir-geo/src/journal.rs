@@ -1,0 +1,150 @@
+//! What an interrupted scene has done, for `--resume`: the restored rows, strip by strip, beside the unfinished file.
+//!
+//! A TIFF that was cut off cannot be taken up where it ended, nor would its bytes come out as those of an uninterrupted
+//! run. So the rows wait in a file of their own, and a resumed run writes them into a new TIFF before it goes on.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+};
+
+use artir_core::HiddenFolder;
+use sha2::{Digest, Sha256};
+
+const JOURNAL: &str = "journal";
+const ROWS: &str = "rows";
+
+/// The journal of one scene. Each line after the first, which says what was done with what, stands for a strip: its number of
+/// rows and the SHA-256 of their bytes.
+pub(crate) struct Journal {
+    lines: File,
+    rows: File,
+    /// Strips of an earlier run, from the top.
+    done: Vec<usize>,
+    row_bytes: usize,
+    planes: usize,
+}
+
+impl Journal {
+    /// Takes up what the folder holds of the same `identity` (one line), or starts anew. `row_bytes` are the bytes of a
+    /// row of one plane.
+    pub(crate) fn open(
+        folder: &HiddenFolder,
+        identity: &str,
+        resume: bool,
+        planes: usize,
+        row_bytes: usize,
+    ) -> io::Result<Self> {
+        let path = folder.path().join(JOURNAL);
+        let mut entries = if resume { read(&path, identity) } else { Vec::new() };
+        let mut rows =
+            File::options().read(true).write(true).create(true).truncate(false).open(folder.path().join(ROWS))?;
+        let mut whole = 0u64;
+        let mut kept = Vec::new();
+        for (count, digest) in entries.drain(..) {
+            let Some(length) = count.checked_mul(row_bytes).and_then(|n| n.checked_mul(planes)) else { break };
+            let mut hash = Sha256::new();
+            let copied = io::copy(&mut (&mut rows).take(length as u64), &mut hash)?;
+            if copied != length as u64 || hex(&hash.finalize()) != digest {
+                break;
+            }
+            whole += copied;
+            kept.push((count, digest));
+        }
+        rows.set_len(whole)?;
+        rows.seek(SeekFrom::Start(0))?;
+        // Written anew, so that a torn last line is gone.
+        let mut text = format!("{identity}\n");
+        for (count, digest) in &kept {
+            text.push_str(&format!("{count} {digest}\n"));
+        }
+        let mut lines = artir_core::private_file(&folder.path().join("journal.new"))?;
+        lines.write_all(text.as_bytes())?;
+        std::fs::rename(folder.path().join("journal.new"), &path)?;
+        Ok(Self { lines, rows, done: kept.into_iter().map(|(count, _)| count).collect(), row_bytes, planes })
+    }
+
+    /// Rows that an earlier run restored.
+    pub(crate) fn rows_done(&self) -> usize {
+        self.done.iter().sum()
+    }
+
+    /// Strips of an earlier run.
+    pub(crate) fn strips(&self) -> &[usize] {
+        &self.done
+    }
+
+    /// The next strip of an earlier run, its planes one after another. To be called once for each, before any is added.
+    pub(crate) fn next(&mut self, rows: usize) -> io::Result<Vec<Vec<u8>>> {
+        let mut planes = Vec::new();
+        for _ in 0..self.planes {
+            let mut plane = vec![0; rows * self.row_bytes];
+            self.rows.read_exact(&mut plane)?;
+            planes.push(plane);
+        }
+        Ok(planes)
+    }
+
+    /// Notes a strip that is restored.
+    pub(crate) fn add(&mut self, rows: usize, planes: &[Vec<u8>]) -> io::Result<()> {
+        let mut hash = Sha256::new();
+        for plane in planes {
+            self.rows.write_all(plane)?;
+            hash.update(plane);
+        }
+        self.lines.write_all(format!("{rows} {}\n", hex(&hash.finalize())).as_bytes())
+    }
+}
+
+fn read(path: &std::path::Path, identity: &str) -> Vec<(usize, String)> {
+    let Ok(file) = File::open(path) else { return Vec::new() };
+    let mut lines = BufReader::new(file).lines().map_while(Result::ok);
+    if lines.next().as_deref() != Some(identity) {
+        tracing::info!("what an earlier run left was made with other settings or sources: starting anew");
+        return Vec::new();
+    }
+    let entry = |line: String| {
+        let (rows, digest) = line.split_once(' ')?;
+        Some((rows.parse().ok()?, digest.to_owned()))
+    };
+    lines.map_while(entry).collect()
+}
+
+/// Hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(folder: &HiddenFolder, identity: &str) -> Journal {
+        Journal::open(folder, identity, true, 2, 4).unwrap()
+    }
+
+    #[test]
+    fn whole_strips_are_taken_up_and_torn_ones_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = HiddenFolder::open(&dir.path().join(".part")).unwrap();
+        let mut first = open(&folder, "a");
+        first.add(1, &[vec![1; 4], vec![2; 4]]).unwrap();
+        first.add(2, &[vec![3; 8], vec![4; 8]]).unwrap();
+        drop(first);
+        let mut again = open(&folder, "a");
+        assert_eq!((again.rows_done(), again.strips()), (3, &[1, 2][..]));
+        assert_eq!(again.next(1).unwrap(), [vec![1; 4], vec![2; 4]]);
+        assert_eq!(again.next(2).unwrap(), [vec![3; 8], vec![4; 8]]);
+        again.add(1, &[vec![5; 4], vec![6; 4]]).unwrap();
+        drop(again);
+        let rows = folder.path().join(ROWS);
+        let length = std::fs::metadata(&rows).unwrap().len();
+        File::options().write(true).open(&rows).unwrap().set_len(length - 1).unwrap();
+        assert_eq!(open(&folder, "a").strips(), [1, 2]);
+        let mut bytes = std::fs::read(&rows).unwrap();
+        bytes[10] ^= 1;
+        std::fs::write(&rows, bytes).unwrap();
+        assert_eq!(open(&folder, "a").strips(), [1], "a strip that was changed, and all after it, are made again");
+        assert_eq!(open(&folder, "b").rows_done(), 0, "other settings start anew");
+    }
+}

@@ -1,0 +1,179 @@
+//! How the result is laid out: like its source, unless that is lossy or the user says otherwise.
+
+use gdal::{
+    Dataset, DriverManager,
+    raster::{ColorInterpretation, GdalType, RasterCreationOptions},
+};
+use std::path::Path;
+
+use crate::{
+    Scene, ffi,
+    open::{self, structure},
+    samples::on_planes,
+};
+
+/// Options of GDAL's GTiff driver, as `KEY=VALUE`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Layout(Vec<(String, String)>);
+
+/// Compressions that lose nothing and that every GDAL writes, by the name that it reports and takes alike.
+const LOSSLESS: [&str; 5] = ["LZW", "PACKBITS", "ZSTD", "DEFLATE", "LZMA"];
+
+impl Layout {
+    /// The scene's own layout, then what the user says.
+    pub(crate) fn of(scene: &Scene, creation: &[(String, String)], threads: usize) -> Result<Self, String> {
+        let mut out = Self::default();
+        let source = &scene.dataset;
+        let compression = compression(scene);
+        out.set("COMPRESS", compression);
+        let tags = scene.facts.tags.unwrap_or_default();
+        if let Some(predictor) = tags.predictor.filter(|p| matches!(p, 2 | 3) && can_predict(compression)) {
+            out.set("PREDICTOR", &predictor.to_string());
+        }
+        out.set("BIGTIFF", if tags.big { "YES" } else { "IF_SAFER" });
+        if compression != "NONE" {
+            out.set("NUM_THREADS", &if threads == 0 { "ALL_CPUS".into() } else { threads.to_string() });
+        }
+        let pixel = structure(source, "INTERLEAVE").as_deref() == Some("PIXEL");
+        out.set("INTERLEAVE", if pixel { "PIXEL" } else { "BAND" });
+        out.photometric(scene)?;
+        out.blocks(scene)?;
+        for (key, value) in creation {
+            refuse_lossy(key, value)?;
+            out.set(key, value);
+        }
+        Ok(out)
+    }
+
+    fn set(&mut self, key: &str, value: &str) {
+        let key = key.to_ascii_uppercase();
+        self.0.retain(|(k, _)| *k != key);
+        self.0.push((key, value.to_owned()));
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
+    }
+
+    /// Nothing says which band is what but the source: left alone, GDAL takes the third band of three for blue.
+    fn photometric(&mut self, scene: &Scene) -> Result<(), String> {
+        let colours: Vec<u32> = scene.facts.description.bands.iter().map(|b| b.colour).collect();
+        let is = |i: usize, wanted: ColorInterpretation| colours.get(i) == Some(&wanted.c_int());
+        let rgb = is(0, ColorInterpretation::RedBand)
+            && is(1, ColorInterpretation::GreenBand)
+            && is(2, ColorInterpretation::BlueBand);
+        let tag = scene.facts.tags.and_then(|t| t.photometric);
+        self.set(
+            "PHOTOMETRIC",
+            match tag {
+                _ if rgb => "RGB",
+                // Bands that are told to be undefined, over red, green and blue.
+                Some(2) if colours.len() >= 3 => "RGB",
+                Some(0) => "MINISWHITE",
+                Some(5) if colours.len() >= 4 => "CMYK",
+                _ => "MINISBLACK",
+            },
+        );
+        let alpha = (0..colours.len()).any(|i| is(i, ColorInterpretation::AlphaBand));
+        self.set(
+            "ALPHA",
+            match (alpha, scene.facts.tags.and_then(|t| t.extra_sample)) {
+                (true, Some(1)) => "PREMULTIPLIED",
+                (true, _) => "NON-PREMULTIPLIED",
+                (false, _) => "NO",
+            },
+        );
+        Ok(())
+    }
+
+    fn blocks(&mut self, scene: &Scene) -> Result<(), String> {
+        let (columns, rows) = scene.dataset.raster_size();
+        let (width, height) = scene.dataset.rasterband(1).map_err(|e| e.to_string())?.block_size();
+        match scene.facts.tags {
+            Some(tags) if tags.tiled && width % 16 == 0 && height % 16 == 0 => self.tiles(width, height),
+            Some(tags) if !tags.tiled && height <= rows => self.set("BLOCKYSIZE", &height.to_string()),
+            // Formats without strips are read by tiles best.
+            None if columns.min(rows) >= 1024 => self.tiles(256, 256),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn tiles(&mut self, width: usize, height: usize) {
+        self.set("TILED", "YES");
+        self.set("BLOCKXSIZE", &width.to_string());
+        self.set("BLOCKYSIZE", &height.to_string());
+    }
+
+    /// The layout of a file that is only copied again: fast to write, and as small as that allows.
+    pub(crate) fn intermediate(mut self) -> Self {
+        self.set("COMPRESS", "NONE");
+        self.0.retain(|(k, _)| !matches!(k.as_str(), "PREDICTOR" | "NUM_THREADS"));
+        self.set("BIGTIFF", "IF_SAFER");
+        self.tiles(512, 512);
+        self
+    }
+
+    /// Makes the file.
+    pub(crate) fn create(&self, scene: &Scene, path: &Path) -> Result<Dataset, String> {
+        fn typed<T: GdalType>(
+            _: &[Vec<T>],
+            path: &Path,
+            (columns, rows): (usize, usize),
+            count: usize,
+            options: &RasterCreationOptions,
+        ) -> gdal::errors::Result<Dataset> {
+            let driver = DriverManager::get_driver_by_name("GTiff")?;
+            driver.create_with_band_type_with_options::<T, _>(path, columns, rows, count, options)
+        }
+        let options = to_options(&self.0)?;
+        let (size, count) = (scene.dataset.raster_size(), scene.dataset.raster_count());
+        ffi::checked(|| on_planes!(&scene.facts.planes(), p => typed(p, path, size, count, &options)))
+    }
+
+    /// Rows of a block.
+    pub(crate) fn block_rows(&self) -> usize {
+        self.get("BLOCKYSIZE").and_then(|v| v.parse().ok()).unwrap_or(1)
+    }
+}
+
+/// Pairs as the gdal crate takes them.
+pub(crate) fn to_options(pairs: &[(String, String)]) -> Result<RasterCreationOptions, String> {
+    let mut out = RasterCreationOptions::new();
+    for (key, value) in pairs {
+        out.add_name_value(key, value).map_err(|e| e.to_string())?;
+    }
+    Ok(out)
+}
+
+/// The source's compression, or DEFLATE in place of one that loses something.
+pub(crate) fn compression(scene: &Scene) -> &'static str {
+    let name = structure(&scene.dataset, "COMPRESSION");
+    let known = |name: &str| LOSSLESS.into_iter().find(|n| *n == name);
+    match name.as_deref() {
+        None if open::driver(&scene.dataset) == "GTiff" => "NONE",
+        None => "DEFLATE",
+        Some(name) => known(name).unwrap_or_else(|| {
+            tracing::info!("the source is compressed with {name}, which is lossy or rare: writing DEFLATE");
+            "DEFLATE"
+        }),
+    }
+}
+
+/// Whether a compression takes differences of neighbouring values.
+pub(crate) fn can_predict(compression: &str) -> bool {
+    matches!(compression, "LZW" | "ZSTD" | "DEFLATE")
+}
+
+/// Refuses options that would change values.
+pub(crate) fn refuse_lossy(key: &str, value: &str) -> Result<(), String> {
+    let (key, value) = (key.to_ascii_uppercase(), value.to_ascii_uppercase());
+    let lossy = match key.as_str() {
+        "COMPRESS" => !LOSSLESS.contains(&value.as_str()) && value != "NONE",
+        "NBITS" | "DISCARD_LSB" | "MAX_Z_ERROR" | "JPEG_QUALITY" | "WEBP_LEVEL" | "PIXELTYPE" => true,
+        // They would change the grid or the layout that was checked.
+        "COPY_SRC_OVERVIEWS" | "SPARSE_OK" | "TFW" | "RPB" | "RPCTXT" | "PROFILE" | "TILING_SCHEME" => true,
+        _ => false,
+    };
+    if lossy { Err(format!("--co {key}={value}: it would change what the scene holds")) } else { Ok(()) }
+}

@@ -1,0 +1,38 @@
+//! Making a small scene, for demonstrations and tests.
+
+use std::path::Path;
+
+use gdal::{
+    DriverManager,
+    raster::{Buffer, RasterCreationOptions},
+    spatial_ref::SpatialRef,
+};
+use ndarray::Array3;
+
+use crate::{Error, ffi};
+
+/// Writes an RGB GeoTIFF, `[channel, row, column]`, on a north-up or rotated grid of an EPSG system.
+///
+/// # Errors
+/// [`Error::Write`] with GDAL's reason.
+pub fn write_rgb_geotiff(path: &Path, rgb: &Array3<u8>, geotransform: [f64; 6], epsg: u32) -> Result<(), Error> {
+    let write = || -> gdal::errors::Result<()> {
+        let (_, rows, columns) = rgb.dim();
+        let mut creation = RasterCreationOptions::new();
+        creation.add_name_value("PHOTOMETRIC", "RGB")?;
+        creation.add_name_value("COMPRESS", "DEFLATE")?;
+        let driver = DriverManager::get_driver_by_name("GTiff")?;
+        let mut dataset = driver.create_with_band_type_with_options::<u8, _>(path, columns, rows, 3, &creation)?;
+        dataset.set_geo_transform(&geotransform)?;
+        dataset.set_spatial_ref(&SpatialRef::from_epsg(epsg)?)?;
+        for (i, plane) in rgb.outer_iter().enumerate() {
+            let mut buffer = Buffer::new((columns, rows), plane.iter().copied().collect());
+            dataset.rasterband(i + 1)?.write((0, 0), (columns, rows), &mut buffer)?;
+        }
+        dataset.close()
+    };
+    let fail = |reason: String| Error::Write { path: path.display().to_string(), reason };
+    let (written, noted) = ffi::watch(write);
+    written.map_err(|e| fail(e.to_string()))?;
+    noted.map_or(Ok(()), |message| Err(fail(message)))
+}

@@ -1,0 +1,172 @@
+//! Rows between reading and writing. Every row is read once; a strip of them waits until all its rows are restored.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use artir_core::{Footprint, Image, Shape, Source, Window};
+use gdal::Dataset;
+use ndarray::{Array2, Array3};
+
+use crate::{
+    Error, bands, ffi,
+    raster::{CACHE_BYTES, Facts, read_mask},
+    samples::{Planes, Sample, on_planes},
+};
+
+/// Whole rows of the restored bands.
+pub(crate) struct Strip {
+    /// First row.
+    pub(crate) row: usize,
+    pub(crate) rows: usize,
+    pub(crate) planes: Mutex<Planes>,
+    /// Row after row; `None` when every pixel counts.
+    pub(crate) valid: Option<Vec<bool>>,
+}
+
+impl Strip {
+    /// One past its last row.
+    pub(crate) fn end(&self) -> usize {
+        self.row + self.rows
+    }
+
+    pub(crate) fn planes(&self) -> MutexGuard<'_, Planes> {
+        lock(&self.planes)
+    }
+}
+
+/// The strips that are read and not written yet, from top to bottom. Reader and writer share them: the reader looks at
+/// rows that are still as they were, the writer changes rows above those.
+#[derive(Default)]
+pub(crate) struct Strips(Mutex<VecDeque<Arc<Strip>>>);
+
+/// A thread that panicked ends the run; nobody looks at what it left.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Strips {
+    /// The strip that holds a row.
+    pub(crate) fn at(&self, row: usize) -> Option<Arc<Strip>> {
+        lock(&self.0).iter().find(|s| (s.row..s.end()).contains(&row)).cloned()
+    }
+
+    /// Forgets all strips that end at or before a row.
+    pub(crate) fn forget_before(&self, row: usize) {
+        let mut strips = lock(&self.0);
+        while strips.front().is_some_and(|s| s.end() <= row) {
+            strips.pop_front();
+        }
+    }
+
+    fn end(&self) -> Option<usize> {
+        lock(&self.0).back().map(|s| s.end())
+    }
+
+    fn push(&self, strip: Strip) {
+        lock(&self.0).push_back(Arc::new(strip));
+    }
+}
+
+/// Rows of a strip: a multiple of the output's block, so that every block is written once and whole.
+pub(crate) fn strip_rows(block_rows: usize, rows: usize) -> usize {
+    const LEAST: usize = 128;
+    let block = block_rows.clamp(1, rows.max(1));
+    LEAST.div_ceil(block).max(1).saturating_mul(block).min(rows.max(1))
+}
+
+/// Hands a scene to the pipeline.
+pub(crate) struct SceneSource<'a> {
+    pub(crate) scene: &'a Facts,
+    /// The reader's own handle on the scene.
+    pub(crate) dataset: Dataset,
+    pub(crate) strips: &'a Strips,
+    pub(crate) strip_rows: usize,
+    /// Rows above this one are written already: the sink will not ask for them.
+    pub(crate) first_row: usize,
+}
+
+/// What reader and writer keep in memory.
+pub(crate) fn footprint(scene: &Facts) -> Footprint {
+    let value = ffi::type_bytes(scene.kind()) as u64;
+    // Beside the cache: the bytes of a strip on its way to the file, and what GDAL compresses.
+    Footprint { fixed: CACHE_BYTES + (64 << 20), per_pixel: value * scene.bands.len() as u64 + 1 }
+}
+
+impl SceneSource<'_> {
+    fn read_strip(&self, row: usize) -> Result<Strip, Error> {
+        let scene = self.scene;
+        let shape = scene.shape();
+        let rows = self.strip_rows.min(shape.rows - row);
+        let size = (shape.columns, rows);
+        let mut planes = scene.planes();
+        for band in &scene.bands {
+            let band = self.dataset.rasterband(*band).map_err(|e| scene.unreadable(&e.to_string()))?;
+            planes.read(&band, (0, row), size, size).map_err(|why| scene.unreadable(&why))?;
+        }
+        let mut valid = vec![true; rows * shape.columns];
+        read_mask(&self.dataset, scene.bands[0], scene.validity, (0, row), size, size, &mut valid)
+            .map_err(|why| scene.unreadable(&why))?;
+        on_planes!(&planes, p => bands::mark_valid(p, &scene.nodata, &mut valid));
+        let any = valid.iter().any(|ok| !ok);
+        Ok(Strip { row, rows, planes: Mutex::new(planes), valid: any.then_some(valid) })
+    }
+}
+
+impl Source for SceneSource<'_> {
+    type Error = Error;
+
+    fn shape(&self) -> Shape {
+        self.scene.shape()
+    }
+
+    fn footprint(&self) -> Footprint {
+        footprint(self.scene)
+    }
+
+    fn read(&mut self, w: Window) -> Result<Image, Error> {
+        // Rows above this tile that the sink does not want either.
+        self.strips.forget_before(w.row.min(self.first_row));
+        let start = w.row - w.row % self.strip_rows;
+        let mut next = self.strips.end().unwrap_or(start);
+        while next < w.row + w.rows {
+            let strip = self.read_strip(next)?;
+            next += strip.rows;
+            self.strips.push(strip);
+        }
+        let columns = self.scene.shape().columns;
+        let mut data = Array3::zeros((self.scene.bands.len(), w.rows, w.columns));
+        let mut valid: Option<Array2<bool>> = None;
+        let mut row = w.row;
+        while row < w.row + w.rows {
+            let missing = || self.scene.unreadable("rows were dropped too early");
+            let strip = self.strips.at(row).ok_or_else(missing)?;
+            let planes = strip.planes();
+            let end = strip.end().min(w.row + w.rows);
+            for r in row..end {
+                let from = (r - strip.row) * columns + w.column;
+                for (channel, mut plane) in data.outer_iter_mut().enumerate() {
+                    let mut to = plane.row_mut(r - w.row);
+                    // Rows of a fresh array lie in one piece.
+                    if let Some(to) = to.as_slice_mut() {
+                        on_planes!(&*planes, p => display(&p[channel][from..], self.scene.interval, to));
+                    }
+                }
+                if let Some(flags) = &strip.valid {
+                    let all = valid.get_or_insert_with(|| Array2::from_elem((w.rows, w.columns), true));
+                    all.row_mut(r - w.row).iter_mut().zip(&flags[from..]).for_each(|(to, ok)| *to = *ok);
+                }
+            }
+            row = end;
+        }
+        Ok(Image { data, valid })
+    }
+}
+
+/// Stored values in display units.
+fn display<T: Sample>(from: &[T], interval: crate::Interval, to: &mut [f32]) {
+    for (to, v) in to.iter_mut().zip(from) {
+        *to = interval.display(v.value());
+    }
+}
