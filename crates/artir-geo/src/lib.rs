@@ -13,11 +13,13 @@ mod error;
 #[allow(unsafe_code)]
 mod ffi;
 mod georef;
+mod preview;
 mod raster;
 mod verify;
 mod write;
 
 pub use error::Error;
+pub use preview::{Preview, write_preview};
 pub use raster::{OpenOptions, Scene, read_rgb};
 pub use write::{SceneReport, WriteOptions, restore_scene, write_rgb_geotiff};
 
