@@ -99,7 +99,8 @@ impl Browser {
         let (Some(first), Some(last)) = (points.first(), points.last()) else { return };
         let moves = points[1..].iter().map(|at| ("mouseMoved", at));
         for (kind, (x, y)) in [("mousePressed", first)].into_iter().chain(moves).chain([("mouseReleased", last)]) {
-            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1 });
+            let held = u8::from(kind != "mouseReleased");
+            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": held, "clickCount": 1 });
             self.call("Input.dispatchMouseEvent", &event);
         }
     }

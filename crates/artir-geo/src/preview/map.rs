@@ -4,7 +4,7 @@ use super::encode::number;
 
 /// Width and height of the map, px; its frame leaves room for labels.
 const MAP: [f64; 2] = [560.0, 380.0];
-const LEFT: f64 = 72.0;
+const LEFT: f64 = 84.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
 /// What part of the map the outline fills at most.
@@ -52,10 +52,11 @@ impl View {
     /// The round degrees that the map shows of an axis, and how many decimals they need.
     fn lines(&self, axis: usize) -> (Vec<f64>, usize) {
         let half = MAP[axis] / self.scale[axis] / 2.0;
-        let (step, decimals) = step(half / 2.0);
+        // Labels of longitudes stand side by side and take more room than those of latitudes.
+        let (step, decimals) = step(if axis == 0 { half } else { half / 2.0 });
         let first = ((self.middle[axis] - half) / step).ceil() as i64;
         let last = ((self.middle[axis] + half) / step).floor() as i64;
-        // Four or so; the bound is for numbers that rounding has spoilt.
+        // A handful; the bound is for numbers that rounding has spoilt.
         let lines = (first..=last).take(20).map(|i| i as f64 * step);
         (lines.filter(|v| axis == 0 || v.abs() <= 90.0).collect(), decimals)
     }
@@ -189,8 +190,12 @@ mod tests {
             for [x, y] in outline.iter().map(|p| view.at(*p)) {
                 assert!((LEFT..=LEFT + MAP[0]).contains(&x) && (TOP..=TOP + MAP[1]).contains(&y), "{x} {y}");
             }
-            let lines = [view.lines(0).0.len(), view.lines(1).0.len()];
-            assert!(lines.iter().all(|n| (1..=12).contains(n)), "{outline:?}: {lines:?}");
+            let [(lon, decimals), (lat, _)] = [0, 1].map(|axis| view.lines(axis));
+            assert!((1..=6).contains(&lon.len()) && (1..=11).contains(&lat.len()), "{outline:?}: {lon:?} {lat:?}");
+            // A character is 7 px wide or less.
+            let widest = lon.iter().map(|v| 7 * longitude(*v, decimals).chars().count()).max().unwrap_or(0);
+            let apart = lon.windows(2).map(|w| (w[1] - w[0]) * view.scale[0]).fold(MAP[0], f64::min);
+            assert!(widest as f64 <= apart, "{outline:?}: {widest} px of text in {apart} px");
         }
         assert_eq!(svg(&[]), "");
     }

@@ -29,6 +29,9 @@ const SCRIPT: &str = include_str!("page.js");
 /// The long edge of a picture at most, px: more than most windows have, and three pictures still go by e-mail or chat.
 const LONGEST: usize = 1600;
 
+/// Bytes of GDAL's block cache; its own default, a share of the machine's memory, is no bound.
+const CACHE_BYTES: i64 = 64 << 20;
+
 /// What a preview shows.
 #[derive(Clone, Copy, Debug)]
 pub struct Preview<'a> {
@@ -82,6 +85,7 @@ pub fn write_preview(page: &Path, preview: &Preview<'_>, overwrite: bool) -> Res
 
 /// Opens a scene. GDAL's reason is told without the path, which may be long and is known to whoever asked.
 fn open(path: &Path, what: &str) -> Result<Dataset, String> {
+    ffi::set_cache(CACHE_BYTES);
     let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
     let (opened, noted) =
         ffi::watch(|| Dataset::open_ex(path, DatasetOptions { open_flags: flags, ..DatasetOptions::default() }));

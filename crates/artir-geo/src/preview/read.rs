@@ -44,10 +44,19 @@ impl Picture {
                     let values: Vec<f64> = values(band, (column, row), extent)?;
                     let valid: Option<Vec<u8>> =
                         mask.as_ref().map(|mask| values_of(mask, (column, row), extent)).transpose()?;
-                    for (i, value) in values.into_iter().enumerate() {
-                        if value.is_finite() && valid.as_ref().is_none_or(|valid| valid[i] != 0) {
-                            let (y, x) = ((row + i / extent.0) / factor, (column + i % extent.0) / factor);
-                            sums[y * size.0 + x].add(value);
+                    let valid = |i: usize| valid.as_ref().is_none_or(|valid| valid[i] != 0);
+                    for (r, line) in values.chunks(extent.0).enumerate() {
+                        let means = &mut sums[(row + r) / factor * size.0..];
+                        let mut c = 0;
+                        while c < line.len() {
+                            let x = (column + c) / factor;
+                            let end = ((x + 1) * factor - column).min(line.len());
+                            for (i, value) in line.iter().enumerate().take(end).skip(c) {
+                                if value.is_finite() && valid(r * extent.0 + i) {
+                                    means[x].add(*value);
+                                }
+                            }
+                            c = end;
                         }
                     }
                 }

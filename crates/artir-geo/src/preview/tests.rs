@@ -306,8 +306,8 @@ fn footprint(grid: [f64; 6], epsg: u32, size: (usize, usize)) -> Footprint {
     Footprint::of(&on_grid(Some(grid), Some(SpatialRef::from_epsg(epsg).unwrap()), size))
 }
 
-/// Corners against numbers of `gdaltransform -s_srs EPSG:n -t_srs EPSG:4326` (GDAL 3.6.2, PROJ 9.1), to a millimetre or
-/// so. The outline passes through them.
+/// Corners against numbers of `gdaltransform -s_srs EPSG:n -t_srs EPSG:4326` (GDAL 3.6.2), to a millimetre or so; the
+/// Krüger series, summed apart from it, gives the UTM ones to 1e-11 degrees. The outline passes through them.
 fn assert_corners(footprint: &Footprint, expected: [[f64; 2]; 4]) {
     for (i, (corner, [lon, lat])) in footprint.corners.iter().zip(expected).enumerate() {
         let [x, y] = corner.lonlat.unwrap();
