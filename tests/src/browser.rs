@@ -90,11 +90,35 @@ impl Browser {
     }
 
     /// Presses and lets go of the left mouse button at a point.
-    pub fn click(&mut self, (x, y): (f64, f64)) {
-        for kind in ["mousePressed", "mouseReleased"] {
-            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1 });
+    pub fn click(&mut self, at: (f64, f64)) {
+        self.drag(&[at]);
+    }
+
+    /// Presses the left mouse button at the first of some points, moves it over the others, and lets go at the last.
+    pub fn drag(&mut self, points: &[(f64, f64)]) {
+        let (Some(first), Some(last)) = (points.first(), points.last()) else { return };
+        let moves = points[1..].iter().map(|at| ("mouseMoved", at));
+        for (kind, (x, y)) in [("mousePressed", first)].into_iter().chain(moves).chain([("mouseReleased", last)]) {
+            let held = u8::from(kind != "mouseReleased");
+            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": held, "clickCount": 1 });
             self.call("Input.dispatchMouseEvent", &event);
         }
+    }
+
+    /// Puts a finger on the first of some points, moves it over the others, and lifts it.
+    pub fn swipe(&mut self, points: &[(f64, f64)]) {
+        for (i, (x, y)) in points.iter().enumerate() {
+            let kind = if i == 0 { "touchStart" } else { "touchMove" };
+            self.call("Input.dispatchTouchEvent", &json!({ "type": kind, "touchPoints": [{ "x": x, "y": y }] }));
+        }
+        self.call("Input.dispatchTouchEvent", &json!({ "type": "touchEnd", "touchPoints": [] }));
+    }
+
+    /// What the window shows within a rectangle (left, top, width, height): a PNG in base64.
+    pub fn picture(&mut self, [x, y, width, height]: [f64; 4]) -> String {
+        let clip = json!({ "x": x, "y": y, "width": width, "height": height, "scale": 1 });
+        let answer = self.call("Page.captureScreenshot", &json!({ "format": "png", "clip": clip }));
+        answer["data"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Sends a command and reads until its answer.

@@ -59,6 +59,9 @@ pub(crate) struct Args {
     /// Take up what an interrupted run of the same model and settings left
     #[arg(long)]
     resume: bool,
+    /// Write a page beside each result, ending in .html: before and after under a slider, the difference, the footprint
+    #[arg(long)]
+    preview: bool,
     /// Write what was done to a JSON file
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
@@ -208,7 +211,18 @@ fn restore(
         creation: args.co.clone(),
         threads: args.inference.threads(),
     };
-    Ok(Some(artir_geo::restore_scene(scene, restorer, out, &options, progress)?))
+    let page = out.with_extension("html");
+    if args.preview && page.exists() && !args.overwrite {
+        return Err(Failure::usage(format!("{}: is there already: use --overwrite", page.display())));
+    }
+    let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
+    if args.preview {
+        let title = format!("{} {}", restorer.card().name, restorer.card().version);
+        let preview = artir_geo::Preview { source: path, result: out, bands: scene.bands(), title: &title };
+        artir_geo::write_preview(&page, &preview, args.overwrite)
+            .map_err(|why| Failure::input(format!("{}: {why}", page.display())))?;
+    }
+    Ok(Some(done))
 }
 
 #[cfg(test)]

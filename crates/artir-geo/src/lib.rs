@@ -5,7 +5,8 @@
 //! residuals are added to the stored values (`samples.rs`) while every other band passes through bit for bit (`sink.rs`).
 //! What the scene says of itself (`description.rs`, `georef.rs`) is carried over into a file laid out like the source
 //! (`carry.rs`, `layout.rs`, `cog.rs`), which is opened again and compared, field by field, before it gets its name
-//! (`write.rs`). An interrupted run leaves what it has done (`journal.rs`). `compare.rs` compares any two rasters.
+//! (`write.rs`). An interrupted run leaves what it has done (`journal.rs`). `compare.rs` compares any two rasters,
+//! and `preview/` shows a scene before and after.
 //! Whatever would be damaged is refused by name.
 
 #![deny(unsafe_code)]
@@ -24,6 +25,7 @@ mod journal;
 mod layout;
 mod make;
 mod open;
+mod preview;
 mod raster;
 mod samples;
 mod sink;
@@ -36,6 +38,7 @@ pub use compare::{CompareOptions, Difference, compare};
 pub use error::Error;
 pub use interval::{Interval, RangeChoice};
 pub use make::write_rgb_geotiff;
+pub use preview::{Preview, write_preview};
 pub use raster::{OpenOptions, Scene, inspect_raster, read_rgb};
 pub use write::{Format, SceneReport, WriteOptions, plan, restore_scene};
 

@@ -1,0 +1,228 @@
+//! One self-contained page that shows a scene before and after its restoration, the difference, and where it lies.
+//!
+//! The page carries its pictures and may load nothing: a Content-Security-Policy forbids every request, and admits one
+//! style and one script by their hashes. It names files without their folders.
+
+mod encode;
+mod footprint;
+mod grid;
+mod map;
+mod read;
+mod stretch;
+
+use std::{io::Write, path::Path};
+
+use artir_core::OutputFolder;
+use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
+
+use crate::ffi;
+use encode::{escape, fill, number, png, sha256};
+use footprint::Footprint;
+use map::{latitude, longitude};
+use read::Picture;
+use stretch::Stretch;
+
+const PAGE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// The long edge of a picture at most, px: more than most windows have, and three pictures still go by e-mail or chat.
+const LONGEST: usize = 1600;
+
+/// Bytes of GDAL's block cache; its own default, a share of the machine's memory, is no bound.
+const CACHE_BYTES: i64 = 64 << 20;
+
+/// What a preview shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Preview<'a> {
+    /// The scene before, as GDAL opens it: a path or one of GDAL's own names (`/vsizip/...`).
+    pub source: &'a str,
+    /// The scene after, on the same pixels.
+    pub result: &'a Path,
+    /// The bands to show, counted from 1: red, green and blue, or one that is shown in grey.
+    pub bands: &'a [usize],
+    /// Name and version of the model.
+    pub title: &'a str,
+}
+
+/// Writes one HTML page that holds everything it shows. The file, private to its owner (mode 0600), appears under its
+/// name when it is complete; after an error nothing is left, and what was there is still there.
+///
+/// Both scenes are read once, a few megapixels at a time, and averaged to at most 1600 px on the long edge. Both are
+/// shown on one linear scale: from the 2nd to the 98th percentile of the valid pixels before. The footprint is given in
+/// longitude and latitude, degrees of EPSG:4326.
+///
+/// # Errors
+/// The reason, without the page's path: a page that is there without `overwrite`, or that would replace a scene; other
+/// than one or three bands, or bands that are missing or complex; a result of another size; what GDAL or the file system
+/// reports.
+pub fn write_preview(page: &Path, preview: &Preview<'_>, overwrite: bool) -> Result<(), String> {
+    if page.symlink_metadata().is_ok() {
+        if !overwrite {
+            return Err("it exists already: use --overwrite".into());
+        }
+        let same = |other: &Path| matches!((page.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b);
+        if same(Path::new(preview.source)) || same(preview.result) {
+            return Err("it is one of the scenes".into());
+        }
+        if page.is_dir() {
+            return Err("it is a folder".into());
+        }
+    }
+    let html = html(preview)?;
+    let parent = page.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        // Dropped after the file in it: a folder that was made for the page goes with it.
+        let _folder = OutputFolder::create(parent)?;
+        // Such a file is the owner's alone, mode 0600, and stays so under its last name.
+        let mut file = tempfile::Builder::new().prefix(".artir-").suffix(".html").tempfile_in(parent)?;
+        file.write_all(html.as_bytes())?;
+        if overwrite { file.persist(page) } else { file.persist_noclobber(page) }.map_err(|e| e.error)?;
+        Ok(())
+    };
+    write().map_err(|e| e.to_string())
+}
+
+/// Opens a scene. GDAL's reason is told without the path, which may be long and is known to whoever asked.
+fn open(path: &Path, what: &str) -> Result<Dataset, String> {
+    ffi::set_cache(CACHE_BYTES);
+    let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
+    let (opened, noted) =
+        ffi::watch(|| Dataset::open_ex(path, DatasetOptions { open_flags: flags, ..DatasetOptions::default() }));
+    opened.map_err(|_| {
+        let reason = noted.unwrap_or_else(|| "GDAL cannot open it".into());
+        format!("{what}: {}", without_path(&reason, path))
+    })
+}
+
+fn without_path(message: &str, path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let message = if path.is_empty() { message.to_owned() } else { message.replace(&*path, "the file") };
+    message.replace('\n', " ")
+}
+
+/// The page of a preview.
+fn html(preview: &Preview<'_>) -> Result<String, String> {
+    let Preview { source, result, bands, title } = *preview;
+    if !matches!(bands.len(), 1 | 3) {
+        return Err(format!("a preview shows one band or three, not {}", bands.len()));
+    }
+    let before = open(Path::new(source), "the source")?;
+    let after = open(result, "the result")?;
+    let (columns, rows) = before.raster_size();
+    if after.raster_size() != (columns, rows) {
+        return Err("the result has another size than the source".into());
+    }
+    let read = |dataset: &Dataset, what: &str, path: &Path| {
+        Picture::read(dataset, bands, LONGEST).map_err(|why| format!("{what}: {}", without_path(&why, path)))
+    };
+    let footprint = Footprint::of(&before);
+    let before = read(&before, "the source", Path::new(source))?;
+    let after = read(&after, "the result", result)?;
+    let stretch = Stretch::of(&before);
+    let scale = stretch.unwrap_or(Stretch { black: 0.0, white: 1.0 });
+    let size = match (u32::try_from(before.size.0), u32::try_from(before.size.1)) {
+        (Ok(columns), Ok(rows)) => (columns, rows),
+        _ => return Err("the scene is too large".into()),
+    };
+    let picture = |(kind, samples): (_, Vec<u8>)| png(size, kind, &samples);
+    let numbers: Vec<String> = bands.iter().map(usize::to_string).collect();
+    let decimals = decimals(scale.range());
+    let values = [
+        ("style", STYLE.to_owned()),
+        ("style-hash", sha256(STYLE)),
+        ("script", SCRIPT.to_owned()),
+        ("script-hash", sha256(SCRIPT)),
+        ("title", escape(title)),
+        ("source", escape(&file_name(source))),
+        ("result", escape(&result.file_name().unwrap_or_default().to_string_lossy())),
+        ("columns", columns.to_string()),
+        ("rows", rows.to_string()),
+        ("width", size.0.to_string()),
+        ("height", size.1.to_string()),
+        ("bands", format!("{} {}", if bands.len() == 1 { "band" } else { "bands" }, numbers.join(", "))),
+        ("reduced", reduced(before.factor)),
+        ("range", number(scale.range(), decimals)),
+        ("scale", scale_in_words(stretch, decimals)),
+        ("place", place(&footprint)),
+        ("before", picture(scale.picture(&before))?),
+        ("after", picture(scale.picture(&after))?),
+        ("difference", picture(scale.difference(&before, &after))?),
+    ];
+    Ok(fill(PAGE, &values.each_ref().map(|(name, value)| (*name, value.as_str()))))
+}
+
+/// A file's name without its folders. What follows a question mark in an address may hold a key to it.
+fn file_name(source: &str) -> String {
+    let remote = source.contains("://") || source.starts_with("/vsi");
+    let path = if remote { source.split('?').next().unwrap_or_default() } else { source };
+    path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default().to_owned()
+}
+
+/// Decimals that tell values apart which lie a hundredth of this from each other.
+fn decimals(range: f64) -> usize {
+    (2.0 - range.abs().log10()).ceil().clamp(0.0, 12.0) as usize
+}
+
+fn reduced(factor: usize) -> String {
+    match factor {
+        1 => "Each pixel of the pictures is one of the scene.".into(),
+        n => format!("Each pixel of the pictures is the mean of {n} × {n} of the scene."),
+    }
+}
+
+fn scale_in_words(stretch: Option<Stretch>, decimals: usize) -> String {
+    let Some(Stretch { black, white }) = stretch else { return "The source has no valid pixels.".into() };
+    format!(
+        "Both scenes are shown on one scale, that of the 2nd to the 98th percentile before: {} and less is black, {} and \
+         more is white.",
+        number(black, decimals),
+        number(white, decimals)
+    )
+}
+
+/// Where the scene lies: a map, a table of the corners, and what else there is to say, as HTML.
+fn place(footprint: &Footprint) -> String {
+    let mut out = String::new();
+    if !footprint.outline.is_empty() {
+        out += &format!(
+            "<figure class=\"map\">{}<figcaption>Outline of the scene, north up, longitude and latitude in EPSG:4326. The \
+             dot marks the first pixel.</figcaption></figure>",
+            map::svg(&footprint.outline)
+        );
+    }
+    out += "<div class=\"facts\">";
+    let geographic = footprint.crs.as_ref().is_some_and(|crs| crs.geographic);
+    let unit = footprint.crs.as_ref().map_or("unit".into(), |crs| escape(&crs.unit));
+    let (places, fine) = if geographic { (8, 10) } else { (3, 6) };
+    if let Some(crs) = &footprint.crs {
+        let code = crs.code.as_ref().map_or(String::new(), |code| format!(" ({})", escape(code)));
+        out += &format!("<p>Coordinate reference system: <b id=\"crs\">{}</b>{code}</p>", escape(&crs.name));
+    }
+    if let Some([column, row]) = footprint.spacing {
+        out += &format!("<p>Pixel size: {} × {} {unit}</p>", number(column, fine), number(row, fine));
+    }
+    for note in &footprint.notes {
+        out += &format!("<p class=\"note\">{}</p>", escape(note));
+    }
+    if !footprint.corners.is_empty() {
+        out += &format!(
+            "<table><thead><tr><th scope=\"col\">Corner as stored</th><th scope=\"col\">x, {unit}</th>\
+             <th scope=\"col\">y, {unit}</th><th scope=\"col\">Longitude</th><th scope=\"col\">Latitude</th></tr></thead>\
+             <tbody>"
+        );
+        for (name, corner) in ["Upper left", "Upper right", "Lower right", "Lower left"].iter().zip(&footprint.corners)
+        {
+            let [x, y] = corner.at.map(|v| number(v, places));
+            let [lon, lat] =
+                corner.lonlat.map_or(["–".into(), "–".into()], |[lon, lat]| [longitude(lon, 6), latitude(lat, 6)]);
+            out +=
+                &format!("<tr><th scope=\"row\">{name}</th><td>{x}</td><td>{y}</td><td>{lon}</td><td>{lat}</td></tr>");
+        }
+        out += "</tbody></table>";
+    }
+    out + "</div>"
+}
+
+#[cfg(test)]
+mod tests;
