@@ -1,5 +1,5 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train bench baselines safety train
+.PHONY: demo test lint test-train bench baselines conformance safety train
 
 MODEL ?= ct-ldct-t
 MINUTES ?= 60
@@ -38,6 +38,13 @@ baselines:
 	.venv/bin/pip install -q -r validation/requirements-baselines.txt
 	cargo build --release -p artir-cli
 	PYTHONPATH=models:validation OMP_NUM_THREADS=1 .venv/bin/python -m baselines
+
+conformance:
+	scripts/bootstrap.sh --conformance
+	.venv/bin/pip install -q -r validation/requirements-conformance.txt -r validation/requirements-geotiff.txt
+	cargo build --release -p artir-cli
+	PYTHONPATH=validation .venv/bin/python -m conformance --artir target/release/artir -o validation/dicom.md
+	PYTHONPATH=validation .venv/bin/python -m geotiff --artir target/release/artir -o validation/geotiff.md
 
 safety:
 	scripts/bootstrap.sh

@@ -3,11 +3,13 @@
 #   scripts/bootstrap.sh          Debian packages, ONNX Runtime, a Python environment without PyTorch
 #   scripts/bootstrap.sh --train  PyTorch besides (gigabytes)
 #   scripts/bootstrap.sh --test   cargo-deny and Chromium besides
+#   scripts/bootstrap.sh --conformance  Orthanc besides
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(libgdal-dev gdal-bin python3-gdal cmake g++ pkg-config python3-venv python3-dev unzip dicom3tools dcmtk)
 [ "${1:-}" != --test ] || packages+=(chromium)
+[ "${1:-}" != --conformance ] || packages+=(orthanc)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

@@ -150,7 +150,7 @@ impl Scene {
         for band in &self.facts.bands {
             let band = self.dataset.rasterband(*band).map_err(|e| e.to_string())?;
             planes
-                .read(&band, (0, 0), (columns, rows), out)
+                .read_decimated(&band, out)
                 .map_err(|why| format!("its pixels: {}", without_path(&why, &self.facts.path)))?;
         }
         read_mask(&self.dataset, self.facts.bands[0], self.facts.validity, (0, 0), (columns, rows), out, &mut valid)?;
@@ -239,11 +239,8 @@ pub fn read_rgb(path: &Path) -> Result<Array3<u8>, Error> {
     let Shape { rows, columns, .. } = scene.shape();
     let fail = |reason: &str| Error::Scene { path: name.clone(), reason: reason.to_owned() };
     let mut planes = scene.facts.planes();
-    for band in &scene.facts.bands {
-        let band = scene.dataset.rasterband(*band).map_err(|e| fail(&e.to_string()))?;
-        let size = (columns, rows);
-        planes.read(&band, (0, 0), size, size).map_err(|why| scene.facts.unreadable(&why))?;
-    }
+    let all = ffi::RawRows { row: 0, rows, columns };
+    planes.read_rows(&scene.dataset, &scene.facts.bands, &all).map_err(|why| scene.facts.unreadable(&why))?;
     match planes {
         Planes::U8(planes) if planes.len() == 3 => {
             Array3::from_shape_vec((3, rows, columns), planes.concat()).map_err(|e| fail(&e.to_string()))

@@ -1,9 +1,12 @@
 //! Values as a scene stores them, in its own type.
 
-use gdal::raster::{GdalType, RasterBand};
+use gdal::{
+    Dataset,
+    raster::{GdalType, RasterBand},
+};
 use gdal_sys::GDALDataType as Number;
 
-use crate::ffi;
+use crate::ffi::{self, RawRows};
 
 /// A type of pixel values that can be restored.
 pub(crate) trait Sample: GdalType + Copy + Default + PartialEq + Send + 'static {
@@ -94,30 +97,31 @@ impl Planes {
         })
     }
 
-    /// Reads a window of a band as the next plane. `at` and `size` are column and row; what is read is scaled to
-    /// `out` columns and rows by leaving pixels out.
-    pub(crate) fn read(
-        &mut self,
-        band: &RasterBand<'_>,
-        at: (usize, usize),
-        size: (usize, usize),
-        out: (usize, usize),
-    ) -> Result<(), String> {
+    /// Reads whole rows of bands as planes.
+    pub(crate) fn read_rows(&mut self, dataset: &Dataset, bands: &[usize], at: &RawRows) -> Result<(), String> {
         fn read<T: Sample>(
             planes: &mut Vec<Vec<T>>,
-            band: &RasterBand<'_>,
-            at: (usize, usize),
-            size: (usize, usize),
-            out: (usize, usize),
+            dataset: &Dataset,
+            bands: &[usize],
+            at: &RawRows,
         ) -> Result<(), String> {
+            let values = ffi::read_planes(dataset, bands, at)?;
+            planes.extend(values.chunks_exact((at.rows * at.columns).max(1)).map(<[T]>::to_vec));
+            Ok(())
+        }
+        on_planes!(self, p => read(p, dataset, bands, at))
+    }
+
+    /// Reads a whole band as the next plane, scaled to `out` columns and rows by leaving pixels out.
+    pub(crate) fn read_decimated(&mut self, band: &RasterBand<'_>, out: (usize, usize)) -> Result<(), String> {
+        fn read<T: Sample>(planes: &mut Vec<Vec<T>>, band: &RasterBand<'_>, out: (usize, usize)) -> Result<(), String> {
             let mut plane = vec![T::default(); out.0 * out.1];
             // A damaged block can be filled with zeros and only noted as an error.
-            let offset = (at.0 as isize, at.1 as isize);
-            ffi::checked(|| band.read_into_slice(offset, size, out, &mut plane, None))?;
+            ffi::checked(|| band.read_into_slice((0, 0), band.size(), out, &mut plane, None))?;
             planes.push(plane);
             Ok(())
         }
-        on_planes!(self, p => read(p, band, at, size, out))
+        on_planes!(self, p => read(p, band, out))
     }
 
     /// A plane's bytes, in native order.

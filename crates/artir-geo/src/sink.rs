@@ -23,6 +23,8 @@ pub(crate) struct SceneSink<'a> {
     /// A handle of its own on the scene, for the bands that pass through.
     pub(crate) source: Dataset,
     pub(crate) target: Dataset,
+    /// Blocks of the new file hold all bands.
+    pub(crate) interleaved: bool,
     pub(crate) journal: Journal,
     /// The output, as it will be called.
     pub(crate) name: String,
@@ -76,16 +78,27 @@ impl SceneSink<'_> {
     pub(crate) fn write_rows(&self, row: usize, rows: usize, restored: &mut [Vec<u8>]) -> Result<(), Error> {
         let columns = self.scene.description.size.0;
         let at = RawRows { row, rows, columns };
-        for number in 1..=self.scene.description.bands.len() {
-            let to = self.target.rasterband(number).map_err(|e| self.fail(&e.to_string()))?;
-            match self.scene.bands.iter().position(|b| *b == number) {
-                Some(i) => ffi::write_raw(&to, &at, &mut restored[i]).map_err(|why| self.fail(&why))?,
+        let count = self.scene.description.bands.len();
+        let mut together = Vec::new();
+        for number in 1..=count {
+            let mut passing;
+            let bytes = match self.scene.bands.iter().position(|b| *b == number) {
+                Some(i) => &mut restored[i],
                 None => {
                     let from = self.source.rasterband(number).map_err(|e| self.scene.unreadable(&e.to_string()))?;
-                    let mut bytes = ffi::read_raw(&from, &at).map_err(|why| self.scene.unreadable(&why))?;
-                    ffi::write_raw(&to, &at, &mut bytes).map_err(|why| self.fail(&why))?;
+                    passing = ffi::read_raw(&from, &at).map_err(|why| self.scene.unreadable(&why))?;
+                    &mut passing
                 }
+            };
+            if self.interleaved {
+                together.append(bytes);
+            } else {
+                let to = self.target.rasterband(number).map_err(|e| self.fail(&e.to_string()))?;
+                ffi::write_raw(&to, &at, bytes).map_err(|why| self.fail(&why))?;
             }
+        }
+        if self.interleaved {
+            ffi::write_all(&self.target, &at, &mut together).map_err(|why| self.fail(&why))?;
         }
         if self.scene.description.mask {
             let mut bytes =

@@ -10,7 +10,8 @@ use gdal::Dataset;
 use ndarray::{Array2, Array3};
 
 use crate::{
-    Error, bands, ffi,
+    Error, bands,
+    ffi::{self, RawRows},
     raster::{CACHE_BYTES, Facts, read_mask},
     samples::{Planes, Sample, on_planes},
 };
@@ -101,10 +102,8 @@ impl SceneSource<'_> {
         let rows = self.strip_rows.min(shape.rows - row);
         let size = (shape.columns, rows);
         let mut planes = scene.planes();
-        for band in &scene.bands {
-            let band = self.dataset.rasterband(*band).map_err(|e| scene.unreadable(&e.to_string()))?;
-            planes.read(&band, (0, row), size, size).map_err(|why| scene.unreadable(&why))?;
-        }
+        let at = RawRows { row, rows, columns: shape.columns };
+        planes.read_rows(&self.dataset, &scene.bands, &at).map_err(|why| scene.unreadable(&why))?;
         let mut valid = vec![true; rows * shape.columns];
         read_mask(&self.dataset, scene.bands[0], scene.validity, (0, row), size, size, &mut valid)
             .map_err(|why| scene.unreadable(&why))?;

@@ -137,8 +137,15 @@ fn restore_with(
     let facts = &scene.facts;
     let mut source =
         SceneSource { scene: facts, dataset: facts.reopen()?, strips: &strips, strip_rows, first_row: rows_resumed };
-    let mut sink =
-        SceneSink { scene: facts, strips: &strips, source: facts.reopen()?, target, journal, name: name.clone() };
+    let mut sink = SceneSink {
+        scene: facts,
+        strips: &strips,
+        source: facts.reopen()?,
+        interleaved: layout.get("INTERLEAVE") == Some("PIXEL"),
+        target,
+        journal,
+        name: name.clone(),
+    };
     let result = replay(&mut sink).and_then(|()| run(rows_resumed, &mut source, &mut sink));
     let report = match result {
         Ok(report) => report,

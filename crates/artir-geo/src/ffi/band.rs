@@ -2,7 +2,10 @@
 
 use std::ffi::{CString, c_void};
 
-use gdal::{Dataset, raster::RasterBand};
+use gdal::{
+    Dataset,
+    raster::{GdalType, RasterBand},
+};
 use gdal_sys::{self as sys, CPLErr, GDALRWFlag, GDALRasterBandH};
 
 use super::{List, strings, text};
@@ -181,6 +184,76 @@ pub(crate) fn read_raw(band: &RasterBand<'_>, at: &RawRows) -> Result<Vec<u8>, S
 /// Writes whole rows in the band's own type, native byte order.
 pub(crate) fn write_raw(band: &RasterBand<'_>, at: &RawRows, bytes: &mut [u8]) -> Result<(), String> {
     transfer(band, at, GDALRWFlag::GF_Write, bytes)
+}
+
+/// Reads whole rows of several bands in their own type, which must be `T`, one plane after another. Together, since a
+/// block of interleaved pixels holds all bands, and is decoded once so.
+pub(crate) fn read_planes<T: GdalType + Copy + Default>(
+    dataset: &Dataset,
+    bands: &[usize],
+    at: &RawRows,
+) -> Result<Vec<T>, String> {
+    let mut values = vec![T::default(); bands.len() * at.rows * at.columns];
+    let length = size_of_val(values.as_slice());
+    let pointer = values.as_mut_ptr().cast::<c_void>();
+    transfer_planes(dataset, bands, at, (GDALRWFlag::GF_Read, T::gdal_ordinal()), pointer, length)?;
+    Ok(values)
+}
+
+/// Writes whole rows of all bands, which are of one type, one plane after another. Together, so that a block of
+/// interleaved pixels is written once and whole.
+pub(crate) fn write_all(dataset: &Dataset, at: &RawRows, bytes: &mut [u8]) -> Result<(), String> {
+    let number = dataset.rasterband(1).map(|b| type_number(&b)).map_err(|e| e.to_string())?;
+    let bands: Vec<usize> = (1..=dataset.raster_count()).collect();
+    let length = bytes.len();
+    transfer_planes(dataset, &bands, at, (GDALRWFlag::GF_Write, number), bytes.as_mut_ptr().cast::<c_void>(), length)
+}
+
+fn transfer_planes(
+    dataset: &Dataset,
+    bands: &[usize],
+    at: &RawRows,
+    (way, number): (GDALRWFlag::Type, u32),
+    pointer: *mut c_void,
+    length: usize,
+) -> Result<(), String> {
+    let size = |n: usize| i32::try_from(n).map_err(|_| format!("{n} is more rows or columns than GDAL takes"));
+    let (row, rows, columns, count) = (size(at.row)?, size(at.rows)?, size(at.columns)?, size(bands.len())?);
+    let mut list = bands.iter().map(|b| size(*b)).collect::<Result<Vec<i32>, _>>()?;
+    let value = type_bytes(number);
+    if length != bands.len() * at.rows * at.columns * value {
+        return Err("a buffer of the wrong size".into());
+    }
+    let space = |n: usize| i64::try_from(n).map_err(|_| "rows of too many bytes".to_owned());
+    let (of_value, of_row) = (space(value)?, space(value * at.columns)?);
+    let of_plane = space(value * at.columns * at.rows)?;
+    let (done, noted) = super::watch(|| {
+        // SAFETY: the buffer holds exactly the planes, by the check above, and GDAL is told their spacing.
+        unsafe {
+            sys::GDALDatasetRasterIOEx(
+                dataset.c_dataset(),
+                way,
+                0,
+                row,
+                columns,
+                rows,
+                pointer,
+                columns,
+                rows,
+                number,
+                count,
+                list.as_mut_ptr(),
+                of_value,
+                of_row,
+                of_plane,
+                std::ptr::null_mut(),
+            )
+        }
+    });
+    match noted {
+        None if done == CPLErr::CE_None => Ok(()),
+        noted => Err(noted.unwrap_or_else(|| "GDAL does not say why".into()).replace('\n', " ")),
+    }
 }
 
 fn transfer(band: &RasterBand<'_>, at: &RawRows, way: GDALRWFlag::Type, bytes: &mut [u8]) -> Result<(), String> {
