@@ -42,6 +42,10 @@ impl Session {
             .with_inter_threads(1)
             .map_err(failed)?
             .with_optimization_level(GraphOptimizationLevel::All)
+            .map_err(failed)?
+            // A pattern learnt from the first run is one block beside the blocks of that run: twice the memory from the
+            // second tile on, and no time won.
+            .with_memory_pattern(false)
             .map_err(failed)?;
         artir_ops::register(&mut builder).map_err(|e| Error::Runtime { reason: e.to_string() })?;
         let session =

@@ -7,6 +7,7 @@ use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 use crate::{
     description::Description,
     ffi::{self, Object},
+    georef::same_crs,
 };
 
 /// Domains that GDAL would write into files of formats of their own, and read back changed.
@@ -74,32 +75,33 @@ impl Description {
     /// # Errors
     /// The fields that still differ.
     pub(crate) fn complete(&self, source: &Dataset, path: &Path) -> Result<(), String> {
-        let mut written = open_again(path)?;
-        let found = Self::of(&written)?;
-        if !self.differences(&found).is_empty() {
+        // What stands beside a file can hide what stands in it, which then has to go beside it too.
+        const ROUNDS: usize = 3;
+        for _ in 0..ROUNDS {
+            let mut written = open_again(path)?;
+            let found = Self::of(&written)?;
+            if self.differences(&found).is_empty() {
+                return Ok(());
+            }
             self.add_beside(source, &mut written, &found)?;
             ffi::checked(|| written.close())?;
             self.add_nodata(path, &found)?;
-            let found = Self::of(&open_again(path)?)?;
-            let differences = self.differences(&found);
-            if !differences.is_empty() {
-                let names: Vec<_> = differences.into_iter().map(|(what, ..)| what).collect();
-                return Err(format!("the result would differ in {}", names.join(", ")));
-            }
         }
-        Ok(())
+        let differences = self.differences(&Self::of(&open_again(path)?)?);
+        let names: Vec<_> = differences.into_iter().map(|(what, ..)| what).collect();
+        if names.is_empty() { Ok(()) } else { Err(format!("the result would differ in {}", names.join(", "))) }
     }
 
     /// Sets fields of a file that is open for reading alone, which GDAL then keeps beside it.
     fn add_beside(&self, source: &Dataset, target: &mut Dataset, found: &Self) -> Result<(), String> {
         if self.georef != found.georef {
-            if self.georef.crs != found.georef.crs {
+            if !same_crs(&self.georef.crs, &found.georef.crs) {
                 ffi::copy_crs(source, target);
             }
             if let Some(geotransform) = self.georef.geotransform.filter(|g| Some(*g) != found.georef.geotransform) {
                 ffi::set_geotransform(target, geotransform);
             }
-            if self.georef.gcps != found.georef.gcps || self.georef.gcp_crs != found.georef.gcp_crs {
+            if self.georef.gcps != found.georef.gcps || !same_crs(&self.georef.gcp_crs, &found.georef.gcp_crs) {
                 ffi::set_gcps(target, &self.georef.gcps, source);
             }
         }

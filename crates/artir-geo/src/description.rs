@@ -96,7 +96,7 @@ impl Description {
             out.push(("size".into(), json!(self.size).to_string(), json!(other.size).to_string()));
         }
         out.extend(self.georef.differences(&other.georef));
-        domain_differences("", &self.domains, &other.domains, &mut out);
+        domain_differences("", &self.domains, &without_area(&other.domains, &self.domains), &mut out);
         if self.mask != other.mask {
             out.push(("mask".into(), self.mask.to_string(), other.mask.to_string()));
         }
@@ -188,6 +188,22 @@ fn domain_differences(whose: &str, a: &Domains, b: &Domains, out: &mut Vec<(Stri
     }
 }
 
+/// `domains` without the item that pixels are areas, unless `other` says so too: that is what they are when nothing is
+/// said, and a GeoTIFF says it of itself.
+fn without_area(domains: &Domains, other: &Domains) -> Domains {
+    const AREA: &str = "AREA_OR_POINT=Area";
+    let says = |d: &Domains| d.get("").is_some_and(|items| items.iter().any(|i| i == AREA));
+    let mut out = domains.clone();
+    if !says(other) && says(domains) {
+        let items = out.entry(String::new()).or_default();
+        items.retain(|i| i != AREA);
+        if items.is_empty() {
+            out.remove("");
+        }
+    }
+    out
+}
+
 /// An XML document's elements, attributes and texts, without the space between elements, which GDAL sets anew in the files
 /// that it keeps beside others. `None` for what is no document.
 fn tokens(domain: Option<&Vec<String>>) -> Option<Vec<String>> {
@@ -220,8 +236,7 @@ fn domains(object: Object) -> Domains {
         if OWN_DOMAINS.contains(&name.as_str()) || name.starts_with('_') {
             continue;
         }
-        // An area is what a pixel is when nothing is said.
-        let kept = |i: &String| !i.starts_with("STATISTICS_") && (!name.is_empty() || i != "AREA_OR_POINT=Area");
+        let kept = |i: &String| !i.starts_with("STATISTICS_");
         let mut items: Vec<String> = object.domain(&name).into_iter().filter(kept).collect();
         if name == "RPC" {
             // Minus one stands for an unknown error, which files that do not name one get.

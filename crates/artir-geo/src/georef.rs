@@ -7,7 +7,7 @@ use crate::ffi::{self, Crs, Gcp, Of, ThreadOption};
 
 /// Whether two systems are the same to the last number, unit, axis and identifier. Names of conversions and axes, and
 /// where a system is used, do not count: GeoTIFF has no keys for them, and GDAL makes them up.
-fn same_crs(a: &Option<Crs>, b: &Option<Crs>) -> bool {
+pub(crate) fn same_crs(a: &Option<Crs>, b: &Option<Crs>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => {
             a.axes == b.axes && a.epoch == b.epoch && without_labels(&a.wkt) == without_labels(&b.wkt)

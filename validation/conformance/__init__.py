@@ -1,0 +1,1 @@
+"""artir's DICOM output, checked with readers and validators that are not artir's own."""
