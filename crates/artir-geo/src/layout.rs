@@ -67,8 +67,6 @@ impl Layout {
             "PHOTOMETRIC",
             match tag {
                 _ if rgb => "RGB",
-                // Bands that are told to be undefined, over red, green and blue.
-                Some(2) if colours.len() >= 3 => "RGB",
                 Some(0) => "MINISWHITE",
                 Some(5) if colours.len() >= 4 => "CMYK",
                 _ => "MINISBLACK",
