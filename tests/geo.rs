@@ -1,5 +1,7 @@
 //! `artir geo` over the built binary: what it keeps, what it refuses, what is left when it fails.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
