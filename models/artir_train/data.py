@@ -6,7 +6,6 @@ The folder is ``ARTIR_REAL_DATA`` (default ``../shared/data`` beside the reposit
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 
@@ -42,66 +41,88 @@ def read_series(folder: Path) -> tuple[np.ndarray, float]:
     return hu.clip(-1024, 3072), float(slices[0].PixelSpacing[0])
 
 
-def ct_targets() -> tuple[np.ndarray, np.ndarray]:
-    """Low-noise slices [N, 512, 512] int16 in HU and their pixel spacing [N] in mm.
+def own_noise(hu: np.ndarray) -> float:
+    """Standard deviation of the noise that a slice [512, 512] has already, in HU.
 
-    Neighbouring thin slices are averaged, since a target that is noisy itself bounds what a network
-    can learn. Averaging blurs along the axis, so half of the averages are shrunk by 0.6 to 1, which
-    makes them sharper for their pixels; the thick slices are taken as they are.
+    The lower quartile of that of 8x8 blocks of soft tissue: blocks with an edge in them are above
+    it. NaN for a slice without soft tissue.
+    """
+    blocks = hu.reshape(64, 8, 64, 8).swapaxes(1, 2).reshape(-1, 64)
+    soft = blocks[((blocks > -50) & (blocks < 200)).all(1)]
+    return float(np.quantile(soft.std(1, ddof=1), 0.25)) if len(soft) else float("nan")
+
+
+def ct_targets() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Slices [N, 512, 512] int16 in HU, their pixel spacing [N] in mm, and their noise [N] in HU.
+
+    Thin slices come as they are and averaged with up to seven neighbours, which is what a thicker
+    slice is. Averaging blurs along the axis, so half of the averages are shrunk by 0.6 to 1, which
+    makes them sharper for their pixels.
     """
     train = data_folder() / "train"
     rng = np.random.default_rng(1)
-    slices, spacing = [], []
-    for folder, neighbours, step in (
-        ("ct-chest-philips-1mm", 4, 2),
-        ("ct-chest-ge", 3, 2),
-        ("ct-body-ge-5mm", 1, 1),
+    slices, spacing, noise = [], [], []
+    for folder, thicknesses, step in (
+        ("ct-chest-philips-1mm", (1, 2, 4, 8), 2),
+        ("ct-chest-ge", (1, 3, 5), 1),
+        ("ct-body-ge-5mm", (1,), 1),
     ):
         hu, mm = read_series(train / folder)
-        for first in range(0, len(hu) - neighbours + 1, step):
-            mean = torch.from_numpy(hu[first : first + neighbours].mean(0))
-            this_mm = mm
-            if neighbours > 1 and rng.random() < 0.5:
-                size = 8 * round(64 * rng.uniform(0.6, 1.0))
-                mean = F.interpolate(
-                    mean[None, None], size=(size, size), mode="bicubic", antialias=True
-                )[0, 0]
-                before = (512 - size) // 2
-                after = 512 - size - before
-                mean = F.pad(mean, (before, after, before, after), value=-1000.0)
-                this_mm = mm * 512 / size
-            slices.append(mean.clamp(-1024, 3072).round().to(torch.int16).numpy())
-            spacing.append(this_mm)
-    return np.stack(slices), np.array(spacing, np.float32)
+        levels = []
+        for neighbours in thicknesses:
+            for first in range(0, len(hu) - neighbours + 1, step):
+                mean = torch.from_numpy(hu[first : first + neighbours].mean(0))
+                this_mm = mm
+                if neighbours > 1 and rng.random() < 0.5:
+                    mean, this_mm = shrunk(mean, mm, rng.uniform(0.6, 1.0))
+                slices.append(mean.clamp(-1024, 3072).round().to(torch.int16).numpy())
+                spacing.append(this_mm)
+                levels.append(own_noise(slices[-1].astype(np.float32)))
+        noise += list(np.where(np.isnan(levels), np.nanmedian(levels), levels))
+    return np.stack(slices), np.array(spacing, np.float32), np.array(noise, np.float32)
+
+
+def shrunk(hu: torch.Tensor, mm: float, share: float) -> tuple[torch.Tensor, float]:
+    """A slice [512, 512] made smaller, air around it, and its pixel spacing in mm."""
+    size = 8 * round(64 * share)
+    small = F.interpolate(hu[None, None], size=(size, size), mode="bicubic", antialias=True)[0, 0]
+    before = (512 - size) // 2
+    after = 512 - size - before
+    return F.pad(small, (before, after, before, after), value=-1000.0), mm * 512 / size
 
 
 class CtPatches:
-    """Pairs (noisy, clean) of CT patches in HU.
+    """Pairs (low dose, full dose) of CT patches in HU.
 
-    The noise images are made once and kept in ``cache``; what is drawn anew for every sample is the
-    place, the flip and rotation (of slice and noise together) and the noise level.
+    The low dose has the noise of the slice itself and what the missing photons add: 1 / dose - 1
+    times its variance (noise variance goes as one over dose). Targets so keep their own noise, as
+    the full-dose slices of real pairs do. The noise images are made once and kept in ``cache``;
+    what is drawn anew for every sample is the place, the flip and rotation (of slice and noise
+    together) and the dose: 10 to 50 %, and the whole for one in six.
     """
 
     channels = 1
     held_out = 8
     window = (-160.0, 240.0)
+    dose = (0.1, 0.5)
+    full_dose_share = 1 / 6
 
     def __init__(self, cache: Path, seed: int = 0):
         cache.mkdir(parents=True, exist_ok=True)
-        path = cache / "ct.npz"
+        path = cache / "ct-dose.npz"
         if not path.exists():
             self._prepare(path)
         with np.load(path) as pack:
-            self.clean, self.noise = pack["clean"], pack["noise"]
+            self.clean, self.noise, self.own = pack["clean"], pack["noise"], pack["own"]
         self.rng = np.random.default_rng(seed)
 
     @staticmethod
     def _prepare(path: Path) -> None:
-        clean, spacing = ct_targets()
+        clean, spacing, own = ct_targets()
         rng = np.random.default_rng(2)
         generator = torch.Generator().manual_seed(2)
         order = rng.permutation(len(clean))
-        clean, spacing = clean[order], spacing[order]
+        clean, spacing, own = clean[order], spacing[order], own[order]
         noise = np.empty(clean.shape, np.float16)
         for first in range(0, len(clean), 4):
             part = slice(first, first + 4)
@@ -116,7 +137,7 @@ class CtPatches:
             made /= ct.body_sd(hu, made)[:, None, None].clamp(min=1e-3)
             noise[part] = made.clamp(-60000, 60000).numpy().astype(np.float16)
         temporary = path.with_suffix(".part.npz")
-        np.savez(temporary, clean=clean, noise=noise)
+        np.savez(temporary, clean=clean, noise=noise, own=own)
         temporary.rename(path)
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -136,18 +157,25 @@ class CtPatches:
             if (clean > -900).mean() > 0.3 or rng.random() < 0.25:
                 break
         noise = self.noise[i, y : y + size, x : x + size].astype(np.float32)
-        sd = math.exp(rng.uniform(math.log(5), math.log(55)))
+        dose = 1.0 if rng.random() < self.full_dose_share else rng.uniform(*self.dose)
+        sd = added_noise(self.own[i], dose)
         turns, flip = rng.integers(4), rng.integers(2)
         both = np.rot90(np.stack([clean, noise * sd]), turns, (1, 2))
         both = torch.from_numpy(np.ascontiguousarray(both[:, :, ::-1] if flip else both))
         return both[0], both[1]
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Held-out pairs with 25 HU of noise, [8, 1, 256, 256] in HU."""
+        """Held-out pairs at a quarter of the dose, [8, 1, 256, 256] in HU."""
         part = (slice(0, self.held_out), slice(128, 384), slice(128, 384))
         clean = torch.from_numpy(self.clean[part].astype(np.float32))[:, None]
         noise = torch.from_numpy(self.noise[part].astype(np.float32))[:, None]
-        return clean + 25 * noise, clean
+        sd = torch.from_numpy(added_noise(self.own[: self.held_out], 0.25))
+        return clean + sd[:, None, None, None] * noise, clean
+
+
+def added_noise(own: np.ndarray | float, dose: float) -> np.ndarray:
+    """Standard deviation, HU, of what a share of the dose adds to a slice's own noise."""
+    return np.asarray(own * (1 / dose - 1) ** 0.5, np.float32)
 
 
 class HazePatches:

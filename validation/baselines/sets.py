@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import torch
-from artir_train.data import data_folder, read_series
+from artir_train.data import data_folder, own_noise, read_series
 from artir_train.degrade import ct, pet
 from PIL import Image
 from scipy.ndimage import binary_closing, binary_fill_holes
@@ -107,13 +107,6 @@ def quarter_dose(work: Path) -> TestSet:
         out.save(data / "reference", name, clean)
     (data / "suite.toml").write_text(CT_SUITE)
     return out
-
-
-def own_noise(hu: np.ndarray) -> float:
-    """Standard deviation of a slice's noise: the lower quartile of that of 8x8 soft-tissue blocks."""
-    blocks = hu.reshape(64, 8, 64, 8).swapaxes(1, 2).reshape(-1, 64)
-    soft = blocks[((blocks > -50) & (blocks < 200)).all(1)]
-    return float(np.quantile(soft.std(1, ddof=1), 0.25))
 
 
 def twelfth_counts(work: Path) -> TestSet:
