@@ -16,6 +16,9 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layout(Vec<(String, String)>);
 
+/// Bytes that a row of blocks may have, all bands together.
+pub(crate) const MOST_BYTES: usize = 128 << 20;
+
 /// Compressions that lose nothing and that every GDAL writes, by the name that it reports and takes alike.
 const LOSSLESS: [&str; 5] = ["LZW", "PACKBITS", "ZSTD", "DEFLATE", "LZMA"];
 
@@ -37,7 +40,7 @@ impl Layout {
         let pixel = structure(source, "INTERLEAVE").as_deref() == Some("PIXEL");
         out.set("INTERLEAVE", if pixel { "PIXEL" } else { "BAND" });
         out.photometric(scene)?;
-        out.blocks(scene)?;
+        out.blocks(scene);
         for (key, value) in creation {
             refuse_lossy(key, value)?;
             out.set(key, value);
@@ -84,17 +87,18 @@ impl Layout {
         Ok(())
     }
 
-    fn blocks(&mut self, scene: &Scene) -> Result<(), String> {
-        let (columns, rows) = scene.dataset.raster_size();
-        let (width, height) = scene.dataset.rasterband(1).map_err(|e| e.to_string())?.block_size();
+    fn blocks(&mut self, scene: &Scene) {
+        let (columns, rows) = scene.facts.description.size;
+        let (width, height) = scene.facts.block;
         match scene.facts.tags {
+            // One row of such blocks would not fit where memory is to be bounded.
+            _ if scene.facts.row_of_blocks(height) > MOST_BYTES => self.tiles(256, 256),
             Some(tags) if tags.tiled && width % 16 == 0 && height % 16 == 0 => self.tiles(width, height),
             Some(tags) if !tags.tiled && height <= rows => self.set("BLOCKYSIZE", &height.to_string()),
             // Formats without strips are read by tiles best.
             None if columns.min(rows) >= 1024 => self.tiles(256, 256),
             _ => {}
         }
-        Ok(())
     }
 
     fn tiles(&mut self, width: usize, height: usize) {
@@ -108,6 +112,8 @@ impl Layout {
         self.set("COMPRESS", "NONE");
         self.0.retain(|(k, _)| !matches!(k.as_str(), "PREDICTOR" | "NUM_THREADS"));
         self.set("BIGTIFF", "IF_SAFER");
+        // The COG driver keeps it, and calls a file of separate planes no COG.
+        self.set("INTERLEAVE", "PIXEL");
         self.tiles(512, 512);
         self
     }

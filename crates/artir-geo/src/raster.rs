@@ -54,6 +54,8 @@ pub(crate) struct Facts {
     pub(crate) interval: Interval,
     /// Tags of a TIFF.
     pub(crate) tags: Option<Tags>,
+    /// Columns and rows of the scene's blocks.
+    pub(crate) block: (usize, usize),
     options: OpenOptions,
 }
 
@@ -104,6 +106,7 @@ impl Scene {
         let facts = Facts {
             nodata: nodata.collect(),
             tags: Tags::read(path),
+            block: dataset.rasterband(bands[0]).map_err(|e| e.to_string())?.block_size(),
             interval: Interval { lo: 0.0, hi: 1.0 },
             options: options.clone(),
             path: path.to_owned(),
@@ -169,6 +172,13 @@ impl Facts {
     /// GDAL's number of the restored bands' type.
     pub(crate) fn kind(&self) -> u32 {
         self.description.bands[self.bands[0] - 1].kind
+    }
+
+    /// Bytes of so many rows of all bands.
+    pub(crate) fn row_of_blocks(&self, rows: usize) -> usize {
+        let (columns, all) = self.description.size;
+        let values = columns.saturating_mul(rows.min(all)).saturating_mul(self.description.bands.len());
+        values.saturating_mul(ffi::type_bytes(self.kind()))
     }
 
     /// Empty planes of the restored bands' type.

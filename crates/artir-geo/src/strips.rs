@@ -12,6 +12,7 @@ use ndarray::{Array2, Array3};
 use crate::{
     Error, bands,
     ffi::{self, RawRows},
+    layout::MOST_BYTES,
     raster::{CACHE_BYTES, Facts, read_mask},
     samples::{Planes, Sample, on_planes},
 };
@@ -91,8 +92,9 @@ pub(crate) struct SceneSource<'a> {
 /// What reader and writer keep in memory.
 pub(crate) fn footprint(scene: &Facts) -> Footprint {
     let value = ffi::type_bytes(scene.kind()) as u64;
-    // Beside the cache: the bytes of a strip on its way to the file, and what GDAL compresses.
-    Footprint { fixed: CACHE_BYTES + (64 << 20), per_pixel: value * scene.bands.len() as u64 + 1 }
+    // Beside the cache: a strip that is being read, one on its way to the file, and what GDAL compresses of it.
+    let strip = scene.row_of_blocks(strip_rows(scene.block.1, scene.description.size.1)).min(MOST_BYTES);
+    Footprint { fixed: CACHE_BYTES + 3 * strip as u64, per_pixel: value * scene.bands.len() as u64 + 1 }
 }
 
 impl SceneSource<'_> {

@@ -251,6 +251,12 @@ fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout) -> Result<(),
         ThreadOption::set("BIGTIFF_OVERVIEW", "IF_SAFER"),
     ];
     ffi::checked(|| target.build_overviews(told.as_deref().unwrap_or("AVERAGE"), &levels, &[]))?;
+    let first = target.rasterband(1).map_err(|e| e.to_string())?;
+    let built = (0..first.overview_count().unwrap_or(0)).filter_map(|i| first.overview(i as usize).ok());
+    let wanted = scene.facts.description.overviews.iter().filter(|o| factor(o) > 1);
+    if built.map(|o| o.size()).ne(wanted.copied()) {
+        return Err("its overviews have sizes that GDAL does not build".into());
+    }
     Ok(())
 }
 
