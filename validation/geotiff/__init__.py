@@ -1,0 +1,1 @@
+"""artir's GeoTIFF output, checked with GDAL's own tools and a second reader."""
