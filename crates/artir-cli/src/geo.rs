@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// Scenes: GeoTIFF, VRT, or whatever else GDAL reads
     #[arg(required_unless_present = "compare", value_name = "SCENE")]
     scenes: Vec<String>,
-    /// Output file, or a folder
+    /// Output file, or a folder; OUT.vrt makes OUT.tif and a virtual raster over it
     #[arg(short, long, value_name = "OUT", required_unless_present_any = ["inspect", "compare"])]
     output: Option<PathBuf>,
     /// Print all that a scene says of itself, and what would be restored of it, as JSON

@@ -26,6 +26,9 @@ fn without_labels(wkt: &str) -> String {
         if let Some(word) = word {
             out.push_str(word);
             rest = after_text(&rest[word.len()..]);
+        } else if let Some(inside) = rest.strip_prefix("ENSEMBLE[\"") {
+            rest = after_brackets(&rest["ENSEMBLE".len()..]);
+            out.push_str(&datum_of(&inside[..inside.len() - rest.len()]));
         } else if rest.starts_with(",USAGE[") {
             rest = after_brackets(&rest[",USAGE".len()..]);
         } else if let Some(inside) = rest.strip_prefix('"') {
@@ -39,6 +42,17 @@ fn without_labels(wkt: &str) -> String {
         }
     }
     out
+}
+
+/// A datum ensemble as its datum, from the inside of its brackets. GDAL gives either for the same keys, and WKT1, in which it
+/// writes VRT and `.aux.xml` files, knows no ensembles.
+fn datum_of(ensemble: &str) -> String {
+    let name = &ensemble[..ensemble.len() - after_text(ensemble).len()].trim_end_matches('"');
+    let ellipsoid = ensemble.find("ELLIPSOID[").map_or("", |at| {
+        let from = &ensemble[at..];
+        &from[..from.len() - after_brackets(&from["ELLIPSOID".len()..]).len()]
+    });
+    format!("DATUM[\"{}\",{ellipsoid}]", name.trim_end_matches(" ensemble"))
 }
 
 /// What follows the quote that ends a text; a doubled quote stands for one in it.
@@ -198,6 +212,11 @@ mod tests {
         for (from, to) in [("0.9996", "0.9997"), ("east,", "west,"), ("\"x\"", "\"y\""), ("EPSG\",1", "EPSG\",2")] {
             assert_ne!(without_labels(a), without_labels(&b.replace(from, to)), "{from}");
         }
+        let ensemble = r#"X[ENSEMBLE["W ensemble",MEMBER["W (1)"],ELLIPSOID["E",6378137,298.2,LENGTHUNIT["metre",1]],ENSEMBLEACCURACY[2.0]],ID[1]]"#;
+        let datum = r#"X[DATUM["W",ELLIPSOID["E",6378137,298.2,LENGTHUNIT["metre",1]]],ID[1]]"#;
+        assert_eq!(without_labels(ensemble), without_labels(datum));
+        assert_ne!(without_labels(ensemble), without_labels(&datum.replace("298.2", "298.3")));
         assert_eq!(without_labels("AXIS[\"cut"), "AXIS[\"");
+        assert_eq!(without_labels("ENSEMBLE[\"cut"), "DATUM[\"cut\",]");
     }
 }

@@ -31,6 +31,7 @@ mod samples;
 mod sink;
 mod strips;
 mod tiff;
+mod virtual_raster;
 mod vrt;
 mod write;
 

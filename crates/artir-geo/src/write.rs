@@ -16,6 +16,7 @@ use crate::{
     raster::same_file,
     sink::SceneSink,
     strips::{SceneSource, Strips, footprint, strip_rows},
+    virtual_raster,
 };
 
 /// The form of a result.
@@ -67,7 +68,8 @@ pub fn plan(scene: &Scene, restorer: &Restorer) -> Result<String, Error> {
     Ok(restorer.plan(scene.shape(), footprint(&scene.facts))?.describe())
 }
 
-/// Restores a scene into `out`; nothing appears there before the file is complete and was compared with its source.
+/// Restores a scene into `out`; where that ends in `.vrt`, into a TIFF of the same name and a virtual raster over it.
+/// Nothing appears there before the file is complete and was compared with its source.
 ///
 /// # Errors
 /// [`Error::Scene`] for pixels that cannot be read, [`Error::Exists`], [`Error::Write`], and the core's own.
@@ -80,11 +82,17 @@ pub fn restore_scene(
 ) -> Result<SceneReport, Error> {
     progress.start(&scene.facts.path, scene.shape().pixels());
     let identity = format!("{}; {}", restorer.identity(), plan(scene, restorer)?);
-    restore_with(scene, &identity, out, options, &mut |first, source, sink| {
+    let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
         // What an earlier run has done counts as done.
         progress.advance(first as u64 * scene.shape().columns as u64);
         restorer.run_from(first, source, sink, progress)
-    })
+    };
+    if out.extension().is_some_and(|e| e.eq_ignore_ascii_case("vrt")) {
+        return virtual_raster::restore(scene, out, options, &mut |data| {
+            restore_with(scene, &identity, data, options, &mut run)
+        });
+    }
+    restore_with(scene, &identity, out, options, &mut run)
 }
 
 /// A run from a row on, from source to sink.
@@ -260,13 +268,13 @@ fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout) -> Result<(),
     Ok(())
 }
 
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
-fn remove_with_beside(path: &Path) -> std::io::Result<()> {
+pub(crate) fn remove_with_beside(path: &Path) -> std::io::Result<()> {
     for ending in BESIDE.into_iter().chain([""]) {
         match std::fs::remove_file(with_ending(path, ending)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),

@@ -137,6 +137,28 @@ fn a_cog_says_the_same() {
 }
 
 #[test]
+fn a_virtual_raster_says_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = rich(dir.path(), true);
+    let scene = open(&path, Some(&[3, 2, 1])).unwrap();
+    let out = dir.path().join("out.vrt");
+    let options = WriteOptions::default();
+    let restore =
+        |out: &Path| crate::virtual_raster::restore(&scene, out, &options, &mut |data| run(&scene, data, 0.0));
+    let done = restore(&out).unwrap();
+    assert_eq!((done.path.as_path(), &done.beside[0]), (out.as_path(), &dir.path().join("out.tif")));
+    assert_eq!(differences(&path, &out), [""; 0]);
+    // Moved together, they still belong together.
+    std::fs::create_dir(dir.path().join("moved")).unwrap();
+    for file in done.beside.iter().chain([&out]) {
+        std::fs::rename(file, dir.path().join("moved").join(file.file_name().unwrap())).unwrap();
+    }
+    assert_eq!(differences(&path, &dir.path().join("moved/out.vrt")), [""; 0]);
+    std::fs::write(&out, "").unwrap();
+    assert!(matches!(restore(&out), Err(Error::Exists { .. })));
+}
+
+#[test]
 fn options_that_lose_something_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let scene = open(&example(dir.path()), None).unwrap();
