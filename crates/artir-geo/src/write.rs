@@ -57,6 +57,9 @@ pub struct SceneReport {
     pub rows_resumed: usize,
 }
 
+/// What the journal of an interrupted run is made of, in the hidden folder.
+const JOURNAL_FILES: [&str; 3] = ["journal", "rows", "lock"];
+
 /// Endings of files that belong to a GeoTIFF.
 const BESIDE: [&str; 4] = [".aux.xml", ".ovr", ".msk", ".msk.ovr"];
 
@@ -127,8 +130,7 @@ fn restore_with(
     let mut folder =
         HiddenFolder::open(&parent.join(format!(".artir-{file_name}"))).map_err(|e| fail(e.to_string()))?;
     let staged = folder.path().join("scene.tif");
-    // Whatever an earlier run left beside its journal is of no use.
-    remove_with_beside(&staged).map_err(|e| fail(e.to_string()))?;
+    keep_journal_alone(&folder).map_err(|e| fail(e.to_string()))?;
 
     let identity = fingerprint(scene, identity, options);
     let columns = scene.shape().columns;
@@ -284,14 +286,29 @@ pub(crate) fn remove_with_beside(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Whatever an earlier run left beside its journal is of no use, and GDAL would read some of it with the new file.
+fn keep_journal_alone(folder: &HiddenFolder) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder.path())? {
+        let entry = entry?;
+        if !JOURNAL_FILES.contains(&&*entry.file_name().to_string_lossy()) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Some drivers write files of other names beside a TIFF, which would then be missing.
 fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), String> {
-    let own = ["journal", "rows", "lock", "scene.tif"];
     let stem = done.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for entry in std::fs::read_dir(folder.path()).map_err(|e| e.to_string())? {
         let name = entry.map_err(|e| e.to_string())?.file_name().to_string_lossy().into_owned();
         let belongs = |stem: &str| BESIDE.iter().any(|ending| name == format!("{stem}{ending}"));
-        if !own.contains(&name.as_str()) && name != stem && !belongs(&stem) && !belongs("scene.tif") {
+        if !JOURNAL_FILES.contains(&&*name)
+            && name != stem
+            && name != "scene.tif"
+            && !belongs(&stem)
+            && !belongs("scene.tif")
+        {
             return Err(format!("GDAL would keep a part of it in a file of its own ({name})"));
         }
     }

@@ -113,6 +113,10 @@ fn an_interrupted_scene_goes_on_and_ends_the_same() {
     let options = WriteOptions { resume: true, ..WriteOptions::default() };
     assert!(run_some(&scene, &out, 0.1, &options, 300).is_err());
     assert!(!out.exists());
+    // What a run leaves that was killed while GDAL wrote a COG.
+    for name in ["cog.tif", "cog.tif.ovr.tmp", "scene.tif.aux.xml"] {
+        std::fs::write(dir.path().join(".artir-out.tif").join(name), "x").unwrap();
+    }
     let done = run_some(&scene, &out, 0.1, &options, usize::MAX).unwrap();
     assert!((100..=300).contains(&done.rows_resumed), "{}", done.rows_resumed);
     assert_eq!(std::fs::read(&whole).unwrap(), std::fs::read(&out).unwrap());
