@@ -186,8 +186,11 @@ fn a_killed_scene_is_resumed_to_the_same_bytes() {
         // Moments that are spread over a run of some tenths of a second.
         std::thread::sleep(Duration::from_millis(60 + 9 * round * round));
         child.kill().unwrap();
-        let ended = child.wait().unwrap();
-        assert_eq!(at.join("out.tif").exists(), ended.success());
+        child.wait().unwrap();
+        // Killed after the scene got its name, the run has left it whole.
+        if at.join("out.tif").exists() {
+            assert_eq!(fs::read(at.join("out.tif")).unwrap(), whole, "round {round}");
+        }
         let resumed = [&arguments[..], &["-o", "out.tif", "--resume", "--overwrite", "--report", "r.json"]].concat();
         let done = identity(at, &resumed);
         assert!(done.status.success(), "{}", text(&done.stderr));
