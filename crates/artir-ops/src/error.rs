@@ -54,4 +54,43 @@ pub enum Error {
     /// A worker panicked: a fault in this crate.
     #[error("internal fault: a worker panicked")]
     Panicked,
+    /// The network has widths that the loops do not have.
+    #[error("the network's widths are not multiples of 16, or too large: use the model without these operators")]
+    Architecture,
+    /// Too few or too many weights.
+    #[error("the network has {} weights than its attributes ask for", if *more { "more" } else { "fewer" })]
+    WeightCount {
+        /// Whether there are too many.
+        more: bool,
+    },
+    /// A weight has another shape than the network's attributes ask for.
+    #[error("weight {name} has shape {found:?}; it must be {wanted:?}")]
+    WeightShape {
+        /// Name of the input.
+        name: String,
+        /// Shape found.
+        found: Vec<usize>,
+        /// Shape asked for.
+        wanted: Vec<usize>,
+    },
+    /// A weight holds a NaN or an infinity.
+    #[error("weight {name} holds a NaN or an infinity; the model is damaged")]
+    WeightValue {
+        /// Name of the input.
+        name: String,
+    },
+    /// A weight is not part of the model.
+    #[error("weight {0} must be a constant of the model")]
+    WeightNotConstant(String),
+    /// The image is not what the network takes.
+    #[error(
+        "the image has shape {shape:?}; it must be [N, {channels}, H, W] with H and W multiples of 4 above zero: pad by \
+         reflection and crop"
+    )]
+    ImageShape {
+        /// Batch, channels, rows, columns.
+        shape: [usize; 4],
+        /// Channels of the network.
+        channels: usize,
+    },
 }

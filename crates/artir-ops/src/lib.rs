@@ -8,6 +8,7 @@
 
 mod error;
 pub mod large_kernel;
+pub mod network;
 mod ort_op;
 
 pub use error::Error;

@@ -49,16 +49,20 @@ pub(super) unsafe fn check(api: *const OrtApi, status: OrtStatusPtr) -> Result<(
     }
 }
 
-/// Runs a callback's body: its error, or a panic, becomes a status.
+/// Runs a callback's body: its error, or a panic, becomes a status that names the operator.
 ///
 /// # Safety
 /// `api` is a valid table.
-pub(super) unsafe fn guard(api: *const OrtApi, body: impl FnOnce() -> Result<(), Error>) -> OrtStatusPtr {
+pub(super) unsafe fn guard(
+    api: *const OrtApi,
+    operator: &CStr,
+    body: impl FnOnce() -> Result<(), Error>,
+) -> OrtStatusPtr {
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Error::Panicked));
     match result {
         Ok(()) => OrtStatusPtr(std::ptr::null_mut()),
         // SAFETY: passed on to the caller.
-        Err(e) => unsafe { status(api, &format!("artir.DynamicLargeKernel: {e}")) },
+        Err(e) => unsafe { status(api, &format!("artir.{}: {e}", operator.to_string_lossy())) },
     }
 }
 

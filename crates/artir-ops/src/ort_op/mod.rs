@@ -4,13 +4,16 @@
 //! and none lets a panic out: unwinding into C++ would abort the host.
 
 mod api;
-mod kernel;
+mod large_kernel;
+mod network;
 mod table;
 
 use std::sync::{Mutex, PoisonError};
 
 use ort_sys::{ORT_API_VERSION, OrtApi, OrtApiBase, OrtCustomOp, OrtCustomOpDomain, OrtSessionOptions, OrtStatusPtr};
 
+use self::large_kernel::LargeKernel;
+use self::network::NetworkKernel;
 use crate::Error;
 
 /// Registers the operators with a session's options: the entry point that ONNX Runtime looks for in a library.
@@ -26,7 +29,7 @@ pub unsafe extern "C" fn RegisterCustomOps(options: *mut OrtSessionOptions, base
             let oldest = ((*base).GetApi)(1);
             return api::status(oldest, &Error::OldRuntime(ORT_API_VERSION).to_string());
         }
-        api::guard(api, || add_domain(options, api))
+        api::guard(api, c"RegisterCustomOps", || add_domain(options, api))
     }
 }
 
@@ -55,7 +58,12 @@ unsafe fn add_domain(options: *mut OrtSessionOptions, api: *const OrtApi) -> Res
             None => {
                 let mut domain = std::ptr::null_mut();
                 api::check(api, ((*api).CreateCustomOpDomain)(c"artir".as_ptr(), &mut domain))?;
-                for op in [table::operator::<f32>(api), table::operator::<half::f16>(api)] {
+                let operators = [
+                    table::operator::<LargeKernel<f32>>(api),
+                    table::operator::<LargeKernel<half::f16>>(api),
+                    table::operator::<NetworkKernel>(api),
+                ];
+                for op in operators {
                     let op: *mut table::Operator = Box::leak(Box::new(op));
                     api::check(api, ((*api).CustomOpDomain_Add)(domain, op.cast::<OrtCustomOp>()))?;
                 }

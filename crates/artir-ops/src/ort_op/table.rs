@@ -1,23 +1,48 @@
-//! The table of callbacks that describes the operator to ONNX Runtime.
+//! The table of callbacks that describes an operator to ONNX Runtime.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use ort_sys::{
     ONNXTensorElementDataType, ORT_API_VERSION, OrtApi, OrtCustomOp, OrtCustomOpInputOutputCharacteristic,
     OrtKernelContext, OrtKernelInfo, OrtMemType, OrtShapeInferContext, OrtStatusPtr,
 };
 
-use super::api::{OrtElement, check, guard};
-use super::kernel::Kernel;
+use super::api::{check, guard};
+use crate::Error;
 
-/// The operator for one element type. ONNX Runtime sees `base` alone, which therefore stands first.
+/// A node of an operator: made once a session, run from any number of threads.
+pub(super) trait Kernel: Sized {
+    /// The operator's name in domain `artir`.
+    const NAME: &'static CStr;
+    /// Declared inputs; the last one may stand for many.
+    const INPUTS: usize;
+    /// Element type of all inputs and of the output, whose shape is that of the first input.
+    const TYPE: ONNXTensorElementDataType;
+
+    /// Whether an input must be there, may be left out, or stands for any number.
+    fn input(index: usize) -> OrtCustomOpInputOutputCharacteristic;
+
+    /// Reads the attributes and the constant inputs; what is wrong with them is known before the first run.
+    ///
+    /// # Safety
+    /// Called with what ONNX Runtime hands to CreateKernelV2.
+    unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo) -> Result<Self, Error>;
+
+    /// Runs the operator once.
+    ///
+    /// # Safety
+    /// Called with what ONNX Runtime hands to KernelComputeV2.
+    unsafe fn compute(&self, context: *mut OrtKernelContext) -> Result<(), Error>;
+}
+
+/// An operator. ONNX Runtime sees `base` alone, which therefore stands first.
 #[repr(C)]
 pub(super) struct Operator {
     base: OrtCustomOp,
     api: *const OrtApi,
 }
 
-unsafe extern "system" fn create<E: OrtElement>(
+unsafe extern "system" fn create<K: Kernel>(
     _: *const OrtCustomOp,
     api: *const OrtApi,
     info: *const OrtKernelInfo,
@@ -25,32 +50,35 @@ unsafe extern "system" fn create<E: OrtElement>(
 ) -> OrtStatusPtr {
     // SAFETY: ONNX Runtime's own pointers; the kernel goes back to `destroy`.
     unsafe {
-        guard(api, || {
-            let kernel = Kernel::new::<E>(api, info)?;
+        guard(api, K::NAME, || {
+            let kernel = K::new(api, info)?;
             *out = Box::into_raw(Box::new((kernel, api))).cast();
             Ok(())
         })
     }
 }
 
-unsafe extern "system" fn compute<E: OrtElement>(kernel: *mut c_void, context: *mut OrtKernelContext) -> OrtStatusPtr {
+unsafe extern "system" fn compute<K: Kernel>(kernel: *mut c_void, context: *mut OrtKernelContext) -> OrtStatusPtr {
     // SAFETY: the kernel is what `create` made, and is only read.
     unsafe {
-        let (kernel, api) = &*kernel.cast::<(Kernel, *const OrtApi)>();
-        guard(*api, || kernel.compute::<E>(context))
+        let (kernel, api) = &*kernel.cast::<(K, *const OrtApi)>();
+        guard(*api, K::NAME, || kernel.compute(context))
     }
 }
 
-unsafe extern "system" fn destroy(kernel: *mut c_void) {
+unsafe extern "system" fn destroy<K: Kernel>(kernel: *mut c_void) {
     // SAFETY: the kernel is what `create` made, destroyed once.
-    drop(unsafe { Box::from_raw(kernel.cast::<(Kernel, *const OrtApi)>()) });
+    drop(unsafe { Box::from_raw(kernel.cast::<(K, *const OrtApi)>()) });
 }
 
-unsafe extern "system" fn infer_shape(op: *const OrtCustomOp, context: *mut OrtShapeInferContext) -> OrtStatusPtr {
+unsafe extern "system" fn infer_shape<K: Kernel>(
+    op: *const OrtCustomOp,
+    context: *mut OrtShapeInferContext,
+) -> OrtStatusPtr {
     // SAFETY: the operator is one of ours; the input's shape belongs to the context.
     unsafe {
         let api = (*op.cast::<Operator>()).api;
-        guard(api, || {
+        guard(api, K::NAME, || {
             let mut shape = std::ptr::null_mut();
             check(api, ((*api).ShapeInferContext_GetInputTypeShape)(context, 0, &mut shape))?;
             check(api, ((*api).ShapeInferContext_SetOutputTypeShape)(context, 0, shape))
@@ -58,8 +86,8 @@ unsafe extern "system" fn infer_shape(op: *const OrtCustomOp, context: *mut OrtS
     }
 }
 
-unsafe extern "system" fn name(_: *const OrtCustomOp) -> *const c_char {
-    c"DynamicLargeKernel".as_ptr()
+unsafe extern "system" fn name<K: Kernel>(_: *const OrtCustomOp) -> *const c_char {
+    K::NAME.as_ptr()
 }
 
 /// Null: the CPU.
@@ -67,24 +95,23 @@ unsafe extern "system" fn provider(_: *const OrtCustomOp) -> *const c_char {
     std::ptr::null()
 }
 
-unsafe extern "system" fn element<E: OrtElement>(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
-    E::TYPE
+unsafe extern "system" fn element<K: Kernel>(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
+    K::TYPE
 }
 
-unsafe extern "system" fn three(_: *const OrtCustomOp) -> usize {
-    3
+unsafe extern "system" fn inputs<K: Kernel>(_: *const OrtCustomOp) -> usize {
+    K::INPUTS
 }
 
 unsafe extern "system" fn single(_: *const OrtCustomOp) -> usize {
     1
 }
 
-unsafe extern "system" fn input(_: *const OrtCustomOp, index: usize) -> OrtCustomOpInputOutputCharacteristic {
-    if index == 2 {
-        OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_OPTIONAL
-    } else {
-        OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_REQUIRED
-    }
+unsafe extern "system" fn input<K: Kernel>(
+    _: *const OrtCustomOp,
+    index: usize,
+) -> OrtCustomOpInputOutputCharacteristic {
+    K::input(index)
 }
 
 unsafe extern "system" fn output(_: *const OrtCustomOp, _: usize) -> OrtCustomOpInputOutputCharacteristic {
@@ -111,29 +138,29 @@ unsafe extern "system" fn no_pairs(inputs: *mut *mut c_int, outputs: *mut *mut c
 
 unsafe extern "system" fn release_pairs(_: *mut c_int, _: *mut c_int) {}
 
-/// The operator for elements of type `E`.
-pub(super) fn operator<E: OrtElement>(api: *const OrtApi) -> Operator {
+/// The operator whose nodes are `K`s.
+pub(super) fn operator<K: Kernel>(api: *const OrtApi) -> Operator {
     let base = OrtCustomOp {
         version: ORT_API_VERSION,
         CreateKernel: None,
-        GetName: Some(name),
+        GetName: Some(name::<K>),
         GetExecutionProviderType: Some(provider),
-        GetInputType: Some(element::<E>),
-        GetInputTypeCount: Some(three),
-        GetOutputType: Some(element::<E>),
+        GetInputType: Some(element::<K>),
+        GetInputTypeCount: Some(inputs::<K>),
+        GetOutputType: Some(element::<K>),
         GetOutputTypeCount: Some(single),
         KernelCompute: None,
-        KernelDestroy: Some(destroy),
-        GetInputCharacteristic: Some(input),
+        KernelDestroy: Some(destroy::<K>),
+        GetInputCharacteristic: Some(input::<K>),
         GetOutputCharacteristic: Some(output),
         GetInputMemoryType: Some(memory),
         GetVariadicInputMinArity: Some(one),
         GetVariadicInputHomogeneity: Some(one),
         GetVariadicOutputMinArity: Some(one),
         GetVariadicOutputHomogeneity: Some(one),
-        CreateKernelV2: Some(create::<E>),
-        KernelComputeV2: Some(compute::<E>),
-        InferOutputShapeFn: Some(infer_shape),
+        CreateKernelV2: Some(create::<K>),
+        KernelComputeV2: Some(compute::<K>),
+        InferOutputShapeFn: Some(infer_shape::<K>),
         GetStartVersion: Some(one),
         GetEndVersion: Some(one),
         GetMayInplace: Some(no_pairs),

@@ -1,30 +1,43 @@
-//! One node of the operator: made once a session, run from any number of threads.
+//! One node of `artir.DynamicLargeKernel`.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ort_sys::{OrtApi, OrtKernelContext, OrtKernelInfo, OrtValue};
+use ort_sys::{
+    ONNXTensorElementDataType, OrtApi, OrtCustomOpInputOutputCharacteristic, OrtKernelContext, OrtKernelInfo, OrtValue,
+};
 
 use super::api::{self, OrtElement, Pool, check};
+use super::table::Kernel;
 use crate::Error;
 use crate::large_kernel::{Engine, Shape, Taps};
 
-/// What a node keeps.
-pub(super) struct Kernel {
+/// What a node for elements of type `E` keeps.
+pub(super) struct LargeKernel<E> {
     api: *const OrtApi,
     kernel_size: i64,
     /// The engine, when the weights are constants of the model.
     fixed: Option<Engine>,
     /// The engine of the last run's weights, when they are not.
     latest: Mutex<Option<Arc<Engine>>>,
+    element: PhantomData<E>,
 }
 
-impl Kernel {
-    /// Reads the attribute and the constant weights; what is wrong with them is known before the first run.
-    ///
-    /// # Safety
-    /// Called with what ONNX Runtime hands to CreateKernelV2.
-    pub(super) unsafe fn new<E: OrtElement>(api: *const OrtApi, info: *const OrtKernelInfo) -> Result<Self, Error> {
+impl<E: OrtElement> Kernel for LargeKernel<E> {
+    const NAME: &'static CStr = c"DynamicLargeKernel";
+    const INPUTS: usize = 3;
+    const TYPE: ONNXTensorElementDataType = E::TYPE;
+
+    fn input(index: usize) -> OrtCustomOpInputOutputCharacteristic {
+        if index == 2 {
+            OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_OPTIONAL
+        } else {
+            OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_REQUIRED
+        }
+    }
+
+    unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo) -> Result<Self, Error> {
         let mut kernel_size = 0;
         // SAFETY: valid pointers, by the caller's promise.
         unsafe {
@@ -43,15 +56,11 @@ impl Kernel {
                     None
                 }
             };
-            Ok(Self { api, kernel_size, fixed: fixed.map(Engine::new), latest: Mutex::default() })
+            Ok(Self { api, kernel_size, fixed: fixed.map(Engine::new), latest: Mutex::default(), element: PhantomData })
         }
     }
 
-    /// Runs the operator once.
-    ///
-    /// # Safety
-    /// Called with what ONNX Runtime hands to KernelComputeV2.
-    pub(super) unsafe fn compute<E: OrtElement>(&self, context: *mut OrtKernelContext) -> Result<(), Error> {
+    unsafe fn compute(&self, context: *mut OrtKernelContext) -> Result<(), Error> {
         let api = self.api;
         // SAFETY: valid pointers, by the caller's promise; input and output are distinct tensors, since the operator
         // does not ask for in-place execution.
@@ -74,13 +83,15 @@ impl Kernel {
             let pool = Pool { api, context };
             match &self.fixed {
                 Some(engine) => engine.run(from, to, shape, &pool),
-                None => self.dynamic::<E>(context)?.run(from, to, shape, &pool),
+                None => self.dynamic(context)?.run(from, to, shape, &pool),
             }
         }
     }
+}
 
+impl<E: OrtElement> LargeKernel<E> {
     /// The engine for weights that are inputs of this run.
-    unsafe fn dynamic<E: OrtElement>(&self, context: *mut OrtKernelContext) -> Result<Arc<Engine>, Error> {
+    unsafe fn dynamic(&self, context: *mut OrtKernelContext) -> Result<Arc<Engine>, Error> {
         // SAFETY: passed on to the caller.
         let (weight, bias) = unsafe {
             let weight = self.input(context, 1)?.ok_or(Error::MissingInput("w"))?;

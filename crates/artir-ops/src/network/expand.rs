@@ -1,0 +1,124 @@
+//! Layer norm and the 1x1 convolution after it, a row at a time.
+
+use super::buffer::Buffer;
+use super::lanes::{Instructions, Lanes, UNIT};
+use super::norm::{Run, normalise};
+use super::pointwise::{Finish, Packed, Pixels, pointwise};
+use super::tensor::Matrix;
+
+/// Most units that one pixel's inputs may have.
+pub(super) const MAX_RUNS: usize = 64;
+
+/// Layer norm, whose weight and bias are folded in, and a 1x1 convolution with bias.
+pub(super) struct Expand {
+    weights: Packed,
+    bias: Buffer,
+}
+
+impl Expand {
+    /// `W (n * gain + shift) + bias = (W diag gain) n + (W shift + bias)`, in f64, for the given rows of `W`.
+    pub(super) fn new(
+        gain: &[f32],
+        shift: &[f32],
+        weight: &Matrix,
+        bias: Option<&[f32]>,
+        rows: std::ops::Range<usize>,
+        instructions: Instructions,
+    ) -> Self {
+        let first = rows.start;
+        let folded: Vec<f32> = rows
+            .clone()
+            .map(|o| {
+                let moved = weight.row(o).iter().zip(shift).map(|(w, s)| f64::from(*w) * f64::from(*s));
+                (moved.sum::<f64>() + bias.map_or(0.0, |b| f64::from(b[o]))) as f32
+            })
+            .collect();
+        let scaled = |o: usize, i: usize| (f64::from(weight.row(first + o)[i]) * f64::from(gain[i])) as f32;
+        Self {
+            weights: Packed::new(gain.len(), rows.len(), instructions, scaled),
+            bias: Buffer::from(folded.as_slice()),
+        }
+    }
+
+    /// Units of input channels.
+    pub(super) fn inputs(&self) -> usize {
+        self.weights.inputs / UNIT
+    }
+
+    /// Units of output channels.
+    pub(super) fn outputs(&self) -> usize {
+        self.weights.units
+    }
+
+    /// Float32 of scratch for rows of `width` pixels.
+    pub(super) fn scratch(&self, width: usize) -> usize {
+        self.inputs() * odd(width) * UNIT
+    }
+
+    /// Writes `count` pixels to `to`, whose units lie `stride` float32 apart.
+    ///
+    /// # Safety
+    /// The instructions exist; `from`, `scratch` (see [`Expand::scratch`]) and `to` have that many pixels and do not
+    /// overlap.
+    #[inline(always)]
+    pub(super) unsafe fn row<V: Lanes>(&self, from: Run, count: usize, scratch: *mut f32, to: *mut f32, stride: usize) {
+        let between = odd(count) * UNIT;
+        let runs = runs(between);
+        // SAFETY: passed on to the caller.
+        unsafe {
+            normalise::<V>(from, scratch, between, self.inputs(), count);
+            let pixels = Pixels { start: scratch, step: UNIT, runs: &runs[..self.inputs()], count };
+            let finish = AddBias { bias: self.bias.as_slice().as_ptr(), to, stride };
+            pointwise::<V, UNIT, _>(pixels, &self.weights, &finish);
+        }
+    }
+}
+
+/// Distances of units that lie `stride` apart.
+#[inline(always)]
+pub(super) fn runs(stride: usize) -> [usize; MAX_RUNS] {
+    std::array::from_fn(|unit| unit * stride)
+}
+
+/// An odd number of cache lines, so that the units of a pixel do not fall into the same few sets of a cache.
+#[inline(always)]
+pub(super) fn odd(width: usize) -> usize {
+    width | 1
+}
+
+/// Adds a bias and stores.
+struct AddBias {
+    bias: *const f32,
+    to: *mut f32,
+    stride: usize,
+}
+
+impl<V: Lanes> Finish<V> for AddBias {
+    #[inline(always)]
+    unsafe fn put(&self, pixel: usize, unit: usize, sum: V) {
+        // SAFETY: `Expand::row`'s caller has room for every pixel and unit; the bias has one value for each channel.
+        unsafe {
+            sum.add(V::load(self.bias.add(unit * UNIT))).store(self.to.add(unit * self.stride + pixel * UNIT));
+        }
+    }
+}
+
+/// Adds a bias and the block's input, and stores.
+pub(super) struct AddResidual<'a> {
+    pub(super) bias: &'a Buffer,
+    pub(super) residual: Run,
+    pub(super) to: *mut f32,
+    pub(super) stride: usize,
+}
+
+impl<V: Lanes> Finish<V> for AddResidual<'_> {
+    #[inline(always)]
+    unsafe fn put(&self, pixel: usize, unit: usize, sum: V) {
+        // SAFETY: whoever makes one has room for every pixel and unit at both places.
+        unsafe {
+            let bias = V::load(self.bias.as_slice().as_ptr().add(unit * UNIT));
+            let residual = V::load(self.residual.start.add(unit * self.residual.stride + pixel * UNIT));
+            residual.add(sum.add(bias)).store(self.to.add(unit * self.stride + pixel * UNIT));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Two AVX registers.
+
+use std::arch::x86_64::*;
+
+use super::{Gelu, Lanes, UNIT};
+use crate::network::gelu::rational;
+
+/// Sixteen float32 in two registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2([__m256; 2]);
+
+// SAFETY of every block below: the caller runs on AVX2 and FMA, and pointers lead to sixteen values.
+#[allow(clippy::undocumented_unsafe_blocks, reason = "the comment above holds for all of them")]
+impl Lanes for Avx2 {
+    const WIDE: bool = false;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self(unsafe { [_mm256_set1_ps(value); 2] })
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(unsafe { [_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))] })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        unsafe {
+            _mm256_storeu_ps(to, self.0[0]);
+            _mm256_storeu_ps(to.add(8), self.0[1]);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(unsafe { [_mm256_add_ps(self.0[0], other.0[0]), _mm256_add_ps(self.0[1], other.0[1])] })
+    }
+
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Self(unsafe { [_mm256_sub_ps(self.0[0], other.0[0]), _mm256_sub_ps(self.0[1], other.0[1])] })
+    }
+
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        Self(unsafe { [_mm256_mul_ps(self.0[0], other.0[0]), _mm256_mul_ps(self.0[1], other.0[1])] })
+    }
+
+    #[inline(always)]
+    unsafe fn fma(self, factor: Self, term: Self) -> Self {
+        Self(unsafe {
+            [_mm256_fmadd_ps(self.0[0], factor.0[0], term.0[0]), _mm256_fmadd_ps(self.0[1], factor.0[1], term.0[1])]
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn inverse_root(self) -> Self {
+        unsafe {
+            let one = _mm256_set1_ps(1.0);
+            Self(self.0.map(|v| _mm256_div_ps(one, _mm256_sqrt_ps(v))))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sums(of: &[Self; UNIT]) -> Self {
+        unsafe {
+            let both = |i: usize| _mm256_add_ps(of[i].0[0], of[i].0[1]);
+            let half = |from: usize| {
+                let pair = |i: usize| _mm256_hadd_ps(both(from + i), both(from + i + 1));
+                let low = _mm256_hadd_ps(pair(0), pair(2));
+                let high = _mm256_hadd_ps(pair(4), pair(6));
+                _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high))
+            };
+            Self([half(0), half(8)])
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn twice(self) -> [Self; 2] {
+        unsafe {
+            let double = |v: __m256| {
+                let (low, high) = (_mm256_unpacklo_ps(v, v), _mm256_unpackhi_ps(v, v));
+                Self([_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)])
+            };
+            [double(self.0[0]), double(self.0[1])]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn double_gelu(self, _: &Gelu) -> Self {
+        unsafe {
+            let limit = _mm256_set1_ps(rational::LARGEST);
+            let negative = _mm256_set1_ps(-rational::LARGEST);
+            let root = _mm256_set1_ps(std::f32::consts::FRAC_1_SQRT_2);
+            Self(self.0.map(|x| {
+                // The bound comes first: the second operand is what `min` and `max` give for NaN, and NaN goes on.
+                let z = _mm256_max_ps(negative, _mm256_min_ps(limit, _mm256_mul_ps(x, root)));
+                let square = _mm256_mul_ps(z, z);
+                let polynomial = |of: &[f32]| {
+                    let mut value = _mm256_set1_ps(of[0]);
+                    for &c in &of[1..] {
+                        value = _mm256_fmadd_ps(value, square, _mm256_set1_ps(c));
+                    }
+                    value
+                };
+                let above = _mm256_mul_ps(z, polynomial(&rational::ABOVE));
+                let erf = _mm256_div_ps(above, polynomial(&rational::BELOW));
+                _mm256_fmadd_ps(x, erf, x)
+            }))
+        }
+    }
+}

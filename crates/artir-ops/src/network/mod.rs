@@ -1,0 +1,36 @@
+//! The whole network in one operator.
+//!
+//! `artir.Network` restores images `[N, C, H, W]`, H and W multiples of 4. Its other inputs are the weights in the order
+//! in which the model's function body uses them; the body, made of standard operators, is the definition. Here the same
+//! sums are made in an order that suits a processor:
+//!
+//! - maps keep sixteen channels of a pixel together (`map`);
+//! - a block is one pass over its map (`gated`): what is wider than the map stays in the cache;
+//! - layer norms' weights are multiplied into the convolutions that follow them (`expand`);
+//! - the way up sums over channels first and interpolates then (`resample`);
+//! - nothing is allocated but two maps of full size and an eighth of that (`run`).
+//!
+//! Every output is one chain of additions, whose order depends on nothing but the instructions' width: threads and tiles
+//! change no bit.
+
+mod buffer;
+mod cascade;
+mod depthwise;
+mod ends;
+mod expand;
+mod gated;
+mod gelu;
+mod lanes;
+mod map;
+mod norm;
+mod pointwise;
+mod resample;
+mod ring;
+mod run;
+mod tensor;
+mod weights;
+
+pub use lanes::Instructions;
+pub use run::Network;
+pub use tensor::Tensor;
+pub use weights::Architecture;

@@ -1,0 +1,62 @@
+//! The last rows of a map that flows by.
+
+use super::buffer::Cutter;
+use super::expand::odd;
+use super::lanes::UNIT;
+use super::norm::Run;
+
+/// `ROWS` rows of some columns, which stay until their place is needed again.
+#[derive(Clone, Copy)]
+pub(super) struct Ring<const ROWS: usize> {
+    start: *mut f32,
+    units: usize,
+    width: usize,
+    /// The map's column that stands first; may lie left of the map.
+    first: isize,
+}
+
+impl<const ROWS: usize> Ring<ROWS> {
+    /// Float32 in a ring.
+    pub(super) fn len(units: usize, width: usize) -> usize {
+        ROWS * units * odd(width) * UNIT
+    }
+
+    /// A ring of zeros for `width` columns from column `first` of the map on.
+    pub(super) fn new(cutter: &mut Cutter, units: usize, width: usize, first: isize) -> Self {
+        let len = Self::len(units, width);
+        let start = cutter.cut(len);
+        // SAFETY: the piece has `len` float32.
+        unsafe { start.write_bytes(0, len) };
+        Self { start, units, width, first }
+    }
+
+    /// Float32 from one unit of a row to the next.
+    #[inline(always)]
+    pub(super) fn stride(&self) -> usize {
+        odd(self.width) * UNIT
+    }
+
+    /// Where a column of the map stands in a row's first unit.
+    #[inline(always)]
+    pub(super) fn at(&self, row: isize, column: isize) -> *mut f32 {
+        let (slot, column) = (row.rem_euclid(ROWS as isize) as usize, (column - self.first) as usize);
+        debug_assert!(column < self.width);
+        // SAFETY: the place lies in the ring.
+        unsafe { self.start.add(slot * self.units * self.stride() + column * UNIT) }
+    }
+
+    #[inline(always)]
+    pub(super) fn run(&self, row: isize, column: isize) -> Run {
+        Run { start: self.at(row, column), stride: self.stride() }
+    }
+
+    /// Fills a row with zeros: one outside the map.
+    ///
+    /// # Safety
+    /// Nobody else uses the ring.
+    #[inline(always)]
+    pub(super) unsafe fn clear(&self, row: isize) {
+        // SAFETY: a row has that many float32.
+        unsafe { self.at(row, self.first).write_bytes(0, self.units * self.stride()) }
+    }
+}

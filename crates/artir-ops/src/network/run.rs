@@ -1,0 +1,325 @@
+//! One run of the network: which map lies where, and the passes over them.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::buffer::Buffer;
+use super::cascade::{self, Cascade, Into, Modulation, Plane, Step};
+use super::ends::{self, Planes};
+use super::gated;
+use super::lanes::{Instructions, UNIT};
+use super::map::{Map, Tile, Tiling};
+use super::resample;
+use super::tensor::Tensor;
+use super::weights::{Architecture, Block, Weights};
+use crate::Error;
+use crate::large_kernel::{Engine, Parallel, Serial, Shape};
+
+/// The network with its weights, ready to run on images of any size from any number of threads.
+pub struct Network {
+    of: Architecture,
+    weights: Weights,
+    instructions: Instructions,
+    /// Memory of earlier runs, for the next one of the same size.
+    kept: Mutex<Vec<Buffer>>,
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").field("of", &self.of).finish_non_exhaustive()
+    }
+}
+
+/// H and W must be multiples of this.
+const MULTIPLE: usize = 4;
+/// Images of a batch of at most so many pixels go one to a thread: tiles of a small image are too few for many threads,
+/// and each computes its borders anew.
+const SMALL_IMAGE: usize = 512 * 512;
+
+impl Network {
+    /// Checks and prepares the weights, which come in the order of the operator's inputs.
+    ///
+    /// # Errors
+    /// [`Error::Architecture`] for widths that the loops do not have, [`Error::WeightCount`], [`Error::WeightShape`] and
+    /// [`Error::WeightValue`] for weights that do not fit.
+    pub fn new(of: Architecture, tensors: Vec<Tensor>) -> Result<Self, Error> {
+        // `available` always ends in the portable loops.
+        Self::with_instructions(of, tensors, Instructions::available()[0])
+    }
+
+    /// The same with instructions of the caller's choice.
+    ///
+    /// # Errors
+    /// As for [`Network::new`].
+    ///
+    /// # Panics
+    /// When this processor does not have the instructions.
+    pub fn with_instructions(of: Architecture, tensors: Vec<Tensor>, by: Instructions) -> Result<Self, Error> {
+        assert!(Instructions::available().contains(&by), "{by:?} are not available");
+        let weights = Weights::new(&of, tensors, by)?;
+        Ok(Self { of, weights, instructions: by, kept: Mutex::default() })
+    }
+
+    /// What distinguishes this network from others.
+    pub fn architecture(&self) -> &Architecture {
+        &self.of
+    }
+
+    /// Restores `[batch, channel, row, column]` into `output` of the same shape.
+    ///
+    /// # Errors
+    /// [`Error::ImageShape`] unless channels are the network's and rows and columns multiples of 4 above zero,
+    /// [`Error::BufferLength`] when a buffer does not have the shape, and what `parallel` reports; the output's contents
+    /// are then unspecified.
+    pub fn run(
+        &self,
+        input: &[f32],
+        output: &mut [f32],
+        shape: [usize; 4],
+        parallel: &dyn Parallel,
+    ) -> Result<(), Error> {
+        let [batch, channels, rows, columns] = shape;
+        let fits =
+            channels == self.of.image_channels && rows.is_multiple_of(MULTIPLE) && columns.is_multiple_of(MULTIPLE);
+        if !fits || rows == 0 || columns == 0 {
+            return Err(Error::ImageShape { shape, channels: self.of.image_channels });
+        }
+        let image = channels * rows * columns;
+        for len in [input.len(), output.len()] {
+            if len != batch * image {
+                return Err(Error::BufferLength { got: len, want: batch * image, shape: [batch, rows, columns] });
+            }
+        }
+        let to = Planes::new(output.as_mut_ptr(), channels, rows, columns);
+        let one = |n: usize, parallel: &dyn Parallel| {
+            let from = Planes::new(input[n * image..].as_ptr().cast_mut(), channels, rows, columns);
+            self.image(from, to.image(n), parallel)
+        };
+        if batch > 1 && rows * columns <= SMALL_IMAGE {
+            let failed: Mutex<Option<Error>> = Mutex::default();
+            parallel.run(batch, &|n| {
+                if let Err(e) = one(n, &Serial) {
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
+                }
+            })?;
+            return failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err);
+        }
+        (0..batch).try_for_each(|n| one(n, parallel))
+    }
+
+    fn image(&self, from: Planes, to: Planes, parallel: &dyn Parallel) -> Result<(), Error> {
+        let (rows, columns, units) = (from.rows, from.columns, self.of.width / UNIT);
+        let layout = Layout::new(rows, columns, units);
+        let mut buffer = self.borrow(layout.len());
+        let pass = Pass { instructions: self.instructions, parallel };
+        let result = pass.network(&self.weights, from, to, &layout, buffer.as_mut_ptr());
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        result
+    }
+
+    /// Memory of this length: what an earlier run left if it fits exactly, so that no run holds more than it needs.
+    fn borrow(&self, len: usize) -> Buffer {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|buffer| buffer.len() == len);
+        let found = kept.pop();
+        drop(kept);
+        found.unwrap_or_else(|| Buffer::new(len))
+    }
+}
+
+/// Where the maps of a run lie, in float32 from the start of its memory. With `n` the size of a map of full resolution,
+/// one of level 2 takes `n / 2` and one of level 3 `n / 4`.
+struct Layout {
+    rows: usize,
+    columns: usize,
+    units: usize,
+}
+
+/// A quarter of a full map.
+#[derive(Clone, Copy)]
+struct Quarter(usize);
+
+/// Full maps: the encoder's stays in the first.
+const FULL: [Quarter; 2] = [Quarter(0), Quarter(4)];
+/// Level 2, while the second full map is not in use: the encoder's stays in the first.
+const HALF: [Quarter; 2] = [Quarter(4), Quarter(6)];
+/// Level 3, while the second map of level 2 is not in use.
+const SMALL: [Quarter; 3] = [Quarter(6), Quarter(7), Quarter(8)];
+/// Everything above.
+const QUARTERS: usize = 9;
+
+impl Layout {
+    fn new(rows: usize, columns: usize, units: usize) -> Self {
+        Self { rows, columns, units }
+    }
+
+    fn quarter(&self) -> usize {
+        Map::len(self.rows / 4, self.columns / 4, 4 * self.units)
+    }
+
+    fn plane(&self) -> usize {
+        ((self.rows / 4) * (self.columns / 4)).next_multiple_of(UNIT)
+    }
+
+    /// Float32 in all, the large kernels' two planes included.
+    fn len(&self) -> usize {
+        QUARTERS * self.quarter() + 2 * self.plane()
+    }
+
+    /// A map of level 0 (full), 1 or 2.
+    fn map(&self, start: *mut f32, at: Quarter, level: usize, units: usize) -> Map {
+        // SAFETY: the place lies in the run's memory.
+        let start = unsafe { start.add(at.0 * self.quarter()) };
+        Map::new(start, self.rows >> level, self.columns >> level, units)
+    }
+
+    fn planes(&self, start: *mut f32) -> [*mut f32; 2] {
+        // SAFETY: the planes lie after the maps.
+        [0, 1].map(|n| unsafe { start.add(QUARTERS * self.quarter() + n * self.plane()) })
+    }
+}
+
+/// Jobs for each thread that a pass should have at least, so that threads end together.
+const JOBS_A_THREAD: usize = 4;
+
+struct Pass<'a> {
+    instructions: Instructions,
+    parallel: &'a dyn Parallel,
+}
+
+impl Pass<'_> {
+    /// Runs a job for each tile of so many pixels.
+    fn tiles(&self, rows: usize, columns: usize, widest: usize, job: impl Fn(Tile) + Sync) -> Result<(), Error> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let heights = [128, 64, 32, 16];
+        let tilings = heights.map(|highest| Tiling::new(rows, columns, highest, widest));
+        let enough = tilings.into_iter().find(|tiling| tiling.jobs() >= JOBS_A_THREAD * threads);
+        let tiling = enough.unwrap_or(tilings[heights.len() - 1]);
+        match tiling.jobs() {
+            1 => {
+                job(tiling.tile(0));
+                Ok(())
+            }
+            jobs => self.parallel.run(jobs, &|n| job(tiling.tile(n))),
+        }
+    }
+
+    fn network(
+        &self,
+        weights: &Weights,
+        from: Planes,
+        to: Planes,
+        layout: &Layout,
+        start: *mut f32,
+    ) -> Result<(), Error> {
+        let (by, units) = (self.instructions, layout.units);
+        let full = FULL.map(|at| layout.map(start, at, 0, units));
+        let half = HALF.map(|at| layout.map(start, at, 1, 2 * units));
+        let wide = |units: usize| 256 / units;
+        // SAFETY, here and below: jobs have tiles of their own, each pass reads maps that it does not write (or only its
+        // own pixels of them), and maps that lie in the same memory are not in use at the same time, see `Layout`.
+        let [mut here, mut there] = full;
+        if weights.encoder1.len() % 2 == 1 {
+            (here, there) = (there, here);
+        }
+        self.tiles(layout.rows, layout.columns, wide(units), |tile| unsafe {
+            ends::head(by, &weights.head, from, here, tile);
+        })?;
+        let level1 = self.near(&weights.encoder1, here, there)?;
+        let [mut here, mut there] = half;
+        if weights.encoder2.len() % 2 == 1 {
+            (here, there) = (there, here);
+        }
+        self.tiles(here.rows, here.columns, wide(here.units), |tile| unsafe {
+            resample::down(by, &weights.down1, level1, here, tile);
+        })?;
+        let level2 = self.near(&weights.encoder2, here, there)?;
+        let level3 = layout.map(start, SMALL[0], 2, 4 * units);
+        self.tiles(level3.rows, level3.columns, wide(level3.units), |tile| unsafe {
+            resample::down(by, &weights.down2, level2, level3, tile);
+        })?;
+        for block in &weights.level3 {
+            if let Block::Far(cascade, feed) = block {
+                let between = self.far(cascade, level3, layout, start)?;
+                self.tiles(level3.rows, level3.columns, wide(level3.units), |tile| unsafe {
+                    gated::run(by, feed, between, level3, tile);
+                })?;
+            }
+        }
+        self.tiles(level3.rows, level3.columns, wide(level3.units), |tile| unsafe {
+            resample::up(by, &weights.up2, level3, level2, tile);
+        })?;
+        let done2 = self.near(&weights.decoder2, level2, half[1])?;
+        self.tiles(done2.rows, done2.columns, wide(done2.units), |tile| unsafe {
+            resample::up(by, &weights.up1, done2, level1, tile);
+        })?;
+        let done1 = self.near(&weights.decoder1, level1, full[1])?;
+        self.tiles(layout.rows, layout.columns, wide(units), |tile| unsafe {
+            ends::tail(by, &weights.tail, done1, from, to, tile);
+        })
+    }
+
+    /// Blocks between two maps, starting from the first; returns the one that has the result.
+    fn near(&self, blocks: &[Block], mut here: Map, mut there: Map) -> Result<Map, Error> {
+        for block in blocks {
+            if let Block::Near(halves) = block {
+                self.tiles(here.rows, here.columns, 256 / here.units, |tile| {
+                    // SAFETY: as in `network`.
+                    unsafe { gated::run(self.instructions, halves, here, there, tile) };
+                })?;
+                (here, there) = (there, here);
+            }
+        }
+        Ok(here)
+    }
+
+    /// The large-kernel mixer of the map in the first place of level 3; returns the map in the third.
+    fn far(&self, cascade: &Cascade, from: Map, layout: &Layout, start: *mut f32) -> Result<Map, Error> {
+        let by = self.instructions;
+        let [mean, spatial] = layout.planes(start);
+        let (means, large) = (Plane::new(mean, from.columns), Plane::new(spatial, from.columns));
+        let place = |n: usize, units: usize| layout.map(start, SMALL[n], 2, units);
+        let tiles = |units: usize, job: &(dyn Fn(Tile) + Sync)| self.tiles(from.rows, from.columns, 256 / units, job);
+        let mut z = place(1, cascade.first.outputs());
+        // SAFETY: as in `network`.
+        tiles(from.units, &|tile| unsafe { cascade::begin(by, &cascade.first, from, z, means, tile) })?;
+        for step in &cascade.steps {
+            let channels = self.channels(step, from, mean, spatial)?;
+            let modulation = Modulation { map: z, spatial: large, channels: &channels };
+            let Some(refine) = &step.refine else {
+                let to = place(2, from.units);
+                let into = Into::Projected(to, cascade);
+                // SAFETY: as in `network`.
+                tiles(from.units, &|tile| unsafe { cascade::modulate(by, step, from, modulation, into, tile) })?;
+                return Ok(to);
+            };
+            let doubled = place(2, 2 * z.units);
+            let into = Into::Doubled(doubled);
+            // SAFETY: as in `network`.
+            tiles(from.units, &|tile| unsafe { cascade::modulate(by, step, from, modulation, into, tile) })?;
+            z = place(1, doubled.units);
+            // SAFETY: as in `network`.
+            tiles(z.units, &|tile| unsafe { cascade::refine(by, refine, doubled, z, means, tile) })?;
+        }
+        Ok(place(2, from.units))
+    }
+
+    /// The large kernel's map, and the channel weights.
+    fn channels(&self, step: &Step, of: Map, mean: *mut f32, spatial: *mut f32) -> Result<Buffer, Error> {
+        let shape = Shape { batch: 1, height: of.rows, width: of.columns };
+        let pixels = of.rows * of.columns;
+        // SAFETY: the planes have that many pixels, and no job is running.
+        let (mean, spatial) =
+            unsafe { (std::slice::from_raw_parts(mean, pixels), std::slice::from_raw_parts_mut(spatial, pixels)) };
+        let kernel: &Engine = &step.kernel;
+        kernel.run(mean, spatial, shape, self.parallel)?;
+        let average = (mean.iter().map(|v| f64::from(*v)).sum::<f64>() / pixels as f64) as f32;
+        let weights: Vec<f32> = step
+            .slope
+            .as_slice()
+            .iter()
+            .zip(step.offset.as_slice())
+            .map(|(slope, offset)| slope * average + offset)
+            .collect();
+        Ok(Buffer::from(weights.as_slice()))
+    }
+}
