@@ -101,26 +101,28 @@ unsafe fn collapse<V: Lanes>(from: Run, units: usize, count: usize, to: *mut f32
 /// # Safety
 /// As for [`super::gated::run`], the planes included.
 pub(super) unsafe fn begin(instructions: Instructions, expand: &Expand, from: Map, to: Map, mean: Plane, tile: Tile) {
-    // SAFETY: passed on to the caller.
-    unsafe { with_lanes!(instructions, begin_job(expand: &Expand, from: Map, to: Map, mean: Plane, tile: Tile)) }
+    with_scratch(expand.scratch(tile.right - tile.left), |cutter| {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            with_lanes!(instructions, begin_job(cutter: &mut Cutter, expand: &Expand, from: Map, to: Map, mean: Plane, tile: Tile))
+        }
+    });
 }
 
 #[inline(always)]
-unsafe fn begin_job<V: Lanes>(expand: &Expand, from: Map, to: Map, mean: Plane, tile: Tile) {
+unsafe fn begin_job<V: Lanes>(cutter: &mut Cutter, expand: &Expand, from: Map, to: Map, mean: Plane, tile: Tile) {
     let count = tile.right - tile.left;
-    with_scratch(expand.scratch(count), |cutter| {
-        let scratch = cutter.cut(expand.scratch(count));
-        for row in tile.top..tile.bottom {
-            // SAFETY: passed on to the caller.
-            unsafe {
-                let run = Run { start: from.at(row, 0, tile.left), stride: from.unit_stride() };
-                let out = to.at(row, 0, tile.left);
-                expand.row::<V>(run, count, scratch, out, to.unit_stride());
-                let made = Run { start: out, stride: to.unit_stride() };
-                collapse::<V>(made, to.units, count, mean.at(row, tile.left));
-            }
+    let scratch = cutter.cut(expand.scratch(count));
+    for row in tile.top..tile.bottom {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            let run = Run { start: from.at(row, 0, tile.left), stride: from.unit_stride() };
+            let out = to.at(row, 0, tile.left);
+            expand.row::<V>(run, count, scratch, out, to.unit_stride());
+            let made = Run { start: out, stride: to.unit_stride() };
+            collapse::<V>(made, to.units, count, mean.at(row, tile.left));
         }
-    });
+    }
 }
 
 /// Where a step's product goes.
@@ -130,6 +132,12 @@ pub(super) enum Into<'a> {
     Doubled(Map),
     /// Through the projection, and onto the block's input.
     Projected(Map, &'a Cascade),
+}
+
+/// Float32 of scratch of [`modulate`] for a tile `count` columns wide.
+fn modulate_scratch(step: &Step, count: usize) -> usize {
+    let units = step.expand.outputs();
+    Ring::<3>::len(units, count + 2) + step.expand.scratch(count + 2) + units * odd(count) * UNIT
 }
 
 /// `Xs * z * Wc * local(e)` over a tile.
@@ -144,67 +152,70 @@ pub(super) unsafe fn modulate(
     into: Into<'_>,
     tile: Tile,
 ) {
-    // SAFETY: passed on to the caller.
-    unsafe {
-        with_lanes!(
-            instructions,
-            modulate_job(step: &Step, from: Map, by: Modulation<'_>, into: Into<'_>, tile: Tile)
-        )
-    }
+    with_scratch(modulate_scratch(step, tile.right - tile.left), |cutter| {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            with_lanes!(instructions, modulate_job(cutter: &mut Cutter, step: &Step, from: Map, by: Modulation<'_>, into: Into<'_>, tile: Tile))
+        }
+    });
 }
 
 #[inline(always)]
-unsafe fn modulate_job<V: Lanes>(step: &Step, from: Map, by: Modulation<'_>, into: Into<'_>, tile: Tile) {
+unsafe fn modulate_job<V: Lanes>(
+    cutter: &mut Cutter,
+    step: &Step,
+    from: Map,
+    by: Modulation<'_>,
+    into: Into<'_>,
+    tile: Tile,
+) {
     let count = tile.right - tile.left;
     let units = step.expand.outputs();
     let (left, columns) = (tile.left as isize, from.columns as isize);
     let inside = |row: isize| (0..from.rows as isize).contains(&row);
     let stride = odd(count) * UNIT;
-    let len = Ring::<3>::len(units, count + 2) + step.expand.scratch(count + 2) + units * stride;
-    with_scratch(len, |cutter| {
-        let ring = Ring::<3>::new(cutter, units, count + 2, left - 1);
-        let scratch = cutter.cut(step.expand.scratch(count + 2));
-        let product = cutter.cut(units * stride);
-        for row in tile.top as isize - 1..=tile.bottom as isize {
-            // SAFETY: rows and columns are cut off at the map's borders, scratch was made for the widest row, and the
-            // rest is passed on to the caller.
-            unsafe {
-                if inside(row) {
-                    let (start, end) = ((left - 1).max(0), (tile.right as isize + 1).min(columns));
-                    let run = Run { start: from.at(row as usize, 0, start as usize), stride: from.unit_stride() };
-                    step.expand.row::<V>(run, (end - start) as usize, scratch, ring.at(row, start), ring.stride());
-                } else {
-                    ring.clear(row);
+    let ring = Ring::<3>::new(cutter, units, count + 2, left - 1);
+    let scratch = cutter.cut(step.expand.scratch(count + 2));
+    let product = cutter.cut(units * stride);
+    for row in tile.top as isize - 1..=tile.bottom as isize {
+        // SAFETY: rows and columns are cut off at the map's borders, scratch was made for the widest row, and the
+        // rest is passed on to the caller.
+        unsafe {
+            if inside(row) {
+                let (start, end) = ((left - 1).max(0), (tile.right as isize + 1).min(columns));
+                let run = Run { start: from.at(row as usize, 0, start as usize), stride: from.unit_stride() };
+                step.expand.row::<V>(run, (end - start) as usize, scratch, ring.at(row, start), ring.stride());
+            } else {
+                ring.clear(row);
+            }
+            if row <= tile.top as isize {
+                continue;
+            }
+            let row = row - 1;
+            let rows = [-1, 0, 1].map(|above| ring.run(row + above, left - 1));
+            let at = Pixel { row: row as usize, column: tile.left };
+            match into {
+                Into::Doubled(map) => {
+                    products::<V>(step, rows, by, at, count, |unit, pixel, value| {
+                        let [low, high] = value.twice();
+                        low.store(map.at(at.row, 2 * unit, at.column + pixel));
+                        high.store(map.at(at.row, 2 * unit + 1, at.column + pixel));
+                    });
                 }
-                if row <= tile.top as isize {
-                    continue;
-                }
-                let row = row - 1;
-                let rows = [-1, 0, 1].map(|above| ring.run(row + above, left - 1));
-                let at = Pixel { row: row as usize, column: tile.left };
-                match into {
-                    Into::Doubled(map) => {
-                        products::<V>(step, rows, by, at, count, |unit, pixel, value| {
-                            let [low, high] = value.twice();
-                            low.store(map.at(at.row, 2 * unit, at.column + pixel));
-                            high.store(map.at(at.row, 2 * unit + 1, at.column + pixel));
-                        });
-                    }
-                    Into::Projected(map, cascade) => {
-                        products::<V>(step, rows, by, at, count, |unit, pixel, value| {
-                            value.store(product.add(unit * stride + pixel * UNIT));
-                        });
-                        let runs = runs(stride);
-                        let pixels = Pixels { start: product, step: UNIT, runs: &runs[..units], count };
-                        let residual = Run { start: from.at(at.row, 0, at.column), stride: from.unit_stride() };
-                        let (to, stride) = (map.at(at.row, 0, at.column), map.unit_stride());
-                        let finish = AddResidual { bias: &cascade.bias, residual, to, stride };
-                        pointwise::<V, UNIT, _>(pixels, &cascade.project, &finish);
-                    }
+                Into::Projected(map, cascade) => {
+                    products::<V>(step, rows, by, at, count, |unit, pixel, value| {
+                        value.store(product.add(unit * stride + pixel * UNIT));
+                    });
+                    let runs = runs(stride);
+                    let pixels = Pixels { start: product, step: UNIT, runs: &runs[..units], count };
+                    let residual = Run { start: from.at(at.row, 0, at.column), stride: from.unit_stride() };
+                    let (to, stride) = (map.at(at.row, 0, at.column), map.unit_stride());
+                    let finish = AddResidual { bias: &cascade.bias, residual, to, stride };
+                    pointwise::<V, UNIT, _>(pixels, &cascade.project, &finish);
                 }
             }
         }
-    });
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -261,49 +272,50 @@ unsafe fn products<V: Lanes>(
 /// # Safety
 /// As for [`super::gated::run`], the planes included.
 pub(super) unsafe fn refine(instructions: Instructions, local: &Local, from: Map, to: Map, mean: Plane, tile: Tile) {
-    // SAFETY: passed on to the caller.
-    unsafe { with_lanes!(instructions, refine_job(local: &Local, from: Map, to: Map, mean: Plane, tile: Tile)) }
+    with_scratch(Ring::<7>::len(from.units, tile.right - tile.left + 6), |cutter| {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            with_lanes!(instructions, refine_job(cutter: &mut Cutter, local: &Local, from: Map, to: Map, mean: Plane, tile: Tile))
+        }
+    });
 }
 
 #[inline(always)]
-unsafe fn refine_job<V: Lanes>(local: &Local, from: Map, to: Map, mean: Plane, tile: Tile) {
+unsafe fn refine_job<V: Lanes>(cutter: &mut Cutter, local: &Local, from: Map, to: Map, mean: Plane, tile: Tile) {
     const REACH: isize = 3;
     let count = tile.right - tile.left;
     let (left, columns) = (tile.left as isize, from.columns as isize);
-    with_scratch(Ring::<7>::len(from.units, count + 6), |cutter: &mut Cutter| {
-        let ring = Ring::<7>::new(cutter, from.units, count + 6, left - REACH);
-        for row in tile.top as isize - REACH..tile.bottom as isize + REACH {
-            // SAFETY: rows and columns are cut off at the map's borders; the rest is passed on to the caller.
-            unsafe {
-                if (0..from.rows as isize).contains(&row) {
-                    let (start, end) = ((left - REACH).max(0), (tile.right as isize + REACH).min(columns));
-                    for unit in 0..from.units {
-                        let (source, len) =
-                            (from.at(row as usize, unit, start as usize), (end - start) as usize * UNIT);
-                        ring.at(row, start).add(unit * ring.stride()).copy_from_nonoverlapping(source, len);
-                    }
-                } else {
-                    ring.clear(row);
-                }
-                let row = row - REACH;
-                if row < tile.top as isize {
-                    continue;
-                }
-                let rows: [Run; 7] = std::array::from_fn(|y| ring.run(row + y as isize - REACH, left - REACH));
+    let ring = Ring::<7>::new(cutter, from.units, count + 6, left - REACH);
+    for row in tile.top as isize - REACH..tile.bottom as isize + REACH {
+        // SAFETY: rows and columns are cut off at the map's borders; the rest is passed on to the caller.
+        unsafe {
+            if (0..from.rows as isize).contains(&row) {
+                let (start, end) = ((left - REACH).max(0), (tile.right as isize + REACH).min(columns));
                 for unit in 0..from.units {
-                    let here = rows.map(|row| row.start.wrapping_add(unit * row.stride));
-                    let out = to.at(row as usize, unit, tile.left);
-                    if V::WIDE {
-                        seven::<V, 12>(here, local.unit(unit), out, count);
-                    } else {
-                        seven::<V, 2>(here, local.unit(unit), out, count);
-                    }
+                    let (source, len) = (from.at(row as usize, unit, start as usize), (end - start) as usize * UNIT);
+                    ring.at(row, start).add(unit * ring.stride()).copy_from_nonoverlapping(source, len);
                 }
-                let made = Run { start: to.at(row as usize, 0, tile.left), stride: to.unit_stride() };
-                collapse::<V>(made, to.units, count, mean.at(row as usize, tile.left));
+            } else {
+                ring.clear(row);
             }
+            let row = row - REACH;
+            if row < tile.top as isize {
+                continue;
+            }
+            let rows: [Run; 7] = std::array::from_fn(|y| ring.run(row + y as isize - REACH, left - REACH));
+            for unit in 0..from.units {
+                let here = rows.map(|row| row.start.wrapping_add(unit * row.stride));
+                let out = to.at(row as usize, unit, tile.left);
+                if V::WIDE {
+                    seven::<V, 12>(here, local.unit(unit), out, count);
+                } else {
+                    seven::<V, 2>(here, local.unit(unit), out, count);
+                }
+            }
+            let made = Run { start: to.at(row as usize, 0, tile.left), stride: to.unit_stride() };
+            collapse::<V>(made, to.units, count, mean.at(row as usize, tile.left));
         }
-    });
+    }
 }
 
 /// # Safety

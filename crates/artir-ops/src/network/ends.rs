@@ -1,6 +1,6 @@
 //! The first and the last convolution: from image planes to a map, and from a map onto the image.
 
-use super::buffer::{Buffer, with_scratch};
+use super::buffer::{Buffer, Cutter, with_scratch};
 use super::expand::MAX_RUNS;
 use super::lanes::{Instructions, Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
@@ -67,42 +67,44 @@ impl<V: Lanes> Finish<V> for AddBias<'_> {
 /// # Safety
 /// As for [`super::gated::run`].
 pub(super) unsafe fn head(instructions: Instructions, weights: &Head, from: Planes, to: Map, tile: Tile) {
-    // SAFETY: passed on to the caller.
-    unsafe { with_lanes!(instructions, head_job(weights: &Head, from: Planes, to: Map, tile: Tile)) }
+    with_scratch(3 * from.channels * (tile.right - tile.left + 2), |cutter| {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            with_lanes!(instructions, head_job(cutter: &mut Cutter, weights: &Head, from: Planes, to: Map, tile: Tile))
+        }
+    });
 }
 
 #[inline(always)]
-unsafe fn head_job<V: Lanes>(weights: &Head, from: Planes, to: Map, tile: Tile) {
+unsafe fn head_job<V: Lanes>(cutter: &mut Cutter, weights: &Head, from: Planes, to: Map, tile: Tile) {
     let count = tile.right - tile.left;
     let width = count + 2;
-    with_scratch(3 * from.channels * width, |cutter| {
-        let padded = cutter.cut(3 * from.channels * width);
-        for row in tile.top..tile.bottom {
-            // SAFETY: rows and columns are cut off at the image's borders; the rest is passed on to the caller.
-            unsafe {
-                let mut runs = [0; MAX_RUNS];
-                let mut used = 0;
-                for channel in 0..from.channels {
-                    for y in 0..3 {
-                        let line = padded.add((channel * 3 + y) * width);
-                        line.write_bytes(0, width);
-                        if let Some(source) = (row + y).checked_sub(1).filter(|source| *source < from.rows) {
-                            let (start, end) = (tile.left.saturating_sub(1), (tile.right + 1).min(from.columns));
-                            let place = line.add(start + 1 - tile.left);
-                            place.copy_from_nonoverlapping(from.at(channel, source, start), end - start);
-                        }
-                        for x in 0..3 {
-                            runs[used] = (channel * 3 + y) * width + x;
-                            used += 1;
-                        }
+    let padded = cutter.cut(3 * from.channels * width);
+    for row in tile.top..tile.bottom {
+        // SAFETY: rows and columns are cut off at the image's borders; the rest is passed on to the caller.
+        unsafe {
+            let mut runs = [0; MAX_RUNS];
+            let mut used = 0;
+            for channel in 0..from.channels {
+                for y in 0..3 {
+                    let line = padded.add((channel * 3 + y) * width);
+                    line.write_bytes(0, width);
+                    if let Some(source) = (row + y).checked_sub(1).filter(|source| *source < from.rows) {
+                        let (start, end) = (tile.left.saturating_sub(1), (tile.right + 1).min(from.columns));
+                        let place = line.add(start + 1 - tile.left);
+                        place.copy_from_nonoverlapping(from.at(channel, source, start), end - start);
+                    }
+                    for x in 0..3 {
+                        runs[used] = (channel * 3 + y) * width + x;
+                        used += 1;
                     }
                 }
-                let pixels = Pixels { start: padded.cast_const(), step: 1, runs: &runs[..used], count };
-                let finish = AddBias { bias: &weights.bias, to: to.at(row, 0, tile.left), stride: to.unit_stride() };
-                pointwise::<V, 1, _>(pixels, &weights.weights, &finish);
             }
+            let pixels = Pixels { start: padded.cast_const(), step: 1, runs: &runs[..used], count };
+            let finish = AddBias { bias: &weights.bias, to: to.at(row, 0, tile.left), stride: to.unit_stride() };
+            pointwise::<V, 1, _>(pixels, &weights.weights, &finish);
         }
-    });
+    }
 }
 
 /// The last convolution, 3x3: `[image channel][tap][unit]` of sixteen weights, and a bias for each image channel.
@@ -123,58 +125,64 @@ pub(super) unsafe fn tail(
     to: Planes,
     tile: Tile,
 ) {
-    // SAFETY: passed on to the caller.
-    unsafe { with_lanes!(instructions, tail_job(weights: &Tail, from: Map, image: Planes, to: Planes, tile: Tile)) }
+    with_scratch(Ring::<3>::len(from.units, tail_width(tile)), |cutter| {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            with_lanes!(instructions, tail_job(cutter: &mut Cutter, weights: &Tail, from: Map, image: Planes, to: Planes, tile: Tile))
+        }
+    });
+}
+
+/// Sums come in chunks of sixteen pixels; what the last chunk has too many is computed from stale pixels and dropped.
+fn tail_width(tile: Tile) -> usize {
+    (tile.right - tile.left).next_multiple_of(UNIT) + 2
 }
 
 #[inline(always)]
-unsafe fn tail_job<V: Lanes>(weights: &Tail, from: Map, image: Planes, to: Planes, tile: Tile) {
+unsafe fn tail_job<V: Lanes>(cutter: &mut Cutter, weights: &Tail, from: Map, image: Planes, to: Planes, tile: Tile) {
     let count = tile.right - tile.left;
     let left = tile.left as isize - 1;
-    // Sums come in chunks of sixteen pixels; what the last chunk has too many is computed from stale pixels and dropped.
-    let width = count.next_multiple_of(UNIT) + 2;
-    with_scratch(Ring::<3>::len(from.units, width), |cutter| {
-        let ring = Ring::<3>::new(cutter, from.units, width, left);
-        for row in tile.top as isize - 1..=tile.bottom as isize {
-            // SAFETY: rows and columns are cut off at the map's borders; the rest is passed on to the caller.
-            unsafe {
-                if (0..from.rows as isize).contains(&row) {
-                    let (start, end) = (left.max(0), (tile.right as isize + 1).min(from.columns as isize));
-                    for unit in 0..from.units {
-                        let source = from.at(row as usize, unit, start as usize);
-                        let place = ring.at(row, start).add(unit * ring.stride());
-                        place.copy_from_nonoverlapping(source, (end - start) as usize * UNIT);
+    let width = tail_width(tile);
+    let ring = Ring::<3>::new(cutter, from.units, width, left);
+    for row in tile.top as isize - 1..=tile.bottom as isize {
+        // SAFETY: rows and columns are cut off at the map's borders; the rest is passed on to the caller.
+        unsafe {
+            if (0..from.rows as isize).contains(&row) {
+                let (start, end) = (left.max(0), (tile.right as isize + 1).min(from.columns as isize));
+                for unit in 0..from.units {
+                    let source = from.at(row as usize, unit, start as usize);
+                    let place = ring.at(row, start).add(unit * ring.stride());
+                    place.copy_from_nonoverlapping(source, (end - start) as usize * UNIT);
+                }
+            } else {
+                ring.clear(row);
+            }
+            if row <= tile.top as isize {
+                continue;
+            }
+            let row = row - 1;
+            let rows = [-1, 0, 1].map(|above| ring.at(row + above, left).cast_const());
+            for channel in 0..to.channels {
+                let taps = weights.weights.as_slice()[channel * 9 * from.units * UNIT..].as_ptr();
+                for first in (0..count).step_by(UNIT) {
+                    let mut parts = [V::splat(0.0); UNIT];
+                    let (low, high) = parts.split_at_mut(UNIT / 2);
+                    for (half, parts) in [low, high].into_iter().enumerate() {
+                        let rows = rows.map(|row| row.add((first + half * UNIT / 2) * UNIT));
+                        products::<V, 8>(rows, ring.stride(), from.units, taps, parts);
                     }
-                } else {
-                    ring.clear(row);
-                }
-                if row <= tile.top as isize {
-                    continue;
-                }
-                let row = row - 1;
-                let rows = [-1, 0, 1].map(|above| ring.at(row + above, left).cast_const());
-                for channel in 0..to.channels {
-                    let taps = weights.weights.as_slice()[channel * 9 * from.units * UNIT..].as_ptr();
-                    for first in (0..count).step_by(UNIT) {
-                        let mut parts = [V::splat(0.0); UNIT];
-                        let (low, high) = parts.split_at_mut(UNIT / 2);
-                        for (half, parts) in [low, high].into_iter().enumerate() {
-                            let rows = rows.map(|row| row.add((first + half * UNIT / 2) * UNIT));
-                            products::<V, 8>(rows, ring.stride(), from.units, taps, parts);
-                        }
-                        let sums = V::sums(&parts).add(V::splat(weights.bias[channel]));
-                        let mut values = [0.0f32; UNIT];
-                        sums.store(values.as_mut_ptr());
-                        for (x, value) in values.iter().enumerate().take(count - first) {
-                            let column = tile.left + first + x;
-                            let given = *image.at(channel, row as usize, column);
-                            *to.at(channel, row as usize, column) = given + value;
-                        }
+                    let sums = V::sums(&parts).add(V::splat(weights.bias[channel]));
+                    let mut values = [0.0f32; UNIT];
+                    sums.store(values.as_mut_ptr());
+                    for (x, value) in values.iter().enumerate().take(count - first) {
+                        let column = tile.left + first + x;
+                        let given = *image.at(channel, row as usize, column);
+                        *to.at(channel, row as usize, column) = given + value;
                     }
                 }
             }
         }
-    });
+    }
 }
 
 /// Sixteen sums over every sixteenth channel and all taps, for some neighbouring pixels.

@@ -4,7 +4,7 @@
 //! convolution, whose result is gated and narrowed at once. What follows a block's first half goes on to its second half
 //! the same way, so that nothing wider than the map itself ever leaves the cache.
 
-use super::buffer::{Buffer, with_scratch};
+use super::buffer::{Buffer, Cutter, with_scratch};
 use super::depthwise::{Local, depthwise};
 use super::expand::{AddResidual, Expand, odd, runs};
 use super::gelu::Gelu;
@@ -103,18 +103,20 @@ fn scratch(halves: &[Gated], width: usize) -> usize {
 /// `instructions` exist on this processor. Nobody writes to `from`, and nobody else to the tile in `to`, meanwhile; both
 /// maps have the same size and the blocks' units of channels.
 pub(super) unsafe fn run(instructions: Instructions, halves: &[Gated], from: Map, to: Map, tile: Tile) {
-    // SAFETY: passed on to the caller.
-    unsafe { with_lanes!(instructions, job(halves: &[Gated], from: Map, to: Map, tile: Tile)) }
+    with_scratch(scratch(halves, tile.right - tile.left), |cutter| {
+        // SAFETY: passed on to the caller.
+        unsafe { with_lanes!(instructions, job(cutter: &mut Cutter, halves: &[Gated], from: Map, to: Map, tile: Tile)) }
+    });
 }
 
 /// # Safety
 /// As for [`run`].
 #[inline(always)]
-unsafe fn job<V: Lanes>(halves: &[Gated], from: Map, to: Map, tile: Tile) {
+unsafe fn job<V: Lanes>(cutter: &mut Cutter, halves: &[Gated], from: Map, to: Map, tile: Tile) {
     let width = tile.right - tile.left;
     let (left, right, columns) = (tile.left as isize, tile.right as isize, from.columns as isize);
     let inside = |row: isize| (0..from.rows as isize).contains(&row);
-    with_scratch(scratch(halves, width), |cutter| {
+    {
         /// A half at work: its widened rows, and the rows that it reads if they are not the map's.
         struct Stage<'a> {
             half: &'a Gated,
@@ -125,7 +127,7 @@ unsafe fn job<V: Lanes>(halves: &[Gated], from: Map, to: Map, tile: Tile) {
             normed: *mut f32,
             gated: *mut f32,
         }
-        let make = |i: usize, cutter: &mut super::buffer::Cutter| {
+        let make = |i: usize, cutter: &mut Cutter| {
             let half = &halves[i];
             let beyond = halves.len() - 1 - i;
             Stage {
@@ -185,5 +187,5 @@ unsafe fn job<V: Lanes>(halves: &[Gated], from: Map, to: Map, tile: Tile) {
                 }
             }
         }
-    });
+    }
 }

@@ -6,7 +6,7 @@
 //! the multiplications, and its nine results are interpolated, shifted and added. The 1x1 convolution's first half is
 //! multiplied into the nine taps beforehand.
 
-use super::buffer::with_scratch;
+use super::buffer::{Cutter, with_scratch};
 use super::expand::{MAX_RUNS, odd, runs};
 use super::lanes::{Instructions, Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
@@ -32,53 +32,55 @@ impl<V: Lanes> Finish<V> for Store {
 /// # Safety
 /// As for [`super::gated::run`].
 pub(super) unsafe fn down(instructions: Instructions, weights: &Packed, from: Map, to: Map, tile: Tile) {
-    // SAFETY: passed on to the caller.
-    unsafe { with_lanes!(instructions, down_job(weights: &Packed, from: Map, to: Map, tile: Tile)) }
+    with_scratch(Ring::<3>::len(from.units, 2 * (tile.right - tile.left) + 1), |cutter| {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            with_lanes!(instructions, down_job(cutter: &mut Cutter, weights: &Packed, from: Map, to: Map, tile: Tile))
+        }
+    });
 }
 
 #[inline(always)]
-unsafe fn down_job<V: Lanes>(weights: &Packed, from: Map, to: Map, tile: Tile) {
+unsafe fn down_job<V: Lanes>(cutter: &mut Cutter, weights: &Packed, from: Map, to: Map, tile: Tile) {
     let count = tile.right - tile.left;
     let width = 2 * count + 1;
     let left = 2 * tile.left as isize - 1;
-    with_scratch(Ring::<3>::len(from.units, width), |cutter| {
-        let ring = Ring::<3>::new(cutter, from.units, width, left);
-        let mut next = 2 * tile.top as isize - 1;
-        for row in tile.top..tile.bottom {
-            let middle = 2 * row as isize;
-            // SAFETY: rows and columns are cut off at the map's borders; the rest is passed on to the caller.
-            unsafe {
-                while next <= middle + 1 {
-                    if (0..from.rows as isize).contains(&next) {
-                        let (start, end) = (left.max(0), (left + width as isize).min(from.columns as isize));
-                        for unit in 0..from.units {
-                            let source = from.at(next as usize, unit, start as usize);
-                            let place = ring.at(next, start).add(unit * ring.stride());
-                            place.copy_from_nonoverlapping(source, (end - start) as usize * UNIT);
-                        }
-                    } else {
-                        ring.clear(next);
+    let ring = Ring::<3>::new(cutter, from.units, width, left);
+    let mut next = 2 * tile.top as isize - 1;
+    for row in tile.top..tile.bottom {
+        let middle = 2 * row as isize;
+        // SAFETY: rows and columns are cut off at the map's borders; the rest is passed on to the caller.
+        unsafe {
+            while next <= middle + 1 {
+                if (0..from.rows as isize).contains(&next) {
+                    let (start, end) = (left.max(0), (left + width as isize).min(from.columns as isize));
+                    for unit in 0..from.units {
+                        let source = from.at(next as usize, unit, start as usize);
+                        let place = ring.at(next, start).add(unit * ring.stride());
+                        place.copy_from_nonoverlapping(source, (end - start) as usize * UNIT);
                     }
-                    next += 1;
+                } else {
+                    ring.clear(next);
                 }
-                let start = ring.at(0, left);
-                let mut runs = [0; MAX_RUNS];
-                let mut used = 0;
-                for y in -1..=1 {
-                    for x in 0..3 {
-                        let tap = ring.at(middle + y, left + x).offset_from(start) as usize;
-                        for unit in 0..from.units {
-                            runs[used] = tap + unit * ring.stride();
-                            used += 1;
-                        }
-                    }
-                }
-                let pixels = Pixels { start: start.cast_const(), step: 2 * UNIT, runs: &runs[..used], count };
-                let store = Store { to: to.at(row, 0, tile.left), stride: to.unit_stride() };
-                pointwise::<V, UNIT, _>(pixels, weights, &store);
+                next += 1;
             }
+            let start = ring.at(0, left);
+            let mut runs = [0; MAX_RUNS];
+            let mut used = 0;
+            for y in -1..=1 {
+                for x in 0..3 {
+                    let tap = ring.at(middle + y, left + x).offset_from(start) as usize;
+                    for unit in 0..from.units {
+                        runs[used] = tap + unit * ring.stride();
+                        used += 1;
+                    }
+                }
+            }
+            let pixels = Pixels { start: start.cast_const(), step: 2 * UNIT, runs: &runs[..used], count };
+            let store = Store { to: to.at(row, 0, tile.left), stride: to.unit_stride() };
+            pointwise::<V, UNIT, _>(pixels, weights, &store);
         }
-    });
+    }
 }
 
 /// The weights of one way up.
@@ -96,8 +98,12 @@ pub(super) struct Up {
 /// As for [`super::gated::run`], with the four pixels of `onto` for each pixel of the tile being this job's to read and
 /// write.
 pub(super) unsafe fn up(instructions: Instructions, weights: &Up, from: Map, onto: Map, tile: Tile) {
-    // SAFETY: passed on to the caller.
-    unsafe { with_lanes!(instructions, up_job(weights: &Up, from: Map, onto: Map, tile: Tile)) }
+    with_scratch(up_scratch(onto.units, tile.right - tile.left), |cutter| {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            with_lanes!(instructions, up_job(cutter: &mut Cutter, weights: &Up, from: Map, onto: Map, tile: Tile))
+        }
+    });
 }
 
 /// Shares of the two source pixels in the interpolated pixels at -1, 0, 1 and 2 from the first of the two that a source
@@ -105,8 +111,13 @@ pub(super) unsafe fn up(instructions: Instructions, weights: &Up, from: Map, ont
 const NEAR: f32 = 0.75;
 const FAR: f32 = 0.25;
 
+/// Float32 of scratch of [`up`] for a tile `count` columns wide.
+fn up_scratch(units: usize, count: usize) -> usize {
+    Ring::<3>::len(9 * units, count + 2) + 3 * units * odd(count + 2) * UNIT + units * odd(2 * count) * UNIT
+}
+
 #[inline(always)]
-unsafe fn up_job<V: Lanes>(weights: &Up, from: Map, onto: Map, tile: Tile) {
+unsafe fn up_job<V: Lanes>(cutter: &mut Cutter, weights: &Up, from: Map, onto: Map, tile: Tile) {
     let count = tile.right - tile.left;
     let units = onto.units;
     let (left, right) = (tile.left as isize, tile.right as isize);
@@ -115,64 +126,54 @@ unsafe fn up_job<V: Lanes>(weights: &Up, from: Map, onto: Map, tile: Tile) {
     let width = count + 2;
     let sums_stride = odd(width) * UNIT;
     let joined_stride = odd(2 * count) * UNIT;
-    let len = Ring::<3>::len(9 * units, width) + 3 * units * sums_stride + units * joined_stride;
-    with_scratch(len, |cutter| {
-        let ring = Ring::<3>::new(cutter, 9 * units, width, left - 1);
-        let sums = cutter.cut(3 * units * sums_stride);
-        let joined = cutter.cut(units * joined_stride);
-        let clamped = |row: isize| row.clamp(0, rows - 1);
-        let mut next = clamped(tile.top as isize - 1);
-        for row in tile.top as isize..tile.bottom as isize {
-            // SAFETY: rows and columns are cut off at the map's borders; the rest is passed on to the caller.
-            unsafe {
-                while next <= clamped(row + 1) {
-                    let (start, end) = ((left - 1).max(0), (right + 1).min(columns));
-                    let runs = runs(from.unit_stride());
-                    let pixels = Pixels {
-                        start: from.at(next as usize, 0, start as usize).cast_const(),
-                        step: UNIT,
-                        runs: &runs[..from.units],
-                        count: (end - start) as usize,
-                    };
-                    let store = Store { to: ring.at(next, start), stride: ring.stride() };
-                    pointwise::<V, UNIT, _>(pixels, &weights.taps, &store);
-                    next += 1;
+    let ring = Ring::<3>::new(cutter, 9 * units, width, left - 1);
+    let sums = cutter.cut(3 * units * sums_stride);
+    let joined = cutter.cut(units * joined_stride);
+    let clamped = |row: isize| row.clamp(0, rows - 1);
+    let mut next = clamped(tile.top as isize - 1);
+    for row in tile.top as isize..tile.bottom as isize {
+        // SAFETY: rows and columns are cut off at the map's borders; the rest is passed on to the caller.
+        unsafe {
+            while next <= clamped(row + 1) {
+                let (start, end) = ((left - 1).max(0), (right + 1).min(columns));
+                let runs = runs(from.unit_stride());
+                let pixels = Pixels {
+                    start: from.at(next as usize, 0, start as usize).cast_const(),
+                    step: UNIT,
+                    runs: &runs[..from.units],
+                    count: (end - start) as usize,
+                };
+                let store = Store { to: ring.at(next, start), stride: ring.stride() };
+                pointwise::<V, UNIT, _>(pixels, &weights.taps, &store);
+                next += 1;
+            }
+            for odd_row in [false, true] {
+                let out = 2 * row as usize + usize::from(odd_row);
+                let edges = [odd_row || row > 0, true, !odd_row || row + 1 < rows];
+                let source = [-1, 0, 1].map(|by| ring.at(clamped(row + by), left - 1).cast_const());
+                vertical::<V>(source, ring.stride(), odd_row, edges, sums, sums_stride, units, width);
+                // The columns beyond the map repeat those at its border.
+                for unit in 0..3 * units {
+                    let line = sums.add(unit * sums_stride);
+                    if left == 0 {
+                        V::load(line.add(UNIT)).store(line);
+                    }
+                    if right == columns {
+                        V::load(line.add(count * UNIT)).store(line.add((count + 1) * UNIT));
+                    }
                 }
-                for odd_row in [false, true] {
-                    let out = 2 * row as usize + usize::from(odd_row);
-                    let edges = [odd_row || row > 0, true, !odd_row || row + 1 < rows];
-                    let source = [-1, 0, 1].map(|by| ring.at(clamped(row + by), left - 1).cast_const());
-                    vertical::<V>(source, ring.stride(), odd_row, edges, sums, sums_stride, units, width);
-                    // The columns beyond the map repeat those at its border.
-                    for unit in 0..3 * units {
-                        let line = sums.add(unit * sums_stride);
-                        if left == 0 {
-                            V::load(line.add(UNIT)).store(line);
-                        }
-                        if right == columns {
-                            V::load(line.add(count * UNIT)).store(line.add((count + 1) * UNIT));
-                        }
-                    }
-                    let runs = runs(onto.unit_stride());
-                    let start = onto.at(out, 0, 2 * tile.left).cast_const();
-                    let pixels = Pixels { start, step: UNIT, runs: &runs[..units], count: 2 * count };
-                    pointwise::<V, UNIT, _>(pixels, &weights.skip, &Store { to: joined, stride: joined_stride });
-                    for unit in 0..units {
-                        let lines = [0, 1, 2].map(|x| sums.add((x * units + unit) * sums_stride).cast_const());
-                        let to = onto.at(out, unit, 2 * tile.left);
-                        horizontal::<V>(
-                            lines,
-                            joined.add(unit * joined_stride),
-                            to,
-                            count,
-                            left == 0,
-                            right == columns,
-                        );
-                    }
+                let runs = runs(onto.unit_stride());
+                let start = onto.at(out, 0, 2 * tile.left).cast_const();
+                let pixels = Pixels { start, step: UNIT, runs: &runs[..units], count: 2 * count };
+                pointwise::<V, UNIT, _>(pixels, &weights.skip, &Store { to: joined, stride: joined_stride });
+                for unit in 0..units {
+                    let lines = [0, 1, 2].map(|x| sums.add((x * units + unit) * sums_stride).cast_const());
+                    let to = onto.at(out, unit, 2 * tile.left);
+                    horizontal::<V>(lines, joined.add(unit * joined_stride), to, count, left == 0, right == columns);
                 }
             }
         }
-    });
+    }
 }
 
 /// For each tap column, the sum of its three taps, interpolated to one row of the result: the upper or the lower of the
