@@ -229,7 +229,7 @@ class Graph:
             mode="linear",
             coordinate_transformation_mode="half_pixel",
         )
-        return self.layer(y, layer.conv, name)
+        return self.layer(y, layer.conv, f"{name}.conv")
 
 
 def folded(weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

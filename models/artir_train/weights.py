@@ -1,7 +1,13 @@
-"""The weights of a model file, so that training can go on from what is committed."""
+"""The weights of a model file, so that training can go on from what is committed.
+
+A file has its residual scales multiplied into the projections before them. Only the product is
+known, so it is divided anew: every row of a projection gets the length that a fresh one has, and
+the scale takes the rest.
+"""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import onnx
@@ -10,18 +16,31 @@ from onnx import numpy_helper
 
 from .network import ArtIR
 
-RENAMED = {"up1.conv.weight": "up1.weight", "up2.conv.weight": "up2.weight"}
-"""Weights that the graph knows by another name than the network."""
+SCALES = {"mixer.project": "beta", "feed.project": "gamma"}
+"""The projections of a block, and the residual scales that follow them."""
+FRESH_ROW = 1 / math.sqrt(3)
+"""Length of a row of a fresh 1x1 convolution: n values of variance 1 / (3 n)."""
 
 
 def load(path: Path, model: ArtIR) -> None:
     """Loads a zoo file's weights into a network of the same shape."""
     graph = onnx.load(path).graph
-    found = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    found = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
+    for name in [name for name in found if name.endswith("project.weight")]:
+        layer = name.removesuffix(".weight")
+        block, kind, _ = layer.rsplit(".", 2)
+        weight = found[name]
+        scale = weight.flatten(1).norm(dim=1) / FRESH_ROW
+        # A row of zeros has nothing to divide: its scale is 0, and the row stays what it is.
+        divisor = torch.where(scale > 0, scale, 1)
+        found[name] = weight / divisor.reshape(-1, 1, 1, 1)
+        if f"{layer}.bias" in found:
+            found[f"{layer}.bias"] = found[f"{layer}.bias"] / divisor
+        found[f"{block}.{SCALES[f'{kind}.project']}"] = scale.reshape(1, -1, 1, 1)
     state = {}
     for name, now in model.state_dict().items():
-        value = found.get(RENAMED.get(name, name))
-        if value is None or value.shape != tuple(now.shape):
+        value = found.get(name)
+        if value is None or value.shape != now.shape:
             raise ValueError(f"{path}: its weight {name} is missing or of another shape")
-        state[name] = torch.from_numpy(value.copy())
+        state[name] = value
     model.load_state_dict(state)

@@ -12,7 +12,7 @@ use super::expand::{AddResidual, Expand, odd, runs};
 use super::lanes::{Instructions, Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
 use super::norm::Run;
-use super::pointwise::{Packed, Pixels, pointwise};
+use super::pointwise::{Finish, Packed, Pixels, Store, pointwise};
 use super::ring::Ring;
 use crate::large_kernel::Engine;
 
@@ -195,17 +195,9 @@ unsafe fn modulate_job<V: Lanes>(
             let rows = [-1, 0, 1].map(|above| ring.run(row + above, left - 1));
             let at = Pixel { row: row as usize, column: tile.left };
             match into {
-                Into::Doubled(map) => {
-                    products::<V>(step, rows, by, at, count, |unit, pixel, value| {
-                        let [low, high] = value.twice();
-                        low.store(map.at(at.row, 2 * unit, at.column + pixel));
-                        high.store(map.at(at.row, 2 * unit + 1, at.column + pixel));
-                    });
-                }
+                Into::Doubled(map) => products::<V, _>(step, rows, by, at, count, &Twice { map, at }),
                 Into::Projected(map, cascade) => {
-                    products::<V>(step, rows, by, at, count, |unit, pixel, value| {
-                        value.store(product.add(unit * stride + pixel * UNIT));
-                    });
+                    products::<V, _>(step, rows, by, at, count, &Store { to: product, stride });
                     let runs = runs(stride);
                     let pixels = Pixels { start: product, step: UNIT, runs: &runs[..units], count };
                     let residual = Run { start: from.at(at.row, 0, at.column), stride: from.unit_stride() };
@@ -224,18 +216,36 @@ struct Pixel {
     column: usize,
 }
 
-/// The products of one row, handed to `put` with unit and pixel.
+/// Stores every channel twice.
+struct Twice {
+    map: Map,
+    at: Pixel,
+}
+
+impl<V: Lanes> Finish<V> for Twice {
+    #[inline(always)]
+    unsafe fn put(&self, pixel: usize, unit: usize, value: V) {
+        // SAFETY: whoever makes one has room for every pixel and twice the units.
+        unsafe {
+            let [low, high] = value.twice();
+            low.store(self.map.at(self.at.row, 2 * unit, self.at.column + pixel));
+            high.store(self.map.at(self.at.row, 2 * unit + 1, self.at.column + pixel));
+        }
+    }
+}
+
+/// The products of one row of pixels.
 ///
 /// # Safety
 /// `rows` have `count + 2` pixels of all units; the rest as for [`modulate`].
 #[inline(always)]
-unsafe fn products<V: Lanes>(
+unsafe fn products<V: Lanes, F: Finish<V>>(
     step: &Step,
     rows: [Run; 3],
     by: Modulation<'_>,
     at: Pixel,
     count: usize,
-    put: impl Fn(usize, usize, V),
+    finish: &F,
 ) {
     const STRIP: usize = 4;
     // SAFETY: passed on to the caller. The last strip is pushed back so that it is full too.
@@ -246,23 +256,41 @@ unsafe fn products<V: Lanes>(
             while pixel < count {
                 let first = if count < STRIP { pixel } else { pixel.min(count - STRIP) };
                 let here = rows.map(|row| row.start.add(unit * row.stride + first * UNIT));
-                let one = |p: usize, local: V| {
-                    let column = at.column + first + p;
-                    let spatial = V::splat(*by.spatial.at(at.row, column));
-                    let value = spatial.mul(V::load(by.map.at(at.row, unit, column))).mul(channels);
-                    put(unit, first + p, value.mul(local));
-                };
                 if count < STRIP {
-                    let [local] = depthwise::<V, 3, 1>(here, step.local.unit(unit));
-                    one(0, local);
+                    let local = depthwise::<V, 3, 1>(here, step.local.unit(unit));
+                    multiply(local, unit, first, channels, by, at, finish);
                     pixel += 1;
                 } else {
-                    for (p, local) in depthwise::<V, 3, STRIP>(here, step.local.unit(unit)).into_iter().enumerate() {
-                        one(p, local);
-                    }
+                    let local = depthwise::<V, 3, STRIP>(here, step.local.unit(unit));
+                    multiply(local, unit, first, channels, by, at, finish);
                     pixel = first + STRIP;
                 }
             }
+        }
+    }
+}
+
+/// Some neighbouring products.
+///
+/// # Safety
+/// As for [`products`].
+#[inline(always)]
+unsafe fn multiply<V: Lanes, F: Finish<V>, const PIXELS: usize>(
+    local: [V; PIXELS],
+    unit: usize,
+    first: usize,
+    channels: V,
+    by: Modulation<'_>,
+    at: Pixel,
+    finish: &F,
+) {
+    for (p, local) in local.into_iter().enumerate() {
+        let column = at.column + first + p;
+        // SAFETY: passed on to the caller.
+        unsafe {
+            let spatial = V::splat(*by.spatial.at(at.row, column));
+            let value = spatial.mul(V::load(by.map.at(at.row, unit, column))).mul(channels);
+            finish.put(first + p, unit, value.mul(local));
         }
     }
 }

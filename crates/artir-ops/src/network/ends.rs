@@ -1,10 +1,10 @@
 //! The first and the last convolution: from image planes to a map, and from a map onto the image.
 
 use super::buffer::{Buffer, Cutter, with_scratch};
-use super::expand::MAX_RUNS;
+use super::expand::{AddBias, MAX_RUNS};
 use super::lanes::{Instructions, Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
-use super::pointwise::{Finish, Packed, Pixels, pointwise};
+use super::pointwise::{Packed, Pixels, pointwise};
 use super::ring::Ring;
 
 /// An image, `[channel][row][column]`, shared by the jobs of a pass as a [`Map`] is.
@@ -43,23 +43,6 @@ impl Planes {
 pub(super) struct Head {
     pub(super) weights: Packed,
     pub(super) bias: Buffer,
-}
-
-struct AddBias<'a> {
-    bias: &'a Buffer,
-    to: *mut f32,
-    stride: usize,
-}
-
-impl<V: Lanes> Finish<V> for AddBias<'_> {
-    #[inline(always)]
-    unsafe fn put(&self, pixel: usize, unit: usize, sum: V) {
-        // SAFETY: whoever makes one has room for every pixel and unit.
-        unsafe {
-            let bias = V::load(self.bias.as_slice().as_ptr().add(unit * UNIT));
-            sum.add(bias).store(self.to.add(unit * self.stride + pixel * UNIT));
-        }
-    }
 }
 
 /// Writes the tile of `to`.

@@ -68,7 +68,7 @@ impl Expand {
         unsafe {
             normalise::<V>(from, scratch, between, self.inputs(), count);
             let pixels = Pixels { start: scratch, step: UNIT, runs: &runs[..self.inputs()], count };
-            let finish = AddBias { bias: self.bias.as_slice().as_ptr(), to, stride };
+            let finish = AddBias { bias: &self.bias, to, stride };
             pointwise::<V, UNIT, _>(pixels, &self.weights, &finish);
         }
     }
@@ -87,18 +87,19 @@ pub(super) fn odd(width: usize) -> usize {
 }
 
 /// Adds a bias and stores.
-struct AddBias {
-    bias: *const f32,
-    to: *mut f32,
-    stride: usize,
+pub(super) struct AddBias<'a> {
+    pub(super) bias: &'a Buffer,
+    pub(super) to: *mut f32,
+    pub(super) stride: usize,
 }
 
-impl<V: Lanes> Finish<V> for AddBias {
+impl<V: Lanes> Finish<V> for AddBias<'_> {
     #[inline(always)]
     unsafe fn put(&self, pixel: usize, unit: usize, sum: V) {
-        // SAFETY: `Expand::row`'s caller has room for every pixel and unit; the bias has one value for each channel.
+        // SAFETY: whoever makes one has room for every pixel and unit; the bias has one value for each channel.
         unsafe {
-            sum.add(V::load(self.bias.add(unit * UNIT))).store(self.to.add(unit * self.stride + pixel * UNIT));
+            let bias = V::load(self.bias.as_slice().as_ptr().add(unit * UNIT));
+            sum.add(bias).store(self.to.add(unit * self.stride + pixel * UNIT));
         }
     }
 }

@@ -75,11 +75,6 @@ impl Tiling {
         self.down * self.across
     }
 
-    /// The widest tile.
-    pub(super) fn width(&self) -> usize {
-        self.columns.div_ceil(self.across)
-    }
-
     pub(super) fn tile(&self, job: usize) -> Tile {
         let (y, x) = (job / self.across, job % self.across);
         let cut = |length: usize, parts: usize, part: usize| {
@@ -107,7 +102,7 @@ mod tests {
             let mut seen = vec![0; rows * columns];
             for job in 0..tiling.jobs() {
                 let tile = tiling.tile(job);
-                assert!(tile.right - tile.left <= tiling.width() && tiling.width() <= widest);
+                assert!(tile.right - tile.left <= widest);
                 assert!(tile.bottom - tile.top <= highest);
                 for y in tile.top..tile.bottom {
                     seen[y * columns + tile.left..y * columns + tile.right].iter_mut().for_each(|n| *n += 1);

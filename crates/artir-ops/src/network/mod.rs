@@ -28,6 +28,8 @@ mod resample;
 mod ring;
 mod run;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 pub use lanes::Instructions;

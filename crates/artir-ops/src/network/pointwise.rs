@@ -51,6 +51,21 @@ pub(super) trait Finish<V: Lanes> {
     unsafe fn put(&self, pixel: usize, unit: usize, sum: V);
 }
 
+/// Stores the sums.
+pub(super) struct Store {
+    pub(super) to: *mut f32,
+    /// Float32 from one unit to the next.
+    pub(super) stride: usize,
+}
+
+impl<V: Lanes> Finish<V> for Store {
+    #[inline(always)]
+    unsafe fn put(&self, pixel: usize, unit: usize, sum: V) {
+        // SAFETY: whoever makes one has room for every pixel and unit.
+        unsafe { sum.store(self.to.add(unit * self.stride + pixel * UNIT)) }
+    }
+}
+
 /// Where the input's values stand: the runs of `LANES` neighbouring values that make up the input channels, as distances
 /// in float32 from a pixel, and the distance from one pixel to the next.
 #[derive(Clone, Copy)]

@@ -10,22 +10,8 @@ use super::buffer::{Cutter, with_scratch};
 use super::expand::{MAX_RUNS, odd, runs};
 use super::lanes::{Instructions, Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
-use super::pointwise::{Finish, Packed, Pixels, pointwise};
+use super::pointwise::{Packed, Pixels, Store, pointwise};
 use super::ring::Ring;
-
-/// Stores the sums.
-struct Store {
-    to: *mut f32,
-    stride: usize,
-}
-
-impl<V: Lanes> Finish<V> for Store {
-    #[inline(always)]
-    unsafe fn put(&self, pixel: usize, unit: usize, sum: V) {
-        // SAFETY: whoever makes one has room for every pixel and unit.
-        unsafe { sum.store(self.to.add(unit * self.stride + pixel * UNIT)) }
-    }
-}
 
 /// Writes the tile of `to`, half the size of `from`. The weights' inputs are `[tap row][tap column][channel]`.
 ///
