@@ -21,7 +21,7 @@ NETWORK = "Network"
 
 
 class Graph:
-    """Nodes in the order in which they are asked for, and the weights that they take from outside."""
+    """Nodes in the order in which they are asked for, and the weights that they take."""
 
     def __init__(self):
         self.nodes = []
@@ -153,9 +153,7 @@ class Graph:
         y = self.layer(x, layer.expand, f"{name}.expand")
         sizes = self.constant("segments", np.array(layer.widths))
         count = len(layer.widths)
-        mixed, *segments = self.node(
-            "Split", [y, sizes], f"{name}.segments", outputs=count, axis=1
-        )
+        mixed, *segments = self.node("Split", [y, sizes], f"{name}.segments", outputs=count, axis=1)
         for i, segment in enumerate(segments):
             large = self.modulation(mixed, layer.large[i], f"{name}.large.{i}")
             local = self.layer(segment, layer.local[i], f"{name}.local.{i}")

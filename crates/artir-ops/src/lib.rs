@@ -4,7 +4,7 @@
 //! [`RegisterCustomOps`]: Python's `SessionOptions.register_custom_ops_library`, the C and C++ APIs, Triton's
 //! `op_library_filename`. As a Rust library it registers the same code in-process, see `register` (feature `ort`).
 //!
-//! One operator of domain `artir` exists, [`large_kernel`]'s `DynamicLargeKernel`.
+//! Two operators of domain `artir` exist: [`network`]'s `Network` and [`large_kernel`]'s `DynamicLargeKernel`.
 
 mod error;
 pub mod large_kernel;

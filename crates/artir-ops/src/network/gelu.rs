@@ -10,9 +10,9 @@ use std::sync::OnceLock;
 /// `LARGEST`, beyond which erf is 1 in float32. These are the numbers that the Eigen library uses; their error is under
 /// 2e-7.
 pub(super) mod rational {
-    pub(in super::super) const LARGEST: f32 = 3.832_506_9;
+    pub(in super::super) const LARGEST: f32 = 3.832_507;
     pub(in super::super) const ABOVE: [f32; 5] =
-        [2.290_506_6e-4, 3.408_291e-3, 5.095_569_6e-2, 1.852_083_2e-1, 1.128_379_1];
+        [2.290_506_6e-4, 3.408_291e-3, 5.095_569_6e-2, 1.852_083_2e-1, std::f32::consts::FRAC_2_SQRT_PI];
     pub(in super::super) const BELOW: [f32; 7] =
         [-1.179_160_3e-7, 2.354_796_6e-5, 1.017_962_5e-3, 1.407_047e-2, 1.109_851_8e-1, 4.974_692_5e-1, 1.0];
 }

@@ -215,12 +215,13 @@ impl Pass<'_> {
         let full = FULL.map(|at| layout.map(start, at, 0, units));
         let half = HALF.map(|at| layout.map(start, at, 1, 2 * units));
         let wide = |units: usize| 256 / units;
-        // SAFETY, here and below: jobs have tiles of their own, each pass reads maps that it does not write (or only its
+        // Why all of this is sound: jobs have tiles of their own, each pass reads maps that it does not write (or only its
         // own pixels of them), and maps that lie in the same memory are not in use at the same time, see `Layout`.
         let [mut here, mut there] = full;
         if weights.encoder1.len() % 2 == 1 {
             (here, there) = (there, here);
         }
+        // SAFETY: see above.
         self.tiles(layout.rows, layout.columns, wide(units), |tile| unsafe {
             ends::head(by, &weights.head, from, here, tile);
         })?;
@@ -229,30 +230,36 @@ impl Pass<'_> {
         if weights.encoder2.len() % 2 == 1 {
             (here, there) = (there, here);
         }
+        // SAFETY: see above.
         self.tiles(here.rows, here.columns, wide(here.units), |tile| unsafe {
             resample::down(by, &weights.down1, level1, here, tile);
         })?;
         let level2 = self.near(&weights.encoder2, here, there)?;
         let level3 = layout.map(start, SMALL[0], 2, 4 * units);
+        // SAFETY: see above.
         self.tiles(level3.rows, level3.columns, wide(level3.units), |tile| unsafe {
             resample::down(by, &weights.down2, level2, level3, tile);
         })?;
         for block in &weights.level3 {
             if let Block::Far(cascade, feed) = block {
                 let between = self.far(cascade, level3, layout, start)?;
+                // SAFETY: see above.
                 self.tiles(level3.rows, level3.columns, wide(level3.units), |tile| unsafe {
                     gated::run(by, feed, between, level3, tile);
                 })?;
             }
         }
+        // SAFETY: see above.
         self.tiles(level3.rows, level3.columns, wide(level3.units), |tile| unsafe {
             resample::up(by, &weights.up2, level3, level2, tile);
         })?;
         let done2 = self.near(&weights.decoder2, level2, half[1])?;
+        // SAFETY: see above.
         self.tiles(done2.rows, done2.columns, wide(done2.units), |tile| unsafe {
             resample::up(by, &weights.up1, done2, level1, tile);
         })?;
         let done1 = self.near(&weights.decoder1, level1, full[1])?;
+        // SAFETY: see above.
         self.tiles(layout.rows, layout.columns, wide(units), |tile| unsafe {
             ends::tail(by, &weights.tail, done1, from, to, tile);
         })
