@@ -7,6 +7,7 @@
 //! Two operators of domain `artir` exist: [`network`]'s `Network` and [`large_kernel`]'s `DynamicLargeKernel`.
 
 mod error;
+mod instructions;
 pub mod large_kernel;
 pub mod network;
 mod ort_op;

@@ -8,34 +8,7 @@ use super::map::{Block, Input, Output};
 use super::scratch::{Scratch, lend};
 use super::vector::{Portable, Vector};
 use super::{Element, Taps};
-
-/// Instructions the loop is compiled for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Instructions {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-impl Instructions {
-    /// What this processor has, best first.
-    pub(crate) fn available() -> Vec<Self> {
-        let mut found = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") {
-                found.push(Self::Avx512);
-            }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                found.push(Self::Avx2);
-            }
-        }
-        found.push(Self::Portable);
-        found
-    }
-}
+use crate::instructions::Instructions;
 
 /// Rows and columns worked on at a time: the padded input of such a block stays in the first-level cache.
 pub(crate) const BLOCK_ROWS: usize = 16;
@@ -130,6 +103,11 @@ impl Direct {
             match (self.instructions, self.has_bias) {
                 (Instructions::Portable, true) => strips::<Portable, 2, 1, true>(self, pair, line),
                 (Instructions::Portable, false) => strips::<Portable, 2, 1, false>(self, pair, line),
+                // The compiler has NEON for the portable lanes.
+                #[cfg(target_arch = "aarch64")]
+                (Instructions::Neon, true) => strips::<Portable, 2, 1, true>(self, pair, line),
+                #[cfg(target_arch = "aarch64")]
+                (Instructions::Neon, false) => strips::<Portable, 2, 1, false>(self, pair, line),
                 #[cfg(target_arch = "x86_64")]
                 (Instructions::Avx2, true) => avx2::<true>(self, pair, line),
                 #[cfg(target_arch = "x86_64")]

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::direct::{BLOCK_ROWS, Direct, Instructions};
+use super::direct::{BLOCK_ROWS, Direct};
 use super::fft::Correlator;
 use super::map::{Block, Input, Output};
 use super::plan::Plan;
 use super::scratch::with_scratch;
 use super::{Element, Parallel, Shape, Taps};
 use crate::Error;
+use crate::instructions::Instructions;
 
 /// A way to compute the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +53,9 @@ impl Engine {
     }
 
     pub(crate) fn with_instructions(taps: Taps, instructions: Instructions) -> Self {
-        #[cfg(target_arch = "x86_64")]
-        let wide = instructions == Instructions::Avx512;
-        #[cfg(not(target_arch = "x86_64"))]
-        let wide = false;
         Self {
             direct: Direct::new(&taps, instructions),
-            direct_up_to: direct_up_to(wide),
+            direct_up_to: direct_up_to(instructions.wide()),
             spectra: Mutex::default(),
             taps,
         }

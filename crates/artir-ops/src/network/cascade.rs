@@ -9,11 +9,12 @@
 use super::buffer::{Buffer, Cutter, with_scratch};
 use super::depthwise::{Local, depthwise};
 use super::expand::{AddResidual, Expand, odd, runs};
-use super::lanes::{Instructions, Lanes, UNIT, with_lanes};
+use super::lanes::{Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
 use super::norm::Run;
 use super::pointwise::{Finish, Packed, Pixels, Store, pointwise};
 use super::ring::Ring;
+use crate::instructions::Instructions;
 use crate::large_kernel::Engine;
 
 /// One step of the cascade.
@@ -312,20 +313,12 @@ pub(super) unsafe fn refine(instructions: Instructions, local: &Local, from: Map
 unsafe fn refine_job<V: Lanes>(cutter: &mut Cutter, local: &Local, from: Map, to: Map, mean: Plane, tile: Tile) {
     const REACH: isize = 3;
     let count = tile.right - tile.left;
-    let (left, columns) = (tile.left as isize, from.columns as isize);
+    let left = tile.left as isize;
     let ring = Ring::<7>::new(cutter, from.units, count + 6, left - REACH);
     for row in tile.top as isize - REACH..tile.bottom as isize + REACH {
         // SAFETY: rows and columns are cut off at the map's borders; the rest is passed on to the caller.
         unsafe {
-            if (0..from.rows as isize).contains(&row) {
-                let (start, end) = ((left - REACH).max(0), (tile.right as isize + REACH).min(columns));
-                for unit in 0..from.units {
-                    let (source, len) = (from.at(row as usize, unit, start as usize), (end - start) as usize * UNIT);
-                    ring.at(row, start).add(unit * ring.stride()).copy_from_nonoverlapping(source, len);
-                }
-            } else {
-                ring.clear(row);
-            }
+            ring.copy(from, row);
             let row = row - REACH;
             if row < tile.top as isize {
                 continue;

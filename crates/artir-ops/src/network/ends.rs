@@ -2,10 +2,11 @@
 
 use super::buffer::{Buffer, Cutter, with_scratch};
 use super::expand::{AddBias, MAX_RUNS};
-use super::lanes::{Instructions, Lanes, UNIT, with_lanes};
+use super::lanes::{Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
 use super::pointwise::{Packed, Pixels, pointwise};
 use super::ring::Ring;
+use crate::instructions::Instructions;
 
 /// An image, `[channel][row][column]`, shared by the jobs of a pass as a [`Map`] is.
 #[derive(Clone, Copy)]
@@ -116,7 +117,7 @@ pub(super) unsafe fn tail(
     });
 }
 
-/// Sums come in chunks of sixteen pixels; what the last chunk has too many is computed from stale pixels and dropped.
+/// Sums come in chunks of sixteen pixels; what the last chunk has too many is computed and dropped.
 fn tail_width(tile: Tile) -> usize {
     (tile.right - tile.left).next_multiple_of(UNIT) + 2
 }
@@ -130,16 +131,7 @@ unsafe fn tail_job<V: Lanes>(cutter: &mut Cutter, weights: &Tail, from: Map, ima
     for row in tile.top as isize - 1..=tile.bottom as isize {
         // SAFETY: rows and columns are cut off at the map's borders; the rest is passed on to the caller.
         unsafe {
-            if (0..from.rows as isize).contains(&row) {
-                let (start, end) = (left.max(0), (tile.right as isize + 1).min(from.columns as isize));
-                for unit in 0..from.units {
-                    let source = from.at(row as usize, unit, start as usize);
-                    let place = ring.at(row, start).add(unit * ring.stride());
-                    place.copy_from_nonoverlapping(source, (end - start) as usize * UNIT);
-                }
-            } else {
-                ring.clear(row);
-            }
+            ring.copy(from, row);
             if row <= tile.top as isize {
                 continue;
             }

@@ -1,10 +1,11 @@
 //! Layer norm and the 1x1 convolution after it, a row at a time.
 
 use super::buffer::Buffer;
-use super::lanes::{Instructions, Lanes, UNIT};
+use super::lanes::{Lanes, UNIT};
 use super::norm::{Run, normalise};
 use super::pointwise::{Finish, Packed, Pixels, pointwise};
 use super::tensor::Matrix;
+use crate::instructions::Instructions;
 
 /// Most units that one pixel's inputs may have.
 pub(super) const MAX_RUNS: usize = 64;

@@ -8,11 +8,12 @@ use super::buffer::{Buffer, Cutter, with_scratch};
 use super::depthwise::{Local, depthwise};
 use super::expand::{AddResidual, Expand, odd, runs};
 use super::gelu::Gelu;
-use super::lanes::{Instructions, Lanes, UNIT, with_lanes};
+use super::lanes::{Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
 use super::norm::Run;
 use super::pointwise::{Packed, Pixels, pointwise};
 use super::ring::Ring;
+use crate::instructions::Instructions;
 
 /// One half of a block. `local` has twice as many units as `project` has inputs: what is gated, and the gate.
 pub(super) struct Gated {

@@ -32,7 +32,7 @@ mod tensor;
 mod tests;
 mod weights;
 
-pub use lanes::Instructions;
+pub use crate::instructions::Instructions;
 pub use run::Network;
 pub use tensor::Tensor;
 pub use weights::Architecture;

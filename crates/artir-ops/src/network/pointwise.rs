@@ -4,7 +4,8 @@
 //! reads that many units of weights, and multiplies them with one value of each pixel.
 
 use super::buffer::Buffer;
-use super::lanes::{Instructions, Lanes, UNIT};
+use super::lanes::{Lanes, UNIT};
+use crate::instructions::Instructions;
 
 /// Weights in the order in which the loop reads them: `[panel][input channel][output channel of the panel]`.
 pub(super) struct Packed {

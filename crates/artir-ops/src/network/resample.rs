@@ -8,10 +8,11 @@
 
 use super::buffer::{Cutter, with_scratch};
 use super::expand::{MAX_RUNS, odd, runs};
-use super::lanes::{Instructions, Lanes, UNIT, with_lanes};
+use super::lanes::{Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
 use super::pointwise::{Packed, Pixels, Store, pointwise};
 use super::ring::Ring;
+use crate::instructions::Instructions;
 
 /// Writes the tile of `to`, half the size of `from`. The weights' inputs are `[tap row][tap column][channel]`.
 ///
@@ -38,16 +39,7 @@ unsafe fn down_job<V: Lanes>(cutter: &mut Cutter, weights: &Packed, from: Map, t
         // SAFETY: rows and columns are cut off at the map's borders; the rest is passed on to the caller.
         unsafe {
             while next <= middle + 1 {
-                if (0..from.rows as isize).contains(&next) {
-                    let (start, end) = (left.max(0), (left + width as isize).min(from.columns as isize));
-                    for unit in 0..from.units {
-                        let source = from.at(next as usize, unit, start as usize);
-                        let place = ring.at(next, start).add(unit * ring.stride());
-                        place.copy_from_nonoverlapping(source, (end - start) as usize * UNIT);
-                    }
-                } else {
-                    ring.clear(next);
-                }
+                ring.copy(from, next);
                 next += 1;
             }
             let start = ring.at(0, left);

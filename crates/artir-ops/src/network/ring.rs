@@ -3,6 +3,7 @@
 use super::buffer::Cutter;
 use super::expand::odd;
 use super::lanes::UNIT;
+use super::map::Map;
 use super::norm::Run;
 
 /// `ROWS` rows of some columns, which stay until their place is needed again.
@@ -48,6 +49,27 @@ impl<const ROWS: usize> Ring<ROWS> {
     #[inline(always)]
     pub(super) fn run(&self, row: isize, column: isize) -> Run {
         Run { start: self.at(row, column), stride: self.stride() }
+    }
+
+    /// Copies a row of a map, as far as its columns lie in the ring; zeros where the row is outside the map.
+    ///
+    /// # Safety
+    /// Nobody else uses the ring, and nobody writes to the map's row.
+    #[inline(always)]
+    pub(super) unsafe fn copy(&self, from: Map, row: isize) {
+        // SAFETY: passed on to the caller; rows and columns are cut off at the map's borders.
+        unsafe {
+            if !(0..from.rows as isize).contains(&row) {
+                self.clear(row);
+                return;
+            }
+            let (start, end) = (self.first.max(0), (self.first + self.width as isize).min(from.columns as isize));
+            for unit in 0..self.units {
+                let source = from.at(row as usize, unit, start as usize);
+                let place = self.at(row, start).add(unit * self.stride());
+                place.copy_from_nonoverlapping(source, (end - start) as usize * UNIT);
+            }
+        }
     }
 
     /// Fills a row with zeros: one outside the map.

@@ -6,12 +6,13 @@ use super::buffer::Buffer;
 use super::cascade::{self, Cascade, Into, Modulation, Plane, Step};
 use super::ends::{self, Planes};
 use super::gated;
-use super::lanes::{Instructions, UNIT};
+use super::lanes::UNIT;
 use super::map::{Map, Tile, Tiling};
 use super::resample;
 use super::tensor::Tensor;
 use super::weights::{Architecture, Block, Weights};
 use crate::Error;
+use crate::instructions::Instructions;
 use crate::large_kernel::{Engine, Parallel, Serial, Shape};
 
 /// The network with its weights, ready to run on images of any size from any number of threads.
@@ -19,6 +20,8 @@ pub struct Network {
     of: Architecture,
     weights: Weights,
     instructions: Instructions,
+    /// Of the processor: asking costs a read of system files, too much for every pass.
+    threads: usize,
     /// Memory of earlier runs, for the next one of the same size.
     kept: Mutex<Vec<Buffer>>,
 }
@@ -56,7 +59,8 @@ impl Network {
     pub fn with_instructions(of: Architecture, tensors: Vec<Tensor>, by: Instructions) -> Result<Self, Error> {
         assert!(Instructions::available().contains(&by), "{by:?} are not available");
         let weights = Weights::new(&of, tensors, by)?;
-        Ok(Self { of, weights, instructions: by, kept: Mutex::default() })
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self { of, weights, instructions: by, threads, kept: Mutex::default() })
     }
 
     /// What distinguishes this network from others.
@@ -110,7 +114,7 @@ impl Network {
         let (rows, columns, units) = (from.rows, from.columns, self.of.width / UNIT);
         let layout = Layout::new(rows, columns, units);
         let mut buffer = self.borrow(layout.len());
-        let pass = Pass { instructions: self.instructions, parallel };
+        let pass = Pass { instructions: self.instructions, threads: self.threads, parallel };
         let result = pass.network(&self.weights, from, to, &layout, buffer.as_mut_ptr());
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
         result
@@ -183,16 +187,16 @@ const JOBS_A_THREAD: usize = 4;
 
 struct Pass<'a> {
     instructions: Instructions,
+    threads: usize,
     parallel: &'a dyn Parallel,
 }
 
 impl Pass<'_> {
     /// Runs a job for each tile of so many pixels.
     fn tiles(&self, rows: usize, columns: usize, widest: usize, job: impl Fn(Tile) + Sync) -> Result<(), Error> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let heights = [128, 64, 32, 16];
         let tilings = heights.map(|highest| Tiling::new(rows, columns, highest, widest));
-        let enough = tilings.into_iter().find(|tiling| tiling.jobs() >= JOBS_A_THREAD * threads);
+        let enough = tilings.into_iter().find(|tiling| tiling.jobs() >= JOBS_A_THREAD * self.threads);
         let tiling = enough.unwrap_or(tilings[heights.len() - 1]);
         match tiling.jobs() {
             1 => {

@@ -7,11 +7,12 @@ use super::ends::{Head, MAX_IMAGE_CHANNELS, Tail};
 use super::expand::{Expand, MAX_RUNS};
 use super::gated::Gated;
 use super::gelu::Gelu;
-use super::lanes::{Instructions, UNIT};
+use super::lanes::UNIT;
 use super::pointwise::Packed;
 use super::resample::Up;
 use super::tensor::{Matrix, Reader, Tensor};
 use crate::Error;
+use crate::instructions::Instructions;
 use crate::large_kernel::{Engine, Taps};
 
 /// What distinguishes one network from another.

@@ -54,52 +54,6 @@ pub(super) trait Lanes: Copy {
     unsafe fn double_gelu(self, gelu: &Gelu) -> Self;
 }
 
-/// The instructions that a network's loops are compiled for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Instructions {
-    /// What the compiler makes of plain arrays.
-    Portable,
-    /// AVX2 and FMA.
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    /// AVX-512F.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-    /// Advanced SIMD of 64-bit Arm.
-    #[cfg(target_arch = "aarch64")]
-    Neon,
-}
-
-impl Instructions {
-    /// What this processor has, best first; the portable loops always are.
-    pub fn available() -> Vec<Self> {
-        let mut found = Vec::new();
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") {
-                found.push(Self::Avx512);
-            }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                found.push(Self::Avx2);
-            }
-        }
-        #[cfg(target_arch = "aarch64")]
-        found.push(Self::Neon);
-        found.push(Self::Portable);
-        found
-    }
-
-    /// Whether 32 registers hold sixteen values each.
-    pub(super) fn wide(self) -> bool {
-        match self {
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => true,
-            _ => false,
-        }
-    }
-}
-
 /// Calls a generic `unsafe fn NAME<V: Lanes>(...)` in a function compiled for the chosen instructions.
 macro_rules! with_lanes {
     ($instructions:expr, $name:ident($($arg:ident: $type:ty),* $(,)?)) => {{
@@ -117,12 +71,12 @@ macro_rules! with_lanes {
         }
         match $instructions {
             #[cfg(target_arch = "x86_64")]
-            $crate::network::lanes::Instructions::Avx512 => avx512($($arg),*),
+            $crate::instructions::Instructions::Avx512 => avx512($($arg),*),
             #[cfg(target_arch = "x86_64")]
-            $crate::network::lanes::Instructions::Avx2 => avx2($($arg),*),
+            $crate::instructions::Instructions::Avx2 => avx2($($arg),*),
             #[cfg(target_arch = "aarch64")]
-            $crate::network::lanes::Instructions::Neon => $name::<$crate::network::lanes::Neon>($($arg),*),
-            $crate::network::lanes::Instructions::Portable => $name::<$crate::network::lanes::Portable>($($arg),*),
+            $crate::instructions::Instructions::Neon => $name::<$crate::network::lanes::Neon>($($arg),*),
+            $crate::instructions::Instructions::Portable => $name::<$crate::network::lanes::Portable>($($arg),*),
         }
     }};
 }
