@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use artir_core::{Device, Restorer, Settings, Task, zoo};
+use artir_core::{Device, Precision, Restorer, Settings, Task, zoo};
 use clap::Args;
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
@@ -55,6 +55,9 @@ pub(crate) struct Inference {
     /// Threads; 0 takes every core
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
+    /// f32, or fast: bfloat16 products with f32 sums where the processor has them
+    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_value = "f32")]
+    precision: Precision,
     /// Tile edge in pixels [default: the whole image if it fits --memory, else the model's]
     #[arg(long, value_name = "N")]
     tile: Option<usize>,
@@ -86,6 +89,7 @@ impl Inference {
         let settings = Settings {
             device: self.device,
             threads: self.threads,
+            precision: self.precision,
             tile: self.tile,
             overlap: self.overlap,
             memory: self.memory,
@@ -127,6 +131,14 @@ pub(crate) struct Output {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+pub(crate) fn parse_precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "fast" => Ok(Precision::Fast),
+        _ => Err("must be f32 or fast".into()),
+    }
 }
 
 fn parse_memory(text: &str) -> Result<u64, String> {

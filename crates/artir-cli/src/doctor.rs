@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use artir_core::{Device, Session, runtime_path, runtime_version, zoo};
+use artir_core::{Device, Precision, Session, runtime_path, runtime_version, zoo};
 use ndarray::Array4;
 
 use crate::outcome::Failure;
@@ -38,7 +38,7 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
 /// Loads a model and runs it once on a small image.
 fn check_model(name: &str) -> Result<String, Failure> {
     let model = zoo::open(name)?;
-    let session = Session::new(&model, Device::Cpu, 0)?;
+    let session = Session::new(&model, Device::Cpu, 0, Precision::F32)?;
     let channels = model.card().input.channels;
     let begun = std::time::Instant::now();
     session.run(Array4::zeros((1, channels, 64, 64)).view())?;

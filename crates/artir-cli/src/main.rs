@@ -4,6 +4,7 @@
 
 #[macro_use]
 mod outcome;
+mod bench;
 mod common;
 mod ct;
 mod demo;
@@ -48,6 +49,8 @@ enum Command {
     Metrics(metrics::Args),
     /// Measure a model over a data set, beside published figures
     Validate(validate::Args),
+    /// This machine: speed, memory, and how much of the processor's peak
+    Bench(bench::Args),
     /// The models: list, show, verify
     Models(models::Args),
     /// Restore a phantom CT series and a hazy scene made on the spot, with a report
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Image(args) => image::run(&args, quiet),
         Command::Metrics(args) => metrics::run(&args),
         Command::Validate(args) => validate::run(&args, quiet),
+        Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Demo(args) => demo::run(&args, quiet),
         Command::Doctor => doctor::run(),

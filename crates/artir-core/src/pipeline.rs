@@ -7,6 +7,7 @@ mod tiles;
 
 use std::fmt;
 
+use artir_ops::Precision;
 use ndarray::{Array4, ArrayView3};
 
 use crate::{Card, Device, Error, Image, Model, Progress, Session, Shape, TilePlan, VERSION, Window, runtime_version};
@@ -56,6 +57,8 @@ pub struct Settings {
     pub device: Device,
     /// Threads of one run; 0 takes every core.
     pub threads: usize,
+    /// How exactly the network multiplies.
+    pub precision: Precision,
     /// Tile edge in pixels; `None` takes the whole image when it fits `memory`, else the card's.
     pub tile: Option<usize>,
     /// Overlap in pixels; `None` takes the card's.
@@ -68,7 +71,15 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { device: Device::Auto, threads: 0, tile: None, overlap: None, memory: 2 << 30, strength: 1.0 }
+        Self {
+            device: Device::Auto,
+            threads: 0,
+            precision: Precision::F32,
+            tile: None,
+            overlap: None,
+            memory: 2 << 30,
+            strength: 1.0,
+        }
     }
 }
 
@@ -85,7 +96,7 @@ pub struct Provenance {
     pub runtime: String,
     /// The device.
     pub device: String,
-    /// The precision.
+    /// The precision that the network ran in: f32 or bf16.
     pub precision: String,
     /// The tile plan.
     pub tiles: String,
@@ -121,6 +132,14 @@ pub struct RunReport {
     pub invalid_pixels: u64,
 }
 
+/// The name of a precision in reports and derived UIDs: what is multiplied.
+pub fn precision_name(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "f32",
+        Precision::Fast => "bf16",
+    }
+}
+
 /// A model with its settings.
 #[derive(Debug)]
 pub struct Restorer {
@@ -136,7 +155,7 @@ impl Restorer {
         if !(0.0..=1.0).contains(&settings.strength) {
             return Err(Error::Setting(format!("--strength {}: must be 0 to 1", settings.strength)));
         }
-        let session = Session::new(&model, settings.device, settings.threads)?;
+        let session = Session::new(&model, settings.device, settings.threads, settings.precision)?;
         let runtime = format!("onnxruntime {}", runtime_version()?);
         Ok(Self { model, session, settings, runtime })
     }
@@ -178,7 +197,7 @@ impl Restorer {
             model_hash: self.model.hash().into(),
             runtime: self.runtime.clone(),
             device: self.session.provider().name().into(),
-            precision: "f32".into(),
+            precision: precision_name(self.session.precision()).into(),
             tiles: self.plan(shape, held)?.describe(),
             strength: self.settings.strength,
         })

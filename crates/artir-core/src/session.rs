@@ -8,12 +8,15 @@ use ort::{
     value::TensorRef,
 };
 
+use artir_ops::{Instructions, Precision};
+
 use crate::{Device, Error, Model, Provider, runtime};
 
 /// A model, ready to run. Calls from several threads take turns.
 pub struct Session {
     inner: Mutex<OrtSession>,
     provider: Provider,
+    precision: Precision,
     channels: usize,
 }
 
@@ -25,8 +28,9 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     /// Loads a model on a device, with artir's operators registered. `threads` is the number of
-    /// threads of one run; 0 takes every core.
-    pub fn new(model: &Model, device: Device, threads: usize) -> Result<Self, Error> {
+    /// threads of one run; 0 takes every core. Fast precision where the processor has no instructions for it is f32,
+    /// with a warning: see [`Session::precision`].
+    pub fn new(model: &Model, device: Device, threads: usize, precision: Precision) -> Result<Self, Error> {
         let provider = Provider::resolve(device)?;
         let environment = runtime::environment()?;
         let threads = match threads {
@@ -47,18 +51,27 @@ impl Session {
             // second tile on, and no time won.
             .with_memory_pattern(false)
             .map_err(failed)?;
+        let precision = available(precision);
+        if precision == Precision::Fast {
+            builder = builder.with_config_entry(artir_ops::PRECISION_OPTION, "fast").map_err(failed)?;
+        }
         artir_ops::register(&mut builder).map_err(|e| Error::Runtime { reason: e.to_string() })?;
         let session =
             builder.commit_from_memory(model.bytes()).map_err(|e| damaged(format!("ONNX Runtime refuses it: {e}")))?;
         if session.inputs().len() != 1 || session.outputs().len() != 1 {
             return Err(damaged("it must have one input and one output".into()));
         }
-        Ok(Self { inner: Mutex::new(session), provider, channels: model.card().input.channels })
+        Ok(Self { inner: Mutex::new(session), provider, precision, channels: model.card().input.channels })
     }
 
     /// The provider that the session runs on.
     pub fn provider(&self) -> Provider {
         self.provider
+    }
+
+    /// The precision that the session runs in.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Runs the network on `[image, channel, row, column]` in network units; rows and columns must
@@ -83,4 +96,13 @@ impl Session {
         }
         output.to_owned().into_dimensionality().map_err(|e| Error::Inference(e.to_string()))
     }
+}
+
+/// What of the asked precision this processor can do.
+fn available(asked: Precision) -> Precision {
+    if asked == Precision::Fast && Instructions::fast().is_none() {
+        tracing::warn!("--precision fast: this processor has no AVX512-BF16; running in f32");
+        return Precision::F32;
+    }
+    asked
 }

@@ -51,6 +51,9 @@ pub enum Error {
     /// The runtime is too old for this library.
     #[error("ONNX Runtime is older than version 1.{0}, which these operators need")]
     OldRuntime(u32),
+    /// The session option has another value.
+    #[error("the session option artir.precision must be f32 or fast, not '{0}'")]
+    Precision(String),
     /// A worker panicked: a fault in this crate.
     #[error("internal fault: a worker panicked")]
     Panicked,

@@ -11,8 +11,11 @@ mod instructions;
 pub mod large_kernel;
 pub mod network;
 mod ort_op;
+mod peak;
 
 pub use error::Error;
-pub use ort_op::RegisterCustomOps;
+pub use instructions::{Instructions, Precision};
 #[cfg(feature = "ort")]
 pub use ort_op::register;
+pub use ort_op::{PRECISION_OPTION, RegisterCustomOps};
+pub use peak::multiply_adds_per_second;

@@ -18,6 +18,13 @@ fn model(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/zoo").join(name).with_extension("onnx")
 }
 
+fn fast_session(name: &str, precision: &str) -> Result<Session, artir_ops::Error> {
+    let builder = Session::builder(environment()).unwrap();
+    let mut builder = builder.with_config_entry(artir_ops::PRECISION_OPTION, precision).unwrap();
+    artir_ops::register(&mut builder)?;
+    Ok(builder.commit_from_file(model(name)).unwrap())
+}
+
 fn session(name: &str, threads: usize, registered: bool) -> Session {
     let mut builder = Session::builder(environment()).unwrap().with_intra_threads(threads).unwrap();
     if registered {
@@ -60,6 +67,23 @@ fn the_operator_is_the_function() {
             assert!(worst < 2e-5 * largest, "{name} {shape:?}: {worst:e} of {largest:e}");
         }
     }
+}
+
+#[test]
+fn the_session_option_chooses_the_precision() {
+    for (name, channels) in MODELS {
+        let shape = [1, channels, 68, 52];
+        let image = picture(shape);
+        let exact = run(&mut session(name, 2, true), &image, shape);
+        assert!(run(&mut fast_session(name, "f32").unwrap(), &image, shape) == exact, "{name}");
+        let fast = run(&mut fast_session(name, "fast").unwrap(), &image, shape);
+        let norm = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
+        let share = norm(&exact, &fast) / norm(&exact, &image);
+        assert_eq!(share > 0.0, artir_ops::Instructions::fast().is_some(), "{name}: {share:e}");
+        assert!(share < 0.01, "{name}: {share:e}");
+    }
+    let refused = fast_session(MODELS[0].0, "half").map(|_| ()).unwrap_err().to_string();
+    assert!(refused.contains("'half'"), "{refused}");
 }
 
 #[test]

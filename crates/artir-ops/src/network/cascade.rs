@@ -12,7 +12,7 @@ use super::expand::{AddResidual, Expand, odd, runs};
 use super::lanes::{Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
 use super::norm::Run;
-use super::pointwise::{Finish, Packed, Pixels, Store, pointwise};
+use super::pointwise::{Finish, Packed, Pixels, StoreOperands, Unit, pointwise};
 use super::ring::Ring;
 use crate::instructions::Instructions;
 use crate::large_kernel::Engine;
@@ -174,7 +174,7 @@ unsafe fn modulate_job<V: Lanes>(
     let units = step.expand.outputs();
     let (left, columns) = (tile.left as isize, from.columns as isize);
     let inside = |row: isize| (0..from.rows as isize).contains(&row);
-    let stride = odd(count) * UNIT;
+    let stride = odd(count) * V::WORDS;
     let ring = Ring::<3>::new(cutter, units, count + 2, left - 1);
     let scratch = cutter.cut(step.expand.scratch(count + 2));
     let product = cutter.cut(units * stride);
@@ -198,13 +198,13 @@ unsafe fn modulate_job<V: Lanes>(
             match into {
                 Into::Doubled(map) => products::<V, _>(step, rows, by, at, count, &Twice { map, at }),
                 Into::Projected(map, cascade) => {
-                    products::<V, _>(step, rows, by, at, count, &Store { to: product, stride });
+                    products::<V, _>(step, rows, by, at, count, &StoreOperands { to: product, stride });
                     let runs = runs(stride);
-                    let pixels = Pixels { start: product, step: UNIT, runs: &runs[..units], count };
+                    let pixels = Pixels { start: product, step: V::WORDS, runs: &runs[..units], count };
                     let residual = Run { start: from.at(at.row, 0, at.column), stride: from.unit_stride() };
                     let (to, stride) = (map.at(at.row, 0, at.column), map.unit_stride());
                     let finish = AddResidual { bias: &cascade.bias, residual, to, stride };
-                    pointwise::<V, UNIT, _>(pixels, &cascade.project, &finish);
+                    pointwise::<V, Unit, _>(pixels, &cascade.project, &finish);
                 }
             }
         }

@@ -4,7 +4,7 @@ use super::buffer::{Buffer, Cutter, with_scratch};
 use super::expand::{AddBias, MAX_RUNS};
 use super::lanes::{Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
-use super::pointwise::{Packed, Pixels, pointwise};
+use super::pointwise::{Packed, Pixels, Single, pointwise};
 use super::ring::Ring;
 use crate::instructions::Instructions;
 
@@ -86,7 +86,7 @@ unsafe fn head_job<V: Lanes>(cutter: &mut Cutter, weights: &Head, from: Planes, 
             }
             let pixels = Pixels { start: padded.cast_const(), step: 1, runs: &runs[..used], count };
             let finish = AddBias { bias: &weights.bias, to: to.at(row, 0, tile.left), stride: to.unit_stride() };
-            pointwise::<V, 1, _>(pixels, &weights.weights, &finish);
+            pointwise::<V, Single, _>(pixels, &weights.weights, &finish);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::buffer::Buffer;
 use super::lanes::{Lanes, UNIT};
 use super::norm::{Run, normalise};
-use super::pointwise::{Finish, Packed, Pixels, pointwise};
+use super::pointwise::{Finish, Packed, Pixels, Unit, pointwise};
 use super::tensor::Matrix;
 use crate::instructions::Instructions;
 
@@ -63,14 +63,14 @@ impl Expand {
     /// overlap.
     #[inline(always)]
     pub(super) unsafe fn row<V: Lanes>(&self, from: Run, count: usize, scratch: *mut f32, to: *mut f32, stride: usize) {
-        let between = odd(count) * UNIT;
+        let between = odd(count) * V::WORDS;
         let runs = runs(between);
         // SAFETY: passed on to the caller.
         unsafe {
             normalise::<V>(from, scratch, between, self.inputs(), count);
-            let pixels = Pixels { start: scratch, step: UNIT, runs: &runs[..self.inputs()], count };
+            let pixels = Pixels { start: scratch, step: V::WORDS, runs: &runs[..self.inputs()], count };
             let finish = AddBias { bias: &self.bias, to, stride };
-            pointwise::<V, UNIT, _>(pixels, &self.weights, &finish);
+            pointwise::<V, Unit, _>(pixels, &self.weights, &finish);
         }
     }
 }

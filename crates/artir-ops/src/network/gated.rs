@@ -11,7 +11,7 @@ use super::gelu::Gelu;
 use super::lanes::{Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
 use super::norm::Run;
-use super::pointwise::{Packed, Pixels, pointwise};
+use super::pointwise::{Packed, Pixels, Unit, pointwise};
 use super::ring::Ring;
 use crate::instructions::Instructions;
 
@@ -79,7 +79,7 @@ impl Gated {
             }
             let gates = depthwise::<V, 3, PIXELS>(at(other), self.local.unit(other));
             for (p, (value, gate)) in gated.into_iter().zip(gates).enumerate() {
-                value.mul(gate).store(to.add((pixel + p) * UNIT));
+                value.mul(gate).store_operands(to.add((pixel + p) * V::WORDS));
             }
         }
     }
@@ -174,17 +174,18 @@ unsafe fn job<V: Lanes>(cutter: &mut Cutter, halves: &[Gated], from: Map, to: Ma
                     let (start, end) = ((left - stage.beyond).max(0), (right + stage.beyond).min(columns));
                     let count = (end - start) as usize;
                     let rows = [-1, 0, 1].map(|above| stage.wide.run(row + above, start - 1));
-                    let stride = odd(count) * UNIT;
+                    let stride = odd(count) * V::WORDS;
                     stage.half.gate::<V>(rows, stage.gated, stride, count);
                     let (out, out_stride) = match stages.get(i + 1) {
                         Some(Some(next)) => (next.input.at(row, start), next.input.stride()),
                         _ => (to.at(row as usize, 0, start as usize), to.unit_stride()),
                     };
                     let runs = runs(stride);
-                    let pixels = Pixels { start: stage.gated, step: UNIT, runs: &runs[..stage.half.hidden()], count };
+                    let pixels =
+                        Pixels { start: stage.gated, step: V::WORDS, runs: &runs[..stage.half.hidden()], count };
                     let residual = reads(row, start);
                     let finish = AddResidual { bias: &stage.half.bias, residual, to: out, stride: out_stride };
-                    pointwise::<V, UNIT, _>(pixels, &stage.half.project, &finish);
+                    pointwise::<V, Unit, _>(pixels, &stage.half.project, &finish);
                 }
             }
         }

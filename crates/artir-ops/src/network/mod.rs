@@ -24,6 +24,7 @@ mod lanes;
 mod map;
 mod norm;
 mod pointwise;
+mod probe;
 mod resample;
 mod ring;
 mod run;
@@ -32,7 +33,7 @@ mod tensor;
 mod tests;
 mod weights;
 
-pub use crate::instructions::Instructions;
+pub(crate) use probe::Probe;
 pub use run::Network;
 pub use tensor::Tensor;
 pub use weights::Architecture;

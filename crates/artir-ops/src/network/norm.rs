@@ -12,8 +12,8 @@ pub(super) struct Run {
     pub(super) stride: usize,
 }
 
-/// Writes `(x - mean) / sqrt(variance + epsilon)` of `count` pixels of `units` units to `to`, whose units lie
-/// `to_stride` float32 apart. Variance is that of all channels, summed after the mean is known.
+/// Writes `(x - mean) / sqrt(variance + epsilon)` of `count` pixels of `units` units to `to` as operands, units
+/// `to_stride` words apart. Variance is that of all channels, summed after the mean is known.
 ///
 /// # Safety
 /// The instructions exist, both places have that many pixels and do not overlap.
@@ -65,7 +65,7 @@ unsafe fn chunk<V: Lanes>(from: Run, to: *mut f32, to_stride: usize, units: usiz
         for unit in 0..units {
             for pixel in 0..count {
                 let value = at(unit, pixel).sub(V::splat(means[pixel])).mul(V::splat(scales[pixel]));
-                value.store(to.add(unit * to_stride + (first + pixel) * UNIT));
+                value.store_operands(to.add(unit * to_stride + (first + pixel) * V::WORDS));
             }
         }
     }

@@ -10,7 +10,8 @@ use super::buffer::{Cutter, with_scratch};
 use super::expand::{MAX_RUNS, odd, runs};
 use super::lanes::{Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
-use super::pointwise::{Packed, Pixels, Store, pointwise};
+use super::norm::Run;
+use super::pointwise::{Packed, Pixels, Store, Unit, operands, pointwise};
 use super::ring::Ring;
 use crate::instructions::Instructions;
 
@@ -32,14 +33,14 @@ unsafe fn down_job<V: Lanes>(cutter: &mut Cutter, weights: &Packed, from: Map, t
     let count = tile.right - tile.left;
     let width = 2 * count + 1;
     let left = 2 * tile.left as isize - 1;
-    let ring = Ring::<3>::new(cutter, from.units, width, left);
+    let ring = Ring::<3>::of_operands::<V>(cutter, from.units, width, left);
     let mut next = 2 * tile.top as isize - 1;
     for row in tile.top..tile.bottom {
         let middle = 2 * row as isize;
         // SAFETY: rows and columns are cut off at the map's borders; the rest is passed on to the caller.
         unsafe {
             while next <= middle + 1 {
-                ring.copy(from, next);
+                ring.copy_operands::<V>(from, next);
                 next += 1;
             }
             let start = ring.at(0, left);
@@ -54,9 +55,9 @@ unsafe fn down_job<V: Lanes>(cutter: &mut Cutter, weights: &Packed, from: Map, t
                     }
                 }
             }
-            let pixels = Pixels { start: start.cast_const(), step: 2 * UNIT, runs: &runs[..used], count };
+            let pixels = Pixels { start: start.cast_const(), step: 2 * V::WORDS, runs: &runs[..used], count };
             let store = Store { to: to.at(row, 0, tile.left), stride: to.unit_stride() };
-            pointwise::<V, UNIT, _>(pixels, weights, &store);
+            pointwise::<V, Unit, _>(pixels, weights, &store);
         }
     }
 }
@@ -76,7 +77,7 @@ pub(super) struct Up {
 /// As for [`super::gated::run`], with the four pixels of `onto` for each pixel of the tile being this job's to read and
 /// write.
 pub(super) unsafe fn up(instructions: Instructions, weights: &Up, from: Map, onto: Map, tile: Tile) {
-    with_scratch(up_scratch(onto.units, tile.right - tile.left), |cutter| {
+    with_scratch(up_scratch(from.units, onto.units, tile.right - tile.left), |cutter| {
         // SAFETY: passed on to the caller.
         unsafe {
             with_lanes!(instructions, up_job(cutter: &mut Cutter, weights: &Up, from: Map, onto: Map, tile: Tile))
@@ -89,9 +90,37 @@ pub(super) unsafe fn up(instructions: Instructions, weights: &Up, from: Map, ont
 const NEAR: f32 = 0.75;
 const FAR: f32 = 0.25;
 
-/// Float32 of scratch of [`up`] for a tile `count` columns wide.
-fn up_scratch(units: usize, count: usize) -> usize {
-    Ring::<3>::len(9 * units, count + 2) + 3 * units * odd(count + 2) * UNIT + units * odd(2 * count) * UNIT
+/// Words of scratch of [`up`] for a tile `count` columns wide, with the operands of one row of either map.
+fn up_scratch(from_units: usize, units: usize, count: usize) -> usize {
+    let operands = (from_units * odd(count + 2)).max(units * odd(2 * count)) * UNIT;
+    Ring::<3>::len(9 * units, count + 2) + 3 * units * odd(count + 2) * UNIT + units * odd(2 * count) * UNIT + operands
+}
+
+/// The pixels of a map's row from column `first` on, as operands: in `scratch` if they must be turned into such, else where
+/// they stand.
+///
+/// # Safety
+/// The instructions exist, the row has `count` pixels from there on, and `scratch` has room for them.
+#[inline(always)]
+unsafe fn row_operands<'a, V: Lanes>(
+    map: Map,
+    row: usize,
+    first: usize,
+    count: usize,
+    scratch: *mut f32,
+    distances: &'a mut [usize; MAX_RUNS],
+) -> Pixels<'a> {
+    let start = map.at(row, 0, first).cast_const();
+    let (start, stride) = if V::WORDS == UNIT {
+        (start, map.unit_stride())
+    } else {
+        let stride = odd(count) * V::WORDS;
+        // SAFETY: passed on to the caller.
+        unsafe { operands::<V>(Run { start, stride: map.unit_stride() }, map.units, count, scratch, stride) };
+        (scratch.cast_const(), stride)
+    };
+    *distances = runs(stride);
+    Pixels { start, step: V::WORDS, runs: &distances[..map.units], count }
 }
 
 #[inline(always)]
@@ -107,6 +136,8 @@ unsafe fn up_job<V: Lanes>(cutter: &mut Cutter, weights: &Up, from: Map, onto: M
     let ring = Ring::<3>::new(cutter, 9 * units, width, left - 1);
     let sums = cutter.cut(3 * units * sums_stride);
     let joined = cutter.cut(units * joined_stride);
+    let scratch = cutter.cut((from.units * odd(width)).max(units * odd(2 * count)) * V::WORDS);
+    let mut distances = [0; MAX_RUNS];
     let clamped = |row: isize| row.clamp(0, rows - 1);
     let mut next = clamped(tile.top as isize - 1);
     for row in tile.top as isize..tile.bottom as isize {
@@ -114,15 +145,10 @@ unsafe fn up_job<V: Lanes>(cutter: &mut Cutter, weights: &Up, from: Map, onto: M
         unsafe {
             while next <= clamped(row + 1) {
                 let (start, end) = ((left - 1).max(0), (right + 1).min(columns));
-                let runs = runs(from.unit_stride());
-                let pixels = Pixels {
-                    start: from.at(next as usize, 0, start as usize).cast_const(),
-                    step: UNIT,
-                    runs: &runs[..from.units],
-                    count: (end - start) as usize,
-                };
+                let (first, reach) = (start as usize, (end - start) as usize);
+                let pixels = row_operands::<V>(from, next as usize, first, reach, scratch, &mut distances);
                 let store = Store { to: ring.at(next, start), stride: ring.stride() };
-                pointwise::<V, UNIT, _>(pixels, &weights.taps, &store);
+                pointwise::<V, Unit, _>(pixels, &weights.taps, &store);
                 next += 1;
             }
             for odd_row in [false, true] {
@@ -140,10 +166,8 @@ unsafe fn up_job<V: Lanes>(cutter: &mut Cutter, weights: &Up, from: Map, onto: M
                         V::load(line.add(count * UNIT)).store(line.add((count + 1) * UNIT));
                     }
                 }
-                let runs = runs(onto.unit_stride());
-                let start = onto.at(out, 0, 2 * tile.left).cast_const();
-                let pixels = Pixels { start, step: UNIT, runs: &runs[..units], count: 2 * count };
-                pointwise::<V, UNIT, _>(pixels, &weights.skip, &Store { to: joined, stride: joined_stride });
+                let pixels = row_operands::<V>(onto, out, 2 * tile.left, 2 * count, scratch, &mut distances);
+                pointwise::<V, Unit, _>(pixels, &weights.skip, &Store { to: joined, stride: joined_stride });
                 for unit in 0..units {
                     let lines = [0, 1, 2].map(|x| sums.add((x * units + unit) * sums_stride).cast_const());
                     let to = onto.at(out, unit, 2 * tile.left);

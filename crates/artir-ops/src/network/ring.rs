@@ -2,9 +2,10 @@
 
 use super::buffer::Cutter;
 use super::expand::odd;
-use super::lanes::UNIT;
+use super::lanes::{Lanes, UNIT};
 use super::map::Map;
 use super::norm::Run;
+use super::pointwise::operands;
 
 /// `ROWS` rows of some columns, which stay until their place is needed again.
 #[derive(Clone, Copy)]
@@ -12,29 +13,40 @@ pub(super) struct Ring<const ROWS: usize> {
     start: *mut f32,
     units: usize,
     width: usize,
+    /// Words from one column to the next.
+    step: usize,
     /// The map's column that stands first; may lie left of the map.
     first: isize,
 }
 
 impl<const ROWS: usize> Ring<ROWS> {
-    /// Float32 in a ring.
+    /// Words in a ring at most.
     pub(super) fn len(units: usize, width: usize) -> usize {
         ROWS * units * odd(width) * UNIT
     }
 
-    /// A ring of zeros for `width` columns from column `first` of the map on.
+    /// A ring of zeros for `width` columns of float32 from column `first` of the map on.
     pub(super) fn new(cutter: &mut Cutter, units: usize, width: usize, first: isize) -> Self {
-        let len = Self::len(units, width);
-        let start = cutter.cut(len);
-        // SAFETY: the piece has `len` float32.
-        unsafe { start.write_bytes(0, len) };
-        Self { start, units, width, first }
+        Self::with_step(cutter, units, width, first, UNIT)
     }
 
-    /// Float32 from one unit of a row to the next.
+    /// The same for operands of sums over channels.
+    pub(super) fn of_operands<V: Lanes>(cutter: &mut Cutter, units: usize, width: usize, first: isize) -> Self {
+        Self::with_step(cutter, units, width, first, V::WORDS)
+    }
+
+    fn with_step(cutter: &mut Cutter, units: usize, width: usize, first: isize, step: usize) -> Self {
+        let len = ROWS * units * odd(width) * step;
+        let start = cutter.cut(len);
+        // SAFETY: the piece has `len` words.
+        unsafe { start.write_bytes(0, len) };
+        Self { start, units, width, step, first }
+    }
+
+    /// Words from one unit of a row to the next.
     #[inline(always)]
     pub(super) fn stride(&self) -> usize {
-        odd(self.width) * UNIT
+        odd(self.width) * self.step
     }
 
     /// Where a column of the map stands in a row's first unit.
@@ -43,7 +55,7 @@ impl<const ROWS: usize> Ring<ROWS> {
         let (slot, column) = (row.rem_euclid(ROWS as isize) as usize, (column - self.first) as usize);
         debug_assert!(column < self.width);
         // SAFETY: the place lies in the ring.
-        unsafe { self.start.add(slot * self.units * self.stride() + column * UNIT) }
+        unsafe { self.start.add(slot * self.units * self.stride() + column * self.step) }
     }
 
     #[inline(always)]
@@ -72,13 +84,31 @@ impl<const ROWS: usize> Ring<ROWS> {
         }
     }
 
+    /// The same, as operands.
+    ///
+    /// # Safety
+    /// The instructions exist; the rest as for [`Ring::copy`].
+    #[inline(always)]
+    pub(super) unsafe fn copy_operands<V: Lanes>(&self, from: Map, row: isize) {
+        // SAFETY: passed on to the caller; rows and columns are cut off at the map's borders.
+        unsafe {
+            if !(0..from.rows as isize).contains(&row) {
+                self.clear(row);
+                return;
+            }
+            let (start, end) = (self.first.max(0), (self.first + self.width as isize).min(from.columns as isize));
+            let source = Run { start: from.at(row as usize, 0, start as usize), stride: from.unit_stride() };
+            operands::<V>(source, self.units, (end - start) as usize, self.at(row, start), self.stride());
+        }
+    }
+
     /// Fills a row with zeros: one outside the map.
     ///
     /// # Safety
     /// Nobody else uses the ring.
     #[inline(always)]
     pub(super) unsafe fn clear(&self, row: isize) {
-        // SAFETY: a row has that many float32.
+        // SAFETY: a row has that many words.
         unsafe { self.at(row, self.first).write_bytes(0, self.units * self.stride()) }
     }
 }

@@ -12,7 +12,7 @@ use super::resample;
 use super::tensor::Tensor;
 use super::weights::{Architecture, Block, Weights};
 use crate::Error;
-use crate::instructions::Instructions;
+use crate::instructions::{Instructions, Precision};
 use crate::large_kernel::{Engine, Parallel, Serial, Shape};
 
 /// The network with its weights, ready to run on images of any size from any number of threads.
@@ -44,9 +44,8 @@ impl Network {
     /// # Errors
     /// [`Error::Architecture`] for widths that the loops do not have, [`Error::WeightCount`], [`Error::WeightShape`] and
     /// [`Error::WeightValue`] for weights that do not fit.
-    pub fn new(of: Architecture, tensors: Vec<Tensor>) -> Result<Self, Error> {
-        // `available` always ends in the portable loops.
-        Self::with_instructions(of, tensors, Instructions::available()[0])
+    pub fn new(of: Architecture, tensors: Vec<Tensor>, precision: Precision) -> Result<Self, Error> {
+        Self::with_instructions(of, tensors, precision.instructions())
     }
 
     /// The same with instructions of the caller's choice.
@@ -57,7 +56,8 @@ impl Network {
     /// # Panics
     /// When this processor does not have the instructions.
     pub fn with_instructions(of: Architecture, tensors: Vec<Tensor>, by: Instructions) -> Result<Self, Error> {
-        assert!(Instructions::available().contains(&by), "{by:?} are not available");
+        let exist = Instructions::available().contains(&by) || Instructions::fast() == Some(by);
+        assert!(exist, "{by:?} are not available");
         let weights = Weights::new(&of, tensors, by)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self { of, weights, instructions: by, threads, kept: Mutex::default() })

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use super::{Architecture, Instructions, Network, Tensor};
-use crate::Error;
+use super::{Architecture, Network, Tensor};
 use crate::large_kernel::{Parallel, Serial};
+use crate::{Error, Instructions, Precision};
 
 /// Widths of one unit, so that every loop's narrowest form is taken.
 fn narrow() -> Architecture {
@@ -130,9 +130,35 @@ fn all_instructions_agree() {
 }
 
 #[test]
+fn fast_products_are_rounded_and_nothing_more() {
+    let Some(by) = Instructions::fast() else {
+        println!("skipped: this processor has no products of bfloat16");
+        return;
+    };
+    for of in [narrow(), wide()] {
+        let exact = Network::new(of.clone(), tensors(&of), Precision::F32).unwrap();
+        let fast = Network::with_instructions(of.clone(), tensors(&of), by).unwrap();
+        for (rows, columns) in [(4, 4), (8, 4), (4, 36), (44, 60), (76, 140)] {
+            let shape = [1, of.image_channels, rows, columns];
+            let (a, b) = (restored(&exact, shape, &Serial), restored(&fast, shape, &Serial));
+            let input = values(shape.iter().product(), 99, 1.0);
+            let added: f64 = a.iter().zip(&input).map(|(a, x)| f64::from(a - x).powi(2)).sum();
+            let off: f64 = a.iter().zip(&b).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+            // bfloat16 keeps 8 bits: each product is off by up to 2^-8, and sums average that out.
+            let share = (off / added).sqrt();
+            assert!(share > 1e-5 && share < 0.02, "{rows}x{columns}: {share}");
+        }
+        assert!(
+            restored(&fast, [1, of.image_channels, 132, 68], &Threads(3))
+                == restored(&fast, [1, of.image_channels, 132, 68], &Serial)
+        );
+    }
+}
+
+#[test]
 fn threads_and_batches_change_no_bit() {
     let of = narrow();
-    let network = Network::new(of.clone(), tensors(&of)).unwrap();
+    let network = Network::new(of.clone(), tensors(&of), Precision::F32).unwrap();
     let shape = [1, 1, 132, 300];
     let one = restored(&network, shape, &Serial);
     for threads in [2, 3, 8] {
@@ -153,24 +179,28 @@ fn weights_that_do_not_fit_are_refused() {
     let of = narrow();
     let mut short = tensors(&of);
     short.pop();
-    assert!(matches!(Network::new(of.clone(), short), Err(Error::WeightCount { more: false })));
+    assert!(matches!(Network::new(of.clone(), short, Precision::F32), Err(Error::WeightCount { more: false })));
     let mut long = tensors(&of);
     long.push(long[0].clone());
-    assert!(matches!(Network::new(of.clone(), long), Err(Error::WeightCount { more: true })));
+    assert!(matches!(Network::new(of.clone(), long, Precision::F32), Err(Error::WeightCount { more: true })));
     let mut bent = tensors(&of);
     bent[2].shape = vec![17];
-    assert!(matches!(Network::new(of.clone(), bent), Err(Error::WeightShape { name, .. }) if name == "w2"));
+    assert!(
+        matches!(Network::new(of.clone(), bent, Precision::F32), Err(Error::WeightShape { name, .. }) if name == "w2")
+    );
     let mut broken = tensors(&of);
     broken[5].values[3] = f32::INFINITY;
-    assert!(matches!(Network::new(of.clone(), broken), Err(Error::WeightValue { name }) if name == "w5"));
+    assert!(
+        matches!(Network::new(of.clone(), broken, Precision::F32), Err(Error::WeightValue { name }) if name == "w5")
+    );
     let odd = Architecture { width: 24, ..of };
-    assert!(matches!(Network::new(odd.clone(), tensors(&odd)), Err(Error::Architecture)));
+    assert!(matches!(Network::new(odd.clone(), tensors(&odd), Precision::F32), Err(Error::Architecture)));
 }
 
 #[test]
 fn images_that_do_not_fit_are_refused() {
     let of = narrow();
-    let network = Network::new(of.clone(), tensors(&of)).unwrap();
+    let network = Network::new(of.clone(), tensors(&of), Precision::F32).unwrap();
     for shape in [[1, 1, 6, 8], [1, 1, 8, 7], [1, 3, 8, 8], [1, 1, 0, 8]] {
         let count = shape.iter().product();
         let result = network.run(&vec![0.0; count], &mut vec![0.0; count], shape, &Serial);

@@ -98,7 +98,7 @@ impl Builder {
     fn head(&mut self, image: usize, width: usize) -> Result<Head, Error> {
         let weight = self.reader.matrix(&[width, image, 3, 3])?;
         let bias = self.reader.next(&[width])?;
-        let weights = Packed::new(9 * image, width, self.instructions, |o, i| weight.row(o)[i]);
+        let weights = Packed::new(9 * image, width, self.instructions.exact(), |o, i| weight.row(o)[i]);
         Ok(Head { weights, bias: Buffer::from(bias.as_slice()) })
     }
 

@@ -8,7 +8,10 @@ mod large_kernel;
 mod network;
 mod table;
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    ffi::CString,
+    sync::{Mutex, PoisonError},
+};
 
 use ort_sys::{ORT_API_VERSION, OrtApi, OrtApiBase, OrtCustomOp, OrtCustomOpDomain, OrtSessionOptions, OrtStatusPtr};
 
@@ -44,13 +47,48 @@ pub fn register(builder: &mut ort::session::builder::SessionBuilder) -> Result<(
     unsafe { add_domain(builder.ptr_mut(), ort::api()) }
 }
 
-/// Domains already made: the address of the API table, and the domain's. A domain and its operators must outlive
-/// every session that uses them, so each runtime gets one, for the life of the process.
-static DOMAINS: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+/// The session option that chooses the precision: `fast` for [`crate::Precision::Fast`], `f32` or nothing for f32. It must be
+/// set before the operators are registered.
+pub const PRECISION_OPTION: &str = "artir.precision";
+
+struct Domain {
+    /// Address of the API table.
+    api: usize,
+    fast: bool,
+    address: usize,
+}
+
+/// Domains already made. A domain and its operators must outlive every session that uses them, so each runtime gets one
+/// for each precision, for the life of the process.
+static DOMAINS: Mutex<Vec<Domain>> = Mutex::new(Vec::new());
+
+/// Whether the session's options ask for fast precision.
+unsafe fn is_fast(options: *const OrtSessionOptions, api: *const OrtApi) -> Result<bool, Error> {
+    let key = CString::new(PRECISION_OPTION).unwrap_or_default();
+    // SAFETY: valid pointers, by the caller's promise.
+    unsafe {
+        let mut given = 0;
+        api::check(api, ((*api).HasSessionConfigEntry)(options, key.as_ptr(), &mut given))?;
+        if given == 0 {
+            return Ok(false);
+        }
+        let mut value = [0u8; 16];
+        let mut length = value.len();
+        let read = ((*api).GetSessionConfigEntry)(options, key.as_ptr(), value.as_mut_ptr().cast(), &mut length);
+        api::check(api, read)?;
+        match value.get(..length.saturating_sub(1)) {
+            Some(b"fast") => Ok(true),
+            Some(b"f32") => Ok(false),
+            other => Err(Error::Precision(String::from_utf8_lossy(other.unwrap_or(b"")).into_owned())),
+        }
+    }
+}
 
 unsafe fn add_domain(options: *mut OrtSessionOptions, api: *const OrtApi) -> Result<(), Error> {
+    // SAFETY: passed on to the caller.
+    let fast = unsafe { is_fast(options, api) }?;
     let mut domains = DOMAINS.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = domains.iter().find(|(of, _)| *of == api as usize).map(|(_, domain)| *domain);
+    let known = domains.iter().find(|d| d.api == api as usize && d.fast == fast).map(|d| d.address);
     // SAFETY: `api` is a valid table; the operators are leaked on purpose, so the domain may keep pointers to them.
     unsafe {
         let domain = match known {
@@ -61,13 +99,17 @@ unsafe fn add_domain(options: *mut OrtSessionOptions, api: *const OrtApi) -> Res
                 let operators = [
                     table::operator::<LargeKernel<f32>>(api),
                     table::operator::<LargeKernel<half::f16>>(api),
-                    table::operator::<NetworkKernel>(api),
+                    if fast {
+                        table::operator::<NetworkKernel<true>>(api)
+                    } else {
+                        table::operator::<NetworkKernel<false>>(api)
+                    },
                 ];
                 for op in operators {
                     let op: *mut table::Operator = Box::leak(Box::new(op));
                     api::check(api, ((*api).CustomOpDomain_Add)(domain, op.cast::<OrtCustomOp>()))?;
                 }
-                domains.push((api as usize, domain as usize));
+                domains.push(Domain { api: api as usize, fast, address: domain as usize });
                 domain
             }
         };

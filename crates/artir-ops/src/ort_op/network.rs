@@ -8,16 +8,16 @@ use ort_sys::{
 
 use super::api::{self, Pool, check};
 use super::table::Kernel;
-use crate::Error;
 use crate::network::{Architecture, Network, Tensor};
+use crate::{Error, Precision};
 
 /// What a node keeps.
-pub(super) struct NetworkKernel {
+pub(super) struct NetworkKernel<const FAST: bool> {
     api: *const OrtApi,
     network: Network,
 }
 
-impl Kernel for NetworkKernel {
+impl<const FAST: bool> Kernel for NetworkKernel<FAST> {
     const NAME: &'static CStr = c"Network";
     const INPUTS: usize = 2;
     const TYPE: ONNXTensorElementDataType = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
@@ -41,7 +41,8 @@ impl Kernel for NetworkKernel {
             let depths = integers(api, info, c"depths")?.try_into().map_err(|_| Error::Architecture)?;
             let kernel_sizes = integers(api, info, c"kernel_sizes")?;
             let of = Architecture { depths, width, image_channels, kernel_sizes };
-            Ok(Self { api, network: Network::new(of, tensors)? })
+            let precision = if FAST { Precision::Fast } else { Precision::F32 };
+            Ok(Self { api, network: Network::new(of, tensors, precision)? })
         }
     }
 

@@ -4,15 +4,17 @@ use std::arch::x86_64::*;
 
 use super::{Gelu, Lanes, UNIT};
 
-/// Sixteen float32 in a register.
+/// Sixteen float32 in a register. With `PAIRS`, operands of sums over channels are pairs of bfloat16.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub(crate) struct Avx512(pub(crate) __m512);
+pub(crate) struct Avx512<const PAIRS: bool>(pub(crate) __m512);
 
-// SAFETY of every block below: the caller runs on AVX-512F, and pointers lead to sixteen values.
+// SAFETY of every block below: the caller runs on AVX-512F, with `PAIRS` on AVX512-BF16 too, and pointers lead to sixteen
+// values.
 #[allow(clippy::undocumented_unsafe_blocks, reason = "the comment above holds for all of them")]
-impl Lanes for Avx512 {
+impl<const PAIRS: bool> Lanes for Avx512<PAIRS> {
     const WIDE: bool = true;
+    const WORDS: usize = if PAIRS { UNIT / 2 } else { UNIT };
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -47,6 +49,30 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn fma(self, factor: Self, term: Self) -> Self {
         Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, term.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn store_operands(self, to: *mut f32) {
+        unsafe {
+            if PAIRS {
+                let halves: __m256bh = _mm512_cvtneps_pbh(self.0);
+                to.cast::<__m256bh>().write_unaligned(halves);
+            } else {
+                self.store(to);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(self, weights: Self, sum: Self) -> Self {
+        unsafe {
+            if PAIRS {
+                let pairs = |of: Self| std::mem::transmute::<__m512, __m512bh>(of.0);
+                Self(_mm512_dpbf16_ps(sum.0, pairs(self), pairs(weights)))
+            } else {
+                self.fma(weights, sum)
+            }
+        }
     }
 
     #[inline(always)]

@@ -33,6 +33,8 @@ pub(super) const UNIT: usize = 16;
 pub(super) trait Lanes: Copy {
     /// Whether 32 registers hold sixteen values each: decides how many sums are in flight.
     const WIDE: bool;
+    /// 32-bit words that a unit takes as operands of sums over channels: sixteen float32, or eight pairs of bfloat16.
+    const WORDS: usize;
 
     unsafe fn splat(value: f32) -> Self;
     /// Reads sixteen values.
@@ -44,6 +46,10 @@ pub(super) trait Lanes: Copy {
     unsafe fn mul(self, other: Self) -> Self;
     /// `self * factor + term`.
     unsafe fn fma(self, factor: Self, term: Self) -> Self;
+    /// Writes sixteen values as operands, [`Lanes::WORDS`] words.
+    unsafe fn store_operands(self, to: *mut f32);
+    /// Adds the product of one word of operands, the same in every lane, with a word of weights for each lane.
+    unsafe fn dot(self, weights: Self, sum: Self) -> Self;
     /// `1 / sqrt(self)`, correctly rounded twice: no estimate.
     unsafe fn inverse_root(self) -> Self;
     /// Lane i is the sum of `of[i]`'s lanes.
@@ -61,7 +67,13 @@ macro_rules! with_lanes {
         #[target_feature(enable = "avx512f")]
         unsafe fn avx512($($arg: $type),*) {
             // SAFETY: this function has the instructions; the rest is the caller's promise.
-            unsafe { $name::<$crate::network::lanes::Avx512>($($arg),*) }
+            unsafe { $name::<$crate::network::lanes::Avx512<false>>($($arg),*) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512bf16")]
+        unsafe fn avx512bf16($($arg: $type),*) {
+            // SAFETY: this function has the instructions; the rest is the caller's promise.
+            unsafe { $name::<$crate::network::lanes::Avx512<true>>($($arg),*) }
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
@@ -72,6 +84,8 @@ macro_rules! with_lanes {
         match $instructions {
             #[cfg(target_arch = "x86_64")]
             $crate::instructions::Instructions::Avx512 => avx512($($arg),*),
+            #[cfg(target_arch = "x86_64")]
+            $crate::instructions::Instructions::Avx512Bf16 => avx512bf16($($arg),*),
             #[cfg(target_arch = "x86_64")]
             $crate::instructions::Instructions::Avx2 => avx2($($arg),*),
             #[cfg(target_arch = "aarch64")]

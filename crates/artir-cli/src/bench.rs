@@ -1,0 +1,258 @@
+//! `artir bench`: how fast the network runs on this machine, and how much of the processor and memory it takes.
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use artir_core::{Device, Model, Precision, Session, multiply_adds_per_second, precision_name, resident, zoo};
+use ndarray::Array4;
+use serde::Serialize;
+
+use crate::{common::parse_precision, outcome::Failure};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Models by name, or files ending in .onnx
+    #[arg(long, value_name = "NAME|FILE", default_values = ["ct-ldct-t", "geo-haze-t"])]
+    model: Vec<String>,
+    /// Image sizes in pixels, rows x columns
+    #[arg(long, value_name = "HxW", value_parser = parse_size, default_values = ["256x256", "512x512", "1024x1024"])]
+    size: Vec<Size>,
+    /// Numbers of threads [default: 1 and every core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Vec<u16>,
+    /// f32, fast, or both
+    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_values = ["f32", "fast"])]
+    precision: Vec<Precision>,
+    /// Measured runs of each; the median counts
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// Write the figures to a file as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size {
+    rows: usize,
+    columns: usize,
+}
+
+/// One line of the table.
+#[derive(Debug, Serialize)]
+struct Line {
+    model: String,
+    rows: usize,
+    columns: usize,
+    threads: usize,
+    /// f32 or bf16.
+    precision: &'static str,
+    /// Median of the runs.
+    seconds: f64,
+    fastest_seconds: f64,
+    runs: u16,
+    /// Multiply-adds as the network's definition counts them, by 1e9.
+    gmacs_per_second: f64,
+    /// Of what these threads do at most with the same instructions, measured in between.
+    share_of_peak: f64,
+    /// Largest resident size of the process during a run.
+    peak_memory_bytes: Option<u64>,
+}
+
+/// The figures and what they were measured on.
+#[derive(Debug, Serialize)]
+struct Report {
+    artir: &'static str,
+    runtime: String,
+    processor: String,
+    cores: usize,
+    lines: Vec<Line>,
+}
+
+/// A model on some threads in one precision, and what was measured of it at one size.
+struct Subject {
+    session: Session,
+    threads: usize,
+    macs_256: u64,
+    name: String,
+    channels: usize,
+    memory: Option<u64>,
+    seconds: Vec<f64>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut threads: Vec<usize> = args.threads.iter().map(|n| usize::from(*n)).collect();
+    if threads.is_empty() {
+        threads = vec![1, cores];
+    }
+    threads.dedup();
+    let runtime = artir_core::runtime_version()?;
+    let processor = processor();
+    say!("{processor}, {cores} core(s); artir {}, ONNX Runtime {runtime}", artir_core::VERSION);
+    say!(
+        "{:<14} {:>11} {:>7} {:>9} {:>9} {:>9} {:>7} {:>9}",
+        "model",
+        "pixels",
+        "threads",
+        "precision",
+        "seconds",
+        "G MAC/s",
+        "of peak",
+        "peak MiB"
+    );
+    let mut lines = Vec::new();
+    for name in &args.model {
+        let model = zoo::open(name)?;
+        let mut subjects = subjects(&model, &threads, &args.precision)?;
+        for &size in &args.size {
+            for line in measure(&mut subjects, size, args.runs)? {
+                print(&line);
+                lines.push(line);
+            }
+        }
+    }
+    say!(
+        "\nG MAC: 10^9 multiply-adds as the network's definition counts them. Peak: the same threads and instructions at"
+    );
+    say!("nothing but multiply-adds, measured between the runs. Medians of {} run(s) each, taken in turn.", args.runs);
+    if let Some(path) = &args.json {
+        let report = Report { artir: artir_core::VERSION, runtime, processor, cores, lines };
+        let text = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
+        std::fs::write(path, text + "\n").map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn subjects(model: &Model, threads: &[usize], precisions: &[Precision]) -> Result<Vec<Subject>, Failure> {
+    let card = model.card();
+    let mut subjects: Vec<Subject> = Vec::new();
+    for &threads in threads {
+        for &precision in precisions {
+            let session = Session::new(model, Device::Cpu, threads, precision)?;
+            // Fast precision is f32 where the processor has nothing faster.
+            if subjects.iter().any(|s| s.threads == threads && s.session.precision() == session.precision()) {
+                continue;
+            }
+            subjects.push(Subject {
+                session,
+                threads,
+                macs_256: card.macs_256,
+                name: card.name.clone(),
+                channels: card.input.channels,
+                memory: None,
+                seconds: Vec::new(),
+            });
+        }
+    }
+    Ok(subjects)
+}
+
+/// How long the processor's peak is measured for.
+const PEAK_TIME: Duration = Duration::from_millis(60);
+
+/// Runs the subjects in turn, so that a machine that slows down slows all of them.
+fn measure(subjects: &mut [Subject], size: Size, runs: u16) -> Result<Vec<Line>, Failure> {
+    let image =
+        |channels| Array4::from_shape_fn((1, channels, size.rows, size.columns), |(_, c, y, x)| picture(c, y, x));
+    let mut peaks = vec![0.0f64; subjects.len()];
+    for subject in subjects.iter_mut() {
+        subject.seconds.clear();
+        let input = image(subject.channels);
+        // The first run of a size makes the maps, which later ones use again.
+        let counts = resident::forget_peak();
+        subject.session.run(input.view())?;
+        subject.memory = resident::peak().filter(|_| counts);
+    }
+    for _ in 0..runs {
+        for (subject, peak) in subjects.iter_mut().zip(&mut peaks) {
+            let input = image(subject.channels);
+            let begun = Instant::now();
+            subject.session.run(input.view())?;
+            subject.seconds.push(begun.elapsed().as_secs_f64());
+            let precision = subject.session.precision();
+            *peak = peak.max(multiply_adds_per_second(subject.threads, precision, PEAK_TIME));
+        }
+    }
+    let line = |(subject, peak): (&mut Subject, f64)| {
+        subject.seconds.sort_by(f64::total_cmp);
+        let seconds = median(&subject.seconds);
+        let macs = subject.macs_256 as f64 * (size.rows * size.columns) as f64 / (256.0 * 256.0);
+        Line {
+            model: subject.name.clone(),
+            rows: size.rows,
+            columns: size.columns,
+            threads: subject.threads,
+            precision: precision_name(subject.session.precision()),
+            seconds,
+            fastest_seconds: subject.seconds[0],
+            runs,
+            gmacs_per_second: macs / seconds / 1e9,
+            share_of_peak: macs / seconds / peak,
+            peak_memory_bytes: subject.memory,
+        }
+    };
+    Ok(subjects.iter_mut().zip(peaks).map(line).collect())
+}
+
+/// Of sorted values.
+fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    if sorted.len().is_multiple_of(2) { f64::midpoint(sorted[middle - 1], sorted[middle]) } else { sorted[middle] }
+}
+
+/// Something with smooth parts and edges; how long the network takes does not depend on it.
+fn picture(channel: usize, row: usize, column: usize) -> f32 {
+    let wave = (0.05 * column as f32 + channel as f32).sin() * (0.03 * row as f32).cos();
+    0.5 + 0.3 * wave + 0.1 * f32::from(u8::from((row / 9 + column / 7) % 3 == 0))
+}
+
+fn print(line: &Line) {
+    say!(
+        "{:<14} {:>11} {:>7} {:>9} {:>9.4} {:>9.1} {:>6.0}% {:>9}",
+        line.model,
+        format!("{}x{}", line.rows, line.columns),
+        line.threads,
+        line.precision,
+        line.seconds,
+        line.gmacs_per_second,
+        100.0 * line.share_of_peak,
+        line.peak_memory_bytes.map_or("unknown".into(), |b| (b >> 20).to_string()),
+    );
+}
+
+/// The processor's name as Linux has it, or the architecture.
+fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    name.map_or(std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
+
+fn parse_size(text: &str) -> Result<Size, String> {
+    let number = |t: &str| t.parse::<usize>().ok().filter(|n| *n > 0 && n.is_multiple_of(4));
+    match text.split_once(['x', 'X']).map(|(rows, columns)| (number(rows), number(columns))) {
+        Some((Some(rows), Some(columns))) => Ok(Size { rows, columns }),
+        _ => Err("must be ROWSxCOLUMNS, multiples of 4".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_as_they_are_written() {
+        assert_eq!(parse_size("256x512"), Ok(Size { rows: 256, columns: 512 }));
+        for bad in ["", "256", "x", "0x4", "6x8", "-4x4", "4x4x4"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
+        assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
+    }
+}

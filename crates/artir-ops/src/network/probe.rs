@@ -1,0 +1,56 @@
+//! The network's multiply-adds without the network.
+
+use super::lanes::{Lanes, UNIT, with_lanes};
+use crate::instructions::Instructions;
+
+/// Multiplies and adds in registers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Probe {
+    instructions: Instructions,
+}
+
+/// Rounds of one run.
+const ROUNDS: usize = 20_000;
+/// Sums in flight: as many as the pointwise loop has where registers are wide, enough for every processor's latency.
+const SUMS: usize = 12;
+
+impl Probe {
+    /// # Panics
+    /// When this processor does not have the instructions.
+    pub(crate) fn new(instructions: Instructions) -> Self {
+        let exist = Instructions::available().contains(&instructions) || Instructions::fast() == Some(instructions);
+        assert!(exist, "{instructions:?} are not available");
+        Self { instructions }
+    }
+
+    /// Multiply-adds that one run made.
+    pub(crate) fn run(&self) -> usize {
+        let mut result = [0.0f32; UNIT];
+        let to = result.as_mut_ptr();
+        // SAFETY: the instructions exist, and `to` has room for sixteen values.
+        unsafe { with_lanes!(self.instructions, rounds(to: *mut f32)) };
+        std::hint::black_box(result);
+        let factors = if self.instructions.pairs() { 2 } else { 1 };
+        ROUNDS * SUMS * UNIT * factors
+    }
+}
+
+/// # Safety
+/// The instructions exist, and `to` has room for sixteen values.
+#[inline(always)]
+unsafe fn rounds<V: Lanes>(to: *mut f32) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        // Zero times one, of which the compiler does not know.
+        let word = V::splat(std::hint::black_box(0.0));
+        let weight = V::splat(std::hint::black_box(1.0));
+        let mut sums = [V::splat(0.0); SUMS];
+        for _ in 0..ROUNDS {
+            for sum in &mut sums {
+                *sum = word.dot(weight, *sum);
+            }
+        }
+        let total = sums.into_iter().reduce(|a, b| a.add(b)).unwrap_or(word);
+        total.store(to);
+    }
+}
