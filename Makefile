@@ -1,9 +1,10 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train bench baselines conformance safety train
+.PHONY: demo test lint test-train bench bench-parts memcheck baselines conformance safety train
 
 MODEL ?= ct-ldct-t
 MINUTES ?= 60
 RUNS ?= models/runs
+BENCH ?= validation/bench/results/this-machine
 PYTEST = PYTHONPATH=models .venv/bin/python -m pytest -q models/tests
 RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)
 
@@ -28,10 +29,23 @@ test-train:
 	scripts/bootstrap.sh --train
 	$(PYTEST) -m torch
 
+# Half an hour on two cores, which should have nothing else to do.
 bench:
+	scripts/bootstrap.sh --train
+	.venv/bin/pip install -q -r validation/requirements-bench.txt
+	cargo build --release -p artir-cli -p artir-ops
+	PYTHONPATH=models:validation .venv/bin/python -m bench --artir target/release/artir \
+		--library target/release/libartir_ops.so -o $(BENCH)
+
+bench-parts:
 	scripts/bootstrap.sh
 	cargo bench -p artir-ops --features ort
 	.venv/bin/python validation/metrics_speed.py
+
+# The network's loops under valgrind, which has no AVX-512: AVX2 and portable ones.
+memcheck:
+	cargo test --release -p artir-ops --lib --no-run
+	valgrind -q --error-exitcode=1 $$(ls -t target/release/deps/artir_ops-*[0-9a-f] | head -1) network::tests
 
 baselines:
 	scripts/bootstrap.sh --train

@@ -55,9 +55,10 @@ struct Line {
     runs: u16,
     /// Multiply-adds as the network's definition counts them, by 1e9.
     gmacs_per_second: f64,
-    /// Of what these threads do at most with the same instructions, measured in between.
+    /// What these threads do at most with the same instructions, measured in between, by 1e9.
+    peak_gmacs_per_second: f64,
     share_of_peak: f64,
-    /// Largest resident size of the process during a run.
+    /// Largest resident size of the process during a run of a session that is alone in it.
     peak_memory_bytes: Option<u64>,
 }
 
@@ -78,7 +79,6 @@ struct Subject {
     macs_256: u64,
     name: String,
     channels: usize,
-    memory: Option<u64>,
     seconds: Vec<f64>,
 }
 
@@ -106,9 +106,17 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut lines = Vec::new();
     for name in &args.model {
         let model = zoo::open(name)?;
-        let mut subjects = subjects(&model, &threads, &args.precision)?;
+        let mut memory = Vec::new();
         for &size in &args.size {
-            for line in measure(&mut subjects, size, args.runs)? {
+            for subject in subjects(&model, &threads, &args.precision) {
+                memory.push(peak_memory(&subject?, size)?);
+            }
+        }
+        let mut memory = memory.into_iter();
+        let mut subjects = subjects(&model, &threads, &args.precision).collect::<Result<Vec<_>, _>>()?;
+        for &size in &args.size {
+            for mut line in measure(&mut subjects, size, args.runs)? {
+                line.peak_memory_bytes = memory.next().flatten();
                 print(&line);
                 lines.push(line);
             }
@@ -126,28 +134,36 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn subjects(model: &Model, threads: &[usize], precisions: &[Precision]) -> Result<Vec<Subject>, Failure> {
+/// Sessions of a model, opened one by one.
+fn subjects<'a>(
+    model: &'a Model,
+    threads: &'a [usize],
+    precisions: &'a [Precision],
+) -> impl Iterator<Item = Result<Subject, Failure>> + 'a {
     let card = model.card();
-    let mut subjects: Vec<Subject> = Vec::new();
-    for &threads in threads {
-        for &precision in precisions {
-            let session = Session::new(model, Device::Cpu, threads, precision)?;
-            // Fast precision is f32 where the processor has nothing faster.
-            if subjects.iter().any(|s| s.threads == threads && s.session.precision() == session.precision()) {
-                continue;
-            }
-            subjects.push(Subject {
-                session,
-                threads,
-                macs_256: card.macs_256,
-                name: card.name.clone(),
-                channels: card.input.channels,
-                memory: None,
-                seconds: Vec::new(),
-            });
-        }
-    }
-    Ok(subjects)
+    let kinds = threads.iter().flat_map(|threads| precisions.iter().map(|precision| (*threads, *precision)));
+    kinds.map(|(threads, precision)| {
+        Ok(Subject {
+            session: Session::new(model, Device::Cpu, threads, precision)?,
+            threads,
+            macs_256: card.macs_256,
+            name: card.name.clone(),
+            channels: card.input.channels,
+            seconds: Vec::new(),
+        })
+    })
+}
+
+fn image(channels: usize, size: Size) -> Array4<f32> {
+    Array4::from_shape_fn((1, channels, size.rows, size.columns), |(_, c, y, x)| picture(c, y, x))
+}
+
+/// The largest resident size during a run.
+fn peak_memory(subject: &Subject, size: Size) -> Result<Option<u64>, Failure> {
+    let input = image(subject.channels, size);
+    let counts = resident::forget_peak();
+    subject.session.run(input.view())?;
+    Ok(resident::peak().filter(|_| counts))
 }
 
 /// How long the processor's peak is measured for.
@@ -155,20 +171,15 @@ const PEAK_TIME: Duration = Duration::from_millis(60);
 
 /// Runs the subjects in turn, so that a machine that slows down slows all of them.
 fn measure(subjects: &mut [Subject], size: Size, runs: u16) -> Result<Vec<Line>, Failure> {
-    let image =
-        |channels| Array4::from_shape_fn((1, channels, size.rows, size.columns), |(_, c, y, x)| picture(c, y, x));
     let mut peaks = vec![0.0f64; subjects.len()];
     for subject in subjects.iter_mut() {
         subject.seconds.clear();
-        let input = image(subject.channels);
         // The first run of a size makes the maps, which later ones use again.
-        let counts = resident::forget_peak();
-        subject.session.run(input.view())?;
-        subject.memory = resident::peak().filter(|_| counts);
+        subject.session.run(image(subject.channels, size).view())?;
     }
     for _ in 0..runs {
         for (subject, peak) in subjects.iter_mut().zip(&mut peaks) {
-            let input = image(subject.channels);
+            let input = image(subject.channels, size);
             let begun = Instant::now();
             subject.session.run(input.view())?;
             subject.seconds.push(begun.elapsed().as_secs_f64());
@@ -190,8 +201,9 @@ fn measure(subjects: &mut [Subject], size: Size, runs: u16) -> Result<Vec<Line>,
             fastest_seconds: subject.seconds[0],
             runs,
             gmacs_per_second: macs / seconds / 1e9,
+            peak_gmacs_per_second: peak / 1e9,
             share_of_peak: macs / seconds / peak,
-            peak_memory_bytes: subject.memory,
+            peak_memory_bytes: None,
         }
     };
     Ok(subjects.iter_mut().zip(peaks).map(line).collect())

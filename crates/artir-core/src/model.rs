@@ -23,7 +23,7 @@ const HASH_ENTRY_LEN: usize = 2 + 2 + HASH_KEY.len() + 2 + 64;
 const MAX_BYTES: u64 = 1 << 30;
 
 /// A checked model: its bytes, card and hash.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Model {
     bytes: Cow<'static, [u8]>,
     card: Card,

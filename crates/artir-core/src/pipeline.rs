@@ -140,6 +140,11 @@ pub fn precision_name(precision: Precision) -> &'static str {
     }
 }
 
+/// 0 stands for every core.
+fn threads_or_all(threads: usize) -> usize {
+    if threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { threads }
+}
+
 /// A model with its settings.
 #[derive(Debug)]
 pub struct Restorer {
@@ -180,12 +185,30 @@ impl Restorer {
         let s = &self.settings;
         let tiles = format!("tile {:?} overlap {:?} memory {}", s.tile, s.overlap, s.memory);
         let provider = self.session.provider().name();
-        format!("{} {} on {provider}; {tiles}; strength {}", self.model.hash(), self.runtime, s.strength)
+        let precision = precision_name(self.session.precision());
+        format!("{} {} on {provider} {precision}; {tiles}; strength {}", self.model.hash(), self.runtime, s.strength)
     }
 
     /// How an image of this extent will be cut, when its source and sink keep so much.
     pub fn plan(&self, shape: Shape, held: Footprint) -> Result<TilePlan, Error> {
         plan::plan(self.card(), &self.settings, shape, held)
+    }
+
+    /// How many images of this extent are best restored at once, each by a restorer of its own: see
+    /// [`Restorer::share`]. Outputs do not depend on it.
+    pub fn side_by_side(&self, shape: Shape, held: Footprint) -> usize {
+        let threads = threads_or_all(self.settings.threads);
+        plan::side_by_side(self.card(), &self.settings, shape, held, threads)
+    }
+
+    /// As many restorers that share this one's threads.
+    pub fn share(&self, parts: usize) -> Result<Vec<Self>, Error> {
+        let threads = threads_or_all(self.settings.threads);
+        let part = |n: usize| {
+            let threads = (threads / parts + usize::from(n < threads % parts)).max(1);
+            Self::new(self.model.clone(), Settings { threads, ..self.settings.clone() })
+        };
+        (0..parts).map(part).collect()
     }
 
     /// What decides the pixels of an output of this extent.

@@ -110,12 +110,20 @@ pub fn restore_series(
     let provenance = restorer.provenance(shape, Footprint::default())?.to_string();
     let task = restorer.card().task.name();
     let what = Restoring { provenance: &provenance, task };
-    let report = restore_with(series, &what, out, options, &mut |slice| {
+    let run = |restorer: &Restorer, slice: &Slice| {
         let mut source = slice.source();
         let mut sink = Collect { residual: Array2::zeros(slice.frame.stored.raw_dim()) };
         restorer.run(&mut source, &mut sink, progress)?;
         Ok(sink.residual)
-    })?;
+    };
+    let at_once = restorer.side_by_side(shape, Footprint::default()).min(series.slices().max(1));
+    let shared = if at_once > 1 { restorer.share(at_once)? } else { Vec::new() };
+    let mut residuals: Vec<Residual<'_>> = if shared.is_empty() {
+        vec![Box::new(|slice| run(restorer, slice))]
+    } else {
+        shared.iter().map(|one| Box::new(|slice: &Slice| run(one, slice)) as Residual<'_>).collect()
+    };
+    let report = restore_with(series, &what, out, options, &mut residuals)?;
     progress.advance(slice_pixels * report.resumed as u64);
     Ok(report)
 }
@@ -136,16 +144,19 @@ enum Step {
     Failed(Error),
 }
 
+/// A function that gives a slice's residual.
+type Residual<'a> = Box<dyn FnMut(&Slice) -> Result<Array2<f32>, Error> + Send + 'a>;
+
 /// Steps that may wait between two threads: enough to overlap, few enough to stay small.
 const QUEUE: usize = 2;
 
-/// The path of a series with any function that gives a slice's residual.
+/// The path of a series with any functions that give a slice's residual: as many slices at once as there are.
 fn restore_with(
     series: &Series,
     what: &Restoring<'_>,
     out: &Path,
     options: &RestoreOptions,
-    residual: &mut dyn FnMut(&Slice) -> Result<Array2<f32>, Error>,
+    residuals: &mut [Residual<'_>],
 ) -> Result<SeriesReport, Error> {
     let unit = format!("{:?}", options.units);
     let parts = ["series", &series.folder, &series.uid, what.provenance, &unit];
@@ -179,12 +190,13 @@ fn restore_with(
         PetUnits::Native if series.modality == crate::Modality::Pet => Some(units::native_scale(series, &mut decoder)?),
         _ => None,
     };
-    let (decoded_to, decoded) = sync_channel(QUEUE);
-    let (restored_to, restored) = sync_channel(QUEUE);
+    let queue = QUEUE.max(residuals.len());
+    let (decoded_to, decoded) = sync_channel(queue);
+    let (restored_to, restored) = sync_channel(queue);
     let (inferred, written) = thread::scope(|scope| {
         scope.spawn(|| decode_all(series, &todo, options.units, native_scale, &mut decoder, decoded_to));
         let writer = scope.spawn(|| write_all(staging, &derivation, options, restored));
-        let inferred = infer_all(decoded, restored_to, residual);
+        let inferred = infer_all(decoded, restored_to, residuals);
         let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (inferred, written)
     });
@@ -299,26 +311,51 @@ fn open(series: &Series, instance: &Instance) -> Result<(DicomFile, Header), Err
     Ok((file, header))
 }
 
-/// Gives every slice its residual, and passes the rest on.
-fn infer_all(
-    from: Receiver<Step>,
-    to: SyncSender<Step>,
-    residual: &mut dyn FnMut(&Slice) -> Result<Array2<f32>, Error>,
-) -> Result<(), Error> {
+/// Gives every slice its residual, and passes the rest on in the order in which it came.
+fn infer_all(from: Receiver<Step>, to: SyncSender<Step>, residuals: &mut [Residual<'_>]) -> Result<(), Error> {
+    // Slices that wait for others to be inferred with, and what came between them.
+    let mut group = Vec::new();
+    let mut frames = 0;
+    let send = |group: &mut Vec<Step>| group.drain(..).all(|step| to.send(step).is_ok());
     for step in from {
-        let step = match step {
-            Step::Frame(slice, _) => {
-                let found = residual(&slice)?;
-                Step::Frame(slice, found)
-            }
-            other => other,
-        };
-        if to.send(step).is_err() {
+        frames += usize::from(matches!(step, Step::Frame(..)));
+        group.push(step);
+        if frames == residuals.len() {
+            infer_group(&mut group, residuals)?;
+            frames = 0;
+        }
+        if frames == 0 && !send(&mut group) {
             // The writer has ended, and says why.
-            break;
+            return Ok(());
         }
     }
+    infer_group(&mut group, residuals)?;
+    send(&mut group);
     Ok(())
+}
+
+/// Gives the slices of a group their residuals, each by a function of its own.
+fn infer_group(group: &mut [Step], residuals: &mut [Residual<'_>]) -> Result<(), Error> {
+    let frames = group.iter_mut().filter_map(|step| match step {
+        Step::Frame(slice, found) => Some((slice, found)),
+        _ => None,
+    });
+    let mut work = frames.zip(residuals).map(|((slice, found), residual)| {
+        move || -> Result<(), Error> {
+            *found = residual(slice)?;
+            Ok(())
+        }
+    });
+    let Some(mut first) = work.next() else { return Ok(()) };
+    thread::scope(|scope| {
+        let others: Vec<_> = work.map(|mut one| scope.spawn(move || one())).collect();
+        let mut result = first();
+        for other in others {
+            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            result = result.and(other);
+        }
+        result
+    })
 }
 
 /// What the writer did.

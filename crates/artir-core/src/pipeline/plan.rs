@@ -31,6 +31,27 @@ pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: Footpri
     }
 }
 
+/// Images of this extent to restore at once: as many as keep the threads busy and fit the memory, which more than one
+/// need only where an image is small for so many threads.
+pub(super) fn side_by_side(card: &Card, settings: &Settings, shape: Shape, held: Footprint, threads: usize) -> usize {
+    let edge = shape.rows.max(shape.columns);
+    let bytes = needed(card, shape, held, edge, true);
+    if settings.tile.is_some() || bytes > settings.memory {
+        return 1;
+    }
+    // The narrowest pass has a quarter of the image's rows and columns, and a job there about so many of them.
+    let jobs = (shape.rows / 4).div_ceil(JOB_ROWS) * (shape.columns / 4).div_ceil(JOB_COLUMNS);
+    let busy = (jobs / JOBS_A_THREAD).max(1);
+    let room = (settings.memory - FIXED_BYTES) / (bytes - FIXED_BYTES).max(1);
+    threads.div_ceil(busy).min(usize::try_from(room).unwrap_or(usize::MAX)).max(1)
+}
+
+/// The network operator's jobs at its narrowest pass.
+const JOB_ROWS: usize = 16;
+const JOB_COLUMNS: usize = 32;
+/// So many for each thread let threads end together.
+const JOBS_A_THREAD: usize = 4;
+
 /// Bytes that a run needs: the network's own, two row bands of residuals (one that tiles are blended into and one on its
 /// way to the sink), and what source and sink hold of the rows in between.
 fn needed(card: &Card, shape: Shape, held: Footprint, tile: usize, whole: bool) -> u64 {
@@ -52,4 +73,28 @@ const FIXED_BYTES: u64 = 100 << 20;
 fn bytes_per_pixel(card: &Card) -> u64 {
     let width = if card.variant == "B" { 48 } else { 32 };
     9 * width + 16 * card.input.channels as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zoo;
+
+    #[test]
+    fn small_images_go_side_by_side_where_there_are_many_threads() {
+        let model = zoo::open("ct-ldct-t").unwrap();
+        let count = |edge: usize, threads: usize, memory: u64| {
+            let shape = Shape { channels: 1, rows: edge, columns: edge };
+            let settings = Settings { memory, ..Settings::default() };
+            side_by_side(model.card(), &settings, shape, Footprint::default(), threads)
+        };
+        assert_eq!(count(512, 1, 2 << 30), 1);
+        assert_eq!(count(512, 2, 2 << 30), 1);
+        assert_eq!(count(512, 64, 2 << 30), 8);
+        assert_eq!(count(2048, 64, 4 << 30), 1);
+        // Two of 512 x 512 fit, more do not; an image that needs tiles goes alone.
+        assert_eq!(count(512, 64, 260 << 20), 2);
+        assert_eq!(count(128, 64, 2 << 30), 64);
+        assert_eq!(count(4096, 64, 2 << 30), 1);
+    }
 }
