@@ -2,7 +2,7 @@
 # Brings what building, testing and running artir needs on Debian 12; a second run does nothing.
 #   scripts/bootstrap.sh          Debian packages, ONNX Runtime, a Python environment without PyTorch
 #   scripts/bootstrap.sh --train  PyTorch besides (gigabytes)
-#   scripts/bootstrap.sh --test   cargo-deny and Chromium besides
+#   scripts/bootstrap.sh --test   cargo-deny, Chromium and NVIDIA's run-time compiler (which needs no GPU) besides
 #   scripts/bootstrap.sh --conformance  Orthanc besides
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -56,4 +56,9 @@ install_python models/requirements.txt
 if [ "${1:-}" = --test ] && ! command -v cargo-deny >/dev/null && [ ! -x .cache/tools/bin/cargo-deny ]; then
     echo "bootstrap: building cargo-deny"
     cargo install -q --locked cargo-deny@0.20.2 --root .cache/tools --profile dev
+fi
+
+if [ "${1:-}" = --test ] && [ ! -d .cache/nvrtc/nvidia_cuda_nvrtc-13.0.88.dist-info ]; then
+    echo "bootstrap: installing NVRTC 13.0.88"
+    .venv/bin/pip install -q --no-deps --target .cache/nvrtc nvidia-cuda-nvrtc==13.0.88
 fi
