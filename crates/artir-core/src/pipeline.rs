@@ -166,7 +166,8 @@ impl Restorer {
 
     /// How an image of this extent will be cut, when its source and sink keep so much.
     pub fn plan(&self, shape: Shape, held: Footprint) -> Result<TilePlan, Error> {
-        plan::plan(self.card(), &self.settings, shape, held)
+        let mut holds = |rows, columns| self.session.holds(rows, columns);
+        plan::plan_that_fits(self.card(), &self.settings, shape, held, &mut holds)
     }
 
     /// What decides the pixels of an output of this extent.
@@ -215,7 +216,8 @@ impl Restorer {
             return Err(Error::Channels { model, expected, found: shape.channels }.into());
         }
         let plan = self.plan(shape, source.footprint())?;
-        let job = tiles::Job { plan: &plan, range: card.range(), strength: self.settings.strength, first_row };
+        let (range, strength, batch) = (card.range(), self.settings.strength, self.session.batch(&plan));
+        let job = tiles::Job { plan: &plan, range, strength, first_row, batch };
         let mut infer = |tile: Array4<f32>| self.session.run(tile.view());
         job.run(source, sink, progress, &mut infer)
     }

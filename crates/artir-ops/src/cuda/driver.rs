@@ -164,6 +164,21 @@ pub fn library_loads(name: &str) -> Result<(), Error> {
     }
 }
 
+/// TensorRT's version, such as `10.13.2`.
+///
+/// # Errors
+/// [`Error::Cuda`] when the library cannot be loaded, or does not say.
+pub fn tensorrt_version() -> Result<String, Error> {
+    let failed = |e: libloading::Error| Error::Cuda { call: "libnvinfer.so.10", reason: e.to_string() };
+    // SAFETY: the function takes nothing, returns an int, and is part of TensorRT's public interface (NvInferRuntime.h).
+    let number = unsafe {
+        let library = libloading::Library::new("libnvinfer.so.10").map_err(failed)?;
+        let version = library.get::<unsafe extern "C" fn() -> c_int>(b"getInferLibVersion").map_err(failed)?;
+        version()
+    };
+    Ok(format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100))
+}
+
 /// The kernels in one context.
 pub(crate) struct Cuda {
     functions: HashMap<&'static CStr, sys::CUfunction>,

@@ -14,5 +14,5 @@ pub(crate) mod emulated;
 mod launch;
 
 pub(crate) use driver::Cuda;
-pub use driver::{Driver, Gpu, driver, free_memory, library_loads};
+pub use driver::{Driver, Gpu, driver, free_memory, library_loads, tensorrt_version};
 pub(crate) use launch::{Launch, Limits, Machine, grid_depth};
