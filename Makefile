@@ -22,7 +22,8 @@ lint:
 	scripts/bootstrap.sh --test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	.venv/bin/ruff check models validation && .venv/bin/ruff format --check models validation
+	.venv/bin/ruff check models validation scripts && .venv/bin/ruff format --check models validation scripts
+	PYTHONPATH=.cache/nvrtc .venv/bin/python scripts/compile_kernels.py --check
 	PATH="$$PWD/.cache/tools/bin:$$PATH" cargo deny check -A license-not-encountered bans licenses sources
 
 test-train:

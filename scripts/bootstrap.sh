@@ -2,8 +2,9 @@
 # Brings what building, testing and running artir needs on Debian 12; a second run does nothing.
 #   scripts/bootstrap.sh          Debian packages, ONNX Runtime, a Python environment without PyTorch
 #   scripts/bootstrap.sh --train  PyTorch besides (gigabytes)
-#   scripts/bootstrap.sh --test   cargo-deny and Chromium besides
+#   scripts/bootstrap.sh --test   cargo-deny, Chromium and NVIDIA's run-time compiler (which needs no GPU) besides
 #   scripts/bootstrap.sh --conformance  Orthanc besides
+#   scripts/bootstrap.sh --gpu    ONNX Runtime for CUDA 13 in place of the one for the CPU alone, and CUDA's own libraries
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,22 +25,30 @@ fi
 
 command -v cargo >/dev/null || { echo "bootstrap: Rust is missing: install it with rustup first" >&2; exit 1; }
 
-# ONNX Runtime, pinned: the shared library out of the wheel, checked before it is used.
-runtime=.runtime/libonnxruntime.so.1.31.1
-if [ ! -f "$runtime" ]; then
-    case "$(uname -m)" in
-        x86_64) platform=manylinux_2_28_x86_64; sum=5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f ;;
-        *) echo "bootstrap: no ONNX Runtime is pinned for $(uname -m)" >&2; exit 1 ;;
-    esac
-    echo "bootstrap: fetching ONNX Runtime 1.31.1"
+fetch_runtime() { # PACKAGE SUM FILE...: files of a pinned wheel into .runtime, checked before they are used
+    local package=$1 sum=$2
+    shift 2
+    [ "$(uname -m)" = x86_64 ] || { echo "bootstrap: no ONNX Runtime is pinned for $(uname -m)" >&2; exit 1; }
+    echo "bootstrap: fetching $package"
     wheels=$(mktemp -d)
     trap 'rm -rf "$wheels"' EXIT
     python3 -m venv "$wheels/venv"
     "$wheels/venv/bin/pip" download -q --no-deps --only-binary=:all: --python-version 3.11 --implementation cp \
-        --platform "$platform" -d "$wheels" onnxruntime==1.31.1
-    echo "$sum  $(ls "$wheels"/onnxruntime-*.whl)" | sha256sum --check --quiet
+        --platform manylinux_2_28_x86_64 -d "$wheels" "$package"
+    echo "$sum  $(ls "$wheels"/*.whl)" | sha256sum --check --quiet
     mkdir -p .runtime
-    unzip -o -q -j "$wheels"/onnxruntime-*.whl 'onnxruntime/capi/libonnxruntime.so.1.31.1' -d .runtime
+    unzip -o -q -j "$wheels"/*.whl "${@/#/onnxruntime/capi/}" -d .runtime
+}
+
+runtime=libonnxruntime.so.1.31.1
+if [ "${1:-}" = --gpu ]; then
+    # The main library is another build, which knows the providers; on a CPU it runs as well.
+    if [ ! -f .runtime/libonnxruntime_providers_cuda.so ]; then
+        fetch_runtime onnxruntime-gpu==1.31.1 e26c475fe361b2015f45b4b824bd13f0bb20204e59b62814e6f0acd5f3d491a6 \
+            $runtime libonnxruntime_providers_shared.so libonnxruntime_providers_cuda.so libonnxruntime_providers_tensorrt.so
+    fi
+elif [ ! -f .runtime/$runtime ]; then
+    fetch_runtime onnxruntime==1.31.1 5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f $runtime
 fi
 
 install_python() { # FILE: installs it into .venv unless this very file is installed already
@@ -56,4 +65,17 @@ install_python models/requirements.txt
 if [ "${1:-}" = --test ] && ! command -v cargo-deny >/dev/null && [ ! -x .cache/tools/bin/cargo-deny ]; then
     echo "bootstrap: building cargo-deny"
     cargo install -q --locked cargo-deny@0.20.2 --root .cache/tools --profile dev
+fi
+
+if [ "${1:-}" = --test ] && [ ! -d .cache/nvrtc/nvidia_cuda_nvrtc-13.0.88.dist-info ]; then
+    echo "bootstrap: installing NVRTC 13.0.88"
+    .venv/bin/pip install -q --no-deps --target .cache/nvrtc nvidia-cuda-nvrtc==13.0.88
+fi
+
+if [ "${1:-}" = --gpu ]; then
+    install_python scripts/requirements-gpu.txt
+    folders=$(.venv/bin/python -c 'import nvidia, pathlib
+print(":".join(sorted({str(f.parent) for r in nvidia.__path__ for f in pathlib.Path(r).glob("**/lib*.so.*")})))')
+    echo "bootstrap: CUDA's libraries are found with: export LD_LIBRARY_PATH=$folders"
+    echo "bootstrap: the driver (580 or later) is the system's; 'artir doctor' says what is missing"
 fi

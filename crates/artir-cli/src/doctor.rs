@@ -20,14 +20,17 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
         (Ok(version), Ok(path)) => line(true, "ONNX Runtime", format!("{version}, {}", path.display())),
         (Err(e), _) | (_, Err(e)) => line(false, "ONNX Runtime", e.to_string()),
     }
+    #[cfg(feature = "geo")]
     line(true, "GDAL", artir_geo::gdal_version());
     for name in zoo::names() {
-        match check_model(name) {
+        match check_model(name, Device::Cpu) {
             Ok(found) => line(true, "model", format!("{name}: {found}")),
             Err(e) => line(false, "model", format!("{name}: {}", e.message)),
         }
     }
-    say!("ok      devices        cpu (this version has no GPU provider)");
+    line(true, "device cpu", "yes".into());
+    gpu("device cuda", Device::Cuda(0));
+    gpu("device tensorrt", Device::TensorRt(0));
     if good {
         Ok(ExitCode::SUCCESS)
     } else {
@@ -35,10 +38,28 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
     }
 }
 
+/// What a GPU has and lacks, piece by piece. None of it is missing in the sense that something must be mended.
+fn gpu(what: &str, device: Device) {
+    let pieces = device.pieces();
+    let complete = pieces.iter().all(|piece| piece.found.is_ok());
+    let answer = match (complete, complete.then(|| check_model("ct-ldct-t", device))) {
+        (true, Some(Ok(found))) => format!("yes: {found}; a picture comes out as on the CPU"),
+        (true, Some(Err(e))) => format!("no: {}", e.message),
+        _ => "no, for want of:".into(),
+    };
+    say!("{} {what:<14} {answer}", if complete { "ok     " } else { "absent " });
+    for piece in pieces {
+        match piece.found {
+            Ok(found) => say!("          has     {}: {found}", piece.name),
+            Err(reason) => say!("          lacks   {}: {reason}", piece.name),
+        }
+    }
+}
+
 /// Loads a model and runs it once on a small image.
-fn check_model(name: &str) -> Result<String, Failure> {
+fn check_model(name: &str, device: Device) -> Result<String, Failure> {
     let model = zoo::open(name)?;
-    let session = Session::new(&model, Device::Cpu, 0, Precision::F32)?;
+    let session = Session::new(&model, device, 0, Precision::F32)?;
     let channels = model.card().input.channels;
     let begun = std::time::Instant::now();
     session.run(Array4::zeros((1, channels, 64, 64)).view())?;

@@ -7,8 +7,10 @@ mod outcome;
 mod bench;
 mod common;
 mod ct;
+#[cfg(feature = "geo")]
 mod demo;
 mod doctor;
+#[cfg(feature = "geo")]
 mod geo;
 mod image;
 mod metrics;
@@ -42,6 +44,7 @@ enum Command {
     /// Enhance low-count PET, in SUV
     Pet(ct::PetArgs),
     /// Dehaze a satellite or aerial scene: same grid, same georeferencing
+    #[cfg(feature = "geo")]
     Geo(geo::Args),
     /// Restore photographs (PNG, JPEG, TIFF; 8 or 16 bit)
     Image(image::Args),
@@ -54,6 +57,7 @@ enum Command {
     /// The models: list, show, verify
     Models(models::Args),
     /// Restore a phantom CT series and a hazy scene made on the spot, with a report
+    #[cfg(feature = "geo")]
     Demo(demo::Args),
     /// What is installed, found, missing, and how to mend it
     Doctor,
@@ -69,12 +73,14 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Ct(args) => ct::run(&args, artir_dicom::Modality::Ct, artir_dicom::PetUnits::Suv, quiet),
         Command::Pet(args) => ct::run(&args.series, artir_dicom::Modality::Pet, args.units.into(), quiet),
+        #[cfg(feature = "geo")]
         Command::Geo(args) => geo::run(&args, quiet),
         Command::Image(args) => image::run(&args, quiet),
         Command::Metrics(args) => metrics::run(&args),
         Command::Validate(args) => validate::run(&args, quiet),
         Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(&args),
+        #[cfg(feature = "geo")]
         Command::Demo(args) => demo::run(&args, quiet),
         Command::Doctor => doctor::run(),
         Command::DecodeFrames => artir_dicom::serve(&mut std::io::stdin().lock(), &mut std::io::stdout().lock())

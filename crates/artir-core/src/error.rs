@@ -83,6 +83,12 @@ pub enum Error {
         /// Allowed, in MiB.
         allowed_mib: u64,
     },
+    /// The GPU's memory is too small.
+    #[error("the GPU's memory is full: {hint}")]
+    DeviceMemory {
+        /// What to do.
+        hint: &'static str,
+    },
     /// The network failed, or gave what it must not give.
     #[error("inference failed: {0}")]
     Inference(String),
@@ -107,7 +113,7 @@ impl Error {
             Self::ModelUnknown { .. } | Self::Setting(_) | Self::Memory { .. } => ErrorKind::Usage,
             Self::Runtime { .. } | Self::Device { .. } => ErrorKind::Device,
             Self::Interrupted => ErrorKind::Interrupted,
-            Self::Inference(_) | Self::WindowSize { .. } => ErrorKind::Failed,
+            Self::Inference(_) | Self::WindowSize { .. } | Self::DeviceMemory { .. } => ErrorKind::Failed,
         }
     }
 }

@@ -41,7 +41,7 @@ pub use image::{Image, Shape, Window};
 pub use model::Model;
 pub use pipeline::{Footprint, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name};
 pub use progress::{NoProgress, Progress};
-pub use provider::{Device, Provider};
+pub use provider::{Device, Piece, Provider, placement::Placed};
 pub use range::Range;
 pub use runtime::{runtime_path, runtime_version};
 pub use session::Session;

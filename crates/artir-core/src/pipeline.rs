@@ -10,7 +10,7 @@ use std::fmt;
 use artir_ops::Precision;
 use ndarray::{Array4, ArrayView3};
 
-use crate::{Card, Device, Error, Image, Model, Progress, Session, Shape, TilePlan, VERSION, Window, runtime_version};
+use crate::{Card, Device, Error, Image, Model, Progress, Provider, Session, Shape, TilePlan, VERSION, Window, runtime_version};
 
 /// Where pixels come from.
 pub trait Source {
@@ -191,12 +191,16 @@ impl Restorer {
 
     /// How an image of this extent will be cut, when its source and sink keep so much.
     pub fn plan(&self, shape: Shape, held: Footprint) -> Result<TilePlan, Error> {
-        plan::plan(self.card(), &self.settings, shape, held)
+        let mut holds = |rows, columns| self.session.holds(rows, columns);
+        plan::plan_that_fits(self.card(), &self.settings, shape, held, &mut holds)
     }
 
     /// How many images of this extent are best restored at once, each by a restorer of its own: see
     /// [`Restorer::share`]. Outputs do not depend on it.
     pub fn side_by_side(&self, shape: Shape, held: Footprint) -> usize {
+        if self.session.provider() != Provider::Cpu {
+            return 1;
+        }
         let threads = threads_or_all(self.settings.threads);
         plan::side_by_side(self.card(), &self.settings, shape, held, threads)
     }
@@ -257,7 +261,8 @@ impl Restorer {
             return Err(Error::Channels { model, expected, found: shape.channels }.into());
         }
         let plan = self.plan(shape, source.footprint())?;
-        let job = tiles::Job { plan: &plan, range: card.range(), strength: self.settings.strength, first_row };
+        let (range, strength, batch) = (card.range(), self.settings.strength, self.session.batch(&plan));
+        let job = tiles::Job { plan: &plan, range, strength, first_row, batch };
         let mut infer = |tile: Array4<f32>| self.session.run(tile.view());
         job.run(source, sink, progress, &mut infer)
     }

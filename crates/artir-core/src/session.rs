@@ -1,23 +1,52 @@
 //! An ONNX Runtime session over a model.
 
+mod agreement;
+mod gpu;
+
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array4, ArrayView4};
 use ort::{
-    session::{Session as OrtSession, builder::GraphOptimizationLevel},
+    session::{
+        Session as OrtSession,
+        builder::{GraphOptimizationLevel, SessionBuilder},
+    },
     value::TensorRef,
 };
 
 use artir_ops::{Instructions, Precision};
 
-use crate::{Device, Error, Model, Provider, runtime};
+use crate::{Device, Error, Model, Placed, Provider, TilePlan, runtime};
 
 /// A model, ready to run. Calls from several threads take turns.
 pub struct Session {
-    inner: Mutex<OrtSession>,
+    inner: Mutex<Inner>,
     provider: Provider,
     precision: Precision,
     channels: usize,
+}
+
+enum Inner {
+    Cpu(OrtSession),
+    Gpu(gpu::Gpu),
+}
+
+/// Options that every session has.
+fn options(threads: usize) -> Result<SessionBuilder, String> {
+    let environment = runtime::environment().map_err(|e| e.to_string())?;
+    let failed = |e: ort::Error<_>| e.to_string();
+    OrtSession::builder(environment)
+        .map_err(|e| e.to_string())?
+        .with_intra_threads(threads)
+        .map_err(failed)?
+        .with_inter_threads(1)
+        .map_err(failed)?
+        .with_optimization_level(GraphOptimizationLevel::All)
+        .map_err(failed)?
+        // A pattern learnt from the first run is one block beside the blocks of that run: twice the memory from the
+        // second tile on, and no time won.
+        .with_memory_pattern(false)
+        .map_err(failed)
 }
 
 impl std::fmt::Debug for Session {
@@ -28,32 +57,33 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     /// Loads a model on a device, with artir's operators registered. `threads` is the number of
-    /// threads of one run; 0 takes every core. Fast precision where the processor has no instructions for it is f32,
-    /// with a warning: see [`Session::precision`].
+    /// threads of one run; 0 takes every core. Fast precision where the processor has no instructions for it, or on a
+    /// GPU, is f32, with a warning: see [`Session::precision`]. A GPU is used only when a picture comes out of it as it
+    /// comes out of the CPU.
     pub fn new(model: &Model, device: Device, threads: usize, precision: Precision) -> Result<Self, Error> {
         let provider = Provider::resolve(device)?;
-        let environment = runtime::environment()?;
+        runtime::environment()?;
         let threads = match threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
+        let channels = model.card().input.channels;
+        if provider.is_gpu() {
+            if precision == Precision::Fast {
+                tracing::warn!("--precision fast: on a GPU the network runs in f32");
+            }
+            match Self::on_gpu(model, provider, threads) {
+                // Nobody asked for this very device.
+                Err(e) if device == Device::Auto => tracing::warn!("device auto: cpu, since {e}"),
+                made => return made,
+            }
+        }
+        let provider = Provider::Cpu;
         let damaged = |reason: String| Error::ModelDamaged { name: model.card().name.clone(), reason };
-        let failed = |e: ort::Error<_>| damaged(e.to_string());
-        let mut builder = OrtSession::builder(environment)
-            .map_err(|e| Error::Runtime { reason: e.to_string() })?
-            .with_intra_threads(threads)
-            .map_err(failed)?
-            .with_inter_threads(1)
-            .map_err(failed)?
-            .with_optimization_level(GraphOptimizationLevel::All)
-            .map_err(failed)?
-            // A pattern learnt from the first run is one block beside the blocks of that run: twice the memory from the
-            // second tile on, and no time won.
-            .with_memory_pattern(false)
-            .map_err(failed)?;
+        let mut builder = options(threads).map_err(|reason| Error::Runtime { reason })?;
         let precision = available(precision);
         if precision == Precision::Fast {
-            builder = builder.with_config_entry(artir_ops::PRECISION_OPTION, "fast").map_err(failed)?;
+            builder = builder.with_config_entry(artir_ops::PRECISION_OPTION, "fast").map_err(|e| damaged(e.to_string()))?;
         }
         artir_ops::register(&mut builder).map_err(|e| Error::Runtime { reason: e.to_string() })?;
         let session =
@@ -61,7 +91,21 @@ impl Session {
         if session.inputs().len() != 1 || session.outputs().len() != 1 {
             return Err(damaged("it must have one input and one output".into()));
         }
-        Ok(Self { inner: Mutex::new(session), provider, precision, channels: model.card().input.channels })
+        Ok(Self { inner: Mutex::new(Inner::Cpu(session)), provider, precision, channels })
+    }
+
+    /// A session on a GPU, which must give what the CPU gives: see `agreement`.
+    fn on_gpu(model: &Model, provider: Provider, threads: usize) -> Result<Self, Error> {
+        let channels = model.card().input.channels;
+        let inner = Mutex::new(Inner::Gpu(gpu::Gpu::new(provider, model, threads)?));
+        let made = Self { inner, provider, precision: Precision::F32, channels };
+        let picture = agreement::picture(channels);
+        let cpu = Self::new(model, Device::Cpu, threads, Precision::F32)?.run(picture.view())?;
+        let objection = agreement::objection(&picture, &cpu, &made.run(picture.view())?);
+        match objection {
+            Some(reason) => Err(Error::Device { device: provider.name().into(), reason }),
+            None => Ok(made),
+        }
     }
 
     /// The provider that the session runs on.
@@ -85,16 +129,56 @@ impl Session {
                 self.channels
             )));
         }
+        // A run that panicked leaves the session as it was: ONNX Runtime keeps no state in it.
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = match &mut *inner {
+            Inner::Cpu(session) => session,
+            Inner::Gpu(gpu) => return gpu.run(input),
+        };
         let input = input.as_standard_layout();
         let tensor = TensorRef::from_array_view(input.view()).map_err(failed)?;
-        // A run that panicked leaves the session as it was: ONNX Runtime keeps no state in it.
-        let mut session = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let outputs = session.run(ort::inputs![tensor]).map_err(failed)?;
         let output = outputs[0].try_extract_array::<f32>().map_err(failed)?;
         if output.shape() != input.shape() {
             return Err(Error::Inference(format!("the network gave {:?} for {:?}", output.shape(), input.shape())));
         }
         output.to_owned().into_dimensionality().map_err(|e| Error::Inference(e.to_string()))
+    }
+
+    /// Whether the device's memory holds a run on one image of so many rows and columns. Always, on the CPU: the plan of
+    /// tiles keeps to the memory that may be used.
+    pub(crate) fn holds(&self, rows: usize, columns: usize) -> Result<bool, Error> {
+        if !self.provider.is_gpu() {
+            return Ok(true);
+        }
+        match self.run(Array4::zeros((1, self.channels, rows, columns)).view()) {
+            Ok(_) => Ok(true),
+            Err(Error::DeviceMemory { .. }) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// How many of a plan's tiles the network should see at once: enough pixels to fill a GPU; one at a time on the CPU,
+    /// whose threads a single tile keeps busy.
+    pub(crate) fn batch(&self, plan: &TilePlan) -> usize {
+        const PIXELS_AT_ONCE: usize = 2 << 20;
+        let size = |spans: &[crate::Span]| spans.iter().map(|span| span.padded).max().unwrap_or(1).max(1);
+        let pixels = size(&plan.rows) * size(&plan.columns);
+        if self.provider.is_gpu() { (PIXELS_AT_ONCE / pixels).max(1) } else { 1 }
+    }
+
+    /// Which provider takes which nodes for one image of so many rows and columns. On the CPU, the network is one node.
+    ///
+    /// # Errors
+    /// What ONNX Runtime reports.
+    pub fn placement(&self, rows: usize, columns: usize) -> Result<Vec<Placed>, Error> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *inner {
+            Inner::Cpu(_) => {
+                Ok(vec![Placed { provider: "CPUExecutionProvider".into(), operator: "Network".into(), nodes: 1 }])
+            }
+            Inner::Gpu(gpu) => gpu.placement([1, self.channels, rows, columns]),
+        }
     }
 }
 

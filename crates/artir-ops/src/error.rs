@@ -96,4 +96,31 @@ pub enum Error {
         /// Channels of the network.
         channels: usize,
     },
+    /// The CUDA driver, or a library of CUDA, reported a failure.
+    #[error("CUDA: {call}: {reason}")]
+    Cuda {
+        /// The call that failed.
+        call: &'static str,
+        /// What was said.
+        reason: String,
+    },
+    /// A gated block has a number of channels that the CUDA kernel does not have.
+    #[error("a gated block of {0} channels: the CUDA kernel takes multiples of 16 up to 128")]
+    BlockChannels(usize),
+    /// A gated block's hidden channels make no two halves.
+    #[error("{name} is {value}; it must be even and above zero")]
+    HiddenChannels {
+        /// The attribute.
+        name: &'static str,
+        /// Its value.
+        value: i64,
+    },
+    /// The GPU has too little shared memory for a kernel.
+    #[error("the GPU gives a block {has} bytes of shared memory, the kernel needs {needed}")]
+    SharedMemory {
+        /// Bytes that the kernel needs.
+        needed: usize,
+        /// Bytes that the GPU gives.
+        has: u32,
+    },
 }

@@ -4,9 +4,13 @@
 //! [`RegisterCustomOps`]: Python's `SessionOptions.register_custom_ops_library`, the C and C++ APIs, Triton's
 //! `op_library_filename`. As a Rust library it registers the same code in-process, see `register` (feature `ort`).
 //!
-//! Two operators of domain `artir` exist: [`network`]'s `Network` and [`large_kernel`]'s `DynamicLargeKernel`.
+//! Domain `artir` has two operators on the CPU, [`network`]'s `Network` and [`large_kernel`]'s `DynamicLargeKernel`, and
+//! two on an NVIDIA GPU ([`cuda`]), `DynamicLargeKernel` and `GatedBlock`, into which the network falls apart there. A
+//! session has the ones or the others: a node that its provider does not take would be copied to the CPU and back.
 
+pub mod cuda;
 mod error;
+mod gated_block;
 mod instructions;
 pub mod large_kernel;
 pub mod network;
@@ -16,6 +20,6 @@ mod peak;
 pub use error::Error;
 pub use instructions::{Instructions, Precision};
 #[cfg(feature = "ort")]
-pub use ort_op::register;
+pub use ort_op::{CudaOperators, register, register_cuda};
 pub use ort_op::{PRECISION_OPTION, RegisterCustomOps};
 pub use peak::multiply_adds_per_second;

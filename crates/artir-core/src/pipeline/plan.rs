@@ -3,6 +3,9 @@
 use super::{Footprint, Settings};
 use crate::{Card, Error, Shape, TileLimits, TilePlan};
 
+/// Tiles are not halved below this edge, in pixels.
+const SMALLEST_TILE: usize = 128;
+
 /// Chooses between one piece and tiles.
 pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: Footprint) -> Result<TilePlan, Error> {
     let overlap = settings.overlap.unwrap_or(card.overlap);
@@ -17,7 +20,7 @@ pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: Footpri
     if needed(card, shape, held, shape.rows.max(shape.columns), true) <= allowed {
         return Ok(TilePlan::whole(shape.rows, shape.columns, card.multiple));
     }
-    let smallest = 128.max(card.multiple);
+    let smallest = SMALLEST_TILE.max(card.multiple);
     let mut tile = card.tile.max(smallest);
     loop {
         let bytes = needed(card, shape, held, tile, false);
@@ -52,6 +55,39 @@ const JOB_COLUMNS: usize = 32;
 /// So many for each thread let threads end together.
 const JOBS_A_THREAD: usize = 4;
 
+/// The plan, with smaller tiles for as long as the device's memory does not hold one: `holds` tries a tile of so many rows
+/// and columns. A tile that was asked for is not made smaller.
+///
+/// # Errors
+/// [`Error::DeviceMemory`] when not even the smallest tile fits, and what `holds` reports.
+pub(super) fn plan_that_fits(
+    card: &Card,
+    settings: &Settings,
+    shape: Shape,
+    held: Footprint,
+    holds: &mut dyn FnMut(usize, usize) -> Result<bool, Error>,
+) -> Result<TilePlan, Error> {
+    let mut plan = plan(card, settings, shape, held)?;
+    let smallest = SMALLEST_TILE.max(card.multiple);
+    loop {
+        let size = |spans: &[crate::Span]| spans.iter().map(|span| span.padded).max().unwrap_or(0);
+        let (rows, columns) = (size(&plan.rows), size(&plan.columns));
+        if holds(rows, columns)? {
+            return Ok(plan);
+        }
+        let largest = rows.max(columns);
+        // From one piece to the card's tile, from there by halves.
+        let next = if largest > card.tile { card.tile } else { (largest / 2).next_multiple_of(card.multiple) };
+        if settings.tile.is_some() || next < smallest {
+            let hint = if settings.tile.is_some() { "take smaller tiles (--tile)" } else { "take another device" };
+            return Err(Error::DeviceMemory { hint });
+        }
+        tracing::info!("the GPU's memory does not hold {rows} x {columns} pixels: taking tiles of {next}");
+        let overlap = settings.overlap.unwrap_or(card.overlap).min(next / 4);
+        plan = TilePlan::tiled(shape.rows, shape.columns, TileLimits { tile: next, overlap, multiple: card.multiple })?;
+    }
+}
+
 /// Bytes that a run needs: the network's own, two row bands of residuals (one that tiles are blended into and one on its
 /// way to the sink), and what source and sink hold of the rows in between.
 fn needed(card: &Card, shape: Shape, held: Footprint, tile: usize, whole: bool) -> u64 {
@@ -78,11 +114,54 @@ fn bytes_per_pixel(card: &Card) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zoo;
+
+    /// The tile edges that were tried when the device holds tiles of up to `room` pixels a side, and the outcome.
+    fn tried(settings: &Settings, room: usize) -> (Vec<usize>, Result<TilePlan, Error>) {
+        let card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
+        let shape = Shape { channels: 3, rows: 1500, columns: 2000 };
+        let mut tried = Vec::new();
+        let plan = plan_that_fits(&card, settings, shape, Footprint::default(), &mut |rows, columns| {
+            tried.push(rows.max(columns));
+            Ok(rows.max(columns) <= room)
+        });
+        (tried, plan)
+    }
+
+    #[test]
+    fn tiles_shrink_until_the_device_holds_them() {
+        let roomy = Settings { memory: 64 << 30, ..Settings::default() };
+        let (tries, plan) = tried(&roomy, 5000);
+        assert_eq!((tries, plan.unwrap().len()), (vec![2000], 1));
+        let (tries, plan) = tried(&roomy, 300);
+        assert_eq!(tries, [2000, 512, 256]);
+        let plan = plan.unwrap();
+        assert!(plan.len() > 1 && plan.rows.iter().chain(&plan.columns).all(|span| span.padded == 256));
+        let (tries, plan) = tried(&roomy, 100);
+        assert_eq!(tries, [2000, 512, 256, 128]);
+        assert!(matches!(plan, Err(Error::DeviceMemory { .. })));
+    }
+
+    #[test]
+    fn a_tile_that_was_asked_for_stays() {
+        let asked = Settings { tile: Some(400), ..Settings::default() };
+        let (tries, plan) = tried(&asked, 300);
+        assert_eq!(tries, [400]);
+        assert!(plan.unwrap_err().to_string().contains("--tile"));
+        assert!(tried(&asked, 400).1.is_ok());
+    }
+
+    #[test]
+    fn other_failures_are_not_taken_for_lack_of_memory() {
+        let card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
+        let shape = Shape { channels: 3, rows: 600, columns: 600 };
+        let mut fails = |_, _| Err(Error::Inference("broken".into()));
+        let plan = plan_that_fits(&card, &Settings::default(), shape, Footprint::default(), &mut fails);
+        assert!(matches!(plan, Err(Error::Inference(_))));
+    }
 
     #[test]
     fn small_images_go_side_by_side_where_there_are_many_threads() {
-        let model = zoo::open("ct-ldct-t").unwrap();
+        let model = crate::zoo::open("ct-ldct-t").unwrap();
         let count = |edge: usize, threads: usize, memory: u64| {
             let shape = Shape { channels: 1, rows: edge, columns: edge };
             let settings = Settings { memory, ..Settings::default() };

@@ -1,6 +1,6 @@
 //! One tile on its way: filled, mapped to network units, padded, and its residual mapped back.
 
-use ndarray::{Array2, Array3, Array4, Axis, s};
+use ndarray::{Array2, Array3, Array4, ArrayView3, Axis, s};
 
 use crate::{Error, Image, Range, fill::fill_invalid};
 
@@ -50,10 +50,15 @@ impl Tile {
         Array4::from_shape_fn((1, channels, rows, columns), |(_, c, y, x)| self.data[(c, reflect(y, h), reflect(x, w))])
     }
 
-    /// Output minus input, in physical units, 0 at invalid pixels.
-    pub(super) fn residual(&self, output: Array4<f32>, range: Range, strength: f32) -> Result<Array3<f32>, Error> {
+    /// Output `[channel, row, column]` minus input, in physical units, 0 at invalid pixels.
+    pub(super) fn residual(
+        &self,
+        output: ArrayView3<'_, f32>,
+        range: Range,
+        strength: f32,
+    ) -> Result<Array3<f32>, Error> {
         let (_, h, w) = self.data.dim();
-        let mut residual = output.index_axis(Axis(0), 0).slice(s![.., ..h, ..w]).to_owned();
+        let mut residual = output.slice(s![.., ..h, ..w]).to_owned();
         let mut finite = true;
         residual.zip_mut_with(&self.data, |r, input| {
             finite &= r.is_finite();

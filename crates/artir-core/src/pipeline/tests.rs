@@ -56,10 +56,20 @@ fn run_from(
     plan: &TilePlan,
     infer: Infer<'_>,
 ) -> Result<(Array3<f32>, RunReport), Error> {
+    run_in_batches(1, first_row, image, plan, infer)
+}
+
+fn run_in_batches(
+    batch: usize,
+    first_row: usize,
+    image: &Image,
+    plan: &TilePlan,
+    infer: Infer<'_>,
+) -> Result<(Array3<f32>, RunReport), Error> {
     let range = Range::new([-1024.0, 3072.0], [0.0, 1.0]).unwrap();
     let mut sink = Collect { out: Array3::from_elem(image.data.raw_dim(), f32::NAN), next: first_row };
     let mut source = Memory { image: image.clone() };
-    let job = Job { plan, range, strength: 1.0, first_row };
+    let job = Job { plan, range, strength: 1.0, first_row, batch };
     let report = job.run(&mut source, &mut sink, &NoProgress, infer)?;
     assert_eq!(sink.next, image.data.dim().1);
     Ok((sink.out, report))
@@ -170,7 +180,7 @@ fn cancelling_ends_the_run() {
     let mut sink = Collect { out: Array3::zeros((1, 8, 8)), next: 0 };
     let mut source = Memory { image };
     let plan = TilePlan::whole(8, 8, 4);
-    let job = Job { plan: &plan, range, strength: 1.0, first_row: 0 };
+    let job = Job { plan: &plan, range, strength: 1.0, first_row: 0, batch: 1 };
     let ended = job.run(&mut source, &mut sink, &Stop, &mut |t| Ok(t));
     assert!(matches!(ended, Err(Error::Interrupted)));
     assert_eq!(sink.next, 0);
@@ -215,11 +225,34 @@ fn an_error_of_either_end_ends_the_run() {
     let image = noise(1, 150, 50);
     let plan = TilePlan::tiled(150, 50, TileLimits { tile: 32, overlap: 8, multiple: 4 }).unwrap();
     let range = Range::new([0.0, 1.0], [0.0, 1.0]).unwrap();
-    let job = Job { plan: &plan, range, strength: 1.0, first_row: 0 };
+    let job = Job { plan: &plan, range, strength: 1.0, first_row: 0, batch: 1 };
     let mut infer = |t| Ok(t);
     let mut sink = Collect { out: Array3::zeros((1, 150, 50)), next: 0 };
     let torn = job.run(&mut Torn(Memory { image: image.clone() }), &mut sink, &NoProgress, &mut infer);
     assert!(matches!(torn, Err(Error::Setting(why)) if why == "torn"));
     let full = job.run(&mut Memory { image }, &mut Full, &NoProgress, &mut infer);
     assert!(matches!(full, Err(Error::Setting(why)) if why == "full"));
+}
+
+#[test]
+fn tiles_seen_together_give_what_they_give_alone() {
+    let mut image = noise(2, 150, 400);
+    let plan = TilePlan::tiled(150, 400, TileLimits { tile: 64, overlap: 16, multiple: 4 }).unwrap();
+    // The second tile of the first row has nothing to see.
+    let (rows, columns) = (plan.rows[0], plan.columns[1]);
+    let mut valid = Array2::from_elem((150, 400), true);
+    valid.slice_mut(s![..rows.end(), columns.start..columns.end()]).fill(false);
+    image.valid = Some(valid);
+    let work = |tiles: Array4<f32>| tiles.mapv(|v| v * 0.75 + 0.1);
+    let alone = run(&image, &plan, &mut |tiles| Ok(work(tiles))).unwrap();
+    assert_eq!(alone.1.skipped, 1);
+    for batch in [2, 3, 100] {
+        let mut largest = 0;
+        let together = run_in_batches(batch, 0, &image, &plan, &mut |tiles| {
+            largest = largest.max(tiles.dim().0);
+            Ok(work(tiles))
+        });
+        assert_eq!(together.unwrap(), alone, "{batch} at once");
+        assert_eq!(largest, batch.min(plan.columns.len()));
+    }
 }

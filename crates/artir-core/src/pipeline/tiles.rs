@@ -2,12 +2,12 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use ndarray::{Array3, Array4, s};
+use ndarray::{Array3, Array4, Axis, concatenate, s};
 
 use super::{RunReport, Sink, Source, prepared::Tile};
 use crate::{Error, Progress, Range, TilePlan, Window, blend::Blend};
 
-/// The network, as a function of one padded tile.
+/// The network, as a function of padded tiles of one size, `[tile, channel, row, column]`.
 pub(super) type Infer<'a> = &'a mut dyn FnMut(Array4<f32>) -> Result<Array4<f32>, Error>;
 
 /// What is done with every tile.
@@ -17,6 +17,8 @@ pub(super) struct Job<'a> {
     pub(super) strength: f32,
     /// Rows before this one are written already.
     pub(super) first_row: usize,
+    /// The most tiles that the network sees at once.
+    pub(super) batch: usize,
 }
 
 /// Rows on their way to the sink: the image row of the first, and their residual `[channel, row, column]`.
@@ -109,24 +111,28 @@ impl Job<'_> {
         let mut report = RunReport::default();
         let mut blend = Blend::new(channels, plan, self.first_tile_row());
         for i in self.first_tile_row()..plan.rows.len() {
-            for j in 0..plan.columns.len() {
-                if progress.is_cancelled() {
-                    return Err(Error::Interrupted.into());
+            let columns: Vec<usize> = (0..plan.columns.len()).collect();
+            for some in columns.chunks(self.batch.max(1)) {
+                let mut seen = Vec::with_capacity(some.len());
+                for &j in some {
+                    if progress.is_cancelled() {
+                        return Err(Error::Interrupted.into());
+                    }
+                    let mut tile = read((i, j))?;
+                    let (rows, columns) = (plan.rows[i], plan.columns[j]);
+                    let own = |spans: &[crate::Span], k: usize| {
+                        spans.get(k + 1).map_or(spans[k].len, |next| next.start - spans[k].start)
+                    };
+                    report.invalid_pixels += tile.invalid(own(&plan.rows, i), own(&plan.columns, j));
+                    if tile.any_valid {
+                        let input = tile.padded(rows.padded, columns.padded);
+                        seen.push((j, tile, input));
+                    } else {
+                        report.skipped += 1;
+                    }
                 }
-                let mut tile = read((i, j))?;
-                let (rows, columns) = (plan.rows[i], plan.columns[j]);
-                let own = |spans: &[crate::Span], k: usize| {
-                    spans.get(k + 1).map_or(spans[k].len, |next| next.start - spans[k].start)
-                };
-                report.invalid_pixels += tile.invalid(own(&plan.rows, i), own(&plan.columns, j));
-                if tile.any_valid {
-                    let input = tile.padded(rows.padded, columns.padded);
-                    let residual = tile.residual(infer(input)?, self.range, self.strength)?;
-                    blend.add(plan, (i, j), residual.view());
-                    report.tiles += 1;
-                } else {
-                    report.skipped += 1;
-                }
+                report.tiles += seen.len();
+                self.see(i, seen, infer, &mut blend)?;
             }
             let (first, band) = blend.complete(plan, i);
             let count = band.dim().1;
@@ -141,5 +147,36 @@ impl Job<'_> {
             blend.advance(plan, i);
         }
         Ok(report)
+    }
+
+    /// Shows tiles of row `i` to the network, and blends what it changes.
+    fn see(
+        &self,
+        i: usize,
+        tiles: Vec<(usize, Tile, Array4<f32>)>,
+        infer: Infer<'_>,
+        blend: &mut Blend,
+    ) -> Result<(), Error> {
+        let mut tiles = tiles.into_iter().peekable();
+        while let Some((j, tile, input)) = tiles.next() {
+            let (mut together, mut inputs) = (vec![(j, tile)], vec![input]);
+            // Tiles have one size but where an image is smaller than a tile.
+            while let Some((j, tile, input)) = tiles.next_if(|(.., next)| next.dim() == inputs[0].dim()) {
+                together.push((j, tile));
+                inputs.push(input);
+            }
+            let output = match <[_; 1]>::try_from(inputs) {
+                Ok([one]) => infer(one)?,
+                Err(many) => {
+                    let views: Vec<_> = many.iter().map(|input| input.view()).collect();
+                    infer(concatenate(Axis(0), &views).map_err(|e| Error::Inference(e.to_string()))?)?
+                }
+            };
+            for ((j, tile), output) in together.into_iter().zip(output.outer_iter()) {
+                let residual = tile.residual(output, self.range, self.strength)?;
+                blend.add(self.plan, (i, j), residual.view());
+            }
+        }
+        Ok(())
     }
 }

@@ -19,6 +19,7 @@
 //! Blocks with values that an FFT would smear (NaN, infinity, or finite values so large that its sums overflow)
 //! always take the direct loop, so that such a pixel changes its own neighbourhood and nothing else.
 
+pub(crate) mod cuda;
 mod direct;
 mod element;
 mod engine;

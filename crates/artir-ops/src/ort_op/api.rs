@@ -37,7 +37,7 @@ pub(super) unsafe fn status(api: *const OrtApi, message: &str) -> OrtStatusPtr {
 ///
 /// # Safety
 /// `api` is a valid table, and `status` came from it.
-pub(super) unsafe fn check(api: *const OrtApi, status: OrtStatusPtr) -> Result<(), Error> {
+pub(crate) unsafe fn check(api: *const OrtApi, status: OrtStatusPtr) -> Result<(), Error> {
     if status.0.is_null() {
         return Ok(());
     }
@@ -64,6 +64,27 @@ pub(super) unsafe fn guard(
         // SAFETY: passed on to the caller.
         Err(e) => unsafe { status(api, &format!("artir.{}: {e}", operator.to_string_lossy())) },
     }
+}
+
+/// An input of a run; `None` where the node leaves it out.
+///
+/// # Safety
+/// Valid pointers, as ONNX Runtime hands them to KernelComputeV2.
+pub(super) unsafe fn input(
+    api: *const OrtApi,
+    context: *const OrtKernelContext,
+    index: usize,
+) -> Result<Option<*const OrtValue>, Error> {
+    let mut inputs = 0;
+    let mut value = std::ptr::null();
+    // SAFETY: passed on to the caller; the index is checked first.
+    unsafe {
+        check(api, ((*api).KernelContext_GetInputCount)(context, &mut inputs))?;
+        if index < inputs {
+            check(api, ((*api).KernelContext_GetInput)(context, index, &mut value))?;
+        }
+    }
+    Ok((!value.is_null()).then_some(value))
 }
 
 /// A tensor's dimensions.

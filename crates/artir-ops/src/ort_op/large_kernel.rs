@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ort_sys::{
-    ONNXTensorElementDataType, OrtApi, OrtCustomOpInputOutputCharacteristic, OrtKernelContext, OrtKernelInfo, OrtValue,
+    ONNXTensorElementDataType, OrtApi, OrtCustomOpInputOutputCharacteristic, OrtKernelContext, OrtKernelInfo,
 };
 
 use super::api::{self, OrtElement, Pool, check};
@@ -65,7 +65,7 @@ impl<E: OrtElement> Kernel for LargeKernel<E> {
         // SAFETY: valid pointers, by the caller's promise; input and output are distinct tensors, since the operator
         // does not ask for in-place execution.
         unsafe {
-            let map = self.input(context, 0)?.ok_or(Error::MissingInput("X"))?;
+            let map = api::input(api, context, 0)?.ok_or(Error::MissingInput("X"))?;
             let dimensions = api::dimensions(api, map)?;
             let &[batch, 1, height, width] = dimensions.as_slice() else {
                 return Err(Error::MapShape(dimensions));
@@ -94,10 +94,10 @@ impl<E: OrtElement> LargeKernel<E> {
     unsafe fn dynamic(&self, context: *mut OrtKernelContext) -> Result<Arc<Engine>, Error> {
         // SAFETY: passed on to the caller.
         let (weight, bias) = unsafe {
-            let weight = self.input(context, 1)?.ok_or(Error::MissingInput("w"))?;
+            let weight = api::input(self.api, context, 1)?.ok_or(Error::MissingInput("w"))?;
             let (shape, weight) = api::widened::<E>(self.api, weight, "w")?;
             check_shape("w", shape, self.kernel_size)?;
-            let bias = match self.input(context, 2)? {
+            let bias = match api::input(self.api, context, 2)? {
                 None => None,
                 Some(bias) => {
                     let (shape, bias) = api::widened::<E>(self.api, bias, "b")?;
@@ -115,19 +115,6 @@ impl<E: OrtElement> LargeKernel<E> {
         let engine = Arc::new(Engine::new(taps));
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine.clone());
         Ok(engine)
-    }
-
-    unsafe fn input(&self, context: *mut OrtKernelContext, index: usize) -> Result<Option<*const OrtValue>, Error> {
-        let mut inputs = 0;
-        let mut value = std::ptr::null();
-        // SAFETY: passed on to the caller; the index is checked first.
-        unsafe {
-            check(self.api, ((*self.api).KernelContext_GetInputCount)(context, &mut inputs))?;
-            if index < inputs {
-                check(self.api, ((*self.api).KernelContext_GetInput)(context, index, &mut value))?;
-            }
-        }
-        Ok((!value.is_null()).then_some(value))
     }
 }
 

@@ -4,17 +4,21 @@
 //! and none lets a panic out: unwinding into C++ would abort the host.
 
 mod api;
+mod gpu;
 mod large_kernel;
 mod network;
 mod table;
 
 use std::{
     ffi::CString,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use half::f16;
 use ort_sys::{ORT_API_VERSION, OrtApi, OrtApiBase, OrtCustomOp, OrtCustomOpDomain, OrtSessionOptions, OrtStatusPtr};
 
+pub(crate) use self::api::check;
+use self::gpu::{GpuGatedBlock, GpuLargeKernel};
 use self::large_kernel::LargeKernel;
 use self::network::NetworkKernel;
 use crate::Error;
@@ -32,35 +36,22 @@ pub unsafe extern "C" fn RegisterCustomOps(options: *mut OrtSessionOptions, base
             let oldest = ((*base).GetApi)(1);
             return api::status(oldest, &Error::OldRuntime(ORT_API_VERSION).to_string());
         }
-        api::guard(api, c"RegisterCustomOps", || add_domain(options, api))
+        api::guard(api, c"RegisterCustomOps", || add_domain(options, api, Set::Cpu))
     }
 }
 
-/// Registers the operators with a session that the `ort` crate builds.
+/// Registers the CPU's operators with a session that the `ort` crate builds.
 ///
 /// # Errors
 /// What ONNX Runtime reports.
 #[cfg(feature = "ort")]
 pub fn register(builder: &mut ort::session::builder::SessionBuilder) -> Result<(), Error> {
-    use ort::AsPointer;
-    // SAFETY: the builder owns valid options, and `ort::api` is the table of the runtime that made them.
-    unsafe { add_domain(builder.ptr_mut(), ort::api()) }
+    add_to(builder, Set::Cpu)
 }
 
 /// The session option that chooses the precision: `fast` for [`crate::Precision::Fast`], `f32` or nothing for f32. It must be
 /// set before the operators are registered.
 pub const PRECISION_OPTION: &str = "artir.precision";
-
-struct Domain {
-    /// Address of the API table.
-    api: usize,
-    fast: bool,
-    address: usize,
-}
-
-/// Domains already made. A domain and its operators must outlive every session that uses them, so each runtime gets one
-/// for each precision, for the life of the process.
-static DOMAINS: Mutex<Vec<Domain>> = Mutex::new(Vec::new());
 
 /// Whether the session's options ask for fast precision.
 unsafe fn is_fast(options: *const OrtSessionOptions, api: *const OrtApi) -> Result<bool, Error> {
@@ -68,14 +59,14 @@ unsafe fn is_fast(options: *const OrtSessionOptions, api: *const OrtApi) -> Resu
     // SAFETY: valid pointers, by the caller's promise.
     unsafe {
         let mut given = 0;
-        api::check(api, ((*api).HasSessionConfigEntry)(options, key.as_ptr(), &mut given))?;
+        check(api, ((*api).HasSessionConfigEntry)(options, key.as_ptr(), &mut given))?;
         if given == 0 {
             return Ok(false);
         }
         let mut value = [0u8; 16];
         let mut length = value.len();
         let read = ((*api).GetSessionConfigEntry)(options, key.as_ptr(), value.as_mut_ptr().cast(), &mut length);
-        api::check(api, read)?;
+        check(api, read)?;
         match value.get(..length.saturating_sub(1)) {
             Some(b"fast") => Ok(true),
             Some(b"f32") => Ok(false),
@@ -84,11 +75,94 @@ unsafe fn is_fast(options: *const OrtSessionOptions, api: *const OrtApi) -> Resu
     }
 }
 
-unsafe fn add_domain(options: *mut OrtSessionOptions, api: *const OrtApi) -> Result<(), Error> {
+/// Which operators a session on an NVIDIA GPU gets.
+#[cfg(feature = "ort")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CudaOperators {
+    /// The large kernel and the gated blocks.
+    All,
+    /// The large kernel alone: TensorRT fuses the blocks' standard operators itself.
+    LargeKernel,
+}
+
+/// Registers the operators of CUDA's provider, and none of the CPU's, with a session that the `ort` crate builds.
+///
+/// # Errors
+/// What ONNX Runtime reports.
+#[cfg(feature = "ort")]
+pub fn register_cuda(
+    builder: &mut ort::session::builder::SessionBuilder,
+    operators: CudaOperators,
+) -> Result<(), Error> {
+    let set = match operators {
+        CudaOperators::All => Set::Cuda,
+        CudaOperators::LargeKernel => Set::CudaLargeKernel,
+    };
+    add_to(builder, set)
+}
+
+#[cfg(any(feature = "ort", test))]
+fn add_to(builder: &mut ort::session::builder::SessionBuilder, set: Set) -> Result<(), Error> {
+    use ort::AsPointer;
+    // SAFETY: the builder owns valid options, and `ort::api` is the table of the runtime that made them.
+    unsafe { add_domain(builder.ptr_mut(), ort::api(), set) }
+}
+
+/// Operators that a session gets together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "ort"), allow(dead_code, reason = "the shared library registers the CPU's alone"))]
+enum Set {
+    /// In f32, unless the session asks for fast precision.
+    Cpu,
+    /// In fast precision.
+    CpuFast,
+    Cuda,
+    CudaLargeKernel,
+    /// Those of CUDA, with the kernels compiled for the CPU.
+    #[cfg(test)]
+    Emulated,
+}
+
+impl Set {
+    fn operators(self, api: *const OrtApi) -> Vec<table::Operator> {
+        type Cuda = Arc<crate::cuda::Cuda>;
+        type Make = fn(*const OrtApi) -> table::Operator;
+        let cpu: [Make; 2] = [table::operator::<LargeKernel<f32>>, table::operator::<LargeKernel<f16>>];
+        let large = [table::operator::<GpuLargeKernel<Cuda, f32>>, table::operator::<GpuLargeKernel<Cuda, f16>>];
+        let gated = [table::operator::<GpuGatedBlock<Cuda, f32>>, table::operator::<GpuGatedBlock<Cuda, f16>>];
+        match self {
+            Self::Cpu => cpu.into_iter().chain([table::operator::<NetworkKernel<false>>]).map(|make| make(api)).collect(),
+            Self::CpuFast => cpu.into_iter().chain([table::operator::<NetworkKernel<true>>]).map(|make| make(api)).collect(),
+            Self::Cuda => large.iter().chain(&gated).map(|make| make(api)).collect(),
+            Self::CudaLargeKernel => large.iter().map(|make| make(api)).collect(),
+            #[cfg(test)]
+            Self::Emulated => vec![
+                table::operator::<GpuLargeKernel<crate::cuda::emulated::Emulated, f32>>(api),
+                table::operator::<GpuLargeKernel<crate::cuda::emulated::Emulated, f16>>(api),
+                table::operator::<GpuGatedBlock<crate::cuda::emulated::Emulated, f32>>(api),
+                table::operator::<GpuGatedBlock<crate::cuda::emulated::Emulated, f16>>(api),
+            ],
+        }
+    }
+}
+
+/// A domain already made, by addresses.
+struct Known {
+    /// The runtime's API table.
+    api: usize,
+    set: Set,
+    domain: usize,
+}
+
+/// A domain and its operators must outlive every session that uses them, so each runtime gets one of each set, for the
+/// life of the process.
+static DOMAINS: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+
+unsafe fn add_domain(options: *mut OrtSessionOptions, api: *const OrtApi, set: Set) -> Result<(), Error> {
     // SAFETY: passed on to the caller.
-    let fast = unsafe { is_fast(options, api) }?;
+    let set = if set == Set::Cpu && unsafe { is_fast(options, api) }? { Set::CpuFast } else { set };
     let mut domains = DOMAINS.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = domains.iter().find(|d| d.api == api as usize && d.fast == fast).map(|d| d.address);
+    let known = domains.iter().find(|known| known.api == api as usize && known.set == set).map(|known| known.domain);
     // SAFETY: `api` is a valid table; the operators are leaked on purpose, so the domain may keep pointers to them.
     unsafe {
         let domain = match known {
@@ -96,23 +170,17 @@ unsafe fn add_domain(options: *mut OrtSessionOptions, api: *const OrtApi) -> Res
             None => {
                 let mut domain = std::ptr::null_mut();
                 api::check(api, ((*api).CreateCustomOpDomain)(c"artir".as_ptr(), &mut domain))?;
-                let operators = [
-                    table::operator::<LargeKernel<f32>>(api),
-                    table::operator::<LargeKernel<half::f16>>(api),
-                    if fast {
-                        table::operator::<NetworkKernel<true>>(api)
-                    } else {
-                        table::operator::<NetworkKernel<false>>(api)
-                    },
-                ];
-                for op in operators {
+                for op in set.operators(api) {
                     let op: *mut table::Operator = Box::leak(Box::new(op));
                     api::check(api, ((*api).CustomOpDomain_Add)(domain, op.cast::<OrtCustomOp>()))?;
                 }
-                domains.push(Domain { api: api as usize, fast, address: domain as usize });
+                domains.push(Known { api: api as usize, set, domain: domain as usize });
                 domain
             }
         };
         api::check(api, ((*api).AddCustomOpDomain)(options, domain))
     }
 }
+
+#[cfg(test)]
+mod tests;

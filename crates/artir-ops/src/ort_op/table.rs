@@ -1,10 +1,11 @@
 //! The table of callbacks that describes an operator to ONNX Runtime.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ort_sys::{
     ONNXTensorElementDataType, ORT_API_VERSION, OrtApi, OrtCustomOp, OrtCustomOpInputOutputCharacteristic,
-    OrtKernelContext, OrtKernelInfo, OrtMemType, OrtShapeInferContext, OrtStatusPtr,
+    OrtKernelContext, OrtKernelInfo, OrtMemType, OrtShapeInferContext, OrtStatusPtr, OrtTensorTypeAndShapeInfo,
 };
 
 use super::api::{check, guard};
@@ -18,6 +19,11 @@ pub(super) trait Kernel: Sized {
     const INPUTS: usize;
     /// Element type of all inputs and of the output, whose shape is that of the first input.
     const TYPE: ONNXTensorElementDataType;
+
+    /// The provider whose nodes these are, by ONNX Runtime's name; null stands for the CPU's.
+    fn provider() -> *const c_char {
+        std::ptr::null()
+    }
 
     /// Whether an input must be there, may be left out, or stands for any number.
     fn input(index: usize) -> OrtCustomOpInputOutputCharacteristic;
@@ -71,6 +77,33 @@ unsafe extern "system" fn destroy<K: Kernel>(kernel: *mut c_void) {
     drop(unsafe { Box::from_raw(kernel.cast::<(K, *const OrtApi)>()) });
 }
 
+/// Names the dimensions that have neither a value nor a name: ONNX Runtime would take their -1 for a value, and reckon on
+/// with it.
+///
+/// # Safety
+/// `api` is a valid table, `shape` of its making.
+unsafe fn name_unknown(api: *const OrtApi, shape: *mut OrtTensorTypeAndShapeInfo) -> Result<(), Error> {
+    static NAMED: AtomicUsize = AtomicUsize::new(0);
+    // SAFETY: the buffers are as long as said, and names are copied before they go.
+    unsafe {
+        let mut rank = 0;
+        check(api, ((*api).GetDimensionsCount)(shape, &mut rank))?;
+        let (mut values, mut names) = (vec![0; rank], vec![std::ptr::null::<c_char>(); rank]);
+        check(api, ((*api).GetDimensions)(shape, values.as_mut_ptr(), rank))?;
+        check(api, ((*api).GetSymbolicDimensions)(shape, names.as_mut_ptr(), rank))?;
+        let known: Vec<CString> = (0..rank)
+            .map(|i| match (values[i] >= 0, names[i].is_null()) {
+                (true, _) => CString::default(),
+                (false, false) if !CStr::from_ptr(names[i]).is_empty() => CStr::from_ptr(names[i]).to_owned(),
+                // A name of its own: the same one would say that two dimensions are equal.
+                _ => CString::new(format!("artir.{}", NAMED.fetch_add(1, Ordering::Relaxed))).unwrap_or_default(),
+            })
+            .collect();
+        let mut names: Vec<*const c_char> = known.iter().map(|name| name.as_ptr()).collect();
+        check(api, ((*api).SetSymbolicDimensions)(shape, names.as_mut_ptr(), rank))
+    }
+}
+
 unsafe extern "system" fn infer_shape<K: Kernel>(
     op: *const OrtCustomOp,
     context: *mut OrtShapeInferContext,
@@ -81,6 +114,7 @@ unsafe extern "system" fn infer_shape<K: Kernel>(
         guard(api, K::NAME, || {
             let mut shape = std::ptr::null_mut();
             check(api, ((*api).ShapeInferContext_GetInputTypeShape)(context, 0, &mut shape))?;
+            name_unknown(api, shape)?;
             check(api, ((*api).ShapeInferContext_SetOutputTypeShape)(context, 0, shape))
         })
     }
@@ -90,9 +124,8 @@ unsafe extern "system" fn name<K: Kernel>(_: *const OrtCustomOp) -> *const c_cha
     K::NAME.as_ptr()
 }
 
-/// Null: the CPU.
-unsafe extern "system" fn provider(_: *const OrtCustomOp) -> *const c_char {
-    std::ptr::null()
+unsafe extern "system" fn provider<K: Kernel>(_: *const OrtCustomOp) -> *const c_char {
+    K::provider()
 }
 
 unsafe extern "system" fn element<K: Kernel>(_: *const OrtCustomOp, _: usize) -> ONNXTensorElementDataType {
@@ -144,7 +177,7 @@ pub(super) fn operator<K: Kernel>(api: *const OrtApi) -> Operator {
         version: ORT_API_VERSION,
         CreateKernel: None,
         GetName: Some(name::<K>),
-        GetExecutionProviderType: Some(provider),
+        GetExecutionProviderType: Some(provider::<K>),
         GetInputType: Some(element::<K>),
         GetInputTypeCount: Some(inputs::<K>),
         GetOutputType: Some(element::<K>),

@@ -1,0 +1,147 @@
+//! ONNX Runtime's CUDA provider: what it needs, and its options.
+
+use std::path::Path;
+
+use artir_ops::cuda::{Driver, driver, library_loads};
+use ort::{
+    ep::{CUDA, ExecutionProvider, ExecutionProviderDispatch, cuda::ConvAlgorithmSearch},
+    session::builder::SessionBuilder,
+};
+
+use super::Piece;
+use crate::runtime;
+
+/// The CUDA version that onnxruntime-gpu 1.31.1 and the kernels' PTX are made for.
+const CUDA: (u32, u32) = (13, 0);
+/// The oldest architecture that CUDA 13 serves: Turing.
+const CAPABILITY: (u32, u32) = (7, 5);
+/// Files of the runtime beside its main library.
+const PROVIDER: [&str; 2] = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"];
+/// Libraries of CUDA that the provider takes, and the PyPI package that brings each: four it is linked to, cuDNN it
+/// opens when it first needs it.
+const LIBRARIES: [(&str, &str); 5] = [
+    ("libcudart.so.13", "nvidia-cuda-runtime"),
+    ("libcublasLt.so.13", "nvidia-cublas"),
+    ("libcublas.so.13", "nvidia-cublas"),
+    ("libcurand.so.10", "nvidia-curand"),
+    ("libcudnn.so.9", "nvidia-cudnn-cu13"),
+];
+
+/// What CUDA on this GPU needs.
+pub(crate) fn pieces(number: u32) -> Vec<Piece> {
+    let found = driver().map_err(|e| e.to_string());
+    let mut out = vec![
+        Piece::new("NVIDIA driver", driver_piece(&found)),
+        Piece::new(format!("GPU {number}"), gpu_piece(&found, number)),
+        Piece::new("CUDA provider of ONNX Runtime", provider_piece(&PROVIDER, CUDA::is_available)),
+    ];
+    out.extend(LIBRARIES.map(|(name, package)| library_piece(name, package)));
+    out
+}
+
+fn driver_piece(found: &Result<Driver, String>) -> Result<String, String> {
+    match found {
+        Ok(driver) if driver.version >= CUDA => Ok(format!("for CUDA {}.{}", driver.version.0, driver.version.1)),
+        Ok(driver) => Err(format!(
+            "it serves CUDA {}.{}, and {}.{} is needed: install NVIDIA's driver 580 or later",
+            driver.version.0, driver.version.1, CUDA.0, CUDA.1
+        )),
+        Err(reason) => Err(format!("{reason}: install NVIDIA's driver 580 or later")),
+    }
+}
+
+fn gpu_piece(found: &Result<Driver, String>, number: u32) -> Result<String, String> {
+    let Ok(driver) = found else { return Err("unknown: there is no driver that could tell".into()) };
+    let count = driver.gpus.len();
+    let gpu = driver
+        .gpus
+        .get(number as usize)
+        .ok_or_else(|| format!("not found: the driver lists {count} GPU(s), numbered from 0"))?;
+    let (major, minor) = gpu.capability;
+    let what = format!("{}, {} MiB, compute capability {major}.{minor}", gpu.name, gpu.memory >> 20);
+    if gpu.capability >= CAPABILITY {
+        Ok(what)
+    } else {
+        Err(format!("too old: {what}; {}.{} or later is needed", CAPABILITY.0, CAPABILITY.1))
+    }
+}
+
+/// Whether the runtime that is loaded has a provider: its files, and its word.
+pub(super) fn provider_piece(
+    files: &[&str],
+    is_available: impl FnOnce() -> ort::Result<bool>,
+) -> Result<String, String> {
+    const MEND: &str = "run scripts/bootstrap.sh --gpu";
+    let path = runtime::runtime_path().map_err(|e| format!("none: {e}"))?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if let Some(missing) = files.iter().find(|name| !folder.join(name).is_file()) {
+        return Err(format!("{missing} is not beside {}: {MEND}", path.display()));
+    }
+    match is_available() {
+        Ok(true) => Ok(folder.display().to_string()),
+        Ok(false) => Err(format!("{} was built without it: {MEND}", path.display())),
+        Err(e) => Err(format!("unknown: {e}")),
+    }
+}
+
+/// Whether the loader finds a library.
+pub(super) fn library_piece(name: &str, package: &str) -> Piece {
+    let found = library_loads(name).map(|()| "found".to_owned());
+    let advice = format!("install CUDA 13, or pip install {package} and put its folder into LD_LIBRARY_PATH");
+    Piece::new(name, found.map_err(|e| format!("{e}: {advice}")))
+}
+
+/// The provider with artir's options.
+pub(crate) fn provider(number: u32) -> ExecutionProviderDispatch {
+    CUDA::default()
+        .with_device_id(i32::try_from(number).unwrap_or(i32::MAX))
+        // Single precision is what was asked for and what the CPU gives; TF32 keeps eleven bits of it.
+        .with_tf32(false)
+        // The exhaustive search picks by a stopwatch, so that two runs may differ in their last bits.
+        .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
+        .build()
+        .error_on_failure()
+}
+
+/// Registers provider and operators with a session that is to run on a GPU through CUDA alone.
+///
+/// # Errors
+/// What ONNX Runtime reports.
+pub(crate) fn equip(builder: SessionBuilder, number: u32) -> Result<SessionBuilder, String> {
+    let mut builder = builder.with_execution_providers([provider(number)]).map_err(|e| e.to_string())?;
+    artir_ops::register_cuda(&mut builder, artir_ops::CudaOperators::All).map_err(|e| e.to_string())?;
+    Ok(builder)
+}
+
+#[cfg(test)]
+mod tests {
+    use artir_ops::cuda::Gpu;
+
+    use super::*;
+
+    fn machine(version: (u32, u32), capability: (u32, u32)) -> Result<Driver, String> {
+        let gpu = Gpu { name: "Test".into(), memory: 8 << 30, capability };
+        Ok(Driver { version, gpus: vec![gpu] })
+    }
+
+    #[test]
+    fn drivers_and_gpus_are_judged_by_their_versions() {
+        assert_eq!(driver_piece(&machine((13, 2), (9, 0))).unwrap(), "for CUDA 13.2");
+        let old = driver_piece(&machine((12, 8), (9, 0))).unwrap_err();
+        assert!(old.contains("12.8") && old.contains("13.0") && old.contains("580"), "{old}");
+        assert!(driver_piece(&Err("no driver".into())).unwrap_err().starts_with("no driver"));
+
+        assert!(gpu_piece(&machine((13, 0), (7, 5)), 0).unwrap().contains("8192 MiB, compute capability 7.5"));
+        assert!(gpu_piece(&machine((13, 0), (7, 0)), 0).unwrap_err().contains("7.5 or later"));
+        assert!(gpu_piece(&machine((13, 0), (9, 0)), 1).unwrap_err().contains("lists 1 GPU(s)"));
+    }
+
+    #[test]
+    fn a_provider_that_is_not_there_is_named_with_its_place() {
+        let missing = provider_piece(&["libonnxruntime_providers_nowhere.so"], || Ok(true)).unwrap_err();
+        assert!(missing.contains("libonnxruntime_providers_nowhere.so is not beside"), "{missing}");
+        assert!(missing.contains("bootstrap.sh --gpu"), "{missing}");
+        assert!(provider_piece(&[], || Ok(false)).unwrap_err().contains("built without it"));
+        assert!(provider_piece(&[], || Ok(true)).is_ok());
+    }
+}

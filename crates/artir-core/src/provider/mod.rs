@@ -1,0 +1,206 @@
+//! Which execution provider runs the network: what was asked for, what was got, and why.
+
+pub(crate) mod cuda;
+pub(crate) mod placement;
+pub(crate) mod tensorrt;
+
+use std::{fmt, str::FromStr};
+
+use crate::Error;
+
+/// A device as asked for with `--device`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Device {
+    /// An NVIDIA GPU through CUDA if all that it needs is there, else the CPU. Never TensorRT, which builds engines for
+    /// minutes.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// An NVIDIA GPU through ONNX Runtime's CUDA provider.
+    Cuda(u32),
+    /// An NVIDIA GPU through TensorRT.
+    TensorRt(u32),
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(n) => write!(f, "cuda:{n}"),
+            Self::TensorRt(n) => write!(f, "tensorrt:{n}"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, index) = match text.split_once(':') {
+            Some((name, index)) => {
+                let index = index.parse().map_err(|_| format!("'{index}' is no device number"))?;
+                (name, Some(index))
+            }
+            None => (text, None),
+        };
+        match (name, index) {
+            ("auto", None) => Ok(Self::Auto),
+            ("cpu", None) => Ok(Self::Cpu),
+            ("cuda", n) => Ok(Self::Cuda(n.unwrap_or(0))),
+            ("tensorrt", n) => Ok(Self::TensorRt(n.unwrap_or(0))),
+            _ => Err(format!("'{text}' is none of auto, cpu, cuda[:N], tensorrt[:N]")),
+        }
+    }
+}
+
+/// Something that a device needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// What it is.
+    pub name: String,
+    /// What was found; or why it is missing, and what to do.
+    pub found: Result<String, String>,
+}
+
+impl Piece {
+    fn new(name: impl Into<String>, found: Result<String, String>) -> Self {
+        Self { name: name.into(), found }
+    }
+}
+
+impl Device {
+    /// All that the device needs, found or missing, in the order in which one piece needs the other. The CPU needs
+    /// nothing beside ONNX Runtime; `auto` is asked as CUDA's first GPU.
+    pub fn pieces(self) -> Vec<Piece> {
+        match self {
+            Self::Cpu => Vec::new(),
+            Self::Auto => cuda::pieces(0),
+            Self::Cuda(n) => cuda::pieces(n),
+            Self::TensorRt(n) => tensorrt::pieces(n),
+        }
+    }
+}
+
+/// The provider that a session runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Provider {
+    /// ONNX Runtime's CPU provider, with artir's own CPU operators.
+    Cpu,
+    /// ONNX Runtime's CUDA provider on this GPU, with artir's CUDA operators.
+    Cuda(u32),
+    /// TensorRT on this GPU, with CUDA for what it does not take.
+    TensorRt(u32),
+}
+
+impl Provider {
+    /// Chooses a provider. A device asked for by name that is not there is an error, never a silent run on the CPU.
+    ///
+    /// # Errors
+    /// [`Error::Device`] with the first piece that is missing.
+    pub fn resolve(device: Device) -> Result<Self, Error> {
+        Self::resolve_by(device, &Device::pieces)
+    }
+
+    fn resolve_by(device: Device, pieces: &dyn Fn(Device) -> Vec<Piece>) -> Result<Self, Error> {
+        let missing = || {
+            let piece = pieces(device).into_iter().find(|piece| piece.found.is_err())?;
+            Some(format!("{}: {}", piece.name, piece.found.err().unwrap_or_default()))
+        };
+        let provider = match device {
+            Device::Cpu => return Ok(Self::Cpu),
+            Device::Auto | Device::Cuda(_) => Self::Cuda(if let Device::Cuda(n) = device { n } else { 0 }),
+            Device::TensorRt(n) => Self::TensorRt(n),
+        };
+        match (missing(), device) {
+            (None, Device::Auto) => {
+                tracing::info!("device auto: cuda:0, since all that it needs is there");
+                Ok(provider)
+            }
+            (None, _) => Ok(provider),
+            (Some(reason), Device::Auto) => {
+                tracing::info!("device auto: cpu, since CUDA is not usable: {reason}");
+                Ok(Self::Cpu)
+            }
+            (Some(reason), _) => Err(Error::Device { device: device.to_string(), reason }),
+        }
+    }
+
+    /// The name that enters reports and derived UIDs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda(_) => "cuda",
+            Self::TensorRt(_) => "tensorrt",
+        }
+    }
+
+    /// Whether it is a GPU.
+    pub(crate) fn is_gpu(self) -> bool {
+        self != Self::Cpu
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_read_back_as_they_print() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:3", "tensorrt:1"] {
+            assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse::<Device>().unwrap(), Device::Cuda(0));
+        for text in ["", "gpu", "cpu:1", "cuda:", "cuda:x", "cuda:-1"] {
+            assert!(text.parse::<Device>().is_err(), "{text}");
+        }
+    }
+
+    fn with(found: [Result<String, String>; 2]) -> Vec<Piece> {
+        found.into_iter().zip(["driver", "library"]).map(|(found, name)| Piece::new(name, found)).collect()
+    }
+
+    #[test]
+    fn a_gpu_is_chosen_only_when_every_piece_is_there() {
+        let all = |_| with([Ok("13.0".into()), Ok("9.19".into())]);
+        assert_eq!(Provider::resolve_by(Device::Auto, &all).unwrap(), Provider::Cuda(0));
+        assert_eq!(Provider::resolve_by(Device::Cuda(2), &all).unwrap(), Provider::Cuda(2));
+        assert_eq!(Provider::resolve_by(Device::TensorRt(1), &all).unwrap(), Provider::TensorRt(1));
+        assert_eq!(Provider::resolve_by(Device::Cpu, &all).unwrap(), Provider::Cpu);
+    }
+
+    #[test]
+    fn what_is_missing_is_the_reason_and_auto_takes_the_cpu() {
+        let part = |_| with([Ok("13.0".into()), Err("not found: install it".into())]);
+        assert_eq!(Provider::resolve_by(Device::Auto, &part).unwrap(), Provider::Cpu);
+        for device in [Device::Cuda(0), Device::TensorRt(0)] {
+            let error = Provider::resolve_by(device, &part).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Device);
+            let said = error.to_string();
+            assert!(said.contains(&device.to_string()) && said.contains("library: not found: install it"), "{said}");
+        }
+    }
+
+    /// On a machine without a GPU, every piece says by name what is missing; on one with, this shows what there is.
+    #[test]
+    fn pieces_of_this_machine_have_names_and_reasons() {
+        for device in [Device::Cuda(0), Device::TensorRt(0)] {
+            let pieces = device.pieces();
+            assert!(pieces.len() > 5);
+            for piece in &pieces {
+                assert!(!piece.name.is_empty());
+                match &piece.found {
+                    Ok(found) => assert!(!found.is_empty(), "{}", piece.name),
+                    Err(reason) => assert!(reason.contains(':'), "{}: {reason}", piece.name),
+                }
+            }
+            if let Err(e) = Provider::resolve(device) {
+                assert!(pieces.iter().any(|p| p.found.as_ref().is_err_and(|r| e.to_string().contains(r))), "{e}");
+            }
+        }
+        assert!(Device::Cpu.pieces().is_empty());
+    }
+}

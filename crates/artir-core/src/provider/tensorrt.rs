@@ -1,0 +1,174 @@
+//! ONNX Runtime's TensorRT provider: what it needs, its options, and where its engines are kept.
+//!
+//! TensorRT's libraries could not be had where artir was made: this has never run. The options are those that
+//! onnxruntime-gpu 1.31.1 reads, by name.
+
+use std::path::{Path, PathBuf};
+
+use artir_ops::cuda::{driver, tensorrt_version};
+use ort::{
+    ep::{ArbitrarilyConfigurableExecutionProvider, ExecutionProvider, TensorRT},
+    session::builder::SessionBuilder,
+};
+use sha2::{Digest, Sha256};
+
+use super::{Piece, cuda};
+
+const PROVIDER: [&str; 2] = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_tensorrt.so"];
+const LIBRARIES: [(&str, &str); 2] =
+    [("libnvinfer.so.10", "tensorrt-cu13"), ("libnvonnxparser.so.10", "tensorrt-cu13")];
+
+/// What TensorRT on this GPU needs: all that CUDA needs, and its own libraries.
+pub(crate) fn pieces(number: u32) -> Vec<Piece> {
+    let mut out = cuda::pieces(number);
+    let provider = cuda::provider_piece(&PROVIDER, TensorRT::is_available);
+    out.push(Piece::new("TensorRT provider of ONNX Runtime", provider));
+    out.extend(LIBRARIES.map(|(name, package)| cuda::library_piece(name, package)));
+    out
+}
+
+/// What an engine is built for. An engine for anything else may be wrong, or fail to load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Engine {
+    /// The model's hash.
+    pub(crate) model: String,
+    /// Images, channels, rows, columns.
+    pub(crate) shape: [usize; 4],
+    /// Precision of its sums.
+    pub(crate) precision: &'static str,
+    /// TensorRT's version.
+    pub(crate) version: String,
+    /// The GPU's name and compute capability.
+    pub(crate) gpu: String,
+}
+
+impl Engine {
+    /// An engine of this machine's TensorRT for a GPU of it.
+    ///
+    /// # Errors
+    /// What driver and library say.
+    pub(crate) fn of_this_machine(model: &str, shape: [usize; 4], number: u32) -> Result<Self, String> {
+        let version = tensorrt_version().map_err(|e| e.to_string())?;
+        let found = driver().map_err(|e| e.to_string())?;
+        let gpu = found.gpus.get(number as usize).ok_or_else(|| format!("there is no GPU {number}"))?;
+        let (major, minor) = gpu.capability;
+        let gpu = format!("{} {major}.{minor}", gpu.name);
+        Ok(Self { model: model.to_owned(), shape, precision: "f32", version, gpu })
+    }
+
+    /// The folder, below `cache`, that holds this engine and no other.
+    pub(crate) fn folder(&self, cache: &Path) -> PathBuf {
+        let Self { model, shape: [n, c, h, w], precision, version, gpu } = self;
+        let key = format!("{model}\n{n}x{c}x{h}x{w}\n{precision}\n{version}\n{gpu}");
+        let hash: String = Sha256::digest(key).iter().take(16).map(|b| format!("{b:02x}")).collect();
+        cache.join(hash)
+    }
+
+    /// The provider's options.
+    fn options(&self, number: u32, cache: &Path) -> Vec<(&'static str, String)> {
+        let folder = self.folder(cache).display().to_string();
+        let [n, c, h, w] = self.shape;
+        let shape = format!("image:{n}x{c}x{h}x{w}");
+        vec![
+            ("device_id", number.to_string()),
+            ("trt_engine_cache_enable", "1".into()),
+            ("trt_engine_cache_path", folder.clone()),
+            ("trt_timing_cache_enable", "1".into()),
+            ("trt_timing_cache_path", folder),
+            // One shape: TensorRT chooses its kernels for it, and builds no engine on the way.
+            ("trt_profile_min_shapes", shape.clone()),
+            ("trt_profile_opt_shapes", shape.clone()),
+            ("trt_profile_max_shapes", shape),
+            ("trt_fp16_enable", "0".into()),
+            // It has no such operator: the node goes to CUDA, where artir's does.
+            ("trt_op_types_to_exclude", "DynamicLargeKernel".into()),
+        ]
+    }
+}
+
+/// The folder of all engines: `$XDG_CACHE_HOME/artir/tensorrt` or `~/.cache/artir/tensorrt`.
+pub(crate) fn cache() -> PathBuf {
+    let set = std::env::var_os("XDG_CACHE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
+    let folder = set.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
+    folder.unwrap_or_else(std::env::temp_dir).join("artir/tensorrt")
+}
+
+/// Registers providers and operators with a session that is to run on a GPU through TensorRT, and through CUDA what
+/// TensorRT leaves. Blocks are standard operators there, for TensorRT to fuse.
+///
+/// # Errors
+/// What ONNX Runtime reports, or the file system.
+pub(crate) fn equip(
+    builder: SessionBuilder,
+    number: u32,
+    engine: &Engine,
+    cache: &Path,
+) -> Result<SessionBuilder, String> {
+    if std::env::var_os("NVIDIA_TF32_OVERRIDE").is_none_or(|value| value != "0") {
+        tracing::warn!("TensorRT may round factors to the 11 bits of TF32: set NVIDIA_TF32_OVERRIDE=0 to keep 24");
+    }
+    let folder = engine.folder(cache);
+    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let mut tensorrt = TensorRT::default();
+    for (key, value) in engine.options(number, cache) {
+        tensorrt = tensorrt.with_arbitrary_config(key, value);
+    }
+    let mut builder = builder
+        .with_execution_providers([tensorrt.build().error_on_failure(), cuda::provider(number)])
+        .map_err(|e| e.to_string())?;
+    for (name, size) in ["N", "H", "W"].into_iter().zip([engine.shape[0], engine.shape[2], engine.shape[3]]) {
+        builder = builder
+            .with_dimension_override(name, i64::try_from(size).unwrap_or(i64::MAX))
+            .map_err(|e| e.to_string())?;
+    }
+    artir_ops::register_cuda(&mut builder, artir_ops::CudaOperators::LargeKernel).map_err(|e| e.to_string())?;
+    Ok(builder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engine() -> Engine {
+        Engine {
+            model: "abc".into(),
+            shape: [4, 1, 512, 256],
+            precision: "f32",
+            version: "10.13.0".into(),
+            gpu: "Test 9.0".into(),
+        }
+    }
+
+    #[test]
+    fn whatever_an_engine_depends_on_gives_it_another_folder() {
+        let cache = Path::new("/cache");
+        let one = engine().folder(cache);
+        assert_eq!(one, engine().folder(cache));
+        assert_eq!(one.parent(), Some(cache));
+        for other in [
+            Engine { model: "abd".into(), ..engine() },
+            Engine { shape: [4, 1, 256, 512], ..engine() },
+            Engine { shape: [1, 1, 512, 256], ..engine() },
+            Engine { precision: "f16", ..engine() },
+            Engine { version: "10.13.1".into(), ..engine() },
+            Engine { gpu: "Test 8.6".into(), ..engine() },
+        ] {
+            assert_ne!(one, other.folder(cache), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn options_fix_the_shape_keep_engines_and_leave_the_large_kernel_out() {
+        let cache = Path::new("/cache");
+        let options = engine().options(3, cache);
+        let value = |key: &str| options.iter().find(|(k, _)| *k == key).map(|(_, v)| v.as_str());
+        assert_eq!(value("device_id"), Some("3"));
+        for bound in ["min", "opt", "max"] {
+            assert_eq!(value(&format!("trt_profile_{bound}_shapes")), Some("image:4x1x512x256"));
+        }
+        assert_eq!(value("trt_engine_cache_enable"), Some("1"));
+        assert_eq!(value("trt_engine_cache_path"), engine().folder(cache).to_str());
+        assert_eq!(value("trt_op_types_to_exclude"), Some("DynamicLargeKernel"));
+        assert_eq!(value("trt_fp16_enable"), Some("0"));
+    }
+}

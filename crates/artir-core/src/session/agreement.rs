@@ -1,0 +1,58 @@
+//! A GPU must give what the CPU gives before it is trusted with an image.
+
+use ndarray::{Array4, Zip};
+
+/// How far the two may be apart: a share of the most that the network changes.
+const AGREEMENT: f32 = 1e-3;
+/// Rows and columns of the picture that both restore: large enough for every tap of the largest kernel to meet another
+/// pixel, small enough to cost the CPU a tenth of a second.
+const EDGE: usize = 128;
+
+/// Something with smooth parts, edges and grain, from 0 to 1.
+pub(super) fn picture(channels: usize) -> Array4<f32> {
+    let mut state = 1u32;
+    Array4::from_shape_fn((1, channels, EDGE, EDGE), |(_, c, y, x)| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let grain = (state >> 8) as f32 / (1 << 24) as f32;
+        let wave = (0.07 * x as f32 + c as f32).sin() * (0.05 * y as f32).cos();
+        let edge = f32::from(u8::from((x / 11 + y / 7) % 3 == 0));
+        0.4 + 0.2 * wave + 0.2 * edge + 0.2 * grain
+    })
+}
+
+/// Why a device's result cannot be trusted, if it cannot: `picture` is what was restored, `cpu` and `device` the results.
+pub(super) fn objection(picture: &Array4<f32>, cpu: &Array4<f32>, device: &Array4<f32>) -> Option<String> {
+    let largest = |a: &Array4<f32>, b: &Array4<f32>| {
+        // A NaN is as far away as can be.
+        let further = |most: f32, a: &f32, b: &f32| if (a - b).is_nan() { f32::INFINITY } else { most.max((a - b).abs()) };
+        Zip::from(a).and(b).fold(0.0f32, further)
+    };
+    let (changed, apart) = (largest(picture, cpu), largest(cpu, device));
+    (apart > AGREEMENT * changed).then(|| {
+        format!(
+            "its result differs from the CPU's by {apart:.1e} where the network changes {changed:.1e} at most; it is not \
+             used: take --device cpu, and report this"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_differences_pass_and_wrong_results_do_not() {
+        let picture = picture(3);
+        let cpu = picture.mapv(|v| v * 0.9);
+        assert_eq!(objection(&picture, &cpu, &cpu), None);
+        assert_eq!(objection(&picture, &cpu, &cpu.mapv(|v| v + 2e-5)), None);
+        for wrong in [1e-3, -0.5, f32::NAN, f32::INFINITY] {
+            let mut device = cpu.clone();
+            device[(0, 2, 100, 17)] += wrong;
+            let said = objection(&picture, &cpu, &device).unwrap();
+            assert!(said.contains("--device cpu"), "{said}");
+        }
+        // Doing nothing is no agreement.
+        assert!(objection(&picture, &cpu, &picture).is_some());
+    }
+}
