@@ -218,7 +218,7 @@ fn median(sorted: &[f64]) -> f64 {
 /// Something with smooth parts and edges; how long the network takes does not depend on it.
 fn picture(channel: usize, row: usize, column: usize) -> f32 {
     let wave = (0.05 * column as f32 + channel as f32).sin() * (0.03 * row as f32).cos();
-    0.5 + 0.3 * wave + 0.1 * f32::from(u8::from((row / 9 + column / 7) % 3 == 0))
+    0.5 + 0.3 * wave + 0.1 * f32::from(u8::from((row / 9 + column / 7).is_multiple_of(3)))
 }
 
 fn print(line: &Line) {

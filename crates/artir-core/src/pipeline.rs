@@ -10,7 +10,9 @@ use std::fmt;
 use artir_ops::Precision;
 use ndarray::{Array4, ArrayView3};
 
-use crate::{Card, Device, Error, Image, Model, Progress, Provider, Session, Shape, TilePlan, VERSION, Window, runtime_version};
+use crate::{
+    Card, Device, Error, Image, Model, Progress, Provider, Session, Shape, TilePlan, VERSION, Window, runtime_version,
+};
 
 /// Where pixels come from.
 pub trait Source {

@@ -83,7 +83,8 @@ impl Session {
         let mut builder = options(threads).map_err(|reason| Error::Runtime { reason })?;
         let precision = available(precision);
         if precision == Precision::Fast {
-            builder = builder.with_config_entry(artir_ops::PRECISION_OPTION, "fast").map_err(|e| damaged(e.to_string()))?;
+            builder =
+                builder.with_config_entry(artir_ops::PRECISION_OPTION, "fast").map_err(|e| damaged(e.to_string()))?;
         }
         artir_ops::register(&mut builder).map_err(|e| Error::Runtime { reason: e.to_string() })?;
         let session =

@@ -348,7 +348,7 @@ fn infer_group(group: &mut [Step], residuals: &mut [Residual<'_>]) -> Result<(),
     });
     let Some(mut first) = work.next() else { return Ok(()) };
     thread::scope(|scope| {
-        let others: Vec<_> = work.map(|mut one| scope.spawn(move || one())).collect();
+        let others: Vec<_> = work.map(|one| scope.spawn(one)).collect();
         let mut result = first();
         for other in others {
             let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

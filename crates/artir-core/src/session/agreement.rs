@@ -24,7 +24,8 @@ pub(super) fn picture(channels: usize) -> Array4<f32> {
 pub(super) fn objection(picture: &Array4<f32>, cpu: &Array4<f32>, device: &Array4<f32>) -> Option<String> {
     let largest = |a: &Array4<f32>, b: &Array4<f32>| {
         // A NaN is as far away as can be.
-        let further = |most: f32, a: &f32, b: &f32| if (a - b).is_nan() { f32::INFINITY } else { most.max((a - b).abs()) };
+        let further =
+            |most: f32, a: &f32, b: &f32| if (a - b).is_nan() { f32::INFINITY } else { most.max((a - b).abs()) };
         Zip::from(a).and(b).fold(0.0f32, further)
     };
     let (changed, apart) = (largest(picture, cpu), largest(cpu, device));

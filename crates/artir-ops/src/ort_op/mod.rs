@@ -127,12 +127,15 @@ impl Set {
     fn operators(self, api: *const OrtApi) -> Vec<table::Operator> {
         type Cuda = Arc<crate::cuda::Cuda>;
         type Make = fn(*const OrtApi) -> table::Operator;
-        let cpu: [Make; 2] = [table::operator::<LargeKernel<f32>>, table::operator::<LargeKernel<f16>>];
+        let cpu = |network: Make| -> Vec<table::Operator> {
+            let kernels: [Make; 2] = [table::operator::<LargeKernel<f32>>, table::operator::<LargeKernel<f16>>];
+            kernels.into_iter().chain([network]).map(|make| make(api)).collect()
+        };
         let large = [table::operator::<GpuLargeKernel<Cuda, f32>>, table::operator::<GpuLargeKernel<Cuda, f16>>];
         let gated = [table::operator::<GpuGatedBlock<Cuda, f32>>, table::operator::<GpuGatedBlock<Cuda, f16>>];
         match self {
-            Self::Cpu => cpu.into_iter().chain([table::operator::<NetworkKernel<false>>]).map(|make| make(api)).collect(),
-            Self::CpuFast => cpu.into_iter().chain([table::operator::<NetworkKernel<true>>]).map(|make| make(api)).collect(),
+            Self::Cpu => cpu(table::operator::<NetworkKernel<false>>),
+            Self::CpuFast => cpu(table::operator::<NetworkKernel<true>>),
             Self::Cuda => large.iter().chain(&gated).map(|make| make(api)).collect(),
             Self::CudaLargeKernel => large.iter().map(|make| make(api)).collect(),
             #[cfg(test)]

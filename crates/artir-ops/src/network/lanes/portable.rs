@@ -58,11 +58,13 @@ impl Lanes for Portable {
 
     #[inline(always)]
     unsafe fn store_operands(self, to: *mut f32) {
+        // SAFETY: passed on to the caller.
         unsafe { self.store(to) }
     }
 
     #[inline(always)]
     unsafe fn dot(self, weights: Self, sum: Self) -> Self {
+        // SAFETY: plain arithmetic.
         unsafe { self.fma(weights, sum) }
     }
 
