@@ -4,12 +4,15 @@ mod memory;
 mod plan;
 mod prepared;
 mod tiles;
+mod together;
 
 use std::fmt;
 
 use ndarray::{Array4, ArrayView3};
 
-use crate::{Card, Device, Error, Image, Model, Progress, Session, Shape, TilePlan, VERSION, Window, runtime_version};
+use crate::{
+    Card, Device, Error, Image, Model, Progress, Provider, Session, Shape, TilePlan, VERSION, Window, runtime_version,
+};
 
 /// Where pixels come from.
 pub trait Source {
@@ -132,11 +135,15 @@ pub struct Restorer {
 
 impl Restorer {
     /// Loads a model.
-    pub fn new(model: Model, settings: Settings) -> Result<Self, Error> {
+    pub fn new(model: Model, mut settings: Settings) -> Result<Self, Error> {
         if !(0.0..=1.0).contains(&settings.strength) {
             return Err(Error::Setting(format!("--strength {}: must be 0 to 1", settings.strength)));
         }
         let session = Session::new(&model, settings.device, settings.threads)?;
+        if let Provider::TensorRt(_) = session.provider() {
+            // One size, one engine: building one takes minutes.
+            settings.tile.get_or_insert(model.card().tile);
+        }
         let runtime = format!("onnxruntime {}", runtime_version()?);
         Ok(Self { model, session, settings, runtime })
     }
@@ -168,6 +175,12 @@ impl Restorer {
     pub fn plan(&self, shape: Shape, held: Footprint) -> Result<TilePlan, Error> {
         let mut holds = |rows, columns| self.session.holds(rows, columns);
         plan::plan_that_fits(self.card(), &self.settings, shape, held, &mut holds)
+    }
+
+    fn check_channels(&self, shape: Shape) -> Result<(), Error> {
+        let card = self.card();
+        let (model, expected, found) = (card.name.clone(), card.input.channels, shape.channels);
+        if found == expected { Ok(()) } else { Err(Error::Channels { model, expected, found }) }
     }
 
     /// What decides the pixels of an output of this extent.
@@ -210,13 +223,9 @@ impl Restorer {
         K: Sink<Error = E> + Send,
     {
         let shape = source.shape();
-        let card = self.card();
-        if shape.channels != card.input.channels {
-            let (model, expected) = (card.name.clone(), card.input.channels);
-            return Err(Error::Channels { model, expected, found: shape.channels }.into());
-        }
+        self.check_channels(shape)?;
         let plan = self.plan(shape, source.footprint())?;
-        let (range, strength, batch) = (card.range(), self.settings.strength, self.session.batch(&plan));
+        let (range, strength, batch) = (self.card().range(), self.settings.strength, self.session.batch(&plan));
         let job = tiles::Job { plan: &plan, range, strength, first_row, batch };
         let mut infer = |tile: Array4<f32>| self.session.run(tile.view());
         job.run(source, sink, progress, &mut infer)

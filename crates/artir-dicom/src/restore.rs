@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use artir_core::{ErrorKind, Footprint, Progress, Restorer, Shape, Sink};
+use artir_core::{ErrorKind, Footprint, Progress, Restorer, Shape, Sink, Source, Window};
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView3, Axis, s};
 use sha2::{Digest, Sha256};
@@ -110,11 +110,17 @@ pub fn restore_series(
     let provenance = restorer.provenance(shape, Footprint::default())?.to_string();
     let task = restorer.card().task.name();
     let what = Restoring { provenance: &provenance, task };
-    let report = restore_with(series, &what, out, options, &mut |slice| {
-        let mut source = slice.source();
-        let mut sink = Collect { residual: Array2::zeros(slice.frame.stored.raw_dim()) };
-        restorer.run(&mut source, &mut sink, progress)?;
-        Ok(sink.residual)
+    let together = restorer.at_once(shape, Footprint::default())?;
+    let report = restore_with(series, &what, out, options, together, &mut |slices| {
+        if let [slice] = slices {
+            let mut sink = Collect { residual: Array2::zeros(slice.frame.stored.raw_dim()) };
+            restorer.run(&mut slice.source(), &mut sink, progress)?;
+            return Ok(vec![sink.residual]);
+        }
+        let whole = Window { row: 0, column: 0, rows: shape.rows, columns: shape.columns };
+        let images = slices.iter().map(|slice| slice.source().read(whole)).collect::<Result<_, Error>>()?;
+        let residuals = restorer.residuals(images, progress)?;
+        Ok(residuals.into_iter().map(|residual| residual.index_axis_move(Axis(0), 0)).collect())
     })?;
     progress.advance(slice_pixels * report.resumed as u64);
     Ok(report)
@@ -139,13 +145,17 @@ enum Step {
 /// Steps that may wait between two threads: enough to overlap, few enough to stay small.
 const QUEUE: usize = 2;
 
-/// The path of a series with any function that gives a slice's residual.
+/// A function that gives the residuals of slices.
+type Residuals<'a> = &'a mut dyn FnMut(&[&Slice]) -> Result<Vec<Array2<f32>>, Error>;
+
+/// The path of a series with any function that gives residuals of up to `together` slices.
 fn restore_with(
     series: &Series,
     what: &Restoring<'_>,
     out: &Path,
     options: &RestoreOptions,
-    residual: &mut dyn FnMut(&Slice) -> Result<Array2<f32>, Error>,
+    together: usize,
+    residuals: Residuals<'_>,
 ) -> Result<SeriesReport, Error> {
     let unit = format!("{:?}", options.units);
     let parts = ["series", &series.folder, &series.uid, what.provenance, &unit];
@@ -184,7 +194,7 @@ fn restore_with(
     let (inferred, written) = thread::scope(|scope| {
         scope.spawn(|| decode_all(series, &todo, options.units, native_scale, &mut decoder, decoded_to));
         let writer = scope.spawn(|| write_all(staging, &derivation, options, restored));
-        let inferred = infer_all(decoded, restored_to, residual);
+        let inferred = infer_all(decoded, restored_to, together, residuals);
         let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (inferred, written)
     });
@@ -299,26 +309,62 @@ fn open(series: &Series, instance: &Instance) -> Result<(DicomFile, Header), Err
     Ok((file, header))
 }
 
-/// Gives every slice its residual, and passes the rest on.
+/// Gives slices their residuals, `together` at a time, and passes the rest on.
 fn infer_all(
     from: Receiver<Step>,
     to: SyncSender<Step>,
-    residual: &mut dyn FnMut(&Slice) -> Result<Array2<f32>, Error>,
+    together: usize,
+    residuals: Residuals<'_>,
 ) -> Result<(), Error> {
+    // Steps from a slice on that waits for others. What comes before goes on at once, so that an object that is complete
+    // is written even when the next one fails.
+    let mut waiting = Vec::new();
+    let mut slices = 0;
     for step in from {
-        let step = match step {
-            Step::Frame(slice, _) => {
-                let found = residual(&slice)?;
-                Step::Frame(slice, found)
+        let is_slice = matches!(step, Step::Frame(..));
+        if slices == 0 && !is_slice {
+            if to.send(step).is_err() {
+                // The writer has ended, and says why.
+                return Ok(());
             }
-            other => other,
-        };
-        if to.send(step).is_err() {
-            // The writer has ended, and says why.
-            break;
+            continue;
+        }
+        waiting.push(step);
+        slices += usize::from(is_slice);
+        if slices >= together {
+            if !infer(&mut waiting, &to, residuals)? {
+                return Ok(());
+            }
+            slices = 0;
         }
     }
-    Ok(())
+    infer(&mut waiting, &to, residuals).map(|_| ())
+}
+
+/// Gives the slices among some steps their residuals and passes all of them on; whether anybody listens.
+fn infer(waiting: &mut Vec<Step>, to: &SyncSender<Step>, residuals: Residuals<'_>) -> Result<bool, Error> {
+    let slices: Vec<&Slice> = waiting
+        .iter()
+        .filter_map(|step| match step {
+            Step::Frame(slice, _) => Some(slice),
+            _ => None,
+        })
+        .collect();
+    let mut found = if slices.is_empty() { Vec::new() } else { residuals(&slices)? }.into_iter();
+    for step in waiting.drain(..) {
+        let step = match (step, found.as_slice().is_empty()) {
+            (Step::Frame(slice, _), false) => Step::Frame(slice, found.next().unwrap_or_default()),
+            (Step::Frame(..), true) => {
+                let reason = "fewer residuals than slices".to_owned();
+                return Err(artir_core::Error::Inference(reason).into());
+            }
+            (other, _) => other,
+        };
+        if to.send(step).is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What the writer did.

@@ -62,9 +62,8 @@ pub(super) fn run_with(
     residual: f32,
     options: &RestoreOptions,
 ) -> Result<SeriesReport, Error> {
-    restore_with(series, &WHAT, out, options, &mut |slice| {
-        Ok(Array2::from_elem(slice.frame.stored.raw_dim(), residual))
-    })
+    let each = |slice: &&Slice| Array2::from_elem(slice.frame.stored.raw_dim(), residual);
+    restore_with(series, &WHAT, out, options, 1, &mut |slices| Ok(slices.iter().map(each).collect()))
 }
 
 pub(super) fn open_set(path: &Path) -> DataSet {
@@ -264,7 +263,7 @@ fn a_series_that_is_there_is_recognised_by_resume() {
     assert_eq!((again.resumed, again.files.len()), (2, 2));
     // Another model's result is not taken for this one's.
     let other = Restoring { provenance: "another", task: "a test" };
-    let refused = restore_with(&found.series[0], &other, out.path(), &options, &mut |_| unreachable!());
+    let refused = restore_with(&found.series[0], &other, out.path(), &options, 1, &mut |_| unreachable!());
     assert!(matches!(refused, Err(Error::Exists { .. })));
 }
 
@@ -278,12 +277,12 @@ fn an_interrupted_series_is_taken_up_where_it_was() {
     let expected = run(&found.series[0], whole.path(), 4.0).unwrap();
     let options = RestoreOptions { resume: true, ..RestoreOptions::default() };
     let mut seen = 0;
-    let stopped = restore_with(&found.series[0], &WHAT, out.path(), &options, &mut |slice| {
+    let stopped = restore_with(&found.series[0], &WHAT, out.path(), &options, 1, &mut |slices| {
         seen += 1;
         if seen == 3 {
             return Err(artir_core::Error::Interrupted.into());
         }
-        Ok(Array2::from_elem(slice.frame.stored.raw_dim(), 4.0))
+        Ok(vec![Array2::from_elem(slices[0].frame.stored.raw_dim(), 4.0)])
     });
     assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Interrupted);
     assert!(!out.path().join(&found.series[0].folder).exists());
@@ -293,6 +292,35 @@ fn an_interrupted_series_is_taken_up_where_it_was() {
         let (a, b) = (std::fs::read(expected.folder.join(name)), std::fs::read(report.folder.join(name)));
         assert_eq!(a.unwrap(), b.unwrap(), "{name}");
     }
+}
+
+#[test]
+fn slices_seen_together_give_the_same_files() {
+    let names = ["a", "b", "c", "d", "e"];
+    let slices: Vec<_> = (0..5).map(|i| (names[i], slice(i as f64, &format!("1.2.3.{i}"), 100 * i as i16))).collect();
+    let (_dir, found) = folder(&slices);
+    let files = |together: usize| {
+        let out = tempfile::tempdir().unwrap();
+        let mut sizes = Vec::new();
+        let report =
+            restore_with(&found.series[0], &WHAT, out.path(), &RestoreOptions::default(), together, &mut |slices| {
+                sizes.push(slices.len());
+                // A residual of its own for each slice, so that none may get another's.
+                Ok(slices.iter().map(|s| s.frame.stored.mapv(|v| 10.0 + v as f32 / 10.0)).collect())
+            })
+            .unwrap();
+        let read = |name| std::fs::read(report.folder.join(name)).unwrap();
+        (report.files.iter().map(read).collect::<Vec<_>>(), sizes)
+    };
+    let (alone, sizes) = files(1);
+    assert_eq!((alone.len(), sizes), (5, vec![1; 5]));
+    for (together, sizes) in [(2, vec![2, 2, 1]), (5, vec![5]), (8, vec![5])] {
+        assert_eq!(files(together), (alone.clone(), sizes), "{together} at once");
+    }
+    let out = tempfile::tempdir().unwrap();
+    let options = RestoreOptions::default();
+    let short = restore_with(&found.series[0], &WHAT, out.path(), &options, 2, &mut |_| Ok(Vec::new()));
+    assert!(short.unwrap_err().to_string().contains("fewer residuals"));
 }
 
 #[test]
