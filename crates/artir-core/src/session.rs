@@ -139,9 +139,7 @@ impl Session {
     pub fn placement(&self, rows: usize, columns: usize) -> Result<Vec<Placed>, Error> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *inner {
-            Inner::Cpu(_) => {
-                Ok(vec![Placed { provider: "CPUExecutionProvider".into(), operator: "Network".into(), nodes: 1 }])
-            }
+            Inner::Cpu(_) => Ok(Vec::new()),
             Inner::Gpu(gpu) => gpu.placement([1, self.channels, rows, columns]),
         }
     }
