@@ -5,7 +5,7 @@ MODEL ?= ct-ldct-t
 MINUTES ?= 60
 RUNS ?= models/runs
 BENCH ?= validation/bench/results/this-machine
-PYTEST = PYTHONPATH=models .venv/bin/python -m pytest -q models/tests
+PYTEST = PYTHONPATH=models:scripts/gpu_kit .venv/bin/python -m pytest -q models/tests scripts/gpu_kit
 RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)
 
 demo:

@@ -1,10 +1,10 @@
-"""Compiles the CUDA kernels to PTX, which is committed: neither building nor running artir needs a CUDA compiler.
+"""Compiles the CUDA kernels to PTX, which is committed: building artir needs no CUDA compiler.
 
     python scripts/compile_kernels.py           writes crates/artir-ops/src/cuda/kernels.ptx
     python scripts/compile_kernels.py --check   fails unless that is what the sources compile to
 
-Needs `pip install nvidia-cuda-nvrtc==13.0.88`: NVIDIA's run-time compiler, which runs without a GPU. Another version of it
-may give other instructions for the same source.
+Needs `pip install nvidia-cuda-nvrtc==13.0.88`: NVIDIA's run-time compiler, which runs without a
+GPU. Another version of it may give other instructions for the same source.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 VERSION = "13.0.88"
 FOLDER = Path(__file__).resolve().parent.parent / "crates/artir-ops/src/cuda"
-# Turing, the oldest architecture that CUDA 13 serves: newer ones compile the same PTX for themselves.
+# Turing, the oldest architecture of CUDA 13: newer ones compile the same PTX for themselves.
 OPTIONS = ["--gpu-architecture=compute_75", "--std=c++17", f"--include-path={FOLDER}"]
 
 
@@ -26,12 +26,10 @@ def library() -> ctypes.CDLL:
     """NVRTC out of the wheel."""
     installed = importlib.metadata.version("nvidia-cuda-nvrtc")
     if installed != VERSION:
-        sys.exit(
-            f"nvidia-cuda-nvrtc is {installed}; the committed PTX was made with {VERSION}"
-        )
+        sys.exit(f"nvidia-cuda-nvrtc is {installed}; the committed PTX was made with {VERSION}")
     for folder in importlib.util.find_spec("nvidia").submodule_search_locations:
         for path in Path(folder).glob("**/libnvrtc.so.13"):
-            # NVRTC asks the loader for this one by its name, and finds it where it is loaded already.
+            # NVRTC asks the loader for this one by its name, and finds it loaded already.
             ctypes.CDLL(str(path.with_name("libnvrtc-builtins.so.13.0")))
             return ctypes.CDLL(str(path))
     sys.exit("libnvrtc.so.13 is not where the wheel puts it")
@@ -68,9 +66,7 @@ def compile_to_ptx(source: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--check", action="store_true", help="compare with the committed file"
-    )
+    parser.add_argument("--check", action="store_true", help="compare with the committed file")
     options = parser.parse_args()
     target = FOLDER / "kernels.ptx"
     ptx = compile_to_ptx(FOLDER / "kernels.cu")
@@ -78,9 +74,7 @@ def main() -> None:
         target.write_text(ptx)
         print(f"{target}: {len(ptx)} bytes")
     elif target.read_text() != ptx:
-        sys.exit(
-            f"{target} is not what the sources compile to: run scripts/compile_kernels.py"
-        )
+        sys.exit(f"{target} is not what the sources compile to: run scripts/compile_kernels.py")
 
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ impl Inference {
     }
 
     /// Threads; 0 takes every core.
+    #[cfg(feature = "geo")]
     pub(crate) fn threads(&self) -> usize {
         self.threads
     }

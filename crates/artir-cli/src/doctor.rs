@@ -45,10 +45,12 @@ fn gpu(what: &str, device: Device) {
     let answer = match (complete, complete.then(|| check_model("ct-ldct-t", device))) {
         (true, Some(Ok(found))) => format!("yes: {found}; a picture comes out as on the CPU"),
         (true, Some(Err(e))) => format!("no: {}", e.message),
-        _ => "no, for want of:".into(),
+        _ => "no, since something is missing:".into(),
     };
     say!("{} {what:<14} {answer}", if complete { "ok     " } else { "absent " });
-    for piece in pieces {
+    // What CUDA has and lacks, TensorRT has and lacks as well: once is enough.
+    let shown = if device == Device::Cuda(0) { Vec::new() } else { Device::Cuda(0).pieces() };
+    for piece in pieces.into_iter().filter(|piece| !shown.contains(piece)) {
         match piece.found {
             Ok(found) => say!("          has     {}: {found}", piece.name),
             Err(reason) => say!("          lacks   {}: {reason}", piece.name),

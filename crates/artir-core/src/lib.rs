@@ -43,7 +43,7 @@ pub use pipeline::{Footprint, Provenance, Restorer, RunReport, Settings, Sink, S
 pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Piece, Provider, placement::Placed};
 pub use range::Range;
-pub use runtime::{runtime_path, runtime_version};
+pub use runtime::{environment, runtime_path, runtime_version};
 pub use session::Session;
 pub use tile::{Span, TileLimits, TilePlan};
 

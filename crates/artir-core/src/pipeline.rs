@@ -4,6 +4,7 @@ mod memory;
 mod plan;
 mod prepared;
 mod tiles;
+mod together;
 
 use std::fmt;
 
@@ -158,11 +159,15 @@ pub struct Restorer {
 
 impl Restorer {
     /// Loads a model.
-    pub fn new(model: Model, settings: Settings) -> Result<Self, Error> {
+    pub fn new(model: Model, mut settings: Settings) -> Result<Self, Error> {
         if !(0.0..=1.0).contains(&settings.strength) {
             return Err(Error::Setting(format!("--strength {}: must be 0 to 1", settings.strength)));
         }
         let session = Session::new(&model, settings.device, settings.threads, settings.precision)?;
+        if let Provider::TensorRt(_) = session.provider() {
+            // One size, one engine: building one takes minutes.
+            settings.tile.get_or_insert(model.card().tile);
+        }
         let runtime = format!("onnxruntime {}", runtime_version()?);
         Ok(Self { model, session, settings, runtime })
     }
@@ -217,6 +222,12 @@ impl Restorer {
         (0..parts).map(part).collect()
     }
 
+    fn check_channels(&self, shape: Shape) -> Result<(), Error> {
+        let card = self.card();
+        let (model, expected, found) = (card.name.clone(), card.input.channels, shape.channels);
+        if found == expected { Ok(()) } else { Err(Error::Channels { model, expected, found }) }
+    }
+
     /// What decides the pixels of an output of this extent.
     pub fn provenance(&self, shape: Shape, held: Footprint) -> Result<Provenance, Error> {
         let card = self.card();
@@ -257,13 +268,9 @@ impl Restorer {
         K: Sink<Error = E> + Send,
     {
         let shape = source.shape();
-        let card = self.card();
-        if shape.channels != card.input.channels {
-            let (model, expected) = (card.name.clone(), card.input.channels);
-            return Err(Error::Channels { model, expected, found: shape.channels }.into());
-        }
+        self.check_channels(shape)?;
         let plan = self.plan(shape, source.footprint())?;
-        let (range, strength, batch) = (card.range(), self.settings.strength, self.session.batch(&plan));
+        let (range, strength, batch) = (self.card().range(), self.settings.strength, self.session.batch(&plan));
         let job = tiles::Job { plan: &plan, range, strength, first_row, batch };
         let mut infer = |tile: Array4<f32>| self.session.run(tile.view());
         job.run(source, sink, progress, &mut infer)

@@ -60,7 +60,11 @@ fn loaded() -> Result<&'static Loaded, Error> {
     LOADED.get_or_init(load).as_ref().map_err(|reason| Error::Runtime { reason: reason.clone() })
 }
 
-pub(crate) fn environment() -> Result<&'static Environment, Error> {
+/// ONNX Runtime's environment, of which a process has one: for tools that make sessions of their own.
+///
+/// # Errors
+/// [`Error::Runtime`] when ONNX Runtime is not found or does not load.
+pub fn environment() -> Result<&'static Environment, Error> {
     loaded().map(|l| &l.environment)
 }
 

@@ -160,24 +160,23 @@ impl Session {
     }
 
     /// How many of a plan's tiles the network should see at once: enough pixels to fill a GPU; one at a time on the CPU,
-    /// whose threads a single tile keeps busy.
+    /// whose threads a single tile keeps busy, and in TensorRT, which would build an engine for every number of tiles.
     pub(crate) fn batch(&self, plan: &TilePlan) -> usize {
         const PIXELS_AT_ONCE: usize = 2 << 20;
         let size = |spans: &[crate::Span]| spans.iter().map(|span| span.padded).max().unwrap_or(1).max(1);
         let pixels = size(&plan.rows) * size(&plan.columns);
-        if self.provider.is_gpu() { (PIXELS_AT_ONCE / pixels).max(1) } else { 1 }
+        if let Provider::Cuda(_) = self.provider { (PIXELS_AT_ONCE / pixels).max(1) } else { 1 }
     }
 
-    /// Which provider takes which nodes for one image of so many rows and columns. On the CPU, the network is one node.
+    /// Which provider takes which nodes for one image of so many rows and columns; empty for a session on the CPU, where
+    /// no node can be misplaced.
     ///
     /// # Errors
     /// What ONNX Runtime reports.
     pub fn placement(&self, rows: usize, columns: usize) -> Result<Vec<Placed>, Error> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *inner {
-            Inner::Cpu(_) => {
-                Ok(vec![Placed { provider: "CPUExecutionProvider".into(), operator: "Network".into(), nodes: 1 }])
-            }
+            Inner::Cpu(_) => Ok(Vec::new()),
             Inner::Gpu(gpu) => gpu.placement([1, self.channels, rows, columns]),
         }
     }

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use artir_core::{ErrorKind, Footprint, Progress, Restorer, Shape, Sink};
+use artir_core::{ErrorKind, Footprint, Progress, Restorer, Shape, Sink, Source, Window};
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView3, Axis, s};
 use sha2::{Digest, Sha256};
@@ -110,22 +110,45 @@ pub fn restore_series(
     let provenance = restorer.provenance(shape, Footprint::default())?.to_string();
     let task = restorer.card().task.name();
     let what = Restoring { provenance: &provenance, task };
-    let run = |restorer: &Restorer, slice: &Slice| {
-        let mut source = slice.source();
+    let run = |restorer: &Restorer, slice: &Slice| -> Result<Array2<f32>, Error> {
         let mut sink = Collect { residual: Array2::zeros(slice.frame.stored.raw_dim()) };
-        restorer.run(&mut source, &mut sink, progress)?;
+        restorer.run(&mut slice.source(), &mut sink, progress)?;
         Ok(sink.residual)
     };
-    let at_once = restorer.side_by_side(shape, Footprint::default()).min(series.slices().max(1));
-    let shared = if at_once > 1 { restorer.share(at_once)? } else { Vec::new() };
-    let mut residuals: Vec<Residual<'_>> = if shared.is_empty() {
-        vec![Box::new(|slice| run(restorer, slice))]
-    } else {
-        shared.iter().map(|one| Box::new(|slice: &Slice| run(one, slice)) as Residual<'_>).collect()
+    let shared = match restorer.side_by_side(shape, Footprint::default()).min(series.slices()) {
+        0 | 1 => Vec::new(),
+        parts => restorer.share(parts)?,
     };
-    let report = restore_with(series, &what, out, options, &mut residuals)?;
+    let together = restorer.at_once(shape, Footprint::default())?.max(shared.len());
+    let report = restore_with(series, &what, out, options, together, &mut |slices| {
+        if let [slice] = slices {
+            return Ok(vec![run(restorer, slice)?]);
+        }
+        if !shared.is_empty() {
+            return side_by_side(&shared, slices, run);
+        }
+        let whole = Window { row: 0, column: 0, rows: shape.rows, columns: shape.columns };
+        let images = slices.iter().map(|slice| slice.source().read(whole)).collect::<Result<_, Error>>()?;
+        let residuals = restorer.residuals(images, progress)?;
+        Ok(residuals.into_iter().map(|residual| residual.index_axis_move(Axis(0), 0)).collect())
+    })?;
     progress.advance(slice_pixels * report.resumed as u64);
     Ok(report)
+}
+
+/// Each slice by a restorer of its own, on a thread of its own.
+fn side_by_side(
+    restorers: &[Restorer],
+    slices: &[&Slice],
+    run: impl Fn(&Restorer, &Slice) -> Result<Array2<f32>, Error> + Send + Copy,
+) -> Result<Vec<Array2<f32>>, Error> {
+    thread::scope(|scope| {
+        let work = slices.iter().zip(restorers).map(|(slice, restorer)| scope.spawn(move || run(restorer, slice)));
+        let running: Vec<_> = work.collect();
+        let results =
+            running.into_iter().map(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        results.collect()
+    })
 }
 
 /// What restores, in words.
@@ -144,19 +167,20 @@ enum Step {
     Failed(Error),
 }
 
-/// A function that gives a slice's residual.
-type Residual<'a> = Box<dyn FnMut(&Slice) -> Result<Array2<f32>, Error> + Send + 'a>;
-
 /// Steps that may wait between two threads: enough to overlap, few enough to stay small.
 const QUEUE: usize = 2;
 
-/// The path of a series with any functions that give a slice's residual: as many slices at once as there are.
+/// A function that gives the residuals of slices.
+type Residuals<'a> = &'a mut dyn FnMut(&[&Slice]) -> Result<Vec<Array2<f32>>, Error>;
+
+/// The path of a series with any function that gives residuals of up to `together` slices.
 fn restore_with(
     series: &Series,
     what: &Restoring<'_>,
     out: &Path,
     options: &RestoreOptions,
-    residuals: &mut [Residual<'_>],
+    together: usize,
+    residuals: Residuals<'_>,
 ) -> Result<SeriesReport, Error> {
     let unit = format!("{:?}", options.units);
     let parts = ["series", &series.folder, &series.uid, what.provenance, &unit];
@@ -190,13 +214,13 @@ fn restore_with(
         PetUnits::Native if series.modality == crate::Modality::Pet => Some(units::native_scale(series, &mut decoder)?),
         _ => None,
     };
-    let queue = QUEUE.max(residuals.len());
+    let queue = QUEUE.max(together);
     let (decoded_to, decoded) = sync_channel(queue);
     let (restored_to, restored) = sync_channel(queue);
     let (inferred, written) = thread::scope(|scope| {
         scope.spawn(|| decode_all(series, &todo, options.units, native_scale, &mut decoder, decoded_to));
         let writer = scope.spawn(|| write_all(staging, &derivation, options, restored));
-        let inferred = infer_all(decoded, restored_to, residuals);
+        let inferred = infer_all(decoded, restored_to, together, residuals);
         let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         (inferred, written)
     });
@@ -311,51 +335,62 @@ fn open(series: &Series, instance: &Instance) -> Result<(DicomFile, Header), Err
     Ok((file, header))
 }
 
-/// Gives every slice its residual, and passes the rest on in the order in which it came.
-fn infer_all(from: Receiver<Step>, to: SyncSender<Step>, residuals: &mut [Residual<'_>]) -> Result<(), Error> {
-    // Slices that wait for others to be inferred with, and what came between them.
-    let mut group = Vec::new();
-    let mut frames = 0;
-    let send = |group: &mut Vec<Step>| group.drain(..).all(|step| to.send(step).is_ok());
+/// Gives slices their residuals, `together` at a time, and passes the rest on.
+fn infer_all(
+    from: Receiver<Step>,
+    to: SyncSender<Step>,
+    together: usize,
+    residuals: Residuals<'_>,
+) -> Result<(), Error> {
+    // Steps from a slice on that waits for others. What comes before goes on at once, so that an object that is complete
+    // is written even when the next one fails.
+    let mut waiting = Vec::new();
+    let mut slices = 0;
     for step in from {
-        frames += usize::from(matches!(step, Step::Frame(..)));
-        group.push(step);
-        if frames == residuals.len() {
-            infer_group(&mut group, residuals)?;
-            frames = 0;
+        let is_slice = matches!(step, Step::Frame(..));
+        if slices == 0 && !is_slice {
+            if to.send(step).is_err() {
+                // The writer has ended, and says why.
+                return Ok(());
+            }
+            continue;
         }
-        if frames == 0 && !send(&mut group) {
-            // The writer has ended, and says why.
-            return Ok(());
+        waiting.push(step);
+        slices += usize::from(is_slice);
+        if slices >= together {
+            if !infer(&mut waiting, &to, residuals)? {
+                return Ok(());
+            }
+            slices = 0;
         }
     }
-    infer_group(&mut group, residuals)?;
-    send(&mut group);
-    Ok(())
+    infer(&mut waiting, &to, residuals).map(|_| ())
 }
 
-/// Gives the slices of a group their residuals, each by a function of its own.
-fn infer_group(group: &mut [Step], residuals: &mut [Residual<'_>]) -> Result<(), Error> {
-    let frames = group.iter_mut().filter_map(|step| match step {
-        Step::Frame(slice, found) => Some((slice, found)),
-        _ => None,
-    });
-    let mut work = frames.zip(residuals).map(|((slice, found), residual)| {
-        move || -> Result<(), Error> {
-            *found = residual(slice)?;
-            Ok(())
+/// Gives the slices among some steps their residuals and passes all of them on; whether anybody listens.
+fn infer(waiting: &mut Vec<Step>, to: &SyncSender<Step>, residuals: Residuals<'_>) -> Result<bool, Error> {
+    let slices: Vec<&Slice> = waiting
+        .iter()
+        .filter_map(|step| match step {
+            Step::Frame(slice, _) => Some(slice),
+            _ => None,
+        })
+        .collect();
+    let mut found = if slices.is_empty() { Vec::new() } else { residuals(&slices)? }.into_iter();
+    for step in waiting.drain(..) {
+        let step = match (step, found.as_slice().is_empty()) {
+            (Step::Frame(slice, _), false) => Step::Frame(slice, found.next().unwrap_or_default()),
+            (Step::Frame(..), true) => {
+                let reason = "fewer residuals than slices".to_owned();
+                return Err(artir_core::Error::Inference(reason).into());
+            }
+            (other, _) => other,
+        };
+        if to.send(step).is_err() {
+            return Ok(false);
         }
-    });
-    let Some(mut first) = work.next() else { return Ok(()) };
-    thread::scope(|scope| {
-        let others: Vec<_> = work.map(|one| scope.spawn(one)).collect();
-        let mut result = first();
-        for other in others {
-            let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            result = result.and(other);
-        }
-        result
-    })
+    }
+    Ok(true)
 }
 
 /// What the writer did.

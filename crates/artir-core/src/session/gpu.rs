@@ -138,7 +138,14 @@ impl Ready {
         let shape = input.shape().to_vec();
         let fits = |tensor: &Tensor<f32>| tensor.shape().iter().map(|d| *d as usize).eq(shape.iter().copied());
         if !self.input.as_ref().is_some_and(fits) {
-            let allocator = Allocator::new(&self.session, self.memory.clone()).map_err(failed)?;
+            let allocator = match Allocator::new(&self.session, self.memory.clone()) {
+                Ok(allocator) => allocator,
+                Err(e) => {
+                    tracing::debug!("no page-locked memory, so that copies take longer: {e}");
+                    self.memory = ordinary_memory()?;
+                    Allocator::new(&self.session, self.memory.clone()).map_err(failed)?
+                }
+            };
             self.input = None;
             self.input = Some(Tensor::new(&allocator, shape.clone()).map_err(failed)?);
         }
@@ -158,6 +165,10 @@ impl Ready {
         }
         output.to_owned().into_dimensionality().map_err(failed)
     }
+}
+
+fn ordinary_memory() -> Result<MemoryInfo<'static>, Error> {
+    MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default).map_err(failed)
 }
 
 /// Runs a profiled session once and reads where its nodes ran.
@@ -255,17 +266,18 @@ mod tests {
         assert!(matches!(other, Error::Inference(_)));
     }
 
-    /// The binding and the reused input, with the CPU's memory in place of page-locked memory.
+    /// The binding and the reused input, with ordinary memory in place of page-locked memory.
     #[test]
     fn bound_memory_gives_what_a_plain_run_gives() {
         let model = zoo::open("ct-ldct-t").unwrap();
         let plain = crate::Session::new(&model, crate::Device::Cpu, 1, crate::Precision::F32).unwrap();
         let mut builder = super::super::options(1).unwrap();
         artir_ops::register(&mut builder).unwrap();
-        let cpu = AllocationDevice::CPU;
+        // Page-locked memory is asked for first, which a session on the CPU does not have.
+        let pinned = AllocationDevice::CUDA_PINNED;
         let mut bound = Ready {
             session: builder.commit_from_memory(model.bytes()).unwrap(),
-            memory: MemoryInfo::new(cpu, 0, AllocatorType::Device, MemoryType::Default).unwrap(),
+            memory: MemoryInfo::new(pinned, 0, AllocatorType::Device, MemoryType::CPUInput).unwrap(),
             input: None,
         };
         for (shape, seed) in [((2, 1, 16, 20), 3), ((2, 1, 16, 20), 5), ((1, 1, 24, 8), 7)] {

@@ -62,11 +62,8 @@ pub(super) fn run_with(
     residual: f32,
     options: &RestoreOptions,
 ) -> Result<SeriesReport, Error> {
-    restore_with(series, &WHAT, out, options, &mut [constant(residual)])
-}
-
-fn constant(residual: f32) -> Residual<'static> {
-    Box::new(move |slice| Ok(Array2::from_elem(slice.frame.stored.raw_dim(), residual)))
+    let each = |slice: &&Slice| Array2::from_elem(slice.frame.stored.raw_dim(), residual);
+    restore_with(series, &WHAT, out, options, 1, &mut |slices| Ok(slices.iter().map(each).collect()))
 }
 
 pub(super) fn open_set(path: &Path) -> DataSet {
@@ -266,7 +263,7 @@ fn a_series_that_is_there_is_recognised_by_resume() {
     assert_eq!((again.resumed, again.files.len()), (2, 2));
     // Another model's result is not taken for this one's.
     let other = Restoring { provenance: "another", task: "a test" };
-    let refused = restore_with(&found.series[0], &other, out.path(), &options, &mut [Box::new(|_| unreachable!())]);
+    let refused = restore_with(&found.series[0], &other, out.path(), &options, 1, &mut |_| unreachable!());
     assert!(matches!(refused, Err(Error::Exists { .. })));
 }
 
@@ -280,14 +277,13 @@ fn an_interrupted_series_is_taken_up_where_it_was() {
     let expected = run(&found.series[0], whole.path(), 4.0).unwrap();
     let options = RestoreOptions { resume: true, ..RestoreOptions::default() };
     let mut seen = 0;
-    let third_stops: Residual<'_> = Box::new(|slice| {
+    let stopped = restore_with(&found.series[0], &WHAT, out.path(), &options, 1, &mut |slices| {
         seen += 1;
         if seen == 3 {
             return Err(artir_core::Error::Interrupted.into());
         }
-        Ok(Array2::from_elem(slice.frame.stored.raw_dim(), 4.0))
+        Ok(vec![Array2::from_elem(slices[0].frame.stored.raw_dim(), 4.0)])
     });
-    let stopped = restore_with(&found.series[0], &WHAT, out.path(), &options, &mut [third_stops]);
     assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Interrupted);
     assert!(!out.path().join(&found.series[0].folder).exists());
     let report = run_with(&found.series[0], out.path(), 4.0, &options).unwrap();
@@ -299,28 +295,32 @@ fn an_interrupted_series_is_taken_up_where_it_was() {
 }
 
 #[test]
-fn slices_side_by_side_come_out_as_one_by_one() {
-    let uids = ["1.2.3.1", "1.2.3.2", "1.2.3.3", "1.2.3.4", "1.2.3.5"];
-    let slices: Vec<_> = uids.iter().enumerate().map(|(i, uid)| (*uid, slice(i as f64, uid, 9 + i as i16))).collect();
+fn slices_seen_together_give_the_same_files() {
+    let names = ["a", "b", "c", "d", "e"];
+    let slices: Vec<_> = (0..5).map(|i| (names[i], slice(i as f64, &format!("1.2.3.{i}"), 100 * i as i16))).collect();
     let (_dir, found) = folder(&slices);
-    let options = RestoreOptions::default();
-    // Each slice's residual is told by its pixels, and the first of a group takes the longest.
-    let by_pixels = |patience: u64| -> Residual<'static> {
-        Box::new(move |slice| {
-            std::thread::sleep(std::time::Duration::from_millis(patience));
-            Ok(slice.frame.stored.mapv(|v| v as f32))
-        })
-    };
-    let mut outputs = Vec::new();
-    for at_once in [1, 2, 3, 8] {
+    let files = |together: usize| {
         let out = tempfile::tempdir().unwrap();
-        let mut residuals: Vec<_> = (0..at_once).map(|n| by_pixels(5 * (at_once - n))).collect();
-        let report = restore_with(&found.series[0], &WHAT, out.path(), &options, &mut residuals).unwrap();
-        assert_eq!(report.files.len(), uids.len());
-        let bytes: Vec<_> = report.files.iter().map(|f| std::fs::read(report.folder.join(f)).unwrap()).collect();
-        outputs.push(bytes);
+        let mut sizes = Vec::new();
+        let report =
+            restore_with(&found.series[0], &WHAT, out.path(), &RestoreOptions::default(), together, &mut |slices| {
+                sizes.push(slices.len());
+                // A residual of its own for each slice, so that none may get another's.
+                Ok(slices.iter().map(|s| s.frame.stored.mapv(|v| 10.0 + v as f32 / 10.0)).collect())
+            })
+            .unwrap();
+        let read = |name| std::fs::read(report.folder.join(name)).unwrap();
+        (report.files.iter().map(read).collect::<Vec<_>>(), sizes)
+    };
+    let (alone, sizes) = files(1);
+    assert_eq!((alone.len(), sizes), (5, vec![1; 5]));
+    for (together, sizes) in [(2, vec![2, 2, 1]), (5, vec![5]), (8, vec![5])] {
+        assert_eq!(files(together), (alone.clone(), sizes), "{together} at once");
     }
-    assert!(outputs.windows(2).all(|pair| pair[0] == pair[1]));
+    let out = tempfile::tempdir().unwrap();
+    let options = RestoreOptions::default();
+    let short = restore_with(&found.series[0], &WHAT, out.path(), &options, 2, &mut |_| Ok(Vec::new()));
+    assert!(short.unwrap_err().to_string().contains("fewer residuals"));
 }
 
 #[test]
