@@ -45,6 +45,7 @@ bench-parts:
 
 # The network's loops under valgrind, which has no AVX-512: AVX2 and portable ones.
 memcheck:
+	scripts/bootstrap.sh --memcheck
 	cargo test --release -p artir-ops --lib --no-run
 	valgrind -q --error-exitcode=1 $$(ls -t target/release/deps/artir_ops-*[0-9a-f] | head -1) network::tests
 

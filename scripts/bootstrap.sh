@@ -4,6 +4,7 @@
 #   scripts/bootstrap.sh --train  PyTorch besides (gigabytes)
 #   scripts/bootstrap.sh --test   cargo-deny, Chromium and NVIDIA's run-time compiler (which needs no GPU) besides
 #   scripts/bootstrap.sh --conformance  Orthanc besides
+#   scripts/bootstrap.sh --memcheck     valgrind besides
 #   scripts/bootstrap.sh --gpu    ONNX Runtime for CUDA 13 in place of the one for the CPU alone, and CUDA's own libraries
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,6 +12,7 @@ cd "$(dirname "$0")/.."
 packages=(libgdal-dev gdal-bin python3-gdal cmake g++ pkg-config python3-venv python3-dev unzip dicom3tools dcmtk)
 [ "${1:-}" != --test ] || packages+=(chromium)
 [ "${1:-}" != --conformance ] || packages+=(orthanc)
+[ "${1:-}" != --memcheck ] || packages+=(valgrind)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

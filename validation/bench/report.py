@@ -149,7 +149,7 @@ def memory_table(peers: list[dict]) -> list[str]:
         for variant, size, threads, by in groups(peers)
     ]
     return [
-        "Python, the runtime and its model included; PyTorch's first run as well.",
+        "Python, the runtime and its model included, and every runtime's first run.",
         "",
         *table(["variant", "pixels", "threads", *names], rows),
     ]
@@ -167,7 +167,9 @@ def frame_table(frame: list[dict]) -> list[str]:
     return table(["runtime", "seconds", "peak MiB"], rows)
 
 
-def series_table(series: dict) -> list[str]:
+def series_table(series: dict | None) -> list[str]:
+    if series is None:
+        return ["Not measured: the real data were not at hand."]
     over = 100 * (series["seconds"] / series["network_seconds"] - 1)
     text = (
         f"{series['series']}: {series['seconds']:.1f} s, against {series['network_seconds']:.1f} s"

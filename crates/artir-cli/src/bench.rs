@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HxW", value_parser = parse_size, default_values = ["256x256", "512x512", "1024x1024"])]
     size: Vec<Size>,
     /// Numbers of threads [default: 1 and every core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Vec<u16>,
     /// f32, fast, or both
     #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_values = ["f32", "fast"])]
@@ -242,11 +242,14 @@ fn processor() -> String {
     name.map_or(std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
+/// Most rows or columns.
+const LARGEST: usize = 1 << 15;
+
 fn parse_size(text: &str) -> Result<Size, String> {
-    let number = |t: &str| t.parse::<usize>().ok().filter(|n| *n > 0 && n.is_multiple_of(4));
+    let number = |t: &str| t.parse::<usize>().ok().filter(|n| (1..=LARGEST).contains(n) && n.is_multiple_of(4));
     match text.split_once(['x', 'X']).map(|(rows, columns)| (number(rows), number(columns))) {
         Some((Some(rows), Some(columns))) => Ok(Size { rows, columns }),
-        _ => Err("must be ROWSxCOLUMNS, multiples of 4".into()),
+        _ => Err(format!("must be ROWSxCOLUMNS, multiples of 4 up to {LARGEST}")),
     }
 }
 
@@ -257,7 +260,7 @@ mod tests {
     #[test]
     fn sizes_read_as_they_are_written() {
         assert_eq!(parse_size("256x512"), Ok(Size { rows: 256, columns: 512 }));
-        for bad in ["", "256", "x", "0x4", "6x8", "-4x4", "4x4x4"] {
+        for bad in ["", "256", "x", "0x4", "6x8", "-4x4", "4x4x4", "4294967296x4294967296"] {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
     }

@@ -212,12 +212,13 @@ impl Restorer {
         plan::side_by_side(self.card(), &self.settings, shape, held, threads)
     }
 
-    /// As many restorers that share this one's threads.
+    /// As many restorers on the CPU that share this one's threads.
     pub fn share(&self, parts: usize) -> Result<Vec<Self>, Error> {
         let threads = threads_or_all(self.settings.threads);
         let part = |n: usize| {
             let threads = (threads / parts + usize::from(n < threads % parts)).max(1);
-            Self::new(self.model.clone(), Settings { threads, ..self.settings.clone() })
+            let (device, precision) = (Device::Cpu, self.session.precision());
+            Self::new(self.model.clone(), Settings { device, precision, threads, ..self.settings.clone() })
         };
         (0..parts).map(part).collect()
     }

@@ -3,7 +3,10 @@
 mod agreement;
 mod gpu;
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
 
 use ndarray::{Array4, ArrayView4};
 use ort::{
@@ -24,6 +27,8 @@ pub struct Session {
     provider: Provider,
     precision: Precision,
     channels: usize,
+    /// Whether the device's memory holds an image of so many rows and columns, as far as it is known.
+    held: Mutex<HashMap<(usize, usize), bool>>,
 }
 
 enum Inner {
@@ -69,13 +74,15 @@ impl Session {
         };
         let channels = model.card().input.channels;
         if provider.is_gpu() {
-            if precision == Precision::Fast {
-                tracing::warn!("--precision fast: on a GPU the network runs in f32");
-            }
             match Self::on_gpu(model, provider, threads) {
                 // Nobody asked for this very device.
                 Err(e) if device == Device::Auto => tracing::warn!("device auto: cpu, since {e}"),
-                made => return made,
+                made => {
+                    if made.is_ok() && precision == Precision::Fast {
+                        tracing::warn!("--precision fast: on a GPU the network runs in f32");
+                    }
+                    return made;
+                }
             }
         }
         let provider = Provider::Cpu;
@@ -92,14 +99,14 @@ impl Session {
         if session.inputs().len() != 1 || session.outputs().len() != 1 {
             return Err(damaged("it must have one input and one output".into()));
         }
-        Ok(Self { inner: Mutex::new(Inner::Cpu(session)), provider, precision, channels })
+        Ok(Self { inner: Mutex::new(Inner::Cpu(session)), provider, precision, channels, held: Mutex::default() })
     }
 
     /// A session on a GPU, which must give what the CPU gives: see `agreement`.
     fn on_gpu(model: &Model, provider: Provider, threads: usize) -> Result<Self, Error> {
         let channels = model.card().input.channels;
         let inner = Mutex::new(Inner::Gpu(gpu::Gpu::new(provider, model, threads)?));
-        let made = Self { inner, provider, precision: Precision::F32, channels };
+        let made = Self { inner, provider, precision: Precision::F32, channels, held: Mutex::default() };
         let picture = agreement::picture(channels);
         let cpu = Self::new(model, Device::Cpu, threads, Precision::F32)?.run(picture.view())?;
         let objection = agreement::objection(&picture, &cpu, &made.run(picture.view())?);
@@ -152,11 +159,18 @@ impl Session {
         if !self.provider.is_gpu() {
             return Ok(true);
         }
-        match self.run(Array4::zeros((1, self.channels, rows, columns)).view()) {
-            Ok(_) => Ok(true),
-            Err(Error::DeviceMemory { .. }) => Ok(false),
-            Err(e) => Err(e),
+        // Asked once for each size: plans must not change while a series or a scene is under way.
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = held.get(&(rows, columns)) {
+            return Ok(*known);
         }
+        let holds = match self.run(Array4::zeros((1, self.channels, rows, columns)).view()) {
+            Ok(_) => true,
+            Err(Error::DeviceMemory { .. }) => false,
+            Err(e) => return Err(e),
+        };
+        held.insert((rows, columns), holds);
+        Ok(holds)
     }
 
     /// How many of a plan's tiles the network should see at once: enough pixels to fill a GPU; one at a time on the CPU,

@@ -45,7 +45,9 @@ pub(super) fn side_by_side(card: &Card, settings: &Settings, shape: Shape, held:
     // The narrowest pass has a quarter of the image's rows and columns, and a job there about so many of them.
     let jobs = (shape.rows / 4).div_ceil(JOB_ROWS) * (shape.columns / 4).div_ceil(JOB_COLUMNS);
     let busy = (jobs / JOBS_A_THREAD).max(1);
-    let room = (settings.memory - FIXED_BYTES) / (bytes - FIXED_BYTES).max(1);
+    // Beside the network's memory, each has a session, and three slices with their residuals wait in the queues.
+    let waiting = 3 * 8 * (shape.rows * shape.columns * shape.channels) as u64;
+    let room = (settings.memory - FIXED_BYTES) / (bytes - FIXED_BYTES + SESSION_BYTES + waiting);
     threads.div_ceil(busy).min(usize::try_from(room).unwrap_or(usize::MAX)).max(1)
 }
 
@@ -78,7 +80,7 @@ pub(super) fn plan_that_fits(
         let largest = rows.max(columns);
         // From one piece to the card's tile, from there by halves.
         let next = if largest > card.tile { card.tile } else { (largest / 2).next_multiple_of(card.multiple) };
-        if settings.tile.is_some() || next < smallest {
+        if settings.tile.is_some() || next < smallest || next >= largest {
             let hint = if settings.tile.is_some() { "take smaller tiles (--tile)" } else { "take another device" };
             return Err(Error::DeviceMemory { hint });
         }
@@ -98,6 +100,9 @@ fn needed(card: &Card, shape: Shape, held: Footprint, tile: usize, whole: bool) 
     let rows_held = band * held.per_pixel * if whole { 1 } else { 2 };
     rows * columns * bytes_per_pixel(card) + residuals + rows_held + held.fixed + FIXED_BYTES
 }
+
+/// Resident bytes of one more session.
+const SESSION_BYTES: u64 = 16 << 20;
 
 /// Resident bytes before the first pixel: ONNX Runtime, weights, code.
 const FIXED_BYTES: u64 = 100 << 20;
@@ -138,6 +143,15 @@ mod tests {
         assert!(plan.len() > 1 && plan.rows.iter().chain(&plan.columns).all(|span| span.padded == 256));
         let (tries, plan) = tried(&roomy, 100);
         assert_eq!(tries, [2000, 512, 256, 128]);
+        assert!(matches!(plan, Err(Error::DeviceMemory { .. })));
+    }
+
+    #[test]
+    fn a_coarse_multiple_does_not_go_round_in_circles() {
+        let mut card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
+        card.multiple = 128;
+        let shape = Shape { channels: 3, rows: 600, columns: 600 };
+        let plan = plan_that_fits(&card, &Settings::default(), shape, Footprint::default(), &mut |_, _| Ok(false));
         assert!(matches!(plan, Err(Error::DeviceMemory { .. })));
     }
 

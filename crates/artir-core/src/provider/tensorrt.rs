@@ -59,7 +59,9 @@ impl Engine {
     /// The folder, below `cache`, that holds this engine and no other.
     pub(crate) fn folder(&self, cache: &Path) -> PathBuf {
         let Self { model, shape: [n, c, h, w], precision, version, gpu } = self;
-        let key = format!("{model}\n{n}x{c}x{h}x{w}\n{precision}\n{version}\n{gpu}");
+        // An engine keeps the rounding that it was built with.
+        let tf32 = std::env::var("NVIDIA_TF32_OVERRIDE").unwrap_or_default();
+        let key = format!("{model}\n{n}x{c}x{h}x{w}\n{precision}\n{version}\n{gpu}\n{tf32}");
         let hash: String = Sha256::digest(key).iter().take(16).map(|b| format!("{b:02x}")).collect();
         cache.join(hash)
     }

@@ -1,4 +1,4 @@
-//! Sessions on a GPU: batches, pinned memory, and what happens when the GPU's memory is full.
+//! Sessions on a GPU: batches, bound memory, and what happens when the GPU's memory is full.
 
 use std::path::Path;
 
@@ -42,8 +42,7 @@ pub(super) struct Gpu {
     most: usize,
 }
 
-/// An ONNX Runtime session, and the page-locked memory that it takes images from and gives them back in: the GPU copies
-/// from there by itself.
+/// An ONNX Runtime session, and the memory that it takes images from and gives them back in.
 pub(super) struct Ready {
     session: OrtSession,
     memory: MemoryInfo<'static>,
@@ -123,13 +122,7 @@ impl Gpu {
             }
             other => other,
         };
-        let number = match self.provider {
-            Provider::Cuda(n) | Provider::TensorRt(n) => i32::try_from(n).unwrap_or(0),
-            Provider::Cpu => 0,
-        };
-        let pinned = AllocationDevice::CUDA_PINNED;
-        let memory = MemoryInfo::new(pinned, number, AllocatorType::Device, MemoryType::CPUInput);
-        Ok(Ready { session: session.map_err(device)?, memory: memory.map_err(failed)?, input: None })
+        Ok(Ready { session: session.map_err(device)?, memory: host_memory()?, input: None })
     }
 }
 
@@ -138,25 +131,18 @@ impl Ready {
         let shape = input.shape().to_vec();
         let fits = |tensor: &Tensor<f32>| tensor.shape().iter().map(|d| *d as usize).eq(shape.iter().copied());
         if !self.input.as_ref().is_some_and(fits) {
-            let allocator = match Allocator::new(&self.session, self.memory.clone()) {
-                Ok(allocator) => allocator,
-                Err(e) => {
-                    tracing::debug!("no page-locked memory, so that copies take longer: {e}");
-                    self.memory = ordinary_memory()?;
-                    Allocator::new(&self.session, self.memory.clone()).map_err(failed)?
-                }
-            };
+            let allocator = Allocator::new(&self.session, self.memory.clone()).map_err(failed)?;
             self.input = None;
             self.input = Some(Tensor::new(&allocator, shape.clone()).map_err(failed)?);
         }
-        let Some(pinned) = &mut self.input else {
+        let Some(given) = &mut self.input else {
             return Err(Error::Inference("no memory for the input".into()));
         };
-        let mut to = pinned.try_extract_array_mut::<f32>().map_err(failed)?;
+        let mut to = given.try_extract_array_mut::<f32>().map_err(failed)?;
         to.assign(&input.into_dyn());
         let [from, out] = [self.session.inputs()[0].name(), self.session.outputs()[0].name()].map(str::to_owned);
         let mut binding = self.session.create_binding().map_err(failed)?;
-        binding.bind_input(from, pinned).map_err(failed)?;
+        binding.bind_input(from, given).map_err(failed)?;
         binding.bind_output_to_device(out, &self.memory).map_err(failed)?;
         let outputs = self.session.run_binding(&binding).map_err(failed)?;
         let output = outputs[0].try_extract_array::<f32>().map_err(failed)?;
@@ -167,7 +153,9 @@ impl Ready {
     }
 }
 
-fn ordinary_memory() -> Result<MemoryInfo<'static>, Error> {
+/// Ordinary memory. Page-locked memory would be copied from and to without the processor, but ONNX Runtime calls it the GPU's
+/// since 1.23, and the `ort` crate then does not let the processor reach it at the API level that artir is built for.
+fn host_memory() -> Result<MemoryInfo<'static>, Error> {
     MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default).map_err(failed)
 }
 
@@ -178,16 +166,14 @@ fn placed(
     shape: [usize; 4],
     equip: &dyn Fn(SessionBuilder) -> Result<SessionBuilder, String>,
 ) -> Result<Vec<Placed>, Error> {
-    let prefix = std::env::temp_dir().join(format!("artir-profile-{}", std::process::id()));
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let prefix = folder.path().join("profile");
     let builder = equip(super::options(threads).map_err(failed)?).map_err(failed)?;
     let mut session = builder.with_profiling(&prefix).map_err(failed)?.commit_from_memory(bytes).map_err(failed)?;
     let image = Tensor::from_array(Array4::<f32>::zeros(shape)).map_err(failed)?;
     session.run(ort::inputs![image]).map_err(failed)?;
     let profile = session.end_profiling().map_err(failed)?;
-    let placed = placement::read(Path::new(&profile)).map_err(Error::Inference);
-    // A file in the temporary folder that cannot be deleted is no reason to fail.
-    std::fs::remove_file(&profile).unwrap_or_default();
-    placed
+    placement::read(Path::new(&profile)).map_err(Error::Inference)
 }
 
 /// A run of the network on some images.
@@ -266,18 +252,16 @@ mod tests {
         assert!(matches!(other, Error::Inference(_)));
     }
 
-    /// The binding and the reused input, with ordinary memory in place of page-locked memory.
+    /// The binding and the reused input.
     #[test]
     fn bound_memory_gives_what_a_plain_run_gives() {
         let model = zoo::open("ct-ldct-t").unwrap();
         let plain = crate::Session::new(&model, crate::Device::Cpu, 1, crate::Precision::F32).unwrap();
         let mut builder = super::super::options(1).unwrap();
         artir_ops::register(&mut builder).unwrap();
-        // Page-locked memory is asked for first, which a session on the CPU does not have.
-        let pinned = AllocationDevice::CUDA_PINNED;
         let mut bound = Ready {
             session: builder.commit_from_memory(model.bytes()).unwrap(),
-            memory: MemoryInfo::new(pinned, 0, AllocatorType::Device, MemoryType::CPUInput).unwrap(),
+            memory: host_memory().unwrap(),
             input: None,
         };
         for (shape, seed) in [((2, 1, 16, 20), 3), ((2, 1, 16, 20), 5), ((1, 1, 24, 8), 7)] {

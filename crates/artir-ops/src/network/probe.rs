@@ -11,8 +11,10 @@ pub(crate) struct Probe {
 
 /// Rounds of one run.
 const ROUNDS: usize = 20_000;
-/// Sums in flight: as many as the pointwise loop has where registers are wide, enough for every processor's latency.
-const SUMS: usize = 12;
+/// Sums in flight, as the pointwise loop has them: enough for every processor's latency where registers are wide, and as
+/// many as fit where they are not.
+const WIDE: usize = 24;
+const NARROW: usize = 6;
 
 impl Probe {
     /// # Panics
@@ -29,9 +31,10 @@ impl Probe {
         let to = result.as_mut_ptr();
         // SAFETY: the instructions exist, and `to` has room for sixteen values.
         unsafe { with_lanes!(self.instructions, rounds(to: *mut f32)) };
+        let sums = if self.instructions.wide() { WIDE } else { NARROW };
         std::hint::black_box(result);
         let factors = if self.instructions.pairs() { 2 } else { 1 };
-        ROUNDS * SUMS * UNIT * factors
+        ROUNDS * sums * UNIT * factors
     }
 }
 
@@ -39,6 +42,14 @@ impl Probe {
 /// The instructions exist, and `to` has room for sixteen values.
 #[inline(always)]
 unsafe fn rounds<V: Lanes>(to: *mut f32) {
+    // SAFETY: passed on to the caller.
+    unsafe { if V::WIDE { rounds_of::<V, WIDE>(to) } else { rounds_of::<V, NARROW>(to) } }
+}
+
+/// # Safety
+/// As for [`rounds`].
+#[inline(always)]
+unsafe fn rounds_of<V: Lanes, const SUMS: usize>(to: *mut f32) {
     // SAFETY: passed on to the caller.
     unsafe {
         // Zero times one, of which the compiler does not know.
