@@ -24,7 +24,7 @@ class PetPatches:
 
     channels = 1
     held_out = 8
-    phantoms = 320
+    phantoms = 256
     size = 160
     window = (0.0, 20.0)
 
@@ -45,12 +45,12 @@ class PetPatches:
         generator = torch.Generator().manual_seed(6)
         clean, noise, twelfth = [], [], []
         for first in range(0, cls.phantoms, 8):
-            drawn = [bodies.draw() for _ in range(8)]
+            scan = pet.Scan(iterations=int(rng.integers(2, 4)), post_mm=float(rng.uniform(3, 8)))
+            drawn = [bodies.draw(scan.post_mm) for _ in range(8)]
             suv = torch.from_numpy(np.stack([p.suv for p in drawn]))
             body = torch.from_numpy(np.stack([p.body for p in drawn]))
             region = torch.from_numpy(np.stack([p.reference for p in drawn]))
             mm = torch.tensor([p.pixel_mm for p in drawn])
-            scan = pet.Scan(iterations=int(rng.integers(2, 4)), post_mm=float(rng.uniform(3, 8)))
             variation = torch.from_numpy(rng.uniform(0.07, 0.15, 8).astype(np.float32))
             slices = (suv, body, mm)
             full = pet.calibrated(suv, body, region, mm, variation, scan)

@@ -47,8 +47,10 @@ class Bodies:
         self.size = size
         self.rng = np.random.default_rng(seed)
 
-    def draw(self) -> Phantom:
-        """A head in one of eight, a chest, an abdomen or a pelvis otherwise."""
+    def draw(self, post_mm: float) -> Phantom:
+        """A head in one of eight, a chest, an abdomen or a pelvis otherwise.
+
+        post_mm: full width at half maximum of the Gaussian that smooths the scanner's images."""
         rng = self.rng
         self.pixel = float(rng.uniform(3.1, 5.5))
         axis = (np.arange(self.size) - (self.size - 1) / 2) * self.pixel
@@ -59,11 +61,13 @@ class Bodies:
             self._lesion(suv, body)
         if self.crops and rng.random() < 0.5:
             self._paste(suv, body)
-        # Uptake is nowhere quite even; then the scanner's own resolution.
-        for scale, depth in ((6, 0.12), (2, 0.08)):
+        # Uptake is nowhere quite even: muscle, bowel and marrow vary by a fifth over a few pixels.
+        for scale, depth in ((6, 0.2), (3, 0.25), (1.5, 0.25)):
             texture = gaussian_filter(rng.standard_normal(suv.shape), scale)
             suv *= np.exp(depth * rng.random() * texture / texture.std())
-        fwhm = rng.uniform(3.5, 7.5)
+        # Detectors and positrons blur the image alone, the filter afterwards image and noise alike:
+        # this difference is what tells a small lesion from a peak of the noise.
+        fwhm = np.hypot(rng.uniform(4.0, 7.0), post_mm)
         suv = gaussian_filter(suv, fwhm / 2.3548 / self.pixel).astype(np.float32)
         return Phantom(suv.clip(0), body, reference & body, self.pixel)
 

@@ -95,7 +95,7 @@ class Tiny:
 
 def trainer(folder):
     settings = train.Settings("haze", "T", 1, (0.0, 1.0), (0.0, 1.0), 32, 2, 2e-3, 0.1, 0)
-    return train.Trainer(settings, Tiny(), folder, compiled=False)
+    return train.Trainer(settings, Tiny(), folder)
 
 
 def test_only_changes_for_the_worse_cost_extra():
