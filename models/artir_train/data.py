@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
+from . import plain_scenes
 from .degrade import haze
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -55,11 +57,13 @@ class HazePatches:
     """Pairs (hazy, clear) of RGB patches, display values 0 to 1.
 
     Clear scenes are aerial tiles (60 cm), Landsat tiles (30 m) and pieces of the whole Earth's map
-    (5 km), so that the ground is not one kind of place. No photographs.
+    (5 km), so that the ground is not one kind of place; and plain scenes that are made up. No
+    photographs.
     """
 
     channels = 3
     window = (0.0, 1.0)
+    plain_share = 0.15
 
     def __init__(self, cache: Path, seed: int = 0):
         cache.mkdir(parents=True, exist_ok=True)
@@ -81,12 +85,21 @@ class HazePatches:
 
     def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         rng = self.rng
+        if rng.random() < self.plain_share:
+            return haze.sample(plain_scenes.draw(rng, size), rng)
         tile = self.tiles[rng.integers(self.held_out, len(self.tiles))]
-        y, x = rng.integers(0, 256 - size + 1, 2)
-        scene = np.rot90(tile[y : y + size, x : x + size], rng.integers(4))
+        # From a part of the tile to the whole of it, made smaller: what tells haze from a bright
+        # ground may stand anywhere in a scene.
+        part = int(rng.integers(size, 256 + 1))
+        y, x = rng.integers(0, 256 - part + 1, 2)
+        scene = np.rot90(tile[y : y + part, x : x + part], rng.integers(4))
         if rng.integers(2):
             scene = scene[:, ::-1]
         scene = np.ascontiguousarray(scene.transpose(2, 0, 1)).astype(np.float32) / 255
+        if part > size:
+            scene = F.interpolate(
+                torch.from_numpy(scene)[None], size=(size, size), mode="bilinear", antialias=True
+            )[0].numpy()
         return haze.sample(scene, rng)
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
