@@ -11,6 +11,22 @@ from pathlib import Path
 from .model_file import read_card
 
 
+def figure(results: dict) -> dict:
+    """A card's figure from what ``artir validate`` found (its results.json)."""
+    model = results["model"]["name"]
+    found = {method["name"]: method for method in results["methods"]}
+    made = {
+        "set": results["suite"],
+        "protocol": results["protocol"]["name"],
+        "images": found[model]["images"],
+    }
+    for name, prefix in (("input", "input_"), (model, "")):
+        for kind, digits in (("psnr", 2), ("rmse", 4), ("suv_max", 3)):
+            if found[name].get(kind):
+                made[prefix + kind] = round(found[name][kind]["mean"], digits)
+    return made
+
+
 def markdown(card: dict, digest: str) -> str:
     """The card in words, for people."""
     given, training = card["input"], card["training"]
@@ -38,18 +54,26 @@ def markdown(card: dict, digest: str) -> str:
         training["summary"],
         "",
         f"{training['patches']:,} patches of {training['patch_size']} pixels, "
-        f"{training['hours']:.2f} hours on {training['hardware']}.",
+        f"{training['steps']:,} steps, seed {training['seed']}, {training['hours']:.2f} hours on "
+        f"{training['hardware']}.",
         "",
     ]
     lines += [f"- {d['name']} ({d['licence']}): {d['citation']}" for d in training["data"]]
     lines += ["", "## Figures", ""]
     if card["figures"]:
-        lines += ["| set | protocol | images | input dB | result dB |", "|---|---|---|---|---|"]
-        lines += [
-            f"| {f['set']} | {f['protocol']} | {f['images']} "
-            f"| {f['input_psnr']:.2f} | {f['psnr']:.2f} |"
-            for f in card["figures"]
-        ]
+        lines += ["Measured by `artir validate`.", ""]
+        unit = given["unit"]
+        heads = ["set", "protocol", "images", "input dB", "result dB"]
+        heads += [f"input RMSE, {unit}", f"result RMSE, {unit}"]
+        kept = any("suv_max" in f for f in card["figures"])
+        heads += ["SUVmax of hot spots kept: input", "result"] if kept else []
+        lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        for f in card["figures"]:
+            cells = [f["set"], f["protocol"], str(f["images"])]
+            cells += [f"{f[key]:.2f}" for key in ("input_psnr", "psnr")]
+            cells += [f"{f[key]:.4g}" for key in ("input_rmse", "rmse")]
+            cells += [f"{f[key]:.1%}" for key in ("input_suv_max", "suv_max") if key in f]
+            lines.append(f"| {' | '.join(cells)} |")
     else:
         lines.append("None measured.")
     return "\n".join(lines) + "\n"

@@ -77,18 +77,39 @@ def section(test: TestSet, pool: ProcessPoolExecutor) -> str:
     lines = [
         f"\n## {test.title}\n\n{len(test.degraded)} images, protocol {results['protocol']['name']}.\n"
     ]
-    lines.append(
-        "| method | PSNR, dB | SSIM | parameters | source |\n|---|---|---|---|---|"
-    )
+    columns = extra_columns(results)
+    heads = [
+        "method",
+        "PSNR, dB",
+        "SSIM",
+        *(head for _, head, _ in columns),
+        "parameters",
+        "source",
+    ]
+    lines.append(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     for method in results["methods"]:
         name = method["name"]
         words, source = rows.get(name, ("", ""))
         if results.get("model") and name == results["model"]["name"]:
             words, source = f"version {results['model']['version']}", "artir"
         ssim = f"{method['ssim']['mean']:.4f}" if method.get("ssim") else ""
-        cells = [name, f"{method['psnr']['mean']:.2f}", ssim, words, source]
+        more = [
+            form.format(method[key]["mean"]) if method.get(key) else ""
+            for key, _, form in columns
+        ]
+        psnr = f"{method['psnr']['mean']:.2f}" if method.get("psnr") else "inf"
+        cells = [name, psnr, ssim, *more, words, source]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def extra_columns(results: dict) -> list[tuple[str, str, str]]:
+    """Key, head and form of what a task is measured by besides PSNR and SSIM."""
+    unit = results["protocol"]["unit"]
+    columns = [("rmse", f"RMSE, {unit}", "{:.3f}")] if unit in ("HU", "SUV") else []
+    if unit == "SUV":
+        columns.append(("suv_max", "SUVmax of hot spots kept", "{:.1%}"))
+    return columns
 
 
 def main() -> None:
