@@ -47,10 +47,8 @@ class Bodies:
         self.size = size
         self.rng = np.random.default_rng(seed)
 
-    def draw(self, post_mm: float) -> Phantom:
-        """A head in one of eight, a chest, an abdomen or a pelvis otherwise.
-
-        post_mm: full width at half maximum of the Gaussian that smooths the scanner's images."""
+    def draw(self) -> Phantom:
+        """A head in one of eight, a chest, an abdomen or a pelvis otherwise."""
         rng = self.rng
         self.pixel = float(rng.uniform(3.1, 5.5))
         axis = (np.arange(self.size) - (self.size - 1) / 2) * self.pixel
@@ -65,10 +63,11 @@ class Bodies:
         for scale, depth in ((6, 0.2), (3, 0.25), (1.5, 0.25)):
             texture = gaussian_filter(rng.standard_normal(suv.shape), scale)
             suv *= np.exp(depth * rng.random() * texture / texture.std())
-        # Detectors and positrons blur the image alone, the filter afterwards image and noise alike:
-        # this difference is what tells a small lesion from a peak of the noise.
-        fwhm = np.hypot(rng.uniform(4.0, 7.0), post_mm)
-        suv = gaussian_filter(suv, fwhm / 2.3548 / self.pixel).astype(np.float32)
+        # Reconstructions that model the detectors' blur show points a pixel or two wide.
+        sigma = np.exp(rng.uniform(np.log(3.0), np.log(9.0))) / 2.3548
+        suv = gaussian_filter(suv, sigma / self.pixel).astype(np.float32)
+        for _ in range(rng.poisson(4)):
+            self._point(suv, body, sigma)
         return Phantom(suv.clip(0), body, reference & body, self.pixel)
 
     def _ellipse(self, x: float, y: float, a: float, b: float, turn: float = 0.0) -> np.ndarray:
@@ -174,6 +173,18 @@ class Bodies:
         r = np.exp(rng.uniform(np.log(3.5), np.log(20)))
         spot = self._ellipse(x, y, r, r * rng.uniform(0.7, 1.0), rng.uniform(0, np.pi)) & body
         suv[spot] = np.maximum(suv[spot], np.exp(rng.uniform(np.log(1.5), np.log(18))))
+
+    def _point(self, suv: np.ndarray, body: np.ndarray, sigma: float) -> None:
+        """A node, a vessel or a ureter no wider than the scanner's resolution."""
+        rng = self.rng
+        row, column = self._inside(body)
+        x, y = self.x[0, column] + rng.uniform(-2, 2), self.y[row, 0] + rng.uniform(-2, 2)
+        turn = rng.uniform(0, np.pi)
+        c, s = np.cos(turn), np.sin(turn)
+        dx, dy = self.x - x, self.y - y
+        longer = sigma * np.exp(rng.exponential(0.4))
+        shape = ((c * dx + s * dy) / longer) ** 2 + ((c * dy - s * dx) / sigma) ** 2
+        suv += (np.exp(rng.uniform(np.log(1), np.log(18))) * np.exp(-shape / 2)).astype(np.float32)
 
     def _paste(self, suv: np.ndarray, body: np.ndarray) -> None:
         """A real tumour over the place where it is laid, as far as it is brighter."""

@@ -89,7 +89,7 @@ def test_more_noise_where_the_body_is_thick():
 def test_phantoms_are_the_same_from_one_seed_and_hold_plausible_uptakes():
     one, other = (Bodies([], 96, 7) for _ in range(2))
     for _ in range(12):
-        a, b = one.draw(5.0), other.draw(5.0)
+        a, b = one.draw(), other.draw()
         assert np.array_equal(a.suv, b.suv)
         assert 0.2 < a.suv[a.reference].mean() < 14 and a.suv.max() < 70
         assert a.suv[~a.body].mean() < 0.3

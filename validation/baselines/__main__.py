@@ -1,7 +1,7 @@
 """Writes validation/baselines.md: every method at its best parameters, beside artir's model.
 
     make baselines                     all sets
-    python -m baselines ct pet rgb haze    some (PYTHONPATH=models:validation)
+    python -m baselines ct pet rgb haze simulated-haze clear    some (PYTHONPATH=models:validation)
 
 Parameters are chosen for the best mean PSNR on the very images that are measured, which flatters
 the baselines. Every figure in the table is measured by `artir validate`.
@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from artir_train.card import worse
 
 from .methods import DEHAZERS, DENOISERS, SMOOTHERS, Method
 from .sets import SETS, TestSet
@@ -47,7 +48,7 @@ def best(method: Method, test: TestSet, pool: ProcessPoolExecutor) -> tuple[dict
         if found is None or psnr > found[0]:
             found = (psnr, parameters, results)
     _, parameters, results = found
-    folder = WORK / test.task / method.name
+    folder = test.folder(WORK) / method.name
     for name, result in zip(names, results, strict=True):
         test.save(folder, name, result)
     return parameters, folder
@@ -62,7 +63,7 @@ def section(test: TestSet, pool: ProcessPoolExecutor) -> str:
         words = ", ".join(f"{k} {v}" for k, v in parameters.items())
         rows[method.name] = (words, method.source)
         also += ["--also", f"{folder}={method.name}"]
-    out = WORK / test.task / "figures"
+    out = test.folder(WORK) / "figures"
     command = [
         ROOT / "target/release/artir",
         "validate",
@@ -83,6 +84,7 @@ def section(test: TestSet, pool: ProcessPoolExecutor) -> str:
         "PSNR, dB",
         "SSIM",
         *(head for _, head, _ in columns),
+        *(["made worse"] if test.task == "haze" else []),
         "parameters",
         "source",
     ]
@@ -97,6 +99,8 @@ def section(test: TestSet, pool: ProcessPoolExecutor) -> str:
             form.format(method[key]["mean"]) if method.get(key) else ""
             for key, _, form in columns
         ]
+        if test.task == "haze":
+            more.append("" if name == "input" else str(worse(results["images"], name)))
         psnr = f"{method['psnr']['mean']:.2f}" if method.get("psnr") else "inf"
         cells = [name, psnr, ssim, *more, words, source]
         lines.append(f"| {' | '.join(cells)} |")
