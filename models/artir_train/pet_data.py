@@ -24,7 +24,7 @@ class PetPatches:
 
     channels = 1
     held_out = 8
-    phantoms = 192
+    phantoms = 96
     size = 160
     window = (0.0, 20.0)
 

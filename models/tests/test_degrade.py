@@ -98,6 +98,17 @@ def trainer(folder):
     return train.Trainer(settings, Tiny(), folder)
 
 
+def test_errors_count_more_where_the_target_is_bright():
+    target = torch.zeros(1, 1, 8, 8)
+    target[..., :4] = 2.0
+    dark, bright = target.clone(), target.clone()
+    dark[..., 4:] += 0.1
+    bright[..., :4] += 0.1
+    assert train.dual_domain_loss(dark, target, 0.0, 2.5) == pytest.approx(0.05, rel=1e-4)
+    assert train.dual_domain_loss(bright, target, 0.0, 2.5) == pytest.approx(0.3, rel=1e-4)
+    assert train.dual_domain_loss(bright, target, 0.0) == pytest.approx(0.05, rel=1e-4)
+
+
 def test_only_changes_for_the_worse_cost_extra():
     target = torch.zeros(1, 3, 64, 64)
     given = torch.full_like(target, 0.2)
