@@ -85,7 +85,7 @@ def section(test: TestSet, pool: ProcessPoolExecutor, before: str) -> str:
         test.data,
     ]
     command += ["-o", out, "--overwrite", "-q", *also]
-    command += [] if test.has_model else ["--no-model"]
+    command += ["--model", test.model] if test.model else ["--no-model"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     results = json.loads((out / "results.json").read_text())
     lines = [

@@ -12,6 +12,7 @@ from PIL import Image
 from scipy.ndimage import binary_closing, binary_fill_holes
 
 ZOO = Path(__file__).resolve().parents[2] / "models" / "zoo"
+HAZE = ZOO / "geo-haze-t.onnx"
 CT_SUITE = """schema = 1
 title = "Simulated quarter dose, ct-abdomen-ge"
 task = "ct-denoise"
@@ -45,7 +46,7 @@ class TestSet:
     sigma: dict[str, float]
     span: tuple[float, float]
     task: str
-    has_model: bool
+    model: Path | None
 
     def folder(self, work: Path) -> Path:
         """Where what is made of the set goes."""
@@ -99,7 +100,7 @@ def quarter_dose(work: Path) -> TestSet:
         {},
         (-160.0, 240.0),
         "ct",
-        True,
+        ZOO / "ct-ldct-t.onnx",
     )
     for i, (clean, noise) in enumerate(zip(hu, made.numpy(), strict=True)):
         name = f"{i:02}"
@@ -157,7 +158,7 @@ def twelfth_counts(work: Path) -> TestSet:
         {},
         (0.0, 20.0),
         "pet",
-        (ZOO / "pet-lowcount-t.onnx").exists(),
+        ZOO / "pet-lowcount-t.onnx",
     )
     for i, (clean, noise) in enumerate(zip(suv[4::8], made.numpy(), strict=True)):
         if clean.max() < 1:
@@ -237,7 +238,7 @@ def mcmaster(_: Path) -> TestSet:
         {},
         (0.0, 255.0),
         "rgb",
-        False,
+        None,
     )
     for path in sorted(folder.glob("*.tif")):
         clean = np.asarray(Image.open(path).convert("RGB"), np.float64)
@@ -251,7 +252,7 @@ def rice(_: Path) -> TestSet:
     """Real thin cloud."""
     folder = data_folder() / "images" / "rice1-thin-cloud"
     out = TestSet(
-        "Haze: RICE1, thin cloud", "rice1", folder, {}, {}, {}, (0.0, 1.0), "haze", True
+        "Haze: RICE1, thin cloud", "rice1", folder, {}, {}, {}, (0.0, 1.0), "haze", HAZE
     )
     for path in sorted(folder.glob("*_real_A.png")):
         name = path.stem
@@ -302,7 +303,7 @@ def haze_pairs(
 ) -> TestSet:
     """A set of (hazy, clear) pairs, written for its suite."""
     out = TestSet(
-        title, str(data / "suite.toml"), data, {}, {}, {}, (0.0, 1.0), "haze", True
+        title, str(data / "suite.toml"), data, {}, {}, {}, (0.0, 1.0), "haze", HAZE
     )
     for name, (hazy, clear) in pairs.items():
         out.degraded[name], out.clean[name], out.sigma[name] = hazy, clear, 0.0
