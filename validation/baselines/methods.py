@@ -102,12 +102,12 @@ DENOISERS = [
 ]
 # The noise of few counts is the stronger: grids that reach further.
 PET_GRIDS = {
-    "BM3D": {"strength": [1.5, 1.8, 2.2, 2.6]},
-    "NLM": {"h": [0.8, 1.0, 1.4, 2.0]},
-    "TV": {"weight": [1.0, 1.4, 2.0, 2.8]},
+    "BM3D": {"strength": [1.8, 2.2, 2.6, 3.2, 4.0]},
+    "NLM": {"h": [1.4, 2.0, 2.8, 4.0]},
+    "TV": {"weight": [2.0, 2.8, 3.6, 4.8]},
 }
 SMOOTHERS = [
-    Method("Gauss", "scipy", gaussian, {"width": [0.8, 1.0, 1.2, 1.5, 1.8, 2.2, 2.6]}),
+    Method("Gauss", "scipy", gaussian, {"width": [1.2, 1.5, 1.8, 2.2, 2.6, 3.2]}),
     *(replace(method, grid=PET_GRIDS[method.name]) for method in DENOISERS),
 ]
 DEHAZERS = [
