@@ -145,6 +145,30 @@ fn pet_values(folder: &Path) -> Vec<(f64, Vec<f64>)> {
     out
 }
 
+/// Without --model, the built-in one: less noise than came in, the same activity.
+#[test]
+fn a_pet_series_is_restored_by_the_built_in_model() {
+    let Some(series) = real("dicom/pet-ge-bqml") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in");
+    fs::create_dir(&input).unwrap();
+    for file in files(&series).iter().step_by(90) {
+        fs::copy(file, input.join(file.file_name().unwrap())).unwrap();
+    }
+    let out = dir.path().join("out");
+    let done = run([Path::new("pet"), &input, Path::new("-o"), &out]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    // What differs between neighbours in a row, and the sum of all.
+    let rough = |v: &[f64]| v.windows(2).map(|p| (p[1] - p[0]).abs()).sum::<f64>();
+    let sums = |slices: &[(f64, Vec<f64>)]| {
+        let all = || slices.iter().map(|(_, v)| v);
+        (all().map(|v| rough(v)).sum::<f64>(), all().flatten().sum::<f64>())
+    };
+    let ((before, activity), (after, kept)) = (sums(&pet_values(&input)), sums(&pet_values(&out)));
+    assert!(after < 0.9 * before, "{after} of {before}");
+    assert!((kept / activity - 1.0).abs() < 0.05, "{kept} of {activity}");
+}
+
 /// A network that halves: whatever PET unit, slope and weight come in, half of it must come out.
 #[test]
 fn a_pet_series_goes_to_suv_and_back() {

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import fused
 from .config import Config
 from .large_kernel import DynamicLargeKernel, StaticLargeKernel, in_full_precision
 
@@ -27,6 +28,22 @@ def depthwise(channels: int, size: int, dilation: int = 1, bias: bool = True) ->
     )
 
 
+def scaled(layer: nn.Conv2d, x: Tensor, scale: Tensor) -> Tensor:
+    """``scale`` [1, C, 1, 1] times a 1x1 convolution's result. The scale goes into the weights: to
+    multiply the map would be one more pass over it, and two backward."""
+    factor = scale.view(-1, 1, 1, 1)
+    bias = None if layer.bias is None else layer.bias * factor.flatten()
+    return F.conv2d(x, layer.weight * factor, bias)
+
+
+def gate(local: nn.Conv2d, x: Tensor, gelu: bool) -> Tensor:
+    """The halves a, b of a depth-wise 3x3 convolution: ``a * b``, or ``GELU(a) * b``."""
+    if fused.usable(x, local.out_channels // 2):
+        return fused.gate(x, local.weight, local.bias, gelu)
+    first, second = local(x).chunk(2, dim=1)
+    return (F.gelu(first) if gelu else first) * second
+
+
 class ChannelNorm(nn.Module):
     """Layer norm over the channels at each pixel."""
 
@@ -38,6 +55,8 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        if fused.usable(x, x.shape[1]):
+            return fused.norm(x, self.weight, self.bias, self.eps)
         centred = x - x.mean(1, keepdim=True)
         variance = centred.square().mean(1, keepdim=True)
         scale = self.weight.view(1, -1, 1, 1)
@@ -56,27 +75,29 @@ class GatedFeedForward(nn.Module):
         self.local = depthwise(2 * hidden, 3, bias=False)
         self.project = pointwise(hidden, channels, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        a, b = self.local(self.expand(x)).chunk(2, dim=1)
-        return self.project(F.gelu(a) * b)
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        return scaled(self.project, gate(self.local, self.expand(x), gelu=True), scale)
 
 
 class SplitMultiply(nn.Module):
     """SMA: p1, p2 = split(DW3x3(1x1(C -> 2C))); 1x1(far(p1) p2).
 
-    ``far`` is the identity in the paper's network; its ablations put a large operator there.
+    ``far`` is nothing in the paper's network; its ablations put a large operator there.
     """
 
     def __init__(self, channels: int, far: nn.Module | None = None):
         super().__init__()
         self.expand = pointwise(channels, 2 * channels)
         self.local = depthwise(2 * channels, 3)
-        self.far = nn.Identity() if far is None else far
+        self.far = far
         self.project = pointwise(channels, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        first, second = self.local(self.expand(x)).chunk(2, dim=1)
-        return self.project(self.far(first) * second)
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        x = self.expand(x)
+        if self.far is None:
+            return scaled(self.project, gate(self.local, x, gelu=False), scale)
+        first, second = self.local(x).chunk(2, dim=1)
+        return scaled(self.project, self.far(first) * second, scale)
 
 
 class ConvolutionMixer(nn.Module):
@@ -88,8 +109,8 @@ class ConvolutionMixer(nn.Module):
         self.local = depthwise(2 * channels, 3)
         self.reduce = pointwise(2 * channels, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.reduce(self.local(self.expand(x)))
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        return scaled(self.reduce, self.local(self.expand(x)), scale)
 
 
 class DecomposedKernel(nn.Module):
@@ -200,13 +221,13 @@ class LargeKernelMixer(nn.Module):
         self.refine = nn.ModuleList(depthwise(2 * width, 7) for width in widths[:-1])
         self.project = pointwise(channels, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
         mixed, *segments = self.expand(x).split(self.widths, dim=1)
         for step, segment in enumerate(segments):
             mixed = self.large[step](mixed) * self.local[step](segment)
             if step < len(self.refine):
                 mixed = self.refine[step](self.widen[step](mixed))
-        return self.project(mixed)
+        return scaled(self.project, mixed, scale)
 
 
 def make_mixer(kind: str, channels: int, config: Config) -> nn.Module:
@@ -239,5 +260,5 @@ class Block(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.beta * self.mixer(self.norm1(x))
-        return x + self.gamma * self.feed(self.norm2(x))
+        x = x + self.mixer(self.norm1(x), self.beta)
+        return x + self.feed(self.norm2(x), self.gamma)

@@ -11,9 +11,38 @@ from pathlib import Path
 from .model_file import read_card
 
 
+def worse(images: list[dict], method: str) -> int:
+    """How many images of a results.json have a lower PSNR by the method than they came with."""
+
+    def psnr(image: dict, name: str) -> float:
+        return float(image["methods"][name].get("psnr", "nan"))
+
+    return sum(psnr(image, method) < psnr(image, "input") for image in images)
+
+
+def figure(results: dict) -> dict:
+    """A card's figure from what ``artir validate`` found (its results.json)."""
+    model = results["model"]["name"]
+    found = {method["name"]: method for method in results["methods"]}
+    made = {
+        "set": results["suite"],
+        "protocol": results["protocol"]["name"],
+        "images": found[model]["images"],
+        "worse": worse(results["images"], model),
+    }
+    for name, prefix in (("input", "input_"), (model, "")):
+        for kind, digits in (("psnr", 2), ("rmse", 4), ("suv_max", 3)):
+            if found[name].get(kind):
+                made[prefix + kind] = round(found[name][kind]["mean"], digits)
+    return made
+
+
 def markdown(card: dict, digest: str) -> str:
     """The card in words, for people."""
     given, training = card["input"], card["training"]
+    steps = ""
+    if "steps" in training:
+        steps = f"{training['steps']:,} steps, seed {training['seed']}, "
     lines = [
         f"# {card['name']} {card['version']}",
         "",
@@ -38,18 +67,25 @@ def markdown(card: dict, digest: str) -> str:
         training["summary"],
         "",
         f"{training['patches']:,} patches of {training['patch_size']} pixels, "
-        f"{training['hours']:.2f} hours on {training['hardware']}.",
+        f"{steps}{training['hours']:.2f} hours on {training['hardware']}.",
         "",
     ]
     lines += [f"- {d['name']} ({d['licence']}): {d['citation']}" for d in training["data"]]
     lines += ["", "## Figures", ""]
     if card["figures"]:
-        lines += ["| set | protocol | images | input dB | result dB |", "|---|---|---|---|---|"]
-        lines += [
-            f"| {f['set']} | {f['protocol']} | {f['images']} "
-            f"| {f['input_psnr']:.2f} | {f['psnr']:.2f} |"
-            for f in card["figures"]
-        ]
+        unit, kept = given["unit"], any("suv_max" in f for f in card["figures"])
+        heads = ["set", "protocol", "images", "made worse", "input dB", "result dB"]
+        heads += [f"input RMSE, {unit}", f"result RMSE, {unit}"]
+        heads += ["SUVmax of hot spots kept: input", "result"] if kept else []
+        lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        keys = [("worse", "{}"), ("input_psnr", "{:.2f}"), ("psnr", "{:.2f}")]
+        keys += [("input_rmse", "{:.4g}"), ("rmse", "{:.4g}")]
+        keys += [("input_suv_max", "{:.1%}"), ("suv_max", "{:.1%}")] if kept else []
+        for f in card["figures"]:
+            cells = [f["set"], f["protocol"], str(f["images"])]
+            # Older cards say less.
+            cells += [form.format(f[key]) if key in f else "" for key, form in keys]
+            lines.append(f"| {' | '.join(cells)} |")
     else:
         lines.append("None measured.")
     return "\n".join(lines) + "\n"

@@ -3,6 +3,9 @@
     python -m artir_train.export models/runs/ct-ldct-t/checkpoint.pt \\
         --card models/configs/ct-ldct-t.card.json -o models/zoo/ct-ldct-t.onnx
 
+The card's figures are those of ``artir validate``: export, measure, and export again with
+``--figures RESULTS.json`` (several); the weights stay the same.
+
 The graph is built node by node from the modules, so that names are readable and the same weights
 give the same bytes. The paper's network is exported; its ablations are not.
 """
@@ -17,6 +20,7 @@ import torch
 from onnx import ModelProto, checker, helper
 
 from . import graph, model_file, onnx_ops
+from .card import figure
 from .macs import multiply_adds
 from .network import ArtIR, Config, parameter_count
 
@@ -70,13 +74,19 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--card", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--figures", type=Path, action="append", default=[])
     options = parser.parse_args()
     state = torch.load(options.checkpoint, map_location="cpu", weights_only=True)
     model = ArtIR(Config(**state["config"]))
     model.load_state_dict(state["weights"])
     card = json.loads(options.card.read_text())
-    card["training"]["patches"] = state["patches"]
-    card["training"]["hours"] = round(state["hours"], 3)
+    card["training"] |= {
+        "patches": state["patches"],
+        "steps": state["steps"],
+        "seed": state["settings"]["seed"],
+        "hours": round(state["hours"], 3),
+    }
+    card["figures"] = [figure(json.loads(path.read_text())) for path in options.figures]
     print(export(model, card, options.output))
 
 

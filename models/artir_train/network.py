@@ -71,7 +71,7 @@ class ArtIR(nn.Module):
         # The first and last convolution stay in full precision under autocast: a bf16 input of
         # CT values would step by 4 to 8 HU.
         with torch.autocast(x.device.type, enabled=False):
-            start = self.head(x)
+            start = self.head(x).contiguous(memory_format=torch.channels_last)
         level1 = self.encoder1(start)
         level2 = self.encoder2(self.down1(level1))
         level3 = self.decoder3(self.encoder3(self.down2(level2)))

@@ -95,7 +95,18 @@ class Tiny:
 
 def trainer(folder):
     settings = train.Settings("haze", "T", 1, (0.0, 1.0), (0.0, 1.0), 32, 2, 2e-3, 0.1, 0)
-    return train.Trainer(settings, Tiny(), folder, compiled=False)
+    return train.Trainer(settings, Tiny(), folder)
+
+
+def test_errors_count_more_where_the_target_is_bright():
+    target = torch.zeros(1, 1, 8, 8)
+    target[..., :4] = 2.0
+    dark, bright = target.clone(), target.clone()
+    dark[..., 4:] += 0.1
+    bright[..., :4] += 0.1
+    assert train.dual_domain_loss(dark, target, 0.0, 2.5) == pytest.approx(0.05, rel=1e-4)
+    assert train.dual_domain_loss(bright, target, 0.0, 2.5) == pytest.approx(0.3, rel=1e-4)
+    assert train.dual_domain_loss(bright, target, 0.0) == pytest.approx(0.05, rel=1e-4)
 
 
 def test_only_changes_for_the_worse_cost_extra():

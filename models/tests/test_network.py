@@ -82,13 +82,13 @@ def test_every_large_kernel_reaches_the_mixers_output():
     torch.manual_seed(0)
     modules = ArtIR(Config.variant("T")).double().modules()
     mixer = next(m for m in modules if isinstance(m, LargeKernelMixer))
-    x = torch.randn(1, 128, 32, 32, dtype=torch.float64)
+    x, scale = torch.randn(1, 128, 32, 32, dtype=torch.float64), torch.ones(1, 128, 1, 1).double()
     for kernel in [m for m in mixer.modules() if isinstance(m, DynamicLargeKernel)]:
-        before = mixer(x)
+        before = mixer(x, scale)
         kept = [p.data.clone() for p in kernel.parameters()]
         for parameter in kernel.parameters():
             parameter.data.zero_()
-        assert (mixer(x) - before).abs().max() > 1e-6 * before.abs().max()
+        assert (mixer(x, scale) - before).abs().max() > 1e-6 * before.abs().max()
         for parameter, values in zip(kernel.parameters(), kept, strict=True):
             parameter.data = values
 

@@ -91,7 +91,7 @@ def test_phantoms_are_the_same_from_one_seed_and_hold_plausible_uptakes():
     for _ in range(12):
         a, b = one.draw(), other.draw()
         assert np.array_equal(a.suv, b.suv)
-        assert 0.2 < a.suv[a.reference].mean() < 14 and a.suv.max() < 40
+        assert 0.2 < a.suv[a.reference].mean() < 14 and a.suv.max() < 70
         assert a.suv[~a.body].mean() < 0.3
         assert a.reference.sum() > 20
 

@@ -33,7 +33,7 @@ def image(path, size, batch=1):
 
 
 def test_there_are_models():
-    assert {path.stem for path in MODELS} >= {"ct-ldct-t", "geo-haze-t"}
+    assert {path.stem for path in MODELS} >= {"ct-ldct-t", "geo-haze-t", "pet-lowcount-t"}
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)

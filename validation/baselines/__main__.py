@@ -1,7 +1,8 @@
 """Writes validation/baselines.md: every method at its best parameters, beside artir's model.
 
     make baselines                     all sets
-    python -m baselines ct pet rgb haze    some (PYTHONPATH=models:validation)
+    python -m baselines ct pet rgb haze simulated-haze clear    some (PYTHONPATH=models:validation)
+    python -m baselines --known ct     a new model beside the parameters that the table has
 
 Parameters are chosen for the best mean PSNR on the very images that are measured, which flatters
 the baselines. Every figure in the table is measured by `artir validate`.
@@ -14,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from artir_train.card import worse
 
 from .methods import DEHAZERS, DENOISERS, SMOOTHERS, Method
 from .sets import SETS, TestSet
@@ -35,11 +37,24 @@ def one(job: tuple[Method, dict, np.ndarray, float]) -> np.ndarray:
     return method.restore(image, sigma, **parameters)
 
 
-def best(method: Method, test: TestSet, pool: ProcessPoolExecutor) -> tuple[dict, Path]:
-    """The best parameters, and the folder of their results."""
+def in_words(parameters: dict) -> str:
+    """Parameters as the table has them."""
+    return ", ".join(f"{k} {v}" for k, v in parameters.items())
+
+
+def best(
+    method: Method, test: TestSet, pool: ProcessPoolExecutor, before: str
+) -> tuple[dict, Path]:
+    """The best parameters, and the folder of their results. Those that the table's part ``before``
+    has are taken as they are."""
     found = None
     names = list(test.degraded)
-    for parameters in method.settings():
+    settings = method.settings()
+    rows = [
+        line for line in before.splitlines() if line.startswith(f"| {method.name} |")
+    ]
+    known = [s for s in settings if any(f"| {in_words(s)} |" in row for row in rows)]
+    for parameters in known or settings:
         jobs = [(method, parameters, test.degraded[n], test.sigma[n]) for n in names]
         results = list(pool.map(one, jobs))
         psnr = np.mean([test.psnr(n, r) for n, r in zip(names, results, strict=True)])
@@ -47,22 +62,21 @@ def best(method: Method, test: TestSet, pool: ProcessPoolExecutor) -> tuple[dict
         if found is None or psnr > found[0]:
             found = (psnr, parameters, results)
     _, parameters, results = found
-    folder = WORK / test.task / method.name
+    folder = test.folder(WORK) / method.name
     for name, result in zip(names, results, strict=True):
         test.save(folder, name, result)
     return parameters, folder
 
 
-def section(test: TestSet, pool: ProcessPoolExecutor) -> str:
-    """The set's part of the table."""
+def section(test: TestSet, pool: ProcessPoolExecutor, before: str) -> str:
+    """The set's part of the table; ``before`` is what it was, if its parameters are to be kept."""
     print(test.title, flush=True)
     rows, also = {}, []
     for method in {"haze": DEHAZERS, "pet": SMOOTHERS}.get(test.task, DENOISERS):
-        parameters, folder = best(method, test, pool)
-        words = ", ".join(f"{k} {v}" for k, v in parameters.items())
-        rows[method.name] = (words, method.source)
+        parameters, folder = best(method, test, pool, before)
+        rows[method.name] = (in_words(parameters), method.source)
         also += ["--also", f"{folder}={method.name}"]
-    out = WORK / test.task / "figures"
+    out = test.folder(WORK) / "figures"
     command = [
         ROOT / "target/release/artir",
         "validate",
@@ -71,42 +85,69 @@ def section(test: TestSet, pool: ProcessPoolExecutor) -> str:
         test.data,
     ]
     command += ["-o", out, "--overwrite", "-q", *also]
-    command += [] if test.has_model else ["--no-model"]
+    command += ["--model", test.model] if test.model else ["--no-model"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     results = json.loads((out / "results.json").read_text())
     lines = [
         f"\n## {test.title}\n\n{len(test.degraded)} images, protocol {results['protocol']['name']}.\n"
     ]
-    lines.append(
-        "| method | PSNR, dB | SSIM | parameters | source |\n|---|---|---|---|---|"
-    )
+    columns = extra_columns(results)
+    heads = [
+        "method",
+        "PSNR, dB",
+        "SSIM",
+        *(head for _, head, _ in columns),
+        *(["made worse"] if test.task == "haze" else []),
+        "parameters",
+        "source",
+    ]
+    lines.append(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     for method in results["methods"]:
         name = method["name"]
         words, source = rows.get(name, ("", ""))
         if results.get("model") and name == results["model"]["name"]:
             words, source = f"version {results['model']['version']}", "artir"
         ssim = f"{method['ssim']['mean']:.4f}" if method.get("ssim") else ""
-        cells = [name, f"{method['psnr']['mean']:.2f}", ssim, words, source]
+        more = [
+            form.format(method[key]["mean"]) if method.get(key) else ""
+            for key, _, form in columns
+        ]
+        if test.task == "haze":
+            more.append("" if name == "input" else str(worse(results["images"], name)))
+        psnr = f"{method['psnr']['mean']:.2f}" if method.get("psnr") else "inf"
+        cells = [name, psnr, ssim, *more, words, source]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
+def extra_columns(results: dict) -> list[tuple[str, str, str]]:
+    """Key, head and form of what a task is measured by besides PSNR and SSIM."""
+    unit = results["protocol"]["unit"]
+    columns = [("rmse", f"RMSE, {unit}", "{:.3f}")] if unit in ("HU", "SUV") else []
+    if unit == "SUV":
+        columns.append(("suv_max", "SUVmax of hot spots kept", "{:.1%}"))
+    return columns
+
+
+def sections() -> dict[str, str]:
+    """The table's parts by title."""
+    if not TABLE.exists():
+        return {}
+    _, *parts = TABLE.read_text().split("\n## ")
+    return {part.split("\n", 1)[0]: f"\n## {part.rstrip()}\n" for part in parts}
+
+
 def main() -> None:
     """Measures the sets named, or all; the parts of the others stay in the table."""
-    wanted = sys.argv[1:] or list(SETS)
-    parts = WORK / "parts"
-    parts.mkdir(parents=True, exist_ok=True)
+    wanted = [name for name in sys.argv[1:] if name != "--known"]
+    known = "--known" in sys.argv
+    found = sections() if wanted else {}
     with ProcessPoolExecutor() as pool:
-        for name in wanted:
-            (parts / f"{name}.md").write_text(section(SETS[name](WORK), pool))
-    TABLE.write_text(
-        HEAD
-        + "".join(
-            (parts / f"{n}.md").read_text()
-            for n in SETS
-            if (parts / f"{n}.md").exists()
-        )
-    )
+        for name in wanted or list(SETS):
+            test = SETS[name](WORK)
+            before = found.get(test.title, "") if known else ""
+            found[test.title] = section(test, pool, before)
+    TABLE.write_text(HEAD + "".join(found.values()))
 
 
 if __name__ == "__main__":

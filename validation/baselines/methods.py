@@ -5,7 +5,7 @@ deviation's unit: HU for CT, 0 to 255 for pictures, 0 to 1 for haze.
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bm3d
 import numpy as np
@@ -100,9 +100,15 @@ DENOISERS = [
         {"weight": [0.4, 0.6, 0.8, 1.0, 1.4]},
     ),
 ]
+# The noise of few counts is the stronger: grids that reach further.
+PET_GRIDS = {
+    "BM3D": {"strength": [1.8, 2.2, 2.6, 3.2, 4.0]},
+    "NLM": {"h": [1.4, 2.0, 2.8, 4.0]},
+    "TV": {"weight": [2.0, 2.8, 3.6, 4.8]},
+}
 SMOOTHERS = [
-    Method("Gauss", "scipy", gaussian, {"width": [0.4, 0.6, 0.8, 1.0, 1.2, 1.5]}),
-    *DENOISERS,
+    Method("Gauss", "scipy", gaussian, {"width": [1.2, 1.5, 1.8, 2.2, 2.6, 3.2]}),
+    *(replace(method, grid=PET_GRIDS[method.name]) for method in DENOISERS),
 ]
 DEHAZERS = [
     Method(

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import torch
-from artir_train.data import data_folder, own_noise, read_series
+from artir_train.data import HazePatches, data_folder, own_noise, read_series
 from artir_train.degrade import ct, pet
 from PIL import Image
 from scipy.ndimage import binary_closing, binary_fill_holes
 
 ZOO = Path(__file__).resolve().parents[2] / "models" / "zoo"
+HAZE = ZOO / "geo-haze-t.onnx"
 CT_SUITE = """schema = 1
 title = "Simulated quarter dose, ct-abdomen-ge"
 task = "ct-denoise"
@@ -45,7 +46,11 @@ class TestSet:
     sigma: dict[str, float]
     span: tuple[float, float]
     task: str
-    has_model: bool
+    model: Path | None
+
+    def folder(self, work: Path) -> Path:
+        """Where what is made of the set goes."""
+        return work / "results" / self.data.name
 
     def save(self, folder: Path, name: str, image: np.ndarray) -> None:
         """A result, as the suite reads it."""
@@ -95,7 +100,7 @@ def quarter_dose(work: Path) -> TestSet:
         {},
         (-160.0, 240.0),
         "ct",
-        True,
+        ZOO / "ct-ldct-t.onnx",
     )
     for i, (clean, noise) in enumerate(zip(hu, made.numpy(), strict=True)):
         name = f"{i:02}"
@@ -112,12 +117,12 @@ def quarter_dose(work: Path) -> TestSet:
 def twelfth_counts(work: Path) -> TestSet:
     """Every eighth slice of the body, with the noise of a twelfth of its counts.
 
-    The series' own noise, the coefficient of variation in its evenest regions of liver-like uptake,
-    says how many counts it was made from; all slices share the sensitivity found so. The noise of a
-    twelfth is made by projection and OSEM; of its variance a twelfth is in the slice already.
+    The series' own noise, its coefficient of variation in regions of liver-like uptake, says how
+    many counts it was made from; all slices share the sensitivity found so. The noise of a twelfth
+    is made by projection and OSEM; of its variance a twelfth is in the slice already.
     """
     suv, mm = read_pet(data_folder() / "dicom" / "pet-ge-bqml")
-    variation, middle, region = even_region(suv)
+    variation, middle, region = typical_region(suv)
     slices = torch.from_numpy(suv[4::8])
     body = torch.from_numpy(np.stack([body_mask(s) for s in suv[4::8]]))
     scan = pet.Scan(post_mm=6.0)
@@ -153,7 +158,7 @@ def twelfth_counts(work: Path) -> TestSet:
         {},
         (0.0, 20.0),
         "pet",
-        (ZOO / "pet-lowcount-t.onnx").exists(),
+        ZOO / "pet-lowcount-t.onnx",
     )
     for i, (clean, noise) in enumerate(zip(suv[4::8], made.numpy(), strict=True)):
         if clean.max() < 1:
@@ -194,20 +199,31 @@ def body_mask(suv: np.ndarray) -> np.ndarray:
     return binary_fill_holes(binary_closing(suv > 0.15, iterations=3))
 
 
-def even_region(suv: np.ndarray) -> tuple[float, int, np.ndarray]:
-    """The noise of the series: coefficient of variation, slice and mask of the evenest 9x9 pixels
-    with an uptake of 1.5 to 3.5."""
-    best = None
-    for i, image in enumerate(suv):
-        windows = np.lib.stride_tricks.sliding_window_view(image, (9, 9))[::3, ::3]
-        mean, sd = windows.mean((2, 3)), windows.std((2, 3), ddof=1)
-        ratio = np.where((mean > 1.5) & (mean < 3.5), sd / mean.clip(1e-6), np.inf)
-        y, x = np.unravel_index(ratio.argmin(), ratio.shape)
-        if best is None or ratio[y, x] < best[0]:
-            mask = np.zeros(image.shape, bool)
-            mask[3 * y : 3 * y + 9, 3 * x : 3 * x + 9] = True
-            best = (float(ratio[y, x]), i, mask)
-    return best
+def typical_region(suv: np.ndarray) -> tuple[float, int, np.ndarray]:
+    """The noise of the series: coefficient of variation, slice and mask of 9x9 pixels with an uptake
+    of 1.5 to 3.5.
+
+    Noise is what differs between slices three apart (their noise is independent, the anatomy nearly
+    the same), over the root of two. Of all regions the one at the lower quartile is taken: anatomy
+    that does differ is above it, and the evenest of thousands would be even by luck.
+    """
+    found = []
+    for i in range(len(suv) - 3):
+        near, far = suv[i], suv[i + 3]
+        mean, sd = (
+            reduce(
+                np.lib.stride_tricks.sliding_window_view(image, (9, 9))[::3, ::3],
+                axis=(2, 3),
+            )
+            for reduce, image in ((np.mean, (near + far) / 2), (np.std, far - near))
+        )
+        for y, x in zip(*np.nonzero((mean > 1.5) & (mean < 3.5)), strict=True):
+            found.append((float(sd[y, x] / mean[y, x] / 2**0.5), i, 3 * y, 3 * x))
+    found.sort()
+    variation, middle, y, x = found[len(found) // 4]
+    mask = np.zeros(suv[0].shape, bool)
+    mask[y : y + 9, x : x + 9] = True
+    return variation, middle, mask
 
 
 def mcmaster(_: Path) -> TestSet:
@@ -222,7 +238,7 @@ def mcmaster(_: Path) -> TestSet:
         {},
         (0.0, 255.0),
         "rgb",
-        False,
+        None,
     )
     for path in sorted(folder.glob("*.tif")):
         clean = np.asarray(Image.open(path).convert("RGB"), np.float64)
@@ -236,7 +252,7 @@ def rice(_: Path) -> TestSet:
     """Real thin cloud."""
     folder = data_folder() / "images" / "rice1-thin-cloud"
     out = TestSet(
-        "Haze: RICE1, thin cloud", "rice1", folder, {}, {}, {}, (0.0, 1.0), "haze", True
+        "Haze: RICE1, thin cloud", "rice1", folder, {}, {}, {}, (0.0, 1.0), "haze", HAZE
     )
     for path in sorted(folder.glob("*_real_A.png")):
         name = path.stem
@@ -249,4 +265,61 @@ def rice(_: Path) -> TestSet:
     return out
 
 
-SETS = {"ct": quarter_dose, "pet": twelfth_counts, "rgb": mcmaster, "haze": rice}
+def held_out(work: Path) -> HazePatches:
+    """The source of the haze model's training; its first tiles were never trained on."""
+    return HazePatches(work / "haze-tiles")
+
+
+def simulated_haze(work: Path) -> TestSet:
+    """Held-back tiles under simulated haze."""
+    hazy, clear = (
+        pictures.permute(0, 2, 3, 1).numpy().astype(np.float64)
+        for pictures in held_out(work).validation()
+    )
+    return haze_pairs(
+        "Haze: held-back tiles under simulated haze",
+        work / "simulated-haze",
+        {f"{i:02}": pair for i, pair in enumerate(zip(hazy, clear, strict=True))},
+    )
+
+
+def clear_scenes(work: Path) -> TestSet:
+    """Scenes without haze, which should pass nearly unchanged: held-back tiles, and an aerial scene
+    of which no tile was trained on."""
+    source = held_out(work)
+    scenes = {f"{i:02}": t for i, t in enumerate(source.tiles[: source.held_out])}
+    naip = data_folder() / "geotiff" / "opengeos" / "naip"
+    for path in sorted(naip.glob("*.tif")):
+        scenes[path.stem] = np.asarray(Image.open(path))[..., :3]
+    return haze_pairs(
+        "Haze: clear scenes",
+        work / "clear-scenes",
+        {name: (scene / 255, scene / 255) for name, scene in scenes.items()},
+    )
+
+
+def haze_pairs(
+    title: str, data: Path, pairs: dict[str, tuple[np.ndarray, np.ndarray]]
+) -> TestSet:
+    """A set of (hazy, clear) pairs, written for its suite."""
+    out = TestSet(
+        title, str(data / "suite.toml"), data, {}, {}, {}, (0.0, 1.0), "haze", HAZE
+    )
+    for name, (hazy, clear) in pairs.items():
+        out.degraded[name], out.clean[name], out.sigma[name] = hazy, clear, 0.0
+        out.save(data / "input", name, hazy)
+        out.save(data / "reference", name, clear)
+    suite = CT_SUITE.replace("Simulated quarter dose, ct-abdomen-ge", title)
+    suite = suite.replace("ct-denoise", "dehaze").replace("ldct-400", "rgb")
+    (data / "suite.toml").write_text(suite.replace("NPY slices in HU", "PNG pictures"))
+    return out
+
+
+SETS = {
+    "ct": quarter_dose,
+    "pet": twelfth_counts,
+    "rgb": mcmaster,
+    "haze": rice,
+    "simulated-haze": simulated_haze,
+    "clear": clear_scenes,
+}

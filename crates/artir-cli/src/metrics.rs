@@ -259,7 +259,7 @@ fn as_result(index: usize, figures: Figures, lpips: Option<f64>) -> ImageResult 
         rmse: Some(figures.rmse),
         lpips,
         left_out: figures.left_out,
-        error: None,
+        ..MethodFigures::default()
     };
     let methods = BTreeMap::from([(METHOD.to_owned(), figures)]);
     ImageResult { index, name: String::new(), methods, seconds: None }

@@ -8,6 +8,7 @@ use crate::{Error, Model, Task};
 const BUILT_IN: &[(&str, &[u8])] = &[
     ("ct-ldct-t", include_bytes!("../../../models/zoo/ct-ldct-t.onnx")),
     ("geo-haze-t", include_bytes!("../../../models/zoo/geo-haze-t.onnx")),
+    ("pet-lowcount-t", include_bytes!("../../../models/zoo/pet-lowcount-t.onnx")),
 ];
 
 /// Names of the built-in models.
@@ -20,7 +21,8 @@ pub fn default_for(task: Task) -> Option<&'static str> {
     match task {
         Task::CtDenoise => Some("ct-ldct-t"),
         Task::Dehaze => Some("geo-haze-t"),
-        Task::PetEnhance | Task::RgbDenoise => None,
+        Task::PetEnhance => Some("pet-lowcount-t"),
+        Task::RgbDenoise => None,
     }
 }
 

@@ -1,11 +1,12 @@
 //! Measuring a model over a data set, beside what was published for it.
 //!
 //! The way of the data: a suite (`suite.rs`) says where the images lie and how they are measured, `pairs.rs` and
-//! `files.rs` find them, `load.rs`, `npy.rs` and `noise.rs` read or make them, `run.rs` restores and measures with a journal to resume from,
-//! `results.rs` sums up, and `table.rs` and `page.rs` show it.
+//! `files.rs` find them, `load.rs`, `npy.rs` and `noise.rs` read or make them, `run.rs` restores and measures with a journal to resume from
+//! (`hot_spots.rs`: SUVmax), `results.rs` sums up, and `table.rs` and `page.rs` show it.
 
 mod charts;
 mod files;
+mod hot_spots;
 mod load;
 mod noise;
 mod npy;

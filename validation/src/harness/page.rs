@@ -57,11 +57,13 @@ fn facts(out: &mut String, results: &Results, context: &Context) {
 fn summary(out: &mut String, results: &Results) {
     let unit = &results.protocol.unit;
     let lpips = results.methods.iter().any(|m| m.lpips.is_some());
+    let suv_max = results.methods.iter().any(|m| m.suv_max.is_some());
     let _ = write!(
         out,
-        "<h2>Summary</h2><table><tr><th></th><th>images</th><th>PSNR, dB</th><th>SSIM</th><th>RMSE, {}</th>{}</tr>",
+        "<h2>Summary</h2><table><tr><th></th><th>images</th><th>PSNR, dB</th><th>SSIM</th><th>RMSE, {}</th>{}{}</tr>",
         escape(unit),
-        if lpips { "<th>LPIPS</th>" } else { "" }
+        if lpips { "<th>LPIPS</th>" } else { "" },
+        if suv_max { "<th>SUVmax kept</th>" } else { "" }
     );
     let figure = |s: Option<Statistic>, digits: usize| {
         s.map_or_else(|| "<td>-</td>".into(), |s| format!("<td>{:.digits$} ± {:.digits$}</td>", s.mean, s.sd))
@@ -70,13 +72,14 @@ fn summary(out: &mut String, results: &Results) {
     for m in &results.methods {
         let _ = write!(
             out,
-            "<tr><th>{}</th><td>{}</td>{}{}{}{}</tr>",
+            "<tr><th>{}</th><td>{}</td>{}{}{}{}{}</tr>",
             escape(&m.name),
             m.images,
             figure(m.psnr, 2),
             figure(m.ssim, 4),
             figure(m.rmse, digits),
-            if lpips { figure(m.lpips, 4) } else { String::new() }
+            if lpips { figure(m.lpips, 4) } else { String::new() },
+            if suv_max { figure(m.suv_max, 3) } else { String::new() }
         );
     }
     if let Some(published) = &results.published {

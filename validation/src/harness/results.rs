@@ -6,9 +6,10 @@
 //! protocol          name, unit (of the RMSE), words
 //! model             name, version, sha256; null when none was run
 //! strength          share of the residual that was applied
-//! methods[]         name; images; for psnr (dB), ssim, rmse, lpips: mean, sd (of a sample), left_out
+//! methods[]         name; images; for psnr (dB), ssim, rmse, lpips, suv_max (PET: SUVmax of hot spots as a
+//!                   share of the reference's): mean, sd (of a sample), count; left_out
 //! published         source, rows[]: method, psnr, ssim, rmse, lpips; what is not printed legibly is absent
-//! images[]          index, name, methods: {method: {psnr, ssim, rmse, lpips, left_out} or {error}}
+//! images[]          index, name, methods: {method: {psnr, ssim, rmse, lpips, suv_max, left_out} or {error}}
 //! failures[]        name, reason: files that have no partner, pairs that could not be read
 //! ```
 //!
@@ -62,6 +63,9 @@ pub struct MethodFigures {
     /// Learned perceptual distance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lpips: Option<f64>,
+    /// PET: SUVmax of the hot spots as a share of the reference's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suv_max: Option<f64>,
     /// Pixels that do not count.
     #[serde(default)]
     pub left_out: usize,
@@ -127,6 +131,9 @@ pub struct MethodSummary {
     pub rmse: Option<Statistic>,
     /// Learned perceptual distance.
     pub lpips: Option<Statistic>,
+    /// SUVmax of the hot spots as a share of the reference's, over the images that have some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suv_max: Option<Statistic>,
 }
 
 impl MethodSummary {
@@ -144,6 +151,7 @@ impl MethodSummary {
             ssim: over(&|m| m.ssim),
             rmse: over(&|m| m.rmse),
             lpips: over(&|m| m.lpips),
+            suv_max: over(&|m| m.suv_max),
         }
     }
 }

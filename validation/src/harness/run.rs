@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Error, Loaded, Named, Pairs, Results, Suite, Values,
     files::without_ending,
+    hot_spots,
     load::read,
     noise::Maker,
     pairs::Pair,
@@ -306,7 +307,9 @@ impl<'a> Run<'a> {
             Some(network) => Some(network.measure(result.view(), reference)?),
             None => None,
         };
+        let is_pet = self.protocol.unit() == "SUV";
         Ok(MethodFigures {
+            suv_max: is_pet.then(|| hot_spots::suv_max(result.view(), reference)).flatten(),
             psnr: Some(Value(figures.psnr)),
             ssim: figures.ssim,
             rmse: Some(figures.rmse),

@@ -11,6 +11,10 @@ pub fn table(results: &Results) -> String {
     if lpips {
         head.push("LPIPS".into());
     }
+    let suv_max = results.methods.iter().any(|m| m.suv_max.is_some());
+    if suv_max {
+        head.push("SUVmax kept".into());
+    }
     let figure = |s: Option<Statistic>, digits: usize| {
         s.map_or_else(|| "-".into(), |s| format!("{:.digits$} ± {:.digits$}", s.mean, s.sd))
     };
@@ -24,6 +28,9 @@ pub fn table(results: &Results) -> String {
         if lpips {
             row.push(figure(m.lpips, 4));
         }
+        if suv_max {
+            row.push(figure(m.suv_max, 3));
+        }
         rows.push(row);
     }
     let measured = rows.len();
@@ -31,6 +38,9 @@ pub fn table(results: &Results) -> String {
         let mut row = vec![r.method.clone(), String::new(), plain(r.psnr), plain(r.ssim), plain(r.rmse)];
         if lpips {
             row.push(plain(r.lpips));
+        }
+        if suv_max {
+            row.push(String::new());
         }
         rows.push(row);
     }
@@ -65,7 +75,7 @@ pub fn table(results: &Results) -> String {
 /// One line for each image and method.
 pub fn csv(results: &Results) -> String {
     let mut out = format!(
-        "index,name,method,protocol,psnr_db,ssim,rmse_{},lpips,left_out,seconds,error\n",
+        "index,name,method,protocol,psnr_db,ssim,rmse_{},lpips,suv_max_kept,left_out,seconds,error\n",
         match results.protocol.unit.as_str() {
             "HU" => "hu",
             "SUV" => "suv",
@@ -90,6 +100,7 @@ pub fn csv(results: &Results) -> String {
                 number(f.ssim),
                 number(f.rmse),
                 number(f.lpips),
+                number(f.suv_max),
                 f.left_out.to_string(),
                 number(image.seconds.filter(|_| is_model)),
                 quoted(f.error.as_deref().unwrap_or_default()),

@@ -1,0 +1,45 @@
+"""Clear scenes without much to see: sea, sand, snow, forest, bare soil, and their borders.
+
+The tiles at hand hold few of these, and they are where a network mistakes a bright or a blue ground
+for haze: nothing in them tells their brightness.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .degrade.haze import octaves
+
+# Lowest and highest red, green and blue, display values 0 to 1.
+GROUNDS = {
+    "deep water": ((0.0, 0.03, 0.10), (0.12, 0.25, 0.42)),
+    "shallow water": ((0.10, 0.30, 0.35), (0.45, 0.70, 0.75)),
+    "muddy water": ((0.25, 0.25, 0.15), (0.55, 0.52, 0.42)),
+    "sand": ((0.55, 0.45, 0.30), (0.92, 0.82, 0.68)),
+    "snow and ice": ((0.72, 0.75, 0.78), (0.98, 0.98, 1.0)),
+    "forest": ((0.04, 0.10, 0.04), (0.25, 0.35, 0.22)),
+    "soil and rock": ((0.28, 0.22, 0.15), (0.62, 0.55, 0.48)),
+}
+
+
+def draw(rng: np.random.Generator, size: int) -> np.ndarray:
+    """A scene [3, size, size] of one ground, or of two that meet."""
+    scene = _ground(rng, size)
+    if rng.random() < 0.5:
+        border = octaves(rng, size, int(rng.integers(1, 4)), 0.55)[None]
+        width = rng.uniform(0.01, 0.2)
+        share = np.clip((border - rng.uniform(0.3, 0.7)) / width + 0.5, 0, 1)
+        scene = scene * (1 - share) + _ground(rng, size) * share
+    return scene.clip(0, 1).astype(np.float32)
+
+
+def _ground(rng: np.random.Generator, size: int) -> np.ndarray:
+    """One colour, with a faint relief that is brighter and darker but hardly another hue."""
+    low, high = list(GROUNDS.values())[rng.integers(len(GROUNDS))]
+    # One draw for all bands makes it darker or brighter; one for each gives it a hue.
+    share = np.clip(rng.random() + rng.normal(0, 0.12, 3), 0, 1)
+    colour = np.array(low) + share * (np.array(high) - np.array(low))
+    relief = octaves(rng, size, int(rng.integers(2, 24)), rng.uniform(0.4, 0.9)) - 0.5
+    relief += rng.uniform(0, 0.3) * (octaves(rng, size, size // 4, 0.5) - 0.5)
+    depth = np.exp(rng.uniform(np.log(0.02), np.log(0.5)))
+    return colour[:, None, None] * (1 + depth * relief[None])

@@ -1,0 +1,66 @@
+"""Card figures from what ``artir validate`` writes."""
+
+from artir_train.card import figure, markdown, worse
+
+
+def results():
+    def image(before, after):
+        return {"methods": {"input": {"psnr": before}, "model": {"psnr": after}}}
+
+    def method(name, psnr):
+        return {"name": name, "images": 3, "psnr": {"mean": psnr}, "rmse": {"mean": 0.25}}
+
+    return {
+        "suite": "A set",
+        "protocol": {"name": "pet-slice"},
+        "model": {"name": "model"},
+        "methods": [method("input", 20.004), method("model", 25.0) | {"suv_max": {"mean": 0.9}}],
+        "images": [image(20.0, 19.0), image(20.0, 21.0), image("inf", 30.0)],
+    }
+
+
+def test_images_made_worse_are_counted_exact_ones_too():
+    assert worse(results()["images"], "model") == 2
+
+
+def test_a_figure_has_what_was_measured_and_the_card_shows_it():
+    made = figure(results())
+    assert made == {
+        "set": "A set",
+        "protocol": "pet-slice",
+        "images": 3,
+        "worse": 2,
+        "input_psnr": 20.0,
+        "input_rmse": 0.25,
+        "psnr": 25.0,
+        "rmse": 0.25,
+        "suv_max": 0.9,
+    }
+    card = {
+        "name": "model",
+        "version": "1",
+        "task": "pet-enhance",
+        "variant": "T",
+        "parameters": 1,
+        "macs_256": 1,
+        "input": {"channels": 1, "unit": "SUV", "range": [0, 20]},
+        "tile": 512,
+        "overlap": 64,
+        "reach": 480,
+        "licence": "MIT",
+        "limits": "-",
+        "training": {
+            "summary": "-",
+            "patches": 6,
+            "patch_size": 128,
+            "steps": 3,
+            "seed": 5,
+            "hours": 1,
+            "hardware": "-",
+            "data": [],
+        },
+        "figures": [made],
+    }
+    text = markdown(card, "0")
+    assert "| A set | pet-slice | 3 | 2 | 20.00 | 25.00 | 0.25 | 0.25 |  | 90.0% |" in text
+    assert "3 steps, seed 5" in text
