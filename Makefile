@@ -47,7 +47,7 @@ bench-parts:
 memcheck:
 	scripts/bootstrap.sh --memcheck
 	cargo test --release -p artir-ops --lib --no-run
-	valgrind -q --error-exitcode=1 $$(ls -t target/release/deps/artir_ops-*[0-9a-f] | head -1) network::tests
+	valgrind -q --error-exitcode=1 $$(ls -t target/release/deps/artir_ops-*[0-9a-f] | head -1) on_small_images
 
 baselines:
 	scripts/bootstrap.sh --train
