@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(count(512, 64, 2 << 30), 8);
         assert_eq!(count(2048, 64, 4 << 30), 1);
         // Two of 512 x 512 fit, more do not; an image that needs tiles goes alone.
-        assert_eq!(count(512, 64, 260 << 20), 2);
+        assert_eq!(count(512, 64, 310 << 20), 2);
         assert_eq!(count(128, 64, 2 << 30), 64);
         assert_eq!(count(4096, 64, 2 << 30), 1);
     }
