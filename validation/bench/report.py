@@ -30,8 +30,9 @@ def markdown(results: dict) -> str:
         f" {machine['memory_gib']} GiB, {machine['system']}; {versions}; artir {results['artir']}."
     )
     counted = (
-        "Peak: what as many threads do at nothing but multiply-adds out of registers, measured beforehand. Multiply-adds are counted as the network's definition has them; artir's"
-        " operator makes fewer."
+        "Peak: what as many threads do at nothing but multiply-adds out of registers,"
+        " measured beforehand. Multiply-adds are counted as the network's definition has"
+        " them; artir's operator makes fewer."
     )
     parts = [
         "# Speed and memory on one machine",
