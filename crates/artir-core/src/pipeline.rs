@@ -13,6 +13,7 @@ use ndarray::{Array4, ArrayView3};
 
 use crate::{
     Card, Device, Error, Image, Model, Progress, Provider, Session, Shape, TilePlan, VERSION, Window, runtime_version,
+    session::threads_or_all,
 };
 
 /// Where pixels come from.
@@ -141,11 +142,6 @@ pub fn precision_name(precision: Precision) -> &'static str {
         Precision::F32 => "f32",
         Precision::Fast => "bf16",
     }
-}
-
-/// 0 stands for every core.
-fn threads_or_all(threads: usize) -> usize {
-    if threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { threads }
 }
 
 /// A model with its settings.

@@ -36,6 +36,11 @@ enum Inner {
     Gpu(gpu::Gpu),
 }
 
+/// 0 stands for every core.
+pub(crate) fn threads_or_all(threads: usize) -> usize {
+    if threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { threads }
+}
+
 /// Options that every session has.
 fn options(threads: usize) -> Result<SessionBuilder, String> {
     let environment = runtime::environment().map_err(|e| e.to_string())?;
@@ -68,10 +73,7 @@ impl Session {
     pub fn new(model: &Model, device: Device, threads: usize, precision: Precision) -> Result<Self, Error> {
         let provider = Provider::resolve(device)?;
         runtime::environment()?;
-        let threads = match threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n,
-        };
+        let threads = threads_or_all(threads);
         let channels = model.card().input.channels;
         if provider.is_gpu() {
             match Self::on_gpu(model, provider, threads) {

@@ -68,6 +68,11 @@ impl Instructions {
         None
     }
 
+    /// Whether this processor has them.
+    pub(crate) fn exist(self) -> bool {
+        Self::available().contains(&self) || Self::fast() == Some(self)
+    }
+
     /// The same without products of fewer bits than f32.
     pub(crate) fn exact(self) -> Self {
         match self {

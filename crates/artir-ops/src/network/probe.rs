@@ -20,8 +20,7 @@ impl Probe {
     /// # Panics
     /// When this processor does not have the instructions.
     pub(crate) fn new(instructions: Instructions) -> Self {
-        let exist = Instructions::available().contains(&instructions) || Instructions::fast() == Some(instructions);
-        assert!(exist, "{instructions:?} are not available");
+        assert!(instructions.exist(), "{instructions:?} are not available");
         Self { instructions }
     }
 

@@ -69,17 +69,12 @@ impl<const ROWS: usize> Ring<ROWS> {
     /// Nobody else uses the ring, and nobody writes to the map's row.
     #[inline(always)]
     pub(super) unsafe fn copy(&self, from: Map, row: isize) {
-        // SAFETY: passed on to the caller; rows and columns are cut off at the map's borders.
+        // SAFETY: passed on to the caller.
         unsafe {
-            if !(0..from.rows as isize).contains(&row) {
-                self.clear(row);
-                return;
-            }
-            let (start, end) = (self.first.max(0), (self.first + self.width as isize).min(from.columns as isize));
+            let Some((source, place, count)) = self.meet(from, row) else { return };
             for unit in 0..self.units {
-                let source = from.at(row as usize, unit, start as usize);
-                let place = self.at(row, start).add(unit * self.stride());
-                place.copy_from_nonoverlapping(source, (end - start) as usize * UNIT);
+                let to = place.add(unit * self.stride());
+                to.copy_from_nonoverlapping(source.start.add(unit * source.stride), count * UNIT);
             }
         }
     }
@@ -90,16 +85,28 @@ impl<const ROWS: usize> Ring<ROWS> {
     /// The instructions exist; the rest as for [`Ring::copy`].
     #[inline(always)]
     pub(super) unsafe fn copy_operands<V: Lanes>(&self, from: Map, row: isize) {
-        // SAFETY: passed on to the caller; rows and columns are cut off at the map's borders.
+        // SAFETY: passed on to the caller.
         unsafe {
-            if !(0..from.rows as isize).contains(&row) {
-                self.clear(row);
-                return;
-            }
-            let (start, end) = (self.first.max(0), (self.first + self.width as isize).min(from.columns as isize));
-            let source = Run { start: from.at(row as usize, 0, start as usize), stride: from.unit_stride() };
-            operands::<V>(source, self.units, (end - start) as usize, self.at(row, start), self.stride());
+            let Some((source, place, count)) = self.meet(from, row) else { return };
+            operands::<V>(source, self.units, count, place, self.stride());
         }
+    }
+
+    /// Where the pixels of a map's row that lie in the ring stand, where they go, and how many they are. A row outside the
+    /// map has none, and is cleared.
+    ///
+    /// # Safety
+    /// Nobody else uses the ring.
+    #[inline(always)]
+    unsafe fn meet(&self, from: Map, row: isize) -> Option<(Run, *mut f32, usize)> {
+        if !(0..from.rows as isize).contains(&row) {
+            // SAFETY: passed on to the caller.
+            unsafe { self.clear(row) };
+            return None;
+        }
+        let (start, end) = (self.first.max(0), (self.first + self.width as isize).min(from.columns as isize));
+        let source = Run { start: from.at(row as usize, 0, start as usize), stride: from.unit_stride() };
+        Some((source, self.at(row, start), (end - start) as usize))
     }
 
     /// Fills a row with zeros: one outside the map.

@@ -56,8 +56,7 @@ impl Network {
     /// # Panics
     /// When this processor does not have the instructions.
     pub fn with_instructions(of: Architecture, tensors: Vec<Tensor>, by: Instructions) -> Result<Self, Error> {
-        let exist = Instructions::available().contains(&by) || Instructions::fast() == Some(by);
-        assert!(exist, "{by:?} are not available");
+        assert!(by.exist(), "{by:?} are not available");
         let weights = Weights::new(&of, tensors, by)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self { of, weights, instructions: by, threads, kept: Mutex::default() })

@@ -9,6 +9,7 @@ use ort_sys::{
 };
 
 use super::api::{self, OrtElement, check};
+use super::large_kernel::LargeKernel;
 use super::table::Kernel;
 use crate::Error;
 use crate::cuda::Machine;
@@ -100,11 +101,7 @@ impl<M: Machine, E: OrtElement> Kernel for GpuLargeKernel<M, E> {
     }
 
     fn input(index: usize) -> OrtCustomOpInputOutputCharacteristic {
-        if index == 2 {
-            OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_OPTIONAL
-        } else {
-            OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_REQUIRED
-        }
+        LargeKernel::<E>::input(index)
     }
 
     unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo) -> Result<Self, Error> {

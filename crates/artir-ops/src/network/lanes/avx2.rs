@@ -13,7 +13,6 @@ pub(crate) struct Avx2([__m256; 2]);
 #[allow(clippy::undocumented_unsafe_blocks, reason = "the comment above holds for all of them")]
 impl Lanes for Avx2 {
     const WIDE: bool = false;
-    const WORDS: usize = UNIT;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -53,16 +52,6 @@ impl Lanes for Avx2 {
         Self(unsafe {
             [_mm256_fmadd_ps(self.0[0], factor.0[0], term.0[0]), _mm256_fmadd_ps(self.0[1], factor.0[1], term.0[1])]
         })
-    }
-
-    #[inline(always)]
-    unsafe fn store_operands(self, to: *mut f32) {
-        unsafe { self.store(to) }
-    }
-
-    #[inline(always)]
-    unsafe fn dot(self, weights: Self, sum: Self) -> Self {
-        unsafe { self.fma(weights, sum) }
     }
 
     #[inline(always)]

@@ -34,7 +34,7 @@ pub(super) trait Lanes: Copy {
     /// Whether 32 registers hold sixteen values each: decides how many sums are in flight.
     const WIDE: bool;
     /// 32-bit words that a unit takes as operands of sums over channels: sixteen float32, or eight pairs of bfloat16.
-    const WORDS: usize;
+    const WORDS: usize = UNIT;
 
     unsafe fn splat(value: f32) -> Self;
     /// Reads sixteen values.
@@ -47,9 +47,17 @@ pub(super) trait Lanes: Copy {
     /// `self * factor + term`.
     unsafe fn fma(self, factor: Self, term: Self) -> Self;
     /// Writes sixteen values as operands, [`Lanes::WORDS`] words.
-    unsafe fn store_operands(self, to: *mut f32);
+    #[inline(always)]
+    unsafe fn store_operands(self, to: *mut f32) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.store(to) }
+    }
     /// Adds the product of one word of operands, the same in every lane, with a word of weights for each lane.
-    unsafe fn dot(self, weights: Self, sum: Self) -> Self;
+    #[inline(always)]
+    unsafe fn dot(self, weights: Self, sum: Self) -> Self {
+        // SAFETY: passed on to the caller.
+        unsafe { self.fma(weights, sum) }
+    }
     /// `1 / sqrt(self)`, correctly rounded twice: no estimate.
     unsafe fn inverse_root(self) -> Self;
     /// Lane i is the sum of `of[i]`'s lanes.

@@ -13,7 +13,6 @@ pub(crate) struct Neon([float32x4_t; 4]);
 #[allow(clippy::undocumented_unsafe_blocks, reason = "the comment above holds for all of them")]
 impl Lanes for Neon {
     const WIDE: bool = false;
-    const WORDS: usize = UNIT;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -50,16 +49,6 @@ impl Lanes for Neon {
     #[inline(always)]
     unsafe fn fma(self, factor: Self, term: Self) -> Self {
         Self(std::array::from_fn(|i| unsafe { vfmaq_f32(term.0[i], self.0[i], factor.0[i]) }))
-    }
-
-    #[inline(always)]
-    unsafe fn store_operands(self, to: *mut f32) {
-        unsafe { self.store(to) }
-    }
-
-    #[inline(always)]
-    unsafe fn dot(self, weights: Self, sum: Self) -> Self {
-        unsafe { self.fma(weights, sum) }
     }
 
     #[inline(always)]

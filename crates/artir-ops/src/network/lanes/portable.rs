@@ -16,7 +16,6 @@ impl Portable {
 
 impl Lanes for Portable {
     const WIDE: bool = false;
-    const WORDS: usize = UNIT;
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
@@ -54,18 +53,6 @@ impl Lanes for Portable {
     unsafe fn fma(self, factor: Self, term: Self) -> Self {
         // Not `mul_add`: without FMA instructions that is a call into the C library for every lane.
         Self(std::array::from_fn(|i| self.0[i] * factor.0[i] + term.0[i]))
-    }
-
-    #[inline(always)]
-    unsafe fn store_operands(self, to: *mut f32) {
-        // SAFETY: passed on to the caller.
-        unsafe { self.store(to) }
-    }
-
-    #[inline(always)]
-    unsafe fn dot(self, weights: Self, sum: Self) -> Self {
-        // SAFETY: plain arithmetic.
-        unsafe { self.fma(weights, sum) }
     }
 
     #[inline(always)]
