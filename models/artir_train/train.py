@@ -27,12 +27,13 @@ from .ct_data import CtPatches
 from .data import REPOSITORY, HazePatches, data_folder
 from .network import ArtIR, Config
 from .pet_data import PetPatches
+from .rgb_data import RgbPatches
 
 LEAST_RATE = 1e-6
 """Learning rate at the end of the schedule."""
 AVERAGE = 0.999
 """Decay of the averaged weights; less during the first steps."""
-SOURCES = {"ct": CtPatches, "haze": HazePatches, "pet": PetPatches}
+SOURCES = {"ct": CtPatches, "haze": HazePatches, "pet": PetPatches, "rgb": RgbPatches}
 
 
 @dataclasses.dataclass(frozen=True)
