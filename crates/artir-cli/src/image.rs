@@ -66,7 +66,7 @@ fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: 
     if out.exists() && !args.output.overwrite {
         return Err(Failure::usage(format!("{} is there already: use --overwrite", out.display())));
     }
-    let mut source = PhotoSource(&photo);
+    let mut source = PhotoSource { photo: &photo, channels: restorer.card().input.channels };
     let shape = artir_core::Source::shape(&source);
     if args.output.dry_run {
         let plan = restorer.plan(shape, Footprint::default())?.describe();

@@ -43,8 +43,17 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 fn list() -> Result<ExitCode, Failure> {
     say!("{:<16} {:<12} {:>7} {:>11} {:>9}  {:<12}", "name", "task", "variant", "parameters", "G MAC", "sha256");
-    for name in zoo::names() {
-        let model = zoo::open(name)?;
+    let mut tally = Tally::default();
+    for name in zoo::names().map(str::to_owned).chain(zoo::found()) {
+        let model = match zoo::open(&name) {
+            Ok(model) => model,
+            // A file in a folder may be anything; the others are listed.
+            Err(e) => {
+                tally.fail(e.into())?;
+                continue;
+            }
+        };
+        tally.written += 1;
         let card = model.card();
         say!(
             "{:<16} {:<12} {:>7} {:>11} {:>9.2}  {:.12}",
@@ -58,8 +67,8 @@ fn list() -> Result<ExitCode, Failure> {
     }
     say!("\nG MAC: 10^9 multiply-adds for one image of 256x256 pixels.");
     let folders: Vec<_> = zoo::folders().iter().map(|f| f.display().to_string()).collect();
-    say!("Further models are found by name in {}.", folders.join(", "));
-    Ok(ExitCode::SUCCESS)
+    say!("Models that are not built in are found by name in {}.", folders.join(", "));
+    Ok(tally.code())
 }
 
 fn show(model: &Model, json: bool) -> Result<ExitCode, Failure> {

@@ -7,7 +7,7 @@ use ::image::{
     codecs::{jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder},
 };
 use artir_core::{Image, Shape, Sink, Source, Window};
-use ndarray::{Array3, ArrayView3, s};
+use ndarray::{Array3, ArrayView3, Axis, s};
 
 use crate::outcome::Failure;
 
@@ -121,26 +121,34 @@ impl Photo {
     }
 }
 
-/// Hands a photograph to the pipeline.
-pub(crate) struct PhotoSource<'a>(pub(crate) &'a Photo);
+/// Hands a photograph to the pipeline, a grey one as as many equal channels as the model takes.
+pub(crate) struct PhotoSource<'a> {
+    pub(crate) photo: &'a Photo,
+    /// Channels of the model.
+    pub(crate) channels: usize,
+}
 
 impl Source for PhotoSource<'_> {
     type Error = Failure;
 
     fn shape(&self) -> Shape {
-        let (rows, columns, _) = self.0.samples.dim();
-        Shape { channels: self.0.colours, rows, columns }
+        let (rows, columns, _) = self.photo.samples.dim();
+        let channels = if self.photo.colours == 1 { self.channels } else { self.photo.colours };
+        Shape { channels, rows, columns }
     }
 
     fn read(&mut self, w: Window) -> Result<Image, Failure> {
-        let peak = f32::from(self.0.peak);
-        let window = s![w.row..w.row + w.rows, w.column..w.column + w.columns, ..self.0.colours];
-        let part = self.0.samples.slice(window).permuted_axes([2, 0, 1]);
+        let peak = f32::from(self.photo.peak);
+        let window = s![w.row..w.row + w.rows, w.column..w.column + w.columns, ..self.photo.colours];
+        let part = self.photo.samples.slice(window).permuted_axes([2, 0, 1]);
+        let wanted = (Source::shape(self).channels, w.rows, w.columns);
+        let part =
+            part.broadcast(wanted).ok_or_else(|| Failure::failed("a photograph has one channel or the model's"))?;
         Ok(Image::new(part.mapv(|v| f32::from(v) / peak)))
     }
 }
 
-/// Adds residuals to a photograph's samples, rounding to nearest and saturating.
+/// Adds residuals to a photograph's samples, rounding to nearest and saturating; to a grey one's, the mean of its channels'.
 pub(crate) struct PhotoSink(pub(crate) Photo);
 
 impl Sink for PhotoSink {
@@ -150,6 +158,8 @@ impl Sink for PhotoSink {
         let peak = f64::from(self.0.peak);
         let rows = residual.dim().1;
         let colours = self.0.colours;
+        let grey = (colours == 1).then(|| residual.mean_axis(Axis(0))).flatten();
+        let residual = grey.as_ref().map_or(residual, |mean| mean.view().insert_axis(Axis(0)));
         let mut part = self.0.samples.slice_mut(s![first..first + rows, .., ..colours]);
         part.zip_mut_with(&residual.permuted_axes([1, 2, 0]), |sample, r| {
             let value = f64::from(*sample) + f64::from(*r) * peak;

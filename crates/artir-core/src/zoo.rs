@@ -39,6 +39,21 @@ pub fn folders() -> Vec<PathBuf> {
     out
 }
 
+/// Names of the models that [`open`] finds in [`folders`], in their order.
+pub fn found() -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for folder in folders() {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let files = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "onnx"));
+        let mut names: Vec<String> = files.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+        names.sort();
+        // The first of a name is the one that is opened.
+        names.retain(|name| !out.contains(name) && !self::names().any(|known| known == name));
+        out.append(&mut names);
+    }
+    out
+}
+
 /// Opens a model by file (anything that ends in `.onnx` or names a folder) or by name.
 pub fn open(name: &str) -> Result<Model, Error> {
     if name.ends_with(".onnx") || name.contains(std::path::is_separator) {
