@@ -3,8 +3,8 @@
     python -m artir_train.evaluate models/runs/geo-haze-t/checkpoint.pt
 
 Haze: real thin cloud (RICE1 test pairs), protocol ``rgb``; the images that grew better and
-those that grew worse are reported apart, since their mean hides both. CT: the held-out slices
-of the run's own pack, protocol ``ldct-400``.
+those that grew worse are reported apart, since their mean hides both. The others: what
+the run's own pack holds back; for PET the SUVmax of its hot spots too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 
 from .data import data_folder
 from .network import ArtIR, Config
-from .train import SOURCES, Settings, mean_psnr
+from .train import SOURCES, Settings, mean_psnr, peak_shares
 
 
 def load(path: Path) -> tuple[ArtIR, Settings]:
@@ -66,6 +66,11 @@ def main() -> None:
     before = mean_psnr(degraded, clean, window)
     after = mean_psnr(torch.cat(parts), clean, window)
     print(f"held out, {len(clean)} images: {before:.2f} -> {after:.2f} dB")
+    if settings.data == "pet":
+        rmse = [float((x - clean).square().mean().sqrt()) for x in (degraded, torch.cat(parts))]
+        print(f"RMSE, SUV: {rmse[0]:.3f} -> {rmse[1]:.3f}")
+        kept = [float(peak_shares(x, clean, 4.0).mean()) for x in (degraded, torch.cat(parts))]
+        print(f"SUVmax of hot spots kept: {kept[0]:.1%} -> {kept[1]:.1%}")
     if settings.data == "haze":
         rice(model)
 

@@ -1,4 +1,4 @@
-"""Training images: PET phantoms with the noise of few counts."""
+"""Training images: PET phantoms with the noise of few and of full counts."""
 
 from __future__ import annotations
 
@@ -13,28 +13,33 @@ from .pet_phantom import Bodies, tumour_crops
 
 
 class PetPatches:
-    """Pairs (low-count, noise-free) of PET patches in SUV.
+    """Pairs (low-count, full-count) of PET patches in SUV.
 
     Phantoms and their noise are made once and kept in ``cache``: for each, the noise of a scan with
-    a 4th to a 9th of the counts and that of one with a 9th to a 20th. Full counts are those at
-    which an even organ varies by 7 to 22 %, as livers do. Place, flip, rotation and brightness (of
-    image and noise together) are drawn anew for every sample; one in eight has a fifth of the
-    noise, so that a full-count scan is known too.
+    a 4th to a 9th of the counts, that of one with a 9th to a 20th, and that of the full counts, at
+    which an even organ varies by 7 to 22 %, as livers do. Three targets in four have the noise of
+    the full counts, as the full-count scan of a real pair does, and their low-count partners have
+    it too beside their own: the highest value of a lesion then is what a reader of the full-count
+    scan sees. The other targets have none. Place, flip, rotation and brightness (of image and noise
+    together) are drawn anew for every sample; one in eight gets a fifth of the noise, so that a
+    full-count scan is known too.
     """
 
     channels = 1
     held_out = 8
-    phantoms = 96
+    phantoms = 256
+    full_noise_share = 0.75
     size = 160
     window = (0.0, 20.0)
 
     def __init__(self, cache: Path, seed: int = 0):
         cache.mkdir(parents=True, exist_ok=True)
-        path = cache / "pet.npz"
+        path = cache / "pet-full.npz"
         if not path.exists():
             self._prepare(path)
         with np.load(path) as pack:
             self.clean, self.noise, self.twelfth = pack["clean"], pack["noise"], pack["twelfth"]
+            self.full = pack["full"]
         self.rng = np.random.default_rng(seed)
 
     @classmethod
@@ -43,7 +48,7 @@ class PetPatches:
         bodies = Bodies(crops, cls.size, 5)
         rng = np.random.default_rng(6)
         generator = torch.Generator().manual_seed(6)
-        clean, noise, twelfth = [], [], []
+        clean, noise, twelfth, whole = [], [], [], []
         for first in range(0, cls.phantoms, 8):
             drawn = [bodies.draw() for _ in range(8)]
             suv = torch.from_numpy(np.stack([p.suv for p in drawn]))
@@ -58,10 +63,11 @@ class PetPatches:
             fewer = _thinned(slices, full, rng.uniform(9, 20, 8), generator, scan)
             clean.append(suv.numpy())
             noise.append(np.stack([few, fewer], 1))
+            whole.append(_thinned(slices, full, np.ones(8), generator, scan))
             if first == 0:
                 twelfth.append(_thinned(slices, full, np.full(8, 12.0), generator, scan))
         temporary = path.with_suffix(".part.npz")
-        packed = {"clean": clean, "noise": noise, "twelfth": twelfth}
+        packed = {"clean": clean, "noise": noise, "twelfth": twelfth, "full": whole}
         np.savez(temporary, **{k: np.concatenate(v).astype(np.float16) for k, v in packed.items()})
         temporary.rename(path)
 
@@ -76,6 +82,8 @@ class PetPatches:
         y, x = rng.integers(0, self.size - size + 1, 2)
         part = (slice(y, y + size), slice(x, x + size))
         clean = self.clean[i][part].astype(np.float32)
+        if rng.random() < self.full_noise_share:
+            clean = (clean + self.full[i][part].astype(np.float32)).clip(0)
         noise = self.noise[i, rng.integers(2)][part].astype(np.float32)
         if rng.random() < 0.125:
             noise *= 0.2
@@ -85,8 +93,9 @@ class PetPatches:
         return (clean + noise).clip(0), clean.copy()
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Held-out phantoms at a twelfth of the counts, [8, 1, 160, 160] in SUV."""
-        clean = torch.from_numpy(self.clean[: self.held_out].astype(np.float32))[:, None]
+        """Held-out phantoms at a twelfth of the counts and at all of them, [8, 1, 160, 160]."""
+        held = self.clean[: self.held_out].astype(np.float32) + self.full[: self.held_out]
+        clean = torch.from_numpy(held)[:, None].clamp(min=0)
         noise = torch.from_numpy(self.twelfth.astype(np.float32))[:, None]
         return (clean + noise).clamp(min=0), clean
 

@@ -52,6 +52,8 @@ class Settings:
     seed: int
     worse_weight: float = 0.0
     bright_weight: float = 0.0
+    peak_weight: float = 0.0
+    peak_least: float = 0.0
 
     @classmethod
     def read(cls, path: Path) -> Settings:
@@ -90,6 +92,16 @@ def worse_loss(result: torch.Tensor, target: torch.Tensor, given: torch.Tensor) 
     after = torch.nn.functional.avg_pool2d((result.float() - target).abs().mean(1, True), 32)
     before = torch.nn.functional.avg_pool2d((given - target).abs().mean(1, True), 32)
     return (after - before).clamp(min=0).mean()
+
+
+def peak_shares(result: torch.Tensor, target: torch.Tensor, least: float) -> torch.Tensor:
+    """For each hot spot of the target, the result's highest value there as a share of its own: what
+    SUVmax is followed by. A hot spot is a value of ``least`` or more that none within 4 pixels
+    exceeds; in the result it may have moved by 2."""
+    highest = torch.nn.functional.max_pool2d(target, 9, stride=1, padding=4)
+    spots = (target >= least) & (target >= highest)
+    found = torch.nn.functional.max_pool2d(result.float(), 5, stride=1, padding=2)
+    return found[spots] / target[spots]
 
 
 class Trainer:
@@ -164,6 +176,10 @@ class Trainer:
         loss = dual_domain_loss(result, y, settings.fourier_weight, settings.bright_weight)
         if settings.worse_weight:
             loss = loss + settings.worse_weight * worse_loss(result, y, x)
+        if settings.peak_weight:
+            shares = peak_shares(result, y, settings.peak_least)
+            if len(shares):
+                loss = loss + settings.peak_weight * (shares - 1).abs().mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 0.5)
