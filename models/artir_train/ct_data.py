@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from . import ct_leaves
-from .data import data_folder, own_noise, read_series
+from .data import data_folder, kept, own_noise, read_series
 from .degrade import ct
 
 LEAVES = 160
@@ -90,17 +90,13 @@ class CtPatches:
     leaves_share = 0.4
 
     def __init__(self, cache: Path, seed: int = 0):
-        cache.mkdir(parents=True, exist_ok=True)
-        path = cache / "ct-leaves.npz"
-        if not path.exists():
-            self._prepare(path)
-        with np.load(path) as pack:
-            self.clean, self.noise, self.own = pack["clean"], pack["noise"], pack["own"]
-            self.held_out, self.leaves = int(pack["held_out"]), int(pack["leaves"])
+        pack = kept(cache / "ct-leaves.npz", self._prepare)
+        self.clean, self.noise, self.own = pack["clean"], pack["noise"], pack["own"]
+        self.held_out, self.leaves = int(pack["held_out"]), int(pack["leaves"])
         self.rng = np.random.default_rng(seed)
 
     @staticmethod
-    def _prepare(path: Path) -> None:
+    def _prepare() -> dict[str, np.ndarray]:
         rng = np.random.default_rng(2)
         clean, spacing, own, held_out = ct_targets()
         mm = rng.uniform(0.6, 0.95, LEAVES)
@@ -113,10 +109,8 @@ class CtPatches:
         turned = noise[-LEAVES:, ::-1, ::-1].astype(np.float32)
         bodies = bodies + own[-LEAVES:, None, None] * turned
         clean[-LEAVES:] = bodies.clip(-1024, 3072).round()
-        temporary = path.with_suffix(".part.npz")
-        kept = {"clean": clean, "noise": noise, "own": own.astype(np.float32)}
-        np.savez(temporary, **kept, held_out=held_out, leaves=LEAVES)
-        temporary.rename(path)
+        own = own.astype(np.float32)
+        return {"clean": clean, "noise": noise, "own": own, "held_out": held_out, "leaves": LEAVES}
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``count`` training pairs [count, 1, size, size] in HU."""

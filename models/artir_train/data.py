@@ -7,6 +7,7 @@ The folder is ``ARTIR_REAL_DATA`` (default ``../shared/data`` beside the reposit
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,17 @@ def data_folder() -> Path:
     """Where the real data lies."""
     given = os.environ.get("ARTIR_REAL_DATA")
     return Path(given) if given else REPOSITORY.parent / "shared" / "data"
+
+
+def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays of a file, which is made if it is not there: beside, and renamed when whole."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".part.npz")
+        np.savez(temporary, **make())
+        temporary.rename(path)
+    with np.load(path) as pack:
+        return {name: pack[name] for name in pack.files}
 
 
 def read_series(folder: Path) -> tuple[np.ndarray, float]:
@@ -66,14 +78,7 @@ class HazePatches:
     plain_share = 0.15
 
     def __init__(self, cache: Path, seed: int = 0):
-        cache.mkdir(parents=True, exist_ok=True)
-        path = cache / "haze.npz"
-        if not path.exists():
-            temporary = path.with_suffix(".part.npz")
-            np.savez(temporary, tiles=clear_tiles())
-            temporary.rename(path)
-        with np.load(path) as pack:
-            self.tiles = pack["tiles"]
+        self.tiles = kept(cache / "haze.npz", lambda: {"tiles": clear_tiles()})["tiles"]
         self.rng = np.random.default_rng(seed)
         self.held_out = 24
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .data import data_folder
+from .data import data_folder, kept
 from .degrade import pet
 from .pet_phantom import Bodies, tumour_crops
 
@@ -33,17 +33,13 @@ class PetPatches:
     window = (0.0, 20.0)
 
     def __init__(self, cache: Path, seed: int = 0):
-        cache.mkdir(parents=True, exist_ok=True)
-        path = cache / "pet-full.npz"
-        if not path.exists():
-            self._prepare(path)
-        with np.load(path) as pack:
-            self.clean, self.noise, self.twelfth = pack["clean"], pack["noise"], pack["twelfth"]
-            self.full = pack["full"]
+        pack = kept(cache / "pet-full.npz", self._prepare)
+        self.clean, self.noise = pack["clean"], pack["noise"]
+        self.twelfth, self.full = pack["twelfth"], pack["full"]
         self.rng = np.random.default_rng(seed)
 
     @classmethod
-    def _prepare(cls, path: Path) -> None:
+    def _prepare(cls) -> dict[str, np.ndarray]:
         crops = tumour_crops(data_folder() / "train" / "pet-tumour-crops-suv.npz")
         bodies = Bodies(crops, cls.size, 5)
         rng = np.random.default_rng(6)
@@ -66,10 +62,8 @@ class PetPatches:
             whole.append(_thinned(slices, full, np.ones(8), generator, scan))
             if first == 0:
                 twelfth.append(_thinned(slices, full, np.full(8, 12.0), generator, scan))
-        temporary = path.with_suffix(".part.npz")
         packed = {"clean": clean, "noise": noise, "twelfth": twelfth, "full": whole}
-        np.savez(temporary, **{k: np.concatenate(v).astype(np.float16) for k, v in packed.items()})
-        temporary.rename(path)
+        return {name: np.concatenate(v).astype(np.float16) for name, v in packed.items()}
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``count`` training pairs [count, 1, size, size] in SUV."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .data import data_folder
+from .data import data_folder, kept
 
 
 class RgbPatches:
@@ -34,14 +34,8 @@ class RgbPatches:
     held_out = 12
 
     def __init__(self, cache: Path, seed: int = 0):
-        cache.mkdir(parents=True, exist_ok=True)
-        path = cache / "rgb.npz"
-        if not path.exists():
-            temporary = path.with_suffix(".part.npz")
-            np.savez(temporary, photos=photographs(), aerial=aerial_tiles())
-            temporary.rename(path)
-        with np.load(path) as pack:
-            self.photos, self.aerial = pack["photos"], pack["aerial"]
+        pack = kept(cache / "rgb.npz", lambda: {"photos": photographs(), "aerial": aerial_tiles()})
+        self.photos, self.aerial = pack["photos"], pack["aerial"]
         self.rng = np.random.default_rng(seed)
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:

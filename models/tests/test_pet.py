@@ -7,7 +7,9 @@ torch = pytest.importorskip("torch")
 
 from artir_train.data import data_folder  # noqa: E402
 from artir_train.degrade import pet  # noqa: E402
+from artir_train.pet_data import PetPatches  # noqa: E402
 from artir_train.pet_phantom import TEST_PATIENTS, Bodies, tumour_crops  # noqa: E402
+from artir_train.train import peak_shares  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -108,3 +110,36 @@ def test_crops_leave_the_test_patients_out(tmp_path):
     if not real.exists():
         pytest.skip("no real data (ARTIR_REAL_DATA)")
     assert len(tumour_crops(real)) > 500
+
+
+def test_three_targets_in_four_have_the_noise_of_full_counts(tmp_path):
+    """A pack in which every kind of noise has a value of its own: 2 for few counts, 1 for full."""
+    clean = np.full((9, 160, 160), 4, np.float16)
+    clean[:8] = 0  # held out
+    few, whole = np.full((9, 2, 160, 160), 2, np.float16), np.full_like(clean, 1)
+    np.savez(tmp_path / "pet-full.npz", clean=clean, noise=few, full=whole, twelfth=few[:8, 0])
+    source = PetPatches(tmp_path, 3)
+    noisy_targets, little = 0, 0
+    for _ in range(400):
+        noisy, target = source.batch(1, 32)
+        added = float((noisy - target).mean() / target.mean())
+        # The brightness of a sample is drawn: 2 in 4 or in 5, or a fifth of it.
+        kinds = {0.5: (0, 0), 0.4: (1, 0), 0.1: (0, 1), 0.08: (1, 1)}
+        kind = min(kinds, key=lambda known: abs(known - added))
+        assert added == pytest.approx(kind, abs=1e-4)
+        noisy_targets += kinds[kind][0]
+        little += kinds[kind][1]
+    assert 0.68 < noisy_targets / 400 < 0.82
+    assert 0.07 < little / 400 < 0.19
+    noisy, reference = source.validation()
+    assert reference.shape == (8, 1, 160, 160) and (reference == 1).all() and (noisy == 3).all()
+
+
+def test_peaks_are_found_again_nearby_and_only_where_the_target_has_them():
+    target = torch.ones(1, 1, 32, 32)
+    target[0, 0, 8, 8], target[0, 0, 20, 22], target[0, 0, 9, 10] = 6.0, 8.0, 5.0
+    result = torch.ones_like(target)
+    # One has moved by a pixel and lost half, one is whole; a peak of the result's own is none.
+    result[0, 0, 8, 9], result[0, 0, 20, 22], result[0, 0, 28, 4] = 3.0, 8.0, 9.0
+    assert peak_shares(result, target, 4.0).tolist() == [0.5, 1.0]
+    assert len(peak_shares(result, target, 9.0)) == 0
