@@ -27,6 +27,7 @@ def figure(results: dict) -> dict:
     made = {
         "set": results["suite"],
         "protocol": results["protocol"]["name"],
+        "rmse_unit": results["protocol"]["unit"],
         "images": found[model]["images"],
         "worse": worse(results["images"], model),
     }
@@ -73,7 +74,8 @@ def markdown(card: dict, digest: str) -> str:
     lines += [f"- {d['name']} ({d['licence']}): {d['citation']}" for d in training["data"]]
     lines += ["", "## Figures", ""]
     if card["figures"]:
-        unit, kept = given["unit"], any("suv_max" in f for f in card["figures"])
+        unit = card["figures"][0].get("rmse_unit", given["unit"])
+        kept = any("suv_max" in f for f in card["figures"])
         heads = ["set", "protocol", "images", "made worse", "input dB", "result dB"]
         heads += [f"input RMSE, {unit}", f"result RMSE, {unit}"]
         heads += ["SUVmax of hot spots kept: input", "result"] if kept else []

@@ -84,9 +84,9 @@ class CtPatches:
     channels = 1
     window = (-160.0, 240.0)
     dose = (0.1, 0.5)
-    full_dose_share = 0.3
+    full_dose_share = 1 / 6
     any_level_share = 1 / 6
-    any_level = (12.0, 50.0)
+    any_level = (5.0, 50.0)
     leaves_share = 0.4
 
     def __init__(self, cache: Path, seed: int = 0):

@@ -69,7 +69,7 @@ def main() -> None:
     if settings.data == "pet":
         rmse = [float((x - clean).square().mean().sqrt()) for x in (degraded, torch.cat(parts))]
         print(f"RMSE, SUV: {rmse[0]:.3f} -> {rmse[1]:.3f}")
-        kept = [float(peak_shares(x, clean, 4.0).mean()) for x in (degraded, torch.cat(parts))]
+        kept = [float(peak_shares(x, clean, 4.0)[0].mean()) for x in (degraded, torch.cat(parts))]
         print(f"SUVmax of hot spots kept: {kept[0]:.1%} -> {kept[1]:.1%}")
     if settings.data == "haze":
         rice(model)

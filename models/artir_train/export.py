@@ -52,7 +52,12 @@ def build(model: ArtIR) -> ModelProto:
             helper.make_opsetid("", onnx_ops.OPSET),
             helper.make_opsetid(onnx_ops.DOMAIN, 1),
         ],
-        functions=[function, graph.block_function(), onnx_ops.large_kernel_function()],
+        functions=[
+            function,
+            graph.block_function(),
+            *(graph.modulation_function(refined) for refined in (False, True)),
+            onnx_ops.large_kernel_function(),
+        ],
     )
     checker.check_model(made)
     return made

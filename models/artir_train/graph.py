@@ -1,8 +1,10 @@
 """The nodes of ArtIR, as functions of standard operators.
 
 A model file holds one node, ``artir.Network``, and what it means: a model-local function for the
-network, which calls one for the blocks of full and half resolution, ``artir.GatedBlock``, and one
-for the large kernel. A stock runtime inlines them; artir's operator library takes the whole node.
+network, which calls one for the blocks of full and half resolution, ``artir.GatedBlock``, one for
+the large kernel, and two for what follows it in a step of the cascade, ``artir.Modulation`` and
+``artir.RefinedModulation``. A stock runtime inlines them; artir's operator library takes the whole
+node on a CPU, and the calls on a GPU.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from .network import ArtIR
 
 BLOCK = "GatedBlock"
 NETWORK = "Network"
+MODULATION = "Modulation"
+REFINED = "RefinedModulation"
 
 
 class Graph:
@@ -75,10 +79,14 @@ class Graph:
 
     def layer(self, x: str, layer: nn.Conv2d, name: str) -> str:
         """A module's convolution, its weights included."""
-        inputs = [x, self.weight(f"{name}.weight", layer.weight)]
-        if layer.bias is not None:
-            inputs.append(self.weight(f"{name}.bias", layer.bias))
+        inputs = [x, *self.layer_weights(layer, name)]
         return self.convolution(inputs, name, layer.kernel_size[0], layer.stride[0], layer.groups)
+
+    def layer_weights(self, layer: nn.Conv2d, name: str) -> list[str]:
+        weights = [self.weight(f"{name}.weight", layer.weight)]
+        if layer.bias is not None:
+            weights.append(self.weight(f"{name}.bias", layer.bias))
+        return weights
 
     def norm(self, x: str, weight: str, bias: str, name: str) -> str:
         """Layer norm over channels: the standard operator, which providers know, works on the last
@@ -126,7 +134,10 @@ class Graph:
             self.weight(f"{name}.feed.project.weight", folded(feed.project.weight, layer.gamma)),
         ]
 
-    def modulation(self, x: str, layer: blocks.LargeKernelModulation, name: str) -> str:
+    def large_kernel(
+        self, x: str, layer: blocks.LargeKernelModulation, name: str
+    ) -> tuple[str, str]:
+        """The spatial weights Xs and the channel weights Wc of a modulation."""
         kernel = layer.kernel
         if not isinstance(kernel, DynamicLargeKernel) or layer.attention != "light":
             raise NotImplementedError(f"{name}: this ablation cannot be exported")
@@ -144,9 +155,7 @@ class Graph:
             kernel_size=kernel.kernel_size,
         )
         pooled = self.node("GlobalAveragePool", [mean], f"{name}.pool")
-        weigh = self.layer(pooled, layer.weigh, f"{name}.weigh")
-        y = self.node("Mul", [spatial, x], f"{name}.modulate")
-        return self.node("Mul", [y, weigh], name)
+        return spatial, self.layer(pooled, layer.weigh, f"{name}.weigh")
 
     def mixer(self, x: str, block: blocks.Block, name: str) -> str:
         layer = block.mixer
@@ -155,16 +164,21 @@ class Graph:
         count = len(layer.widths)
         mixed, *segments = self.node("Split", [y, sizes], f"{name}.segments", outputs=count, axis=1)
         for i, segment in enumerate(segments):
-            large = self.modulation(mixed, layer.large[i], f"{name}.large.{i}")
-            local = self.layer(segment, layer.local[i], f"{name}.local.{i}")
-            mixed = self.node("Mul", [large, local], f"{name}.mixed.{i}")
+            spatial, weigh = self.large_kernel(mixed, layer.large[i], f"{name}.large.{i}")
+            inputs = [mixed, spatial, weigh, segment]
+            inputs += self.layer_weights(layer.local[i], f"{name}.local.{i}")
+            kind, width = MODULATION, layer.local[i].groups
+            attributes = {"channels": width}
             if i < len(layer.refine):
                 if not isinstance(layer.widen[i], blocks.Duplicate):
                     raise NotImplementedError(f"{name}: this ablation cannot be exported")
-                twice = np.repeat(np.arange(layer.widths[i + 1]), 2)
-                index = self.constant(f"twice_{layer.widths[i + 1]}", twice)
-                mixed = self.node("Gather", [mixed, index], f"{name}.widen.{i}", axis=1)
-                mixed = self.layer(mixed, layer.refine[i], f"{name}.refine.{i}")
+                kind = REFINED
+                inputs += self.layer_weights(layer.refine[i], f"{name}.refine.{i}")
+                twice = [channel for channel in range(width) for _ in range(2)]
+                attributes |= {"twice": twice, "refined_channels": 2 * width}
+            mixed = self.node(
+                kind, inputs, f"{name}.mixed.{i}", domain=onnx_ops.DOMAIN, **attributes
+            )
         project = layer.project
         inputs = [
             mixed,
@@ -259,6 +273,36 @@ def block_function() -> FunctionProto:
         g.body(),
         [helper.make_opsetid("", onnx_ops.OPSET)],
         attributes=["mixer_channels", "feed_channels"],
+    )
+
+
+def modulation_function(refined: bool) -> FunctionProto:
+    """m = Xs X Wc local(F), and z = refine(every channel of m twice) where another step follows."""
+    g = Graph()
+    inputs = ["X", "spatial", "weigh", "segment", "local_weight", "local_bias"]
+    attributes = ["channels"]
+    y = g.node("Mul", ["spatial", "X"], "modulate")
+    y = g.node("Mul", [y, "weigh"], "weighed")
+    local = g.convolution(["segment", "local_weight", "local_bias"], "local", 3, group="channels")
+    y = g.node("Mul", [y, local], "mixed" if refined else "Y")
+    if refined:
+        inputs += ["refine_weight", "refine_bias"]
+        attributes += ["twice", "refined_channels"]
+        index = helper.make_node("Constant", [], ["index"])
+        index.attribute.append(
+            AttributeProto(name="value_ints", type=AttributeProto.INTS, ref_attr_name="twice")
+        )
+        g.nodes.append(index)
+        y = g.node("Gather", [y, "index"], "widened", axis=1)
+        g.convolution([y, *inputs[6:]], "Y", 7, group="refined_channels")
+    return helper.make_function(
+        onnx_ops.DOMAIN,
+        REFINED if refined else MODULATION,
+        inputs,
+        ["Y"],
+        g.body(),
+        [helper.make_opsetid("", onnx_ops.OPSET)],
+        attributes=attributes,
     )
 
 

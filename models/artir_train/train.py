@@ -94,14 +94,18 @@ def worse_loss(result: torch.Tensor, target: torch.Tensor, given: torch.Tensor) 
     return (after - before).clamp(min=0).mean()
 
 
-def peak_shares(result: torch.Tensor, target: torch.Tensor, least: float) -> torch.Tensor:
+def peak_shares(
+    result: torch.Tensor, target: torch.Tensor, least: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """For each hot spot of the target, the result's highest value there as a share of its own: what
-    SUVmax is followed by. A hot spot is a value of ``least`` or more that none within 4 pixels
-    exceeds; in the result it may have moved by 2."""
+    SUVmax is followed by; and the spot's contrast, how far of itself it stands above the mean of
+    its surroundings. A hot spot is a value of ``least`` or more that none within 4 pixels exceeds;
+    in the result it may have moved by 2."""
     highest = torch.nn.functional.max_pool2d(target, 9, stride=1, padding=4)
     spots = (target >= least) & (target >= highest)
     found = torch.nn.functional.max_pool2d(result.float(), 5, stride=1, padding=2)
-    return found[spots] / target[spots]
+    around = torch.nn.functional.avg_pool2d(target, 9, stride=1, padding=4)
+    return found[spots] / target[spots], 1 - around[spots] / target[spots]
 
 
 class Trainer:
@@ -177,9 +181,10 @@ class Trainer:
         if settings.worse_weight:
             loss = loss + settings.worse_weight * worse_loss(result, y, x)
         if settings.peak_weight:
-            shares = peak_shares(result, y, settings.peak_least)
+            # A small lesion is all contrast; the highest pixel of a hot organ is mostly noise.
+            shares, contrast = peak_shares(result, y, settings.peak_least)
             if len(shares):
-                loss = loss + settings.peak_weight * (shares - 1).abs().mean()
+                loss = loss + settings.peak_weight * (contrast * (shares - 1).abs()).mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 0.5)

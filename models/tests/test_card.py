@@ -12,7 +12,7 @@ def results():
 
     return {
         "suite": "A set",
-        "protocol": {"name": "pet-slice"},
+        "protocol": {"name": "pet-slice", "unit": "SUV"},
         "model": {"name": "model"},
         "methods": [method("input", 20.004), method("model", 25.0) | {"suv_max": {"mean": 0.9}}],
         "images": [image(20.0, 19.0), image(20.0, 21.0), image("inf", 30.0)],
@@ -28,6 +28,7 @@ def test_a_figure_has_what_was_measured_and_the_card_shows_it():
     assert made == {
         "set": "A set",
         "protocol": "pet-slice",
+        "rmse_unit": "SUV",
         "images": 3,
         "worse": 2,
         "input_psnr": 20.0,

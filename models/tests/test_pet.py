@@ -141,5 +141,8 @@ def test_peaks_are_found_again_nearby_and_only_where_the_target_has_them():
     result = torch.ones_like(target)
     # One has moved by a pixel and lost half, one is whole; a peak of the result's own is none.
     result[0, 0, 8, 9], result[0, 0, 20, 22], result[0, 0, 28, 4] = 3.0, 8.0, 9.0
-    assert peak_shares(result, target, 4.0).tolist() == [0.5, 1.0]
-    assert len(peak_shares(result, target, 9.0)) == 0
+    shares, contrast = peak_shares(result, target, 4.0)
+    assert shares.tolist() == [0.5, 1.0]
+    # Surroundings of 81 pixels: one spot is by another's flank, one alone.
+    assert contrast.tolist() == pytest.approx([1 - 90 / 81 / 6, 1 - 88 / 81 / 8], abs=1e-6)
+    assert len(peak_shares(result, target, 9.0)[0]) == 0

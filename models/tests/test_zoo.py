@@ -13,7 +13,8 @@ from artir_train.card import markdown
 from artir_train.model_file import DamagedModel, read_card
 
 ZOO = Path(__file__).resolve().parents[1] / "zoo"
-MODELS = sorted(ZOO.glob("*.onnx"))
+# Those that are built in, and those that may not be.
+MODELS = sorted([*ZOO.glob("*.onnx"), *ZOO.with_name("noncommercial").glob("*.onnx")])
 LIBRARY = Path(
     os.environ.get("ARTIR_OPS_LIBRARY", ZOO.parents[1] / "target" / "debug" / "libartir_ops.so")
 )
@@ -33,7 +34,18 @@ def image(path, size, batch=1):
 
 
 def test_there_are_models():
-    assert {path.stem for path in MODELS} >= {"ct-ldct-t", "geo-haze-t", "pet-lowcount-t"}
+    names = {"ct-ldct-t", "geo-haze-t", "pet-lowcount-t", "rgb-denoise-t"}
+    assert {path.stem for path in MODELS} >= names
+
+
+def test_noncommercial_weights_are_not_built_in():
+    built_in = (ZOO.parents[1] / "crates/artir-core/src/zoo.rs").read_text()
+    assert "zoo/ct-ldct-t.onnx" in built_in
+    assert "noncommercial" not in built_in
+    assert (
+        "non-commercial"
+        in read_card(ZOO.with_name("noncommercial") / "rgb-denoise-t.onnx")[0]["licence"]
+    )
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
@@ -74,6 +86,7 @@ def test_stock_runtime_and_library_agree(path, size, batch):
 def test_one_node_and_what_it_means(path):
     model = onnx.load(path)
     assert [node.op_type for node in model.graph.node] == ["Network"]
-    assert {f.name for f in model.functions} == {"Network", "GatedBlock", "DynamicLargeKernel"}
+    calls = {"GatedBlock", "DynamicLargeKernel", "Modulation", "RefinedModulation"}
+    assert {f.name for f in model.functions} == {"Network", *calls}
     flat = inliner.inline_local_functions(model)
     assert {node.domain for node in flat.graph.node} <= {"", "ai.onnx"}

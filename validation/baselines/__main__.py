@@ -85,7 +85,7 @@ def section(test: TestSet, pool: ProcessPoolExecutor, before: str) -> str:
         test.data,
     ]
     command += ["-o", out, "--overwrite", "-q", *also]
-    command += ["--model", test.model] if test.model else ["--no-model"]
+    command += ["--model", test.model]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     results = json.loads((out / "results.json").read_text())
     lines = [
@@ -105,7 +105,7 @@ def section(test: TestSet, pool: ProcessPoolExecutor, before: str) -> str:
     for method in results["methods"]:
         name = method["name"]
         words, source = rows.get(name, ("", ""))
-        if results.get("model") and name == results["model"]["name"]:
+        if name == results["model"]["name"]:
             words, source = f"version {results['model']['version']}", "artir"
         ssim = f"{method['ssim']['mean']:.4f}" if method.get("ssim") else ""
         more = [

@@ -13,6 +13,7 @@ from scipy.ndimage import binary_closing, binary_fill_holes
 
 ZOO = Path(__file__).resolve().parents[2] / "models" / "zoo"
 HAZE = ZOO / "geo-haze-t.onnx"
+RGB = ZOO.with_name("noncommercial") / "rgb-denoise-t.onnx"
 CT_SUITE = """schema = 1
 title = "Simulated quarter dose, ct-abdomen-ge"
 task = "ct-denoise"
@@ -46,7 +47,7 @@ class TestSet:
     sigma: dict[str, float]
     span: tuple[float, float]
     task: str
-    model: Path | None
+    model: Path
 
     def folder(self, work: Path) -> Path:
         """Where what is made of the set goes."""
@@ -238,7 +239,7 @@ def mcmaster(_: Path) -> TestSet:
         {},
         (0.0, 255.0),
         "rgb",
-        None,
+        RGB,
     )
     for path in sorted(folder.glob("*.tif")):
         clean = np.asarray(Image.open(path).convert("RGB"), np.float64)

@@ -1,6 +1,9 @@
-//! `artir demo`: a phantom CT series and a hazy scene, restored, measured against their known truth, and shown.
+//! `artir demo`: phantom CT and PET series and a hazy scene, restored, measured against their known truth, and shown.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use artir_core::{
     Restorer, Settings,
@@ -10,7 +13,7 @@ use artir_core::{
 use artir_dicom::{Modality, RestoreOptions};
 use artir_geo::{OpenOptions, Scene, WriteOptions};
 use artir_validation::{
-    phantom::{self, ct::Scan},
+    phantom,
     report::{Case, Panel, Report, window},
 };
 use ndarray::{Array2, Array3, Axis};
@@ -27,12 +30,76 @@ pub(crate) struct Args {
     overwrite: bool,
 }
 
-/// Slices of the phantom series.
+/// Slices of a phantom series.
 const SLICES: usize = 3;
 /// The slice that the report shows.
 const SHOWN: usize = 1;
-/// Abdominal window, HU.
-const WINDOW: (f32, f32) = (-160.0, 240.0);
+
+/// A phantom series, and how its figures and pictures are made.
+struct Phantom {
+    modality: Modality,
+    /// Short, for the terminal and the folders' names.
+    name: &'static str,
+    title: &'static str,
+    note: String,
+    unit: &'static str,
+    protocol: Protocol,
+    /// What the pictures show from black to white, in the unit.
+    window: (f32, f32),
+    /// The same for the errors.
+    errors: (f32, f32),
+    /// Pixel spacing, mm.
+    pixel: f64,
+    /// Measured, and without noise.
+    slices: Vec<(Array2<f32>, Array2<f32>)>,
+    write: fn(&Path, &[Array2<f32>], f64) -> std::io::Result<()>,
+}
+
+impl Phantom {
+    fn ct() -> Self {
+        let scan = phantom::ct::Scan::default();
+        let slices = (0..SLICES).map(|i| phantom::ct::slice(&scan, i)).map(|s| (s.measured, s.truth)).collect();
+        Self {
+            modality: Modality::Ct,
+            name: "ct",
+            title: "Low-dose CT phantom",
+            note: format!(
+                "{SLICES} slices of an analytic abdomen: exact line integrals, Poisson and electronic noise, filtered \
+                 back-projection; the truth is the same reconstruction without noise. Window -160 to 240 HU; error maps \
+                 -60 to 60 HU."
+            ),
+            unit: "HU",
+            protocol: Protocol::LDCT_400,
+            window: (-160.0, 240.0),
+            errors: (-60.0, 60.0),
+            pixel: scan.pixel,
+            slices,
+            write: phantom::dicom::write_series,
+        }
+    }
+
+    fn pet() -> Self {
+        let scan = phantom::pet::Scan::default();
+        let slices = (0..SLICES).map(|i| phantom::pet::slice(&scan, i)).map(|s| (s.measured, s.truth)).collect();
+        Self {
+            modality: Modality::Pet,
+            name: "pet",
+            title: "Low-count PET phantom",
+            note: format!(
+                "{SLICES} slices of FDG in an analytic abdomen: attenuated line integrals, Poisson counts, filtered \
+                 back-projection with the blur of a detector; the truth is the same reconstruction without counting \
+                 noise. SUV 0 to 7; error maps -1 to 1."
+            ),
+            unit: "SUV",
+            protocol: Protocol::PET_SLICE,
+            window: (0.0, 7.0),
+            errors: (-1.0, 1.0),
+            pixel: scan.pixel,
+            slices,
+            write: phantom::dicom::write_pet_series,
+        }
+    }
+}
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let page = args.output.join("report.html");
@@ -41,9 +108,13 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     }
     let progress = Terminal::new(quiet);
     let settings = Settings::default();
-    let ct = Restorer::new(zoo::open("ct-ldct-t")?, settings.clone())?;
-    let haze = Restorer::new(zoo::open("geo-haze-t")?, settings)?;
-    let cases = vec![ct_case(args, &ct, &progress)?, haze_case(args, &haze, &progress)?];
+    let open = |name| Ok::<_, Failure>(Restorer::new(zoo::open(name)?, settings.clone())?);
+    let (ct, pet, haze) = (open("ct-ldct-t")?, open("pet-lowcount-t")?, open("geo-haze-t")?);
+    let cases = vec![
+        series_case(args, Phantom::ct(), &ct, &progress)?,
+        series_case(args, Phantom::pet(), &pet, &progress)?,
+        haze_case(args, &haze, &progress)?,
+    ];
     let model = |r: &Restorer| format!("{} {}, sha256 {:.12}", r.card().name, r.card().version, r.model_hash());
     let report = Report {
         title: "artir demo".into(),
@@ -51,6 +122,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
             ("artir".into(), artir_core::VERSION.into()),
             ("runtime".into(), format!("ONNX Runtime {}", artir_core::runtime_version()?)),
             ("CT model".into(), model(&ct)),
+            ("PET model".into(), model(&pet)),
             ("haze model".into(), model(&haze)),
         ],
         cases,
@@ -60,62 +132,53 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn ct_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Case, Failure> {
-    let scan = Scan::default();
-    let slices: Vec<_> = (0..SLICES).map(|i| phantom::ct::slice(&scan, i)).collect();
-    let measured: Vec<_> = slices.iter().map(|s| s.measured.clone()).collect();
-    let input = args.output.join("ct-input");
-    phantom::dicom::write_series(&input, &measured, scan.pixel)
-        .map_err(|e| Failure::failed(format!("{}: {e}", input.display())))?;
-    let found = artir_dicom::scan(&[input], Modality::Ct)?;
+fn series_case(args: &Args, of: Phantom, restorer: &Restorer, progress: &Terminal) -> Result<Case, Failure> {
+    let measured: Vec<_> = of.slices.iter().map(|(measured, _)| measured.clone()).collect();
+    let input = args.output.join(format!("{}-input", of.name));
+    (of.write)(&input, &measured, of.pixel).map_err(|e| Failure::failed(format!("{}: {e}", input.display())))?;
+    let found = artir_dicom::scan(&[input], of.modality)?;
     let options = RestoreOptions { overwrite: args.overwrite, ..RestoreOptions::default() };
+    let target = args.output.join(format!("{}-restored", of.name));
     let mut folder = PathBuf::new();
     for series in &found.series {
-        folder =
-            artir_dicom::restore_series(series, restorer, &args.output.join("ct-restored"), &options, progress)?.folder;
+        folder = artir_dicom::restore_series(series, restorer, &target, &options, progress)?.folder;
     }
     let mut before = Vec::new();
     let mut after = Vec::new();
     let mut shown = None;
-    for (i, slice) in slices.iter().enumerate() {
+    for (i, (measured, truth)) in of.slices.iter().enumerate() {
         let restored = artir_dicom::read_slice(&folder.join(format!("{:04}.dcm", i + 1)))?.data;
-        before.push(figures(&slice.measured, &slice.truth)?);
-        after.push(figures(&restored, &slice.truth)?);
+        before.push(figures(measured, truth, &of.protocol)?);
+        after.push(figures(&restored, truth, &of.protocol)?);
         if i == SHOWN {
-            shown = Some((slice, restored));
+            shown = Some((measured, truth, restored));
         }
     }
-    let (slice, restored) = shown.ok_or_else(|| Failure::failed("the phantom has no slice to show"))?;
+    let (measured, truth, restored) = shown.ok_or_else(|| Failure::failed("the phantom has no slice to show"))?;
     let (before, after) = (mean(&before), mean(&after));
-    say!(
-        "CT:   {:.2} dB -> {:.2} dB, gain {:+.2} dB ({})",
-        before.psnr,
-        after.psnr,
-        after.psnr - before.psnr,
-        before.protocol
-    );
-    let grey = |caption: &str, image: &Array2<f32>, lo: f32, hi: f32| Panel {
+    say_gain(&of.name.to_uppercase(), &before, &after);
+    let grey = |caption: &str, image: &Array2<f32>, (lo, hi): (f32, f32)| Panel {
         caption: caption.into(),
         size: (image.dim().1, image.dim().0),
         pixels: image.iter().map(|v| window(*v, lo, hi)).collect(),
     };
-    let (lo, hi) = WINDOW;
     Ok(Case {
-        title: "Low-dose CT phantom".into(),
-        note: format!(
-            "{SLICES} slices of an analytic abdomen: exact line integrals, Poisson and electronic noise, filtered \
-             back-projection; the truth is the same reconstruction without noise. Window {lo} to {hi} HU; error maps \
-             -60 to 60 HU."
-        ),
+        title: of.title.into(),
+        note: of.note,
         panels: vec![
-            grey("measured, low dose", &slice.measured, lo, hi),
-            grey("restored", &restored, lo, hi),
-            grey("truth", &slice.truth, lo, hi),
-            grey("restored minus truth", &(&restored - &slice.truth), -60.0, 60.0),
+            grey("measured", measured, of.window),
+            grey("restored", &restored, of.window),
+            grey("truth", truth, of.window),
+            grey("restored minus truth", &(&restored - truth), of.errors),
         ],
-        rows: rows(&before, &after, "HU"),
+        rows: rows(&before, &after, of.unit),
         columns: vec!["measured".into(), "restored".into(), "gain".into()],
     })
+}
+
+fn say_gain(what: &str, before: &Figures, after: &Figures) {
+    let (a, b) = (before.psnr, after.psnr);
+    say!("{:<5} {a:.2} dB -> {b:.2} dB, gain {:+.2} dB ({})", format!("{what}:"), b - a, before.protocol);
 }
 
 fn haze_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Case, Failure> {
@@ -133,13 +196,7 @@ fn haze_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Ca
         measure(display(image).view(), display(&scene.clear).view(), &Protocol::RGB).map_err(Failure::failed)
     };
     let (before, after) = (measured(&scene.hazy)?, measured(&restored)?);
-    say!(
-        "haze: {:.2} dB -> {:.2} dB, gain {:+.2} dB ({})",
-        before.psnr,
-        after.psnr,
-        after.psnr - before.psnr,
-        before.protocol
-    );
+    say_gain("haze", &before, &after);
     let colour = |caption: &str, image: &Array3<u8>| Panel {
         caption: caption.into(),
         size: (image.dim().2, image.dim().1),
@@ -163,9 +220,9 @@ fn haze_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Ca
     })
 }
 
-fn figures(image: &Array2<f32>, truth: &Array2<f32>) -> Result<Figures, Failure> {
+fn figures(image: &Array2<f32>, truth: &Array2<f32>, protocol: &Protocol) -> Result<Figures, Failure> {
     let (a, b) = (image.view().insert_axis(Axis(0)), truth.view().insert_axis(Axis(0)));
-    measure(a, b, &Protocol::LDCT_400).map_err(Failure::failed)
+    measure(a, b, protocol).map_err(Failure::failed)
 }
 
 /// The mean over slices, figure by figure.

@@ -5,14 +5,16 @@
 //! `op_library_filename`. As a Rust library it registers the same code in-process, see `register` (feature `ort`).
 //!
 //! Domain `artir` has two operators on the CPU, [`network`]'s `Network` and [`large_kernel`]'s `DynamicLargeKernel`, and
-//! two on an NVIDIA GPU ([`cuda`]), `DynamicLargeKernel` and `GatedBlock`, into which the network falls apart there. A
-//! session has the ones or the others: a node that its provider does not take would be copied to the CPU and back.
+//! four on an NVIDIA GPU ([`cuda`]), `DynamicLargeKernel`, `Modulation`, `RefinedModulation` and `GatedBlock`, into which the
+//! network falls apart there. A session has the ones or the others: a node that its provider does not take would be copied
+//! to the CPU and back.
 
 pub mod cuda;
 mod error;
 mod gated_block;
 mod instructions;
 pub mod large_kernel;
+mod modulation;
 pub mod network;
 mod ort_op;
 mod peak;

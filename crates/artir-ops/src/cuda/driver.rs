@@ -15,7 +15,7 @@ use crate::ort_op::check;
 const PTX: &str = include_str!("kernels.ptx");
 
 /// What the driver compiled them to, by name.
-const KERNELS: [&CStr; 12] = [
+const KERNELS: [&CStr; 16] = [
     c"large_kernel_f32_8",
     c"large_kernel_f32_2",
     c"large_kernel_f16_8",
@@ -28,6 +28,10 @@ const KERNELS: [&CStr; 12] = [
     c"gated_feed_f32_4",
     c"gated_feed_f16_8",
     c"gated_feed_f16_4",
+    c"modulation_f32",
+    c"modulation_f16",
+    c"modulation_f32_refined",
+    c"modulation_f16_refined",
 ];
 
 /// Shared memory that a kernel gets without asking for more, in bytes.

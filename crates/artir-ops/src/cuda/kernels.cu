@@ -2,3 +2,5 @@
 #include "../large_kernel/kernel.cu"
 
 #include "../gated_block/kernel.cu"
+
+#include "../modulation/kernel.cu"

@@ -8,6 +8,9 @@ use ort_sys::{
     OrtKernelInfo, OrtMemoryInfo, OrtValue,
 };
 
+mod modulation;
+
+pub(super) use self::modulation::GpuModulation;
 use super::api::{self, OrtElement, check};
 use super::large_kernel::LargeKernel;
 use super::table::Kernel;
@@ -53,20 +56,19 @@ impl Device {
         unsafe { Self::new::<E>(api, api::input(api, context, index)?.ok_or(Error::MissingInput(name))?, name) }
     }
 
-    /// The output, with the shape of an input.
+    /// The output, of this shape.
     ///
     /// # Safety
     /// As for KernelComputeV2; the output is of `E`.
     unsafe fn output<E: OrtElement>(
         api: *const OrtApi,
         context: *mut OrtKernelContext,
-        like: &Self,
+        shape: &[i64],
     ) -> Result<Self, Error> {
         let mut value = std::ptr::null_mut();
         // SAFETY: passed on to the caller.
         unsafe {
-            let (dimensions, rank) = (like.dimensions.as_ptr(), like.dimensions.len());
-            check(api, ((*api).KernelContext_GetOutput)(context, 0, dimensions, rank, &mut value))?;
+            check(api, ((*api).KernelContext_GetOutput)(context, 0, shape.as_ptr(), shape.len(), &mut value))?;
             Self::new::<E>(api, value, "the output")
         }
     }
@@ -78,6 +80,15 @@ fn provider<M: Machine>() -> *const c_char {
 
 fn is_f16<E: OrtElement>() -> bool {
     E::TYPE == ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16
+}
+
+/// Where an input's values stand, if it has the shape that the others ask for.
+fn fitting(input: &Device, name: &str, wanted: &[i64]) -> Result<*const c_void, Error> {
+    if input.dimensions == wanted {
+        return Ok(input.start);
+    }
+    let sizes = |shape: &[i64]| shape.iter().map(|d| usize::try_from(*d).unwrap_or(0)).collect();
+    Err(Error::WeightShape { name: name.into(), found: sizes(&input.dimensions), wanted: sizes(wanted) })
 }
 
 fn integer(value: i64) -> Result<i32, Error> {
@@ -129,7 +140,7 @@ impl<M: Machine, E: OrtElement> Kernel for GpuLargeKernel<M, E> {
                 Some(add) => taps("b", Device::new::<E>(api, add, "b")?)?,
                 None => std::ptr::null_mut(),
             };
-            let out = Device::output::<E>(api, context, &map)?;
+            let out = Device::output::<E>(api, context, &map.dimensions)?;
             if map.dimensions.contains(&0) {
                 return Ok(());
             }
@@ -231,15 +242,9 @@ impl<M: Machine, E: OrtElement> Kernel for GpuGatedBlock<M, E> {
             let mut weights = [std::ptr::null::<c_void>(); 13];
             for (i, wanted) in wanted.into_iter().enumerate() {
                 let name = BLOCK_INPUTS[i + 1];
-                let weight = Device::input::<E>(api, context, i + 1, name)?;
-                if weight.dimensions != wanted {
-                    let sizes = |shape: &[i64]| shape.iter().map(|d| usize::try_from(*d).unwrap_or(0)).collect();
-                    let (found, wanted) = (sizes(&weight.dimensions), sizes(wanted));
-                    return Err(Error::WeightShape { name: name.into(), found, wanted });
-                }
-                weights[i] = weight.start;
+                weights[i] = fitting(&Device::input::<E>(api, context, i + 1, name)?, name, wanted)?;
             }
-            let out = Device::output::<E>(api, context, &map)?;
+            let out = Device::output::<E>(api, context, &map.dimensions)?;
             if map.dimensions.contains(&0) {
                 return Ok(());
             }

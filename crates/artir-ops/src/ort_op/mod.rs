@@ -18,10 +18,11 @@ use half::f16;
 use ort_sys::{ORT_API_VERSION, OrtApi, OrtApiBase, OrtCustomOp, OrtCustomOpDomain, OrtSessionOptions, OrtStatusPtr};
 
 pub(crate) use self::api::check;
-use self::gpu::{GpuGatedBlock, GpuLargeKernel};
+use self::gpu::{GpuGatedBlock, GpuLargeKernel, GpuModulation};
 use self::large_kernel::LargeKernel;
 use self::network::NetworkKernel;
 use crate::Error;
+use crate::cuda::Machine;
 
 /// Registers the operators with a session's options: the entry point that ONNX Runtime looks for in a library.
 ///
@@ -79,9 +80,9 @@ unsafe fn is_fast(options: *const OrtSessionOptions, api: *const OrtApi) -> Resu
 #[cfg(feature = "ort")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CudaOperators {
-    /// The large kernel and the gated blocks.
+    /// All of them: the large kernel, the steps of its cascade, and the gated blocks.
     All,
-    /// The large kernel alone: TensorRT fuses the blocks' standard operators itself.
+    /// The large kernel alone: TensorRT fuses the others' standard operators itself.
     LargeKernel,
 }
 
@@ -131,22 +132,32 @@ impl Set {
             let kernels: [Make; 2] = [table::operator::<LargeKernel<f32>>, table::operator::<LargeKernel<f16>>];
             kernels.into_iter().chain([network]).map(|make| make(api)).collect()
         };
-        let large = [table::operator::<GpuLargeKernel<Cuda, f32>>, table::operator::<GpuLargeKernel<Cuda, f16>>];
-        let gated = [table::operator::<GpuGatedBlock<Cuda, f32>>, table::operator::<GpuGatedBlock<Cuda, f16>>];
         match self {
             Self::Cpu => cpu(table::operator::<NetworkKernel<false>>),
             Self::CpuFast => cpu(table::operator::<NetworkKernel<true>>),
-            Self::Cuda => large.iter().chain(&gated).map(|make| make(api)).collect(),
-            Self::CudaLargeKernel => large.iter().map(|make| make(api)).collect(),
+            Self::Cuda => gpu::<Cuda>(api),
+            Self::CudaLargeKernel => gpu_large_kernel::<Cuda>(api).into(),
             #[cfg(test)]
-            Self::Emulated => vec![
-                table::operator::<GpuLargeKernel<crate::cuda::emulated::Emulated, f32>>(api),
-                table::operator::<GpuLargeKernel<crate::cuda::emulated::Emulated, f16>>(api),
-                table::operator::<GpuGatedBlock<crate::cuda::emulated::Emulated, f32>>(api),
-                table::operator::<GpuGatedBlock<crate::cuda::emulated::Emulated, f16>>(api),
-            ],
+            Self::Emulated => gpu::<crate::cuda::emulated::Emulated>(api),
         }
     }
+}
+
+fn gpu_large_kernel<M: Machine>(api: *const OrtApi) -> [table::Operator; 2] {
+    [table::operator::<GpuLargeKernel<M, f32>>(api), table::operator::<GpuLargeKernel<M, f16>>(api)]
+}
+
+/// All operators of a GPU.
+fn gpu<M: Machine>(api: *const OrtApi) -> Vec<table::Operator> {
+    let rest = [
+        table::operator::<GpuGatedBlock<M, f32>>(api),
+        table::operator::<GpuGatedBlock<M, f16>>(api),
+        table::operator::<GpuModulation<M, f32, false>>(api),
+        table::operator::<GpuModulation<M, f16, false>>(api),
+        table::operator::<GpuModulation<M, f32, true>>(api),
+        table::operator::<GpuModulation<M, f16, true>>(api),
+    ];
+    gpu_large_kernel::<M>(api).into_iter().chain(rest).collect()
 }
 
 /// A domain already made, by addresses.

@@ -17,8 +17,10 @@ pub(super) trait Kernel: Sized {
     const NAME: &'static CStr;
     /// Declared inputs; the last one may stand for many.
     const INPUTS: usize;
-    /// Element type of all inputs and of the output, whose shape is that of the first input.
+    /// Element type of all inputs and of the output, whose shape is that of the first input but for [`Self::WIDER`].
     const TYPE: ONNXTensorElementDataType;
+    /// How many channels (dimension 1) the output has for one of the first input.
+    const WIDER: i64 = 1;
 
     /// The provider whose nodes these are, by ONNX Runtime's name; null stands for the CPU's.
     fn provider() -> *const c_char {
@@ -104,6 +106,31 @@ unsafe fn name_unknown(api: *const OrtApi, shape: *mut OrtTensorTypeAndShapeInfo
     }
 }
 
+/// Multiplies dimension 1, if it is known.
+///
+/// # Safety
+/// `api` is a valid table, `shape` of its making.
+unsafe fn widen(api: *const OrtApi, shape: *mut OrtTensorTypeAndShapeInfo, times: i64) -> Result<(), Error> {
+    if times == 1 {
+        return Ok(());
+    }
+    // SAFETY: the buffers are as long as said, and names are copied before they go.
+    unsafe {
+        let mut rank = 0;
+        check(api, ((*api).GetDimensionsCount)(shape, &mut rank))?;
+        let (mut values, mut names) = (vec![0; rank], vec![std::ptr::null::<c_char>(); rank]);
+        check(api, ((*api).GetDimensions)(shape, values.as_mut_ptr(), rank))?;
+        check(api, ((*api).GetSymbolicDimensions)(shape, names.as_mut_ptr(), rank))?;
+        if let Some(channels) = values.get_mut(1) {
+            *channels = if *channels < 0 { -1 } else { channels.saturating_mul(times) };
+            // Not as many as of the input: no name of the input's.
+            names[1] = c"".as_ptr();
+        }
+        check(api, ((*api).SetDimensions)(shape, values.as_ptr(), rank))?;
+        check(api, ((*api).SetSymbolicDimensions)(shape, names.as_mut_ptr(), rank))
+    }
+}
+
 unsafe extern "system" fn infer_shape<K: Kernel>(
     op: *const OrtCustomOp,
     context: *mut OrtShapeInferContext,
@@ -114,6 +141,7 @@ unsafe extern "system" fn infer_shape<K: Kernel>(
         guard(api, K::NAME, || {
             let mut shape = std::ptr::null_mut();
             check(api, ((*api).ShapeInferContext_GetInputTypeShape)(context, 0, &mut shape))?;
+            widen(api, shape, K::WIDER)?;
             name_unknown(api, shape)?;
             check(api, ((*api).ShapeInferContext_SetOutputTypeShape)(context, 0, shape))
         })

@@ -50,6 +50,8 @@ fn a_model_falls_apart_into_the_operators_and_gives_the_same() {
         // A node's type is field 4 of its message: variant T has eight blocks, and two mixers of three large kernels.
         assert_eq!(count(b"\x22\x0aGatedBlock"), 8, "{name}");
         assert_eq!(count(b"\x22\x12DynamicLargeKernel"), 6, "{name}");
+        assert_eq!(count(b"\x22\x0aModulation"), 2, "{name}");
+        assert_eq!(count(b"\x22\x11RefinedModulation"), 4, "{name}");
         assert_eq!(count(b"\x22\x07Network"), 0, "{name}");
 
         let image: Vec<f32> = values(shape.iter().product(), channels, 0.5).into_iter().map(|v| 0.5 + v).collect();

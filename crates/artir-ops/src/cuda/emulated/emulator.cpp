@@ -53,6 +53,8 @@ const Kernel KERNELS[] = {
     KERNEL(gated_mixer_f16_8, GatedArguments),        KERNEL(gated_mixer_f16_4, GatedArguments),
     KERNEL(gated_feed_f32_8, GatedArguments),         KERNEL(gated_feed_f32_4, GatedArguments),
     KERNEL(gated_feed_f16_8, GatedArguments),         KERNEL(gated_feed_f16_4, GatedArguments),
+    KERNEL(modulation_f32, ModulationArguments),      KERNEL(modulation_f32_refined, ModulationArguments),
+    KERNEL(modulation_f16, ModulationArguments),      KERNEL(modulation_f16_refined, ModulationArguments),
 };
 
 }  // namespace
