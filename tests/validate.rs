@@ -156,7 +156,7 @@ fn what_is_missing_is_named_with_the_layout() {
     let done = run(["metrics", empty.to_str().unwrap(), empty.to_str().unwrap()]);
     assert_eq!(done.status.code(), Some(3));
     let list = run(["validate", "--list"]);
-    assert_eq!(String::from_utf8_lossy(&list.stdout).lines().count(), 40);
+    assert_eq!(String::from_utf8_lossy(&list.stdout).lines().count(), 42);
 }
 
 #[test]

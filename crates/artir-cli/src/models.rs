@@ -98,14 +98,8 @@ fn print_card(card: &Card, hash: &str) {
         say!("  data         {} ({}): {}", d.name, d.licence, d.citation);
     }
     for f in &card.figures {
-        say!(
-            "  figure       {}: {:.2} dB from {:.2} dB, {} images, protocol {}",
-            f.set,
-            f.psnr,
-            f.input_psnr,
-            f.images,
-            f.protocol
-        );
+        let from = f.input_psnr.map_or_else(|| "the reference itself".to_owned(), |psnr| format!("{psnr:.2} dB"));
+        say!("  figure       {}: {:.2} dB from {from}, {} images, protocol {}", f.set, f.psnr, f.images, f.protocol);
     }
     say!("  limits       {}", card.limits);
 }

@@ -100,8 +100,9 @@ pub struct Figure {
     pub protocol: String,
     /// Number of images.
     pub images: usize,
-    /// Mean PSNR of the degraded input, dB.
-    pub input_psnr: f64,
+    /// Mean PSNR of the degraded input, dB; none where the input is the reference itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_psnr: Option<f64>,
     /// Mean PSNR of the model's output, dB.
     pub psnr: f64,
 }
