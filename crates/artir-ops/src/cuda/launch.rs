@@ -36,12 +36,22 @@ pub(crate) fn grid_depth(batch: usize) -> u32 {
     batch.min(LARGEST_GRID) as u32
 }
 
+fn too_large(shape: &[usize]) -> Error {
+    Error::TooLarge(shape.iter().map(|n| *n as i64).collect())
+}
+
+/// # Errors
+/// [`Error::TooLarge`] for a map with more rows, columns or planes than the kernels count.
+pub(crate) fn countable(shape: &[usize]) -> Result<(), Error> {
+    if shape.iter().any(|n| *n > 1 << 30) { Err(too_large(shape)) } else { Ok(()) }
+}
+
 impl Launch {
     /// # Errors
-    /// [`Error::TooLarge`] when the grid is larger than CUDA allows.
-    pub(crate) fn checked(self) -> Result<Self, Error> {
+    /// [`Error::TooLarge`] when the grid over a map of this shape is larger than CUDA allows.
+    pub(crate) fn checked(self, shape: &[usize]) -> Result<Self, Error> {
         let fits = self.grid[0] <= i32::MAX as u32 && self.grid[1] as usize <= LARGEST_GRID;
-        if fits { Ok(self) } else { Err(Error::TooLarge(self.grid.map(i64::from).to_vec())) }
+        if fits { Ok(self) } else { Err(too_large(shape)) }
     }
 }
 

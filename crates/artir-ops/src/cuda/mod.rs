@@ -15,4 +15,4 @@ mod launch;
 
 pub(crate) use driver::Cuda;
 pub use driver::{Driver, Gpu, driver, free_memory, library_loads, tensorrt_version};
-pub(crate) use launch::{Launch, Limits, Machine, grid_depth};
+pub(crate) use launch::{Launch, Limits, Machine, countable, grid_depth};

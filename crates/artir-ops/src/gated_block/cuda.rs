@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_void};
 
 use crate::Error;
-use crate::cuda::{Launch, Limits, grid_depth};
+use crate::cuda::{Launch, Limits, countable, grid_depth};
 
 /// `GatedArguments` of `kernel.cu`.
 #[repr(C)]
@@ -58,10 +58,7 @@ pub(crate) fn launch(half: Half, shape: [usize; 4], is_f16: bool, limits: &Limit
     if channels == 0 || !channels.is_multiple_of(16) || channels > MOST_CHANNELS {
         return Err(Error::BlockChannels(channels));
     }
-    let too_large = || Error::TooLarge(shape.map(|n| n as i64).to_vec());
-    if shape.iter().any(|n| *n > 1 << 30) {
-        return Err(too_large());
-    }
+    countable(&shape)?;
     // Eight rows have less border for their size than four.
     let (rows, low) = if shared(channels, 8) <= limits.shared as usize { (8, false) } else { (4, true) };
     let needed = shared(channels, rows);
@@ -84,7 +81,7 @@ pub(crate) fn launch(half: Half, shape: [usize; 4], is_f16: bool, limits: &Limit
         block: [4 * channels as u32, 1, 1],
         shared: needed as u32,
     };
-    launch.checked().map_err(|_| too_large())
+    launch.checked(&shape)
 }
 
 #[cfg(test)]
@@ -92,7 +89,7 @@ mod tests {
     use half::f16;
 
     use super::*;
-    use crate::cuda::emulated::{Emulated, Order, error, values};
+    use crate::cuda::emulated::{error, in_both_orders, values};
     use crate::gated_block::reference::{Weights, half as exact};
 
     /// Shared memory of a large GPU, and of one that takes the low tiles.
@@ -112,32 +109,25 @@ mod tests {
         let [batch, channels, height, width] = shape.map(|n| n as i32);
         let launch = launch(half, shape, size_of::<E>() == 2, limits).unwrap();
         let at = |i: usize| if weights[i].is_empty() { std::ptr::null() } else { weights[i].as_ptr().cast() };
-        let run = |order| {
-            let mut out = vec![zero; map.len()];
-            let arguments = Arguments {
-                input: map.as_ptr().cast(),
-                norm_weight: at(0),
-                norm_bias: at(1),
-                expand: at(2),
-                expand_bias: at(3),
-                local: at(4),
-                local_bias: at(5),
-                project: at(6),
-                project_bias: at(7),
-                output: out.as_mut_ptr().cast(),
-                batch,
-                channels,
-                hidden: weights[4].len() as i32 / 18,
-                height,
-                width,
-            };
-            // SAFETY: the arguments are the kernel's, and the slices are as long as the shape says.
-            unsafe { Emulated::run(&launch, std::ptr::from_ref(&arguments).cast(), order).unwrap() };
-            out
+        let arguments = |out| Arguments {
+            input: map.as_ptr().cast(),
+            norm_weight: at(0),
+            norm_bias: at(1),
+            expand: at(2),
+            expand_bias: at(3),
+            local: at(4),
+            local_bias: at(5),
+            project: at(6),
+            project_bias: at(7),
+            output: out,
+            batch,
+            channels,
+            hidden: weights[4].len() as i32 / 18,
+            height,
+            width,
         };
-        let forwards = run(Order::Forwards);
-        assert!(forwards == run(Order::Backwards), "the order of threads must not matter");
-        forwards
+        // SAFETY: the arguments are the kernel's, and the slices are as long as the shape says.
+        unsafe { in_both_orders(&launch, map.len(), zero, arguments) }
     }
 
     /// Weights of a half, in the order of the kernel's arguments.

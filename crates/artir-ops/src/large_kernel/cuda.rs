@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_void};
 
 use super::Shape;
 use crate::Error;
-use crate::cuda::{Launch, Limits, grid_depth};
+use crate::cuda::{Launch, Limits, countable, grid_depth};
 
 /// `LargeKernelArguments` of `kernel.cu`.
 #[repr(C)]
@@ -28,10 +28,8 @@ const CHUNK: usize = 16;
 /// # Errors
 /// [`Error::TooLarge`] for a map with more rows or columns than CUDA counts.
 pub(crate) fn launch(shape: Shape, size: usize, half: bool, limits: &Limits) -> Result<Launch, Error> {
-    let too_large = || Error::TooLarge([shape.batch, shape.height, shape.width].map(|n| n as i64).to_vec());
-    if [shape.batch, shape.height, shape.width].iter().any(|n| *n > 1 << 30) {
-        return Err(too_large());
-    }
+    let sizes = [shape.batch, shape.height, shape.width];
+    countable(&sizes)?;
     let columns = shape.width.div_ceil(LANES);
     let blocks = |rows: usize| columns * shape.height.div_ceil(WARPS * rows);
     // Tall tiles do the most work for each read; short ones keep every multiprocessor busy when there are few tiles.
@@ -50,7 +48,7 @@ pub(crate) fn launch(shape: Shape, size: usize, half: bool, limits: &Limits) -> 
         block: [LANES as u32, WARPS as u32, 1],
         shared: (4 * (tile + 2 * CHUNK * size)) as u32,
     };
-    launch.checked().map_err(|_| too_large())
+    launch.checked(&sizes)
 }
 
 #[cfg(test)]
@@ -58,7 +56,7 @@ mod tests {
     use half::f16;
 
     use super::*;
-    use crate::cuda::emulated::{Emulated, Order, error, values};
+    use crate::cuda::emulated::{Emulated, Order, error, in_both_orders, values};
     use crate::large_kernel::{Element, Taps, reference};
 
     const LARGE: Limits = Limits { shared: 48 << 10, processors: 1 };
@@ -75,25 +73,18 @@ mod tests {
     ) -> Vec<E> {
         let half = size_of::<E>() == 2;
         let launch = launch(shape, size, half, limits).unwrap();
-        let run = |order| {
-            let mut out = vec![zero; map.len()];
-            let arguments = Arguments {
-                map: map.as_ptr().cast(),
-                scale: taps[0].as_ptr().cast(),
-                add: if taps[1].is_empty() { std::ptr::null() } else { taps[1].as_ptr().cast() },
-                out: out.as_mut_ptr().cast(),
-                batch: shape.batch as i32,
-                height: shape.height as i32,
-                width: shape.width as i32,
-                size: size as i32,
-            };
-            // SAFETY: the arguments are the kernel's, and the slices are as long as the shape says.
-            unsafe { Emulated::run(&launch, std::ptr::from_ref(&arguments).cast(), order).unwrap() };
-            out
+        let arguments = |out| Arguments {
+            map: map.as_ptr().cast(),
+            scale: taps[0].as_ptr().cast(),
+            add: if taps[1].is_empty() { std::ptr::null() } else { taps[1].as_ptr().cast() },
+            out,
+            batch: shape.batch as i32,
+            height: shape.height as i32,
+            width: shape.width as i32,
+            size: size as i32,
         };
-        let forwards = run(Order::Forwards);
-        assert_eq!(forwards, run(Order::Backwards), "the order of threads must not matter");
-        forwards
+        // SAFETY: the arguments are the kernel's, and the slices are as long as the shape says.
+        unsafe { in_both_orders(&launch, map.len(), zero, arguments) }
     }
 
     fn exact(map: &[f32], shape: Shape, taps: &Taps) -> Vec<f64> {

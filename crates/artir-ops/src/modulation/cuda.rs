@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_void};
 
 use crate::Error;
-use crate::cuda::{Launch, grid_depth};
+use crate::cuda::{Launch, countable, grid_depth};
 
 /// `ModulationArguments` of `kernel.cu`.
 #[repr(C)]
@@ -35,10 +35,7 @@ const SIDE: usize = 7;
 /// [`Error::TooLarge`] for a map with more rows or columns than CUDA counts.
 pub(crate) fn launch(refined: bool, shape: [usize; 4], is_f16: bool) -> Result<Launch, Error> {
     let [batch, channels, height, width] = shape;
-    let too_large = || Error::TooLarge(shape.map(|n| n as i64).to_vec());
-    if shape.iter().any(|n| *n > 1 << 30) {
-        return Err(too_large());
-    }
+    countable(&shape)?;
     let kernel: &CStr = match (refined, is_f16) {
         (false, false) => c"modulation_f32",
         (false, true) => c"modulation_f16",
@@ -59,7 +56,7 @@ pub(crate) fn launch(refined: bool, shape: [usize; 4], is_f16: bool) -> Result<L
         block: [LANES as u32, WARPS as u32, 1],
         shared: (4 * (segment + rest)) as u32,
     };
-    launch.checked().map_err(|_| too_large())
+    launch.checked(&shape)
 }
 
 #[cfg(test)]
@@ -67,7 +64,7 @@ mod tests {
     use half::f16;
 
     use super::*;
-    use crate::cuda::emulated::{Emulated, Order, error, values};
+    use crate::cuda::emulated::{error, in_both_orders, values};
 
     /// X, Xs, Wc, F, local and its bias, refine and its bias.
     type Inputs<E> = [Vec<E>; 8];
@@ -122,32 +119,25 @@ mod tests {
     fn emulate<E: Copy + PartialEq>(i: &Inputs<E>, shape: [usize; 4], refined: bool, zero: E) -> Vec<E> {
         let launch = launch(refined, shape, size_of::<E>() == 2).unwrap();
         let [batch, channels, height, width] = shape.map(|n| n as i32);
-        let run = |order| {
-            let mut out = vec![zero; i[0].len() * if refined { 2 } else { 1 }];
-            let [map, spatial, weigh, segment, local, local_bias, refine, refine_bias] =
-                i.each_ref().map(|v| v.as_ptr().cast());
-            let arguments = Arguments {
-                map,
-                spatial,
-                weigh,
-                segment,
-                local,
-                local_bias,
-                refine,
-                refine_bias,
-                out: out.as_mut_ptr().cast(),
-                batch,
-                channels,
-                height,
-                width,
-            };
-            // SAFETY: the arguments are the kernel's, and the slices are as long as the shape says.
-            unsafe { Emulated::run(&launch, std::ptr::from_ref(&arguments).cast(), order).unwrap() };
-            out
+        let [map, spatial, weigh, segment, local, local_bias, refine, refine_bias] =
+            i.each_ref().map(|v| v.as_ptr().cast());
+        let arguments = |out| Arguments {
+            map,
+            spatial,
+            weigh,
+            segment,
+            local,
+            local_bias,
+            refine,
+            refine_bias,
+            out,
+            batch,
+            channels,
+            height,
+            width,
         };
-        let forwards = run(Order::Forwards);
-        assert!(forwards == run(Order::Backwards), "the order of threads must not matter");
-        forwards
+        // SAFETY: the arguments are the kernel's, and the slices are as long as the shape says.
+        unsafe { in_both_orders(&launch, i[0].len() * if refined { 2 } else { 1 }, zero, arguments) }
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use half::f16;
-use ort_sys::{ONNXTensorElementDataType, OrtApi, OrtErrorCode, OrtKernelContext, OrtStatusPtr, OrtValue};
+use ort_sys::{
+    ONNXTensorElementDataType, OrtApi, OrtErrorCode, OrtKernelContext, OrtStatusPtr, OrtTensorTypeAndShapeInfo,
+    OrtValue,
+};
 
 use crate::Error;
 use crate::large_kernel::{Element, Parallel};
@@ -96,16 +99,24 @@ pub(super) unsafe fn dimensions(api: *const OrtApi, value: *const OrtValue) -> R
     // SAFETY: the out-pointers are valid; the info is released on every way out.
     unsafe {
         check(api, ((*api).GetTensorTypeAndShape)(value, &mut info))?;
-        let mut rank = 0;
-        let mut read = || {
-            check(api, ((*api).GetDimensionsCount)(info, &mut rank))?;
-            let mut dimensions = vec![0; rank];
-            check(api, ((*api).GetDimensions)(info, dimensions.as_mut_ptr(), rank))?;
-            Ok(dimensions)
-        };
-        let result = read();
+        let result = shape_of(api, info);
         ((*api).ReleaseTensorTypeAndShapeInfo)(info);
         result
+    }
+}
+
+/// The dimensions that a description of a shape holds; -1 stands for an unknown one.
+///
+/// # Safety
+/// `api` is a valid table, `shape` of its making.
+pub(super) unsafe fn shape_of(api: *const OrtApi, shape: *const OrtTensorTypeAndShapeInfo) -> Result<Vec<i64>, Error> {
+    let mut rank = 0;
+    // SAFETY: the out-pointers are valid, the buffer as long as said.
+    unsafe {
+        check(api, ((*api).GetDimensionsCount)(shape, &mut rank))?;
+        let mut dimensions = vec![0; rank];
+        check(api, ((*api).GetDimensions)(shape, dimensions.as_mut_ptr(), rank))?;
+        Ok(dimensions)
     }
 }
 

@@ -82,13 +82,28 @@ fn is_f16<E: OrtElement>() -> bool {
     E::TYPE == ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16
 }
 
-/// Where an input's values stand, if it has the shape that the others ask for.
-fn fitting(input: &Device, name: &str, wanted: &[i64]) -> Result<*const c_void, Error> {
-    if input.dimensions == wanted {
-        return Ok(input.start);
+/// Where the values of the inputs after the first stand, each of which must have its shape; null for those beyond the names.
+///
+/// # Safety
+/// As for KernelComputeV2; the inputs are of `E`.
+unsafe fn others<E: OrtElement, const N: usize>(
+    api: *const OrtApi,
+    context: *const OrtKernelContext,
+    names: &[&'static str],
+    wanted: [&[i64]; N],
+) -> Result<[*const c_void; N], Error> {
+    let mut starts = [std::ptr::null(); N];
+    for (i, (name, wanted)) in names.iter().skip(1).zip(wanted).enumerate() {
+        // SAFETY: passed on to the caller.
+        let input = unsafe { Device::input::<E>(api, context, i + 1, name)? };
+        if input.dimensions != wanted {
+            let sizes = |shape: &[i64]| shape.iter().map(|d| usize::try_from(*d).unwrap_or(0)).collect();
+            let (found, wanted) = (sizes(&input.dimensions), sizes(wanted));
+            return Err(Error::WeightShape { name: (*name).into(), found, wanted });
+        }
+        starts[i] = input.start.cast_const();
     }
-    let sizes = |shape: &[i64]| shape.iter().map(|d| usize::try_from(*d).unwrap_or(0)).collect();
-    Err(Error::WeightShape { name: name.into(), found: sizes(&input.dimensions), wanted: sizes(wanted) })
+    Ok(starts)
 }
 
 fn integer(value: i64) -> Result<i32, Error> {
@@ -239,11 +254,7 @@ impl<M: Machine, E: OrtElement> Kernel for GpuGatedBlock<M, E> {
                 &[2 * feed, 1, 3, 3],
                 &[c, feed, 1, 1],
             ];
-            let mut weights = [std::ptr::null::<c_void>(); 13];
-            for (i, wanted) in wanted.into_iter().enumerate() {
-                let name = BLOCK_INPUTS[i + 1];
-                weights[i] = fitting(&Device::input::<E>(api, context, i + 1, name)?, name, wanted)?;
-            }
+            let weights = others::<E, 13>(api, context, &BLOCK_INPUTS, wanted)?;
             let out = Device::output::<E>(api, context, &map.dimensions)?;
             if map.dimensions.contains(&0) {
                 return Ok(());

@@ -8,7 +8,7 @@ use ort_sys::{
     OrtKernelContext, OrtKernelInfo, OrtMemType, OrtShapeInferContext, OrtStatusPtr, OrtTensorTypeAndShapeInfo,
 };
 
-use super::api::{check, guard};
+use super::api::{check, guard, shape_of};
 use crate::Error;
 
 /// A node of an operator: made once a session, run from any number of threads.
@@ -79,20 +79,26 @@ unsafe extern "system" fn destroy<K: Kernel>(kernel: *mut c_void) {
     drop(unsafe { Box::from_raw(kernel.cast::<(K, *const OrtApi)>()) });
 }
 
-/// Names the dimensions that have neither a value nor a name: ONNX Runtime would take their -1 for a value, and reckon on
-/// with it.
+/// Makes the first input's shape the output's: dimension 1 `times` over, and a name for each dimension that has neither a value
+/// nor a name, since ONNX Runtime would take its -1 for a value, and reckon on with it.
 ///
 /// # Safety
 /// `api` is a valid table, `shape` of its making.
-unsafe fn name_unknown(api: *const OrtApi, shape: *mut OrtTensorTypeAndShapeInfo) -> Result<(), Error> {
+unsafe fn describe(api: *const OrtApi, shape: *mut OrtTensorTypeAndShapeInfo, times: i64) -> Result<(), Error> {
     static NAMED: AtomicUsize = AtomicUsize::new(0);
     // SAFETY: the buffers are as long as said, and names are copied before they go.
     unsafe {
-        let mut rank = 0;
-        check(api, ((*api).GetDimensionsCount)(shape, &mut rank))?;
-        let (mut values, mut names) = (vec![0; rank], vec![std::ptr::null::<c_char>(); rank]);
-        check(api, ((*api).GetDimensions)(shape, values.as_mut_ptr(), rank))?;
+        let mut values = shape_of(api, shape)?;
+        let rank = values.len();
+        let mut names = vec![std::ptr::null::<c_char>(); rank];
         check(api, ((*api).GetSymbolicDimensions)(shape, names.as_mut_ptr(), rank))?;
+        if times != 1
+            && let (Some(channels), Some(name)) = (values.get_mut(1), names.get_mut(1))
+        {
+            *channels = if *channels < 0 { -1 } else { channels.saturating_mul(times) };
+            // Not as many as of the input: no name of the input's.
+            *name = std::ptr::null();
+        }
         let known: Vec<CString> = (0..rank)
             .map(|i| match (values[i] >= 0, names[i].is_null()) {
                 (true, _) => CString::default(),
@@ -102,31 +108,9 @@ unsafe fn name_unknown(api: *const OrtApi, shape: *mut OrtTensorTypeAndShapeInfo
             })
             .collect();
         let mut names: Vec<*const c_char> = known.iter().map(|name| name.as_ptr()).collect();
-        check(api, ((*api).SetSymbolicDimensions)(shape, names.as_mut_ptr(), rank))
-    }
-}
-
-/// Multiplies dimension 1, if it is known.
-///
-/// # Safety
-/// `api` is a valid table, `shape` of its making.
-unsafe fn widen(api: *const OrtApi, shape: *mut OrtTensorTypeAndShapeInfo, times: i64) -> Result<(), Error> {
-    if times == 1 {
-        return Ok(());
-    }
-    // SAFETY: the buffers are as long as said, and names are copied before they go.
-    unsafe {
-        let mut rank = 0;
-        check(api, ((*api).GetDimensionsCount)(shape, &mut rank))?;
-        let (mut values, mut names) = (vec![0; rank], vec![std::ptr::null::<c_char>(); rank]);
-        check(api, ((*api).GetDimensions)(shape, values.as_mut_ptr(), rank))?;
-        check(api, ((*api).GetSymbolicDimensions)(shape, names.as_mut_ptr(), rank))?;
-        if let Some(channels) = values.get_mut(1) {
-            *channels = if *channels < 0 { -1 } else { channels.saturating_mul(times) };
-            // Not as many as of the input: no name of the input's.
-            names[1] = c"".as_ptr();
+        if times != 1 {
+            check(api, ((*api).SetDimensions)(shape, values.as_ptr(), rank))?;
         }
-        check(api, ((*api).SetDimensions)(shape, values.as_ptr(), rank))?;
         check(api, ((*api).SetSymbolicDimensions)(shape, names.as_mut_ptr(), rank))
     }
 }
@@ -141,8 +125,7 @@ unsafe extern "system" fn infer_shape<K: Kernel>(
         guard(api, K::NAME, || {
             let mut shape = std::ptr::null_mut();
             check(api, ((*api).ShapeInferContext_GetInputTypeShape)(context, 0, &mut shape))?;
-            widen(api, shape, K::WIDER)?;
-            name_unknown(api, shape)?;
+            describe(api, shape, K::WIDER)?;
             check(api, ((*api).ShapeInferContext_SetOutputTypeShape)(context, 0, shape))
         })
     }

@@ -69,6 +69,29 @@ impl Emulated {
     }
 }
 
+/// What a launch writes into an output of `count` values, with threads in both orders, which must not matter. `arguments` makes
+/// the kernel's structure for an output.
+///
+/// # Safety
+/// As for [`Emulated::run`].
+pub(crate) unsafe fn in_both_orders<O: Copy + PartialEq, A>(
+    launch: &Launch,
+    count: usize,
+    zero: O,
+    arguments: impl Fn(*mut c_void) -> A,
+) -> Vec<O> {
+    let run = |order| {
+        let mut out = vec![zero; count];
+        let arguments = arguments(out.as_mut_ptr().cast());
+        // SAFETY: passed on to the caller.
+        unsafe { Emulated::run(launch, std::ptr::from_ref(&arguments).cast(), order).unwrap() };
+        out
+    };
+    let forwards = run(Order::Forwards);
+    assert!(forwards == run(Order::Backwards), "the order of threads must not matter");
+    forwards
+}
+
 impl Machine for Emulated {
     const PROVIDER: Option<&'static CStr> = None;
 

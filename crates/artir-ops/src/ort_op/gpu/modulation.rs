@@ -7,7 +7,7 @@ use ort_sys::{
     ONNXTensorElementDataType, OrtApi, OrtCustomOpInputOutputCharacteristic, OrtKernelContext, OrtKernelInfo,
 };
 
-use super::{Device, fitting, integer, is_f16, provider};
+use super::{Device, integer, is_f16, others, provider};
 use crate::Error;
 use crate::cuda::Machine;
 use crate::modulation;
@@ -60,11 +60,7 @@ impl<M: Machine, E: OrtElement, const REFINED: bool> Kernel for GpuModulation<M,
                 &[2 * c, 1, 7, 7],
                 &[2 * c],
             ];
-            let mut starts = [std::ptr::null(); 7];
-            for (i, wanted) in wanted.into_iter().enumerate().take(Self::INPUTS - 1) {
-                let input = Device::input::<E>(api, context, i + 1, INPUTS[i + 1])?;
-                starts[i] = fitting(&input, INPUTS[i + 1], wanted)?;
-            }
+            let starts = others::<E, 7>(api, context, &INPUTS[..Self::INPUTS], wanted)?;
             let out = Device::output::<E>(api, context, &[batch, Self::WIDER * c, height, width])?;
             if map.dimensions.contains(&0) {
                 return Ok(());
