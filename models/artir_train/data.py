@@ -37,6 +37,39 @@ def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.
         return {name: pack[name] for name in pack.files}
 
 
+def stacked(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pairs (degraded, clean) as two batches."""
+    degraded, clean = (torch.from_numpy(np.stack(p)) for p in zip(*pairs, strict=True))
+    return degraded, clean
+
+
+def turned(part: np.ndarray, size: int, rng: np.random.Generator, mode: str) -> np.ndarray:
+    """A square part [P, P, 3] uint8 of a picture, turned and flipped at random and made smaller if
+    it is larger than ``size``: [3, size, size], 0 to 1."""
+    part = np.rot90(part, rng.integers(4))
+    if rng.integers(2):
+        part = part[:, ::-1]
+    picture = np.ascontiguousarray(part.transpose(2, 0, 1)).astype(np.float32) / 255
+    if picture.shape[-1] == size:
+        return picture
+    small = torch.from_numpy(picture)[None]
+    small = F.interpolate(small, size=(size, size), mode=mode, antialias=True)[0]
+    return small.clamp(0, 1).numpy()
+
+
+def tiles(folder: str) -> list[np.ndarray]:
+    """The tiles [256, 256, 3] uint8 of a folder of ``train``, in the order of their names."""
+    from PIL import Image
+
+    found = []
+    for path in sorted((data_folder() / "train" / folder).glob("**/*")):
+        if path.suffix.lower() in (".tif", ".tiff", ".png", ".jpg"):
+            tile = np.asarray(Image.open(path).convert("RGB"))
+            if tile.shape[:2] == (256, 256):
+                found.append(tile)
+    return found
+
+
 def read_series(folder: Path) -> tuple[np.ndarray, float]:
     """All 512x512 slices of a CT series in HU, [N, 512, 512] float32 from feet to head, and the
     pixel spacing in mm."""
@@ -84,9 +117,7 @@ class HazePatches:
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``count`` training pairs [count, 3, size, size]."""
-        pairs = [self._draw(size) for _ in range(count)]
-        hazy, clear = (torch.from_numpy(np.stack(p)) for p in zip(*pairs, strict=True))
-        return hazy, clear
+        return stacked([self._draw(size) for _ in range(count)])
 
     def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         rng = self.rng
@@ -97,14 +128,7 @@ class HazePatches:
         # ground may stand anywhere in a scene.
         part = int(rng.integers(size, 256 + 1))
         y, x = rng.integers(0, 256 - part + 1, 2)
-        scene = np.rot90(tile[y : y + part, x : x + part], rng.integers(4))
-        if rng.integers(2):
-            scene = scene[:, ::-1]
-        scene = np.ascontiguousarray(scene.transpose(2, 0, 1)).astype(np.float32) / 255
-        if part > size:
-            scene = F.interpolate(
-                torch.from_numpy(scene)[None], size=(size, size), mode="bilinear", antialias=True
-            )[0].numpy()
+        scene = turned(tile[y : y + part, x : x + part], size, rng, "bilinear")
         return haze.sample(scene, rng)
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,8 +138,7 @@ class HazePatches:
             haze.add_haze(t.transpose(2, 0, 1).astype(np.float32) / 255, haze.draw(rng, 256), rng)
             for t in self.tiles[: self.held_out]
         ]
-        hazy, clear = (torch.from_numpy(np.stack(p)) for p in zip(*pairs, strict=True))
-        return hazy, clear
+        return stacked(pairs)
 
 
 def clear_tiles() -> np.ndarray:
@@ -123,23 +146,17 @@ def clear_tiles() -> np.ndarray:
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None
-    train = data_folder() / "train"
-    tiles = []
-    for folder in ("aerial", "landsat"):
-        for path in sorted((train / folder).glob("**/*")):
-            if path.suffix.lower() not in (".tif", ".tiff", ".png", ".jpg"):
-                continue
-            tile = np.asarray(Image.open(path).convert("RGB"))
-            if tile.shape[:2] == (256, 256):
-                tiles.append(tile)
-    earth = np.asarray(Image.open(train / "earth" / "8k_earth_daymap.jpg").convert("RGB"))
+    made = tiles("aerial") + tiles("landsat")
+    earth = np.asarray(
+        Image.open(data_folder() / "train" / "earth" / "8k_earth_daymap.jpg").convert("RGB")
+    )
     rng = np.random.default_rng(3)
-    kept = 0
-    while kept < 150:
+    count = 0
+    while count < 150:
         # 60 degrees south to 75 north; the map's seas are one flat blue and are left out.
         y, x = rng.integers(340, 3400 - 256), rng.integers(0, 8192 - 256)
         tile = earth[y : y + 256, x : x + 256]
         if tile.reshape(-1, 3).std(0).min() > 12 and tile[..., 0].mean() > tile[..., 2].mean() - 5:
-            tiles.append(tile)
-            kept += 1
-    return np.stack(tiles)[np.random.default_rng(4).permutation(len(tiles))]
+            made.append(tile)
+            count += 1
+    return np.stack(made)[np.random.default_rng(4).permutation(len(made))]

@@ -63,13 +63,14 @@ def main() -> None:
     degraded, clean = source.validation()
     window = source.window
     parts = [settings.to_physical(model(settings.to_network(x))) for x in degraded.split(1)]
+    result = torch.cat(parts)
     before = mean_psnr(degraded, clean, window)
-    after = mean_psnr(torch.cat(parts), clean, window)
+    after = mean_psnr(result, clean, window)
     print(f"held out, {len(clean)} images: {before:.2f} -> {after:.2f} dB")
     if settings.data == "pet":
-        rmse = [float((x - clean).square().mean().sqrt()) for x in (degraded, torch.cat(parts))]
+        rmse = [float((x - clean).square().mean().sqrt()) for x in (degraded, result)]
         print(f"RMSE, SUV: {rmse[0]:.3f} -> {rmse[1]:.3f}")
-        kept = [float(peak_shares(x, clean, 4.0)[0].mean()) for x in (degraded, torch.cat(parts))]
+        kept = [float(peak_shares(x, clean, 4.0)[0].mean()) for x in (degraded, result)]
         print(f"SUVmax of hot spots kept: {kept[0]:.1%} -> {kept[1]:.1%}")
     if settings.data == "haze":
         rice(model)

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from .data import data_folder, kept
+from .data import data_folder, kept, stacked, tiles, turned
 
 
 class RgbPatches:
@@ -34,15 +33,16 @@ class RgbPatches:
     held_out = 12
 
     def __init__(self, cache: Path, seed: int = 0):
-        pack = kept(cache / "rgb.npz", lambda: {"photos": photographs(), "aerial": aerial_tiles()})
+        pack = kept(
+            cache / "rgb.npz",
+            lambda: {"photos": photographs(), "aerial": np.stack(tiles("aerial"))},
+        )
         self.photos, self.aerial = pack["photos"], pack["aerial"]
         self.rng = np.random.default_rng(seed)
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``count`` training pairs [count, 3, size, size]."""
-        pairs = [self._draw(size) for _ in range(count)]
-        noisy, clean = (torch.from_numpy(np.stack(p)) for p in zip(*pairs, strict=True))
-        return noisy, clean
+        return stacked([self._draw(size) for _ in range(count)])
 
     def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         rng = self.rng
@@ -54,25 +54,15 @@ class RgbPatches:
         return noisy, clean
 
     def _clean(self, size: int) -> np.ndarray:
-        rng = self.rng
+        rng, part = self.rng, size
         if rng.random() < self.aerial_share:
             image = self.aerial[rng.integers(len(self.aerial))]
-            part = size
         else:
             image = self.photos[rng.integers(self.held_out, len(self.photos))]
-            part = size
             if rng.random() < self.smaller_share:
                 part = int(rng.integers(size, min(2 * size, image.shape[0]) + 1))
         y, x = (int(rng.integers(0, side - part + 1)) for side in image.shape[:2])
-        patch = np.rot90(image[y : y + part, x : x + part], rng.integers(4))
-        if rng.integers(2):
-            patch = patch[:, ::-1]
-        patch = np.ascontiguousarray(patch.transpose(2, 0, 1)).astype(np.float32) / 255
-        if part > size:
-            small = F.interpolate(
-                torch.from_numpy(patch)[None], size=(size, size), mode="bicubic", antialias=True
-            )
-            patch = small[0].clamp(0, 1).numpy()
+        patch = turned(image[y : y + part, x : x + part], size, rng, "bicubic")
         if rng.random() < self.saturation_share:
             grey = patch.mean(0, keepdims=True)
             patch = (grey + (patch - grey) * np.float32(rng.uniform(0.3, 1.8))).clip(0, 1)
@@ -95,12 +85,3 @@ def photographs() -> np.ndarray:
         image = np.asarray(Image.open(path).convert("RGB"))
         images.append(image if image.shape[0] < image.shape[1] else np.rot90(image))
     return np.stack(images)[np.random.default_rng(7).permutation(len(images))]
-
-
-def aerial_tiles() -> np.ndarray:
-    """Aerial tiles, [N, 256, 256, 3] uint8."""
-    from PIL import Image
-
-    folder = data_folder() / "train" / "aerial"
-    tiles = [np.asarray(Image.open(p).convert("RGB")) for p in sorted(folder.glob("*.tif"))]
-    return np.stack(tiles)
