@@ -50,15 +50,17 @@ struct Phantom {
     errors: (f32, f32),
     /// Pixel spacing, mm.
     pixel: f64,
-    /// Measured, and without noise.
-    slices: Vec<(Array2<f32>, Array2<f32>)>,
+    measured: Vec<Array2<f32>>,
+    /// The same slices without noise.
+    truth: Vec<Array2<f32>>,
     write: fn(&Path, &[Array2<f32>], f64) -> std::io::Result<()>,
 }
 
 impl Phantom {
     fn ct() -> Self {
         let scan = phantom::ct::Scan::default();
-        let slices = (0..SLICES).map(|i| phantom::ct::slice(&scan, i)).map(|s| (s.measured, s.truth)).collect();
+        let (measured, truth) =
+            (0..SLICES).map(|i| phantom::ct::slice(&scan, i)).map(|s| (s.measured, s.truth)).unzip();
         Self {
             modality: Modality::Ct,
             name: "ct",
@@ -73,14 +75,16 @@ impl Phantom {
             window: (-160.0, 240.0),
             errors: (-60.0, 60.0),
             pixel: scan.pixel,
-            slices,
+            measured,
+            truth,
             write: phantom::dicom::write_series,
         }
     }
 
     fn pet() -> Self {
         let scan = phantom::pet::Scan::default();
-        let slices = (0..SLICES).map(|i| phantom::pet::slice(&scan, i)).map(|s| (s.measured, s.truth)).collect();
+        let (measured, truth) =
+            (0..SLICES).map(|i| phantom::pet::slice(&scan, i)).map(|s| (s.measured, s.truth)).unzip();
         Self {
             modality: Modality::Pet,
             name: "pet",
@@ -95,7 +99,8 @@ impl Phantom {
             window: (0.0, 7.0),
             errors: (-1.0, 1.0),
             pixel: scan.pixel,
-            slices,
+            measured,
+            truth,
             write: phantom::dicom::write_pet_series,
         }
     }
@@ -133,9 +138,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
 }
 
 fn series_case(args: &Args, of: Phantom, restorer: &Restorer, progress: &Terminal) -> Result<Case, Failure> {
-    let measured: Vec<_> = of.slices.iter().map(|(measured, _)| measured.clone()).collect();
     let input = args.output.join(format!("{}-input", of.name));
-    (of.write)(&input, &measured, of.pixel).map_err(|e| Failure::failed(format!("{}: {e}", input.display())))?;
+    (of.write)(&input, &of.measured, of.pixel).map_err(|e| Failure::failed(format!("{}: {e}", input.display())))?;
     let found = artir_dicom::scan(&[input], of.modality)?;
     let options = RestoreOptions { overwrite: args.overwrite, ..RestoreOptions::default() };
     let target = args.output.join(format!("{}-restored", of.name));
@@ -146,7 +150,7 @@ fn series_case(args: &Args, of: Phantom, restorer: &Restorer, progress: &Termina
     let mut before = Vec::new();
     let mut after = Vec::new();
     let mut shown = None;
-    for (i, (measured, truth)) in of.slices.iter().enumerate() {
+    for (i, (measured, truth)) in of.measured.iter().zip(&of.truth).enumerate() {
         let restored = artir_dicom::read_slice(&folder.join(format!("{:04}.dcm", i + 1)))?.data;
         before.push(figures(measured, truth, &of.protocol)?);
         after.push(figures(&restored, truth, &of.protocol)?);
