@@ -108,7 +108,7 @@ class HazePatches:
 
     channels = 3
     window = (0.0, 1.0)
-    plain_share = 0.15
+    plain_share = 0.25
 
     def __init__(self, cache: Path, seed: int = 0):
         self.tiles = kept(cache / "haze.npz", lambda: {"tiles": clear_tiles()})["tiles"]
@@ -129,7 +129,7 @@ class HazePatches:
         part = int(rng.integers(size, 256 + 1))
         y, x = rng.integers(0, 256 - part + 1, 2)
         scene = turned(tile[y : y + part, x : x + part], size, rng, "bilinear")
-        return haze.sample(scene, rng)
+        return haze.sample(haze.regrade(scene, rng), rng)
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Held-out scenes with haze of a fixed seed, [24, 3, 256, 256]."""

@@ -66,7 +66,7 @@ class Bodies:
         # Reconstructions that model the detectors' blur show points a pixel or two wide.
         sigma = np.exp(rng.uniform(np.log(3.0), np.log(9.0))) / 2.3548
         suv = gaussian_filter(suv, sigma / self.pixel).astype(np.float32)
-        for _ in range(rng.poisson(4)):
+        for _ in range(rng.poisson(7)):
             self._point(suv, body, sigma)
         return Phantom(suv.clip(0), body, reference & body, self.pixel)
 
@@ -172,7 +172,7 @@ class Bodies:
         x, y = float(self.x[0, column]), float(self.y[row, 0])
         r = np.exp(rng.uniform(np.log(3.5), np.log(20)))
         spot = self._ellipse(x, y, r, r * rng.uniform(0.7, 1.0), rng.uniform(0, np.pi)) & body
-        suv[spot] = np.maximum(suv[spot], np.exp(rng.uniform(np.log(1.5), np.log(18))))
+        suv[spot] = np.maximum(suv[spot], np.exp(rng.uniform(np.log(1.5), np.log(14))))
 
     def _point(self, suv: np.ndarray, body: np.ndarray, sigma: float) -> None:
         """A node, a vessel or a ureter no wider than the scanner's resolution."""
@@ -184,7 +184,7 @@ class Bodies:
         dx, dy = self.x - x, self.y - y
         longer = sigma * np.exp(rng.exponential(0.4))
         shape = ((c * dx + s * dy) / longer) ** 2 + ((c * dy - s * dx) / sigma) ** 2
-        suv += (np.exp(rng.uniform(np.log(1), np.log(18))) * np.exp(-shape / 2)).astype(np.float32)
+        suv += (np.exp(rng.uniform(np.log(1), np.log(12))) * np.exp(-shape / 2)).astype(np.float32)
 
     def _paste(self, suv: np.ndarray, body: np.ndarray) -> None:
         """A real tumour over the place where it is laid, as far as it is brighter."""

@@ -13,6 +13,7 @@ from .degrade.haze import octaves
 # Lowest and highest red, green and blue, display values 0 to 1.
 GROUNDS = {
     "deep water": ((0.0, 0.03, 0.10), (0.12, 0.25, 0.42)),
+    "blue water": ((0.05, 0.15, 0.30), (0.40, 0.48, 0.72)),
     "shallow water": ((0.10, 0.30, 0.35), (0.45, 0.70, 0.75)),
     "muddy water": ((0.25, 0.25, 0.15), (0.55, 0.52, 0.42)),
     "sand": ((0.55, 0.45, 0.30), (0.92, 0.82, 0.68)),
@@ -35,7 +36,9 @@ def draw(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def _ground(rng: np.random.Generator, size: int) -> np.ndarray:
     """One colour, with a faint relief that is brighter and darker but hardly another hue."""
-    low, high = list(GROUNDS.values())[rng.integers(len(GROUNDS))]
+    # Blue water has over a third of the draws: nothing is taken for haze as easily.
+    drawn = rng.choice([*GROUNDS, *3 * ["blue water"]])
+    low, high = GROUNDS[drawn]
     # One draw for all bands makes it darker or brighter; one for each gives it a hue.
     share = np.clip(rng.random() + rng.normal(0, 0.12, 3), 0, 1)
     colour = np.array(low) + share * (np.array(high) - np.array(low))

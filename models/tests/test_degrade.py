@@ -70,6 +70,18 @@ def test_haze_of_known_transmission_can_be_undone():
     assert np.abs(back - clear).max() < 1e-4
 
 
+def test_most_veils_are_grey_and_half_the_scenes_without_texture_stay_clear():
+    rng = np.random.default_rng(1)
+    veils = [haze.draw(rng, 16) for _ in range(400)]
+    grey = [v.alpha == 0 and np.ptp(v.airlight) < 0.08 for v in veils]
+    assert 0.5 < np.mean(grey) < 0.7
+    assert all(0 <= v.airlight.min() and v.airlight.max() <= 1 for v in veils)
+    flat = np.full((3, 16, 16), 0.5, np.float32)
+    flat[2] = 0.52
+    clear = [np.abs(np.subtract(*haze.sample(flat, rng))).max() < 2 / 255 for _ in range(400)]
+    assert 0.42 < np.mean(clear) < 0.7
+
+
 def test_thin_haze_scatters_blue_more():
     depth = np.full((4, 4), 0.3, np.float32)
     red, green, blue = haze.Haze(depth, 1.3, np.ones(3, np.float32)).transmission()[:, 0, 0]
@@ -107,6 +119,17 @@ def test_errors_count_more_where_the_target_is_bright():
     assert train.dual_domain_loss(dark, target, 0.0, 2.5) == pytest.approx(0.05, rel=1e-4)
     assert train.dual_domain_loss(bright, target, 0.0, 2.5) == pytest.approx(0.3, rel=1e-4)
     assert train.dual_domain_loss(bright, target, 0.0) == pytest.approx(0.05, rel=1e-4)
+
+
+def test_a_halved_error_earns_the_same_in_every_scene_that_is_not_good_enough():
+    target = torch.zeros(2, 3, 16, 16)
+    far, near = torch.tensor([0.4, 0.1])[:, None, None, None], 0.5
+    whole = train.psnr_loss(target + far, target)
+    # 6 dB in both scenes are 0.6 in the mean logarithm; in one of the two, 0.3.
+    assert (whole - train.psnr_loss(target + far * near, target)).item() == pytest.approx(0.6, 0.03)
+    one = far * torch.tensor([1.0, near])[:, None, None, None]
+    assert (whole - train.psnr_loss(target + one, target)).item() == pytest.approx(0.3, 0.05)
+    assert train.psnr_loss(target, target).item() == pytest.approx(-4.0)
 
 
 def test_only_changes_for_the_worse_cost_extra():

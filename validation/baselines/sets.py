@@ -71,15 +71,16 @@ class TestSet:
         return 10 * np.log10((hi - lo) ** 2 / np.mean(difference**2))
 
 
-def quarter_dose(work: Path) -> TestSet:
-    """Every fifth slice, with the noise that a quarter of its dose adds to its own.
+def quarter_dose(work: Path, series: str, folder: str, step: int) -> TestSet:
+    """Every ``step``-th slice of a series, with the noise that a quarter of its dose adds to its
+    own.
 
     Noise power goes with one over dose: three times the slice's own variance is added, made in the
     projection domain with a soft kernel. The reference keeps its own noise, as a real full-dose
     slice does, so no method can come near an infinite PSNR.
     """
-    hu, spacing = read_series(data_folder() / "dicom" / "ct-abdomen-ge")
-    hu = hu[::5]
+    hu, spacing = read_series(data_folder() / "dicom" / series)
+    hu = hu[::step]
     slices = torch.from_numpy(hu)
     n = len(slices)
     generator = torch.Generator().manual_seed(0)
@@ -91,9 +92,9 @@ def quarter_dose(work: Path) -> TestSet:
         generator,
     )
     made /= ct.body_sd(slices, made)[:, None, None]
-    data = work / "quarter-dose"
+    data = work / folder
     out = TestSet(
-        "CT: ct-abdomen-ge at a simulated quarter dose",
+        f"CT: {series} at a simulated quarter dose",
         str(data / "suite.toml"),
         data,
         {},
@@ -111,8 +112,18 @@ def quarter_dose(work: Path) -> TestSet:
         out.sigma[name] = sd
         out.save(data / "input", name, out.degraded[name])
         out.save(data / "reference", name, clean)
-    (data / "suite.toml").write_text(CT_SUITE)
+    (data / "suite.toml").write_text(CT_SUITE.replace("ct-abdomen-ge", series))
     return out
+
+
+def quarter_dose_ge(work: Path) -> TestSet:
+    """An abdomen at 5 mm."""
+    return quarter_dose(work, "ct-abdomen-ge", "quarter-dose", 5)
+
+
+def quarter_dose_siemens(work: Path) -> TestSet:
+    """A part of an abdomen at 3 mm, with contrast medium."""
+    return quarter_dose(work, "ct-abdomen-siemens-partial", "quarter-dose-siemens", 2)
 
 
 def twelfth_counts(work: Path) -> TestSet:
@@ -317,7 +328,8 @@ def haze_pairs(
 
 
 SETS = {
-    "ct": quarter_dose,
+    "ct": quarter_dose_ge,
+    "ct-siemens": quarter_dose_siemens,
     "pet": twelfth_counts,
     "rgb": mcmaster,
     "haze": rice,

@@ -60,35 +60,40 @@ def draw(rng: np.random.Generator, size: int) -> Haze:
     """A random veil: even haze, gradients, or clouds with edges; thin, moderate or thick."""
     field = octaves(rng, size, int(rng.integers(1, 4)), rng.uniform(0.35, 0.65))
     kind = rng.random()
-    if kind < 0.35:  # cloud-like: nothing below a threshold, soft edges above it
+    floor = rng.uniform(0, 0.9)
+    if kind < 0.25:  # cloud-like: nothing below a threshold, soft edges above it
         edge = rng.uniform(0.1, 0.55)
         field = np.clip((field - edge) / rng.uniform(0.25, 0.6), 0, 1)
-    elif kind < 0.65:  # a gradient across the scene
+        floor = 0.1 * rng.random()
+    elif kind < 0.45:  # a gradient across the scene
         angle = rng.uniform(0, 2 * np.pi)
         axis = np.linspace(-0.5, 0.5, size, dtype=np.float32)
         ramp = np.cos(angle) * axis[None] + np.sin(angle) * axis[:, None] + 0.5
         field = 0.35 * field + 0.65 * np.clip(ramp, 0, 1)
     thickest = (0.35, 0.8, 1.6)[rng.integers(3)] * rng.uniform(0.6, 1.4)
-    floor = rng.uniform(0, 0.7) if kind >= 0.35 else 0.1 * rng.random()
     depth = (thickest * (floor + (1 - floor) * field)).astype(np.float32)
-    # Small particles make thin haze blue; drops make thick haze grey.
-    alpha = float(rng.uniform(0, 1.5) * np.exp(-thickest))
-    brightness = rng.uniform(0.42, 1.0)
-    tint = 1 + rng.normal(0, 0.03, 3)
-    airlight = np.clip(brightness * tint, 0, 1).astype(np.float32)
+    if rng.random() < 0.6:
+        # Thin cloud: drops scatter all colours alike, and products stretched for the ground show
+        # the veil as mid-grey, often darker than bright ground.
+        alpha, tint, brightness = 0.0, 0.01, rng.uniform(0.36, 0.7)
+    else:
+        # Small particles make thin haze blue; drops make thick haze grey.
+        alpha = float(rng.uniform(0, 1.5) * np.exp(-thickest))
+        tint, brightness = 0.03, rng.uniform(0.42, 1.0)
+    airlight = np.clip(brightness * (1 + rng.normal(0, tint, 3)), 0, 1).astype(np.float32)
     return Haze(depth, alpha, airlight)
 
 
 def regrade(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The clear scene as another sensor or product would show it: exposure, contrast, gamma,
     saturation and white balance."""
-    scene = scene ** np.float32(np.exp(rng.normal(0, 0.25)))
+    scene = scene ** np.float32(np.exp(rng.normal(0, 0.2)))
     mean = scene.mean((1, 2), keepdims=True)
     grey = scene.mean(0, keepdims=True)
-    scene = grey + (scene - grey) * np.float32(rng.uniform(0.6, 1.3))
-    scene = mean + (scene - mean) * np.float32(rng.uniform(0.6, 1.5))
+    scene = grey + (scene - grey) * np.float32(rng.uniform(0.7, 1.3))
+    scene = mean + (scene - mean) * np.float32(rng.uniform(0.75, 1.5))
     flat = float(scene.std()) < 0.08
-    if flat and rng.random() < 0.7:
+    if flat and rng.random() < 0.3:
         # Sand, snow and water have no texture that betrays their brightness: any is possible.
         scene = scene - scene.mean() + rng.uniform(0.2, 0.85)
     else:
@@ -106,12 +111,11 @@ def add_haze(
     return hazy.astype(np.float32), clear
 
 
-def sample(scene: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A training pair (hazy, clear) from a clear scene. One in five stays clear, and half of those
-    without texture, so that the network learns to leave alone what shows no haze: bright sand, snow
-    and water must not be darkened on a guess."""
-    clear = regrade(scene, rng)
-    if rng.random() < (0.5 if clear.std() < 0.08 else 0.2):
+def sample(clear: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A training pair (hazy, clear) from a clear scene. Three in ten stay clear, and half
+    of those without texture, so that the network learns to leave alone what shows no haze: bright
+    sand, snow and water must not be darkened on a guess."""
+    if rng.random() < (0.5 if clear.std() < 0.08 else 0.3):
         quantised = np.round(clear * 255) / 255
         return quantised.astype(np.float32), clear
-    return add_haze(clear, draw(rng, scene.shape[-1]), rng)
+    return add_haze(clear, draw(rng, clear.shape[-1]), rng)
