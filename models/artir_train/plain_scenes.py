@@ -1,4 +1,4 @@
-"""Clear scenes without much to see: sea, sand, snow, forest, bare soil, and their borders.
+"""Clear scenes without much to see: sea, sand, snow, forest, fields, bare soil, and their borders.
 
 The tiles at hand hold few of these, and they are where a network mistakes a bright or a blue ground
 for haze: nothing in them tells their brightness.
@@ -19,6 +19,7 @@ GROUNDS = {
     "sand": ((0.55, 0.45, 0.30), (0.92, 0.82, 0.68)),
     "snow and ice": ((0.72, 0.75, 0.78), (0.98, 0.98, 1.0)),
     "forest": ((0.04, 0.10, 0.04), (0.25, 0.35, 0.22)),
+    "grass and crops": ((0.15, 0.22, 0.10), (0.40, 0.48, 0.32)),
     "soil and rock": ((0.28, 0.22, 0.15), (0.62, 0.55, 0.48)),
 }
 
@@ -36,7 +37,7 @@ def draw(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def _ground(rng: np.random.Generator, size: int) -> np.ndarray:
     """One colour, with a faint relief that is brighter and darker but hardly another hue."""
-    # Blue water has over a third of the draws: nothing is taken for haze as easily.
+    # Blue water has a third of the draws: nothing is taken for haze as easily.
     drawn = rng.choice([*GROUNDS, *3 * ["blue water"]])
     low, high = GROUNDS[drawn]
     # One draw for all bands makes it darker or brighter; one for each gives it a hue.
