@@ -14,6 +14,7 @@ from .degrade.haze import octaves
 GROUNDS = {
     "deep water": ((0.0, 0.03, 0.10), (0.12, 0.25, 0.42)),
     "blue water": ((0.05, 0.15, 0.30), (0.40, 0.48, 0.72)),
+    "pale water": ((0.15, 0.25, 0.35), (0.45, 0.55, 0.70)),
     "shallow water": ((0.10, 0.30, 0.35), (0.45, 0.70, 0.75)),
     "muddy water": ((0.25, 0.25, 0.15), (0.55, 0.52, 0.42)),
     "sand": ((0.55, 0.45, 0.30), (0.92, 0.82, 0.68)),
@@ -37,8 +38,8 @@ def draw(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def _ground(rng: np.random.Generator, size: int) -> np.ndarray:
     """One colour, with a faint relief that is brighter and darker but hardly another hue."""
-    # Blue water has a third of the draws: nothing is taken for haze as easily.
-    drawn = rng.choice([*GROUNDS, *3 * ["blue water"]])
+    # Open water has over a third of the draws: nothing is taken for haze as easily.
+    drawn = rng.choice([*GROUNDS, *2 * ["blue water", "pale water"]])
     low, high = GROUNDS[drawn]
     # One draw for all bands makes it darker or brighter; one for each gives it a hue.
     share = np.clip(rng.random() + rng.normal(0, 0.12, 3), 0, 1)
