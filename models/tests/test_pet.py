@@ -112,19 +112,29 @@ def test_crops_leave_the_test_patients_out(tmp_path):
     assert len(tumour_crops(real)) > 500
 
 
+def pack_of_constants(folder, clean, few, whole):
+    """A source whose images and noises each have one value everywhere."""
+    images = np.full((9, 160, 160), clean, np.float16)
+    images[:8] = 0  # held out
+    noise = np.full((9, 2, 160, 160), few, np.float16)
+    full = np.full_like(images, whole)
+    np.savez(folder / "pet-noisier.npz", clean=images, noise=noise, full=full, twelfth=noise[:8, 0])
+    return PetPatches(folder, 3)
+
+
 def test_three_targets_in_four_have_the_noise_of_full_counts(tmp_path):
-    """A pack in which every kind of noise has a value of its own: 2 for few counts, 1 for full."""
-    clean = np.full((9, 160, 160), 4, np.float16)
-    clean[:8] = 0  # held out
-    few, whole = np.full((9, 2, 160, 160), 2, np.float16), np.full_like(clean, 1)
-    np.savez(tmp_path / "pet-full.npz", clean=clean, noise=few, full=whole, twelfth=few[:8, 0])
-    source = PetPatches(tmp_path, 3)
+    source = pack_of_constants(tmp_path, 12, few=6, whole=3)
     noisy_targets, little = 0, 0
+    # The brightness of a sample is drawn: 6 in 12 or in 15, or a fifth of it. Such an uptake is hot
+    # however dark it is drawn, so the target keeps a fifth of the noise.
+    kinds = {
+        0.8 * noise / (image + 0.2 * noise): (image == 15, noise == 1.2)
+        for image in (12, 15)
+        for noise in (6, 1.2)
+    }
     for _ in range(400):
         noisy, target = source.batch(1, 32)
         added = float((noisy - target).mean() / target.mean())
-        # The brightness of a sample is drawn: 2 in 4 or in 5, or a fifth of it.
-        kinds = {0.5: (0, 0), 0.4: (1, 0), 0.1: (0, 1), 0.08: (1, 1)}
         kind = min(kinds, key=lambda known: abs(known - added))
         assert added == pytest.approx(kind, abs=1e-4)
         noisy_targets += kinds[kind][0]
@@ -132,7 +142,16 @@ def test_three_targets_in_four_have_the_noise_of_full_counts(tmp_path):
     assert 0.68 < noisy_targets / 400 < 0.82
     assert 0.07 < little / 400 < 0.19
     noisy, reference = source.validation()
-    assert reference.shape == (8, 1, 160, 160) and (reference == 1).all() and (noisy == 3).all()
+    assert reference.shape == (8, 1, 160, 160) and (reference == 3).all() and (noisy == 9).all()
+
+
+def test_targets_keep_no_low_count_noise_where_uptake_is_low(tmp_path):
+    source = pack_of_constants(tmp_path, 1, few=0.5, whole=0)
+    found = set()
+    for _ in range(100):
+        noisy, target = source.batch(1, 32)
+        found.add(round(float((noisy - target).mean() / target.mean()), 4))
+    assert found == {0.5, 0.1}
 
 
 def test_peaks_are_found_again_nearby_and_only_where_the_target_has_them():
