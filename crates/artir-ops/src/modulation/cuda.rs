@@ -8,19 +8,43 @@ use crate::cuda::{Launch, countable, grid_depth};
 /// `ModulationArguments` of `kernel.cu`.
 #[repr(C)]
 pub(crate) struct Arguments {
-    pub(crate) map: *const c_void,
-    pub(crate) spatial: *const c_void,
-    pub(crate) weigh: *const c_void,
-    pub(crate) segment: *const c_void,
-    pub(crate) local: *const c_void,
-    pub(crate) local_bias: *const c_void,
-    pub(crate) refine: *const c_void,
-    pub(crate) refine_bias: *const c_void,
-    pub(crate) out: *mut c_void,
-    pub(crate) batch: i32,
-    pub(crate) channels: i32,
-    pub(crate) height: i32,
-    pub(crate) width: i32,
+    map: *const c_void,
+    spatial: *const c_void,
+    weigh: *const c_void,
+    segment: *const c_void,
+    local: *const c_void,
+    local_bias: *const c_void,
+    refine: *const c_void,
+    refine_bias: *const c_void,
+    out: *mut c_void,
+    batch: i32,
+    channels: i32,
+    height: i32,
+    width: i32,
+}
+
+impl Arguments {
+    /// Where the inputs' values stand, in the operator's order, the last two null without a refining convolution; and the shape
+    /// `[batch, channels, height, width]`, which [`launch`] has accepted.
+    pub(crate) fn new(inputs: [*const c_void; 8], out: *mut c_void, shape: [usize; 4]) -> Self {
+        let [map, spatial, weigh, segment, local, local_bias, refine, refine_bias] = inputs;
+        let [batch, channels, height, width] = shape.map(|n| n as i32);
+        Self {
+            map,
+            spatial,
+            weigh,
+            segment,
+            local,
+            local_bias,
+            refine,
+            refine_bias,
+            out,
+            batch,
+            channels,
+            height,
+            width,
+        }
+    }
 }
 
 const LANES: usize = 32;
@@ -118,24 +142,7 @@ mod tests {
     /// The kernel on the CPU, with threads in both orders, which must not matter.
     fn emulate<E: Copy + PartialEq>(i: &Inputs<E>, shape: [usize; 4], refined: bool, zero: E) -> Vec<E> {
         let launch = launch(refined, shape, size_of::<E>() == 2).unwrap();
-        let [batch, channels, height, width] = shape.map(|n| n as i32);
-        let [map, spatial, weigh, segment, local, local_bias, refine, refine_bias] =
-            i.each_ref().map(|v| v.as_ptr().cast());
-        let arguments = |out| Arguments {
-            map,
-            spatial,
-            weigh,
-            segment,
-            local,
-            local_bias,
-            refine,
-            refine_bias,
-            out,
-            batch,
-            channels,
-            height,
-            width,
-        };
+        let arguments = |out| Arguments::new(i.each_ref().map(|v| v.as_ptr().cast()), out, shape);
         // SAFETY: the arguments are the kernel's, and the slices are as long as the shape says.
         unsafe { in_both_orders(&launch, i[0].len() * if refined { 2 } else { 1 }, zero, arguments) }
     }

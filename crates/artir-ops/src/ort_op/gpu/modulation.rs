@@ -7,7 +7,7 @@ use ort_sys::{
     ONNXTensorElementDataType, OrtApi, OrtCustomOpInputOutputCharacteristic, OrtKernelContext, OrtKernelInfo,
 };
 
-use super::{Device, integer, is_f16, others, provider};
+use super::{Device, is_f16, others, provider};
 use crate::Error;
 use crate::cuda::Machine;
 use crate::modulation;
@@ -65,25 +65,12 @@ impl<M: Machine, E: OrtElement, const REFINED: bool> Kernel for GpuModulation<M,
             if map.dimensions.contains(&0) {
                 return Ok(());
             }
-            let [spatial, weigh, segment, local, local_bias, refine, refine_bias] = starts;
             // Each fits, since their product did.
             let shape = [batch, channels, height, width].map(|n| n as usize);
             let launch = modulation::launch(REFINED, shape, is_f16::<E>())?;
-            let arguments = modulation::Arguments {
-                map: map.start,
-                spatial,
-                weigh,
-                segment,
-                local,
-                local_bias,
-                refine,
-                refine_bias,
-                out: out.start,
-                batch: integer(batch)?,
-                channels: integer(channels)?,
-                height: integer(height)?,
-                width: integer(width)?,
-            };
+            let mut inputs = [map.start.cast_const(); 8];
+            inputs[1..].copy_from_slice(&starts);
+            let arguments = modulation::Arguments::new(inputs, out.start, shape);
             M::current()?.launch(M::stream(api, context)?, &launch, std::ptr::from_ref(&arguments).cast())
         }
     }
