@@ -52,7 +52,7 @@ memcheck:
 baselines:
 	scripts/bootstrap.sh --train
 	.venv/bin/pip install -q -r validation/requirements-baselines.txt
-	cargo build --release -p artir-cli
+	cargo build --release -p artir-cli -p artir-ops
 	PYTHONPATH=models:validation OMP_NUM_THREADS=1 .venv/bin/python -m baselines
 
 conformance:

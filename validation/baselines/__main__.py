@@ -1,7 +1,7 @@
 """Writes validation/baselines.md: every method at its best parameters, beside artir's model.
 
     make baselines                     all sets
-    python -m baselines ct pet rgb haze simulated-haze clear    some (PYTHONPATH=models:validation)
+    python -m baselines ct ct-siemens pet rgb haze simulated-haze clear    some (PYTHONPATH=models:validation)
     python -m baselines --known ct     a new model beside the parameters that the table has
 
 Parameters are chosen for the best mean PSNR on the very images that are measured, which flatters
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from artir_train.card import worse
+from artir_train.data import own_noise
 from restorer import Restorer
 
 from .methods import DEHAZERS, DENOISERS, SMOOTHERS, Method
@@ -127,9 +128,9 @@ def full_dose(test: TestSet) -> str:
     """How far the model moves slices that have their whole dose, in the body (above -300 HU)."""
     restore = Restorer(test.model, ROOT / "target/release/libartir_ops.so")
     changes, noise = [], []
-    for name, whole in test.clean.items():
+    for whole in test.clean.values():
         changes.append(np.abs(restore(whole) - whole)[whole > -300].mean())
-        noise.append(test.sigma[name] / 3**0.5)
+        noise.append(own_noise(whole))
     change, noise = np.mean(changes), np.mean(noise)
     return (
         f"Slices with their whole dose, whose own noise is {noise:.1f} HU, are changed by the model by "

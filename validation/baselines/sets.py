@@ -1,6 +1,7 @@
 """The test sets: degraded images, their references, and the suite that measures them."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -114,16 +115,6 @@ def quarter_dose(work: Path, series: str, folder: str, step: int) -> TestSet:
         out.save(data / "reference", name, clean)
     (data / "suite.toml").write_text(CT_SUITE.replace("ct-abdomen-ge", series))
     return out
-
-
-def quarter_dose_ge(work: Path) -> TestSet:
-    """An abdomen at 5 mm."""
-    return quarter_dose(work, "ct-abdomen-ge", "quarter-dose", 5)
-
-
-def quarter_dose_siemens(work: Path) -> TestSet:
-    """A part of an abdomen at 3 mm, with contrast medium."""
-    return quarter_dose(work, "ct-abdomen-siemens-partial", "quarter-dose-siemens", 2)
 
 
 def twelfth_counts(work: Path) -> TestSet:
@@ -328,8 +319,14 @@ def haze_pairs(
 
 
 SETS = {
-    "ct": quarter_dose_ge,
-    "ct-siemens": quarter_dose_siemens,
+    # An abdomen at 5 mm, and a part of one at 3 mm with contrast medium.
+    "ct": partial(quarter_dose, series="ct-abdomen-ge", folder="quarter-dose", step=5),
+    "ct-siemens": partial(
+        quarter_dose,
+        series="ct-abdomen-siemens-partial",
+        folder="quarter-dose-siemens",
+        step=2,
+    ),
     "pet": twelfth_counts,
     "rgb": mcmaster,
     "haze": rice,
