@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .data import data_folder, kept
+from .data import data_folder, kept, stacked
 from .degrade import pet
 from .pet_phantom import Bodies, tumour_crops
 
@@ -71,8 +71,8 @@ class PetPatches:
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``count`` training pairs [count, 1, size, size] in SUV."""
-        pairs = [self._draw(size) for _ in range(count)]
-        return tuple(torch.from_numpy(np.stack(p))[:, None] for p in zip(*pairs, strict=True))
+        low, full = stacked([self._draw(size) for _ in range(count)])
+        return low[:, None], full[:, None]
 
     def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         rng = self.rng

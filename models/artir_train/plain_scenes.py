@@ -39,8 +39,7 @@ def draw(rng: np.random.Generator, size: int) -> np.ndarray:
 def _ground(rng: np.random.Generator, size: int) -> np.ndarray:
     """One colour, with a faint relief that is brighter and darker but hardly another hue."""
     # Open water has over a third of the draws: nothing is taken for haze as easily.
-    drawn = rng.choice([*GROUNDS, *2 * ["blue water", "pale water"]])
-    low, high = GROUNDS[drawn]
+    low, high = GROUNDS[rng.choice([*GROUNDS, *2 * ["blue water", "pale water"]])]
     # One draw for all bands makes it darker or brighter; one for each gives it a hue.
     share = np.clip(rng.random() + rng.normal(0, 0.12, 3), 0, 1)
     colour = np.array(low) + share * (np.array(high) - np.array(low))

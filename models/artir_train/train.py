@@ -230,8 +230,12 @@ def mean_psnr(images: torch.Tensor, truth: torch.Tensor, window: tuple[float, fl
 
 
 def train(trainer: Trainer, minutes: float | None, steps: int | None, every: float = 300.0) -> None:
-    """Runs to the end of the schedule; validates and saves every so many seconds and at the end."""
+    """Runs to the end of the schedule; validates and saves every so many seconds and at the end.
+    The log of an earlier run in the same folder goes when this one begins at its first step."""
     trainer.folder.mkdir(parents=True, exist_ok=True)
+    log = trainer.folder / "log.csv"
+    if not trainer.steps:
+        log.unlink(missing_ok=True)
     before, begun = trainer.seconds, time.monotonic()
     saved, losses = begun, []
     while True:
@@ -250,7 +254,7 @@ def train(trainer: Trainer, minutes: float | None, steps: int | None, every: flo
                 psnr,
             ]
             losses.clear()
-            with (trainer.folder / "log.csv").open("a", newline="") as file:
+            with log.open("a", newline="") as file:
                 csv.writer(file).writerow(row)
             curve.write(trainer.folder)
             print("steps {} seconds {} loss {:.5f} input {:.3f} dB result {:.3f} dB".format(*row))
@@ -281,9 +285,7 @@ def main() -> None:
     trainer = Trainer(settings, source, options.runs / options.config.stem)
     if options.resume:
         trainer.resume()
-    else:
-        (trainer.folder / "log.csv").unlink(missing_ok=True)
-    if options.start:
+    elif options.start:
         trainer.start_from(options.start)
     train(trainer, options.minutes, options.steps, options.every)
 

@@ -92,6 +92,8 @@ def test_thin_haze_scatters_blue_more():
 class Tiny:
     """A source that needs no data: blurred noise, and noise on it."""
 
+    window = (0.0, 1.0)
+
     def __init__(self, seed=0):
         self.rng = np.random.default_rng(seed)
 
@@ -141,6 +143,19 @@ def test_only_changes_for_the_worse_cost_extra():
     half[..., :32] *= 2
     half[..., 32:] = 0
     assert train.worse_loss(half, target, given).item() == pytest.approx(0.1, rel=1e-3)
+
+
+def test_the_log_begins_anew_with_a_run_and_goes_on_when_it_resumes(tmp_path):
+    def steps():
+        return [row.split(",")[0] for row in (tmp_path / "log.csv").read_text().split()]
+
+    train.train(trainer(tmp_path), None, 2)
+    train.train(trainer(tmp_path), None, 1)
+    assert steps() == ["1"]
+    resumed = trainer(tmp_path)
+    resumed.resume()
+    train.train(resumed, None, 3)
+    assert steps() == ["1", "3"]
 
 
 def test_training_learns_and_resumes_where_it_stopped(tmp_path):

@@ -112,8 +112,8 @@ def add_haze(
 
 
 def sample(clear: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A training pair (hazy, clear) from a clear scene. Three in ten stay clear, and half
-    of those without texture, so that the network learns to leave alone what shows no haze: bright
+    """A training pair (hazy, clear) from a clear scene. Three in ten stay clear, and half of
+    those without texture, so that the network learns to leave alone what shows no haze: bright
     sand, snow and water must not be darkened on a guess."""
     if rng.random() < (0.5 if clear.std() < 0.08 else 0.3):
         quantised = np.round(clear * 255) / 255
