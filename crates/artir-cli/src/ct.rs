@@ -9,7 +9,7 @@ use std::{
     process::ExitCode,
 };
 
-use artir_core::{ErrorKind, Task};
+use artir_core::{ErrorKind, Progress, Restorer, Task};
 use artir_dicom::{DisplayWindow, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, Series, SeriesReport};
 use clap::ValueEnum;
 
@@ -17,6 +17,7 @@ use self::report::Report;
 use crate::{
     common::Inference,
     outcome::{Failure, Tally},
+    outputs::{Kind, Outputs},
     progress::Terminal,
 };
 
@@ -34,7 +35,8 @@ pub(crate) struct Args {
     /// Replace what is there already
     #[arg(long)]
     overwrite: bool,
-    /// Take up what an interrupted run of the same model and settings left
+    /// Take up what an interrupted run of the same model and settings left, and bring a derived series up to date: slices
+    /// that changed, went or came are seen to, the others are kept
     #[arg(long)]
     resume: bool,
     /// Publish a series without the slices that cannot be used
@@ -120,51 +122,116 @@ impl From<Syntax> for OutputSyntax {
 }
 
 pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool) -> Result<ExitCode, Failure> {
-    let scan = artir_dicom::scan(&args.inputs, modality)?;
     if let Some(form) = args.list {
-        return list(args, &scan, form);
+        return list(args, &artir_dicom::scan(&args.inputs, modality)?, form);
     }
-    if !quiet {
-        tell(&scan);
-    }
-    if args.dry_run {
-        for (i, series) in scan.series.iter().enumerate() {
-            say!("series {}: {} slices would go to {}", i + 1, series.slices(), series.folder);
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
-    let task = match modality {
-        Modality::Pet => Task::PetEnhance,
-        _ => Task::CtDenoise,
-    };
-    let restorer = args.inference.restorer_for(task)?;
-    let options = args.options(units)?;
+    // From here on Ctrl-C ends the work with a report.
     let progress = Terminal::new(quiet);
-    let mut tally = Tally::default();
-    let mut report = Report::new(&restorer);
-    for error in &scan.damaged {
-        tally.fail(Failure::new(error.kind(), error))?;
-        report.damaged(error, args);
+    let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
+    let inputs = args.inputs.iter().filter(|input| input.is_file()).cloned().chain(args.inference.model_file());
+    let mut checks = Outputs::new(inputs);
+    if let Some(path) = &args.report {
+        checks.add("the report", path, Kind::File, args.overwrite)?;
     }
-    for (i, series) in scan.series.iter().enumerate() {
-        let number = i + 1;
-        let doubtful = scan.damaged_beside(series).count();
-        if doubtful > 0 && !args.allow_partial {
-            let reason = format!(
-                "series {number}: not written: {doubtful} file(s) beside its slices cannot be read and may be of it; \
-                 --allow-partial does without them"
-            );
-            report.refused(number, series, &reason);
-            tally.fail(Failure::input(reason))?;
-            continue;
+    let mut report = Report::default();
+    let run = Run { args, modality, units, quiet, output, progress: &progress };
+    let mut ended = run.all(checks, &mut report);
+    if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
+        if let Err(failure) = &ended {
+            report.ended(failure, args);
         }
-        match artir_dicom::restore_series(series, &restorer, output, &options, &progress) {
+        // What ended the run counts more than a report that cannot be written.
+        match (&ended, report.write(path, args.overwrite)) {
+            (Ok(_), Err(failure)) => ended = Err(failure),
+            (Err(_), Err(failure)) => eprintln!("artir: {}", failure.message),
+            _ => {}
+        }
+    }
+    ended
+}
+
+/// One run over all series.
+struct Run<'a> {
+    args: &'a Args,
+    modality: Modality,
+    units: PetUnits,
+    quiet: bool,
+    output: &'a Path,
+    progress: &'a Terminal,
+}
+
+impl Run<'_> {
+    /// Checks all that can be checked, then restores one series after the other. An error is one of the whole command.
+    fn all(&self, mut checks: Outputs, report: &mut Report) -> Result<ExitCode, Failure> {
+        let Self { args, output, .. } = *self;
+        let task = match self.modality {
+            Modality::Pet => Task::PetEnhance,
+            _ => Task::CtDenoise,
+        };
+        let restorer = args.inference.restorer_for(task)?;
+        report.model(&restorer);
+        let options = args.options(self.units)?;
+        // A place that takes no files is named before folders are searched.
+        Outputs::default().add("a series", &output.join("series"), Kind::Folder, true)?;
+        let scan = artir_dicom::scan(&args.inputs, self.modality)?;
+        let mut tally = Tally::default();
+        if !self.quiet {
+            tell(&scan);
+        }
+        for error in &scan.damaged {
+            report.damaged(error, args);
+            tally.fail(Failure::new(error.kind(), error))?;
+        }
+        let mut possible = Vec::new();
+        for (i, series) in scan.series.iter().enumerate() {
+            let number = i + 1;
+            match args.obstacle(number, &scan, series).and_then(|()| args.check(output, series, &mut checks)) {
+                Ok(()) => possible.push((number, series)),
+                Err(failure) => {
+                    report.refused(number, series, &failure.message);
+                    tally.fail(failure)?;
+                }
+            }
+        }
+        // With --resume, part of it may be there already.
+        for (_, series) in possible.iter().filter(|_| !args.resume) {
+            checks.needs(&output.join(&series.folder), series.least_space(&options));
+        }
+        if let Err(failure) = checks.check_space() {
+            for (number, series) in possible {
+                report.refused(number, series, &failure.message);
+            }
+            return Err(failure);
+        }
+        for (number, series) in possible {
+            if args.dry_run {
+                say!("series {number}: {} slices would go to {}", series.slices(), series.folder);
+                tally.written += 1;
+                continue;
+            }
+            if self.progress.is_cancelled() {
+                report.refused(number, series, "interrupted");
+                return Err(artir_core::Error::Interrupted.into());
+            }
+            self.one(number, series, &restorer, &options, report, &mut tally)?;
+        }
+        Ok(tally.code())
+    }
+
+    fn one(
+        &self,
+        number: usize,
+        series: &Series,
+        restorer: &Restorer,
+        options: &RestoreOptions,
+        report: &mut Report,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        match artir_dicom::restore_series(series, restorer, self.output, options, self.progress) {
             Ok(done) => {
                 tally.written += 1;
-                report.written(number, series, &done, args);
-                args.preview(number, series, &done, &options)?;
-                if !quiet {
+                report.written(number, series, &done, self.args);
+                if !self.quiet {
                     let resumed =
                         if done.resumed > 0 { format!(", {} of them before", done.resumed) } else { String::new() };
                     say!(
@@ -173,24 +240,25 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
                         series.folder
                     );
                 }
+                if let Err(failure) = self.args.preview(number, series, &done, options) {
+                    report.problem(&failure);
+                    tally.fail(failure)?;
+                }
                 for error in done.failed {
                     tally.fail(error.into())?;
                 }
+                Ok(())
             }
             Err(e) => {
                 let hint = matches!(e, artir_dicom::Error::Core(_)) && e.kind() == ErrorKind::Interrupted;
-                if hint && !quiet {
+                if hint && !self.quiet {
                     eprintln!("artir: series {number}: interrupted; --resume goes on with it");
                 }
-                report.refused(number, series, &args.told(&e));
-                tally.fail(e.into())?;
+                report.refused(number, series, &self.args.told(&e));
+                tally.fail(e.into())
             }
         }
     }
-    if let Some(path) = &args.report {
-        report.write(path, args.overwrite)?;
-    }
-    Ok(tally.code())
 }
 
 impl Args {
@@ -210,6 +278,33 @@ impl Args {
         })
     }
 
+    /// Why a series is refused before any of it is decoded.
+    fn obstacle(&self, number: usize, scan: &Scan, series: &Series) -> Result<(), Failure> {
+        let doubtful = scan.damaged_beside(series).count();
+        if doubtful == 0 || self.allow_partial {
+            return Ok(());
+        }
+        Err(Failure::input(format!(
+            "series {number}: not written: {doubtful} file(s) beside its slices cannot be read and may be of it; \
+             --allow-partial does without them"
+        )))
+    }
+
+    /// Whether a series, and its page, can be written. With --resume, what is there is looked at later.
+    fn check(&self, output: &Path, series: &Series, checks: &mut Outputs) -> Result<(), Failure> {
+        let target = output.join(&series.folder);
+        if series.instances.iter().any(|instance| artir_files::is_within(&instance.path, &target)) {
+            let reason = "the derived series would take the place of its own source: use another output folder";
+            return Err(Failure::usage(format!("{}: {reason}", target.display())));
+        }
+        let replace = self.overwrite || self.resume;
+        checks.add("a series", &target, Kind::Folder, replace)?;
+        match self.preview {
+            true => checks.add("a preview", &page(&target), Kind::File, replace),
+            false => Ok(()),
+        }
+    }
+
     fn preview(
         &self,
         number: usize,
@@ -222,10 +317,7 @@ impl Args {
         }
         let default = if series.modality == Modality::Pet { "pet" } else { "abdomen" };
         let window = self.window.map_or_else(|| default.parse().map_err(Failure::failed), Ok)?;
-        let page = done.folder.with_extension("html");
-        if page.exists() && !self.overwrite {
-            return Err(Failure::usage(format!("{}: is there already: use --overwrite", page.display())));
-        }
+        let page = page(&done.folder);
         artir_dicom::preview_series(series, done, &format!("series {number}"), &page, window, options)?;
         Ok(())
     }
@@ -248,6 +340,11 @@ impl Args {
             other => other.to_string(),
         }
     }
+}
+
+/// The page of a derived series.
+fn page(folder: &Path) -> PathBuf {
+    folder.with_extension("html")
 }
 
 fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {

@@ -30,6 +30,7 @@ mod restore;
 mod rle;
 mod series;
 mod slice;
+mod space;
 mod staging;
 mod suv;
 mod terms;

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use artir_files::{Encoding, PREFIX};
 use dicom_core::dictionary::{UidDictionary, UidDictionaryEntry};
 use dicom_dictionary_std::{StandardSopClassDictionary, tags, uids};
 use walkdir::WalkDir;
@@ -211,6 +212,22 @@ struct Group {
     acquisition: Option<i64>,
 }
 
+impl Group {
+    /// What tells the group from others, as text: folders and derived UIDs hang on it.
+    fn encoding(&self) -> Encoding {
+        let Self { series_uid, sop_class, orientation, rows, columns, spacing, acquisition } = self;
+        let list = |numbers: &[i64]| numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(" ");
+        Encoding::new("artir-group", 1)
+            .text("series", series_uid)
+            .text("class", sop_class)
+            .text("orientation", &list(orientation))
+            .number("rows", *rows)
+            .number("columns", *columns)
+            .text("spacing", &list(spacing))
+            .text("acquisition", &acquisition.map_or("any".into(), |n| n.to_string()))
+    }
+}
+
 /// An object with the group that it belongs to.
 pub(crate) struct Placed {
     group: Group,
@@ -255,7 +272,11 @@ fn files(inputs: &[PathBuf], found: &mut Scan) -> Result<Vec<PathBuf>, Error> {
             out.extend(dicomdir::files(input, &mut found.set_aside)?);
             continue;
         }
-        for entry in WalkDir::new(input).follow_links(true).sort_by_file_name() {
+        // artir's own files in folders of results, hidden folders and manifests, are nobody's slices.
+        let own = |entry: &walkdir::DirEntry| {
+            entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())
+        };
+        for entry in WalkDir::new(input).follow_links(true).sort_by_file_name().into_iter().filter_entry(|e| !own(e)) {
             match entry {
                 Ok(entry) if entry.file_type().is_file() => out.push(entry.into_path()),
                 Ok(_) => {}
@@ -461,7 +482,7 @@ fn assemble(modality: Modality, group: Group, mut objects: Vec<Placed>) -> Serie
     if restored {
         findings.push(Finding::Restored);
     }
-    let folder = format!("series-{}", uid::short(&format!("{group:?}")));
+    let folder = format!("series-{}", uid::short(group.encoding().as_str()));
     Series {
         modality,
         multi_frame: group.sop_class != modality.slice_class(),

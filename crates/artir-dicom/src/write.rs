@@ -39,6 +39,8 @@ impl<T: Read + Write + Seek + Send> Store for T {}
 /// One object in the making.
 pub(crate) struct Object {
     header: Header,
+    /// The series that it is written for.
+    target: PathBuf,
     store: Box<dyn Store>,
     /// Bytes of each encoded frame.
     lengths: Vec<u64>,
@@ -55,7 +57,8 @@ impl Object {
         // A slice fits memory many times over; an object of 2,000 frames need not.
         let store: Box<dyn Store> =
             if header.multi_frame { Box::new(staging.scratch()?) } else { Box::new(Cursor::new(Vec::new())) };
-        Ok(Self { header, store, lengths: Vec::new(), slopes: Vec::new(), hash: Sha256::new() })
+        let target = staging.target().to_owned();
+        Ok(Self { header, target, store, lengths: Vec::new(), slopes: Vec::new(), hash: Sha256::new() })
     }
 
     /// Takes the next frame with its residual in network units.
@@ -76,13 +79,13 @@ impl Object {
                 .map_err(|reason| Error::file(&self.header.path, reason))?
         };
         self.lengths.push(encoded.len() as u64);
-        self.store.write_all(&encoded).map_err(|e| Error::write(&self.header.path, e))
+        self.store.write_all(&encoded).map_err(|e| Error::write(&self.target, e))
     }
 
     /// Writes the object.
     pub(crate) fn finish(
         mut self,
-        name: &str,
+        key: &str,
         derivation: &Derivation<'_>,
         syntax: OutputSyntax,
         staging: &mut Staging,
@@ -104,7 +107,7 @@ impl Object {
         let digest = self.hash.finalize();
         let parts = [b"instance".as_slice(), source_uid.as_bytes(), derivation.series_instance_uid.as_bytes(), &digest];
         set.put_text(tags::SOP_INSTANCE_UID, VR::UI, &uid::derive(&parts));
-        let mut file = staging.create(name)?;
+        let mut file = staging.create(key)?;
         let written = self.store.seek(SeekFrom::Start(0)).and_then(|_| {
             write_object(
                 &mut file,
@@ -115,8 +118,8 @@ impl Object {
                 self.header.format.layout.bits_allocated,
             )
         });
-        written.map_err(|e| Error::write(&self.header.path, e))?;
-        staging.complete(name, file)
+        written.map_err(|e| Error::write(&self.target, e))?;
+        staging.complete(key, file)
     }
 }
 

@@ -1,13 +1,13 @@
 //! `--report`: what was done, for machines.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use artir_core::Restorer;
 use artir_dicom::{Error, Series, SeriesReport};
 use serde::Serialize;
 
 use super::Args;
-use crate::{image::publish, outcome::Failure};
+use crate::{outcome::Failure, outputs::publish_text};
 
 /// Version of the form. It grows when a field changes its meaning or goes.
 const SCHEMA: u32 = 1;
@@ -16,11 +16,24 @@ const SCHEMA: u32 = 1;
 pub(super) struct Report {
     schema: u32,
     artir: &'static str,
-    model: String,
-    model_sha256: String,
+    /// Absent where none could be loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_sha256: Option<String>,
     series: Vec<Entry>,
     /// Files that are DICOM and cannot be read.
     damaged: Vec<String>,
+    /// What ended the whole run before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        let (schema, artir) = (SCHEMA, artir_core::VERSION);
+        Self { schema, artir, model: None, model_sha256: None, series: Vec::new(), damaged: Vec::new(), problem: None }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -42,15 +55,15 @@ struct Entry {
 }
 
 impl Report {
-    pub(super) fn new(restorer: &Restorer) -> Self {
-        Self {
-            schema: SCHEMA,
-            artir: artir_core::VERSION,
-            model: restorer.card().name.clone(),
-            model_sha256: restorer.model_hash().to_owned(),
-            series: Vec::new(),
-            damaged: Vec::new(),
-        }
+    pub(super) fn model(&mut self, restorer: &Restorer) {
+        self.model = Some(restorer.card().name.clone());
+        self.model_sha256 = Some(restorer.model_hash().to_owned());
+    }
+
+    /// Notes what ended the whole run.
+    pub(super) fn ended(&mut self, failure: &Failure, args: &Args) {
+        let hide = |text: String, input: &PathBuf| text.replace(&input.display().to_string(), &args.shown(input));
+        self.problem = Some(args.inputs.iter().fold(failure.message.clone(), hide));
     }
 
     pub(super) fn damaged(&mut self, error: &Error, args: &Args) {
@@ -83,10 +96,15 @@ impl Report {
         });
     }
 
-    pub(super) fn write(&self, path: &Path, overwrite: bool) -> Result<(), Failure> {
-        if path.exists() && !overwrite {
-            return Err(Failure::usage(format!("{}: is there already: use --overwrite", path.display())));
+    /// Notes what failed of the series that was added last, beside its slices.
+    pub(super) fn problem(&mut self, failure: &Failure) {
+        if let Some(entry) = self.series.last_mut() {
+            entry.problems.push(failure.message.clone());
         }
-        publish(path, |file, _| serde_json::to_writer_pretty(file, self).map_err(Failure::failed))
+    }
+
+    pub(super) fn write(&self, path: &Path, overwrite: bool) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).map_err(Failure::failed)?;
+        publish_text(path, overwrite, &(text + "\n"))
     }
 }
