@@ -138,7 +138,7 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
     let mut ended = run.all(checks, &mut report);
     if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
         if let Err(failure) = &ended {
-            report.ended(failure, args);
+            report.ended(&failure.message);
         }
         // What ended the run counts more than a report that cannot be written.
         match (&ended, report.write(path, args.overwrite)) {
@@ -173,7 +173,10 @@ impl Run<'_> {
         let options = args.options(self.units)?;
         // A place that takes no files is named before folders are searched.
         Outputs::default().add("a series", &output.join("series"), Kind::Folder, true)?;
-        let scan = artir_dicom::scan(&args.inputs, self.modality)?;
+        let scan = artir_dicom::scan(&args.inputs, self.modality).map_err(|e| {
+            report.ended(&args.told(&e));
+            Failure::from(e)
+        })?;
         let mut tally = Tally::default();
         if !self.quiet {
             tell(&scan);
@@ -337,6 +340,7 @@ impl Args {
     fn told(&self, error: &artir_dicom::Error) -> String {
         match error {
             artir_dicom::Error::File { path, reason } => format!("{}: {reason}", self.shown(path)),
+            artir_dicom::Error::NoSeries { what, detail, .. } => format!("no {what} series found{detail}"),
             other => other.to_string(),
         }
     }

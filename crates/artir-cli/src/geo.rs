@@ -126,7 +126,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let mut ended = restore_all(args, &outputs, checks, &mut report, &progress);
     if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
         if let Err(failure) = &ended {
-            report.ended(failure, &args.scenes, args.show_paths);
+            report.ended(failure);
         }
         // What ended the run counts more than a report that cannot be written.
         let written = report.write(path, args.overwrite);

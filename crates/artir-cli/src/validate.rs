@@ -104,7 +104,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         show_paths: args.show_paths,
     };
     let run = Run::new((&suite, &text), &pairs, restorer.as_ref(), &options)?;
-    let fail = |e| Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", folder.display()));
+    let fail = |e: std::io::Error| Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", folder.display()));
     let _made = artir_files::OutputFolder::create(&folder).map_err(fail)?;
     let progress = Terminal::new(quiet);
     let results = run.measure(&journal, args.resume, &progress).map_err(|e| {

@@ -1,6 +1,6 @@
 //! `--report`: what was done, for machines.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use artir_core::Restorer;
 use artir_dicom::{Error, Series, SeriesReport};
@@ -60,10 +60,9 @@ impl Report {
         self.model_sha256 = Some(restorer.model_hash().to_owned());
     }
 
-    /// Notes what ended the whole run.
-    pub(super) fn ended(&mut self, failure: &Failure, args: &Args) {
-        let hide = |text: String, input: &PathBuf| text.replace(&input.display().to_string(), &args.shown(input));
-        self.problem = Some(args.inputs.iter().fold(failure.message.clone(), hide));
+    /// Notes what ended the whole run. What was noted first, in words that name no file, stays.
+    pub(super) fn ended(&mut self, problem: &str) {
+        self.problem.get_or_insert_with(|| problem.to_owned());
     }
 
     pub(super) fn damaged(&mut self, error: &Error, args: &Args) {

@@ -73,9 +73,8 @@ impl Report {
     }
 
     /// Notes what ended the whole run.
-    pub(super) fn ended(&mut self, failure: &Failure, scenes: &[String], show_paths: bool) {
-        let hide = |text: String, scene: &String| text.replace(scene.as_str(), &name(scene, show_paths));
-        self.problem = Some(scenes.iter().fold(failure.message.clone(), hide));
+    pub(super) fn ended(&mut self, failure: &Failure) {
+        self.problem = Some(failure.message.clone());
     }
 
     pub(super) fn written(
