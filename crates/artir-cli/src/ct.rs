@@ -10,7 +10,9 @@ use std::{
 };
 
 use artir_core::{ErrorKind, Task};
-use artir_dicom::{DisplayWindow, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, Series, SeriesReport};
+use artir_dicom::{
+    DisplayWindow, Finding, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, Series, SeriesReport,
+};
 use clap::ValueEnum;
 
 use self::report::Report;
@@ -164,6 +166,9 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
                 tally.written += 1;
                 report.written(number, series, &done, args);
                 args.preview(number, series, &done, &options)?;
+                if !quiet && !done.findings.is_empty() {
+                    eprintln!("artir: series {number}: {}", joined(&done.findings));
+                }
                 if !quiet {
                     let resumed =
                         if done.resumed > 0 { format!(", {} of them before", done.resumed) } else { String::new() };
@@ -272,7 +277,7 @@ fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
 fn tell(scan: &Scan) {
     tell_files(scan);
     for (i, series) in scan.series.iter().enumerate().filter(|(_, s)| !s.findings.is_empty()) {
-        eprintln!("artir: series {}: {}", i + 1, findings(series));
+        eprintln!("artir: series {}: {}", i + 1, joined(&series.findings));
     }
 }
 
@@ -286,8 +291,8 @@ fn tell_files(scan: &Scan) {
     }
 }
 
-fn findings(series: &Series) -> String {
-    let texts: Vec<String> = series.findings.iter().map(ToString::to_string).collect();
+fn joined(findings: &[Finding]) -> String {
+    let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }
 

@@ -39,6 +39,12 @@ struct Entry {
     /// All that decided the pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<String>,
+    /// Of a PET series that was restored in SUV, least and largest: SUVbw (g/mL) = factor x rescaled value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suv_factor: Option<[f64; 2]>,
+    /// Time from the injection to the start of the scan, least and largest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uptake_s: Option<[f64; 2]>,
 }
 
 impl Report {
@@ -64,9 +70,11 @@ impl Report {
             outcome: if done.failed.is_empty() { "written" } else { "partial" },
             slices: series.slices(),
             resumed: done.resumed,
-            findings: series.findings.iter().map(ToString::to_string).collect(),
+            findings: series.findings.iter().chain(&done.findings).map(ToString::to_string).collect(),
             problems: done.failed.iter().map(|e| args.told(e)).collect(),
             provenance: Some(done.provenance.clone()),
+            suv_factor: done.suv.as_ref().and_then(|suv| suv.factor),
+            uptake_s: done.suv.as_ref().and_then(|suv| suv.uptake_s),
         });
     }
 
@@ -80,6 +88,8 @@ impl Report {
             findings: series.findings.iter().map(ToString::to_string).collect(),
             problems: vec![reason.to_owned()],
             provenance: None,
+            suv_factor: None,
+            uptake_s: None,
         });
     }
 
