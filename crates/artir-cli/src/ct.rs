@@ -4,13 +4,14 @@ mod report;
 mod table;
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use artir_core::{ErrorKind, Progress, Restorer, Task};
-use artir_dicom::{DisplayWindow, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, Series, SeriesReport};
+use artir_dicom::{
+    DisplayWindow, Finding, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, ScanOptions, Series, SeriesReport,
+};
 use clap::ValueEnum;
 
 use self::report::Report;
@@ -39,9 +40,13 @@ pub(crate) struct Args {
     /// that changed, went or came are seen to, the others are kept
     #[arg(long)]
     resume: bool,
-    /// Publish a series without the slices that cannot be used
+    /// Publish a series without the slices that cannot be used. Of different files with one SOPInstanceUID it keeps the
+    /// first in the order of their paths
     #[arg(long)]
     allow_partial: bool,
+    /// Restore series that artir has derived, too
+    #[arg(long)]
+    include_derived: bool,
     /// SeriesDescription of the derived series [default: the source's and "artir"]
     #[arg(long, value_name = "TEXT", value_parser = parse_description)]
     series_description: Option<String>,
@@ -123,7 +128,11 @@ impl From<Syntax> for OutputSyntax {
 
 pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool) -> Result<ExitCode, Failure> {
     if let Some(form) = args.list {
-        return list(args, &artir_dicom::scan(&args.inputs, modality)?, form);
+        let scan = args.scan(modality, units)?;
+        return match scan.nothing_found(&args.inputs, modality) {
+            Some(nothing) => Err(args.nothing(&scan, nothing)),
+            None => list(args, &scan, form),
+        };
     }
     // From here on Ctrl-C ends the work with a report.
     let progress = Terminal::new(quiet);
@@ -173,27 +182,34 @@ impl Run<'_> {
         let options = args.options(self.units)?;
         // A place that takes no files is named before folders are searched.
         Outputs::default().add("a series", &output.join("series"), Kind::Folder, true)?;
-        let scan = artir_dicom::scan(&args.inputs, self.modality).map_err(|e| {
-            report.ended(&args.told(&e));
-            Failure::from(e)
-        })?;
-        let mut tally = Tally::default();
+        let note = |report: &mut Report, e: &artir_dicom::Error| report.ended(&args.told(e));
+        let scan = args.scan(self.modality, self.units).inspect_err(|e| note(report, e))?;
+        report.scanned(&scan, args);
+        if let Some(nothing) = scan.nothing_found(&args.inputs, self.modality) {
+            note(report, &nothing);
+            return Err(args.nothing(&scan, nothing));
+        }
         if !self.quiet {
             tell(&scan);
         }
-        for error in &scan.damaged {
-            report.damaged(error, args);
-            tally.fail(Failure::new(error.kind(), error))?;
-        }
+        let mut tally = Tally::default();
+        unusable(&scan, &mut tally)?;
         let mut possible = Vec::new();
         for (i, series) in scan.series.iter().enumerate() {
             let number = i + 1;
-            match args.obstacle(number, &scan, series).and_then(|()| args.check(output, series, &mut checks)) {
-                Ok(()) => possible.push((number, series)),
-                Err(failure) => {
-                    report.refused(number, series, &failure.message);
-                    tally.fail(failure)?;
+            let checked = match args.obstacle(&scan, series) {
+                Some(reason) => {
+                    report.refused(number, series, &args.told(&reason), args);
+                    let would = if args.dry_run { "would not be written" } else { "not written" };
+                    Err(Failure::input(format!("series {number}: {would}: {reason}")))
                 }
+                None => args.check(output, series, &mut checks).inspect_err(|failure| {
+                    report.refused(number, series, &failure.message, args);
+                }),
+            };
+            match checked {
+                Ok(()) => possible.push((number, series)),
+                Err(failure) => tally.fail(failure)?,
             }
         }
         // With --resume, part of it may be there already.
@@ -202,21 +218,20 @@ impl Run<'_> {
         }
         if let Err(failure) = checks.check_space() {
             for (number, series) in possible {
-                report.refused(number, series, &failure.message);
+                report.refused(number, series, &failure.message, args);
             }
             return Err(failure);
         }
         for (number, series) in possible {
             if args.dry_run {
-                say!("series {number}: {} slices would go to {}", series.slices(), series.folder);
                 tally.written += 1;
-                continue;
+                say!("series {number}: {} slices would go to {}", series.slices(), series.folder);
+                if let Some(clash) = series.clash() {
+                    tally.fail(Failure::input(format!("series {number}: would be left out: {clash}")))?;
+                }
+            } else {
+                self.one(number, series, &restorer, &options, report, &mut tally)?;
             }
-            if self.progress.is_cancelled() {
-                report.refused(number, series, "interrupted");
-                return Err(artir_core::Error::Interrupted.into());
-            }
-            self.one(number, series, &restorer, &options, report, &mut tally)?;
         }
         Ok(tally.code())
     }
@@ -230,10 +245,17 @@ impl Run<'_> {
         report: &mut Report,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
-        match artir_dicom::restore_series(series, restorer, self.output, options, self.progress) {
+        let restored = match self.progress.is_cancelled() {
+            true => Err(artir_core::Error::Interrupted.into()),
+            false => artir_dicom::restore_series(series, restorer, self.output, options, self.progress),
+        };
+        match restored {
             Ok(done) => {
                 tally.written += 1;
                 report.written(number, series, &done, self.args);
+                if !self.quiet && !done.findings.is_empty() {
+                    eprintln!("artir: series {number}: {}", joined(&done.findings));
+                }
                 if !self.quiet {
                     let resumed =
                         if done.resumed > 0 { format!(", {} of them before", done.resumed) } else { String::new() };
@@ -247,6 +269,9 @@ impl Run<'_> {
                     report.problem(&failure);
                     tally.fail(failure)?;
                 }
+                if let Some(clash) = series.clash() {
+                    tally.fail(Failure::input(format!("series {number}: left out: {clash}")))?;
+                }
                 for error in done.failed {
                     tally.fail(error.into())?;
                 }
@@ -257,11 +282,22 @@ impl Run<'_> {
                 if hint && !self.quiet {
                     eprintln!("artir: series {number}: interrupted; --resume goes on with it");
                 }
-                report.refused(number, series, &self.args.told(&e));
+                report.refused(number, series, &self.args.told(&e), self.args);
                 tally.fail(e.into())
             }
         }
     }
+}
+
+/// Notes the files that cannot be read, and those whose series cannot be told.
+fn unusable(scan: &Scan, tally: &mut Tally) -> Result<(), Failure> {
+    for error in &scan.damaged {
+        tally.fail(Failure::new(error.kind(), error))?;
+    }
+    for refused in &scan.refused {
+        tally.fail(refused.error().into())?;
+    }
+    Ok(())
 }
 
 impl Args {
@@ -281,16 +317,19 @@ impl Args {
         })
     }
 
-    /// Why a series is refused before any of it is decoded.
-    fn obstacle(&self, number: usize, scan: &Scan, series: &Series) -> Result<(), Failure> {
-        let doubtful = scan.damaged_beside(series).count();
-        if doubtful == 0 || self.allow_partial {
-            return Ok(());
+    fn scan(&self, modality: Modality, units: PetUnits) -> Result<Scan, artir_dicom::Error> {
+        let mut options = ScanOptions::new(modality);
+        options.include_derived = self.include_derived;
+        options.units = units;
+        artir_dicom::scan_with(&self.inputs, options)
+    }
+
+    /// The failure of a scan without a series. The first of several refusals is the error that the command ends with.
+    fn nothing(&self, scan: &Scan, nothing: artir_dicom::Error) -> Failure {
+        for refused in scan.refused.iter().skip(1) {
+            eprintln!("artir: {}", refused.error());
         }
-        Err(Failure::input(format!(
-            "series {number}: not written: {doubtful} file(s) beside its slices cannot be read and may be of it; \
-             --allow-partial does without them"
-        )))
+        nothing.into()
     }
 
     /// Whether a series, and its page, can be written. With --resume, what is there is looked at later.
@@ -323,6 +362,22 @@ impl Args {
         let page = page(&done.folder);
         artir_dicom::preview_series(series, done, &format!("series {number}"), &page, window, options)?;
         Ok(())
+    }
+
+    /// Why a series is refused before any of it is decoded.
+    fn obstacle(&self, scan: &Scan, series: &Series) -> Option<artir_dicom::Error> {
+        if self.allow_partial {
+            return None;
+        }
+        let doubtful = scan.damaged_beside(series).count();
+        if doubtful == 0 {
+            return series.clash();
+        }
+        let path = series.instances.first().map(|i| i.path.clone()).unwrap_or_default();
+        let reason = format!(
+            "{doubtful} file(s) beside its slices cannot be read and may be of it; --allow-partial does without them"
+        );
+        Some(artir_dicom::Error::File { path, reason })
     }
 
     /// A file's name as a report may tell it: names can hold a patient's.
@@ -364,31 +419,30 @@ fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
             for error in &scan.damaged {
                 eprintln!("artir: {error}");
             }
+            for refused in &scan.refused {
+                eprintln!("artir: {}", refused.error());
+            }
         }
     }
-    Ok(if scan.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(4) })
+    Ok(if scan.damaged.is_empty() && scan.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(4) })
 }
 
 /// What was left out, counted by reason, and what is unusual about the series.
 fn tell(scan: &Scan) {
     tell_files(scan);
     for (i, series) in scan.series.iter().enumerate().filter(|(_, s)| !s.findings.is_empty()) {
-        eprintln!("artir: series {}: {}", i + 1, findings(series));
+        eprintln!("artir: series {}: {}", i + 1, joined(&series.findings));
     }
 }
 
 fn tell_files(scan: &Scan) {
-    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for file in &scan.set_aside {
-        *reasons.entry(file.reason.as_str()).or_default() += 1;
-    }
-    for (reason, count) in reasons {
-        eprintln!("artir: {count} file(s) set aside: {reason}");
+    for (reason, files) in scan.set_aside_by_reason() {
+        eprintln!("artir: {} file(s) set aside: {reason}", files.len());
     }
 }
 
-fn findings(series: &Series) -> String {
-    let texts: Vec<String> = series.findings.iter().map(ToString::to_string).collect();
+fn joined(findings: &[Finding]) -> String {
+    let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }
 

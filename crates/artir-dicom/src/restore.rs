@@ -15,7 +15,7 @@ use ndarray::{Array2, ArrayView3, Axis, s};
 mod identity;
 
 use crate::{
-    Error, Instance, Series,
+    Error, Finding, Instance, Modality, Series,
     codec::OutputSyntax,
     dataset::Stop,
     derive::{CAUTION, Derivation, SeriesDescription},
@@ -23,8 +23,8 @@ use crate::{
     frame::PixelFormat,
     slice::Slice,
     staging::{self, Identity, Staging},
-    suv::PetUnits,
-    units,
+    suv::{PetUnits, SuvSummary},
+    units::Scale,
     worker::Decoder,
     write::{Header, Object},
 };
@@ -93,6 +93,10 @@ pub struct SeriesReport {
     pub resumed: usize,
     /// Why slices are missing from it.
     pub failed: Vec<Error>,
+    /// What a reader should know of the restoring, beside the findings of the scan.
+    pub findings: Vec<Finding>,
+    /// SUV factors and uptake times of a PET series that was restored in SUV.
+    pub suv: Option<SuvSummary>,
 }
 
 /// Restores a series into `out/FOLDER/NNNN.dcm`; nothing appears there before every slice is written.
@@ -193,12 +197,16 @@ fn restore_with(
     let series_uid = identity::series_uid(&series_text);
     let identity = identity::identity(&series_text, what, options);
     let target = out.join(&series.folder);
+    if !options.allow_partial
+        && let Some(clash) = series.clash()
+    {
+        return Err(clash);
+    }
     let mut decoder = options.decoder();
-    let native_scale = match options.units {
-        PetUnits::Native if series.modality == crate::Modality::Pet => Some(units::native_scale(series, &mut decoder)?),
-        _ => None,
-    };
-    let (objects, unreadable) = objects(series, native_scale, options)?;
+    let scale = Scale::of(series, options.units, &mut decoder)?;
+    let suv = scale.suv_summary();
+    let mut findings: Vec<Finding> = suv.iter().flat_map(|suv| suv.findings.clone()).collect();
+    let (objects, unreadable) = objects(series, &scale, options)?;
     let provenance = what.provenance.to_owned();
     let published = if options.resume {
         staging::recover(&target, false)?;
@@ -210,7 +218,7 @@ fn restore_with(
         staging::recover(&target, true)?;
         let files = manifest.entries.iter().map(|entry| entry.name.clone()).collect();
         let (resumed, failed) = (slices(&objects), unreadable);
-        return Ok(SeriesReport { folder: target, files, series_uid, provenance, resumed, failed });
+        return Ok(SeriesReport { folder: target, files, series_uid, provenance, resumed, failed, findings, suv });
     }
     let mut staging = Staging::open(target, &identity, options.overwrite, options.resume)?;
     if let Some(manifest) = &published {
@@ -235,7 +243,7 @@ fn restore_with(
     let (decoded_to, decoded) = sync_channel(queue);
     let (restored_to, restored) = sync_channel(queue);
     let (inferred, written) = thread::scope(|scope| {
-        scope.spawn(|| decode_all(series, &todo, options.units, native_scale, &mut decoder, decoded_to));
+        scope.spawn(|| decode_all(series, &todo, &scale, &mut decoder, decoded_to));
         let writer = scope.spawn(|| write_all(staging, &derivation, options, restored));
         let inferred = infer_all(decoded, restored_to, together, residuals);
         let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -258,7 +266,10 @@ fn restore_with(
     }
     let folder = staging.publish(&manifest)?;
     let files = manifest.entries.into_iter().map(|entry| entry.name).collect();
-    Ok(SeriesReport { folder, files, series_uid, provenance, resumed, failed })
+    if new.dropped_mappings > 0 {
+        findings.push(Finding::MappingsDropped(new.dropped_mappings));
+    }
+    Ok(SeriesReport { folder, files, series_uid, provenance, resumed, failed, findings, suv })
 }
 
 /// An object to be made of an instance.
@@ -277,12 +288,12 @@ fn slices(objects: &[Planned<'_>]) -> usize {
 /// The objects of a series in slice order, and why some are missing from them where a series may be partial.
 fn objects<'a>(
     series: &'a Series,
-    native_scale: Option<f64>,
+    scale: &Scale,
     options: &RestoreOptions,
 ) -> Result<(Vec<Planned<'a>>, Vec<Error>), Error> {
     let (mut objects, mut unreadable) = (Vec::new(), Vec::new());
     for (i, instance) in series.instances.iter().enumerate() {
-        match identity::key(instance, native_scale) {
+        match identity::key(instance, scale) {
             Ok(key) => objects.push(Planned { name: name(i), key, instance }),
             Err(e) if options.allow_partial => unreadable.push(e),
             Err(e) => return Err(e),
@@ -307,14 +318,7 @@ fn is_published(manifest: &Manifest, folder: &Path, identity: &Identity, objects
 }
 
 /// Reads and decodes; ends early when nobody listens any more.
-fn decode_all(
-    series: &Series,
-    todo: &[Planned<'_>],
-    units: PetUnits,
-    native_scale: Option<f64>,
-    decoder: &mut Decoder,
-    to: SyncSender<Step>,
-) {
+fn decode_all(series: &Series, todo: &[Planned<'_>], scale: &Scale, decoder: &mut Decoder, to: SyncSender<Step>) {
     for Planned { key, instance, .. } in todo {
         let fail = |reason: String| Error::file(&instance.path, reason);
         // The outer result says whether anybody listens.
@@ -328,12 +332,11 @@ fn decode_all(
             let format = header.format.clone();
             send(Step::Open(key.clone(), Box::new(header)))?;
             for frame in 0..format.frames {
-                match Slice::read(&mut file, &format, frame, series.modality, units, decoder) {
-                    Ok(mut slice) => {
-                        slice.per_unit = native_scale.unwrap_or(slice.per_unit);
-                        let nothing = Array2::zeros((0, 0));
-                        send(Step::Frame(slice, nothing))?;
-                    }
+                let slice = scale
+                    .per_unit(&instance.path, frame)
+                    .and_then(|unit| Slice::read(&mut file, &format, frame, series.modality, unit, decoder));
+                match slice {
+                    Ok(slice) => send(Step::Frame(slice, Array2::zeros((0, 0))))?,
                     Err(reason) => return Ok(Err(fail(reason))),
                 }
             }
@@ -431,6 +434,8 @@ fn infer(waiting: &mut Vec<Step>, to: &SyncSender<Step>, residuals: Residuals<'_
 /// What the writer did.
 #[derive(Default)]
 struct Written {
+    /// Real-world value mappings that were left out.
+    dropped_mappings: usize,
     failed: Vec<Error>,
 }
 
@@ -450,7 +455,9 @@ fn write_all(
                 None => Ok(()),
             },
             Step::Close => match open.take() {
-                Some((key, object)) => object.finish(&key, derivation, options.syntax, &mut staging),
+                Some((key, object)) => object
+                    .finish(&key, derivation, options.syntax, &mut staging)
+                    .map(|dropped_mappings| written.dropped_mappings += dropped_mappings),
                 None => Ok(()),
             },
             Step::Failed(e) => Err(e),

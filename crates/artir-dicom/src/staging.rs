@@ -118,6 +118,11 @@ impl Staging {
         Ok(StagedFile { file: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new() })
     }
 
+    /// Where an object lies between its start and its completion.
+    pub(crate) fn unfinished(&self, key: &str) -> PathBuf {
+        self.part.path().join(format!("{key}.new"))
+    }
+
     /// A place for bytes that are needed for a while.
     pub(crate) fn scratch(&self) -> Result<File, Error> {
         tempfile::tempfile_in(self.part.path()).map_err(|e| Error::write(&self.target, e))
@@ -128,7 +133,7 @@ impl Staging {
         let fail = |e: io::Error| Error::write(&self.target, e);
         let StagedFile { file, hash } = staged;
         file.into_inner().map_err(|e| fail(e.into_error()))?;
-        fs::rename(self.part.path().join(format!("{key}.new")), self.part.path().join(key)).map_err(fail)?;
+        fs::rename(self.unfinished(key), self.part.path().join(key)).map_err(fail)?;
         let digest = hex(&hash.finalize());
         self.journal.write_all(format!("{key} {digest}\n").as_bytes()).map_err(fail)?;
         self.done.insert(key.to_owned(), digest);

@@ -6,7 +6,7 @@ use std::fs::File;
 use artir_files::{Encoding, hash_file};
 
 use super::{RestoreOptions, Restoring};
-use crate::{Error, Instance, Modality, Series, staging::Identity, suv::PetUnits, uid};
+use crate::{Error, Instance, Modality, Series, staging::Identity, suv::PetUnits, uid, units::Scale};
 
 /// The version of what derived objects hold beside pixels. Raise it with every change after which the same source and
 /// settings give other attributes, so that `--resume` makes older objects anew. Their UIDs stay.
@@ -58,16 +58,19 @@ pub(super) fn identity(series: &Encoding, what: &Restoring<'_>, options: &Restor
     Identity { series: series.hash(), settings: settings.hash() }
 }
 
-/// The key of the object that is made of a source: its UID, all of its bytes, and the scale of a PET series that is
-/// restored in its own unit, which hangs on all slices.
-pub(super) fn key(instance: &Instance, scale: Option<f64>) -> Result<String, Error> {
+/// The key of the object that is made of a source: its UID, all of its bytes, and the scale of each frame, which hangs on
+/// other slices too where PET is restored.
+pub(super) fn key(instance: &Instance, scale: &Scale) -> Result<String, Error> {
     let read = || hash_file(File::open(&instance.path)?);
     let sha256 = read().map_err(|e| Error::file(&instance.path, e.to_string()))?;
-    let source = Encoding::new("artir-source", 1).text("instance", &instance.uid).text("sha256", &sha256);
-    let source = match scale {
-        Some(scale) => source.float("scale", scale),
-        None => source,
-    };
+    let mut source = Encoding::new("artir-source", 1).text("instance", &instance.uid).text("sha256", &sha256);
+    for frame in 0..instance.frames() {
+        source = match scale.per_unit(&instance.path, frame) {
+            Ok(scale) => source.float("scale", scale),
+            // Restoring it will fail, and say why.
+            Err(_) => source.text("scale", "unknown"),
+        };
+    }
     Ok(source.hash())
 }
 
@@ -105,7 +108,7 @@ mod tests {
         }
         let sha256 = hash_file(File::open(dir.path().join("a")).unwrap()).unwrap();
         let form = format!("artir-source 1\ninstance=1.2.3.1\nsha256={sha256}\nscale=3ff0000000000000\n");
-        assert_eq!(key(&source.instances[0], Some(1.0)).unwrap(), hash_file(form.as_bytes()).unwrap());
+        assert_eq!(key(&source.instances[0], &Scale::Same(1.0)).unwrap(), hash_file(form.as_bytes()).unwrap());
     }
 
     #[test]
