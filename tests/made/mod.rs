@@ -16,14 +16,14 @@ use dicom_dictionary_std::tags;
 use ndarray::{Array2, Array3};
 
 /// A CT series of small slices in a folder; `level` tells slices of one source from those of another.
-pub fn series(folder: &Path, slices: usize, level: f32) {
+pub(crate) fn series(folder: &Path, slices: usize, level: f32) {
     let slice =
         |i: usize| Array2::from_shape_fn((96, 112), |(y, x)| level + (i * 13) as f32 + ((y * 7 + x * 3) % 50) as f32);
     write_series(folder, &(0..slices).map(slice).collect::<Vec<_>>(), 1.5).unwrap();
 }
 
 /// Makes a series another one, by its UIDs.
-pub fn rename_series(folder: &Path, uid: &str) {
+pub(crate) fn rename_series(folder: &Path, uid: &str) {
     for (i, file) in files(folder).into_iter().enumerate() {
         let mut object = dicom_object::open_file(&file).unwrap();
         object.put(DataElement::new(tags::SERIES_INSTANCE_UID, VR::UI, PrimitiveValue::from(uid)));
@@ -35,14 +35,14 @@ pub fn rename_series(folder: &Path, uid: &str) {
 }
 
 /// A scene of three bands.
-pub fn scene(path: &Path, rows: usize, columns: usize) {
+pub(crate) fn scene(path: &Path, rows: usize, columns: usize) {
     let rgb = Array3::from_shape_fn((3, rows, columns), |(c, y, x)| ((y / 3 + x / 5 + 40 * c) % 200) as u8);
     let grid = [500_000.1, 2.5, 0.0, 5_400_000.3, 0.0, -2.5];
     artir_geo::write_rgb_geotiff(path, &rgb, grid, 32632).unwrap();
 }
 
 /// Models that return their input (`one`), and half of it (`half`), for CT and for scenes.
-pub fn models(folder: &Path) {
+pub(crate) fn models(folder: &Path) {
     for (name, factor) in [("one", 1.0), ("half", 0.5)] {
         let ct = models::multiplies("ct-denoise", "HU", [-1024.0, 3071.0], factor);
         fs::write(folder.join(format!("ct-{name}.onnx")), ct).unwrap();
@@ -51,12 +51,12 @@ pub fn models(folder: &Path) {
 }
 
 /// Runs artir in a folder.
-pub fn run(dir: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn run(dir: &Path, arguments: &[&str]) -> Output {
     artir().args(arguments).current_dir(dir).output().unwrap()
 }
 
 /// The files of a folder, sorted, without hidden ones.
-pub fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut out: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     out.retain(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.'));
     out.sort();
@@ -64,7 +64,7 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Names in a folder, hidden ones too.
-pub fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut out: Vec<_> = entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
     out.sort();
@@ -72,7 +72,7 @@ pub fn names(folder: &Path) -> Vec<String> {
 }
 
 /// All that lies below a folder: path and bytes.
-pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut out = BTreeMap::new();
     for name in names(folder) {
         let path = folder.join(&name);
@@ -86,12 +86,12 @@ pub fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Contents without what lies in hidden folders, where runs work.
-pub fn visible(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn visible(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut out = contents(folder);
     out.retain(|path, _| !path.starts_with(".artir-"));
     out
 }
 
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

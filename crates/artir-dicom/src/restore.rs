@@ -15,7 +15,7 @@ use ndarray::{Array2, ArrayView3, Axis, s};
 mod identity;
 
 use crate::{
-    Error, Finding, Instance, Modality, Series,
+    Error, Finding, Instance, Series,
     codec::OutputSyntax,
     dataset::Stop,
     derive::{CAUTION, Derivation, SeriesDescription},

@@ -2,12 +2,16 @@
 
 use std::{fs::File, path::Path};
 
-use artir_files::{Encoding, hash_file};
+use artir_files::{Encoding, hash_file, hex};
+use sha2::{Digest, Sha256};
 
 use crate::{Format, Scene, WriteOptions, ffi};
 
+/// Bytes of a file that is not read whole.
+const HEAD: usize = 1 << 20;
+
 /// Model, settings, sources and form. Sources count by their bytes, so that a file that was replaced by one of the same
-/// size and time starts anew; those that are read over a network, or within an archive, count by size and time.
+/// size and time starts anew; of those that are read over a network, or within an archive, the first part counts.
 pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> Encoding {
     let WriteOptions { overwrite: _, resume: _, format, creation, threads: _ } = options;
     let interval = scene.facts.interval;
@@ -31,8 +35,9 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
         out = match File::open(path).and_then(hash_file) {
             Ok(sha256) => out.text("file", &sha256),
             Err(_) => {
-                let (size, time) = ffi::size_and_time(&file).unwrap_or_default();
-                out.text("remote", &file).number("size", size).number("time", time)
+                // Reading all of it would fetch it twice.
+                let head = ffi::read_part(&file, 0, HEAD).unwrap_or_default();
+                out.text("remote", &file).text("head", &hex(&Sha256::digest(head)))
             }
         };
     }

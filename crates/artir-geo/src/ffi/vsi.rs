@@ -29,20 +29,6 @@ pub(crate) fn read_part(path: &str, offset: u64, most: usize) -> Option<Vec<u8>>
     Some(bytes)
 }
 
-/// Bytes of a file, and when it was written, in seconds since 1970. `None` when there is no such file.
-pub(crate) fn size_and_time(path: &str) -> Option<(i64, i64)> {
-    let path = CString::new(path).ok()?;
-    let mut found = std::mem::MaybeUninit::<sys::VSIStatBufL>::zeroed();
-    // SAFETY: the buffer is of the type that the call fills, and is read only when the call says that it did.
-    let found = unsafe {
-        if sys::VSIStatL(path.as_ptr(), found.as_mut_ptr()) != 0 {
-            return None;
-        }
-        found.assume_init()
-    };
-    Some((found.st_size, found.st_mtime))
-}
-
 /// The files that a dataset is made of, the first its own.
 pub(crate) fn file_list(dataset: &Dataset) -> Vec<String> {
     // SAFETY: the list is made for the caller, copied, and freed once.
