@@ -121,13 +121,16 @@ pub(crate) fn publish(
     };
     let mut file = NewFile::create(out).map_err(fail)?;
     let extension = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    write(file.file(), &extension)?;
+    write(file.file(), &extension).map_err(|f| Failure::new(f.kind, format!("{}: {}", out.display(), f.message)))?;
     file.publish(overwrite).map_err(fail)
 }
 
 /// Writes a text as a file.
 pub(crate) fn publish_text(out: &Path, overwrite: bool, text: &str) -> Result<(), Failure> {
-    publish(out, overwrite, |file, _| io::Write::write_all(file, text.as_bytes()).map_err(|e| unwritable(out, &e)))
+    publish(out, overwrite, |file, _| {
+        let fail = |e: io::Error| Failure::new(ErrorKind::Output, format!("cannot write: {e}"));
+        io::Write::write_all(file, text.as_bytes()).map_err(fail)
+    })
 }
 
 #[cfg(test)]
