@@ -7,8 +7,8 @@ use crate::{
     codec::{self, Reading},
     dataset::Stop,
     file::{DicomFile, Opened},
+    find::place,
     frame::PixelFormat,
-    series::place,
     slice::Slice,
     worker::Decoder,
 };

@@ -1,6 +1,6 @@
 //! What a scan found, as a machine reads it.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -15,6 +15,8 @@ pub struct Listing {
     schema: u32,
     series: Vec<ListedSeries>,
     set_aside: Vec<ListedFile>,
+    /// Slices of series that cannot be restored.
+    refused: Vec<ListedFile>,
     damaged: Vec<ListedFile>,
 }
 
@@ -64,14 +66,14 @@ pub fn list(scan: &Scan, shown: &dyn Fn(&Path) -> String) -> Listing {
         Error::File { path, reason } => Some(ListedFile { file: shown(path), reason: reason.clone() }),
         _ => None,
     });
-    let mut reasons: BTreeMap<String, &str> = BTreeMap::new();
-    for file in &scan.set_aside {
-        reasons.insert(shown(&file.path), &file.reason);
-    }
+    let listed = |path: &Path, reason: &str| ListedFile { file: shown(path), reason: reason.to_owned() };
+    let mut set_aside: Vec<ListedFile> = scan.set_aside.iter().map(|f| listed(&f.path, &f.reason)).collect();
+    set_aside.sort_by(|a, b| a.file.cmp(&b.file));
     Listing {
         schema: SCHEMA,
         series: scan.series.iter().map(|s| list_series(s, shown)).collect(),
-        set_aside: reasons.into_iter().map(|(file, reason)| ListedFile { file, reason: reason.to_owned() }).collect(),
+        set_aside,
+        refused: scan.refused.iter().flat_map(|r| r.files.iter().map(|path| listed(path, &r.reason))).collect(),
         damaged: damaged.collect(),
     }
 }

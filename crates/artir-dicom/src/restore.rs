@@ -191,6 +191,11 @@ fn restore_with(
     let parts = ["series", &series.folder, &series.uid, what.provenance, &unit];
     let series_uid = uid::derive(&parts.map(str::as_bytes));
     let target = out.join(&series.folder);
+    if !options.allow_partial
+        && let Some(clash) = series.clash()
+    {
+        return Err(clash);
+    }
     if options.resume && is_published(&target, &series_uid, series.instances.len()) {
         let files = (0..series.instances.len()).map(name).collect();
         let provenance = what.provenance.to_owned();

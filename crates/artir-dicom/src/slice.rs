@@ -11,6 +11,7 @@ use crate::{
     dataset::Stop,
     decimal::decimal_string,
     file::DicomFile,
+    fov,
     frame::{Frame, PixelFormat},
     geometry::Plane,
     hu::{Encoding, Transform},
@@ -28,7 +29,7 @@ pub struct PhysicalSlice {
     pub modality: Modality,
     /// `[row, column]`.
     pub data: Array2<f32>,
-    /// False at padding pixels; `None` when the slice declares none.
+    /// False at padding pixels and outside the field of view; `None` when there are none.
     pub valid: Option<Array2<bool>>,
     /// Position along the normal of its plane, mm; `None` where the file does not say.
     pub position: Option<f64>,
@@ -69,6 +70,8 @@ pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
 pub(crate) struct Slice {
     pub(crate) frame: Frame,
     pub(crate) encoding: Encoding,
+    /// True outside the field of view of a CT, where a scanner fills in a constant; `None` when there is none.
+    pub(crate) outside: Option<Array2<bool>>,
     /// Network unit (HU, SUV) for each rescaled unit (HU, Bq/mL).
     pub(crate) per_unit: f64,
 }
@@ -90,13 +93,22 @@ impl Slice {
         let stream = file.frame_bytes(frame, format.frames, format.layout.bytes() as u64)?;
         let bytes = decoder.decode(&file.transfer_syntax, stream, format.layout)?;
         let by_codec = codec::is_compressed(&file.transfer_syntax);
+        let index = frame;
         let frame = if by_codec { format.decoded_frame(&bytes) } else { format.frame(&bytes) }?;
-        Ok(Self { frame, encoding, per_unit })
+        let outside = match modality {
+            Modality::Ct => fov::outside(&View::new(&file.set, index), &frame.stored, &encoding),
+            Modality::Pet => None,
+        };
+        Ok(Self { frame, encoding, outside, per_unit })
     }
 
     pub(crate) fn source(&self) -> SliceSource {
         let data = self.frame.stored.mapv(|v| (self.encoding.rescale(v) * self.per_unit) as f32);
-        let valid = self.encoding.padding.map(|p| self.frame.stored.mapv(|v| !p.contains(v)));
+        let mut valid = self.encoding.padding.map(|p| self.frame.stored.mapv(|v| !p.contains(v)));
+        if let Some(outside) = &self.outside {
+            let all = || Array2::from_elem(outside.raw_dim(), true);
+            valid.get_or_insert_with(all).zip_mut_with(outside, |valid, outside| *valid &= !outside);
+        }
         SliceSource { data, valid }
     }
 
@@ -104,7 +116,10 @@ impl Slice {
     /// new one, which is returned. A CT slice keeps its own.
     pub(crate) fn apply(&mut self, residual: Array2<f32>, modality: Modality) -> Option<NewRescale> {
         let per_unit = self.per_unit;
-        let rescaled = residual.mapv_into(|r| (f64::from(r) / per_unit) as f32);
+        let mut rescaled = residual.mapv_into(|r| (f64::from(r) / per_unit) as f32);
+        if let Some(outside) = &self.outside {
+            rescaled.zip_mut_with(outside, |r, outside| *r = if *outside { 0.0 } else { *r });
+        }
         if modality == Modality::Pet
             && let Transform::Linear { slope, intercept } = self.encoding.transform
             && rescaled.iter().any(|r| *r != 0.0)

@@ -13,7 +13,7 @@ use dicom_dictionary_std::tags;
 pub(crate) use self::survey::Survey;
 pub use self::survey::{SuvSummary, suv_summary};
 use self::uptake::{SeriesClock, Times};
-use crate::{dataset::DataSet, series::Finding, terms::told, view::View};
+use crate::{dataset::DataSet, find::Finding, terms::told, view::View};
 
 /// Owner of Philips' SUV factor and activity factor, elements 00 and 09 of group 7053. Both apply to rescaled values.
 const PHILIPS: &str = "Philips PET Private Group";

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::PathBuf};
 
 use super::{Evidence, Suv, uptake::SeriesClock};
-use crate::{Error, Series, dataset::Stop, file::DicomFile, series::Finding, view::View};
+use crate::{Error, Series, dataset::Stop, file::DicomFile, find::Finding, view::View};
 
 /// How far the factors of a series may lie apart, relative, where its slices' own times had to serve for SeriesTime.
 const SAME_FACTOR: f64 = 5e-3;

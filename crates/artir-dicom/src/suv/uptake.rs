@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use dicom_dictionary_std::tags;
 
 use super::clock::{DAY, DateTime, Moment, date, date_time, time, zone};
-use crate::{dataset::DataSet, series::Finding, view::View};
+use crate::{dataset::DataSet, find::Finding, view::View};
 
 /// Owner of GE's private scan date and time, element 0D of group 0009.
 const GE: &str = "GEMS_PETD_01";
