@@ -125,7 +125,12 @@ impl Object {
             )
         });
         written.and_then(|()| file.flush()).map_err(|e| Error::write(&self.header.path, e))?;
-        self.check_mappings(&staging.unfinished(name), derivation)?;
+        let unfinished = staging.unfinished(name);
+        if let Err(e) = self.check_mappings(&unfinished, derivation) {
+            // A partial series may be published without this slice, and must not hold its file.
+            std::fs::remove_file(&unfinished).map_err(|e| Error::write(&self.header.path, e))?;
+            return Err(e);
+        }
         staging.complete(name, file)?;
         Ok(dropped_mappings)
     }
