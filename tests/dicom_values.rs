@@ -423,7 +423,8 @@ fn injections_are_found_on_the_scan_s_clock() {
 
 #[test]
 fn implausible_headers_are_refused_and_native_units_take_them() {
-    let cases: [(&str, &dyn Fn(&mut InMemDicomObject)); 5] = [
+    type Change<'a> = &'a dyn Fn(&mut InMemDicomObject);
+    let cases: [(&str, Change<'_>); 5] = [
         ("RadionuclideTotalDose (0018,1074) is not within 1 MBq to 10 GBq", &|o| {
             drug(o, VR::DS, tags::RADIONUCLIDE_TOTAL_DOSE, "370");
         }),
@@ -503,7 +504,7 @@ fn headers_of_many_scanners_lead_to_their_published_factors() {
         ("pet-admin", ge(6588.0, 0.0), 1e-9),
         ("pet-psma-ga68", ge(4062.6, 2711.0), 1e-9),
         // 08:45:00 to the start of the first bed at 10:27:31.687; beds are timed to some tenths of a second.
-        ("pet-siemens-altered-series-time", 123_600.0 / 587_929_992.67578 * 2f64.powf(6151.687 / 6586.2), 1e-4),
+        ("pet-siemens-altered-series-time", 123_600.0 / 587_929_992.675_78 * 2f64.powf(6151.687 / 6586.2), 1e-4),
     ] {
         let Some(folder) = real(&format!("cases/dicom/{case}/in")) else { return };
         let list = listed(&folder);

@@ -130,8 +130,8 @@ impl NewRescale {
                     m.range.is_none_or(|(first, last)| (f64::from(first)..=f64::from(last)).contains(&stored))
                 };
                 let apart = (after.line.at(now) - before.line.at(then)).abs();
-                // Written so that NaN is wrong.
-                !(apart <= after.line.slope.abs()) || (maps(before, then) && !maps(&after, now))
+                let far = apart.is_nan() || apart > after.line.slope.abs();
+                far || (maps(before, then) && !maps(&after, now))
             };
             if read.frame.stored.iter().filter(|v| !read.encoding.is_padding(**v)).any(wrong) {
                 return Err(FAILED.into());
