@@ -27,8 +27,11 @@ fn with(items: Vec<DataSet>) -> DataSet {
     set
 }
 
-/// Restates mappings: how many were left out, and slope, intercept, first and last value of those that were not.
-fn restated(rescale: NewRescale, items: Vec<DataSet>) -> (usize, Vec<(f64, f64, Option<(i32, i32)>)>) {
+/// Slope, intercept, first and last value of a mapping.
+type Terms = (f64, f64, Option<(i32, i32)>);
+
+/// Restates mappings: how many were left out, and those that were not.
+fn restated(rescale: NewRescale, items: Vec<DataSet>) -> (usize, Vec<Terms>) {
     let mut set = with(items);
     let dropped = rescale.restate(&mut set);
     let read = |item| Mapping::read(item, rescale.limits).unwrap();
