@@ -10,7 +10,7 @@ use std::{
 
 use artir_core::{ErrorKind, Restorer, Task};
 use artir_dicom::{
-    DisplayWindow, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, ScanOptions, Series, SeriesReport,
+    DisplayWindow, Finding, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, ScanOptions, Series, SeriesReport,
 };
 use clap::ValueEnum;
 
@@ -193,6 +193,9 @@ fn restore_all(
                 tally.written += 1;
                 report.written(number, series, &done, args);
                 args.preview(number, series, &done, options)?;
+                if !quiet && !done.findings.is_empty() {
+                    eprintln!("artir: series {number}: {}", joined(&done.findings));
+                }
                 if !quiet {
                     let resumed =
                         if done.resumed > 0 { format!(", {} of them before", done.resumed) } else { String::new() };
@@ -350,7 +353,7 @@ fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
 fn tell(scan: &Scan) {
     tell_files(scan);
     for (i, series) in scan.series.iter().enumerate().filter(|(_, s)| !s.findings.is_empty()) {
-        eprintln!("artir: series {}: {}", i + 1, findings(series));
+        eprintln!("artir: series {}: {}", i + 1, joined(&series.findings));
     }
 }
 
@@ -360,8 +363,8 @@ fn tell_files(scan: &Scan) {
     }
 }
 
-fn findings(series: &Series) -> String {
-    let texts: Vec<String> = series.findings.iter().map(ToString::to_string).collect();
+fn joined(findings: &[Finding]) -> String {
+    let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }
 

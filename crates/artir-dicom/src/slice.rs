@@ -9,12 +9,14 @@ use ndarray::{Array2, Axis, s};
 use crate::{
     Error, Modality, codec,
     dataset::Stop,
+    decimal::decimal_string,
     file::DicomFile,
     fov,
     frame::{Frame, PixelFormat},
     geometry::Plane,
     hu::{Encoding, Transform},
-    suv::{self, PetUnits},
+    mapping::{Line, NewRescale},
+    suv,
     terms::told,
     view::View,
     worker::Decoder,
@@ -49,8 +51,11 @@ pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
     if format.frames != 1 {
         return Err(fail("an object of several frames".into()));
     }
-    let slice =
-        Slice::read(&mut file, &format, 0, modality, PetUnits::Suv, &mut Decoder::in_process()).map_err(fail)?;
+    let per_unit = match modality {
+        Modality::Ct => 1.0,
+        Modality::Pet => suv::of_slice(&View::new(&file.set, 0)).map_err(fail)?.factor,
+    };
+    let slice = Slice::read(&mut file, &format, 0, modality, per_unit, &mut Decoder::in_process()).map_err(fail)?;
     let SliceSource { data, valid } = slice.source();
     let view = View::new(&file.set, 0);
     let orientation = view.group(tags::PLANE_ORIENTATION_SEQUENCE).vector(tags::IMAGE_ORIENTATION_PATIENT);
@@ -72,7 +77,7 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    /// Decodes frame `frame` of a file.
+    /// Decodes frame `frame` of a file. `per_unit` is the network unit for each rescaled unit.
     ///
     /// # Errors
     /// Words that say what is wrong with it.
@@ -81,10 +86,10 @@ impl Slice {
         format: &PixelFormat,
         frame: u32,
         modality: Modality,
-        units: PetUnits,
+        per_unit: f64,
         decoder: &mut Decoder,
     ) -> Result<Self, String> {
-        let (encoding, per_unit) = meaning(file, format, frame, modality, units)?;
+        let encoding = encoding(file, format, frame, modality)?;
         let stream = file.frame_bytes(frame, format.frames, format.layout.bytes() as u64)?;
         let bytes = decoder.decode(&file.transfer_syntax, stream, format.layout)?;
         let by_codec = codec::is_compressed(&file.transfer_syntax);
@@ -108,8 +113,8 @@ impl Slice {
     }
 
     /// Adds a residual in network units. A PET slice whose result its slope cannot hold, or holds too coarsely, gets a
-    /// new one, which is returned.
-    pub(crate) fn apply(&mut self, residual: Array2<f32>, modality: Modality) -> Option<f64> {
+    /// new one, which is returned. A CT slice keeps its own.
+    pub(crate) fn apply(&mut self, residual: Array2<f32>, modality: Modality) -> Option<NewRescale> {
         let per_unit = self.per_unit;
         let mut rescaled = residual.mapv_into(|r| (f64::from(r) / per_unit) as f32);
         if let Some(outside) = &self.outside {
@@ -128,7 +133,8 @@ impl Slice {
                 }
             });
             self.encoding = renewed;
-            return Some(new);
+            let [from, to] = [slope, new].map(|slope| Line { slope, intercept });
+            return Some(NewRescale { from, to, limits: self.encoding.limits });
         }
         self.encoding.add(&mut self.frame.stored, rescaled.view());
         None
@@ -153,19 +159,13 @@ impl Slice {
         if slope <= 0.0 || needed <= 0.0 || (fits && fine) {
             return None;
         }
-        let text = suv::decimal_string(needed);
+        let text = decimal_string(needed);
         text.parse().ok().filter(|new| !fits || *new < slope)
     }
 }
 
 /// How a frame's stored values are to be read.
-pub(crate) fn meaning(
-    file: &DicomFile,
-    format: &PixelFormat,
-    frame: u32,
-    modality: Modality,
-    units: PetUnits,
-) -> Result<(Encoding, f64), String> {
+fn encoding(file: &DicomFile, format: &PixelFormat, frame: u32, modality: Modality) -> Result<Encoding, String> {
     let view = View::new(&file.set, frame);
     let group = view.group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
     let wanted = match modality {
@@ -173,11 +173,7 @@ pub(crate) fn meaning(
         Modality::Pet => None,
     };
     let transform = Transform::read(group, wanted)?;
-    let per_unit = match (modality, units) {
-        (Modality::Pet, PetUnits::Suv) => suv::factor(&view)?,
-        _ => 1.0,
-    };
-    Ok((Encoding { limits: format.limits(), transform, padding: format.padding }, per_unit))
+    Ok(Encoding { limits: format.limits(), transform, padding: format.padding })
 }
 
 /// Hands a slice to the pipeline.

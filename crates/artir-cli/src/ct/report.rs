@@ -55,6 +55,12 @@ struct Entry {
     /// All that decided the pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<String>,
+    /// Of a PET series that was restored in SUV, least and largest: SUVbw (g/mL) = factor x rescaled value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suv_factor: Option<[f64; 2]>,
+    /// Time from the injection to the start of the scan, least and largest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uptake_s: Option<[f64; 2]>,
 }
 
 impl Report {
@@ -89,7 +95,10 @@ impl Report {
             outcome: if whole { "written" } else { "partial" },
             resumed: done.resumed,
             problems: series.clash().iter().chain(&done.failed).map(|e| args.told(e)).collect(),
+            findings: series.findings.iter().chain(&done.findings).map(ToString::to_string).collect(),
             provenance: Some(done.provenance.clone()),
+            suv_factor: done.suv.as_ref().and_then(|suv| suv.factor),
+            uptake_s: done.suv.as_ref().and_then(|suv| suv.uptake_s),
             ..Entry::new(number, series, args)
         };
         self.series.push(entry);
@@ -123,6 +132,8 @@ impl Entry {
             findings: series.findings.iter().map(ToString::to_string).collect(),
             problems: Vec::new(),
             provenance: None,
+            suv_factor: None,
+            uptake_s: None,
         }
     }
 }

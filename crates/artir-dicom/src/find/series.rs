@@ -95,6 +95,20 @@ pub enum Finding {
     Split(&'static str),
     /// So many files share a SOPInstanceUID with another slice, and differ from it.
     Clashing(usize),
+    /// SeriesTime is no start of the scan. It was taken from this attribute.
+    ScanStartFrom(&'static str),
+    /// The injection seems to follow the start of the scan by so many seconds.
+    InjectionAfterStart(f64),
+    /// The date of the injection does not fit that of the scan, and its time of day was used.
+    InjectionDateIgnored,
+    /// Date and time of the injection differ from its time of day, and were used.
+    InjectionTimesDiffer,
+    /// The scan's times were taken for those of the zone that the injection's time names.
+    ZoneAssumed,
+    /// Slices have different SUV factors: least and largest.
+    SuvFactorsDiffer(f64, f64),
+    /// So many real-world value mappings could not be restated for a new slope, and were left out.
+    MappingsDropped(usize),
     /// artir has restored it before.
     Restored,
 }
@@ -111,6 +125,31 @@ impl std::fmt::Display for Finding {
                 write!(f, "split from a series in which {attribute} differs")
             }
             Self::Clashing(n) => write!(f, "{n} file(s) with the SOPInstanceUID of another slice left out"),
+            Self::ScanStartFrom(attribute) => {
+                write!(f, "SeriesTime (0008,0031) is not the start of the scan: {attribute} was used")
+            }
+            Self::InjectionAfterStart(seconds) => {
+                write!(f, "injection {seconds:.0} s after the start of the scan, by their clocks")
+            }
+            Self::InjectionDateIgnored => write!(
+                f,
+                "RadiopharmaceuticalStartDateTime (0018,1078) does not fit the scan: the injection's time of day was used"
+            ),
+            Self::InjectionTimesDiffer => write!(
+                f,
+                "RadiopharmaceuticalStartDateTime (0018,1078) was used, from which RadiopharmaceuticalStartTime \
+                 (0018,1072) differs"
+            ),
+            Self::ZoneAssumed => write!(
+                f,
+                "TimezoneOffsetFromUTC (0008,0201) is missing: the zone of RadiopharmaceuticalStartDateTime (0018,1078) \
+                 was used"
+            ),
+            Self::SuvFactorsDiffer(least, most) => write!(f, "SUV factors from {least:.4e} to {most:.4e}"),
+            Self::MappingsDropped(n) => write!(
+                f,
+                "{n} item(s) of RealWorldValueMappingSequence (0040,9096) left out: they cannot follow a new RescaleSlope"
+            ),
             Self::Restored => write!(f, "restored by artir before"),
         }
     }
