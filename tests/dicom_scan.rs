@@ -252,13 +252,14 @@ fn a_uid_shared_between_parts_of_a_split_series_refuses_both() {
 #[test]
 fn what_is_not_hu_is_set_aside_beside_what_is() {
     let iodine: &[Change<'_>] = &[(tags::IMAGE_TYPE, VR::CS, "DERIVED\\PRIMARY\\AXIAL\\IODINE")];
-    let unspecified =
+    let unspecified: &[Change<'_>] =
         &[(tags::IMAGE_TYPE, VR::CS, "DERIVED\\PRIMARY\\AXIAL\\MAT_SPECIFIC"), (tags::RESCALE_TYPE, VR::LO, "US")];
     let effective: &[Change<'_>] = &[(tags::RESCALE_TYPE, VR::LO, "Z_EFF")];
-    let rendering: &[Change<'_>] =
-        &[(tags::IMAGE_TYPE, VR::CS, "DERIVED\\SECONDARY\\OTHER\\VRT"), (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB")];
-    for (other, reason) in
-        [(iodine, "IODINE"), (unspecified, "MAT_SPECIFIC"), (effective, "Z_EFF"), (rendering, "RGB")]
+    let rendering: &[Change<'_>] = &[
+        (tags::IMAGE_TYPE, VR::CS, "DERIVED\\SECONDARY\\OTHER\\VRT"),
+        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "RGB"),
+    ];
+    for (other, reason) in [(iodine, "IODINE"), (unspecified, "MAT_SPECIFIC"), (effective, "Z_EFF"), (rendering, "RGB")]
     {
         let dir = tempfile::tempdir().unwrap();
         let apart = [(tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3.9")];
@@ -442,6 +443,7 @@ fn a_slice_without_the_padding_tag_comes_out_as_with_it() {
     let before = stored(&dir.path().join("without").join(slice));
     let (with, without) = (restored("with"), restored("without"));
     assert_eq!(with, without);
-    let changed = |padding: bool| before.iter().zip(&without).filter(|(b, a)| (**b == fill) == padding && b != a).count();
+    let changed =
+        |padding: bool| before.iter().zip(&without).filter(|(b, a)| (**b == fill) == padding && b != a).count();
     assert!(changed(true) == 0 && changed(false) > 10_000, "{} {}", changed(true), changed(false));
 }
