@@ -352,8 +352,13 @@ fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
 /// What was left out, counted by reason, and what is unusual about the series.
 fn tell(scan: &Scan) {
     tell_files(scan);
-    for (i, series) in scan.series.iter().enumerate().filter(|(_, s)| !s.findings.is_empty()) {
-        eprintln!("artir: series {}: {}", i + 1, joined(&series.findings));
+    for (i, series) in scan.series.iter().enumerate() {
+        // Files with the SOPInstanceUID of another are an error, with a line of its own.
+        let findings: Vec<Finding> =
+            series.findings.iter().filter(|f| !matches!(f, Finding::Clashing(_))).cloned().collect();
+        if !findings.is_empty() {
+            eprintln!("artir: series {}: {}", i + 1, joined(&findings));
+        }
     }
 }
 
