@@ -130,14 +130,16 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
     options.units = units;
     let scan = artir_dicom::scan_with(&args.inputs, options)?;
     if let Some(nothing) = scan.nothing_found(&args.inputs, modality) {
-        // The first of several is the error that the command ends with.
-        for refused in scan.refused.iter().skip(1) {
-            eprintln!("artir: {}", refused.error());
-        }
         if args.list.is_none() && !args.dry_run {
             Report::new(&scan, args).write(args)?;
         }
-        return Err(nothing.into());
+        if scan.refused.is_empty() {
+            return Err(nothing.into());
+        }
+        // Each series that is refused is an error of its own.
+        let mut tally = Tally::default();
+        unusable(&scan, &mut tally)?;
+        return Ok(tally.code());
     }
     if let Some(form) = args.list {
         return list(args, &scan, form);
@@ -159,8 +161,9 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
     let mut report = Report::new(&scan, args);
     report.model(&restorer);
     let ended = restore_all(args, &scan, &restorer, output, &options, &mut report, &mut tally, quiet);
-    report.write(args)?;
+    let reported = report.write(args);
     ended?;
+    reported?;
     Ok(tally.code())
 }
 
@@ -349,8 +352,13 @@ fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
 /// What was left out, counted by reason, and what is unusual about the series.
 fn tell(scan: &Scan) {
     tell_files(scan);
-    for (i, series) in scan.series.iter().enumerate().filter(|(_, s)| !s.findings.is_empty()) {
-        eprintln!("artir: series {}: {}", i + 1, joined(&series.findings));
+    for (i, series) in scan.series.iter().enumerate() {
+        // Files with the SOPInstanceUID of another are an error, with a line of its own.
+        let findings: Vec<Finding> =
+            series.findings.iter().filter(|f| !matches!(f, Finding::Clashing(_))).cloned().collect();
+        if !findings.is_empty() {
+            eprintln!("artir: series {}: {}", i + 1, joined(&findings));
+        }
     }
 }
 
