@@ -98,6 +98,11 @@ impl Inference {
         Ok(Restorer::new(model, settings)?)
     }
 
+    /// The model's file, where it was named by one.
+    pub(crate) fn model_file(&self) -> Option<PathBuf> {
+        self.model.as_ref().filter(|name| name.ends_with(".onnx")).map(PathBuf::from)
+    }
+
     /// Threads; 0 takes every core.
     #[cfg(feature = "geo")]
     pub(crate) fn threads(&self) -> usize {

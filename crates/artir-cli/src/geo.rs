@@ -17,6 +17,7 @@ use self::report::Report;
 use crate::{
     common::Inference,
     outcome::{Failure, Tally},
+    outputs::{Kind, Outputs},
     progress::Terminal,
 };
 
@@ -113,41 +114,68 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         return tools::inspect(args);
     }
     let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
-    let outputs = outputs(&args.scenes, output, args.format)?;
-    if let Some(path) = args.report.as_deref().filter(|p| p.exists() && !args.overwrite) {
-        return Err(Failure::usage(format!("{}: is there already: use --overwrite", path.display())));
-    }
-    let mut tally = Tally::default();
-    let mut report = None;
-    let mut restorer: Option<Restorer> = None;
+    // From here on Ctrl-C ends the work with a report.
     let progress = Terminal::new(quiet);
+    let outputs = outputs(&args.scenes, output, args.format)?;
+    let inputs = args.scenes.iter().map(PathBuf::from).chain(args.inference.model_file());
+    let mut checks = Outputs::new(inputs);
+    if let Some(path) = &args.report {
+        checks.add("the report", path, Kind::File, args.overwrite)?;
+    }
+    let mut report = Report::default();
+    let mut ended = restore_all(args, &outputs, checks, &mut report, &progress);
+    if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
+        if let Err(failure) = &ended {
+            report.ended(failure);
+        }
+        // What ended the run counts more than a report that cannot be written.
+        let written = report.write(path, args.overwrite);
+        match (&ended, written) {
+            (Ok(_), Err(failure)) => ended = Err(failure),
+            (Err(_), Err(failure)) => eprintln!("artir: {}", failure.message),
+            _ => {}
+        }
+    }
+    ended
+}
+
+/// Restores one scene after the other. An error is one of the whole command.
+fn restore_all(
+    args: &Args,
+    outputs: &[PathBuf],
+    mut checks: Outputs,
+    report: &mut Report,
+    progress: &Terminal,
+) -> Result<ExitCode, Failure> {
+    let restorer = args.inference.restorer_for(Task::Dehaze)?;
+    report.model(&restorer);
+    let mut tally = Tally::default();
+    let mut possible = Vec::new();
+    for (i, (path, out)) in args.scenes.iter().zip(outputs).enumerate() {
+        match args.check(out, &mut checks) {
+            Ok(()) => possible.push((i, path, out)),
+            Err(failure) => {
+                report.failed(i, path, &failure, args.show_paths);
+                tally.fail(failure)?;
+            }
+        }
+    }
     let options = args.open_options();
-    for (i, (path, out)) in args.scenes.iter().zip(&outputs).enumerate() {
+    for (i, path, out) in possible {
         let result = Scene::open(path, &options).map_err(Failure::from).and_then(|scene| {
-            // Loaded only once a scene is fit to be restored: bad input is named without waiting.
-            let restorer = match &mut restorer {
-                Some(r) => r,
-                none => none.insert(args.inference.restorer_for(Task::Dehaze)?),
-            };
-            let report = report.get_or_insert_with(|| Report::new(restorer));
-            restore(&scene, path, out, args, restorer, &progress).map(|done| {
+            restore(&scene, path, out, args, &restorer, progress).map(|done| {
                 if let Some(done) = done {
-                    report.written(i, path, &scene, &done, restorer, args.show_paths);
+                    report.written(i, path, &scene, &done, &restorer, args.show_paths);
                 }
             })
         });
         match result {
             Ok(()) => tally.written += 1,
             Err(failure) => {
-                if let Some(report) = &mut report {
-                    report.failed(i, path, &failure, args.show_paths);
-                }
+                report.failed(i, path, &failure, args.show_paths);
                 tally.fail(failure)?;
             }
         }
-    }
-    if let (Some(path), Some(report)) = (&args.report, report) {
-        report.write(path)?;
     }
     Ok(tally.code())
 }
@@ -155,6 +183,19 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
 impl Args {
     fn open_options(&self) -> OpenOptions {
         OpenOptions { bands: self.bands.clone(), range: self.range, allow_remote: self.allow_remote }
+    }
+
+    /// Whether a scene's result, and what belongs to it, can be written.
+    fn check(&self, out: &Path, checks: &mut Outputs) -> Result<(), Failure> {
+        checks.add("a scene", out, Kind::File, self.overwrite)?;
+        let data = artir_geo::data_of(out);
+        if data != out {
+            checks.add("the TIFF of a virtual raster", &data, Kind::File, self.overwrite)?;
+        }
+        match self.preview {
+            true => checks.add("a preview", &out.with_extension("html"), Kind::File, self.overwrite),
+            false => Ok(()),
+        }
     }
 }
 
@@ -211,10 +252,10 @@ fn restore(
         creation: args.co.clone(),
         threads: args.inference.threads(),
     };
+    let mut space = Outputs::default();
+    space.needs(out, artir_geo::least_space(scene, &options));
+    space.check_space()?;
     let page = out.with_extension("html");
-    if args.preview && page.exists() && !args.overwrite {
-        return Err(Failure::usage(format!("{}: is there already: use --overwrite", page.display())));
-    }
     let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
     if args.preview {
         let title = format!("{} {}", restorer.card().name, restorer.card().version);

@@ -6,10 +6,19 @@ use ::image::{
     ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader, Limits,
     codecs::{jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder},
 };
-use artir_core::{Image, Shape, Sink, Source, Window};
+use artir_core::{ErrorKind, Image, Shape, Sink, Source, Window};
 use ndarray::{Array3, ArrayView3, Axis, s};
 
 use crate::outcome::Failure;
+
+/// Whether a photograph can be written under a name, by its ending.
+pub(crate) fn can_write(out: &Path) -> Result<(), Failure> {
+    let ending = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    match ending.as_str() {
+        "png" | "jpg" | "jpeg" | "tif" | "tiff" => Ok(()),
+        other => Err(Failure::usage(format!("{}: cannot write '.{other}': use .png, .jpg or .tif", out.display()))),
+    }
+}
 
 /// A decoded photograph; the colour profile and EXIF travel with it.
 pub(crate) struct Photo {
@@ -117,7 +126,10 @@ impl Photo {
         {
             tracing::warn!("this format's encoder cannot keep the EXIF metadata");
         }
-        encoder.write_image(bytes, width, height, colour).map_err(Failure::failed)
+        encoder.write_image(bytes, width, height, colour).map_err(|e| match e {
+            ::image::ImageError::IoError(e) => Failure::new(ErrorKind::Output, format!("cannot write: {e}")),
+            other => Failure::failed(other),
+        })
     }
 }
 

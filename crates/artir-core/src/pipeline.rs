@@ -8,6 +8,7 @@ mod together;
 
 use std::fmt;
 
+use artir_files::Encoding;
 use artir_ops::Precision;
 use ndarray::{Array4, ArrayView3};
 
@@ -87,7 +88,15 @@ impl Default for Settings {
     }
 }
 
-/// What decides an output's pixels: it enters derived UIDs and descriptions.
+/// The version of artir's way from stored values to restored ones. It enters derived UIDs and the journals of interrupted
+/// runs, which releases of artir and of ONNX Runtime do not: results keep their UIDs while no pixel changes.
+///
+/// Raise it by one with every change after which the same model, settings and source give other stored values: another
+/// blending or filling of tiles, another rounding, another network for the same model file. Other speed, other error
+/// messages and other attributes of the result are no reason.
+pub const ALGORITHM: u32 = 1;
+
+/// What made an output, in words: it enters descriptions. What derived UIDs depend on is [`Restorer::decides`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Provenance {
     /// artir's version.
@@ -183,13 +192,34 @@ impl Restorer {
         self.settings.strength
     }
 
-    /// What decides the pixels of outputs of any extent.
-    pub fn identity(&self) -> String {
-        let s = &self.settings;
-        let tiles = format!("tile {:?} overlap {:?} memory {}", s.tile, s.overlap, s.memory);
-        let provider = self.session.provider().name();
-        let precision = precision_name(self.session.precision());
-        format!("{} {} on {provider} {precision}; {tiles}; strength {}", self.model.hash(), self.runtime, s.strength)
+    /// What decides the pixels of outputs, whatever their extent: model, algorithm and settings. Neither the runtime nor the
+    /// device is part of it.
+    pub fn decides(&self) -> Encoding {
+        let Settings { tile, overlap, memory, strength, device: _, threads: _, precision: _ } = self.settings;
+        let or_auto = |n: Option<usize>| n.map_or("auto".into(), |n| n.to_string());
+        self.decides_with(&or_auto(tile))
+            .text("overlap", &or_auto(overlap))
+            .number("memory", memory)
+            .float("strength", strength.into())
+    }
+
+    /// What decides the pixels of an output of this extent: as [`Restorer::decides`], with the tiles that are used.
+    pub fn decides_for(&self, shape: Shape, held: Footprint) -> Result<Encoding, Error> {
+        let tiles = self.plan(shape, held)?.describe();
+        Ok(self.decides_with(&tiles).float("strength", self.settings.strength.into()))
+    }
+
+    fn decides_with(&self, tiles: &str) -> Encoding {
+        Encoding::new("artir-pixels", 1)
+            .number("algorithm", ALGORITHM)
+            .text("model", self.model.hash())
+            .text("precision", precision_name(self.session.precision()))
+            .text("tiles", tiles)
+    }
+
+    /// The runtime and the device, in words.
+    pub fn place(&self) -> String {
+        format!("{} on {}", self.runtime, self.session.provider().name())
     }
 
     /// How an image of this extent will be cut, when its source and sink keep so much.

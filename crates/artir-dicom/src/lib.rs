@@ -34,6 +34,7 @@ mod preview;
 mod restore;
 mod rle;
 mod slice;
+mod space;
 mod staging;
 mod suv;
 mod terms;

@@ -20,15 +20,18 @@ mod error;
 #[allow(unsafe_code)]
 mod ffi;
 mod georef;
+mod identity;
 mod interval;
 mod journal;
 mod layout;
 mod make;
 mod open;
 mod preview;
+mod publish;
 mod raster;
 mod samples;
 mod sink;
+mod space;
 mod strips;
 mod tiff;
 mod virtual_raster;
@@ -40,7 +43,9 @@ pub use error::Error;
 pub use interval::{Interval, RangeChoice};
 pub use make::write_rgb_geotiff;
 pub use preview::{Preview, write_preview};
+pub use publish::data_of;
 pub use raster::{OpenOptions, Scene, inspect_raster, read_rgb};
+pub use space::least_space;
 pub use write::{Format, SceneReport, WriteOptions, plan, restore_scene};
 
 /// The version of GDAL, such as `3.6.2`.

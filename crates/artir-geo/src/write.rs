@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use artir_core::{HiddenFolder, OutputFolder, Progress, Restorer, RunReport};
+use artir_core::{Progress, Restorer, RunReport};
+use artir_files::{HiddenFolder, OutputFolder, is_taken};
 use gdal::{Dataset, Metadata};
-use sha2::{Digest, Sha256};
 
 use crate::{
     Error, Scene,
     carry::open_again,
     cog,
     ffi::{self, ThreadOption},
-    journal::{Journal, hex},
+    identity::identity,
+    journal::Journal,
     layout::Layout,
+    publish::{Staged, data_of, is_virtual},
     raster::same_file,
     sink::SceneSink,
     strips::{SceneSource, Strips, footprint, strip_rows},
@@ -61,7 +63,7 @@ pub struct SceneReport {
 const JOURNAL_FILES: [&str; 3] = ["journal", "rows", "lock"];
 
 /// Endings of files that belong to a GeoTIFF.
-const BESIDE: [&str; 4] = [".aux.xml", ".ovr", ".msk", ".msk.ovr"];
+pub(crate) const BESIDE: [&str; 4] = [".aux.xml", ".ovr", ".msk", ".msk.ovr"];
 
 /// How the pixels of a scene will be cut, in words.
 ///
@@ -84,18 +86,13 @@ pub fn restore_scene(
     progress: &dyn Progress,
 ) -> Result<SceneReport, Error> {
     progress.start(&scene.facts.path, scene.shape().pixels());
-    let identity = format!("{}; {}", restorer.identity(), plan(scene, restorer)?);
+    let decides = restorer.decides_for(scene.shape(), footprint(&scene.facts))?;
     let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
         // What an earlier run has done counts as done.
         progress.advance(first as u64 * scene.shape().columns as u64);
         restorer.run_from(first, source, sink, progress)
     };
-    if out.extension().is_some_and(|e| e.eq_ignore_ascii_case("vrt")) {
-        return virtual_raster::restore(scene, out, options, &mut |data| {
-            restore_with(scene, &identity, data, options, &mut run)
-        });
-    }
-    restore_with(scene, &identity, out, options, &mut run)
+    restore_with(scene, decides.as_str(), out, options, &mut run)
 }
 
 /// A run from a row on, from source to sink.
@@ -104,7 +101,7 @@ type Run<'a> = &'a mut dyn FnMut(usize, &mut SceneSource<'_>, &mut SceneSink<'_>
 /// The path of a scene with any function that carries residuals from source to sink.
 fn restore_with(
     scene: &Scene,
-    identity: &str,
+    pixels: &str,
     out: &Path,
     options: &WriteOptions,
     run: Run<'_>,
@@ -112,27 +109,27 @@ fn restore_with(
     let name = out.display().to_string();
     let fail = |reason: String| Error::Write { path: name.clone(), reason };
     let own = crate::ffi::file_list(&scene.dataset);
-    if own.iter().any(|f| same_file(f, out)) {
+    let data = data_of(out);
+    if own.iter().any(|f| same_file(f, out) || same_file(f, &data)) {
         return Err(fail("it is the scene itself".into()));
     }
-    if out.exists() && !options.overwrite {
-        return Err(Error::Exists { path: name });
-    }
-    if out.is_dir() {
-        return Err(fail("it is a folder".into()));
+    for path in [out, &data] {
+        if is_taken(path) && !options.overwrite {
+            return Err(Error::Exists { path: path.display().to_string() });
+        }
+        if path.is_dir() {
+            return Err(Error::Write { path: path.display().to_string(), reason: "it is a folder".into() });
+        }
     }
     let layout = Layout::of(scene, &options.creation, options.threads).map_err(&fail)?;
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let _made = OutputFolder::create(parent).map_err(|e| fail(e.to_string()))?;
-    let Some(file_name) = out.file_name().map(|n| n.to_string_lossy().into_owned()) else {
-        return Err(fail("it has no file name".into()));
-    };
-    let mut folder =
-        HiddenFolder::open(&parent.join(format!(".artir-{file_name}"))).map_err(|e| fail(e.to_string()))?;
+    let mut folder = HiddenFolder::open(out).map_err(|e| fail(e.to_string()))?;
     let staged = folder.path().join("scene.tif");
-    keep_journal_alone(&folder).map_err(|e| fail(e.to_string()))?;
+    // Whatever an earlier run left beside its journal is of no use, and GDAL would read some of it with the new file.
+    folder.clear(|name| JOURNAL_FILES.iter().any(|f| name == *f)).map_err(|e| fail(e.to_string()))?;
 
-    let identity = fingerprint(scene, identity, options);
+    let identity = identity(scene, pixels, options).hash();
     let columns = scene.shape().columns;
     let row_bytes = columns * ffi::type_bytes(scene.facts.kind());
     let journal = Journal::open(&folder, &identity, options.resume, scene.facts.bands.len(), row_bytes);
@@ -174,21 +171,12 @@ fn restore_with(
         scene.facts.description.complete(&scene.dataset, &done).map_err(&fail)?;
     }
     nothing_else(&folder, &done).map_err(&fail)?;
-    let beside = publish(&done, out).map_err(|e| fail(e.to_string()))?;
-    Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed })
-}
-
-/// Everything that decides the result's bytes, in one line.
-fn fingerprint(scene: &Scene, identity: &str, options: &WriteOptions) -> String {
-    let mut hash = Sha256::new();
-    hash.update(identity);
-    hash.update(format!("{:?} {:?} {:?}", scene.facts.bands, scene.facts.interval, options.creation));
-    hash.update(format!("{:?} {:?}", options.format, scene.facts.description));
-    for file in ffi::file_list(&scene.dataset) {
-        let meta = std::fs::metadata(&file).ok();
-        hash.update(format!("{file} {:?}", meta.map(|m| (m.len(), m.modified().ok()))));
+    let staged = Staged::new(&folder, &done, out).map_err(|e| fail(e.to_string()))?;
+    if is_virtual(out) {
+        virtual_raster::describe(scene, &staged.data(out), &staged.main(out)).map_err(&fail)?;
     }
-    format!("artir {} {}", artir_core::VERSION, hex(&hash.finalize()))
+    let beside = staged.publish(&mut folder, out, options.overwrite).map_err(|e| fail(e.to_string()))?;
+    Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed })
 }
 
 /// A new file that says of itself what its source says.
@@ -276,27 +264,6 @@ pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-pub(crate) fn remove_with_beside(path: &Path) -> std::io::Result<()> {
-    for ending in BESIDE.into_iter().chain([""]) {
-        match std::fs::remove_file(with_ending(path, ending)) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Whatever an earlier run left beside its journal is of no use, and GDAL would read some of it with the new file.
-fn keep_journal_alone(folder: &HiddenFolder) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder.path())? {
-        let entry = entry?;
-        if !JOURNAL_FILES.contains(&&*entry.file_name().to_string_lossy()) {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 /// Some drivers write files of other names beside a TIFF, which would then be missing.
 fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), String> {
     let stem = done.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -313,23 +280,6 @@ fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Gives the file its name, and those beside it theirs. What an older result had beside it would be read with the new
-/// one, and goes.
-fn publish(staged: &Path, out: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut beside = Vec::new();
-    for ending in BESIDE {
-        let (from, to) = (with_ending(staged, ending), with_ending(out, ending));
-        if from.exists() {
-            std::fs::rename(from, &to)?;
-            beside.push(to);
-        } else if to.exists() {
-            std::fs::remove_file(to)?;
-        }
-    }
-    std::fs::rename(staged, out)?;
-    Ok(beside)
 }
 
 #[cfg(test)]

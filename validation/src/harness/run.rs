@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
-    io::Write,
+    fs::File,
+    io::{Read, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Instant,
@@ -81,7 +81,9 @@ impl<'a> Run<'a> {
         };
         part(VERSION);
         part(text);
-        part(&restorer.map_or(String::new(), Restorer::identity));
+        part(&restorer.map_or(String::new(), |r| r.decides().hash()));
+        // Seconds, and last bits, are those of where it ran.
+        part(&restorer.map_or(String::new(), Restorer::place));
         part(options.lpips.as_ref().map_or("", Lpips::hash));
         part(if options.show_paths { "paths" } else { "" });
         for pair in &pairs.pairs {
@@ -321,7 +323,10 @@ impl<'a> Run<'a> {
 
     /// What an earlier run has measured.
     fn read_journal(&self, path: &Path) -> Result<BTreeMap<usize, ImageResult>, Error> {
-        let Ok(text) = std::fs::read_to_string(path) else { return Ok(BTreeMap::new()) };
+        let mut text = String::new();
+        if artir_files::open_regular(path).and_then(|mut file| file.read_to_string(&mut text)).is_err() {
+            return Ok(BTreeMap::new());
+        }
         let mut lines = text.lines();
         if lines.next() != Some(self.identity.as_str()) {
             let reason = "belongs to another run (model, suite, data or settings differ): \
@@ -335,17 +340,13 @@ impl<'a> Run<'a> {
 
     fn open_journal(&self, path: &Path, done: &BTreeMap<usize, ImageResult>) -> Result<File, Error> {
         let fail = |e: std::io::Error| Error::Journal { path: path.display().to_string(), reason: e.to_string() };
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(fail)?;
         let mut text = self.identity.clone() + "\n";
         for result in done.values() {
             text += &line(result)?;
         }
-        file.write_all(text.as_bytes()).map_err(fail)?;
-        Ok(file)
+        // Whole before it takes the old one's place, which may hold hours of results.
+        artir_files::write_file(path, true, text.as_bytes()).map_err(fail)?;
+        artir_files::append_to(path).map_err(fail)
     }
 }
 
