@@ -7,7 +7,9 @@ use gdal::{
 use std::path::Path;
 
 use crate::{
-    Scene, ffi,
+    Scene,
+    description::Description,
+    ffi,
     open::{self, structure},
     samples::on_planes,
 };
@@ -118,8 +120,14 @@ impl Layout {
         self
     }
 
-    /// Makes the file.
-    pub(crate) fn create(&self, scene: &Scene, path: &Path) -> Result<Dataset, String> {
+    /// The same layout without any block, for a file that is only to be compared.
+    pub(crate) fn empty(mut self) -> Self {
+        self.set("SPARSE_OK", "TRUE");
+        self
+    }
+
+    /// Makes the file, of the description's size.
+    pub(crate) fn create(&self, scene: &Scene, description: &Description, path: &Path) -> Result<Dataset, String> {
         fn typed<T: GdalType>(
             _: &[Vec<T>],
             path: &Path,
@@ -131,7 +139,7 @@ impl Layout {
             driver.create_with_band_type_with_options::<T, _>(path, columns, rows, count, options)
         }
         let options = to_options(&self.0)?;
-        let (size, count) = (scene.dataset.raster_size(), scene.dataset.raster_count());
+        let (size, count) = (description.size, description.bands.len());
         ffi::checked(|| on_planes!(&scene.facts.planes(), p => typed(p, path, size, count, &options)))
     }
 

@@ -12,10 +12,12 @@
 #![deny(unsafe_code)]
 
 mod bands;
+mod beside;
 mod carry;
 mod cog;
 mod compare;
 mod description;
+mod drivers;
 mod error;
 #[allow(unsafe_code)]
 mod ffi;
@@ -24,9 +26,12 @@ mod interval;
 mod journal;
 mod layout;
 mod make;
+mod name;
 mod open;
 mod preview;
 mod raster;
+mod reach;
+mod rehearse;
 mod samples;
 mod sink;
 mod strips;
@@ -39,8 +44,11 @@ pub use compare::{CompareOptions, Difference, compare};
 pub use error::Error;
 pub use interval::{Interval, RangeChoice};
 pub use make::write_rgb_geotiff;
+pub use name::SceneName;
+pub use open::Access;
 pub use preview::{Preview, write_preview};
 pub use raster::{OpenOptions, Scene, inspect_raster, read_rgb};
+pub use rehearse::{check_model, rehearse};
 pub use write::{Format, SceneReport, WriteOptions, plan, restore_scene};
 
 /// The version of GDAL, such as `3.6.2`.

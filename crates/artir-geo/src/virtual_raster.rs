@@ -5,11 +5,11 @@ use std::path::Path;
 use gdal::{DriverManager, raster::RasterCreationOptions};
 
 use crate::{
-    Error, Scene, SceneReport, WriteOptions,
+    Error, Scene, SceneReport, WriteOptions, beside,
     carry::open_again,
     description::Description,
     ffi::{self, Object},
-    raster::same_file,
+    rehearse::rehearse,
     write::remove_with_beside,
 };
 
@@ -21,12 +21,8 @@ pub(crate) fn restore(
     restore: &mut dyn FnMut(&Path) -> Result<SceneReport, Error>,
 ) -> Result<SceneReport, Error> {
     let fail = |reason: String| Error::Write { path: out.display().to_string(), reason };
-    if same_file(&scene.facts.path, out) {
-        return Err(fail("it is the scene itself".into()));
-    }
-    if out.exists() && !options.overwrite {
-        return Err(Error::Exists { path: out.display().to_string() });
-    }
+    rehearse(scene, out, options)?;
+    let stale = beside::in_the_way(out, options.overwrite)?;
     let data = out.with_extension("tif");
     let mut done = restore(&data)?;
     if let Err(why) = describe(scene, &data, out) {
@@ -35,6 +31,8 @@ pub(crate) fn restore(
         return Err(fail(why));
     }
     done.beside.insert(0, data);
+    beside::remove(&stale, &done.beside).map_err(|e| fail(e.to_string()))?;
+    beside::verify(&scene.facts.description, out, &done.beside).map_err(fail)?;
     done.path = out.to_owned();
     Ok(done)
 }
@@ -44,18 +42,7 @@ fn describe(scene: &Scene, data: &Path, out: &Path) -> Result<(), String> {
     let name = out.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let temporary = out.with_file_name(format!(".artir-{name}"));
     let write = || {
-        let source = open_again(data)?;
-        let driver = DriverManager::get_driver_by_name("VRT").map_err(|e| e.to_string())?;
-        let copy = ffi::checked(|| source.create_copy(&driver, &temporary, &RasterCreationOptions::new()))?;
-        // GDAL copies some domains; a VRT holds any.
-        for (name, items) in &scene.facts.description.domains {
-            Object::dataset(&copy).set_domain(name, items);
-        }
-        ffi::checked(|| copy.close())?;
-        let differences = scene.facts.description.differences(&Description::of(&open_again(&temporary)?)?);
-        if let Some((what, ..)) = differences.first() {
-            return Err(format!("the virtual raster would differ in {what}"));
-        }
+        copy(scene, &scene.facts.description, data, &temporary)?;
         std::fs::rename(&temporary, out).map_err(|e| e.to_string())
     };
     let written = write();
@@ -63,4 +50,21 @@ fn describe(scene: &Scene, data: &Path, out: &Path) -> Result<(), String> {
         drop(std::fs::remove_file(&temporary));
     }
     written
+}
+
+/// Writes the VRT over a TIFF, and compares it with a description.
+pub(crate) fn copy(scene: &Scene, wanted: &Description, data: &Path, to: &Path) -> Result<(), String> {
+    let source = open_again(data)?;
+    let driver = DriverManager::get_driver_by_name("VRT").map_err(|e| e.to_string())?;
+    let copy = ffi::checked(|| source.create_copy(&driver, to, &RasterCreationOptions::new()))?;
+    // GDAL copies some domains; a VRT holds any.
+    for (name, items) in &scene.facts.description.domains {
+        Object::dataset(&copy).set_domain(name, items);
+    }
+    ffi::checked(|| copy.close())?;
+    let differences = wanted.differences(&Description::of(&open_again(to)?)?);
+    match differences.first() {
+        Some((what, ..)) => Err(format!("the virtual raster would differ in {what}")),
+        None => Ok(()),
+    }
 }
