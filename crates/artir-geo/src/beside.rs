@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gdal::DriverManager;
 
-use crate::{Error, carry::open_again, description::Description, ffi, raster::same_file};
+use crate::{Error, carry::open_again, description::Description, ffi, raster::same_file, rehearse::is_virtual};
 
 /// Endings that follow a whole name, in lower case.
 const AFTER_NAME: [&str; 7] = [".aux.xml", ".ovr", ".msk", ".msk.ovr", ".ovr.msk", ".aux", ".rrd"];
@@ -42,6 +42,8 @@ pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Er
         let after = |start: &str, endings: &[&str]| found.strip_prefix(start).is_some_and(|e| endings.contains(&e));
         if after(&name, &AFTER_NAME) {
             own.push(path);
+        } else if is_virtual(out) {
+            // Nothing else is read with a virtual raster.
         } else if after(&stem, &AFTER_STEM) {
             shared.push(path);
         } else if found == name || same_file(&path.to_string_lossy(), out) {

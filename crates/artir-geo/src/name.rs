@@ -48,10 +48,10 @@ impl SceneName {
         if let Some(query) = query(name) {
             return whole(query.0);
         }
-        if name.contains("://") {
-            return whole(name.split(['?', '#']).next().unwrap_or(name));
-        }
-        let Some(rest) = after_prefix(name) else { return whole(name) };
+        let Some(rest) = after_prefix(name) else {
+            let address = name.contains("://");
+            return whole(if address { name.split(['?', '#']).next().unwrap_or(name) } else { name });
+        };
         let part = |words: &str| {
             let words = words.trim_matches([':', '/']);
             (!words.is_empty()).then(|| words.to_owned())

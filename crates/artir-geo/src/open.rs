@@ -44,7 +44,8 @@ const QUERY_OPTIONS: [&str; 20] = [
 
 /// Whether GDAL would read the path over a network.
 pub(crate) fn is_remote(path: &str) -> bool {
-    path.contains("://") && name::query(path).is_none() || REMOTE.iter().any(|prefix| path.contains(prefix))
+    // Names of parts can hold the two slashes, as HDF5:"a.h5"://group/red does.
+    SceneName::of(path).file.contains("://") || REMOTE.iter().any(|prefix| path.contains(prefix))
 }
 
 /// A raster that is open, and the name that GDAL knows it by.

@@ -110,20 +110,15 @@ impl Reach {
     /// # Errors
     /// Words that say what it must not name.
     pub(crate) fn follow(&mut self, place: &Place) -> Result<(), String> {
+        self.check_beside(place)?;
         if vrt::is_virtual_raster(place.name()) {
             return self.follow_virtual(place, 0).map(drop).map_err(|why| format!("a virtual raster that {why}"));
         }
         refuse_remote_header(place.name())
     }
 
-    /// Looks at a raster that is open: at the files that it consists of, and at those that GDAL would read with it.
+    /// Looks at a raster that is open: at the overviews that it names, which GDAL opens when it lists its files, and at those.
     pub(crate) fn check(&mut self, dataset: &Dataset, place: &Place) -> Result<(), String> {
-        for file in ffi::file_list(dataset).iter().filter(|f| *f != place.name()) {
-            if is_remote(file) {
-                return Err(format!("reads {} over a network: use --allow-remote", shortened(file)));
-            }
-            self.inside(file)?;
-        }
         if let Some(file) = dataset.metadata_item("OVERVIEW_FILE", "OVERVIEWS") {
             let near = file.strip_prefix(":::BASE:::").map(|rest| join(&given_folder(place), rest));
             let file = near.unwrap_or(file);
@@ -132,7 +127,13 @@ impl Reach {
                 return Err("its overviews are a virtual raster: use --allow-remote if it is to be trusted".into());
             }
         }
-        self.check_beside(place)
+        for file in ffi::file_list(dataset).iter().filter(|f| *f != place.name()) {
+            if is_remote(file) {
+                return Err(format!("reads {} over a network: use --allow-remote", shortened(file)));
+            }
+            self.inside(file)?;
+        }
+        Ok(())
     }
 
     /// One virtual raster and all below it.
@@ -187,6 +188,7 @@ impl Reach {
             return Err(format!("names more than {MOST_FILES} files"));
         }
         let fail = |why: String| format!("names {}: {why}", shortened(source.name()));
+        self.check_beside(source).map_err(fail)?;
         // A folder of many tiles is not to be listed again for each of them.
         let _listing = ffi::ThreadOption::set("GDAL_DISABLE_READDIR_ON_OPEN", "TRUE");
         let dataset = open_with(source.name(), Some(&drivers::IMAGES)).map_err(fail)?;
