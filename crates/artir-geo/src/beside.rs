@@ -12,13 +12,14 @@ const AFTER_NAME: [&str; 7] = [".aux.xml", ".ovr", ".msk", ".msk.ovr", ".ovr.msk
 /// Endings that follow a name without its extension, in lower case: world files, and what ERDAS, MapInfo, Esri and
 /// satellites' deliveries keep beside an image.
 const AFTER_STEM: [&str; 14] = [
-    ".tfw", ".tifw", ".tiffw", ".tfwx", ".wld", ".aux", ".rrd", ".tab", ".prj", ".rpb", ".rpc", ".imd", ".pvl", "_rpc.txt",
+    ".tfw", ".tifw", ".tiffw", ".tfwx", ".wld", ".aux", ".rrd", ".tab", ".prj", ".rpb", ".rpc", ".imd", ".pvl",
+    "_rpc.txt",
 ];
 
 /// Extensions of images, which can share what is named after a stem.
 const IMAGES: [&str; 20] = [
-    "tif", "tiff", "jp2", "j2k", "jpg", "jpeg", "png", "gif", "bmp", "img", "bil", "bip", "bsq", "dat", "ntf", "nitf", "ecw",
-    "sid", "webp", "ers",
+    "tif", "tiff", "jp2", "j2k", "jpg", "jpeg", "png", "gif", "bmp", "img", "bil", "bip", "bsq", "dat", "ntf", "nitf",
+    "ecw", "sid", "webp", "ers",
 ];
 
 /// What of an older file lies beside a name that is to be written. Names count without case, as they do for GDAL.
@@ -37,7 +38,7 @@ pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Er
     };
     let (mut own, mut shared, mut other, mut unknown) = (Vec::new(), Vec::new(), None, Vec::new());
     for entry in entries {
-        let path = entry.map_err(|e| fail(e.to_string()))?.path();
+        let path = out.with_file_name(entry.map_err(|e| fail(e.to_string()))?.file_name());
         let found = lower(path.file_name());
         let after = |start: &str, endings: &[&str]| found.strip_prefix(start).is_some_and(|e| endings.contains(&e));
         if after(&name, &AFTER_NAME) {
@@ -156,7 +157,9 @@ mod tests {
 
     #[test]
     fn what_an_older_file_left_is_in_the_way() {
-        for name in ["o.tfw", "O.TFW", "o.RPB", "o.IMD", "o.tif.aux.xml", "o.tif.ovr", "o.tif.msk", "o_RPC.TXT", "o.wld"] {
+        for name in
+            ["o.tfw", "O.TFW", "o.RPB", "o.IMD", "o.tif.aux.xml", "o.tif.ovr", "o.tif.msk", "o_RPC.TXT", "o.wld"]
+        {
             let dir = tempfile::tempdir().unwrap();
             touch(dir.path(), &[name, "other.tfw", "oo.tfw", "o.html", "o.tif.json"]);
             let out = dir.path().join("o.tif");

@@ -271,9 +271,9 @@ fn domains(object: Object, names: &Names, left: &mut usize) -> Result<Domains, S
             continue;
         }
         let kept = |i: &String| !i.starts_with("STATISTICS_");
-        let items = object.domain_within(&name, *left).ok_or_else(|| {
-            format!("it has more than {} MiB of metadata, by domain '{name}'", MOST_METADATA >> 20)
-        })?;
+        let items = object
+            .domain_within(&name, *left)
+            .ok_or_else(|| format!("it has more than {} MiB of metadata, by domain '{name}'", MOST_METADATA >> 20))?;
         *left -= items.iter().map(String::len).sum::<usize>().min(*left);
         let mut items: Vec<String> = items.into_iter().filter(kept).collect();
         if name == "RPC" {

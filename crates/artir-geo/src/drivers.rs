@@ -37,8 +37,25 @@ pub(crate) const IMAGES: [&str; 27] = [
 
 /// Formats that can name another file, or be one of many parts. The user may name such a file; a virtual raster may not.
 const NAMED_BY_THE_USER: [&str; 19] = [
-    "ERS", "netCDF", "HDF4", "HDF4Image", "HDF5", "HDF5Image", "BAG", "GRIB", "AAIGrid", "AIG", "GSAG", "GSBG", "GS7BG",
-    "SGI", "SAGA", "LAN", "RMF", "BT", "USGSDEM",
+    "ERS",
+    "netCDF",
+    "HDF4",
+    "HDF4Image",
+    "HDF5",
+    "HDF5Image",
+    "BAG",
+    "GRIB",
+    "AAIGrid",
+    "AIG",
+    "GSAG",
+    "GSBG",
+    "GS7BG",
+    "SGI",
+    "SAGA",
+    "LAN",
+    "RMF",
+    "BT",
+    "USGSDEM",
 ];
 
 /// Drivers that the user's own scenes are opened with.

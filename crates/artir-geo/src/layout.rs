@@ -47,7 +47,21 @@ impl Layout {
             refuse_lossy(key, value)?;
             out.set(key, value);
         }
+        out.tiles_of_strips(creation);
         Ok(out)
+    }
+
+    /// The height of the source's strips is no tile's when the user asks for tiles and names no size.
+    fn tiles_of_strips(&mut self, creation: &[(String, String)]) {
+        let tiled = self.get("TILED").is_some_and(|v| ["YES", "TRUE", "ON", "1"].contains(&&*v.to_ascii_uppercase()));
+        if !tiled {
+            return;
+        }
+        self.0.retain(|(key, value)| {
+            let size = matches!(key.as_str(), "BLOCKXSIZE" | "BLOCKYSIZE");
+            let asked = creation.iter().any(|(k, _)| k.eq_ignore_ascii_case(key));
+            !size || asked || value.parse::<usize>().is_ok_and(|n| n % 16 == 0)
+        });
     }
 
     fn set(&mut self, key: &str, value: &str) {

@@ -102,9 +102,11 @@ impl Scene {
         refuse_unfit(&dataset, &bands)?;
         let validity = validity(&dataset, &bands)?;
         if Description::is_endless(&dataset) {
-            return Err("its colour profile (TIFF tags 318 and 319, with values of more than 16 bits) is one that GDAL \
+            return Err(
+                "its colour profile (TIFF tags 318 and 319, with values of more than 16 bits) is one that GDAL \
                         reads without end: take those tags away"
-                .into());
+                    .into(),
+            );
         }
         let description = Description::of(&dataset)?;
         let nodata = bands.iter().map(|b| match description.bands[b - 1].nodata {

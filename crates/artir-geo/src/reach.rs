@@ -95,14 +95,7 @@ impl Reach {
             }
             Place::InArchive(_) => archive = Some(place.folder()),
         }
-        Self {
-            folders,
-            archive,
-            followed: HashMap::new(),
-            images: HashSet::new(),
-            bytes: 0,
-            listings: HashMap::new(),
-        }
+        Self { folders, archive, followed: HashMap::new(), images: HashSet::new(), bytes: 0, listings: HashMap::new() }
     }
 
     /// Looks at all that a raster names before GDAL opens any of it.
@@ -112,7 +105,10 @@ impl Reach {
     pub(crate) fn follow(&mut self, place: &Place) -> Result<(), String> {
         self.check_beside(place)?;
         if vrt::is_virtual_raster(place.name()) {
-            return self.follow_virtual(place, 0).map(drop).map_err(|why| format!("a virtual raster that {why}"));
+            let hint =
+                |why: &str| if why.contains("--allow-") { "" } else { ": use --allow-remote if it is to be trusted" };
+            let followed = self.follow_virtual(place, 0).map(drop);
+            return followed.map_err(|why| format!("a virtual raster that {why}{}", hint(&why)));
         }
         refuse_remote_header(place.name())
     }

@@ -134,7 +134,8 @@ impl Stage {
 
     /// Runs `work` and takes away all that it left.
     fn with<T>(&self, work: impl FnOnce(&Self) -> Result<T, String>) -> Result<T, String> {
-        let result = work(self);
+        // GDAL names the file, which nobody else can see.
+        let result = work(self).map_err(|why| why.replace(&format!("{}/", self.0.display()), ""));
         for name in self.names() {
             // Best effort: an empty file is a few kilobytes of memory.
             drop(gdal::vsi::unlink_mem_file(self.0.join(name)));

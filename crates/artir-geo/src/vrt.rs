@@ -64,7 +64,8 @@ fn named(text: &str) -> Result<Vec<Named>, String> {
             }
             _ => {}
         }
-        stack.extend(node.children().filter(roxmltree::Node::is_element));
+        // The last to be pushed is the next to be looked at.
+        stack.extend(node.children().rev().filter(roxmltree::Node::is_element));
     }
     Ok(out)
 }
@@ -186,7 +187,8 @@ mod tests {
 
     #[test]
     fn names_are_listed_as_often_as_they_stand_there() {
-        let twice = "<SimpleSource><SourceFilename relativeToVRT=\"1\" shared=\"0\">a.tif</SourceFilename></SimpleSource>";
+        let twice =
+            "<SimpleSource><SourceFilename relativeToVRT=\"1\" shared=\"0\">a.tif</SourceFilename></SimpleSource>";
         let found = with(&twice.repeat(2)).unwrap();
         assert_eq!(found, vec![Named { name: "a.tif".into(), relative: true }; 2]);
         let found = source("/a/b &amp; c.tif", "relativetoVRT=\"0\"").unwrap();
@@ -246,7 +248,10 @@ mod tests {
         ] {
             assert!(named(root).is_err(), "{root}");
         }
-        assert!(with("<Metadata domain=\"xml:X\" format=\"xml\"><a><SourceFilename>x</SourceFilename></a></Metadata>").is_ok());
+        assert!(
+            with("<Metadata domain=\"xml:X\" format=\"xml\"><a><SourceFilename>x</SourceFilename></a></Metadata>")
+                .is_ok()
+        );
         assert!(with("<PixelFunctionLanguage>C</PixelFunctionLanguage>").is_ok());
     }
 }

@@ -76,15 +76,35 @@ fn colours_that_a_tiff_cannot_leave_open_are_told() {
     assert!(told.contains("colour interpretation of band 1"), "{told}");
 }
 
+#[test]
+fn nodata_in_some_bands_alone_is_told_where_a_cog_cannot_hold_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = example(dir.path());
+    let band = |i: usize, nodata: &str| {
+        format!(
+            "<VRTRasterBand dataType=\"Byte\" band=\"{i}\">{nodata}<ColorInterp>{}</ColorInterp><SimpleSource>\
+             <SourceFilename relativeToVRT=\"1\">scene.tif</SourceFilename><SourceBand>{i}</SourceBand></SimpleSource>\
+             </VRTRasterBand>",
+            ["Red", "Green", "Blue"][i - 1]
+        )
+    };
+    let nodata = |i| if i == 1 { "<NoDataValue>0</NoDataValue>" } else { "" };
+    let bands: String = (1..=3).map(|i| band(i, nodata(i))).collect();
+    let some = path.with_file_name("some.vrt");
+    std::fs::write(&some, format!("<VRTDataset rasterXSize=\"101\" rasterYSize=\"75\">{bands}</VRTDataset>")).unwrap();
+    let told = form(&open(&some), &WriteOptions { format: Format::Cog, ..WriteOptions::default() }).unwrap_err();
+    assert!(told.contains("nodata of band 2"), "{told}");
+}
+
 /// The empty file of a scene of 30,000 by 30,000 pixels holds no block, with overviews and mask.
 #[test]
 fn a_large_scene_costs_next_to_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("large.tif");
     let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
-    let options = RasterCreationOptions::from_iter(["TILED=YES", "SPARSE_OK=TRUE", "PHOTOMETRIC=RGB", "COMPRESS=DEFLATE"]);
-    let mut made =
-        driver.create_with_band_type_with_options::<u8, _>(&path, 30_000, 30_000, 3, &options).unwrap();
+    let options =
+        RasterCreationOptions::from_iter(["TILED=YES", "SPARSE_OK=TRUE", "PHOTOMETRIC=RGB", "COMPRESS=DEFLATE"]);
+    let mut made = driver.create_with_band_type_with_options::<u8, _>(&path, 30_000, 30_000, 3, &options).unwrap();
     made.build_overviews("NONE", &[2, 4, 8], &[]).unwrap();
     assert!(ffi::create_mask(&made));
     made.close().unwrap();
