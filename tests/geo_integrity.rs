@@ -221,7 +221,7 @@ fn what_cannot_be_written_is_told_before_any_work() {
             assert!(said.contains(word), "{said}");
         }
     };
-    told("pan.tif", &[], "pan.tif: the model 'identity' takes 3 band(s), and 1 would be restored");
+    told("pan.tif", &[], "artir: pan.tif: the model 'multiplies' takes 3 band(s), and 1 would be restored");
     told("stack.vrt", &["--bands", "1,2,3"], "colour interpretation of band 1");
     told("scene.tif", &["--co", "TILED=YES", "--co", "BLOCKYSIZE=42"], "42");
     assert!(inspect(at, "pan.tif")["refused"].as_str().is_some_and(|why| why.contains("takes 3 band(s)")));
