@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use artir_core::{Device, Precision, Restorer, Settings, Task, zoo};
+#[cfg(feature = "geo")]
+use artir_core::Card;
+use artir_core::{Device, Model, Precision, Restorer, Settings, Task, zoo};
 use clap::Args;
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
@@ -75,17 +77,7 @@ pub(crate) struct Inference {
 impl Inference {
     /// Loads the model that was asked for, or the task's own.
     pub(crate) fn restorer(&self, task: Task) -> Result<Restorer, Failure> {
-        let name = match (&self.model, zoo::default_for(task)) {
-            (Some(name), _) => name.as_str(),
-            (None, Some(name)) => name,
-            (None, None) => {
-                return Err(Failure::usage(format!(
-                    "no model for {} is built in yet: name one with --model",
-                    task.name()
-                )));
-            }
-        };
-        let model = zoo::open(name)?;
+        let model = self.open(task)?;
         let settings = Settings {
             device: self.device,
             threads: self.threads,
@@ -101,6 +93,26 @@ impl Inference {
     /// The model's file, where it was named by one.
     pub(crate) fn model_file(&self) -> Option<PathBuf> {
         self.model.as_ref().filter(|name| name.ends_with(".onnx")).map(PathBuf::from)
+    }
+
+    /// The card of the model that was asked for, or of the task's own; no session is made.
+    #[cfg(feature = "geo")]
+    pub(crate) fn card(&self, task: Task) -> Result<Card, Failure> {
+        Ok(self.open(task)?.card().clone())
+    }
+
+    fn open(&self, task: Task) -> Result<Model, Failure> {
+        let name = match (&self.model, zoo::default_for(task)) {
+            (Some(name), _) => name.as_str(),
+            (None, Some(name)) => name,
+            (None, None) => {
+                return Err(Failure::usage(format!(
+                    "no model for {} is built in yet: name one with --model",
+                    task.name()
+                )));
+            }
+        };
+        Ok(zoo::open(name)?)
     }
 
     /// Threads; 0 takes every core.

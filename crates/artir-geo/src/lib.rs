@@ -12,10 +12,12 @@
 #![deny(unsafe_code)]
 
 mod bands;
+mod beside;
 mod carry;
 mod cog;
 mod compare;
 mod description;
+mod drivers;
 mod error;
 #[allow(unsafe_code)]
 mod ffi;
@@ -25,10 +27,13 @@ mod interval;
 mod journal;
 mod layout;
 mod make;
+mod name;
 mod open;
 mod preview;
 mod publish;
 mod raster;
+mod reach;
+mod rehearse;
 mod samples;
 mod sink;
 mod space;
@@ -42,9 +47,12 @@ pub use compare::{CompareOptions, Difference, compare};
 pub use error::Error;
 pub use interval::{Interval, RangeChoice};
 pub use make::write_rgb_geotiff;
+pub use name::SceneName;
+pub use open::Access;
 pub use preview::{Preview, write_preview};
 pub use publish::data_of;
 pub use raster::{OpenOptions, Scene, inspect_raster, read_rgb};
+pub use rehearse::{check_model, rehearse};
 pub use space::least_space;
 pub use write::{Format, SceneReport, WriteOptions, plan, restore_scene};
 
