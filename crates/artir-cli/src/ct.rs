@@ -60,7 +60,7 @@ pub(crate) struct Args {
     /// for PET pet]
     #[arg(long, value_name = "WINDOW", requires = "preview", allow_hyphen_values = true)]
     window: Option<DisplayWindow>,
-    /// Name files in --report and --list=json, not hashes of their names
+    /// Name files in --report and --list=json, not tokens that stand for their names in this run
     #[arg(long)]
     show_paths: bool,
     /// Say what would be done, and do nothing
@@ -237,7 +237,7 @@ impl Args {
         if self.show_paths {
             relative.display().to_string()
         } else {
-            format!("file-{}", artir_dicom::short_hash(&relative.to_string_lossy()))
+            format!("file-{}", artir_core::token(&relative.to_string_lossy()))
         }
     }
 

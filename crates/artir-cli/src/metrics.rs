@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// As JSON, one object a pair; then one with mean and standard deviation for each protocol
     #[arg(long)]
     json: bool,
-    /// Name files of CT and PET in the JSON too, not hashes of their names
+    /// Name files of CT and PET in the JSON too, not tokens that stand for their names in this run
     #[arg(long)]
     show_paths: bool,
 }
@@ -218,7 +218,7 @@ fn valid(b: &Loaded, nodata: Option<f32>, mask: Option<&Array2<bool>>) -> Result
 fn print(args: &Args, index: usize, pair: &Pair, protocol: &Protocol, figures: &Figures, lpips: Option<f64>) {
     // A medical file's name can hold a patient's.
     let hide = protocol.is_physical() && !args.show_paths;
-    let name = pair.name.as_ref().map(|name| if hide { harness::hidden(name) } else { name.clone() });
+    let name = pair.name.as_ref().map(|name| if hide { artir_core::token(name) } else { name.clone() });
     if args.json {
         let mut object = serde_json::json!({
             "protocol": figures.protocol, "psnr_db": finite(figures.psnr), "ssim": figures.ssim,

@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// A network that measures LPIPS: two inputs [1, 3, H, W] from -1 to 1, one number out
     #[arg(long, value_name = "FILE.onnx")]
     lpips: Option<PathBuf>,
-    /// Name files in the results of medical suites too, not hashes of their names
+    /// Name files in the results of medical suites too, not tokens that stand for their names in this run
     #[arg(long)]
     show_paths: bool,
     /// List the built-in suites

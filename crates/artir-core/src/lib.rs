@@ -30,6 +30,7 @@ pub mod resident;
 mod runtime;
 mod session;
 mod tile;
+mod token;
 pub mod zoo;
 
 pub use artir_ops::{Precision, multiply_adds_per_second};
@@ -39,13 +40,14 @@ pub use folder::OutputFolder;
 pub use hidden::{HiddenFolder, private_file};
 pub use image::{Image, Shape, Window};
 pub use model::Model;
-pub use pipeline::{Footprint, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name};
+pub use pipeline::{Footprint, MOST_THREADS, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name};
 pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Piece, Provider, placement::Placed};
 pub use range::Range;
 pub use runtime::{environment, runtime_path, runtime_version};
 pub use session::Session;
 pub use tile::{Span, TileLimits, TilePlan};
+pub use token::token;
 
 /// The version of artir, as it enters derived UIDs and descriptions.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

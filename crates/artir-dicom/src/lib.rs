@@ -47,5 +47,4 @@ pub use restore::{RestoreOptions, SeriesReport, restore_series};
 pub use series::{Finding, Instance, Modality, Scan, Series, SetAside, scan};
 pub use slice::{PhysicalSlice, read_slice};
 pub use suv::PetUnits;
-pub use uid::short as short_hash;
 pub use worker::{Decoder, serve};

@@ -22,7 +22,7 @@ pub use load::{Loaded, Values, read};
 pub use page::{Context, page};
 pub use pairs::{Pair, Pairs, Why, find};
 pub use results::{ImageResult, MethodFigures, MethodSummary, Results, Statistic, Value};
-pub use run::{Options, Run, hidden};
+pub use run::{Options, Run};
 pub use suite::{Noise, Published, PublishedRow, Side, Suite, TEMPLATE};
 pub use table::{csv, table};
 

@@ -8,6 +8,7 @@ mod gpu;
 mod large_kernel;
 mod network;
 mod table;
+mod version;
 
 use std::{
     ffi::CString,
@@ -18,6 +19,7 @@ use half::f16;
 use ort_sys::{ORT_API_VERSION, OrtApi, OrtApiBase, OrtCustomOp, OrtCustomOpDomain, OrtSessionOptions, OrtStatusPtr};
 
 pub(crate) use self::api::check;
+pub use self::version::runtime_version;
 use self::gpu::{GpuGatedBlock, GpuLargeKernel, GpuModulation};
 use self::large_kernel::LargeKernel;
 use self::network::NetworkKernel;
