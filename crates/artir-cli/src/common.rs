@@ -1,6 +1,6 @@
 //! Flags that several subcommands share.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use artir_core::{Device, MOST_THREADS, Precision, Restorer, Settings, Task, zoo};
 use clap::Args;
@@ -41,6 +41,13 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
         .with_target(false)
         .without_time();
     if verbosity.log_format == "json" { builder.json().init() } else { builder.init() }
+}
+
+/// Program and arguments that decode frames in a process of its own. Codecs in C and C++ run there: a damaged frame may bring
+/// it down, and not this one.
+pub(crate) fn codec_process() -> Result<(PathBuf, Vec<OsString>), Failure> {
+    let program = std::env::current_exe().map_err(|e| Failure::failed(format!("artir's own path: {e}")))?;
+    Ok((program, vec!["decode-frames".into()]))
 }
 
 /// How the network is run.

@@ -15,7 +15,7 @@ use clap::ValueEnum;
 
 use self::report::Report;
 use crate::{
-    common::Inference,
+    common::{Inference, codec_process},
     outcome::{Failure, Tally},
     progress::Terminal,
 };
@@ -195,8 +195,6 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
 
 impl Args {
     fn options(&self, units: PetUnits) -> Result<RestoreOptions, Failure> {
-        // Codecs in C and C++ run in a process of their own: a damaged frame may bring it down, and not this one.
-        let program = std::env::current_exe().map_err(|e| Failure::failed(format!("artir's own path: {e}")))?;
         Ok(RestoreOptions {
             overwrite: self.overwrite,
             resume: self.resume,
@@ -205,7 +203,7 @@ impl Args {
             timestamp: self.timestamp.clone(),
             syntax: self.transfer_syntax.into(),
             units,
-            codec_process: Some((program, vec!["decode-frames".into()])),
+            codec_process: Some(codec_process()?),
             ..RestoreOptions::default()
         })
     }

@@ -6,9 +6,9 @@ use std::{
 };
 
 use artir_core::{ErrorKind, metrics::Lpips};
-use artir_validation::harness::{self, Context, Options, Run, Suite, TEMPLATE};
+use artir_validation::harness::{self, Context, Options, Reader, Run, Suite, TEMPLATE};
 
-use crate::{common::Inference, image::publish, outcome::Failure, progress::Terminal};
+use crate::{common::{Inference, codec_process}, image::publish, outcome::Failure, progress::Terminal};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -76,7 +76,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         return Err(Failure::usage("a suite and --data are needed"));
     };
     let (suite, text) = Suite::open(name)?;
-    let pairs = harness::find(&suite, data)?;
+    let reader = Reader::new(args.inference.memory(), Some(codec_process()?));
+    let pairs = harness::find(&suite, data, &reader)?;
     let restorer = match args.no_model {
         true => None,
         false => Some(args.inference.restorer(suite.task)?),
@@ -86,6 +87,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         jobs: args.jobs.into(),
         lpips: args.lpips.as_deref().map(Lpips::open).transpose()?,
         show_paths: args.show_paths,
+        reader,
     };
     let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let folder = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("validate-{stem}")));

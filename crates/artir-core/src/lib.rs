@@ -18,6 +18,8 @@ mod card;
 mod error;
 mod fill;
 mod folder;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod hidden;
 mod image;
 pub mod metrics;

@@ -86,6 +86,17 @@ fn check_hash(bytes: &[u8]) -> Result<String, String> {
     Ok(actual)
 }
 
+/// A model file with its checksum, of what stands before the checksum.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn sealed(mut body: Vec<u8>) -> Vec<u8> {
+    let hash: String = Sha256::digest(&body).iter().map(|b| format!("{b:02x}")).collect();
+    body.extend([METADATA_TAG, (HASH_ENTRY_LEN - 2) as u8, 0x0a, HASH_KEY.len() as u8]);
+    body.extend_from_slice(HASH_KEY);
+    body.extend([0x12, 64]);
+    body.extend(hash.as_bytes());
+    body
+}
+
 /// The value of a `metadata_props` entry, found by walking the message's top level.
 fn find_metadata<'a>(bytes: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let mut rest = bytes;
@@ -171,13 +182,11 @@ pub(crate) mod tests {
         field(METADATA_TAG, &[field(0x0a, key), field(0x12, value)].concat())
     }
 
-    fn file(card: &str) -> Vec<u8> {
+    pub(crate) fn file(card: &str) -> Vec<u8> {
         // ir_version 10, then a graph of arbitrary bytes.
         let mut bytes = vec![0x08, 10, 0x3a, 3, 1, 2, 3];
         bytes.extend(entry(CARD_KEY, card.as_bytes()));
-        let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-        bytes.extend(entry(HASH_KEY, hash.as_bytes()));
-        bytes
+        sealed(bytes)
     }
 
     #[test]
@@ -214,6 +223,10 @@ pub(crate) mod tests {
             ("[-1024,3072]", "[3072,-1024]"),
             ("\"multiple\":4", "\"multiple\":0"),
             ("\"overlap\":16", "\"overlap\":40"),
+            ("\"overlap\":16", "\"overlap\":9223372036854775808"),
+            ("\"tile\":64", "\"tile\":66"),
+            ("\"tile\":64", "\"tile\":18446744073709551612"),
+            ("\"name\":\"test\"", "\"name\":\"te\\u001b[2Jst\""),
             ("ct-denoise", "astrology"),
         ] {
             let card = CARD.replace(from, to);

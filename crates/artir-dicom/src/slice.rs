@@ -32,11 +32,11 @@ pub struct PhysicalSlice {
     pub position: Option<f64>,
 }
 
-/// Reads one CT slice in HU, or one PET slice in SUVbw.
+/// Reads one CT slice in HU, or one PET slice in SUVbw. Files from outside need an isolated decoder.
 ///
 /// # Errors
 /// [`Error::File`] for a file that is no such slice, or that lacks what SUV needs.
-pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
+pub fn read_slice(path: &Path, decoder: &mut Decoder) -> Result<PhysicalSlice, Error> {
     let fail = |reason: String| Error::file(path, reason);
     let mut file = DicomFile::open(path, Stop::AtEnd)?;
     let modality = match file.set.text(tags::MODALITY) {
@@ -48,8 +48,7 @@ pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
     if format.frames != 1 {
         return Err(fail("an object of several frames".into()));
     }
-    let slice =
-        Slice::read(&mut file, &format, 0, modality, PetUnits::Suv, &mut Decoder::in_process()).map_err(fail)?;
+    let slice = Slice::read(&mut file, &format, 0, modality, PetUnits::Suv, decoder).map_err(fail)?;
     let SliceSource { data, valid } = slice.source();
     let view = View::new(&file.set, 0);
     let orientation = view.group(tags::PLANE_ORIENTATION_SEQUENCE).vector(tags::IMAGE_ORIENTATION_PATIENT);

@@ -19,6 +19,8 @@ mod description;
 mod error;
 #[allow(unsafe_code)]
 mod ffi;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod georef;
 mod interval;
 mod journal;

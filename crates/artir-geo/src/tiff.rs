@@ -23,10 +23,12 @@ const START: usize = 1 << 16;
 impl Tags {
     /// Reads the tags of a file; `None` when it is no TIFF.
     pub(crate) fn read(path: &str) -> Option<Self> {
-        Self::parse(&ffi::read_part(path, 0, START)?, &mut |at, length| ffi::read_part(path, at, length))
+        Self::parse(&mut |at, length| ffi::read_part(path, at, length))
     }
 
-    fn parse(start: &[u8], fetch: &mut dyn FnMut(u64, usize) -> Option<Vec<u8>>) -> Option<Self> {
+    /// Reads the tags of a file that `fetch` reads parts of: fewer bytes than were asked for where the file ends.
+    pub(crate) fn parse(fetch: &mut dyn FnMut(u64, usize) -> Option<Vec<u8>>) -> Option<Self> {
+        let start = fetch(0, START)?;
         let little = match start.get(..2)? {
             b"II" => true,
             b"MM" => false,
@@ -72,9 +74,9 @@ mod tests {
     use super::*;
 
     fn parse(file: &[u8]) -> Option<Tags> {
-        Tags::parse(file, &mut |at, length| {
-            let at = usize::try_from(at).ok()?;
-            file.get(at..at + length).map(<[u8]>::to_vec)
+        Tags::parse(&mut |at, length| {
+            let rest = file.get(usize::try_from(at).ok()?..)?;
+            Some(rest[..length.min(rest.len())].to_vec())
         })
     }
 

@@ -25,15 +25,12 @@ fn look(path: &str, root: &str, depth: usize) -> Option<String> {
         return Some("nests virtual rasters too deeply".into());
     }
     let text = ffi::read_part(path, 0, MOST)?;
-    let text = String::from_utf8_lossy(&text);
-    let Ok(document) = roxmltree::Document::parse(&text) else { return Some("is no well-formed XML".into()) };
-    for node in document.descendants().filter(roxmltree::Node::is_element) {
-        if node.tag_name().name() == "PixelFunctionCode" {
-            return Some("runs code of its own".into());
-        }
-        let Some(target) = target(&node) else { continue };
-        let relative = ["relativeToVRT", "relativetoVRT"].iter().any(|a| node.attribute(*a) == Some("1"));
-        let full = if relative { join(folder_of(path), target) } else { target.to_owned() };
+    let names = match named(&String::from_utf8_lossy(&text)) {
+        Ok(names) => names,
+        Err(why) => return Some(why),
+    };
+    for (target, relative) in names {
+        let full = if relative { join(folder_of(path), &target) } else { target };
         if is_remote(&full) || !is_inside(&full, root) {
             return Some("points outside its own folder".into());
         }
@@ -42,6 +39,24 @@ fn look(path: &str, root: &str, depth: usize) -> Option<String> {
         }
     }
     None
+}
+
+/// The files that a VRT names, each with whether it is sought from the VRT's own folder on.
+///
+/// # Errors
+/// Words that say why the VRT is not to be opened.
+pub(crate) fn named(text: &str) -> Result<Vec<(String, bool)>, String> {
+    let document = roxmltree::Document::parse(text).map_err(|_| "is no well-formed XML")?;
+    let mut out = Vec::new();
+    for node in document.descendants().filter(roxmltree::Node::is_element) {
+        if node.tag_name().name() == "PixelFunctionCode" {
+            return Err("runs code of its own".into());
+        }
+        let Some(target) = target(&node) else { continue };
+        let relative = ["relativeToVRT", "relativetoVRT"].iter().any(|a| node.attribute(*a) == Some("1"));
+        out.push((target.to_owned(), relative));
+    }
+    Ok(out)
 }
 
 /// The file that an element names.

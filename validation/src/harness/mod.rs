@@ -18,7 +18,7 @@ mod suite;
 mod table;
 
 pub use files::Named;
-pub use load::{Loaded, Values, read};
+pub use load::{Loaded, Reader, Values};
 pub use page::{Context, page};
 pub use pairs::{Pair, Pairs, Why, find};
 pub use results::{ImageResult, MethodFigures, MethodSummary, Results, Statistic, Value};

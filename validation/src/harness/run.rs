@@ -18,10 +18,9 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Error, Loaded, Named, Pairs, Results, Suite, Values,
+    Error, Loaded, Named, Pairs, Reader, Results, Suite, Values,
     files::without_ending,
     hot_spots,
-    load::read,
     noise::Maker,
     pairs::Pair,
     results::{Failed, ImageResult, MethodFigures, ModelInfo, ProtocolInfo, PublishedInfo, Value},
@@ -38,6 +37,8 @@ pub struct Options {
     pub lpips: Option<Lpips>,
     /// Names of files among the results of a medical suite; tokens that stand for them otherwise.
     pub show_paths: bool,
+    /// Reads the images.
+    pub reader: Reader,
 }
 
 /// The name of the degraded images among the methods.
@@ -73,7 +74,7 @@ impl<'a> Run<'a> {
         options: &'a Options,
     ) -> Result<Self, Error> {
         let protocol = suite.protocol()?;
-        let maker = suite.noise.as_ref().map(|noise| Maker::new(protocol.name(), noise, &pairs.pairs));
+        let maker = suite.noise.as_ref().map(|noise| Maker::new(protocol.name(), noise, &pairs.pairs, &options.reader));
         let mut hash = Sha256::new();
         let mut part = |text: &str| {
             hash.update((text.len() as u64).to_le_bytes());
@@ -239,7 +240,7 @@ impl<'a> Run<'a> {
     }
 
     fn read(&self, path: &Path) -> Result<Loaded, Error> {
-        let loaded = read(path)?;
+        let loaded = self.options.reader.read(path)?;
         let fits = match loaded.values {
             Values::Plain => true,
             Values::Hounsfield => self.protocol.unit() == "HU",
