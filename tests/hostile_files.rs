@@ -113,7 +113,8 @@ impl Bench {
         };
         let ended = self.run(&all(inputs));
         if let Some(why) = fallen(&ended) {
-            let alone = |input: &String| fallen(&self.run(&all(std::slice::from_ref(input)))).map(|why| (input.clone(), why));
+            let alone =
+                |input: &String| fallen(&self.run(&all(std::slice::from_ref(input)))).map(|why| (input.clone(), why));
             let culprit = inputs.iter().find_map(alone);
             panic!("{before:?}: {why}; alone: {culprit:?}; kept in {}", self.keep().display());
         }
@@ -223,12 +224,45 @@ fn virtual_raster(random: &mut Random) -> Vec<u8> {
     for _ in 0..=random.below(3) {
         // Each part comes up some times in the document: one of them is changed.
         let parts: [&str; 14] = [
-            "48", "40", "\"0\"", "\"1\"", "10", "plain.tif", "Byte", "Simple", "<SourceBand>", "EPSG:32632", "band=", "</",
-            ">", "relativeToVRT",
+            "48",
+            "40",
+            "\"0\"",
+            "\"1\"",
+            "10",
+            "plain.tif",
+            "Byte",
+            "Simple",
+            "<SourceBand>",
+            "EPSG:32632",
+            "band=",
+            "</",
+            ">",
+            "relativeToVRT",
         ];
         let others: [&str; 24] = [
-            "", "0", "-1", "2147483647", "1e999", "nan", "4294967296", "99", "300", "\"", "<", "<a>", "&lt;", "\u{fffd}", "..",
-            "CInt16", "Float64", "Complex", "Derived", "/dev/zero", "/proc/self/environ", "plain.tif:1", "MEM:::DATAPOINTER=1",
+            "",
+            "0",
+            "-1",
+            "2147483647",
+            "1e999",
+            "nan",
+            "4294967296",
+            "99",
+            "300",
+            "\"",
+            "<",
+            "<a>",
+            "&lt;",
+            "\u{fffd}",
+            "..",
+            "CInt16",
+            "Float64",
+            "Complex",
+            "Derived",
+            "/dev/zero",
+            "/proc/self/environ",
+            "plain.tif:1",
+            "MEM:::DATAPOINTER=1",
             "GTIFF_DIR:1:plain.tif",
         ];
         let (part, other) = (random.of(&parts), random.of(&others));
@@ -332,8 +366,7 @@ fn slices(bench: &Bench) -> Vec<(Vec<u8>, String)> {
         // As if another program had written it: artir's own series are not restored again.
         let file = folder.join("0001.dcm");
         let mut object = dicom_object::open_file(&file).unwrap();
-        let gone =
-            [tags::DERIVATION_CODE_SEQUENCE, tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, tags::SOURCE_IMAGE_SEQUENCE];
+        let gone = [tags::DERIVATION_CODE_SEQUENCE, tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, tags::SOURCE_IMAGE_SEQUENCE];
         gone.into_iter().for_each(|tag| drop(object.remove_element(tag)));
         let image_type = PrimitiveValue::from("ORIGINAL\\PRIMARY\\AXIAL");
         object.put(DataElement::new(tags::IMAGE_TYPE, VR::CS, image_type));
@@ -366,23 +399,29 @@ fn damaged_slices_are_restored_or_refused_within_their_memory() {
         rename(&mut file, uid.as_bytes(), number);
         damage(&file, random)
     };
-    in_batches("DICOM", &bench, make, |number| format!("in/{number:05}.dcm"), |bench, _| {
-        let mut results = 0;
-        for (command, model) in [("ct", "ct.onnx"), ("pet", "pet.onnx")] {
-            let own = ["-o", "out", "--model", model, "--allow-partial", "-q", "--device", "cpu", "--threads", "1"];
-            let ended = bench.survives(&[command], &["in".to_owned()], &own);
-            let crashes = ended.said.matches("crash or stall").count();
-            if crashes > 0 {
-                println!("{command}: {crashes} frames brought a codec down");
-            }
-            if let Ok(series) = fs::read_dir(bench.at("out")) {
-                for entry in series.map(Result::unwrap).filter(|e| e.path().is_dir()) {
-                    assert!(!entry.file_name().to_string_lossy().starts_with('.'), "a hidden folder was left");
-                    results += fs::read_dir(entry.path()).unwrap().count();
+    in_batches(
+        "DICOM",
+        &bench,
+        make,
+        |number| format!("in/{number:05}.dcm"),
+        |bench, _| {
+            let mut results = 0;
+            for (command, model) in [("ct", "ct.onnx"), ("pet", "pet.onnx")] {
+                let own = ["-o", "out", "--model", model, "--allow-partial", "-q", "--device", "cpu", "--threads", "1"];
+                let ended = bench.survives(&[command], &["in".to_owned()], &own);
+                let crashes = ended.said.matches("crash or stall").count();
+                if crashes > 0 {
+                    println!("{command}: {crashes} frames brought a codec down");
                 }
-                fs::remove_dir_all(bench.at("out")).unwrap();
+                if let Ok(series) = fs::read_dir(bench.at("out")) {
+                    for entry in series.map(Result::unwrap).filter(|e| e.path().is_dir()) {
+                        assert!(!entry.file_name().to_string_lossy().starts_with('.'), "a hidden folder was left");
+                        results += fs::read_dir(entry.path()).unwrap().count();
+                    }
+                    fs::remove_dir_all(bench.at("out")).unwrap();
+                }
             }
-        }
-        results
-    });
+            results
+        },
+    );
 }

@@ -62,7 +62,8 @@ fn numbers_beyond_their_range_are_refused_by_name() {
         refused(&[command, &[flag, value]].concat(), 2);
     }
     // Zero threads are every core, and zero strength is no change: both are settings.
-    let done = run(["image", &photo, "-o", &out, "--model", &model, "--threads", "0", "--strength", "0", "--overlap", "0"]);
+    let done =
+        run(["image", &photo, "-o", &out, "--model", &model, "--threads", "0", "--strength", "0", "--overlap", "0"]);
     assert!(done.status.success(), "{}", said(&done));
 }
 
@@ -74,8 +75,19 @@ fn an_overlap_is_kept_or_refused() {
     image::RgbImage::new(700, 600).save(&photo).unwrap();
     fs::write(&model, models::rgb_identity()).unwrap();
     let plan = |memory: &str, overlap: &str| {
-        let done =
-            run(["image", &photo, "-o", &out, "--model", &model, "--dry-run", "--memory", memory, "--overlap", overlap]);
+        let done = run([
+            "image",
+            &photo,
+            "-o",
+            &out,
+            "--model",
+            &model,
+            "--dry-run",
+            "--memory",
+            memory,
+            "--overlap",
+            overlap,
+        ]);
         (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned() + &said(&done))
     };
     let (code, text) = plan("230MiB", "200");
@@ -108,9 +120,11 @@ fn a_picture_that_fills_the_memory_is_refused_by_its_header() {
     let (huge, out, model) = (at("huge.png"), at("out.png"), at("identity.onnx"));
     huge_png(Path::new(&huge));
     fs::write(&model, models::rgb_identity()).unwrap();
-    for arguments in
-        [&["image", &huge, "-o", &out, "--model", &model][..], &["metrics", &huge, &huge], &["metrics", "--memory", "4GiB", &huge, &huge]]
-    {
+    for arguments in [
+        &["image", &huge, "-o", &out, "--model", &model][..],
+        &["metrics", &huge, &huge],
+        &["metrics", "--memory", "4GiB", &huge, &huge],
+    ] {
         let said = refused(arguments, 3);
         for part in [huge.as_str(), "50000x50000", "MiB", "--memory"] {
             assert!(said.contains(part), "{part}: {said}");
@@ -131,15 +145,21 @@ fn a_picture_that_fills_the_memory_is_refused_by_its_header() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_decoder_process_limits_itself_before_it_reads() {
-    let mut child =
-        artir().arg("decode-frames").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = artir()
+        .arg("decode-frames")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut ready = [0; 10];
     child.stdout.as_mut().unwrap().read_exact(&mut ready).unwrap();
     assert_eq!(&ready, b"\0\x05\0\0\0artir");
     let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
     let limit = |name: &str| {
         let line = limits.lines().find(|line| line.starts_with(name)).unwrap();
-        let numbers: Vec<u64> = line[name.len()..].split_whitespace().take(2).map(|n| n.parse().unwrap_or(u64::MAX)).collect();
+        let numbers: Vec<u64> =
+            line[name.len()..].split_whitespace().take(2).map(|n| n.parse().unwrap_or(u64::MAX)).collect();
         assert_eq!(numbers[0], numbers[1], "{line}");
         numbers[1]
     };
@@ -192,4 +212,83 @@ fn a_copied_binary_loads_nothing_from_the_folders_around_it() {
     // Beside the executable it is found.
     fs::copy(runtime(), bin.join("libonnxruntime.so")).unwrap();
     assert!(doctor().status.success());
+}
+
+/// A float32 NPY array of 32 x 32, which a protocol in SUV measures.
+fn npy(path: &Path, offset: f32) {
+    let mut header = "{'descr': '<f4', 'fortran_order': False, 'shape': (32, 32), }".to_owned();
+    header.extend(std::iter::repeat_n(' ', 117 - header.len()));
+    header.push('\n');
+    let mut file = b"\x93NUMPY\x01\x00".to_vec();
+    file.extend((header.len() as u16).to_le_bytes());
+    file.extend(header.as_bytes());
+    file.extend((0..1024).flat_map(|i| ((i % 9) as f32 + offset).to_le_bytes()));
+    fs::write(path, file).unwrap();
+}
+
+/// A plain hash of a name hides nothing from somebody who guesses the name.
+#[test]
+fn what_stands_for_a_file_name_holds_for_one_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    for (side, offset) in [("input", 0.5), ("reference", 0.0)] {
+        fs::create_dir_all(dir.path().join("data").join(side)).unwrap();
+        for name in ["DOE^JANE", "DOE^JIM"] {
+            npy(&dir.path().join("data").join(side).join(format!("{name}.npy")), offset);
+        }
+    }
+    let metrics = || -> Vec<String> {
+        let protocols = ["--protocol", "pet-slice", "--protocol", "pet-slice"];
+        let done = run([&["metrics", "--json", &at("data/input"), &at("data/reference")][..], &protocols].concat());
+        assert!(done.status.success(), "{}", said(&done));
+        let lines = String::from_utf8_lossy(&done.stdout).into_owned();
+        let lines = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines.filter_map(|line| line["name"].as_str().map(str::to_owned)).collect()
+    };
+    let (one, other) = (metrics(), metrics());
+    assert_eq!(one.len(), 4);
+    assert!(one[0] == one[1] && one[2] == one[3] && one[0] != one[2], "a file has one token in a run: {one:?}");
+    assert!(one.iter().all(|token| !other.contains(token)), "and others in the next: {one:?} {other:?}");
+
+    let (suite, out) = (at("pet.toml"), at("results"));
+    assert!(run(["validate", "--init", &suite]).status.success());
+    let text = fs::read_to_string(&suite).unwrap().replace("protocol = \"rgb\"", "protocol = \"pet-slice\"");
+    fs::write(&suite, text).unwrap();
+    let validate = |more: &str| -> Vec<String> {
+        let done = run(["validate", &suite, "--data", &at("data"), "-o", &out, "--no-model", more]);
+        assert!(done.status.success(), "{}", said(&done));
+        let results: serde_json::Value =
+            serde_json::from_slice(&fs::read(dir.path().join("results/results.json")).unwrap()).unwrap();
+        let images = results["images"].as_array().unwrap();
+        images.iter().map(|image| image["name"].as_str().unwrap().to_owned()).collect()
+    };
+    // A run that is taken up names all files by its own tokens, those of the earlier part too.
+    let (first, resumed) = (validate("--overwrite"), validate("--resume"));
+    assert!(resumed.len() == 2 && resumed.iter().all(|token| !first.contains(token)), "{first:?} {resumed:?}");
+}
+
+/// Compressed frames of `metrics` and `validate` come out of the decoder process: where it cannot start, they cannot be read.
+#[cfg(target_os = "linux")]
+#[test]
+fn measured_slices_are_decoded_in_a_process_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let slice = ndarray::Array2::from_shape_fn((64, 64), |(y, x)| ((x * 7 + y * 13) % 90) as f32);
+    artir_validation::phantom::dicom::write_series(&dir.path().join("in"), &[slice], 0.7).unwrap();
+    fs::write(at("ct.onnx"), models::ct_identity()).unwrap();
+    let arguments = ["ct", &at("in"), "-o", &at("out"), "--model", &at("ct.onnx"), "--transfer-syntax", "jpegls-lossless"];
+    let done = run(arguments);
+    assert!(done.status.success(), "{}", said(&done));
+    let folder = fs::read_dir(at("out")).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_dir()).unwrap();
+    let (derived, source) = (folder.join("0001.dcm").display().to_string(), at("in/0001.dcm"));
+    let good = run(["metrics", &derived, &source]);
+    assert!(good.status.success() && String::from_utf8_lossy(&good.stdout).contains("PSNR"), "{}", said(&good));
+    // A program whose file is gone runs on, and cannot start its like.
+    let copy = at("artir");
+    fs::copy(artir().get_program(), &copy).unwrap();
+    let mut orphan = std::process::Command::new("sh");
+    orphan.args(["-c", "exec 3<\"$0\" && rm \"$0\" && exec /proc/self/fd/3 metrics \"$@\"", &copy, &derived, &source]);
+    let done = orphan.output().unwrap();
+    assert_eq!(done.status.code(), Some(3), "{}", said(&done));
+    assert!(said(&done).contains("the decoder cannot be started"), "{}", said(&done));
 }

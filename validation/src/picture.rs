@@ -52,10 +52,7 @@ fn decode_unguarded(path: &Path, memory: u64, working: u64) -> Result<Picture, S
     let (width, height) = decoder.dimensions();
     let samples = u64::from(width) * u64::from(height) * u64::from(decoder.color_type().channel_count());
     // Progressive JPEG keeps its coefficients, two bytes each, until the last scan.
-    let needed = decoder
-        .total_bytes()
-        .saturating_add(samples.saturating_mul(working.max(2)))
-        .saturating_add(length);
+    let needed = decoder.total_bytes().saturating_add(samples.saturating_mul(working.max(2))).saturating_add(length);
     if needed > memory {
         return Err(format!(
             "{width}x{height} pixels need {} MiB, but --memory allows {} MiB",
@@ -84,7 +81,7 @@ fn guarded<T>(decode: impl FnOnce() -> T) -> Option<T> {
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            if !GUARDED.get() {
+            if !GUARDED.try_with(Cell::get).unwrap_or(false) {
                 before(panic);
             }
         }));

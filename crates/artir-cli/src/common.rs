@@ -190,7 +190,11 @@ pub(crate) fn parse_memory(text: &str) -> Result<u64, String> {
         _ => return Err(format!("'{unit}' is none of KiB, MiB, GiB, kB, MB, GB")),
     };
     let bytes = number * factor;
-    if bytes < MOST_MEMORY { Ok(bytes as u64) } else { Err(format!("'{text}' is more than any machine has")) }
+    match bytes {
+        _ if bytes < 1.0 => Err(format!("'{text}' is no memory at all")),
+        _ if bytes < MOST_MEMORY => Ok(bytes as u64),
+        _ => Err(format!("'{text}' is more than any machine has")),
+    }
 }
 
 /// A pebibyte.
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!(parse_memory("512 MiB").unwrap(), 512 << 20);
         assert_eq!(parse_memory("1.5GB").unwrap(), 1_500_000_000);
         assert_eq!(parse_memory("4096").unwrap(), 4096);
-        for bad in ["", "GiB", "2 parsecs", "-1GiB", "nan", "inf", "1.2.3", "9999999999999GiB", &"9".repeat(400)] {
+        for bad in ["", "0", "0.5B", "GiB", "2 parsecs", "-1GiB", "nan", "inf", "1.2.3", "9999999999999GiB", &"9".repeat(400)] {
             assert!(parse_memory(bad).is_err(), "{bad}");
         }
     }

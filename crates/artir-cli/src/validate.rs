@@ -8,7 +8,12 @@ use std::{
 use artir_core::{ErrorKind, metrics::Lpips};
 use artir_validation::harness::{self, Context, Options, Reader, Run, Suite, TEMPLATE};
 
-use crate::{common::{Inference, codec_process}, image::publish, outcome::Failure, progress::Terminal};
+use crate::{
+    common::{Inference, codec_process},
+    image::publish,
+    outcome::Failure,
+    progress::Terminal,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

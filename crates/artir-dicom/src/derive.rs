@@ -155,7 +155,8 @@ fn put_series_description(set: &mut DataSet, wanted: SeriesDescription<'_>) {
                 text.pop();
             }
             // A suffix that leaves no room for the source's text is all that is written, as far as VR LO holds it.
-            let suffix: String = suffix.chars().filter(|c| (' '..='~').contains(c) && *c != '\\').take(LONGEST).collect();
+            let suffix: String =
+                suffix.chars().filter(|c| (' '..='~').contains(c) && *c != '\\').take(LONGEST).collect();
             let room = LONGEST.saturating_sub(suffix.len() + 1);
             if text.len() > room {
                 // In other character sets a cut may fall within a character or an escape sequence: then nothing is cut

@@ -102,8 +102,9 @@ mod tests {
     fn seeds_of_rle_and_of_the_protocol_are_read() {
         for (name, rows, columns, width) in [("small", 3u8, 5u8, 2u8), ("bytes", 20, 30, 1), ("runs", 63, 63, 2)] {
             let pixels = (usize::from(rows) + 1) * (usize::from(columns) + 1);
-            let frame: Vec<u8> =
-                (0..pixels * usize::from(width)).map(|i| if name == "runs" { (i / 90) as u8 } else { (i * 37) as u8 }).collect();
+            let frame: Vec<u8> = (0..pixels * usize::from(width))
+                .map(|i| if name == "runs" { (i / 90) as u8 } else { (i * 37) as u8 })
+                .collect();
             let stream = rle::encode(&frame, usize::from(columns) + 1, width.into());
             assert_eq!(rle::decode(&stream, pixels, width.into()), Ok(frame));
             let seed = [vec![rows, columns, width - 1], stream].concat();

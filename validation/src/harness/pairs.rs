@@ -236,10 +236,12 @@ mod tests {
     #[test]
     fn what_is_missing_is_said_with_the_layout() {
         let dir = tree(&["in/a.png"]);
-        let error = find(&suite("files = 'in/*'", "files = 'gt/*'"), dir.path(), &Reader::default()).unwrap_err().to_string();
+        let error =
+            find(&suite("files = 'in/*'", "files = 'gt/*'"), dir.path(), &Reader::default()).unwrap_err().to_string();
         assert!(error.contains("gt/*") && error.contains("expected"), "{error}");
         let twice = tree(&["in/a.png", "in/a.jpg", "gt/a.png"]);
-        let error = find(&suite("files = 'in/*'", "files = 'gt/*'"), twice.path(), &Reader::default()).unwrap_err().to_string();
+        let error =
+            find(&suite("files = 'in/*'", "files = 'gt/*'"), twice.path(), &Reader::default()).unwrap_err().to_string();
         assert!(error.contains("same key"), "{error}");
     }
 }

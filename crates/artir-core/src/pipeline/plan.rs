@@ -39,7 +39,7 @@ fn tiled(card: &Card, shape: Shape, tile: usize, overlap: usize) -> Result<TileP
 /// The overlap of tiles whose edge artir chooses. One that was asked for is kept, or refused where the tiles are too small
 /// for it; the card's own shrinks with them.
 fn overlap_of(card: &Card, settings: &Settings, tile: usize) -> usize {
-    settings.overlap.unwrap_or(card.overlap.min(tile / 4))
+    settings.overlap.unwrap_or(card.overlap.min(tile / 4).min(TilePlan::most_overlap(tile, card.multiple)))
 }
 
 fn too_large(tile: usize, bytes: u64, allowed: u64) -> Error {

@@ -36,7 +36,8 @@ impl Surroundings {
     /// executable that lies in the `target` folder of its own source tree, `.runtime` of that tree.
     fn folders(&self) -> Vec<PathBuf> {
         let beside = self.executable.as_deref().and_then(Path::parent);
-        let mut out: Vec<PathBuf> = beside.iter().flat_map(|dir| [dir.to_path_buf(), dir.join("../lib/artir")]).collect();
+        let mut out: Vec<PathBuf> =
+            beside.iter().flat_map(|dir| [dir.to_path_buf(), dir.join("../lib/artir")]).collect();
         out.extend(self.data.as_ref().map(|data| data.join("artir")));
         if let (Ok(tree), Some(executable)) = (fs::canonicalize(&self.tree), &self.executable)
             && executable.starts_with(tree.join("target"))

@@ -173,9 +173,13 @@ mod tests {
     fn what_no_partner_sends_is_refused_before_memory_is_taken() {
         let good = request();
         let layout = |rows, columns, bits_allocated, bits_stored| Layout { rows, columns, bits_allocated, bits_stored };
-        for layout in
-            [layout(65535, 65535, 16, 16), layout(0, 5, 16, 16), layout(5, 5, 32, 16), layout(5, 5, 8, 9), layout(5, 5, 16, 0)]
-        {
+        for layout in [
+            layout(65535, 65535, 16, 16),
+            layout(0, 5, 16, 16),
+            layout(5, 5, 32, 16),
+            layout(5, 5, 8, 9),
+            layout(5, 5, 16, 0),
+        ] {
             assert!(Request { layout, ..good.clone() }.bytes().is_err(), "{layout:?}");
             let mut bytes = good.bytes().unwrap();
             let Layout { rows, columns, bits_allocated, bits_stored } = layout;

@@ -19,10 +19,10 @@ use half::f16;
 use ort_sys::{ORT_API_VERSION, OrtApi, OrtApiBase, OrtCustomOp, OrtCustomOpDomain, OrtSessionOptions, OrtStatusPtr};
 
 pub(crate) use self::api::check;
-pub use self::version::runtime_version;
 use self::gpu::{GpuGatedBlock, GpuLargeKernel, GpuModulation};
 use self::large_kernel::LargeKernel;
 use self::network::NetworkKernel;
+pub use self::version::runtime_version;
 use crate::Error;
 use crate::cuda::Machine;
 
