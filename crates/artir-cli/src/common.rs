@@ -210,7 +210,9 @@ mod tests {
         assert_eq!(parse_memory("512 MiB").unwrap(), 512 << 20);
         assert_eq!(parse_memory("1.5GB").unwrap(), 1_500_000_000);
         assert_eq!(parse_memory("4096").unwrap(), 4096);
-        for bad in ["", "0", "0.5B", "GiB", "2 parsecs", "-1GiB", "nan", "inf", "1.2.3", "9999999999999GiB", &"9".repeat(400)] {
+        for bad in
+            ["", "0", "0.5B", "GiB", "2 parsecs", "-1GiB", "nan", "inf", "1.2.3", "9999999999999GiB", &"9".repeat(400)]
+        {
             assert!(parse_memory(bad).is_err(), "{bad}");
         }
     }

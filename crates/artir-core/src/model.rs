@@ -6,7 +6,7 @@
 //! protobuf allows repeated fields anywhere, any ONNX reader takes the file as it is, and artir
 //! checks each bit of it without a protobuf library.
 
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, fs::File, io::Read, path::Path};
 
 use sha2::{Digest, Sha256};
 
@@ -20,7 +20,7 @@ const HASH_KEY: &[u8] = b"artir.sha256";
 /// the value: every length fits one byte.
 const HASH_ENTRY_LEN: usize = 2 + 2 + HASH_KEY.len() + 2 + 64;
 /// The largest model is 30 MB; a file beyond this is not one of ours.
-const MAX_BYTES: u64 = 1 << 30;
+const MAX_BYTES: u64 = 256 << 20;
 
 /// A checked model: its bytes, card and hash.
 #[derive(Clone, Debug)]
@@ -34,14 +34,16 @@ impl Model {
     /// Reads and checks a model file.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let read_error = |source| Error::ModelRead { path: path.to_owned(), source };
-        let length = std::fs::metadata(path).map_err(read_error)?.len();
-        if length > MAX_BYTES {
+        // What is read counts, and not what the file system says: a device has no length, and no end.
+        let mut bytes = Vec::new();
+        let mut file = File::open(path).map_err(read_error)?.take(MAX_BYTES + 1);
+        file.read_to_end(&mut bytes).map_err(read_error)?;
+        if bytes.len() as u64 > MAX_BYTES {
             return Err(Error::ModelDamaged {
                 name: path.display().to_string(),
-                reason: format!("it is {length} bytes long"),
+                reason: format!("it is longer than {} MiB", MAX_BYTES >> 20),
             });
         }
-        let bytes = std::fs::read(path).map_err(read_error)?;
         Self::from_bytes(bytes, &path.display().to_string())
     }
 
@@ -194,6 +196,13 @@ pub(crate) mod tests {
         let model = Model::from_bytes(file(CARD), "m").unwrap();
         assert_eq!(model.card().name, "test");
         assert_eq!(model.hash().len(), 64);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let error = Model::open(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("/dev/zero") && error.contains("256 MiB"), "{error}");
     }
 
     #[test]
