@@ -96,6 +96,21 @@ fn an_overlap_is_kept_or_refused() {
     assert!(code == Some(2) && text.contains("--overlap 200") && text.contains("128"), "{text}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn devices_are_no_images_and_no_models() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out").display().to_string();
+    for arguments in [
+        &["metrics", "/dev/zero", "/dev/zero"][..],
+        &["image", "/dev/zero", "-o", &out],
+        &["ct", "/dev/zero", "-o", &out],
+        &["models", "verify", "/dev/zero"],
+    ] {
+        refused(arguments, 3);
+    }
+}
+
 /// A PNG of 50,000 x 50,000 black pixels, whole but for its pixels' end: the header is what would be allocated by.
 fn huge_png(path: &Path) {
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();

@@ -36,6 +36,9 @@ pub fn decode(path: &Path, memory: u64, working: u64) -> Result<Picture, String>
 }
 
 fn decode_unguarded(path: &Path, memory: u64, working: u64) -> Result<Picture, String> {
+    if !std::fs::metadata(path).map_err(|e| e.to_string())?.is_file() {
+        return Err("not a file".into());
+    }
     let file = File::open(path).map_err(|e| e.to_string())?;
     let length = file.metadata().map_err(|e| e.to_string())?.len();
     if length > memory {

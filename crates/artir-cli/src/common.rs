@@ -75,7 +75,7 @@ pub(crate) struct Inference {
     #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_memory, allow_negative_numbers = true)]
     memory: u64,
     /// Share of the restoration that is applied, 0 to 1
-    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = parse_strength, allow_negative_numbers = true)]
+    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = parse_strength, allow_hyphen_values = true)]
     strength: f32,
 }
 

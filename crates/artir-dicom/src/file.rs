@@ -94,6 +94,10 @@ impl DicomFile {
     }
 
     fn try_open(path: &Path, stop: Stop) -> Result<Opened, ReadError> {
+        // Devices and pipes have no length to check anything against, and opening a pipe may wait for ever.
+        if !std::fs::metadata(path)?.is_file() {
+            return Ok(Opened::Other);
+        }
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         Self::read(Stream::File(BufReader::new(file)), length, stop)

@@ -89,6 +89,10 @@ impl Reader {
     /// [`Error::File`].
     pub fn read(&self, path: &Path) -> Result<Loaded, Error> {
         let fail = |reason: String| Error::File { path: path.display().to_string(), reason };
+        // Devices and pipes have no length to check anything against, and opening a pipe may wait for ever.
+        if !std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.is_file() {
+            return Err(fail("not a file".into()));
+        }
         let mut start = Vec::new();
         let file = File::open(path).map_err(|e| fail(e.to_string()))?;
         file.take(132).read_to_end(&mut start).map_err(|e| fail(e.to_string()))?;
