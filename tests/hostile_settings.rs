@@ -216,17 +216,21 @@ fn a_copied_binary_loads_nothing_from_the_folders_around_it() {
     fs::copy(runtime(), dir.path().join(".runtime/libonnxruntime.so.1.31.1")).unwrap();
     let copy = bin.join("artir");
     fs::copy(artir().get_program(), &copy).unwrap();
-    let doctor = || {
+    let (photo, model) = (dir.path().join("a.png"), dir.path().join("identity.onnx"));
+    image::RgbImage::new(32, 32).save(&photo).unwrap();
+    fs::write(&model, models::rgb_identity()).unwrap();
+    let restore = |out: &str| {
         let mut command = std::process::Command::new(&copy);
-        command.arg("doctor").env_remove("ORT_DYLIB_PATH").env("XDG_DATA_HOME", dir.path().join("none"));
-        command.output().unwrap()
+        command.arg("image").arg(&photo).arg("-o").arg(dir.path().join(out)).arg("--model").arg(&model);
+        command.env_remove("ORT_DYLIB_PATH").env("XDG_DATA_HOME", dir.path().join("none")).output().unwrap()
     };
-    let done = doctor();
-    let text = String::from_utf8_lossy(&done.stdout).into_owned();
-    assert!(done.status.code() == Some(5) && text.contains("MISSING ONNX Runtime"), "{text}");
+    let done = restore("without.png");
+    assert_eq!(done.status.code(), Some(5), "{}", said(&done));
+    assert!(said(&done).contains("no libonnxruntime.so in any of"), "{}", said(&done));
     // Beside the executable it is found.
     fs::copy(runtime(), bin.join("libonnxruntime.so")).unwrap();
-    assert!(doctor().status.success());
+    let done = restore("with.png");
+    assert!(done.status.success(), "{}", said(&done));
 }
 
 /// A float32 NPY array of 32 x 32, which a protocol in SUV measures.

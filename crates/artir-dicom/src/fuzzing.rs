@@ -7,11 +7,10 @@ use crate::{
     codec::{self, Reading},
     dataset::Stop,
     file::{DicomFile, Opened},
+    find::place,
     frame::PixelFormat,
     rle,
-    series::place,
     slice::Slice,
-    suv::PetUnits,
     worker::{
         Decoder,
         protocol::{Request, read_answer, write_answer},
@@ -77,7 +76,7 @@ pub fn frame(bytes: &[u8]) {
             continue;
         }
         let mut decoder = Decoder::in_process();
-        let slice = Slice::read(&mut file, &format, frame, Modality::Pet, PetUnits::Native, &mut decoder);
+        let slice = Slice::read(&mut file, &format, frame, Modality::Pet, 1.0, &mut decoder);
         drop(slice.map(|s| s.source().data));
     }
 }
