@@ -1,9 +1,10 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train bench bench-parts memcheck baselines conformance safety train
+.PHONY: demo test lint test-train bench bench-parts memcheck fuzz baselines conformance safety train
 
 MODEL ?= ct-ldct-t
 MINUTES ?= 60
 RUNS ?= models/runs
+SECONDS ?= 60
 BENCH ?= validation/bench/results/this-machine
 PYTEST = PYTHONPATH=models:scripts/gpu_kit .venv/bin/python -m pytest -q models/tests scripts/gpu_kit
 RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)
@@ -48,6 +49,11 @@ memcheck:
 	scripts/bootstrap.sh --memcheck
 	cargo test --release -p artir-ops --lib --no-run
 	valgrind -q --error-exitcode=1 $$(ls -t target/release/deps/artir_ops-*[0-9a-f] | head -1) on_small_images
+
+# Every fuzz target for SECONDS.
+fuzz:
+	scripts/bootstrap.sh --fuzz
+	scripts/fuzz.sh $(SECONDS)
 
 baselines:
 	scripts/bootstrap.sh --train

@@ -16,7 +16,7 @@ use clap::ValueEnum;
 
 use self::report::Report;
 use crate::{
-    common::Inference,
+    common::{Inference, codec_process},
     outcome::{Failure, Tally},
     outputs::{Kind, Outputs},
     progress::Terminal,
@@ -67,7 +67,7 @@ pub(crate) struct Args {
     /// for PET pet]
     #[arg(long, value_name = "WINDOW", requires = "preview", allow_hyphen_values = true)]
     window: Option<DisplayWindow>,
-    /// Name files in --report and --list=json, not hashes of their names
+    /// Name files in --report and --list=json, not tokens that stand for their names in this run
     #[arg(long)]
     show_paths: bool,
     /// Say what would be done, and do nothing
@@ -302,8 +302,6 @@ fn unusable(scan: &Scan, tally: &mut Tally) -> Result<(), Failure> {
 
 impl Args {
     fn options(&self, units: PetUnits) -> Result<RestoreOptions, Failure> {
-        // Codecs in C and C++ run in a process of their own: a damaged frame may bring it down, and not this one.
-        let program = std::env::current_exe().map_err(|e| Failure::failed(format!("artir's own path: {e}")))?;
         Ok(RestoreOptions {
             overwrite: self.overwrite,
             resume: self.resume,
@@ -312,7 +310,7 @@ impl Args {
             timestamp: self.timestamp.clone(),
             syntax: self.transfer_syntax.into(),
             units,
-            codec_process: Some((program, vec!["decode-frames".into()])),
+            codec_process: Some(codec_process()?),
             ..RestoreOptions::default()
         })
     }
@@ -389,7 +387,7 @@ impl Args {
         if self.show_paths {
             relative.display().to_string()
         } else {
-            format!("file-{}", artir_dicom::short_hash(&relative.to_string_lossy()))
+            format!("file-{}", artir_core::token(&relative.to_string_lossy()))
         }
     }
 

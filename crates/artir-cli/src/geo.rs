@@ -69,7 +69,7 @@ pub(crate) struct Args {
     /// Write what was done to a JSON file
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
-    /// Name files in --report, not hashes of their names
+    /// Name files in --report, not tokens that stand for their names in this run
     #[arg(long, requires = "report")]
     show_paths: bool,
     /// Say what would be done, and do nothing

@@ -8,6 +8,10 @@
 //! (`write.rs`). An interrupted run leaves what it has done (`journal.rs`). `compare.rs` compares any two rasters,
 //! and `preview/` shows a scene before and after.
 //! Whatever would be damaged is refused by name.
+//!
+//! GDAL runs in this process, unlike DICOM's codecs: a scene passes through it strip by strip, both ways, and a child process
+//! would have to hand over every strip. What a file may name or start is settled before GDAL opens it, and a damaged file that
+//! crashes GDAL ends the run before anything is published.
 
 #![deny(unsafe_code)]
 
@@ -21,6 +25,8 @@ mod drivers;
 mod error;
 #[allow(unsafe_code)]
 mod ffi;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod georef;
 mod identity;
 mod interval;

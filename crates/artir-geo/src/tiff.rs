@@ -29,7 +29,7 @@ impl Tags {
         Self::parse(&mut |at, length| ffi::read_part(path, at, length))
     }
 
-    fn parse(fetch: Fetch<'_>) -> Option<Self> {
+    pub(crate) fn parse(fetch: Fetch<'_>) -> Option<Self> {
         let form = Form::of(&fetch(0, 16)?)?;
         let mut out = Self { big: form.big, ..Self::default() };
         let (entries, _) = form.directory(form.first, fetch)?;
@@ -54,7 +54,7 @@ pub(crate) fn has_endless_profile(path: &str) -> bool {
     endless_profile(&mut |at, length| ffi::read_part(path, at, length)).unwrap_or(false)
 }
 
-fn endless_profile(fetch: Fetch<'_>) -> Option<bool> {
+pub(crate) fn endless_profile(fetch: Fetch<'_>) -> Option<bool> {
     let form = Form::of(&fetch(0, 16)?)?;
     let mut at = form.first;
     for _ in 0..MOST_DIRECTORIES {

@@ -35,7 +35,7 @@ pub(crate) fn read(path: &str) -> Result<(Vec<Named>, usize), String> {
 
 /// GDAL looks for elements and attributes alike, in any case, wherever it reads a value. So names are compared without
 /// case, and what stands in an unusual place is refused.
-fn named(text: &str) -> Result<Vec<Named>, String> {
+pub(crate) fn named(text: &str) -> Result<Vec<Named>, String> {
     // Declarations of types, and with them entities that expand without end, are errors to this parser.
     let options = roxmltree::ParsingOptions { nodes_limit: MOST_NODES, ..Default::default() };
     let document = roxmltree::Document::parse_with_options(text, options)
