@@ -44,10 +44,18 @@ def library() -> ctypes.CDLL | None:
         found = ctypes.CDLL(path)
         version = found.artir_train_version()
     except (OSError, AttributeError) as error:
-        _log.warning("%s cannot be used, PyTorch trains several times slower (%s): %s", path, error, build)
+        _log.warning(
+            "%s cannot be used, PyTorch trains several times slower (%s): %s", path, error, build
+        )
         return None
     if version != VERSION:
-        _log.warning("%s has version %d, not %d; PyTorch trains several times slower: %s", path, version, VERSION, build)
+        _log.warning(
+            "%s has version %d, not %d; PyTorch trains several times slower: %s",
+            path,
+            version,
+            VERSION,
+            build,
+        )
         return None
     size, address = ctypes.c_uint64, ctypes.c_void_p
     found.artir_train_new.restype = address
@@ -68,7 +76,9 @@ class Flat:
     def __init__(self, module: nn.Module):
         parameters = list(module.parameters())
         device = parameters[0].device
-        self.values = nn.Parameter(torch.cat([p.detach().float().reshape(-1) for p in parameters]).to(device))
+        self.values = nn.Parameter(
+            torch.cat([p.detach().float().reshape(-1) for p in parameters]).to(device)
+        )
         self.values.grad = torch.zeros_like(self.values)
         first = 0
         for parameter in parameters:
@@ -95,7 +105,9 @@ class Native:
             raise ValueError(f"the library has no {products} products for widths of {config.width}")
         count = self.library.artir_train_parameters(self.handle)
         if count != flat.values.numel():
-            raise ValueError(f"the network has {flat.values.numel()} parameters, the library's {count}")
+            raise ValueError(
+                f"the network has {flat.values.numel()} parameters, the library's {count}"
+            )
 
     def __del__(self):
         if getattr(self, "handle", None):
@@ -113,9 +125,13 @@ class Native:
 
 def usable(config: Config) -> bool:
     """Whether the library has this network: the paper's own blocks, of widths it can divide."""
-    paper = Config(config.depths, config.width, config.in_channels, config.segments, config.largest_kernel)
+    paper = Config(
+        config.depths, config.width, config.in_channels, config.segments, config.largest_kernel
+    )
     narrowest = 4 * config.width >> (config.segments - 2)
-    return config == paper and config.width % 16 == 0 and narrowest % 16 == 0 and library() is not None
+    return (
+        config == paper and config.width % 16 == 0 and narrowest % 16 == 0 and library() is not None
+    )
 
 
 def native(config: Config, flat: Flat, products: str = "best") -> Native | None:
@@ -133,11 +149,15 @@ class _Run(torch.autograd.Function):
         x = x.detach().float().contiguous()
         count, channels, height, width = x.shape
         if channels != net.channels or height % ArtIR.multiple or width % ArtIR.multiple:
-            raise ValueError(f"images must be [N, {net.channels}, H, W], H and W multiples of 4, got {tuple(x.shape)}")
+            raise ValueError(
+                f"images must be [N, {net.channels}, H, W], H and W multiples of 4, got {tuple(x.shape)}"
+            )
         ctx.net, ctx.size = net, (count, height, width, torch.get_num_threads())
         keep = any(ctx.needs_input_grad)
         y = torch.empty_like(x)
-        failed = net.library.artir_train_forward(net.handle, _at(values), _at(x), _at(y), *ctx.size, keep)
+        failed = net.library.artir_train_forward(
+            net.handle, _at(values), _at(x), _at(y), *ctx.size, keep
+        )
         if failed:
             raise ValueError(f"the library refused images of shape {tuple(x.shape)}")
         return y
