@@ -29,6 +29,7 @@ lint:
 
 test-train:
 	scripts/bootstrap.sh --train
+	cargo build --release -p artir-ops
 	$(PYTEST) -m torch
 
 # Half an hour on two cores, which should have nothing else to do.
@@ -74,5 +75,6 @@ safety:
 
 train:
 	scripts/bootstrap.sh --train
+	cargo build --release -p artir-ops
 	PYTHONPATH=models .venv/bin/python -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
 		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START))
