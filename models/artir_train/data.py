@@ -87,6 +87,14 @@ def read_series(folder: Path) -> tuple[np.ndarray, float]:
     return hu.clip(-1024, 3072), float(slices[0].PixelSpacing[0])
 
 
+def read_recompressed(path: Path) -> np.ndarray:
+    """A slice in HU, float32, of a losslessly recompressed JPEG 2000 file (value = HU + 1024)."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return np.asarray(image).astype(np.float32) - 1024
+
+
 def own_noise(hu: np.ndarray) -> float:
     """Standard deviation of the noise that a slice [512, 512] has already, in HU.
 

@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import curve, weights
+from . import curve, mixer_start, weights
 from .ct_data import CtPatches
+from .ct_pairs_data import CtPairPatches
 from .data import REPOSITORY, HazePatches, data_folder
 from .network import ArtIR, Config
 from .pet_data import PetPatches
@@ -33,7 +34,13 @@ LEAST_RATE = 1e-6
 """Learning rate at the end of the schedule."""
 AVERAGE = 0.999
 """Decay of the averaged weights; less during the first steps."""
-SOURCES = {"ct": CtPatches, "haze": HazePatches, "pet": PetPatches, "rgb": RgbPatches}
+SOURCES = {
+    "ct": CtPatches,
+    "ct-pairs": CtPairPatches,
+    "haze": HazePatches,
+    "pet": PetPatches,
+    "rgb": RgbPatches,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,13 +135,17 @@ class Trainer:
         self.folder = folder
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.config = Config.variant(settings.variant, channels=settings.channels)
-        self.model = ArtIR(self.config).to(self.device, memory_format=torch.channels_last)
+        self.model = ArtIR(self.config)
+        mixer_start.open_mixers(self.model)
+        self.model.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         # On a CPU the blocks have a library of their own (``fused``), which is quicker than what
         # PyTorch compiles, and ready at once.
         compiled = self.device == "cuda"
         self.run_model = torch.compile(self.model) if compiled else self.model
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
+        groups = mixer_start.parameter_groups(self.model)
+        # Gradients are about 1e-6: the usual epsilon of 1e-8 would hold the smaller ones back.
+        self.optimiser = torch.optim.Adam(groups, lr=settings.learning_rate, eps=1e-12)
         self.steps = 0
         self.seconds = 0.0
 
@@ -172,6 +183,7 @@ class Trainer:
     def start_from(self, path: Path) -> None:
         """Takes over the weights of a zoo file; optimiser and schedule begin anew."""
         weights.load(path, self.model)
+        mixer_start.open_dead_mixers(self.model)
         self.average.load_state_dict(self.model.state_dict())
 
     def step(self, progress: float) -> float:
@@ -181,7 +193,8 @@ class Trainer:
         warm = min(1.0, (self.steps + 1) / 50)
         cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
         for group in self.optimiser.param_groups:
-            group["lr"] = warm * (LEAST_RATE + (rate - LEAST_RATE) * cosine)
+            now = warm * (LEAST_RATE + (rate - LEAST_RATE) * cosine)
+            group["lr"] = now * group["scale"]
         noisy, clean = self.source.batch(settings.batch, settings.patch)
         x = settings.to_network(noisy).to(self.device)
         y = settings.to_network(clean).to(self.device)

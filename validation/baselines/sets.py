@@ -9,6 +9,7 @@ import pydicom
 import torch
 from artir_train.data import HazePatches, data_folder, own_noise, read_series
 from artir_train.degrade import ct, pet
+from artir_train.real_pairs import WINDOW, read_pairs
 from PIL import Image
 from scipy.ndimage import binary_closing, binary_fill_holes
 
@@ -114,6 +115,37 @@ def quarter_dose(work: Path, series: str, folder: str, step: int) -> TestSet:
         out.save(data / "input", name, out.degraded[name])
         out.save(data / "reference", name, clean)
     (data / "suite.toml").write_text(CT_SUITE.replace("ct-abdomen-ge", series))
+    return out
+
+
+def real_pairs(work: Path, kernel: str) -> TestSet:
+    """Real slices of a quarter of the dose beside the same slices at full dose, of one kernel.
+
+    The full dose has noise of its own, a part of what is in the quarter dose, so no method can come
+    near an infinite PSNR.
+    """
+    data = work / f"real-pairs-{kernel.lower()}"
+    title = f"Real quarter dose, kernel {kernel}"
+    out = TestSet(
+        f"CT: real quarter-dose slices, kernel {kernel}",
+        str(data / "suite.toml"),
+        data,
+        {},
+        {},
+        {},
+        WINDOW,
+        "ct",
+        ZOO / "ct-ldct-t.onnx",
+    )
+    for pair in read_pairs():
+        if pair.kernel == kernel:
+            out.clean[pair.name] = pair.full.astype(np.float64)
+            out.degraded[pair.name] = pair.quarter.astype(np.float64)
+            out.sigma[pair.name] = own_noise(pair.quarter)
+            out.save(data / "input", pair.name, pair.quarter)
+            out.save(data / "reference", pair.name, pair.full)
+    suite = CT_SUITE.replace("Simulated quarter dose, ct-abdomen-ge", title)
+    (data / "suite.toml").write_text(suite)
     return out
 
 
@@ -319,6 +351,9 @@ def haze_pairs(
 
 
 SETS = {
+    # Real pairs: models are chosen by these.
+    "ct-real-b30": partial(real_pairs, kernel="B30"),
+    "ct-real-d45": partial(real_pairs, kernel="D45"),
     # An abdomen at 5 mm, and a part of one at 3 mm with contrast medium.
     "ct": partial(quarter_dose, series="ct-abdomen-ge", folder="quarter-dose", step=5),
     "ct-siemens": partial(

@@ -1,0 +1,97 @@
+"""A CT model on real pairs of both doses, at several strengths.
+
+    python -m artir_train.evaluate_pairs models/zoo/ct-ldct-t.onnx RUN/checkpoint.pt
+
+A full-dose slice has noise of its own, so a method that removes all noise does not score best:
+strength s keeps 1 - s of what the network would remove.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import weights
+from .config import Config
+from .model_file import read_card
+from .network import ArtIR
+from .real_pairs import Pair, psnr, read_pairs
+from .train import Settings
+
+STRENGTHS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)
+
+
+class Network:
+    """Averaged weights of a checkpoint, or those of a model file, as a function of slices in HU."""
+
+    def __init__(self, path: Path):
+        if path.suffix == ".onnx":
+            card, _ = read_card(path)
+            given = card["input"]
+            config = Config.variant(card["variant"], channels=given["channels"])
+            self.range, self.network_range = given["range"], given["network_range"]
+            self.model = ArtIR(config)
+            weights.load(path, self.model)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            settings = Settings(**state["settings"])
+            self.range, self.network_range = settings.range, settings.network_range
+            self.model = ArtIR(Config(**state["config"]))
+            self.model.load_state_dict(state["weights"])
+        self.model.eval().requires_grad_(False)
+
+    def __call__(self, hu: np.ndarray) -> np.ndarray:
+        """The slice at strength 1."""
+        (lo, hi), (low, high) = self.range, self.network_range
+        gain = (high - low) / (hi - lo)
+        x = torch.from_numpy(low + (hu.clip(lo, hi) - lo).astype(np.float32) * gain)[None, None]
+        with torch.inference_mode():
+            change = self.model(x) - x
+        return hu + change[0, 0].numpy() / gain
+
+
+def measure(restore, pairs: list[Pair]) -> dict[str, np.ndarray]:
+    """By pair: PSNR of the input and of the result at every strength."""
+    found = {}
+    for pair in pairs:
+        change = restore(pair.quarter) - pair.quarter
+        results = [psnr(pair.quarter + s * change, pair.full) for s in STRENGTHS]
+        found[pair.name] = np.array([psnr(pair.quarter, pair.full), *results])
+    return found
+
+
+def summary(found: dict[str, np.ndarray], pairs: list[Pair]) -> list[str]:
+    """One line for each kernel and patient, and one for each kernel."""
+    lines = []
+    kernels = sorted({p.kernel for p in pairs})
+    for kernel in kernels:
+        patients = sorted({p.patient for p in pairs if p.kernel == kernel})
+        groups = [(f"{kernel} {patient}", kernel, patient) for patient in patients]
+        for title, _, patient in [*groups, (kernel, kernel, None)]:
+            chosen = [p for p in pairs if p.kernel == kernel and patient in (None, p.patient)]
+            mean = np.mean([found[p.name] for p in chosen], axis=0)
+            cells = " ".join(f"{v:6.2f}" for v in mean[1:])
+            lines.append(f"{title:10} {len(chosen):3} input {mean[0]:6.2f} result {cells}")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", type=Path, nargs="+", help="zoo files or checkpoints")
+    parser.add_argument("--every", type=int, default=1, help="measure every n-th pair")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    pairs = read_pairs()[:: options.every]
+    print("strengths", *STRENGTHS)
+    for path in options.models:
+        print(path, flush=True)
+        for line in summary(measure(Network(path), pairs), pairs):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
