@@ -2,6 +2,9 @@
 
     python -m artir_train.evaluate_pairs models/zoo/ct-ldct-t.onnx RUN/checkpoint.pt
 
+``--without kernels`` replaces every large kernel by one tap of the same sum, ``--without mixers``
+leaves the mixers out that hold them: the difference is what they bring.
+
 A full-dose slice has noise of its own, so a method that removes all noise does not score best:
 strength s keeps 1 - s of what the network would remove.
 """
@@ -15,7 +18,9 @@ import numpy as np
 import torch
 
 from . import weights
+from .blocks import Block, LargeKernelMixer
 from .config import Config
+from .large_kernel import DynamicLargeKernel, delta
 from .model_file import read_card
 from .network import ArtIR
 from .real_pairs import Pair, psnr, read_pairs
@@ -42,6 +47,17 @@ class Network:
             self.model = ArtIR(Config(**state["config"]))
             self.model.load_state_dict(state["weights"])
         self.model.eval().requires_grad_(False)
+
+    def leave_out(self, what: str) -> None:
+        """Takes the large kernels, or the whole mixers that hold them, out of the network."""
+        for part in self.model.modules():
+            if what == "kernels" and isinstance(part, DynamicLargeKernel):
+                one = delta(part.kernel_size)
+                part.a.copy_(part.a.sum() * one)
+                part.b.copy_(part.b.sum() * one)
+            elif what == "mixers" and isinstance(part, Block):
+                if isinstance(part.mixer, LargeKernelMixer):
+                    part.beta.zero_()
 
     def __call__(self, hu: np.ndarray) -> np.ndarray:
         """The slice at strength 1."""
@@ -83,13 +99,17 @@ def main() -> None:
     parser.add_argument("models", type=Path, nargs="+", help="zoo files or checkpoints")
     parser.add_argument("--every", type=int, default=1, help="measure every n-th pair")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--without", choices=("kernels", "mixers"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     pairs = read_pairs()[:: options.every]
     print("strengths", *STRENGTHS)
     for path in options.models:
+        network = Network(path)
+        if options.without:
+            network.leave_out(options.without)
         print(path, flush=True)
-        for line in summary(measure(Network(path), pairs), pairs):
+        for line in summary(measure(network, pairs), pairs):
             print(line, flush=True)
 
 
