@@ -25,7 +25,8 @@ import torch
 from . import curve, mixer_start, weights
 from .ct_data import CtPatches
 from .ct_pairs_data import CtPairPatches
-from .data import REPOSITORY, HazePatches, data_folder
+from .data import REPOSITORY, data_folder
+from .haze_data import HazePatches
 from .network import ArtIR, Config
 from .pet_data import PetPatches
 from .rgb_data import RgbPatches

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import torch
-from artir_train.data import HazePatches, data_folder, own_noise, read_series
+from artir_train.data import data_folder, own_noise, read_series
 from artir_train.degrade import ct, pet
+from artir_train.haze_data import HazePatches
 from artir_train.real_pairs import WINDOW, read_pairs
 from PIL import Image
 from scipy.ndimage import binary_closing, binary_fill_holes
@@ -322,7 +323,7 @@ def clear_scenes(work: Path) -> TestSet:
     """Scenes without haze, which should pass nearly unchanged: held-back tiles, and an aerial scene
     of which no tile was trained on."""
     source = held_out(work)
-    scenes = {f"{i:02}": t for i, t in enumerate(source.tiles[: source.held_out])}
+    scenes = {f"{i:02}": t for i, t in enumerate(source.tiles[:HELD_OUT])}
     naip = data_folder() / "geotiff" / "opengeos" / "naip"
     for path in sorted(naip.glob("*.tif")):
         scenes[path.stem] = np.asarray(Image.open(path))[..., :3]
