@@ -29,7 +29,7 @@ from .data import REPOSITORY, data_folder
 from .haze_data import HazePatches
 from .network import ArtIR, Config
 from .pet_data import PetPatches
-from .rgb_data import RgbPatches
+from .rgb_data import RgbFreePatches, RgbPatches
 
 LEAST_RATE = 1e-6
 """Learning rate at the end of the schedule."""
@@ -41,6 +41,7 @@ SOURCES = {
     "haze": HazePatches,
     "pet": PetPatches,
     "rgb": RgbPatches,
+    "rgb-free": RgbFreePatches,
 }
 
 
