@@ -17,6 +17,8 @@ from .large_kernel import DynamicLargeKernel, StaticLargeKernel, delta
 
 DEAD = 1e-3
 """A mixer whose result on maps of unit variance is below this cannot have learned anything."""
+WIDEST = 31
+"""Width of the middle of a kernel that is not 0 at the start."""
 
 
 def open_mixers(model: nn.Module) -> None:
@@ -37,6 +39,16 @@ def open_dead_mixers(model: nn.Module) -> int:
                 nn.init.zeros_(block.beta)
                 count += 1
     return count
+
+
+def even(size: int) -> torch.Tensor:
+    """Equal taps [K*K] of sum 1 over the middle of a kernel, and 0 beyond. A patch of 128 pixels is
+    32 wide where the kernels are: taps farther out would hardly be trained, and act on full images
+    all the same."""
+    reach = min(size, WIDEST) // 2
+    axis = (torch.arange(size) - size // 2).abs() <= reach
+    taps = (axis[:, None] & axis[None]).float().flatten()
+    return taps / taps.sum()
 
 
 @torch.no_grad()
@@ -67,8 +79,7 @@ def _open(mixer: LargeKernelMixer) -> None:
             nn.init.ones_(modulation.weigh.bias)
         kernel = modulation.kernel
         if isinstance(kernel, DynamicLargeKernel | StaticLargeKernel):
-            taps = kernel.kernel_size**2
-            kernel.b.copy_(0.5 * delta(kernel.kernel_size) + 0.5 / taps)
+            kernel.b.copy_(0.5 * delta(kernel.kernel_size) + 0.5 * even(kernel.kernel_size))
         if isinstance(kernel, DynamicLargeKernel):
             nn.init.zeros_(kernel.a)
 
