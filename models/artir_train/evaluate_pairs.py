@@ -5,6 +5,9 @@
 ``--without kernels`` replaces every large kernel by one tap of the same sum, ``--without mixers``
 leaves the mixers out that hold them: the difference is what they bring.
 
+``--safety 0.8`` also tells what the result at that strength has besides less noise: bias by tissue,
+and structures that are neither in the quarter dose nor in the full one.
+
 A full-dose slice has noise of its own, so a method that removes all noise does not score best:
 strength s keeps 1 - s of what the network would remove.
 """
@@ -23,6 +26,7 @@ from .config import Config
 from .large_kernel import DynamicLargeKernel, delta
 from .model_file import read_card
 from .network import ArtIR
+from .pair_safety import NEW, TISSUES, new_structures, noise_left, tissue_bias
 from .real_pairs import Pair, psnr, read_pairs
 from .train import Settings
 
@@ -69,11 +73,11 @@ class Network:
         return hu + change[0, 0].numpy() / gain
 
 
-def measure(restore, pairs: list[Pair]) -> dict[str, np.ndarray]:
-    """By pair: PSNR of the input and of the result at every strength."""
+def measure(changes: dict[str, np.ndarray], pairs: list[Pair]) -> dict[str, np.ndarray]:
+    """By pair: PSNR of the input and of the result at every strength, from the changes at 1."""
     found = {}
     for pair in pairs:
-        change = restore(pair.quarter) - pair.quarter
+        change = changes[pair.name]
         results = [psnr(pair.quarter + s * change, pair.full) for s in STRENGTHS]
         found[pair.name] = np.array([psnr(pair.quarter, pair.full), *results])
     return found
@@ -94,11 +98,35 @@ def summary(found: dict[str, np.ndarray], pairs: list[Pair]) -> list[str]:
     return lines
 
 
+def safety(changes: dict[str, np.ndarray], pairs: list[Pair], strength: float) -> list[str]:
+    """Bias, noise left and new structures at a strength, a line for each kernel."""
+    lines = []
+    for kernel in sorted({p.kernel for p in pairs}):
+        bias, left, counts, area = [], [], np.zeros(len(NEW), int), 0.0
+        for pair in (p for p in pairs if p.kernel == kernel):
+            result = pair.quarter + strength * changes[pair.name]
+            bias.append(list(tissue_bias(result, pair.full).values()))
+            left.append(noise_left(result, pair.full))
+            found, pixels = new_structures(result, pair.quarter, pair.full)
+            counts += found
+            area += pixels * pair.mm**2 / 1e4
+        seen = np.array(bias)
+        means = [float(c[~np.isnan(c)].mean()) if (~np.isnan(c)).any() else np.nan for c in seen.T]
+        words = ", ".join(f"{t} {m:+.1f}" for t, m in zip(TISSUES, means, strict=True))
+        new = ", ".join(f"{c / area:.2f} over {h:g} HU" for c, h in zip(counts, NEW, strict=True))
+        lines.append(
+            f"{kernel:10} at {strength:g}: bias in HU: {words}; noise {np.nanmean(left):.2f} of "
+            f"the full dose's; new structures in 100 cm2: {new}"
+        )
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", type=Path, nargs="+", help="zoo files or checkpoints")
     parser.add_argument("--every", type=int, default=1, help="measure every n-th pair")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--safety", type=float, metavar="STRENGTH")
     parser.add_argument("--without", choices=("kernels", "mixers"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -109,8 +137,11 @@ def main() -> None:
         if options.without:
             network.leave_out(options.without)
         print(path, flush=True)
-        for line in summary(measure(network, pairs), pairs):
+        changes = {p.name: network(p.quarter) - p.quarter for p in pairs}
+        for line in summary(measure(changes, pairs), pairs):
             print(line, flush=True)
+        if options.safety:
+            print(*safety(changes, pairs, options.safety), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

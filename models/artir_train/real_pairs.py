@@ -24,6 +24,7 @@ class Pair:
     name: str
     kernel: str
     patient: str
+    mm: float
     quarter: np.ndarray
     full: np.ndarray
 
@@ -39,7 +40,8 @@ def read_pairs(folder: Path | None = None) -> list[Pair]:
     for name, doses in sorted(by_pair.items()):
         full, quarter = (read_recompressed(folder / doses[d]["file"]) for d in ("full", "quarter"))
         kernel = doses["full"]["set"].removeprefix("full_")
-        found.append(Pair(name, kernel, doses["full"]["patient"], quarter, full))
+        entry = doses["full"]
+        found.append(Pair(name, kernel, entry["patient"], entry["spacing"][0], quarter, full))
     return found
 
 

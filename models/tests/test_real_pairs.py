@@ -8,9 +8,9 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from artir_train import ct_pairs_data, real_pairs  # noqa: E402
+from artir_train import ct_pairs_data, pair_safety, real_pairs  # noqa: E402
 from artir_train.ct_pairs_data import OWN_SHARE, CtPairPatches  # noqa: E402
-from artir_train.evaluate_pairs import STRENGTHS, measure, summary  # noqa: E402
+from artir_train.evaluate_pairs import STRENGTHS, measure, safety, summary  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -38,6 +38,7 @@ def folder(tmp_path, monkeypatch):
                     "dose": dose,
                     "set": f"{dose}_B30",
                     "patient": patient,
+                    "spacing": [0.7, 0.7],
                     "pair": f"{patient}_B30_000",
                 }
             )
@@ -59,13 +60,48 @@ def test_pairs_are_both_doses_of_one_slice_in_hu(folder):
 
 def test_a_network_that_removes_all_noise_is_best_where_the_reference_has_none_left(folder):
     pairs = real_pairs.read_pairs()[:1]
-    found = measure(lambda hu: np.full_like(hu, 40.0), pairs)
+    found = measure({p.name: 40.0 - p.quarter for p in pairs}, pairs)
     by_strength = dict(zip(STRENGTHS, found["L096_B30_000"][1:], strict=True))
     # The full dose has a fifth of the variance, so a fifth of the noise should stay.
     assert max(by_strength, key=by_strength.get) == 0.8
     assert found["L096_B30_000"][0] < by_strength[0.5]
     lines = summary(found, pairs)
     assert len(lines) == 2 and lines[-1].startswith("B30")
+    (line,) = safety({p.name: 40.0 - p.quarter for p in pairs}, pairs, 1.0)
+    assert "fluid and muscle -0.0" in line and "bone +nan" in line and "noise 0.00" in line
+
+
+def test_a_structure_is_new_only_where_neither_dose_has_it():
+    axis = np.arange(256) - 128.0
+    y, x = np.meshgrid(axis, axis, indexing="ij")
+    noise = np.random.default_rng(0).standard_normal((3, 256, 256))
+    full = 40 + 3 * noise[0]
+    quarter = full + 6 * noise[1]
+
+    def disc(row, column, contrast):
+        return contrast * ((y - row) ** 2 + (x - column) ** 2 < 9)
+
+    known = disc(40, 0, 25) + disc(-40, 30, -25)
+    clean = 40 + 0.5 * noise[2]
+    counts, area = pair_safety.new_structures(clean + known, quarter + known, full + known)
+    assert counts == [0, 0, 0] and area > 50_000
+    made_up = clean + known + disc(0, 50, 17) + disc(60, -50, -30)
+    counts, _ = pair_safety.new_structures(made_up, quarter + known, full + known)
+    assert counts == [2, 2, 1]
+
+
+def test_bias_is_told_by_tissue_and_noise_as_a_share():
+    rng = np.random.default_rng(1)
+    full = np.full((256, 256), -100.0)
+    full[:, 128:] = 40.0
+    noise = 10 * rng.standard_normal(full.shape)
+    result = full + 0.5 * noise
+    result[:, :128] += 2.0
+    bias = pair_safety.tissue_bias(result, full + noise)
+    assert bias["fat"] == pytest.approx(2.0, abs=0.3)
+    assert bias["fluid and muscle"] == pytest.approx(0.0, abs=0.3)
+    assert np.isnan(bias["bone"])
+    assert pair_safety.noise_left(result, full + noise) == pytest.approx(0.5, rel=0.05)
 
 
 def test_patients_that_measure_never_train(folder, monkeypatch):
