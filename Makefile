@@ -28,6 +28,7 @@ lint:
 
 test-train:
 	scripts/bootstrap.sh --train
+	cargo build --release -p artir-ops
 	$(PYTEST) -m torch
 
 # Half an hour on two cores, which should have nothing else to do.
@@ -71,5 +72,6 @@ KEEP_MEMORY = MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PA
 
 train:
 	scripts/bootstrap.sh --train
+	cargo build --release -p artir-ops
 	$(KEEP_MEMORY) PYTHONPATH=models .venv/bin/python -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
 		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START))

@@ -54,6 +54,7 @@ class CtPairPatches:
     def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         rng = self.rng
         if rng.random() < self.simulated_share:
+            self.simulated.rng = rng
             noisy, target = self.simulated.batch(1, size)
             return noisy[0].numpy(), target[0].numpy()
         i = rng.choice(len(self.full), p=self.weight)

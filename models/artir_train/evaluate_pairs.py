@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import weights
+from . import native, weights
 from .blocks import Block, LargeKernelMixer
 from .config import Config
 from .large_kernel import DynamicLargeKernel, delta
@@ -51,6 +51,8 @@ class Network:
             self.model = ArtIR(Config(**state["config"]))
             self.model.load_state_dict(state["weights"])
         self.model.eval().requires_grad_(False)
+        # Scores are those of f32.
+        self.run = native.native(self.model.config, native.Flat(self.model), "f32") or self.model
 
     def leave_out(self, what: str) -> None:
         """Takes the large kernels, or the whole mixers that hold them, out of the network."""
@@ -69,7 +71,7 @@ class Network:
         gain = (high - low) / (hi - lo)
         x = torch.from_numpy(low + (hu.clip(lo, hi) - lo).astype(np.float32) * gain)[None, None]
         with torch.inference_mode():
-            change = self.model(x) - x
+            change = self.run(x) - x
         return hu + change[0, 0].numpy() / gain
 
 

@@ -57,6 +57,17 @@ pub enum Error {
     /// A worker panicked: a fault in this crate.
     #[error("internal fault: a worker panicked")]
     Panicked,
+    /// A list in training has another length than the network and its images ask for.
+    #[error("a list holds {got} numbers where {want} are needed")]
+    ListLength {
+        /// Numbers found.
+        got: usize,
+        /// Numbers needed.
+        want: usize,
+    },
+    /// Gradients were asked for without a pass that was kept.
+    #[error("backward needs a forward pass that was kept, and takes it only once")]
+    NothingKept,
     /// The network has widths that the loops do not have.
     #[error("the network's widths are not multiples of 16, or too large: use the model without these operators")]
     Architecture,
