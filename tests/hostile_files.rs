@@ -372,7 +372,9 @@ fn slices(bench: &Bench) -> Vec<(Vec<u8>, String)> {
         let file = folder.join("0001.dcm");
         let mut object = dicom_object::open_file(&file).unwrap();
         let gone = [tags::DERIVATION_CODE_SEQUENCE, tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, tags::SOURCE_IMAGE_SEQUENCE];
-        gone.into_iter().for_each(|tag| drop(object.remove_element(tag)));
+        for tag in gone {
+            object.remove_element(tag);
+        }
         let image_type = PrimitiveValue::from("ORIGINAL\\PRIMARY\\AXIAL");
         object.put(DataElement::new(tags::IMAGE_TYPE, VR::CS, image_type));
         object.write_to_file(&file).unwrap();

@@ -89,7 +89,7 @@ fn check_name(scene: &Scene, out: &Path, options: &WriteOptions) -> Result<(), E
 ///
 /// # Errors
 /// Words that say what it does not hold.
-fn form(scene: &Scene, options: &WriteOptions) -> Result<(), String> {
+pub(crate) fn form(scene: &Scene, options: &WriteOptions) -> Result<(), String> {
     Stage::new().with(|stage| tiff(scene, options, stage).map(drop))
 }
 

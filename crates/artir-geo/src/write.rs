@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use artir_core::{Progress, Restorer, RunReport};
-use artir_files::{HiddenFolder, OutputFolder, is_taken};
+use artir_files::{HiddenFolder, OutputFolder};
 use gdal::{Dataset, Metadata};
 
 use crate::{
