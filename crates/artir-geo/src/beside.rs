@@ -114,7 +114,9 @@ fn link(from: &Path, to: &Path) -> std::io::Result<()> {
 
 /// Removes what lay in the way, but for what the result has written anew.
 pub(crate) fn remove(stale: &[PathBuf], written: &[PathBuf]) -> std::io::Result<()> {
-    for path in stale.iter().filter(|p| !written.contains(p)) {
+    // Where names have no case, an older file's can be the new one's.
+    let is_new = |p: &Path| written.iter().any(|w| w == p || same_file(&p.to_string_lossy(), w));
+    for path in stale.iter().filter(|p| !is_new(p)) {
         match std::fs::remove_file(path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
             _ => {}
