@@ -113,7 +113,7 @@ impl Reach {
         refuse_remote_header(place.name())
     }
 
-    /// Looks at a raster that is open: at the overviews that it names, which GDAL opens when it lists its files, and at those.
+    /// Looks at a raster that is open: at the overviews that it names, which GDAL opens to list its files, and then at that list.
     pub(crate) fn check(&mut self, dataset: &Dataset, place: &Place) -> Result<(), String> {
         if let Some(file) = dataset.metadata_item("OVERVIEW_FILE", "OVERVIEWS") {
             let near = file.strip_prefix(":::BASE:::").map(|rest| join(&given_folder(place), rest));
