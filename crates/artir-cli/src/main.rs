@@ -17,6 +17,8 @@ mod metrics;
 mod models;
 mod photo;
 mod progress;
+#[cfg(all(test, feature = "geo"))]
+mod reference;
 mod validate;
 
 use std::process::ExitCode;
