@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 from PIL import Image, ImageDraw, ImageFont
 
-EDGE = 400
+EDGE = 420
 """Edge of a panel, pixels."""
 GAP = 8
 BAR = 28

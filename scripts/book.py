@@ -31,7 +31,9 @@ class Book:
     def chapter_path(self, file: Path) -> Path:
         """Where a page of the repository is in the book."""
         if file.is_relative_to(DOCS):
-            return file.relative_to(DOCS)
+            # As mdBook renames it before this preprocessor runs.
+            name = "index.md" if file.name == "README.md" else file.name
+            return file.relative_to(DOCS).with_name(name)
         return OUTSIDE / file.relative_to(ROOT)
 
     def rewrite(self, text: str, file: Path) -> str:

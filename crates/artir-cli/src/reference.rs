@@ -22,9 +22,16 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Help text as Markdown.
+/// Help text as Markdown, with flags as code.
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('<', "\\<").replace('*', "\\*").replace('_', "\\_").replace('[', "\\[")
+    let word = |word: &str| {
+        let flag = word.trim_end_matches([',', '.', ';', ':', ')', ']']);
+        if flag.starts_with("--") {
+            return format!("`{flag}`{}", &word[flag.len()..]);
+        }
+        word.replace('\\', "\\\\").replace('<', "\\<").replace('*', "\\*").replace('_', "\\_").replace('[', "\\[")
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn help(arg: &Arg) -> String {
@@ -101,7 +108,8 @@ fn pages() -> BTreeMap<String, String> {
         let name = command.get_name().to_owned();
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(index, "| [`artir {name}`]({name}.md) | {} |", escaped(&about));
-        out.insert(format!("{name}.md"), format!("{HEAD}{}", section(command, 1)));
+        let page = format!("{HEAD}{}\n[Options of every command](README.md#options-of-every-command)\n", section(command, 1));
+        out.insert(format!("{name}.md"), page);
     }
     let codes: String = EXIT_CODES
         .trim_start_matches("Exit codes: ")
@@ -137,7 +145,7 @@ fn the_reference_states_the_flags() {
     }
 }
 
-/// Documents whose commands must work. What the changelog and the decisions say is history.
+/// Documents whose commands must work. The changelog and the decisions are history.
 fn documents() -> Vec<PathBuf> {
     let root = repository();
     let mut out = Vec::new();
