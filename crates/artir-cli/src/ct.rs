@@ -4,13 +4,14 @@ mod report;
 mod table;
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use artir_core::{ErrorKind, Task};
-use artir_dicom::{DisplayWindow, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, Series, SeriesReport};
+use artir_core::{ErrorKind, Restorer, Task};
+use artir_dicom::{
+    DisplayWindow, Finding, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, ScanOptions, Series, SeriesReport,
+};
 use clap::ValueEnum;
 
 use self::report::Report;
@@ -37,9 +38,13 @@ pub(crate) struct Args {
     /// Take up what an interrupted run of the same model and settings left
     #[arg(long)]
     resume: bool,
-    /// Publish a series without the slices that cannot be used
+    /// Publish a series without the slices that cannot be used. Of different files with one SOPInstanceUID it keeps the
+    /// first in the order of their paths
     #[arg(long)]
     allow_partial: bool,
+    /// Restore series that artir has derived, too
+    #[arg(long)]
+    include_derived: bool,
     /// SeriesDescription of the derived series [default: the source's and "artir"]
     #[arg(long, value_name = "TEXT", value_parser = parse_description)]
     series_description: Option<String>,
@@ -120,7 +125,20 @@ impl From<Syntax> for OutputSyntax {
 }
 
 pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool) -> Result<ExitCode, Failure> {
-    let scan = artir_dicom::scan(&args.inputs, modality)?;
+    let mut options = ScanOptions::new(modality);
+    options.include_derived = args.include_derived;
+    options.units = units;
+    let scan = artir_dicom::scan_with(&args.inputs, options)?;
+    if let Some(nothing) = scan.nothing_found(&args.inputs, modality) {
+        // The first of several is the error that the command ends with.
+        for refused in scan.refused.iter().skip(1) {
+            eprintln!("artir: {}", refused.error());
+        }
+        if args.list.is_none() && !args.dry_run {
+            Report::new(&scan, args).write(args)?;
+        }
+        return Err(nothing.into());
+    }
     if let Some(form) = args.list {
         return list(args, &scan, form);
     }
@@ -128,10 +146,7 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
         tell(&scan);
     }
     if args.dry_run {
-        for (i, series) in scan.series.iter().enumerate() {
-            say!("series {}: {} slices would go to {}", i + 1, series.slices(), series.folder);
-        }
-        return Ok(ExitCode::SUCCESS);
+        return dry_run(args, &scan);
     }
     let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
     let task = match modality {
@@ -140,30 +155,44 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
     };
     let restorer = args.inference.restorer_for(task)?;
     let options = args.options(units)?;
-    let progress = Terminal::new(quiet);
     let mut tally = Tally::default();
-    let mut report = Report::new(&restorer);
-    for error in &scan.damaged {
-        tally.fail(Failure::new(error.kind(), error))?;
-        report.damaged(error, args);
-    }
+    let mut report = Report::new(&scan, args);
+    report.model(&restorer);
+    let ended = restore_all(args, &scan, &restorer, output, &options, &mut report, &mut tally, quiet);
+    report.write(args)?;
+    ended?;
+    Ok(tally.code())
+}
+
+/// Restores one series after the other. A failure is one of the whole command.
+#[expect(clippy::too_many_arguments, reason = "the command's own state, which it needs afterwards")]
+fn restore_all(
+    args: &Args,
+    scan: &Scan,
+    restorer: &Restorer,
+    output: &Path,
+    options: &RestoreOptions,
+    report: &mut Report,
+    tally: &mut Tally,
+    quiet: bool,
+) -> Result<(), Failure> {
+    let progress = Terminal::new(quiet);
+    unusable(scan, tally)?;
     for (i, series) in scan.series.iter().enumerate() {
         let number = i + 1;
-        let doubtful = scan.damaged_beside(series).count();
-        if doubtful > 0 && !args.allow_partial {
-            let reason = format!(
-                "series {number}: not written: {doubtful} file(s) beside its slices cannot be read and may be of it; \
-                 --allow-partial does without them"
-            );
-            report.refused(number, series, &reason);
-            tally.fail(Failure::input(reason))?;
+        if let Some(reason) = args.obstacle(scan, series) {
+            report.refused(number, series, &args.told(&reason), args);
+            tally.fail(Failure::input(format!("series {number}: not written: {reason}")))?;
             continue;
         }
-        match artir_dicom::restore_series(series, &restorer, output, &options, &progress) {
+        match artir_dicom::restore_series(series, restorer, output, options, &progress) {
             Ok(done) => {
                 tally.written += 1;
                 report.written(number, series, &done, args);
-                args.preview(number, series, &done, &options)?;
+                args.preview(number, series, &done, options)?;
+                if !quiet && !done.findings.is_empty() {
+                    eprintln!("artir: series {number}: {}", joined(&done.findings));
+                }
                 if !quiet {
                     let resumed =
                         if done.resumed > 0 { format!(", {} of them before", done.resumed) } else { String::new() };
@@ -172,6 +201,9 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
                         series.slices() - done.failed.len(),
                         series.folder
                     );
+                }
+                if let Some(clash) = series.clash() {
+                    tally.fail(Failure::input(format!("series {number}: left out: {clash}")))?;
                 }
                 for error in done.failed {
                     tally.fail(error.into())?;
@@ -182,13 +214,40 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
                 if hint && !quiet {
                     eprintln!("artir: series {number}: interrupted; --resume goes on with it");
                 }
-                report.refused(number, series, &args.told(&e));
+                report.refused(number, series, &args.told(&e), args);
                 tally.fail(e.into())?;
             }
         }
     }
-    if let Some(path) = &args.report {
-        report.write(path, args.overwrite)?;
+    Ok(())
+}
+
+/// Notes the files that cannot be read, and those whose series cannot be told.
+fn unusable(scan: &Scan, tally: &mut Tally) -> Result<(), Failure> {
+    for error in &scan.damaged {
+        tally.fail(Failure::new(error.kind(), error))?;
+    }
+    for refused in &scan.refused {
+        tally.fail(refused.error().into())?;
+    }
+    Ok(())
+}
+
+/// Says which series would be written, and ends as the run itself would as far as headers tell.
+fn dry_run(args: &Args, scan: &Scan) -> Result<ExitCode, Failure> {
+    let mut tally = Tally::default();
+    unusable(scan, &mut tally)?;
+    for (i, series) in scan.series.iter().enumerate() {
+        let number = i + 1;
+        if let Some(reason) = args.obstacle(scan, series) {
+            tally.fail(Failure::input(format!("series {number}: would not be written: {reason}")))?;
+            continue;
+        }
+        tally.written += 1;
+        say!("series {number}: {} slices would go to {}", series.slices(), series.folder);
+        if let Some(clash) = series.clash() {
+            tally.fail(Failure::input(format!("series {number}: would be left out: {clash}")))?;
+        }
     }
     Ok(tally.code())
 }
@@ -230,6 +289,22 @@ impl Args {
         Ok(())
     }
 
+    /// Why a series is refused before any of it is decoded.
+    fn obstacle(&self, scan: &Scan, series: &Series) -> Option<artir_dicom::Error> {
+        if self.allow_partial {
+            return None;
+        }
+        let doubtful = scan.damaged_beside(series).count();
+        if doubtful == 0 {
+            return series.clash();
+        }
+        let path = series.instances.first().map(|i| i.path.clone()).unwrap_or_default();
+        let reason = format!(
+            "{doubtful} file(s) beside its slices cannot be read and may be of it; --allow-partial does without them"
+        );
+        Some(artir_dicom::Error::File { path, reason })
+    }
+
     /// A file's name as a report may tell it: names can hold a patient's.
     fn shown(&self, path: &Path) -> String {
         let relative = self.inputs.iter().find_map(|input| path.strip_prefix(input).ok()).unwrap_or(path);
@@ -263,31 +338,30 @@ fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
             for error in &scan.damaged {
                 eprintln!("artir: {error}");
             }
+            for refused in &scan.refused {
+                eprintln!("artir: {}", refused.error());
+            }
         }
     }
-    Ok(if scan.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(4) })
+    Ok(if scan.damaged.is_empty() && scan.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(4) })
 }
 
 /// What was left out, counted by reason, and what is unusual about the series.
 fn tell(scan: &Scan) {
     tell_files(scan);
     for (i, series) in scan.series.iter().enumerate().filter(|(_, s)| !s.findings.is_empty()) {
-        eprintln!("artir: series {}: {}", i + 1, findings(series));
+        eprintln!("artir: series {}: {}", i + 1, joined(&series.findings));
     }
 }
 
 fn tell_files(scan: &Scan) {
-    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for file in &scan.set_aside {
-        *reasons.entry(file.reason.as_str()).or_default() += 1;
-    }
-    for (reason, count) in reasons {
-        eprintln!("artir: {count} file(s) set aside: {reason}");
+    for (reason, files) in scan.set_aside_by_reason() {
+        eprintln!("artir: {} file(s) set aside: {reason}", files.len());
     }
 }
 
-fn findings(series: &Series) -> String {
-    let texts: Vec<String> = series.findings.iter().map(ToString::to_string).collect();
+fn joined(findings: &[Finding]) -> String {
+    let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }
 

@@ -7,10 +7,9 @@ use crate::{
     codec::{self, Reading},
     dataset::Stop,
     file::{DicomFile, Opened},
+    find::place,
     frame::PixelFormat,
-    series::place,
     slice::Slice,
-    suv::PetUnits,
     worker::Decoder,
 };
 
@@ -40,7 +39,7 @@ pub fn frame(bytes: &[u8]) {
             continue;
         }
         let mut decoder = Decoder::in_process();
-        let slice = Slice::read(&mut file, &format, frame, Modality::Pet, PetUnits::Native, &mut decoder);
+        let slice = Slice::read(&mut file, &format, frame, Modality::Pet, 1.0, &mut decoder);
         drop(slice.map(|s| s.source().data));
     }
 }

@@ -13,7 +13,7 @@ use ndarray::{Array2, ArrayView3, Axis, s};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Error, Instance, Series,
+    Error, Finding, Instance, Modality, Series,
     codec::OutputSyntax,
     dataset::Stop,
     derive::{CAUTION, Derivation, SeriesDescription},
@@ -21,8 +21,9 @@ use crate::{
     frame::PixelFormat,
     slice::Slice,
     staging::{Staging, hex},
-    suv::PetUnits,
-    uid, units,
+    suv::{PetUnits, SuvSummary, suv_summary},
+    uid,
+    units::Scale,
     worker::Decoder,
     write::{Header, Object},
 };
@@ -90,6 +91,10 @@ pub struct SeriesReport {
     pub resumed: usize,
     /// Why slices are missing from it.
     pub failed: Vec<Error>,
+    /// What a reader should know of the restoring, beside the findings of the scan.
+    pub findings: Vec<Finding>,
+    /// SUV factors and uptake times of a PET series that was restored in SUV.
+    pub suv: Option<SuvSummary>,
 }
 
 /// Restores a series into `out/FOLDER/NNNN.dcm`; nothing appears there before every slice is written.
@@ -186,11 +191,18 @@ fn restore_with(
     let parts = ["series", &series.folder, &series.uid, what.provenance, &unit];
     let series_uid = uid::derive(&parts.map(str::as_bytes));
     let target = out.join(&series.folder);
+    if !options.allow_partial
+        && let Some(clash) = series.clash()
+    {
+        return Err(clash);
+    }
     if options.resume && is_published(&target, &series_uid, series.instances.len()) {
         let files = (0..series.instances.len()).map(name).collect();
         let provenance = what.provenance.to_owned();
         let (resumed, failed) = (series.slices(), Vec::new());
-        return Ok(SeriesReport { folder: target, files, series_uid, provenance, resumed, failed });
+        let suv = (series.modality == Modality::Pet && options.units == PetUnits::Suv).then(|| suv_summary(series));
+        let findings = suv.iter().flat_map(|suv| suv.findings.clone()).collect();
+        return Ok(SeriesReport { folder: target, files, series_uid, provenance, resumed, failed, findings, suv });
     }
     let staging = Staging::open(target, &identity(series, &series_uid, options)?, options.overwrite, options.resume)?;
     let wanted: Vec<(String, &Instance)> =
@@ -210,15 +222,12 @@ fn restore_with(
         timestamp: options.timestamp.as_deref(),
     };
     let mut decoder = options.decoder();
-    let native_scale = match options.units {
-        PetUnits::Native if series.modality == crate::Modality::Pet => Some(units::native_scale(series, &mut decoder)?),
-        _ => None,
-    };
+    let scale = Scale::of(series, options.units, &mut decoder)?;
     let queue = QUEUE.max(together);
     let (decoded_to, decoded) = sync_channel(queue);
     let (restored_to, restored) = sync_channel(queue);
     let (inferred, written) = thread::scope(|scope| {
-        scope.spawn(|| decode_all(series, &todo, options.units, native_scale, &mut decoder, decoded_to));
+        scope.spawn(|| decode_all(series, &todo, &scale, &mut decoder, decoded_to));
         let writer = scope.spawn(|| write_all(staging, &derivation, options, restored));
         let inferred = infer_all(decoded, restored_to, together, residuals);
         let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -239,7 +248,12 @@ fn restore_with(
     }
     let folder = staging.publish()?;
     let provenance = what.provenance.to_owned();
-    Ok(SeriesReport { folder, files, series_uid, provenance, resumed, failed: new.failed })
+    let suv = scale.suv_summary();
+    let mut findings: Vec<Finding> = suv.iter().flat_map(|suv| suv.findings.clone()).collect();
+    if new.dropped_mappings > 0 {
+        findings.push(Finding::MappingsDropped(new.dropped_mappings));
+    }
+    Ok(SeriesReport { folder, files, series_uid, provenance, resumed, failed: new.failed, findings, suv })
 }
 
 /// File name of the object at an index.
@@ -275,8 +289,7 @@ fn is_published(folder: &Path, series_uid: &str, objects: usize) -> bool {
 fn decode_all(
     series: &Series,
     todo: &[(String, &Instance)],
-    units: PetUnits,
-    native_scale: Option<f64>,
+    scale: &Scale,
     decoder: &mut Decoder,
     to: SyncSender<Step>,
 ) {
@@ -293,12 +306,11 @@ fn decode_all(
             let format = header.format.clone();
             send(Step::Open(name.clone(), Box::new(header)))?;
             for frame in 0..format.frames {
-                match Slice::read(&mut file, &format, frame, series.modality, units, decoder) {
-                    Ok(mut slice) => {
-                        slice.per_unit = native_scale.unwrap_or(slice.per_unit);
-                        let nothing = Array2::zeros((0, 0));
-                        send(Step::Frame(slice, nothing))?;
-                    }
+                let slice = scale
+                    .per_unit(&instance.path, frame)
+                    .and_then(|unit| Slice::read(&mut file, &format, frame, series.modality, unit, decoder));
+                match slice {
+                    Ok(slice) => send(Step::Frame(slice, Array2::zeros((0, 0))))?,
                     Err(reason) => return Ok(Err(fail(reason))),
                 }
             }
@@ -397,6 +409,8 @@ fn infer(waiting: &mut Vec<Step>, to: &SyncSender<Step>, residuals: Residuals<'_
 #[derive(Default)]
 struct Written {
     files: Vec<String>,
+    /// Real-world value mappings that were left out.
+    dropped_mappings: usize,
     failed: Vec<Error>,
 }
 
@@ -417,7 +431,10 @@ fn write_all(
             },
             Step::Close => match open.take() {
                 Some((name, object)) => {
-                    object.finish(&name, derivation, options.syntax, &mut staging).map(|()| written.files.push(name))
+                    object.finish(&name, derivation, options.syntax, &mut staging).map(|dropped_mappings| {
+                        written.files.push(name);
+                        written.dropped_mappings += dropped_mappings;
+                    })
                 }
                 None => Ok(()),
             },

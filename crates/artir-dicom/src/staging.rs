@@ -70,9 +70,14 @@ impl Staging {
 
     /// Starts an object.
     pub(crate) fn create(&self, name: &str) -> Result<StagedFile, Error> {
-        let path = self.part.path().join(format!("{name}.new"));
+        let path = self.unfinished(name);
         let file = private_file(&path).map_err(|e| Error::write(&self.target.join(name), e))?;
         Ok(StagedFile { file: std::io::BufWriter::with_capacity(1 << 20, file), hash: Sha256::new() })
+    }
+
+    /// Where an object lies between its start and its completion.
+    pub(crate) fn unfinished(&self, name: &str) -> PathBuf {
+        self.part.path().join(format!("{name}.new"))
     }
 
     /// A place for bytes that are needed for a while.
@@ -86,7 +91,7 @@ impl Staging {
         let StagedFile { file, hash } = staged;
         file.into_inner().map_err(|e| fail(e.into_error()))?;
         let path = self.part.path().join(name);
-        fs::rename(self.part.path().join(format!("{name}.new")), &path).map_err(fail)?;
+        fs::rename(self.unfinished(name), &path).map_err(fail)?;
         let digest = hex(&hash.finalize());
         self.journal.write_all(format!("{name} {digest}\n").as_bytes()).map_err(fail)
     }

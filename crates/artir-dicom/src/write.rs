@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Cursor, Read, Seek, SeekFrom, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use dicom_core::{Tag, VR};
@@ -13,14 +13,18 @@ use sha2::{Digest, Sha256};
 use crate::{
     Error,
     codec::{self, OutputSyntax},
-    dataset::{self, DataSet, Element, Value},
+    dataset::{self, DataSet, Element, Stop, Value},
+    decimal::decimal_string,
     derive::{self, Derivation},
     enhanced,
+    file::DicomFile,
     frame::PixelFormat,
+    mapping::{self, NewRescale},
     slice::Slice,
     staging::{StagedFile, Staging},
-    suv::decimal_string,
     uid,
+    view::View,
+    worker::Decoder,
 };
 
 /// What is known of an object before its frames.
@@ -42,7 +46,8 @@ pub(crate) struct Object {
     store: Box<dyn Store>,
     /// Bytes of each encoded frame.
     lengths: Vec<u64>,
-    slopes: Vec<Option<f64>>,
+    /// Of the frames whose stored values have a new meaning.
+    rescales: Vec<Option<NewRescale>>,
     /// Of the pixels, for the instance's UID.
     hash: Sha256,
 }
@@ -55,7 +60,7 @@ impl Object {
         // A slice fits memory many times over; an object of 2,000 frames need not.
         let store: Box<dyn Store> =
             if header.multi_frame { Box::new(staging.scratch()?) } else { Box::new(Cursor::new(Vec::new())) };
-        Ok(Self { header, store, lengths: Vec::new(), slopes: Vec::new(), hash: Sha256::new() })
+        Ok(Self { header, store, lengths: Vec::new(), rescales: Vec::new(), hash: Sha256::new() })
     }
 
     /// Takes the next frame with its residual in network units.
@@ -66,7 +71,7 @@ impl Object {
         derivation: &Derivation<'_>,
         syntax: OutputSyntax,
     ) -> Result<(), Error> {
-        self.slopes.push(slice.apply(residual, derivation.modality));
+        self.rescales.push(slice.apply(residual, derivation.modality));
         let bytes = self.header.format.bytes(&slice.frame, syntax);
         self.hash.update(&bytes);
         let encoded = if syntax == OutputSyntax::Native {
@@ -79,29 +84,33 @@ impl Object {
         self.store.write_all(&encoded).map_err(|e| Error::write(&self.header.path, e))
     }
 
-    /// Writes the object.
+    /// Writes the object. Returns how many real-world value mappings were left out.
     pub(crate) fn finish(
         mut self,
         name: &str,
         derivation: &Derivation<'_>,
         syntax: OutputSyntax,
         staging: &mut Staging,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         let fail = |reason: String| Error::file(&self.header.path, reason);
         let source = &self.header.source;
         let mut set = derive::derive(source, derivation, &self.header.transfer_syntax);
-        if self.header.multi_frame {
-            enhanced::put_groups(&mut set, source, derivation, &self.slopes).map_err(fail)?;
+        let dropped_mappings = if self.header.multi_frame {
+            enhanced::put_groups(&mut set, source, derivation, &self.rescales).map_err(fail)?
         } else {
             derive::put_source(&mut set, source, derivation);
-            if let Some(slope) = self.slopes.first().copied().flatten() {
-                set.put_text(tags::RESCALE_SLOPE, VR::DS, &decimal_string(slope));
+            match self.rescales.first().copied().flatten() {
+                Some(rescale) => {
+                    set.put_text(tags::RESCALE_SLOPE, VR::DS, &decimal_string(rescale.to.slope));
+                    rescale.restate(&mut set)
+                }
+                None => 0,
             }
-        }
+        };
         let source_uid = source
             .text(tags::SOP_INSTANCE_UID)
             .ok_or_else(|| Error::file(&self.header.path, "SOPInstanceUID (0008,0018) is missing"))?;
-        let digest = self.hash.finalize();
+        let digest = self.hash.clone().finalize();
         let parts = [b"instance".as_slice(), source_uid.as_bytes(), derivation.series_instance_uid.as_bytes(), &digest];
         set.put_text(tags::SOP_INSTANCE_UID, VR::UI, &uid::derive(&parts));
         let mut file = staging.create(name)?;
@@ -115,8 +124,29 @@ impl Object {
                 self.header.format.layout.bits_allocated,
             )
         });
-        written.map_err(|e| Error::write(&self.header.path, e))?;
-        staging.complete(name, file)
+        written.and_then(|()| file.flush()).map_err(|e| Error::write(&self.header.path, e))?;
+        self.check_mappings(&staging.unfinished(name), derivation)?;
+        staging.complete(name, file)?;
+        Ok(dropped_mappings)
+    }
+
+    /// Reads the written file again and checks the real-world value mappings of the frames that have a new rescale.
+    fn check_mappings(&self, written: &Path, derivation: &Derivation<'_>) -> Result<(), Error> {
+        let source = &self.header.source;
+        let renewed = (0..).zip(&self.rescales).filter_map(|(frame, rescale)| Some((frame, rescale.as_ref()?)));
+        let mapped: Vec<_> = renewed.filter(|(frame, _)| mapping::is_mapped(&View::new(source, *frame))).collect();
+        if mapped.is_empty() {
+            return Ok(());
+        }
+        let fail = |reason: String| Error::file(&self.header.path, reason);
+        let mut file = DicomFile::open(written, Stop::AtEnd).map_err(|e| Error::write(&self.header.path, e))?;
+        let format = PixelFormat::read(&file.set).map_err(fail)?;
+        let mut decoder = Decoder::in_process();
+        for (frame, rescale) in mapped {
+            let slice = Slice::read(&mut file, &format, frame, derivation.modality, 1.0, &mut decoder).map_err(fail)?;
+            rescale.check(&slice, &View::new(source, frame), &View::new(&file.set, frame)).map_err(fail)?;
+        }
+        Ok(())
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn stored(path: &Path, modality: Modality) -> Vec<Array2<i32>> {
     let mut file = DicomFile::open(path, Stop::AtEnd).unwrap();
     let format = PixelFormat::read(&file.set).unwrap();
     let mut decoder = Decoder::in_process();
-    let mut frame = |i| Slice::read(&mut file, &format, i, modality, PetUnits::Native, &mut decoder).unwrap();
+    let mut frame = |i| Slice::read(&mut file, &format, i, modality, 1.0, &mut decoder).unwrap();
     (0..format.frames).map(|i| frame(i).frame.stored).collect()
 }
 
