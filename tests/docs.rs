@@ -21,7 +21,8 @@ fn documents() -> Vec<PathBuf> {
     let mut out = Vec::new();
     for folder in ["docs", "models", "validation", ".github"] {
         let files = WalkDir::new(root.join(folder)).sort_by_file_name().into_iter();
-        let files = files.filter_entry(|entry| !["runs", "node_modules"].contains(&&*entry.file_name().to_string_lossy()));
+        let files =
+            files.filter_entry(|entry| !["runs", "node_modules"].contains(&&*entry.file_name().to_string_lossy()));
         out.extend(files.map(|entry| entry.unwrap().into_path()));
     }
     out.extend(fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()));
@@ -172,7 +173,8 @@ fn paths_scripts_and_make_targets_exist() {
             }
             for word in words {
                 let named = FOLDERS.iter().any(|folder| word.starts_with(folder));
-                let pattern = word.contains(['*', '$', '<', '\u{2026}']) || word.contains("NAME") || word.contains("NNN");
+                let pattern =
+                    word.contains(['*', '$', '<', '\u{2026}']) || word.contains("NAME") || word.contains("NNN");
                 if !named || pattern || MADE.iter().any(|made| word.starts_with(made)) {
                     continue;
                 }

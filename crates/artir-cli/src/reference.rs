@@ -108,7 +108,8 @@ fn pages() -> BTreeMap<String, String> {
         let name = command.get_name().to_owned();
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(index, "| [`artir {name}`]({name}.md) | {} |", escaped(&about));
-        let page = format!("{HEAD}{}\n[Options of every command](README.md#options-of-every-command)\n", section(command, 1));
+        let page =
+            format!("{HEAD}{}\n[Options of every command](README.md#options-of-every-command)\n", section(command, 1));
         out.insert(format!("{name}.md"), page);
     }
     let codes: String = EXIT_CODES
@@ -118,7 +119,10 @@ fn pages() -> BTreeMap<String, String> {
         .filter_map(|code| code.split_once(' '))
         .map(|(code, meaning)| format!("| {code} | {meaning} |\n"))
         .collect();
-    let _ = write!(index, "\n## Options of every command\n\n{global}\n## Exit codes\n\n| code | meaning |\n|---|---|\n{codes}");
+    let _ = write!(
+        index,
+        "\n## Options of every command\n\n{global}\n## Exit codes\n\n| code | meaning |\n|---|---|\n{codes}"
+    );
     out.insert("README.md".into(), index);
     out
 }
@@ -193,7 +197,9 @@ fn code(text: &str) -> (Vec<String>, Vec<String>) {
 /// The words of a command from `artir` on; `None` for another command.
 fn words(line: &str) -> Option<Vec<String>> {
     let words = shlex::split(line)?;
-    let is_setting = |word: &String| word.split_once('=').is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
+    let is_setting = |word: &String| {
+        word.split_once('=').is_some_and(|(name, _)| name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+    };
     let rest: Vec<String> = words.into_iter().skip_while(is_setting).collect();
     (Path::new(rest.first()?).file_name()? == "artir").then_some(rest)
 }
@@ -226,11 +232,8 @@ fn flags_in_the_text_exist() {
     let long = |command: &Command| -> BTreeSet<String> {
         command.get_arguments().filter_map(Arg::get_long).map(|name| format!("--{name}")).collect()
     };
-    let all: BTreeSet<String> = cli
-        .get_subcommands()
-        .chain(cli.get_subcommands().flat_map(Command::get_subcommands))
-        .flat_map(long)
-        .collect();
+    let all: BTreeSet<String> =
+        cli.get_subcommands().chain(cli.get_subcommands().flat_map(Command::get_subcommands)).flat_map(long).collect();
     let mut wrong = Vec::new();
     for path in documents() {
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
