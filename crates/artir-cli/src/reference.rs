@@ -3,6 +3,8 @@
 //! None of this is part of the product: tests write the pages and compare them. After a change of flags, run
 //! `ARTIR_WRITE_REFERENCE=1 cargo test -p artir-cli reference`.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
