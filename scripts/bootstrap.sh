@@ -6,6 +6,7 @@
 #   scripts/bootstrap.sh --conformance  Orthanc besides
 #   scripts/bootstrap.sh --memcheck     valgrind besides
 #   scripts/bootstrap.sh --docs   mdBook as well
+#   scripts/bootstrap.sh --fuzz   cargo-fuzz besides
 #   scripts/bootstrap.sh --gpu    ONNX Runtime for CUDA 13 in place of the one for the CPU alone, and CUDA's own libraries
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -68,6 +69,11 @@ install_python models/requirements.txt
 if [ "${1:-}" = --test ] && ! command -v cargo-deny >/dev/null && [ ! -x .cache/tools/bin/cargo-deny ]; then
     echo "bootstrap: building cargo-deny"
     cargo install -q --locked cargo-deny@0.20.2 --root .cache/tools --profile dev
+fi
+
+if [ "${1:-}" = --fuzz ] && ! command -v cargo-fuzz >/dev/null && [ ! -x .cache/tools/bin/cargo-fuzz ]; then
+    echo "bootstrap: building cargo-fuzz"
+    cargo install -q --locked cargo-fuzz@0.13.2 --root .cache/tools --profile dev
 fi
 
 if [ "${1:-}" = --test ] && [ ! -d .cache/nvrtc/nvidia_cuda_nvrtc-13.0.88.dist-info ]; then

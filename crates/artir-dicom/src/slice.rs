@@ -35,11 +35,11 @@ pub struct PhysicalSlice {
     pub position: Option<f64>,
 }
 
-/// Reads one CT slice in HU, or one PET slice in SUVbw.
+/// Reads one CT slice in HU, or one PET slice in SUVbw. Files from outside need an isolated decoder.
 ///
 /// # Errors
 /// [`Error::File`] for a file that is no such slice, or that lacks what SUV needs.
-pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
+pub fn read_slice(path: &Path, decoder: &mut Decoder) -> Result<PhysicalSlice, Error> {
     let fail = |reason: String| Error::file(path, reason);
     let mut file = DicomFile::open(path, Stop::AtEnd)?;
     let modality = match file.set.text(tags::MODALITY) {
@@ -55,7 +55,7 @@ pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
         Modality::Ct => 1.0,
         Modality::Pet => suv::of_slice(&View::new(&file.set, 0)).map_err(fail)?.factor,
     };
-    let slice = Slice::read(&mut file, &format, 0, modality, per_unit, &mut Decoder::in_process()).map_err(fail)?;
+    let slice = Slice::read(&mut file, &format, 0, modality, per_unit, decoder).map_err(fail)?;
     let SliceSource { data, valid } = slice.source();
     let view = View::new(&file.set, 0);
     let orientation = view.group(tags::PLANE_ORIENTATION_SEQUENCE).vector(tags::IMAGE_ORIENTATION_PATIENT);

@@ -43,6 +43,8 @@ impl<T: Read + Write + Seek + Send> Store for T {}
 /// One object in the making.
 pub(crate) struct Object {
     header: Header,
+    /// The series that it is written for.
+    target: PathBuf,
     store: Box<dyn Store>,
     /// Bytes of each encoded frame.
     lengths: Vec<u64>,
@@ -60,7 +62,8 @@ impl Object {
         // A slice fits memory many times over; an object of 2,000 frames need not.
         let store: Box<dyn Store> =
             if header.multi_frame { Box::new(staging.scratch()?) } else { Box::new(Cursor::new(Vec::new())) };
-        Ok(Self { header, store, lengths: Vec::new(), rescales: Vec::new(), hash: Sha256::new() })
+        let target = staging.target().to_owned();
+        Ok(Self { header, target, store, lengths: Vec::new(), rescales: Vec::new(), hash: Sha256::new() })
     }
 
     /// Takes the next frame with its residual in network units.
@@ -81,13 +84,13 @@ impl Object {
                 .map_err(|reason| Error::file(&self.header.path, reason))?
         };
         self.lengths.push(encoded.len() as u64);
-        self.store.write_all(&encoded).map_err(|e| Error::write(&self.header.path, e))
+        self.store.write_all(&encoded).map_err(|e| Error::write(&self.target, e))
     }
 
     /// Writes the object. Returns how many real-world value mappings were left out.
     pub(crate) fn finish(
         mut self,
-        name: &str,
+        key: &str,
         derivation: &Derivation<'_>,
         syntax: OutputSyntax,
         staging: &mut Staging,
@@ -113,7 +116,7 @@ impl Object {
         let digest = self.hash.clone().finalize();
         let parts = [b"instance".as_slice(), source_uid.as_bytes(), derivation.series_instance_uid.as_bytes(), &digest];
         set.put_text(tags::SOP_INSTANCE_UID, VR::UI, &uid::derive(&parts));
-        let mut file = staging.create(name)?;
+        let mut file = staging.create(key)?;
         let written = self.store.seek(SeekFrom::Start(0)).and_then(|_| {
             write_object(
                 &mut file,
@@ -124,9 +127,14 @@ impl Object {
                 self.header.format.layout.bits_allocated,
             )
         });
-        written.and_then(|()| file.flush()).map_err(|e| Error::write(&self.header.path, e))?;
-        self.check_mappings(&staging.unfinished(name), derivation)?;
-        staging.complete(name, file)?;
+        written.and_then(|()| file.flush()).map_err(|e| Error::write(&self.target, e))?;
+        let unfinished = staging.unfinished(key);
+        if let Err(e) = self.check_mappings(&unfinished, derivation) {
+            // A partial series may be published without this slice, and must not hold its file.
+            std::fs::remove_file(&unfinished).map_err(|e| Error::write(&self.target, e))?;
+            return Err(e);
+        }
+        staging.complete(key, file)?;
         Ok(dropped_mappings)
     }
 
@@ -139,7 +147,7 @@ impl Object {
             return Ok(());
         }
         let fail = |reason: String| Error::file(&self.header.path, reason);
-        let mut file = DicomFile::open(written, Stop::AtEnd).map_err(|e| Error::write(&self.header.path, e))?;
+        let mut file = DicomFile::open(written, Stop::AtEnd).map_err(|e| Error::write(&self.target, e))?;
         let format = PixelFormat::read(&file.set).map_err(fail)?;
         let mut decoder = Decoder::in_process();
         for (frame, rescale) in mapped {

@@ -1,11 +1,13 @@
 //! `--report`: what was done, for machines.
 
+use std::path::Path;
+
 use artir_core::Restorer;
 use artir_dicom::{Scan, Series, SeriesReport};
 use serde::Serialize;
 
 use super::Args;
-use crate::{image::publish, outcome::Failure};
+use crate::{outcome::Failure, outputs::publish_text};
 
 /// Version of the form. It grows when a field changes its meaning or goes.
 const SCHEMA: u32 = 1;
@@ -14,7 +16,7 @@ const SCHEMA: u32 = 1;
 pub(super) struct Report {
     schema: u32,
     artir: &'static str,
-    /// Absent where nothing was found that a model could restore.
+    /// Absent where none could be loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,6 +28,9 @@ pub(super) struct Report {
     refused: Vec<Files>,
     /// Files that are DICOM and cannot be read.
     damaged: Vec<String>,
+    /// What ended the whole run before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
 }
 
 /// Files with one reason.
@@ -63,24 +68,44 @@ struct Entry {
     uptake_s: Option<[f64; 2]>,
 }
 
-impl Report {
-    /// A report of what a scan found.
-    pub(super) fn new(scan: &Scan, args: &Args) -> Self {
-        let files = |reason: &str, files: Vec<String>| Files { reason: reason.to_owned(), count: files.len(), files };
-        let set_aside = scan.set_aside_by_reason().into_iter();
+impl Default for Report {
+    fn default() -> Self {
         Self {
             schema: SCHEMA,
             artir: artir_core::VERSION,
             model: None,
             model_sha256: None,
             series: Vec::new(),
-            set_aside: set_aside.map(|(why, f)| files(why, f.iter().map(|path| args.shown(path)).collect())).collect(),
-            refused: scan
-                .refused
-                .iter()
-                .map(|r| files(&r.reason, r.files.iter().map(|path| args.shown(path)).collect()))
-                .collect(),
-            damaged: scan.damaged.iter().map(|e| args.told(e)).collect(),
+            set_aside: Vec::new(),
+            refused: Vec::new(),
+            damaged: Vec::new(),
+            problem: None,
+        }
+    }
+}
+
+impl Report {
+    /// Notes what a scan found beside series.
+    pub(super) fn scanned(&mut self, scan: &Scan, args: &Args) {
+        let files = |reason: &str, files: Vec<String>| Files { reason: reason.to_owned(), count: files.len(), files };
+        let set_aside = scan.set_aside_by_reason().into_iter();
+        self.set_aside =
+            set_aside.map(|(why, f)| files(why, f.iter().map(|path| args.shown(path)).collect())).collect();
+        let refused = scan.refused.iter();
+        self.refused =
+            refused.map(|r| files(&r.reason, r.files.iter().map(|path| args.shown(path)).collect())).collect();
+        self.damaged = scan.damaged.iter().map(|e| args.told(e)).collect();
+    }
+
+    /// Notes what ended the whole run. What was noted first, in words that name no file, stays.
+    pub(super) fn ended(&mut self, problem: &str) {
+        self.problem.get_or_insert_with(|| problem.to_owned());
+    }
+
+    /// Notes what failed of the series that was added last, beside its slices.
+    pub(super) fn problem(&mut self, failure: &Failure) {
+        if let Some(entry) = self.series.last_mut() {
+            entry.problems.push(failure.message.clone());
         }
     }
 
@@ -109,13 +134,9 @@ impl Report {
         self.series.push(entry);
     }
 
-    /// Writes the report where `--report` says, if it does.
-    pub(super) fn write(&self, args: &Args) -> Result<(), Failure> {
-        let Some(path) = &args.report else { return Ok(()) };
-        if path.exists() && !args.overwrite {
-            return Err(Failure::usage(format!("{}: is there already: use --overwrite", path.display())));
-        }
-        publish(path, |file, _| serde_json::to_writer_pretty(file, self).map_err(Failure::failed))
+    pub(super) fn write(&self, path: &Path, overwrite: bool) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).map_err(Failure::failed)?;
+        publish_text(path, overwrite, &(text + "\n"))
     }
 }
 

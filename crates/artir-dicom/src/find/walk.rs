@@ -6,13 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use artir_files::Manifest;
 use walkdir::{DirEntry, WalkDir};
 
 use super::{Scan, SetAside};
 use crate::{Error, dicomdir};
 
 /// What `artir` names the folders in which it makes a result.
-const WORKING_FOLDER: &str = ".artir-";
+const WORKING_FOLDER: &str = artir_files::PREFIX;
 
 /// Lists the files to look at. What cannot be reached below an input is set aside; an input that is not there is an
 /// error.
@@ -49,6 +50,8 @@ impl Walk<'_> {
                         entries.skip_current_dir();
                     }
                 }
+                // What artir notes of a series in its folder is nobody's slice.
+                Ok(entry) if entry.file_type().is_file() && entry.file_name() == Manifest::NAME => {}
                 Ok(entry) if entry.file_type().is_file() => self.file(entry.into_path()),
                 Ok(entry) => self.set_aside(entry.path(), "neither a file nor a folder"),
                 Err(e) => self.unreachable(&e, input),
