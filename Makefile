@@ -1,5 +1,5 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train bench bench-parts memcheck fuzz baselines conformance safety train
+.PHONY: demo test lint test-train bench bench-parts memcheck fuzz baselines conformance safety train docs
 
 MODEL ?= ct-ldct-t
 MINUTES ?= 60
@@ -68,6 +68,10 @@ conformance:
 	cargo build --release -p artir-cli
 	PYTHONPATH=validation .venv/bin/python -m conformance --artir target/release/artir -o validation/dicom.md
 	PYTHONPATH=validation .venv/bin/python -m geotiff --artir target/release/artir -o validation/geotiff.md
+
+docs:
+	scripts/bootstrap.sh --docs
+	PATH="$$PWD/.cache/tools/bin:$$PATH" mdbook build docs
 
 safety:
 	scripts/bootstrap.sh
