@@ -87,8 +87,8 @@ fn run(dir: &Path, command: &str, more: &[&str]) -> Run {
     let (task, unit, range) =
         if command == "ct" { ("ct-denoise", "HU", [-1024.0, 3071.0]) } else { ("pet-enhance", "SUV", [0.0, 100.0]) };
     fs::write(dir.join("model.onnx"), models::multiplies(task, unit, range, 0.5)).unwrap();
-    let _ = fs::remove_dir_all(dir.join("out"));
-    let _ = fs::remove_file(dir.join("report.json"));
+    drop(fs::remove_dir_all(dir.join("out")));
+    drop(fs::remove_file(dir.join("report.json")));
     let fixed = ["in", "-o", "out", "--model", "model.onnx", "--report", "report.json", "--show-paths"];
     let done: Output = artir().arg(command).args(fixed).args(more).current_dir(dir).output().unwrap();
     let report = fs::read(dir.join("report.json")).ok();
@@ -220,6 +220,7 @@ fn copies_are_set_aside_and_different_slices_of_one_uid_refuse_their_series() {
     fs::write(dir.path().join("in/copy.dcm"), bytes).unwrap();
     let refused = run(dir.path(), "ct", &[]);
     assert_eq!((refused.code, refused.out.len()), (Some(3), 0), "{}", refused.stderr);
+    assert_eq!(refused.lines().len(), 1, "{}", refused.stderr);
     assert!(refused.stderr.contains("in/copy.dcm") && refused.stderr.contains("(0008,0018)"), "{}", refused.stderr);
     let entry = &refused.report.as_ref().unwrap()["series"][0];
     assert_eq!((entry["outcome"].as_str(), entry["clashing"][0].as_str()), (Some("refused"), Some("copy.dcm")));
@@ -252,7 +253,7 @@ fn a_uid_shared_between_parts_of_a_split_series_refuses_both() {
 #[test]
 fn what_is_not_hu_is_set_aside_beside_what_is() {
     let iodine: &[Change<'_>] = &[(tags::IMAGE_TYPE, VR::CS, "DERIVED\\PRIMARY\\AXIAL\\IODINE")];
-    let unspecified =
+    let unspecified: &[Change<'_>] =
         &[(tags::IMAGE_TYPE, VR::CS, "DERIVED\\PRIMARY\\AXIAL\\MAT_SPECIFIC"), (tags::RESCALE_TYPE, VR::LO, "US")];
     let effective: &[Change<'_>] = &[(tags::RESCALE_TYPE, VR::LO, "Z_EFF")];
     let rendering: &[Change<'_>] = &[
@@ -262,8 +263,8 @@ fn what_is_not_hu_is_set_aside_beside_what_is() {
     for (other, reason) in [(iodine, "IODINE"), (unspecified, "MAT_SPECIFIC"), (effective, "Z_EFF"), (rendering, "RGB")]
     {
         let dir = tempfile::tempdir().unwrap();
-        let apart = [(tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3.9")];
-        series(&dir.path().join("in/map"), 0, &[&apart, other].concat());
+        let apart: &[Change<'_>] = &[(tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3.9")];
+        series(&dir.path().join("in/map"), 0, &[apart, other].concat());
         let alone = run(dir.path(), "ct", &[]);
         assert_eq!((alone.code, alone.out.len()), (Some(3), 0), "{reason}: {}", alone.stderr);
         assert!(alone.lines().len() == 1 && alone.stderr.contains(reason), "{}", alone.stderr);

@@ -14,6 +14,7 @@ import argparse
 import copy
 import csv
 import dataclasses
+import logging
 import math
 import time
 import tomllib
@@ -22,18 +23,28 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import curve, weights
+from . import curve, mixer_start, native, weights
+from .batches import Batches
 from .ct_data import CtPatches
-from .data import REPOSITORY, HazePatches, data_folder
+from .ct_pairs_data import CtPairPatches
+from .data import REPOSITORY, data_folder
+from .haze_data import HazePatches
 from .network import ArtIR, Config
 from .pet_data import PetPatches
-from .rgb_data import RgbPatches
+from .rgb_data import RgbFreePatches, RgbPatches
 
 LEAST_RATE = 1e-6
 """Learning rate at the end of the schedule."""
 AVERAGE = 0.999
 """Decay of the averaged weights; less during the first steps."""
-SOURCES = {"ct": CtPatches, "haze": HazePatches, "pet": PetPatches, "rgb": RgbPatches}
+SOURCES = {
+    "ct": CtPatches,
+    "ct-pairs": CtPairPatches,
+    "haze": HazePatches,
+    "pet": PetPatches,
+    "rgb": RgbPatches,
+    "rgb-free": RgbFreePatches,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,15 +139,30 @@ class Trainer:
         self.folder = folder
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.config = Config.variant(settings.variant, channels=settings.channels)
-        self.model = ArtIR(self.config).to(self.device, memory_format=torch.channels_last)
+        self.model = ArtIR(self.config)
+        mixer_start.open_mixers(self.model)
+        self.model.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        # On a CPU the blocks have a library of their own (``fused``), which is quicker than what
-        # PyTorch compiles, and ready at once.
-        compiled = self.device == "cuda"
-        self.run_model = torch.compile(self.model) if compiled else self.model
-        self.optimiser = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
+        self.flat, self.flat_average = native.Flat(self.model), native.Flat(self.average)
+        self.run_model = self._fastest(self.model, self.flat, "best")
+        # Scores are those of f32.
+        self.run_average = self._fastest(self.average, self.flat_average, "f32")
+        # Gradients are about 1e-6: the usual epsilon of 1e-8 would hold the smaller ones back.
+        self.optimiser = torch.optim.Adam(
+            mixer_start.parameter_groups(self.model),
+            lr=settings.learning_rate,
+            eps=1e-12,
+            fused=True,
+        )
+        self.batches = Batches(source, settings)
         self.steps = 0
         self.seconds = 0.0
+
+    def _fastest(self, model: ArtIR, flat: native.Flat, products: str):
+        """The model by artir's own library on a CPU; compiled on a GPU; else as it is."""
+        if self.device == "cuda":
+            return torch.compile(model)
+        return native.native(self.config, flat, products) or model
 
     @property
     def checkpoint(self) -> Path:
@@ -151,7 +177,6 @@ class Trainer:
             "weights": self.average.state_dict(),
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "rng": self.source.rng.bit_generator.state,
             "steps": self.steps,
             "patches": self.steps * self.settings.batch,
             "hours": self.seconds / 3600,
@@ -165,13 +190,13 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["weights"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.source.rng.bit_generator.state = state["rng"]
         self.steps = state["steps"]
         self.seconds = state["hours"] * 3600
 
     def start_from(self, path: Path) -> None:
         """Takes over the weights of a zoo file; optimiser and schedule begin anew."""
         weights.load(path, self.model)
+        mixer_start.open_dead_mixers(self.model)
         self.average.load_state_dict(self.model.state_dict())
 
     def step(self, progress: float) -> float:
@@ -181,8 +206,9 @@ class Trainer:
         warm = min(1.0, (self.steps + 1) / 50)
         cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
         for group in self.optimiser.param_groups:
-            group["lr"] = warm * (LEAST_RATE + (rate - LEAST_RATE) * cosine)
-        noisy, clean = self.source.batch(settings.batch, settings.patch)
+            now = warm * (LEAST_RATE + (rate - LEAST_RATE) * cosine)
+            group["lr"] = now * group["scale"]
+        noisy, clean = self.batches.of(self.steps)
         x = settings.to_network(noisy).to(self.device)
         y = settings.to_network(clean).to(self.device)
         with torch.autocast(self.device, torch.bfloat16):
@@ -198,15 +224,14 @@ class Trainer:
             if len(shares):
                 missed = (contrast * (shares - settings.peak_aim).square()).mean()
                 loss = loss + settings.peak_weight * missed
-        self.optimiser.zero_grad(set_to_none=True)
+        self.flat.values.grad.zero_()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 0.5)
+        torch.nn.utils.clip_grad_norm_([self.flat.values], 0.5)
         self.optimiser.step()
         self.steps += 1
         decay = min(AVERAGE, (1 + self.steps) / (10 + self.steps))
         with torch.no_grad():
-            for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(now, 1 - decay)
+            self.flat_average.values.lerp_(self.flat.values, 1 - decay)
         return float(loss.detach())
 
     def validate(self) -> tuple[float, float]:
@@ -215,7 +240,8 @@ class Trainer:
         noisy, clean = self.source.validation()
         with torch.no_grad():
             parts = [
-                self.average(self.settings.to_network(n).to(self.device)) for n in noisy.split(1)
+                self.run_average(self.settings.to_network(n).to(self.device))
+                for n in noisy.split(1)
             ]
         result = self.settings.to_physical(torch.cat(parts).cpu())
         window = self.source.window
@@ -276,6 +302,7 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=300, help="seconds between checkpoints")
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "models" / "runs")
     options = parser.parse_args()
+    logging.basicConfig(format="%(levelname)s: %(message)s")
     if not (data_folder() / "train").is_dir():
         raise SystemExit(f"no training data at {data_folder() / 'train'} (ARTIR_REAL_DATA)")
     if options.threads:

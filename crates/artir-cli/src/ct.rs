@@ -16,7 +16,7 @@ use clap::ValueEnum;
 
 use self::report::Report;
 use crate::{
-    common::Inference,
+    common::{Inference, codec_process},
     outcome::{Failure, Tally},
     outputs::{Kind, Outputs},
     progress::Terminal,
@@ -67,7 +67,7 @@ pub(crate) struct Args {
     /// for PET pet]
     #[arg(long, value_name = "WINDOW", requires = "preview", allow_hyphen_values = true)]
     window: Option<DisplayWindow>,
-    /// Name files in --report and --list=json, not hashes of their names
+    /// Name files in --report and --list=json, not tokens that stand for their names in this run
     #[arg(long)]
     show_paths: bool,
     /// Say what would be done, and do nothing
@@ -130,7 +130,7 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
     if let Some(form) = args.list {
         let scan = args.scan(modality, units)?;
         return match scan.nothing_found(&args.inputs, modality) {
-            Some(nothing) => Err(args.nothing(&scan, nothing)),
+            Some(nothing) => args.nothing(&scan, nothing),
             None => list(args, &scan, form),
         };
     }
@@ -187,7 +187,7 @@ impl Run<'_> {
         report.scanned(&scan, args);
         if let Some(nothing) = scan.nothing_found(&args.inputs, self.modality) {
             note(report, &nothing);
-            return Err(args.nothing(&scan, nothing));
+            return args.nothing(&scan, nothing);
         }
         if !self.quiet {
             tell(&scan);
@@ -302,8 +302,6 @@ fn unusable(scan: &Scan, tally: &mut Tally) -> Result<(), Failure> {
 
 impl Args {
     fn options(&self, units: PetUnits) -> Result<RestoreOptions, Failure> {
-        // Codecs in C and C++ run in a process of their own: a damaged frame may bring it down, and not this one.
-        let program = std::env::current_exe().map_err(|e| Failure::failed(format!("artir's own path: {e}")))?;
         Ok(RestoreOptions {
             overwrite: self.overwrite,
             resume: self.resume,
@@ -312,7 +310,7 @@ impl Args {
             timestamp: self.timestamp.clone(),
             syntax: self.transfer_syntax.into(),
             units,
-            codec_process: Some((program, vec!["decode-frames".into()])),
+            codec_process: Some(codec_process()?),
             ..RestoreOptions::default()
         })
     }
@@ -324,12 +322,14 @@ impl Args {
         artir_dicom::scan_with(&self.inputs, options)
     }
 
-    /// The failure of a scan without a series. The first of several refusals is the error that the command ends with.
-    fn nothing(&self, scan: &Scan, nothing: artir_dicom::Error) -> Failure {
-        for refused in scan.refused.iter().skip(1) {
-            eprintln!("artir: {}", refused.error());
+    /// How a scan without a series ends. Each series that is refused is an error of its own.
+    fn nothing(&self, scan: &Scan, nothing: artir_dicom::Error) -> Result<ExitCode, Failure> {
+        if scan.refused.is_empty() {
+            return Err(nothing.into());
         }
-        nothing.into()
+        let mut tally = Tally::default();
+        unusable(scan, &mut tally)?;
+        Ok(tally.code())
     }
 
     /// Whether a series, and its page, can be written. With --resume, what is there is looked at later.
@@ -387,7 +387,7 @@ impl Args {
         if self.show_paths {
             relative.display().to_string()
         } else {
-            format!("file-{}", artir_dicom::short_hash(&relative.to_string_lossy()))
+            format!("file-{}", artir_core::token(&relative.to_string_lossy()))
         }
     }
 
@@ -430,8 +430,13 @@ fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
 /// What was left out, counted by reason, and what is unusual about the series.
 fn tell(scan: &Scan) {
     tell_files(scan);
-    for (i, series) in scan.series.iter().enumerate().filter(|(_, s)| !s.findings.is_empty()) {
-        eprintln!("artir: series {}: {}", i + 1, joined(&series.findings));
+    for (i, series) in scan.series.iter().enumerate() {
+        // Files with the SOPInstanceUID of another are an error, with a line of its own.
+        let findings: Vec<Finding> =
+            series.findings.iter().filter(|f| !matches!(f, Finding::Clashing(_))).cloned().collect();
+        if !findings.is_empty() {
+            eprintln!("artir: series {}: {}", i + 1, joined(&findings));
+        }
     }
 }
 

@@ -160,8 +160,10 @@ fn series_case(args: &Args, of: Phantom, restorer: &Restorer, progress: &Termina
     let mut before = Vec::new();
     let mut after = Vec::new();
     let mut shown = None;
+    // The files are artir's own, made a moment ago.
+    let mut decoder = artir_dicom::Decoder::in_process();
     for (i, (measured, truth)) in of.measured.iter().zip(&of.truth).enumerate() {
-        let restored = artir_dicom::read_slice(&folder.join(format!("{:04}.dcm", i + 1)))?.data;
+        let restored = artir_dicom::read_slice(&folder.join(format!("{:04}.dcm", i + 1)), &mut decoder)?.data;
         before.push(figures(measured, truth, &of.protocol)?);
         after.push(figures(&restored, truth, &of.protocol)?);
         if i == SHOWN {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use artir_core::{Restorer, Task};
-use artir_geo::{Format, OpenOptions, RangeChoice, Scene, WriteOptions};
+use artir_geo::{Access, Format, OpenOptions, RangeChoice, Scene, SceneName, WriteOptions};
 use clap::ValueEnum;
 
 use self::report::Report;
@@ -51,7 +51,10 @@ pub(crate) struct Args {
     /// Creation option of GDAL's GTiff or COG driver, over what follows from the source; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_creation)]
     co: Vec<(String, String)>,
-    /// Allow scenes that are read over a network, and virtual rasters that point outside their folder
+    /// A folder beside a virtual raster's own whose files it may name; may be repeated
+    #[arg(long, value_name = "DIR", value_parser = parse_folder)]
+    allow_path: Vec<PathBuf>,
+    /// Allow everything: scenes read over a network, formats whose files name others, virtual rasters that name any file
     #[arg(long)]
     allow_remote: bool,
     /// Replace what is there already
@@ -66,7 +69,7 @@ pub(crate) struct Args {
     /// Write what was done to a JSON file
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
-    /// Name files in --report, not hashes of their names
+    /// Name files in --report, not tokens that stand for their names in this run
     #[arg(long, requires = "report")]
     show_paths: bool,
     /// Say what would be done, and do nothing
@@ -97,6 +100,11 @@ fn parse_range(text: &str) -> Result<RangeChoice, String> {
             }
         }
     }
+}
+
+fn parse_folder(text: &str) -> Result<PathBuf, String> {
+    let folder = PathBuf::from(text);
+    if folder.is_dir() { Ok(folder) } else { Err("there is no such folder".into()) }
 }
 
 fn parse_creation(text: &str) -> Result<(String, String), String> {
@@ -182,7 +190,24 @@ fn restore_all(
 
 impl Args {
     fn open_options(&self) -> OpenOptions {
-        OpenOptions { bands: self.bands.clone(), range: self.range, allow_remote: self.allow_remote }
+        OpenOptions { bands: self.bands.clone(), range: self.range, access: self.access() }
+    }
+
+    fn access(&self) -> Access {
+        Access { remote: self.allow_remote, folders: self.allow_path.clone() }
+    }
+
+    fn write_options(&self) -> WriteOptions {
+        WriteOptions {
+            overwrite: self.overwrite,
+            resume: self.resume,
+            format: match self.format {
+                FormatName::Gtiff => Format::GeoTiff,
+                FormatName::Cog => Format::Cog,
+            },
+            creation: self.co.clone(),
+            threads: self.inference.threads(),
+        }
     }
 
     /// Whether a scene's result, and what belongs to it, can be written.
@@ -213,11 +238,7 @@ fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<P
     let mut names = BTreeSet::new();
     let mut out = Vec::new();
     for scene in scenes {
-        let source = Path::new(scene.rsplit_once(':').map_or(scene.as_str(), |(_, file)| file));
-        let mut name = PathBuf::from(source.file_name().unwrap_or_default());
-        if !is_file(&name) || format == FormatName::Cog {
-            name.set_extension("tif");
-        }
+        let name = output_name(scene, format).ok_or_else(|| Failure::usage(format!("{scene}: names no file")))?;
         // File systems that do not tell case apart would make one of two.
         if !names.insert(name.to_string_lossy().to_lowercase()) {
             return Err(Failure::usage(format!("two scenes would be called {}: run them apart", name.display())));
@@ -225,6 +246,24 @@ fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<P
         out.push(output.join(name));
     }
     Ok(out)
+}
+
+/// The name of a scene's result in a folder: its file's, and what tells parts of one file apart.
+fn output_name(scene: &str, format: FormatName) -> Option<PathBuf> {
+    let SceneName { file, part } = SceneName::of(scene);
+    let name = PathBuf::from(Path::new(&file).file_name()?);
+    let tiff = name.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"));
+    // A number is an image in a TIFF or NITF, which is named after the file.
+    let part = part.filter(|p| p.parse::<u64>().is_err());
+    match part {
+        None if tiff && format == FormatName::Gtiff => Some(name),
+        None => Some(name.with_extension("tif")),
+        Some(part) => {
+            let words = part.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').filter(|w| !w.is_empty());
+            let part = words.collect::<Vec<_>>().join("_");
+            Some(format!("{}_{part}.tif", name.file_stem()?.to_string_lossy()).into())
+        }
+    }
 }
 
 fn restore(
@@ -235,23 +274,15 @@ fn restore(
     restorer: &Restorer,
     progress: &Terminal,
 ) -> Result<Option<artir_geo::SceneReport>, Failure> {
+    let options = args.write_options();
     if args.dry_run {
         let shape = scene.shape();
+        artir_geo::check_model(scene, restorer.card())?;
+        artir_geo::rehearse(scene, out, &options)?;
         let plan = artir_geo::plan(scene, restorer)?;
         say!("{path} -> {} ({}x{}, {plan})", out.display(), shape.rows, shape.columns);
         return Ok(None);
     }
-    let format = match args.format {
-        FormatName::Gtiff => Format::GeoTiff,
-        FormatName::Cog => Format::Cog,
-    };
-    let options = WriteOptions {
-        overwrite: args.overwrite,
-        resume: args.resume,
-        format,
-        creation: args.co.clone(),
-        threads: args.inference.threads(),
-    };
     let mut space = Outputs::default();
     space.needs(out, artir_geo::least_space(scene, &options));
     space.check_space()?;
@@ -288,6 +319,13 @@ mod tests {
         assert_eq!(named(&["a/x.tif"], Path::new("y.tif")), Some(vec!["y.tif".into()]));
         assert_eq!(named(&["a/x.tif", "b.vrt"], folder), Some(vec!["out/x.tif".into(), "out/b.tif".into()]));
         assert_eq!(named(&["GTIFF_DIR:2:a/x.TIFF"], folder), Some(vec!["out/x.TIFF".into()]));
+        let colons = ["a/S2_2024-05-01T10:11:12.tif", "S2_10:15:30.jp2"];
+        let kept = ["out/S2_2024-05-01T10:11:12.tif".into(), "out/S2_10:15:30.tif".into()];
+        assert_eq!(named(&colons, folder), Some(kept.to_vec()));
+        let parts = ["NETCDF:\"a/b.nc\":red", "NETCDF:\"a/b.nc\":blue", "HDF5:\"c.h5\"://g/red"];
+        let kept = ["out/b_red.tif".into(), "out/b_blue.tif".into(), "out/c_g_red.tif".into()];
+        assert_eq!(named(&parts, folder), Some(kept.to_vec()));
+        assert_eq!(named(&["vrt://a/x.jp2?bands=1,2,3"], folder), Some(vec!["out/x.tif".into()]));
         assert_eq!(named(&["a/x.tif", "b/X.tif"], folder), None);
         assert_eq!(named(&["a/x.tif", "b/y.tif"], Path::new("z.tif")), None);
     }

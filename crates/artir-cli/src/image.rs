@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use artir_core::{Footprint, Restorer, Task};
+use artir_core::{Restorer, Task};
 
 use crate::{
     common::{Inference, Output},
@@ -72,12 +72,12 @@ fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
 fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<(), Failure> {
     use artir_core::Progress;
 
-    let photo = photo::read(path)?;
+    let photo = photo::read(path, args.inference.memory())?;
     let named = |f: Failure| Failure::new(f.kind, format!("{}: {}", path.display(), f.message));
     let mut source = PhotoSource { photo: &photo, channels: restorer.card().input.channels };
     let shape = artir_core::Source::shape(&source);
     if args.output.dry_run {
-        let plan = restorer.plan(shape, Footprint::default())?.describe();
+        let plan = restorer.plan(shape, artir_core::Source::footprint(&source))?.describe();
         say!("{} -> {} ({}x{}, {plan})", path.display(), out.display(), shape.rows, shape.columns);
         return Ok(());
     }

@@ -18,6 +18,8 @@ mod models;
 mod outputs;
 mod photo;
 mod progress;
+#[cfg(all(test, feature = "geo"))]
+mod reference;
 mod validate;
 
 use std::process::ExitCode;

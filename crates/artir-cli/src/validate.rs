@@ -6,10 +6,10 @@ use std::{
 };
 
 use artir_core::{ErrorKind, metrics::Lpips};
-use artir_validation::harness::{self, Context, Options, Run, Suite, TEMPLATE};
+use artir_validation::harness::{self, Context, Options, Reader, Run, Suite, TEMPLATE};
 
 use crate::{
-    common::Inference,
+    common::{Inference, codec_process},
     outcome::Failure,
     outputs::{Kind, Outputs, publish_text},
     progress::Terminal,
@@ -44,7 +44,7 @@ pub(crate) struct Args {
     /// A network that measures LPIPS: two inputs [1, 3, H, W] from -1 to 1, one number out
     #[arg(long, value_name = "FILE.onnx")]
     lpips: Option<PathBuf>,
-    /// Name files in the results of medical suites too, not hashes of their names
+    /// Name files in the results of medical suites too, not tokens that stand for their names in this run
     #[arg(long)]
     show_paths: bool,
     /// List the built-in suites
@@ -81,7 +81,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         return Err(Failure::usage("a suite and --data are needed"));
     };
     let (suite, text) = Suite::open(name)?;
-    let pairs = harness::find(&suite, data)?;
+    let reader = Reader::new(args.inference.memory(), Some(codec_process()?));
+    let pairs = harness::find(&suite, data, &reader)?;
     let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let folder = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("validate-{stem}")));
     let journal = folder.join("journal.jsonl");
@@ -102,6 +103,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         jobs: args.jobs.into(),
         lpips: args.lpips.as_deref().map(Lpips::open).transpose()?,
         show_paths: args.show_paths,
+        reader,
     };
     let run = Run::new((&suite, &text), &pairs, restorer.as_ref(), &options)?;
     let fail = |e: std::io::Error| Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", folder.display()));

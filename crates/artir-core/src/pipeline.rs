@@ -64,9 +64,9 @@ pub struct Settings {
     pub threads: usize,
     /// How exactly the network multiplies.
     pub precision: Precision,
-    /// Tile edge in pixels; `None` takes the whole image when it fits `memory`, else the card's.
+    /// Tile edge in pixels, which must fit `memory`; `None` takes the whole image when it fits, else the card's, or less.
     pub tile: Option<usize>,
-    /// Overlap in pixels; `None` takes the card's.
+    /// Overlap in pixels, at most half of the tile; `None` takes the card's, or less in small tiles.
     pub overlap: Option<usize>,
     /// Bytes that inference may use.
     pub memory: u64,
@@ -153,6 +153,9 @@ pub fn precision_name(precision: Precision) -> &'static str {
     }
 }
 
+/// The most threads of a run. ONNX Runtime starts as many as it is asked for.
+pub const MOST_THREADS: usize = 1024;
+
 /// A model with its settings.
 #[derive(Debug)]
 pub struct Restorer {
@@ -167,6 +170,9 @@ impl Restorer {
     pub fn new(model: Model, mut settings: Settings) -> Result<Self, Error> {
         if !(0.0..=1.0).contains(&settings.strength) {
             return Err(Error::Setting(format!("--strength {}: must be 0 to 1", settings.strength)));
+        }
+        if settings.threads > MOST_THREADS {
+            return Err(Error::Setting(format!("--threads {}: must be at most {MOST_THREADS}", settings.threads)));
         }
         let session = Session::new(&model, settings.device, settings.threads, settings.precision)?;
         if let Provider::TensorRt(_) = session.provider() {

@@ -98,7 +98,7 @@ impl Circle {
         let spacing = view
             .group(tags::PIXEL_MEASURES_SEQUENCE)
             .vector::<2>(tags::PIXEL_SPACING)
-            .filter(|s| s.iter().all(|v| positive(v)));
+            .filter(|s| s.iter().all(positive));
         let diameter = view.group(tags::CT_RECONSTRUCTION_SEQUENCE).number(tags::RECONSTRUCTION_DIAMETER);
         match (spacing, diameter.filter(positive)) {
             (Some(spacing), Some(diameter)) => Self { spacing, radius: diameter / 2.0, shape },

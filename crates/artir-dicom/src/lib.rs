@@ -52,5 +52,4 @@ pub use preview::{DisplayWindow, PreviewWriter, preview_series};
 pub use restore::{RestoreOptions, SeriesReport, restore_series};
 pub use slice::{PhysicalSlice, read_slice};
 pub use suv::{PetUnits, SuvSummary, suv_summary};
-pub use uid::short as short_hash;
 pub use worker::{Decoder, serve};

@@ -51,8 +51,8 @@ impl NewRescale {
         (self.from.at(source) - self.to.intercept) / self.to.slope
     }
 
-    /// Restates the mappings of a classic object or of a frame's groups. Returns how many were left out: tables, and ranges
-    /// that hold no stored value any more.
+    /// Restates the mappings of a classic object or of a frame's groups. Returns how many could not follow: tables, and items
+    /// that are no mapping. Ranges that hold no stored value any more go without a word, since no pixel has them.
     pub(crate) fn restate(&self, set: &mut DataSet) -> usize {
         if !set.contains(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE) {
             return 0;
@@ -61,9 +61,8 @@ impl NewRescale {
         let mut dropped = 0;
         items.retain_mut(|item| {
             let table = item.remove(tags::REAL_WORLD_VALUE_LUT_DATA).is_some();
-            let kept = self.restate_line(item).is_some();
-            dropped += usize::from(table || !kept);
-            kept
+            dropped += usize::from(table || Mapping::read(item, self.limits).is_none());
+            self.restate_line(item).is_some()
         });
         if items.is_empty() {
             set.remove(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE);
@@ -71,7 +70,7 @@ impl NewRescale {
         dropped
     }
 
-    /// Restates a linear mapping; `None` where there is none, or its range is empty now.
+    /// Restates a linear mapping; `None` where there is none, or its range holds no stored value any more.
     fn restate_line(&self, item: &mut DataSet) -> Option<()> {
         let Mapping { line, range, real_range } = Mapping::read(item, self.limits)?;
         let source = self.source();
@@ -131,8 +130,8 @@ impl NewRescale {
                     m.range.is_none_or(|(first, last)| (f64::from(first)..=f64::from(last)).contains(&stored))
                 };
                 let apart = (after.line.at(now) - before.line.at(then)).abs();
-                // Written so that NaN is wrong.
-                !(apart <= after.line.slope.abs()) || (maps(before, then) && !maps(&after, now))
+                let far = apart.is_nan() || apart > after.line.slope.abs();
+                far || (maps(before, then) && !maps(&after, now))
             };
             if read.frame.stored.iter().filter(|v| !read.encoding.is_padding(**v)).any(wrong) {
                 return Err(FAILED.into());

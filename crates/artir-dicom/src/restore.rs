@@ -39,7 +39,8 @@ pub struct RestoreOptions {
     pub resume: bool,
     /// Publish a series without the slices that failed.
     pub allow_partial: bool,
-    /// What is appended to SeriesDescription; ASCII of at most 32 characters.
+    /// What is appended to SeriesDescription. As much of it is written as VR LO holds: the first 64 characters of ASCII,
+    /// without backslashes.
     pub suffix: String,
     /// SeriesDescription in full, instead.
     pub series_description: Option<String>,

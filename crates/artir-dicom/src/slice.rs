@@ -35,11 +35,11 @@ pub struct PhysicalSlice {
     pub position: Option<f64>,
 }
 
-/// Reads one CT slice in HU, or one PET slice in SUVbw.
+/// Reads one CT slice in HU, or one PET slice in SUVbw. Files from outside need an isolated decoder.
 ///
 /// # Errors
 /// [`Error::File`] for a file that is no such slice, or that lacks what SUV needs.
-pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
+pub fn read_slice(path: &Path, decoder: &mut Decoder) -> Result<PhysicalSlice, Error> {
     let fail = |reason: String| Error::file(path, reason);
     let mut file = DicomFile::open(path, Stop::AtEnd)?;
     let modality = match file.set.text(tags::MODALITY) {
@@ -55,7 +55,7 @@ pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
         Modality::Ct => 1.0,
         Modality::Pet => suv::of_slice(&View::new(&file.set, 0)).map_err(fail)?.factor,
     };
-    let slice = Slice::read(&mut file, &format, 0, modality, per_unit, &mut Decoder::in_process()).map_err(fail)?;
+    let slice = Slice::read(&mut file, &format, 0, modality, per_unit, decoder).map_err(fail)?;
     let SliceSource { data, valid } = slice.source();
     let view = View::new(&file.set, 0);
     let orientation = view.group(tags::PLANE_ORIENTATION_SEQUENCE).vector(tags::IMAGE_ORIENTATION_PATIENT);
@@ -71,7 +71,7 @@ pub(crate) struct Slice {
     pub(crate) frame: Frame,
     pub(crate) encoding: Encoding,
     /// True outside the field of view of a CT, where a scanner fills in a constant; `None` when there is none.
-    pub(crate) outside: Option<Array2<bool>>,
+    pub(crate) outside: Option<Box<Array2<bool>>>,
     /// Network unit (HU, SUV) for each rescaled unit (HU, Bq/mL).
     pub(crate) per_unit: f64,
 }
@@ -96,7 +96,7 @@ impl Slice {
         let index = frame;
         let frame = if by_codec { format.decoded_frame(&bytes) } else { format.frame(&bytes) }?;
         let outside = match modality {
-            Modality::Ct => fov::outside(&View::new(&file.set, index), &frame.stored, &encoding),
+            Modality::Ct => fov::outside(&View::new(&file.set, index), &frame.stored, &encoding).map(Box::new),
             Modality::Pet => None,
         };
         Ok(Self { frame, encoding, outside, per_unit })
@@ -105,7 +105,7 @@ impl Slice {
     pub(crate) fn source(&self) -> SliceSource {
         let data = self.frame.stored.mapv(|v| (self.encoding.rescale(v) * self.per_unit) as f32);
         let mut valid = self.encoding.padding.map(|p| self.frame.stored.mapv(|v| !p.contains(v)));
-        if let Some(outside) = &self.outside {
+        if let Some(outside) = self.outside.as_deref() {
             let all = || Array2::from_elem(outside.raw_dim(), true);
             valid.get_or_insert_with(all).zip_mut_with(outside, |valid, outside| *valid &= !outside);
         }
@@ -117,7 +117,7 @@ impl Slice {
     pub(crate) fn apply(&mut self, residual: Array2<f32>, modality: Modality) -> Option<NewRescale> {
         let per_unit = self.per_unit;
         let mut rescaled = residual.mapv_into(|r| (f64::from(r) / per_unit) as f32);
-        if let Some(outside) = &self.outside {
+        if let Some(outside) = self.outside.as_deref() {
             rescaled.zip_mut_with(outside, |r, outside| *r = if *outside { 0.0 } else { *r });
         }
         if modality == Modality::Pet

@@ -128,7 +128,12 @@ impl Object {
             )
         });
         written.and_then(|()| file.flush()).map_err(|e| Error::write(&self.target, e))?;
-        self.check_mappings(&staging.unfinished(key), derivation)?;
+        let unfinished = staging.unfinished(key);
+        if let Err(e) = self.check_mappings(&unfinished, derivation) {
+            // A partial series may be published without this slice, and must not hold its file.
+            std::fs::remove_file(&unfinished).map_err(|e| Error::write(&self.target, e))?;
+            return Err(e);
+        }
         staging.complete(key, file)?;
         Ok(dropped_mappings)
     }

@@ -30,8 +30,8 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    /// Takes a finished TIFF with what is beside it.
-    pub(crate) fn new(hidden: &HiddenFolder, done: &Path, out: &Path) -> io::Result<Self> {
+    /// Takes a finished TIFF with what is beside it. `stale` files of older results go when it gets its place.
+    pub(crate) fn new(hidden: &HiddenFolder, done: &Path, out: &Path, stale: &[PathBuf]) -> io::Result<Self> {
         let folder = hidden.create_folder(SET)?;
         let mut staged = Self { folder, set: FileSet::default() };
         let data = name_of(&data_of(out))?;
@@ -53,6 +53,8 @@ impl Staged {
             gone.extend(BESIDE.map(|ending| OsString::from(format!("{main}{ending}"))));
             beside.insert(0, data);
         }
+        let stale = stale.iter().filter_map(|path| path.file_name()).map(OsString::from);
+        gone.extend(stale.filter(|name| beside.iter().all(|new| name != new.as_str())));
         let within = |name: &str| format!("{SET}/{name}");
         staged.set.main = within(&main);
         staged.set.beside = beside.into_iter().map(|name| (within(&name), name.into())).collect();

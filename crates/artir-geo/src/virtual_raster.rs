@@ -11,8 +11,8 @@ use crate::{
     ffi::{self, Object},
 };
 
-/// Writes the VRT over a TIFF in the same folder, which it names relative to itself, and compares it with the scene.
-pub(crate) fn describe(scene: &Scene, data: &Path, to: &Path) -> Result<(), String> {
+/// Writes the VRT over a TIFF, and compares it with a description.
+pub(crate) fn copy(scene: &Scene, wanted: &Description, data: &Path, to: &Path) -> Result<(), String> {
     let source = open_again(data)?;
     let driver = DriverManager::get_driver_by_name("VRT").map_err(|e| e.to_string())?;
     let copy = ffi::checked(|| source.create_copy(&driver, to, &RasterCreationOptions::new()))?;
@@ -21,7 +21,7 @@ pub(crate) fn describe(scene: &Scene, data: &Path, to: &Path) -> Result<(), Stri
         Object::dataset(&copy).set_domain(name, items);
     }
     ffi::checked(|| copy.close())?;
-    let differences = scene.facts.description.differences(&Description::of(&open_again(to)?)?);
+    let differences = wanted.differences(&Description::of(&open_again(to)?)?);
     match differences.first() {
         Some((what, ..)) => Err(format!("the virtual raster would differ in {what}")),
         None => Ok(()),

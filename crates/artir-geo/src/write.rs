@@ -3,19 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use artir_core::{Progress, Restorer, RunReport};
-use artir_files::{HiddenFolder, OutputFolder, is_taken};
+use artir_files::{HiddenFolder, OutputFolder};
 use gdal::{Dataset, Metadata};
 
 use crate::{
-    Error, Scene,
+    Error, Scene, beside,
     carry::open_again,
     cog,
+    description::Description,
     ffi::{self, ThreadOption},
     identity::identity,
     journal::Journal,
     layout::Layout,
-    publish::{Staged, data_of, is_virtual},
-    raster::same_file,
+    publish::{Staged, is_virtual},
+    rehearse::{self, check_model, rehearse},
     sink::SceneSink,
     strips::{SceneSource, Strips, footprint, strip_rows},
     virtual_raster,
@@ -85,6 +86,7 @@ pub fn restore_scene(
     options: &WriteOptions,
     progress: &dyn Progress,
 ) -> Result<SceneReport, Error> {
+    check_model(scene, restorer.card())?;
     progress.start(&scene.facts.path, scene.shape().pixels());
     let decides = restorer.decides_for(scene.shape(), footprint(&scene.facts))?;
     let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
@@ -108,20 +110,9 @@ fn restore_with(
 ) -> Result<SceneReport, Error> {
     let name = out.display().to_string();
     let fail = |reason: String| Error::Write { path: name.clone(), reason };
-    let own = crate::ffi::file_list(&scene.dataset);
-    let data = data_of(out);
-    if own.iter().any(|f| same_file(f, out) || same_file(f, &data)) {
-        return Err(fail("it is the scene itself".into()));
-    }
-    for path in [out, &data] {
-        if is_taken(path) && !options.overwrite {
-            return Err(Error::Exists { path: path.display().to_string() });
-        }
-        if path.is_dir() {
-            return Err(Error::Write { path: path.display().to_string(), reason: "it is a folder".into() });
-        }
-    }
+    rehearse(scene, out, options)?;
     let layout = Layout::of(scene, &options.creation, options.threads).map_err(&fail)?;
+    let stale = rehearse::stale(out, options.overwrite)?;
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let _made = OutputFolder::create(parent).map_err(|e| fail(e.to_string()))?;
     let mut folder = HiddenFolder::open(out).map_err(|e| fail(e.to_string()))?;
@@ -138,7 +129,7 @@ fn restore_with(
 
     let cog = options.format == Format::Cog;
     let layout = if cog { layout.intermediate() } else { layout };
-    let target = create(scene, &layout, &staged).map_err(&fail)?;
+    let target = create(scene, &scene.facts.description, &layout, &staged).map_err(&fail)?;
     let strips = Strips::default();
     let strip_rows = strip_rows(layout.block_rows(), scene.shape().rows);
     let facts = &scene.facts;
@@ -163,7 +154,9 @@ fn restore_with(
             return Err(e);
         }
     };
-    finish(scene, sink.target, &layout, &staged, cog).map_err(&fail)?;
+    let intermediate = Description { overviews: Vec::new(), ..facts.description.clone() };
+    let wanted = if cog { &intermediate } else { &facts.description };
+    finish(scene, wanted, sink.target, &layout, &staged, false).map_err(&fail)?;
     let mut done = staged.clone();
     if cog {
         done = folder.path().join("cog.tif");
@@ -171,20 +164,27 @@ fn restore_with(
         scene.facts.description.complete(&scene.dataset, &done).map_err(&fail)?;
     }
     nothing_else(&folder, &done).map_err(&fail)?;
-    let staged = Staged::new(&folder, &done, out).map_err(|e| fail(e.to_string()))?;
+    let staged = Staged::new(&folder, &done, out, &stale).map_err(|e| fail(e.to_string()))?;
     if is_virtual(out) {
-        virtual_raster::describe(scene, &staged.data(out), &staged.main(out)).map_err(&fail)?;
+        let (data, main) = (staged.data(out), staged.main(out));
+        virtual_raster::copy(scene, &facts.description, &data, &main).map_err(&fail)?;
     }
     let beside = staged.publish(&mut folder, out, options.overwrite).map_err(|e| fail(e.to_string()))?;
+    beside::verify(&facts.description, out, &beside).map_err(&fail)?;
     Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed })
 }
 
-/// A new file that says of itself what its source says.
-fn create(scene: &Scene, layout: &Layout, path: &Path) -> Result<Dataset, String> {
+/// A new file that says of itself what a description says.
+pub(crate) fn create(
+    scene: &Scene,
+    description: &Description,
+    layout: &Layout,
+    path: &Path,
+) -> Result<Dataset, String> {
     let _mask = ThreadOption::set("GDAL_TIFF_INTERNAL_MASK", if mask_is_beside(scene) { "NO" } else { "YES" });
-    let mut target = layout.create(scene, path)?;
-    scene.facts.description.apply(&scene.dataset, &mut target)?;
-    if scene.facts.description.mask && !ffi::create_mask(&target) {
+    let mut target = layout.create(scene, description, path)?;
+    description.apply(&scene.dataset, &mut target)?;
+    if description.mask && !ffi::create_mask(&target) {
         return Err("its mask of valid pixels cannot be kept".into());
     }
     Ok(target)
@@ -208,28 +208,36 @@ fn replay(sink: &mut SceneSink<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Overviews, and what the format cannot hold; then the comparison with the source.
-fn finish(scene: &Scene, target: Dataset, layout: &Layout, path: &Path, cog: bool) -> Result<(), String> {
+/// Overviews, and what the format cannot hold; then the comparison with the description. `empty` overviews have their size
+/// and no pixels.
+pub(crate) fn finish(
+    scene: &Scene,
+    description: &Description,
+    target: Dataset,
+    layout: &Layout,
+    path: &Path,
+    empty: bool,
+) -> Result<(), String> {
     let beside = ffi::file_list(&scene.dataset).iter().any(|f| f.to_ascii_lowercase().ends_with(".ovr"));
     let mut target = target;
-    let wanted = if cog { &[][..] } else { &scene.facts.description.overviews[..] };
-    if !wanted.is_empty() && !beside {
+    let wanted = !description.overviews.is_empty();
+    if wanted && !beside {
         // Blocks must have their place before overviews get theirs.
         ffi::checked(|| target.flush_cache())?;
-        overviews(scene, &mut target, layout)?;
+        overviews(scene, &mut target, layout, empty)?;
     }
     // A full disk shows here and nowhere else.
     ffi::checked(|| target.close())?;
-    if !wanted.is_empty() && beside {
+    if wanted && beside {
         let mut reader = open_again(path)?;
-        overviews(scene, &mut reader, layout)?;
+        overviews(scene, &mut reader, layout, empty)?;
         ffi::checked(|| reader.close())?;
     }
-    scene.facts.description.complete(&scene.dataset, path)
+    description.complete(&scene.dataset, path)
 }
 
 /// Builds overviews of the sizes that the source's have.
-fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout) -> Result<(), String> {
+fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout, empty: bool) -> Result<(), String> {
     let (columns, rows) = scene.dataset.raster_size();
     let factor = |(c, r): &(usize, usize)| {
         let long = if columns >= rows { columns as f64 / *c as f64 } else { rows as f64 / *r as f64 };
@@ -248,7 +256,8 @@ fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout) -> Result<(),
         ThreadOption::set("INTERLEAVE_OVERVIEW", layout.get("INTERLEAVE").unwrap_or("PIXEL")),
         ThreadOption::set("BIGTIFF_OVERVIEW", "IF_SAFER"),
     ];
-    ffi::checked(|| target.build_overviews(told.as_deref().unwrap_or("AVERAGE"), &levels, &[]))?;
+    let resampling = if empty { "NONE" } else { told.as_deref().unwrap_or("AVERAGE") };
+    ffi::checked(|| target.build_overviews(resampling, &levels, &[]))?;
     let first = target.rasterband(1).map_err(|e| e.to_string())?;
     let built = (0..first.overview_count().unwrap_or(0)).filter_map(|i| first.overview(i as usize).ok());
     let wanted = scene.facts.description.overviews.iter().filter(|o| factor(o) > 1);

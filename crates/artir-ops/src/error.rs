@@ -1,5 +1,7 @@
 //! What can be wrong with an operator's attributes, inputs or surroundings.
 
+use std::path::PathBuf;
+
 /// Why an operator refused to be built or to run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -51,12 +53,31 @@ pub enum Error {
     /// The runtime is too old for this library.
     #[error("ONNX Runtime is older than version 1.{0}, which these operators need")]
     OldRuntime(u32),
+    /// A file is not an ONNX Runtime that can be loaded.
+    #[error("{}: {reason}", path.display())]
+    Library {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// The session option has another value.
     #[error("the session option artir.precision must be f32 or fast, not '{0}'")]
     Precision(String),
     /// A worker panicked: a fault in this crate.
     #[error("internal fault: a worker panicked")]
     Panicked,
+    /// A list in training has another length than the network and its images ask for.
+    #[error("a list holds {got} numbers where {want} are needed")]
+    ListLength {
+        /// Numbers found.
+        got: usize,
+        /// Numbers needed.
+        want: usize,
+    },
+    /// Gradients were asked for without a pass that was kept.
+    #[error("backward needs a forward pass that was kept, and takes it only once")]
+    NothingKept,
     /// The network has widths that the loops do not have.
     #[error("the network's widths are not multiples of 16, or too large: use the model without these operators")]
     Architecture,

@@ -18,10 +18,11 @@ mod modulation;
 pub mod network;
 mod ort_op;
 mod peak;
+pub mod train;
 
 pub use error::Error;
 pub use instructions::{Instructions, Precision};
 #[cfg(feature = "ort")]
 pub use ort_op::{CudaOperators, register, register_cuda};
-pub use ort_op::{PRECISION_OPTION, RegisterCustomOps};
+pub use ort_op::{PRECISION_OPTION, RegisterCustomOps, runtime_version};
 pub use peak::multiply_adds_per_second;

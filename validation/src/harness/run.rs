@@ -18,10 +18,9 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Error, Loaded, Named, Pairs, Results, Suite, Values,
+    Error, Loaded, Named, Pairs, Reader, Results, Suite, Values,
     files::without_ending,
     hot_spots,
-    load::read,
     noise::Maker,
     pairs::Pair,
     results::{Failed, ImageResult, MethodFigures, ModelInfo, ProtocolInfo, PublishedInfo, Value},
@@ -36,8 +35,10 @@ pub struct Options {
     pub jobs: usize,
     /// A learned perceptual distance to measure besides.
     pub lpips: Option<Lpips>,
-    /// Names of files among the results of a medical suite; a hash otherwise.
+    /// Names of files among the results of a medical suite; tokens that stand for them otherwise.
     pub show_paths: bool,
+    /// Reads the images.
+    pub reader: Reader,
 }
 
 /// The name of the degraded images among the methods.
@@ -73,7 +74,7 @@ impl<'a> Run<'a> {
         options: &'a Options,
     ) -> Result<Self, Error> {
         let protocol = suite.protocol()?;
-        let maker = suite.noise.as_ref().map(|noise| Maker::new(protocol.name(), noise, &pairs.pairs));
+        let maker = suite.noise.as_ref().map(|noise| Maker::new(protocol.name(), noise, &pairs.pairs, &options.reader));
         let mut hash = Sha256::new();
         let mut part = |text: &str| {
             hash.update((text.len() as u64).to_le_bytes());
@@ -194,7 +195,7 @@ impl<'a> Run<'a> {
         if self.options.show_paths || !self.protocol.is_physical() {
             return name.to_owned();
         }
-        hidden(name)
+        artir_core::token(name)
     }
 
     fn name(&self, pair: &Pair) -> String {
@@ -241,7 +242,7 @@ impl<'a> Run<'a> {
     }
 
     fn read(&self, path: &Path) -> Result<Loaded, Error> {
-        let loaded = read(path)?;
+        let loaded = self.options.reader.read(path)?;
         let fits = match loaded.values {
             Values::Plain => true,
             Values::Hounsfield => self.protocol.unit() == "HU",
@@ -335,7 +336,12 @@ impl<'a> Run<'a> {
         }
         // A line that was cut short when the run was is measured again.
         let results = lines.filter_map(|line| serde_json::from_str::<ImageResult>(line).ok());
-        Ok(results.filter(|r| r.index < self.pairs.pairs.len()).map(|r| (r.index, r)).collect())
+        // A token stands for a name in one run alone: all results of this one get tokens of this one.
+        let results = results.filter_map(|r| {
+            let name = self.name(self.pairs.pairs.get(r.index)?);
+            Some((r.index, ImageResult { name, ..r }))
+        });
+        Ok(results.collect())
     }
 
     fn open_journal(&self, path: &Path, done: &BTreeMap<usize, ImageResult>) -> Result<File, Error> {
@@ -357,11 +363,6 @@ impl Progress for Quiet<'_> {
     fn is_cancelled(&self) -> bool {
         self.0.is_cancelled()
     }
-}
-
-/// What stands for a name that can be a patient's: twelve digits of its SHA-256.
-pub fn hidden(name: &str) -> String {
-    Sha256::digest(name).iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
 
 /// Tells a file from what it was before: its size and when it was written.

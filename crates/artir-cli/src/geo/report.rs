@@ -5,7 +5,6 @@ use std::path::Path;
 use artir_core::Restorer;
 use artir_geo::{Scene, SceneReport};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::{outcome::Failure, outputs::publish_text};
 
@@ -37,7 +36,7 @@ impl Default for Report {
 #[derive(Debug, Default, Serialize)]
 struct Entry {
     scene: usize,
-    /// The scene as typed with `--show-paths`, else the start of its name's SHA-256.
+    /// The scene as typed with `--show-paths`, else the token that stands for its name in this run.
     name: String,
     /// `written` or `failed`.
     outcome: &'static str,
@@ -118,8 +117,5 @@ impl Report {
 }
 
 fn name(path: &str, show: bool) -> String {
-    if show {
-        return path.to_owned();
-    }
-    Sha256::digest(path.as_bytes())[..6].iter().map(|b| format!("{b:02x}")).collect()
+    if show { path.to_owned() } else { artir_core::token(path) }
 }

@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn folders_keep_their_names_between_versions_and_differ_in_every_field() {
-        assert_eq!(group().folder(), "series-GOLDEN");
+        assert_eq!(group().folder(), "series-ccea05a9daf3");
         let others = [
             Group { series_uid: "1.2.4".into(), ..group() },
             Group { study_uid: None, ..group() },

@@ -111,7 +111,7 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Pl
         identity: Identity::read(set),
         instance,
         pixel_spacing: spacing,
-        restored: is_restored(set, frames),
+        restored: is_restored(set),
         not_uptake: (modality == Modality::Pet).then(|| quantity::not_uptake(set)).flatten(),
     })
 }
@@ -122,18 +122,16 @@ fn class_name(uid: &str) -> &str {
 }
 
 /// Whether artir derived an object: an archive may drop the equipment, or the code of the derivation, but hardly both.
-fn is_restored(set: &DataSet, frames: u32) -> bool {
-    let equipment = set.items(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE);
+fn is_restored(set: &DataSet) -> bool {
     let by_artir = |item: &DataSet| {
         [tags::MANUFACTURER, tags::MANUFACTURER_MODEL_NAME].iter().any(|tag| item.text(*tag) == Some("artir"))
     };
     let derived = |item: &DataSet| codes::RESTORATION.is_among(item.items(tags::DERIVATION_CODE_SEQUENCE));
-    let of_frame = |frame| derived(View::new(set, frame).group(tags::DERIVATION_IMAGE_SEQUENCE));
-    let listed = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).iter().any(|groups| {
-        // A frame has one item for each step of its history.
-        groups.items(tags::DERIVATION_IMAGE_SEQUENCE).iter().any(derived)
-    });
-    equipment.iter().any(by_artir) || derived(set) || listed || (0..frames).any(of_frame)
+    let shared = set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+    let mut groups = shared.iter().chain(set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE));
+    set.items(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE).iter().any(by_artir)
+        || derived(set)
+        || groups.any(|g| g.items(tags::DERIVATION_IMAGE_SEQUENCE).iter().any(derived))
 }
 
 #[cfg(test)]
@@ -145,7 +143,7 @@ mod tests {
     fn restored(change: impl FnOnce(&mut DataSet)) -> bool {
         let mut set = DataSet::default();
         change(&mut set);
-        is_restored(&set, 1)
+        is_restored(&set)
     }
 
     #[test]

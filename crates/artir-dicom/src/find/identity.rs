@@ -19,6 +19,9 @@ pub(crate) struct Identity {
     frame_of_reference: Option<String>,
 }
 
+/// One of the values that tell patients apart.
+type Field = fn(&Identity) -> Option<&Vec<u8>>;
+
 /// PatientID as errors name it.
 const PATIENT_ID: &str = "PatientID (0010,0020)";
 /// StudyInstanceUID as findings name it.
@@ -64,12 +67,12 @@ fn plain_name(mut name: Vec<u8>) -> Vec<u8> {
 /// PatientID, its issuer, birth date and sex must agree wherever they are given. The name counts only where a PatientID
 /// is missing: it may be spelled anew in the middle of a study.
 pub(super) fn conflict<'a>(identities: impl Iterator<Item = &'a Identity> + Clone) -> Option<&'static str> {
-    let differs = |of: fn(&Identity) -> Option<&Vec<u8>>| {
+    let differs = |of: Field| {
         let mut values = identities.clone().filter_map(of);
         values.next().is_some_and(|first| values.any(|v| v != first))
     };
     let unnumbered = identities.clone().any(|i| i.patient_id.is_none());
-    let fields: [(&'static str, fn(&Identity) -> Option<&Vec<u8>>); 4] = [
+    let fields: [(&'static str, Field); 4] = [
         (PATIENT_ID, |i| i.patient_id.as_ref()),
         ("IssuerOfPatientID (0010,0021)", |i| i.issuer.as_ref()),
         ("PatientBirthDate (0010,0030)", |i| i.birth_date.as_ref()),

@@ -141,7 +141,7 @@ fn real_world_units(set: &DataSet, frames: u32, modality: Modality) -> Option<St
         // A frame's own mappings, or those that it shares, or those of the object.
         let view = View::new(set, frame);
         let mappings = view.items(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE);
-        let mut units = mappings.iter().filter_map(|m| unit_of(m)).peekable();
+        let mut units = mappings.iter().filter_map(unit_of).peekable();
         units.peek().is_some() && !units.any(is_own)
     };
     (0..frames).any(foreign).then(|| format!("a map whose real-world values are not {}", quantity_of(modality)))

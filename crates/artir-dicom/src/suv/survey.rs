@@ -1,6 +1,9 @@
 //! SUV factors of a whole series: a start of the scan that was rewritten shows only in some of its slices.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{Evidence, Suv, uptake::SeriesClock};
 use crate::{Error, Series, dataset::Stop, file::DicomFile, find::Finding, view::View};
@@ -25,7 +28,7 @@ pub struct SuvSummary {
 /// The factors of a series, frame by frame.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Survey {
-    frames: HashMap<PathBuf, Vec<Result<Suv, String>>>,
+    frames: BTreeMap<PathBuf, Vec<Result<Suv, String>>>,
 }
 
 /// Reads the headers of a PET series.
@@ -40,7 +43,10 @@ impl Survey {
         let mut evidence = Vec::new();
         for instance in &series.instances {
             let read = match DicomFile::open(&instance.path, Stop::AtPixels) {
-                Ok(file) => (0..instance.frames()).map(|frame| Evidence::read(&View::new(&file.set, frame))).collect(),
+                Ok(file) => {
+                    let read = |frame| Evidence::read(&View::new(&file.set, frame)).map_err(with_remedy);
+                    (0..instance.frames()).map(read).collect()
+                }
                 Err(Error::File { reason, .. }) => vec![Err(reason); instance.along_normal.len()],
                 Err(other) => vec![Err(other.to_string()); instance.along_normal.len()],
             };
@@ -49,21 +55,19 @@ impl Survey {
             }
             evidence.push((instance.path.clone(), read));
         }
-        let resolve = |frame: Result<Evidence, String>| {
-            frame.and_then(|e| e.suv(clock)).map_err(|reason| format!("{reason}; --units native restores without SUV"))
-        };
+        let resolve = |frame: Result<Evidence, String>| frame.and_then(|e| e.suv(clock).map_err(with_remedy));
         let frames = evidence.into_iter().map(|(path, read)| (path, read.into_iter().map(resolve).collect()));
         let mut survey = Self { frames: frames.collect() };
         if clock.rewritten && survey.factors().is_some_and(|[least, most]| most / least - 1.0 > SAME_FACTOR) {
             let reason = "SeriesTime (0008,0031) is later than AcquisitionTime (0008,0032), and the slices lead to \
-                          different starts of the scan; --units native restores without SUV";
-            survey.frames.values_mut().flatten().for_each(|frame| *frame = Err(reason.into()));
+                          different starts of the scan";
+            survey.frames.values_mut().flatten().for_each(|frame| *frame = Err(with_remedy(reason.into())));
         }
         survey
     }
 
     /// The frames of a file, in its own order.
-    pub(crate) fn file(&self, path: &std::path::Path) -> &[Result<Suv, String>] {
+    pub(crate) fn file(&self, path: &Path) -> &[Result<Suv, String>] {
         self.frames.get(path).map_or(&[], Vec::as_slice)
     }
 
@@ -93,6 +97,10 @@ impl Survey {
     fn factors(&self) -> Option<[f64; 2]> {
         range(self.frames.values().flatten().flatten().map(|suv| suv.factor))
     }
+}
+
+fn with_remedy(reason: String) -> String {
+    format!("{reason}; --units native restores without SUV")
 }
 
 fn range(values: impl Iterator<Item = f64>) -> Option<[f64; 2]> {

@@ -9,12 +9,12 @@ struct Line([f32; 16]);
 
 /// Float32 that start on a cache line.
 #[derive(Default)]
-pub(super) struct Buffer(Vec<Line>);
+pub(crate) struct Buffer(Vec<Line>);
 
 impl Buffer {
     /// `len` float32, rounded up to whole lines. They are zero, but the pages behind them are not touched before they
     /// are written to.
-    pub(super) fn new(len: usize) -> Self {
+    pub(crate) fn new(len: usize) -> Self {
         let lines = len.div_ceil(16);
         let layout = std::alloc::Layout::array::<Line>(lines).ok().filter(|l| l.size() > 0);
         let Some(layout) = layout else { return Self::default() };
@@ -30,20 +30,20 @@ impl Buffer {
     }
 
     /// Float32 that it holds.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len() * 16
     }
 
-    pub(super) fn as_mut_ptr(&mut self) -> *mut f32 {
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut f32 {
         self.0.as_mut_ptr().cast()
     }
 
-    pub(super) fn as_slice(&self) -> &[f32] {
+    pub(crate) fn as_slice(&self) -> &[f32] {
         // SAFETY: lines are arrays of float32 without padding.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.len()) }
     }
 
-    pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
         // SAFETY: as above.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.len()) }
     }
@@ -63,7 +63,7 @@ thread_local! {
 
 /// Lends `len` float32 of this thread to `work`, which must not call this again; their contents are left over from
 /// earlier use.
-pub(super) fn with_scratch<T>(len: usize, work: impl FnOnce(&mut Cutter) -> T) -> T {
+pub(crate) fn with_scratch<T>(len: usize, work: impl FnOnce(&mut Cutter) -> T) -> T {
     SCRATCH.with_borrow_mut(|buffer| {
         if buffer.len() < len {
             *buffer = Buffer::new(len);
@@ -74,7 +74,7 @@ pub(super) fn with_scratch<T>(len: usize, work: impl FnOnce(&mut Cutter) -> T) -
 }
 
 /// Cuts a piece of memory up.
-pub(super) struct Cutter {
+pub(crate) struct Cutter {
     next: *mut f32,
     left: usize,
 }
@@ -84,7 +84,7 @@ impl Cutter {
     ///
     /// # Panics
     /// When less is left: a fault in the caller's sum.
-    pub(super) fn cut(&mut self, len: usize) -> *mut f32 {
+    pub(crate) fn cut(&mut self, len: usize) -> *mut f32 {
         let len = len.next_multiple_of(16);
         assert!(len <= self.left, "scratch is {} short", len - self.left);
         let piece = self.next;

@@ -5,14 +5,14 @@ use super::lanes::{Lanes, UNIT};
 
 /// Weights and bias of units of channels: for each unit the `K * K` taps, row-major, and then the bias, sixteen values
 /// each.
-pub(super) struct Local {
+pub(crate) struct Local {
     data: Buffer,
     taps: usize,
 }
 
 impl Local {
     /// Takes `weight[channel][tap]` and `bias[channel]`, all times `scale(channel)`, a power of two.
-    pub(super) fn new(size: usize, weight: &[f32], bias: Option<&[f32]>, scale: impl Fn(usize) -> f32) -> Self {
+    pub(crate) fn new(size: usize, weight: &[f32], bias: Option<&[f32]>, scale: impl Fn(usize) -> f32) -> Self {
         let taps = size * size;
         let channels = weight.len() / taps;
         let mut data = Vec::with_capacity((taps + 1) * channels);
@@ -29,13 +29,13 @@ impl Local {
     }
 
     /// Units of channels.
-    pub(super) fn units(&self) -> usize {
+    pub(crate) fn units(&self) -> usize {
         self.data.len() / ((self.taps + 1) * UNIT)
     }
 
     /// The taps of a unit, then its bias.
     #[inline(always)]
-    pub(super) fn unit(&self, unit: usize) -> *const f32 {
+    pub(crate) fn unit(&self, unit: usize) -> *const f32 {
         self.data.as_slice()[unit * (self.taps + 1) * UNIT..].as_ptr()
     }
 }
@@ -46,7 +46,7 @@ impl Local {
 /// # Safety
 /// The instructions exist; each row has `PIXELS + K - 1` pixels of sixteen values; `taps` are those of [`Local::unit`].
 #[inline(always)]
-pub(super) unsafe fn depthwise<V: Lanes, const K: usize, const PIXELS: usize>(
+pub(crate) unsafe fn depthwise<V: Lanes, const K: usize, const PIXELS: usize>(
     rows: [*const f32; K],
     taps: *const f32,
 ) -> [V; PIXELS] {

@@ -9,17 +9,17 @@ use std::sync::OnceLock;
 /// Coefficients of a rational approximation of erf(z), highest power of z^2 first; `z ABOVE / BELOW` for |z| up to
 /// `LARGEST`, beyond which erf is 1 in float32. These are the numbers that the Eigen library uses; their error is under
 /// 2e-7.
-pub(super) mod rational {
-    pub(in super::super) const LARGEST: f32 = 3.832_507;
-    pub(in super::super) const ABOVE: [f32; 5] =
+pub(crate) mod rational {
+    pub(crate) const LARGEST: f32 = 3.832_507;
+    pub(crate) const ABOVE: [f32; 5] =
         [2.290_506_6e-4, 3.408_291e-3, 5.095_569_6e-2, 1.852_083_2e-1, std::f32::consts::FRAC_2_SQRT_PI];
-    pub(in super::super) const BELOW: [f32; 7] =
+    pub(crate) const BELOW: [f32; 7] =
         [-1.179_160_3e-7, 2.354_796_6e-5, 1.017_962_5e-3, 1.407_047e-2, 1.109_851_8e-1, 4.974_692_5e-1, 1.0];
 }
 
 /// The table: erf(t / sqrt 2) for t in `[0, LARGEST]` as cubic polynomials of the distance from one of 32 equidistant
 /// nodes, in units of their distance.
-pub(super) struct Gelu {
+pub(crate) struct Gelu {
     /// `[power][node]`.
     table: &'static Table,
 }
@@ -29,41 +29,56 @@ struct Table([[f32; 32]; 4]);
 
 impl Gelu {
     /// Nodes for each unit of t.
-    pub(super) const SCALE: f32 = 5.5;
+    pub(crate) const SCALE: f32 = 5.5;
     /// The last node and half a distance, where erf is 1 to 2e-8.
-    pub(super) const LARGEST: f32 = 31.0 / Self::SCALE;
+    pub(crate) const LARGEST: f32 = 31.0 / Self::SCALE;
     /// Adding this leaves the nearest integer in the lowest bits of a float32.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "used by AVX-512 alone"))]
-    pub(super) const ROUND: f32 = 12_582_912.0;
+    pub(crate) const ROUND: f32 = 12_582_912.0;
 
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static TABLE: OnceLock<Table> = OnceLock::new();
-        Self { table: TABLE.get_or_init(make) }
+        Self { table: TABLE.get_or_init(|| make(|t| erf(t * std::f64::consts::FRAC_1_SQRT_2))) }
     }
 
-    pub(super) fn table(&self) -> &[[f32; 32]; 4] {
+    /// The table of twice the derivative, less 1: erf(t / sqrt 2) + 2 t phi(t), phi the normal density.
+    pub(crate) fn slope() -> Self {
+        static TABLE: OnceLock<Table> = OnceLock::new();
+        let slope = |t: f64| {
+            let density = (-0.5 * t * t).exp() / std::f64::consts::TAU.sqrt();
+            erf(t * std::f64::consts::FRAC_1_SQRT_2) + 2.0 * t * density
+        };
+        Self { table: TABLE.get_or_init(|| make(slope)) }
+    }
+
+    pub(crate) fn table(&self) -> &[[f32; 32]; 4] {
         &self.table.0
     }
 
-    /// One value, by the table.
-    pub(super) fn doubled(&self, x: f32) -> f32 {
+    /// One value of `2 GELU`, by the table.
+    pub(crate) fn doubled(&self, x: f32) -> f32 {
         let size = x.abs();
+        x + size * self.at(size)
+    }
+
+    /// The table's function at a positive number.
+    pub(crate) fn at(&self, size: f32) -> f32 {
         // `min` gives the bound for NaN, and the last line gives NaN for NaN.
         let t = size.min(Self::LARGEST) * Self::SCALE;
         // Truncation of a positive number and a half: to the nearest node.
         let node = (t + 0.5) as usize;
         let rest = t - node as f32;
         let [c0, c1, c2, c3] = self.table.0.each_ref().map(|c| c[node & 31]);
-        x + size * (((c3 * rest + c2) * rest + c1) * rest + c0)
+        ((c3 * rest + c2) * rest + c1) * rest + c0
     }
 }
 
 /// Interpolates at the four Chebyshev points around each node.
-fn make() -> Table {
+fn make(of: impl Fn(f64) -> f64) -> Table {
     let mut table = Table([[0.0; 32]; 4]);
     let at: [f64; 4] = std::array::from_fn(|k| 0.5 * (std::f64::consts::PI * (2 * k + 1) as f64 / 8.0).cos());
     for node in 0..32 {
-        let values = at.map(|r| erf((node as f64 + r) / f64::from(Gelu::SCALE) * std::f64::consts::FRAC_1_SQRT_2));
+        let values = at.map(|r| of((node as f64 + r) / f64::from(Gelu::SCALE)));
         for (power, c) in interpolate(at, values).into_iter().enumerate() {
             table.0[power][node] = c as f32;
         }

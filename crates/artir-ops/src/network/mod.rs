@@ -13,14 +13,14 @@
 //! Every output is one chain of additions, whose order depends on nothing but the instructions' width: threads and tiles
 //! change no bit.
 
-mod buffer;
+pub(crate) mod buffer;
 mod cascade;
-mod depthwise;
+pub(crate) mod depthwise;
 mod ends;
 mod expand;
 mod gated;
-mod gelu;
-mod lanes;
+pub(crate) mod gelu;
+pub(crate) mod lanes;
 mod map;
 mod norm;
 mod pointwise;

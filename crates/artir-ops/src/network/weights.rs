@@ -29,7 +29,7 @@ pub struct Architecture {
 }
 
 impl Architecture {
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let steps = self.kernel_sizes.len();
         let narrowest = if steps == 0 { 0 } else { (4 * self.width) >> (steps - 1) };
         let units_fit = self.width.is_multiple_of(UNIT) && narrowest.is_multiple_of(UNIT) && narrowest > 0;

@@ -7,7 +7,7 @@ use crate::network::gelu::rational;
 
 /// Sixteen float32 in two registers.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx2([__m256; 2]);
+pub(crate) struct Avx2(pub(crate) [__m256; 2]);
 
 // SAFETY of every block below: the caller runs on AVX2 and FMA, and pointers lead to sixteen values.
 #[allow(clippy::undocumented_unsafe_blocks, reason = "the comment above holds for all of them")]

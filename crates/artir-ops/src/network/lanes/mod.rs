@@ -12,17 +12,17 @@ mod neon;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use avx2::Avx2;
+pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
-pub(super) use avx512::Avx512;
+pub(crate) use avx512::Avx512;
 #[cfg(target_arch = "aarch64")]
-pub(super) use neon::Neon;
-pub(super) use portable::Portable;
+pub(crate) use neon::Neon;
+pub(crate) use portable::Portable;
 
 use super::gelu::Gelu;
 
 /// Channels in one unit.
-pub(super) const UNIT: usize = 16;
+pub(crate) const UNIT: usize = 16;
 
 /// Sixteen float32.
 ///
@@ -30,7 +30,7 @@ pub(super) const UNIT: usize = 16;
 /// An implementation on machine registers may be used only where their instructions exist, which is why its methods
 /// are unsafe: the caller stands in a function that has the matching `target_feature`, and all between are
 /// `inline(always)`.
-pub(super) trait Lanes: Copy {
+pub(crate) trait Lanes: Copy {
     /// Whether 32 registers hold sixteen values each: decides how many sums are in flight.
     const WIDE: bool;
     /// 32-bit words that a unit takes as operands of sums over channels: sixteen float32, or eight pairs of bfloat16.
@@ -102,4 +102,4 @@ macro_rules! with_lanes {
         }
     }};
 }
-pub(super) use with_lanes;
+pub(crate) use with_lanes;
