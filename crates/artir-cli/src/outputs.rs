@@ -60,11 +60,7 @@ impl Outputs {
                 return usage(&format!("{what} would take the place of an input: write it elsewhere"));
             }
         }
-        for (other, name) in &self.outputs {
-            if same_file(other, path) || is_within(other, path) || is_within(path, other) {
-                return usage(&format!("{what} and {name} would have one place: write them apart"));
-            }
-        }
+        self.apart(what, path)?;
         match (kind, path.is_dir()) {
             (Kind::File, true) => return usage(&format!("{what} cannot be written: it is a folder")),
             (Kind::Folder, false) if is_taken(path) => {
@@ -80,6 +76,21 @@ impl Outputs {
             return usage(&format!("{what} cannot be written: it is no file"));
         }
         writable(path).map_err(|e| unwritable(path, &e))
+    }
+
+    /// Whether an output would have a place of its own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for the place of an output that was added before.
+    pub(crate) fn apart(&self, what: &str, path: &Path) -> Result<(), Failure> {
+        let meet = |other: &Path| same_file(other, path) || is_within(other, path) || is_within(path, other);
+        match self.outputs.iter().find(|(other, _)| meet(other)) {
+            Some((_, name)) => {
+                let reason = format!("{what} and {name} would have one place: write them apart");
+                Err(Failure::usage(format!("{}: {reason}", path.display())))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Counts bytes that will be written at a path at least.
