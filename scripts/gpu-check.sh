@@ -12,7 +12,7 @@ if [ "${1:-}" = --rehearse ]; then
     exec "$python" "${2:?a folder}/run.py" --device cpu --rehearse
 fi
 folder=${1:?usage: scripts/gpu-check.sh FOLDER [ARCHITECTURE [LARGEST]]}
-[ ! -e "$folder" ] || { echo "gpu-check: $folder is there already" >&2; exit 2; }
+[ ! -e "$folder" ] || { echo "gpu-check: $folder already exists" >&2; exit 2; }
 [ -f .runtime/libonnxruntime_providers_cuda.so ] || { echo "gpu-check: run scripts/bootstrap.sh --gpu first" >&2; exit 5; }
 mkdir -p "$folder"
 

@@ -1,6 +1,6 @@
-//! The command reference in `docs/reference`, and the commands that the documents show.
+//! The command reference in `docs/reference`, and checks of the commands in the documents.
 //!
-//! None of this is part of the product: tests write the pages and compare them. After a change of flags, run
+//! This module holds tests only: they generate the pages and compare them. After a change of flags, run
 //! `ARTIR_WRITE_REFERENCE=1 cargo test -p artir-cli reference`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -30,7 +30,7 @@ pub enum Error {
         detail: String,
     },
     /// The output folder holds this series already.
-    #[error("{}: is there already: use --overwrite", path.display())]
+    #[error("{}: already exists: use --overwrite", path.display())]
     Exists {
         /// The folder.
         path: PathBuf,

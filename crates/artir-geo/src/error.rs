@@ -18,7 +18,7 @@ pub enum Error {
         reason: String,
     },
     /// The output is there already.
-    #[error("{path}: is there already: use --overwrite")]
+    #[error("{path}: already exists: use --overwrite")]
     Exists {
         /// The output.
         path: String,
