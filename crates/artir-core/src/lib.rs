@@ -1,6 +1,6 @@
 //! Image restoration with ArtIR models through ONNX Runtime.
 //!
-//! One way through, the same for a CT slice and a satellite scene:
+//! Every image, a CT slice or a satellite scene, takes the same steps:
 //!
 //! ```text
 //! read -> normalise -> tile -> infer -> blend -> denormalise -> write
@@ -49,5 +49,5 @@ pub use session::Session;
 pub use tile::{Span, TileLimits, TilePlan};
 pub use token::token;
 
-/// The version of artir, as it enters derived UIDs and descriptions.
+/// The version of artir, as written to descriptions of derived objects.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

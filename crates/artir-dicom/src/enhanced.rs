@@ -1,4 +1,4 @@
-//! What a derived multi-frame object says frame by frame (PS3.3, C.7.6.16).
+//! Functional groups of a derived multi-frame object (PS3.3, C.7.6.16).
 
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
@@ -82,7 +82,7 @@ fn derive_frame_type(groups: &mut DataSet, sequence: Tag, modality: Modality) {
     }
 }
 
-/// Drops from converted attributes what was true of the old pixels.
+/// Removes converted attributes that were valid for the old pixels only.
 fn drop_stale(groups: &mut DataSet) {
     for sequence in [
         tags::UNASSIGNED_PER_FRAME_CONVERTED_ATTRIBUTES_SEQUENCE,

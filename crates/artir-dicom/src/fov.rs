@@ -1,6 +1,6 @@
 //! Pixels outside the field of view of a CT. Scanners reconstruct a circle and fill the corners of the square with a
-//! constant, often far below air, and many name it in no PixelPaddingValue. Such pixels measure nothing: the network must
-//! not see their edge, and they stay as they are.
+//! constant, often far below air, and many name it in no PixelPaddingValue. Such pixels are no measurement: the network
+//! must not see their edge, and they are left unchanged.
 //!
 //! Two rules find them. A constant below -1024 HU that reaches the border of the image is no measurement: air is at
 //! -1000 HU, so noise that is cut off there covers less than half of any region. And any constant, be it air's, that
@@ -16,7 +16,7 @@ use crate::{
     view::View,
 };
 
-/// The lowest HU of the modality; what is below is no density of anything.
+/// The lowest HU of the modality. Lower values are not a density.
 const LOWEST_HU: f64 = -1024.0;
 /// Pixels that a region must have to be a filling, and not a few equal values of noise. The second is a share of all.
 const LEAST_REGION: (usize, usize) = (16, 4096);
@@ -38,7 +38,7 @@ pub(crate) fn outside(view: &View<'_>, stored: &Array2<i32>, encoding: &Encoding
     mask.iter().any(|outside| *outside).then_some(mask)
 }
 
-/// Whether a stored value is below the lowest HU for certain, its own step's rounding allowed for.
+/// Whether a stored value is below the lowest HU by more than its rounding.
 fn below_air(encoding: &Encoding) -> impl Fn(i32) -> bool {
     let step = match encoding.transform {
         Transform::Linear { slope, .. } => slope.abs(),
@@ -77,7 +77,7 @@ fn fill_from_border(stored: &Array2<i32>, below: &impl Fn(i32) -> bool, mask: &m
     }
 }
 
-/// The eight pixels around one, as far as there are.
+/// The neighbours of a pixel, at most eight.
 fn neighbours((r, c): (usize, usize), (rows, columns): (usize, usize)) -> impl Iterator<Item = (usize, usize)> {
     let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
     around(r, rows).flat_map(move |nr| around(c, columns).map(move |nc| (nr, nc)))
@@ -110,7 +110,7 @@ impl Circle {
         }
     }
 
-    /// How far a pixel is beyond the circle, in pixels.
+    /// Distance of a pixel from the circle, outwards, in pixels.
     fn beyond(&self, (r, c): (usize, usize)) -> f64 {
         let from_middle = |at: usize, length: usize| at as f64 - (length as f64 - 1.0) / 2.0;
         let y = from_middle(r, self.shape.0) * self.spacing[0];

@@ -1,4 +1,4 @@
-//! Stored values <-> output units (HU, Bq/mL), and what restoring does to stored values.
+//! Conversion between stored values and output units (HU, Bq/mL), and adding residuals to stored values.
 
 use std::sync::Arc;
 
@@ -82,10 +82,10 @@ impl Transform {
     }
 }
 
-/// How stored values are to be read and written.
+/// The conversion of stored values.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Encoding {
-    /// Least and largest value that the stored bits hold.
+    /// Smallest and largest value that the stored bits hold.
     pub(crate) limits: (i32, i32),
     pub(crate) transform: Transform,
     pub(crate) padding: Option<Padding>,
@@ -124,7 +124,7 @@ impl Encoding {
             }
             (true, false) => below,
             (false, true) => above,
-            // Padding fills the whole range: then no pixel is valid, and none gets here.
+            // If padding covers the whole range, no pixel is valid and this is not reached.
             (false, false) => value,
         }
     }

@@ -52,7 +52,7 @@ impl NewRescale {
     }
 
     /// Restates the mappings of a classic object or of a frame's groups. Returns how many could not follow: tables, and items
-    /// that are no mapping. Ranges that hold no stored value any more go without a word, since no pixel has them.
+    /// that are no mapping. Ranges that no longer hold a stored value are dropped without a finding, since no pixel is in them.
     pub(crate) fn restate(&self, set: &mut DataSet) -> usize {
         if !set.contains(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE) {
             return 0;

@@ -1,4 +1,4 @@
-//! One slice in the unit that networks and protocols see, and back.
+//! One slice in the unit of networks and protocols, and the conversion back.
 
 use std::path::Path;
 
@@ -22,16 +22,16 @@ use crate::{
     worker::Decoder,
 };
 
-/// One slice in the unit that networks and protocols see.
+/// One slice in the unit of networks and protocols.
 #[derive(Clone, Debug)]
 pub struct PhysicalSlice {
-    /// What the values are: HU for CT, SUVbw for PET.
+    /// Unit of the values: HU for CT, SUVbw for PET.
     pub modality: Modality,
     /// `[row, column]`.
     pub data: Array2<f32>,
     /// False at padding pixels and outside the field of view; `None` when there are none.
     pub valid: Option<Array2<bool>>,
-    /// Position along the normal of its plane, mm; `None` where the file does not say.
+    /// Position along the normal of its plane, mm; `None` if the file has none.
     pub position: Option<f64>,
 }
 
@@ -80,7 +80,7 @@ impl Slice {
     /// Decodes frame `frame` of a file. `per_unit` is the network unit for each rescaled unit.
     ///
     /// # Errors
-    /// Words that say what is wrong with it.
+    /// The reason, as text.
     pub(crate) fn read(
         file: &mut DicomFile,
         format: &PixelFormat,
@@ -164,7 +164,7 @@ impl Slice {
     }
 }
 
-/// How a frame's stored values are to be read.
+/// The conversion of a frame's stored values.
 fn encoding(file: &DicomFile, format: &PixelFormat, frame: u32, modality: Modality) -> Result<Encoding, String> {
     let view = View::new(&file.set, frame);
     let group = view.group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
@@ -176,7 +176,7 @@ fn encoding(file: &DicomFile, format: &PixelFormat, frame: u32, modality: Modali
     Ok(Encoding { limits: format.limits(), transform, padding: format.padding })
 }
 
-/// Hands a slice to the pipeline.
+/// Passes a slice to the pipeline.
 pub(crate) struct SliceSource {
     pub(crate) data: Array2<f32>,
     pub(crate) valid: Option<Array2<bool>>,

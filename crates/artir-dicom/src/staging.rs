@@ -1,4 +1,4 @@
-//! Series published whole or not at all, and continued after an interruption.
+//! Publishing a series only when complete, and continuing it after an interruption.
 //!
 //! A series is made in the hidden folder beside its final place, with a journal of the objects that are complete. Objects
 //! are known by their key, a hash of all that decides their bytes, so that `--resume` takes up whatever is still right:
@@ -23,12 +23,12 @@ const FORM: &str = "artir-journal 1";
 /// The folder that becomes the series.
 const SERIES: &str = "series";
 
-/// What decides a series beside its sources, by hashes.
+/// Hashes of the inputs of a series other than its sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// Source series, model and what decides pixels: the derived series keeps its UID with it.
     pub(crate) series: String,
-    /// What else decides the bytes of objects.
+    /// Other settings that determine the bytes of objects.
     pub(crate) settings: String,
 }
 
@@ -73,7 +73,7 @@ impl Staging {
         let done: BTreeMap<_, _> = listed.into_iter().filter(|(key, sha256)| is_whole(&part, key, sha256)).collect();
         part.clear(|name| name.to_str().is_some_and(|name| name == JOURNAL || done.contains_key(name)))
             .map_err(fail)?;
-        // Written anew, so that a torn last line is gone.
+        // Rewrite the journal without an incomplete last line.
         let mut journal = part.create("journal.new").map_err(fail)?;
         let mut text = head(identity);
         for (key, sha256) in &done {
@@ -118,17 +118,17 @@ impl Staging {
         Ok(StagedFile { file: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new() })
     }
 
-    /// Where an object lies between its start and its completion.
+    /// Path of an object until it is completed.
     pub(crate) fn unfinished(&self, key: &str) -> PathBuf {
         self.part.path().join(format!("{key}.new"))
     }
 
-    /// A place for bytes that are needed for a while.
+    /// Path of a temporary file.
     pub(crate) fn scratch(&self) -> Result<File, Error> {
         tempfile::tempfile_in(self.part.path()).map_err(|e| Error::write(&self.target, e))
     }
 
-    /// Completes an object, and notes that it is.
+    /// Completes an object and records it in the journal.
     pub(crate) fn complete(&mut self, key: &str, staged: StagedFile) -> Result<(), Error> {
         let fail = |e: io::Error| Error::write(&self.target, e);
         let StagedFile { file, hash } = staged;
@@ -140,7 +140,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Leaves what is done for a later run to take up.
+    /// Keeps the completed objects for a later run.
     pub(crate) fn suspend(mut self) {
         self.part.keep();
     }
@@ -229,7 +229,7 @@ fn read_journal(part: &HiddenFolder, identity: &Identity) -> BTreeMap<String, St
     let mut lines = BufReader::new(file).lines().map_while(Result::ok);
     let found: String = lines.by_ref().take(2).map(|line| line + "\n").collect();
     if found != head(identity) {
-        tracing::info!("what an earlier run left was made with other settings: starting anew");
+        tracing::info!("the unfinished result of an earlier run has other settings: starting over");
         return BTreeMap::new();
     }
     // The last line of a killed run may be torn; its object is then made again.

@@ -1,5 +1,4 @@
-//! Values that an error may quote. Anything else in an attribute could be a patient's, so only the standard's own terms
-//! are told.
+//! Values that an error may quote. Any other value could be patient data, so only the standard's own terms are quoted.
 
 /// Defined terms of RescaleType, Modality LUT Type, Units, SUVType, DecayCorrection, PhotometricInterpretation and
 /// Modality, as far as errors speak of them (PS3.3, C.11.1.1.2, C.8.9.1.1, C.7.6.3.1.2, C.7.3.1.1.1).
@@ -63,7 +62,7 @@ const TERMS: [&str; 57] = [
     "RTDOSE",
 ];
 
-/// The value if it is a term, else words that stand for it.
+/// The value if it is a term, else a placeholder.
 pub(crate) fn told(value: Option<&str>) -> &str {
     match value {
         None => "missing",

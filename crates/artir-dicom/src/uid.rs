@@ -1,4 +1,4 @@
-//! UIDs and short names that depend on nothing but what they name.
+//! Deterministic UIDs and short names.
 
 use sha2::{Digest, Sha256};
 

@@ -1,6 +1,6 @@
-//! Fragile codecs at arm's length: a child process decodes, and a frame that kills or stalls it is an error, not an end.
+//! Isolation of fragile codecs: a child process decodes, so a frame that crashes or stalls a codec is only an error.
 //!
-//! `worker/protocol.rs` has what the two send each other, `worker/limits.rs` what the child may take from the system.
+//! `worker/protocol.rs` defines the messages, `worker/limits.rs` the resource limits of the child.
 
 mod limits;
 pub(crate) mod protocol;
@@ -43,7 +43,7 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may be gone already, which is as well.
+        // The child may have ended already.
         drop(self.process.kill());
         drop(self.process.wait());
     }
@@ -60,7 +60,7 @@ impl Running {
 }
 
 impl Decoder {
-    /// Decodes in this process: a codec that crashes takes it along.
+    /// Decodes in this process, which a crashing codec ends.
     pub fn in_process() -> Self {
         Self::default()
     }
@@ -100,7 +100,7 @@ impl Decoder {
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // What a dying codec has to say may quote the file.
+            // Messages of a crashing codec may quote the file.
             .stderr(Stdio::null())
             .spawn()?;
         let (Some(mut to), Some(mut from)) = (process.stdin.take(), process.stdout.take()) else {

@@ -18,7 +18,7 @@ pub use lpips::Lpips;
 use planes::{Planes, Reduced};
 pub use protocol::{Colour, PeakRange, Protocol, SsimWindow, named_window};
 
-/// What was measured.
+/// The measured figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
     /// The protocol's name.
@@ -33,7 +33,7 @@ pub struct Figures {
     pub left_out: usize,
 }
 
-/// Why nothing was measured.
+/// The reason why nothing was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricsError {

@@ -1,4 +1,4 @@
-//! What is measured, and how: protocols as they are published.
+//! Measurement protocols as published.
 
 use std::borrow::Cow;
 

@@ -270,7 +270,7 @@ fn restorers_that_share_threads_give_the_same_bits() {
     }
 }
 
-/// Whoever changes this text changes the UIDs of derived series, and starts interrupted runs anew: see [`ALGORITHM`].
+/// A change of this text changes the UIDs of derived series and restarts interrupted runs: see [`ALGORITHM`].
 #[test]
 fn what_decides_pixels_is_pinned_and_names_no_runtime() {
     let settings = Settings { device: crate::Device::Cpu, threads: 1, strength: 0.75, ..Settings::default() };

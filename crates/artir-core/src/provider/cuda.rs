@@ -1,4 +1,4 @@
-//! ONNX Runtime's CUDA provider: what it needs, and its options.
+//! ONNX Runtime's CUDA provider: its requirements and options.
 
 use std::path::Path;
 
@@ -13,12 +13,12 @@ use crate::runtime;
 
 /// The CUDA version that onnxruntime-gpu 1.31.1 and the kernels' PTX are made for.
 const CUDA: (u32, u32) = (13, 0);
-/// The oldest architecture that CUDA 13 serves: Turing.
+/// The oldest architecture that CUDA 13 supports: Turing.
 const CAPABILITY: (u32, u32) = (7, 5);
-/// Files of the runtime beside its main library.
+/// Files of the runtime in the folder of its main library.
 const PROVIDER: [&str; 2] = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"];
-/// Libraries of CUDA that the provider takes, and the PyPI package that brings each: four it is linked to, cuDNN it
-/// opens when it first needs it.
+/// CUDA libraries that the provider uses, and the PyPI package of each. The provider is linked to four of them and loads
+/// cuDNN on first use.
 const LIBRARIES: [(&str, &str); 5] = [
     ("libcudart.so.13", "nvidia-cuda-runtime"),
     ("libcublasLt.so.13", "nvidia-cublas"),
@@ -27,7 +27,7 @@ const LIBRARIES: [(&str, &str); 5] = [
     ("libcudnn.so.9", "nvidia-cudnn-cu13"),
 ];
 
-/// What CUDA on this GPU needs.
+/// The requirements of CUDA on this GPU.
 pub(crate) fn pieces(number: u32) -> Vec<Piece> {
     let found = driver().map_err(|e| e.to_string());
     let mut out = vec![
@@ -43,7 +43,7 @@ fn driver_piece(found: &Result<Driver, String>) -> Result<String, String> {
     match found {
         Ok(driver) if driver.version >= CUDA => Ok(format!("for CUDA {}.{}", driver.version.0, driver.version.1)),
         Ok(driver) => Err(format!(
-            "it serves CUDA {}.{}, and {}.{} is needed: install NVIDIA's driver 580 or later",
+            "it supports CUDA {}.{}, but {}.{} is required: install NVIDIA's driver 580 or later",
             driver.version.0, driver.version.1, CUDA.0, CUDA.1
         )),
         Err(reason) => Err(format!("{reason}: install NVIDIA's driver 580 or later")),
@@ -51,7 +51,7 @@ fn driver_piece(found: &Result<Driver, String>) -> Result<String, String> {
 }
 
 fn gpu_piece(found: &Result<Driver, String>, number: u32) -> Result<String, String> {
-    let Ok(driver) = found else { return Err("unknown: there is no driver that could tell".into()) };
+    let Ok(driver) = found else { return Err("unknown: there is no NVIDIA driver to ask".into()) };
     let count = driver.gpus.len();
     let gpu = driver
         .gpus
@@ -62,11 +62,11 @@ fn gpu_piece(found: &Result<Driver, String>, number: u32) -> Result<String, Stri
     if gpu.capability >= CAPABILITY {
         Ok(what)
     } else {
-        Err(format!("too old: {what}; {}.{} or later is needed", CAPABILITY.0, CAPABILITY.1))
+        Err(format!("too old: {what}; {}.{} or later is required", CAPABILITY.0, CAPABILITY.1))
     }
 }
 
-/// Whether the runtime that is loaded has a provider: its files, and its word.
+/// Checks that the loaded runtime has a provider: its files exist and it lists the provider.
 pub(super) fn provider_piece(
     files: &[&str],
     is_available: impl FnOnce() -> ort::Result<bool>,
@@ -75,7 +75,7 @@ pub(super) fn provider_piece(
     let path = runtime::runtime_path().map_err(|e| format!("none: {e}"))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     if let Some(missing) = files.iter().find(|name| !folder.join(name).is_file()) {
-        return Err(format!("{missing} is not beside {}: {MEND}", path.display()));
+        return Err(format!("{missing} is missing in the folder of {}: {MEND}", path.display()));
     }
     match is_available() {
         Ok(true) => Ok(folder.display().to_string()),
@@ -84,7 +84,7 @@ pub(super) fn provider_piece(
     }
 }
 
-/// Whether the loader finds a library.
+/// Checks that the loader finds a library.
 pub(super) fn library_piece(name: &str, package: &str) -> Piece {
     let found = library_loads(name).map(|()| "found".to_owned());
     let advice = format!("install CUDA 13, or pip install {package} and put its folder into LD_LIBRARY_PATH");
@@ -95,9 +95,9 @@ pub(super) fn library_piece(name: &str, package: &str) -> Piece {
 pub(crate) fn provider(number: u32) -> ExecutionProviderDispatch {
     CUDA::default()
         .with_device_id(i32::try_from(number).unwrap_or(i32::MAX))
-        // Single precision is what was asked for and what the CPU gives; TF32 keeps eleven bits of it.
+        // The user expects single precision, as on the CPU. TF32 keeps only eleven bits of the mantissa.
         .with_tf32(false)
-        // The exhaustive search picks by a stopwatch, so that two runs may differ in their last bits.
+        // The exhaustive search chooses by measured time, so two runs could differ in their last bits.
         .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
         .build()
         .error_on_failure()
@@ -106,7 +106,7 @@ pub(crate) fn provider(number: u32) -> ExecutionProviderDispatch {
 /// Registers provider and operators with a session that is to run on a GPU through CUDA alone.
 ///
 /// # Errors
-/// What ONNX Runtime reports.
+/// Errors of ONNX Runtime.
 pub(crate) fn equip(builder: SessionBuilder, number: u32) -> Result<SessionBuilder, String> {
     let mut builder = builder.with_execution_providers([provider(number)]).map_err(|e| e.to_string())?;
     artir_ops::register_cuda(&mut builder, artir_ops::CudaOperators::All).map_err(|e| e.to_string())?;
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_provider_that_is_not_there_is_named_with_its_place() {
         let missing = provider_piece(&["libonnxruntime_providers_nowhere.so"], || Ok(true)).unwrap_err();
-        assert!(missing.contains("libonnxruntime_providers_nowhere.so is not beside"), "{missing}");
+        assert!(missing.contains("libonnxruntime_providers_nowhere.so is missing in the folder of"), "{missing}");
         assert!(missing.contains("bootstrap.sh --gpu"), "{missing}");
         assert!(provider_piece(&[], || Ok(false)).unwrap_err().contains("built without it"));
         assert!(provider_piece(&[], || Ok(true)).is_ok());

@@ -1,4 +1,4 @@
-//! Which execution provider runs the network: what was asked for, what was got, and why.
+//! The execution provider that runs the network: requested device, chosen provider, and the reason.
 
 pub(crate) mod cuda;
 pub(crate) mod placement;
@@ -8,11 +8,11 @@ use std::{fmt, str::FromStr};
 
 use crate::Error;
 
-/// A device as asked for with `--device`.
+/// A device as requested with `--device`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Device {
-    /// An NVIDIA GPU through CUDA if all that it needs is there, else the CPU. Never TensorRT, which builds engines for
+    /// An NVIDIA GPU through CUDA if all its requirements are met, else the CPU. Never TensorRT, which builds engines for
     /// minutes.
     #[default]
     Auto,
@@ -41,7 +41,7 @@ impl FromStr for Device {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, index) = match text.split_once(':') {
             Some((name, index)) => {
-                let index = index.parse().map_err(|_| format!("'{index}' is no device number"))?;
+                let index = index.parse().map_err(|_| format!("'{index}' is not a device number"))?;
                 (name, Some(index))
             }
             None => (text, None),
@@ -51,17 +51,17 @@ impl FromStr for Device {
             ("cpu", None) => Ok(Self::Cpu),
             ("cuda", n) => Ok(Self::Cuda(n.unwrap_or(0))),
             ("tensorrt", n) => Ok(Self::TensorRt(n.unwrap_or(0))),
-            _ => Err(format!("'{text}' is none of auto, cpu, cuda[:N], tensorrt[:N]")),
+            _ => Err(format!("'{text}' is not one of auto, cpu, cuda[:N], tensorrt[:N]")),
         }
     }
 }
 
-/// Something that a device needs.
+/// A requirement of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// What it is.
+    /// The name of the requirement.
     pub name: String,
-    /// What was found; or why it is missing, and what to do.
+    /// The part that was found, or the reason why it is missing and what to do.
     pub found: Result<String, String>,
 }
 
@@ -72,8 +72,8 @@ impl Piece {
 }
 
 impl Device {
-    /// All that the device needs, found or missing, in the order in which one piece needs the other. The CPU needs
-    /// nothing beside ONNX Runtime; `auto` is asked as CUDA's first GPU.
+    /// The requirements of the device, met or missing, each after those it depends on. The CPU needs only ONNX Runtime;
+    /// `auto` lists the requirements of the first GPU through CUDA.
     pub fn pieces(self) -> Vec<Piece> {
         match self {
             Self::Cpu => Vec::new(),
@@ -92,15 +92,15 @@ pub enum Provider {
     Cpu,
     /// ONNX Runtime's CUDA provider on this GPU, with artir's CUDA operators.
     Cuda(u32),
-    /// TensorRT on this GPU, with CUDA for what it does not take.
+    /// TensorRT on this GPU, with CUDA for the nodes that TensorRT does not support.
     TensorRt(u32),
 }
 
 impl Provider {
-    /// Chooses a provider. A device asked for by name that is not there is an error, never a silent run on the CPU.
+    /// Chooses a provider. If a device requested by name is not available, that is an error, never a silent run on the CPU.
     ///
     /// # Errors
-    /// [`Error::Device`] with the first piece that is missing.
+    /// [`Error::Device`] with the first missing requirement.
     pub fn resolve(device: Device) -> Result<Self, Error> {
         Self::resolve_by(device, &Device::pieces)
     }
@@ -117,7 +117,7 @@ impl Provider {
         };
         match (missing(), device) {
             (None, Device::Auto) => {
-                tracing::info!("device auto: cuda:0, since all that it needs is there");
+                tracing::info!("device auto: cuda:0, since all its requirements are met");
                 Ok(provider)
             }
             (None, _) => Ok(provider),
@@ -184,7 +184,7 @@ mod tests {
         }
     }
 
-    /// On a machine without a GPU, every piece says by name what is missing; on one with, this shows what there is.
+    /// Without a GPU, every requirement names the missing part; with one, this prints the found parts.
     #[test]
     fn pieces_of_this_machine_have_names_and_reasons() {
         for device in [Device::Cuda(0), Device::TensorRt(0)] {

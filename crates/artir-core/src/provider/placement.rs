@@ -1,4 +1,4 @@
-//! Which provider took which nodes, from ONNX Runtime's own profile of a run.
+//! Placement of nodes on providers, read from ONNX Runtime's profile of a run.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -18,7 +18,7 @@ pub struct Placed {
 /// The placement in a profile of one run.
 ///
 /// # Errors
-/// What is wrong with the file.
+/// The reason why the profile is unusable.
 pub(crate) fn read(profile: &Path) -> Result<Vec<Placed>, String> {
     let text = std::fs::read_to_string(profile).map_err(|e| format!("{}: {e}", profile.display()))?;
     parse(&text)
@@ -41,7 +41,7 @@ fn parse(profile: &str) -> Result<Vec<Placed>, String> {
     Ok(counts.into_iter().map(|((provider, operator), nodes)| Placed { provider, operator, nodes }).collect())
 }
 
-/// What landed on the CPU, in words; `None` when nothing did.
+/// The nodes that run on the CPU, in words; `None` if there are none.
 pub(crate) fn on_cpu(placed: &[Placed]) -> Option<String> {
     let landed: Vec<String> = placed
         .iter()

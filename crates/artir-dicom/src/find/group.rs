@@ -1,4 +1,4 @@
-//! Objects that make one series, and the series made of them.
+//! Grouping of objects into series.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -8,7 +8,7 @@ use crate::{
     uid,
 };
 
-/// What all slices of a restorable series share.
+/// Properties that all slices of a restorable series share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Group {
     pub(super) series_uid: String,
@@ -29,8 +29,8 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Name of the derived series' folder. Every field enters it, so that the parts of a series that was split do not
-    /// meet; the text that is hashed must not change between versions, since `--resume` goes by the name.
+    /// Name of the derived series' folder. Every field enters it, so that the parts of a split series
+    /// differ. The hashed text must not change between versions, since `--resume` depends on the name.
     fn folder(&self) -> String {
         let mut text = String::from("artir series, form 1\n");
         let mut line = |name: &str, value: &str| text.extend([name, "=", value, "\n"]);
@@ -65,7 +65,7 @@ pub(super) fn series_of(
     let mut out = Vec::new();
     for (group, objects) in groups {
         for (group, objects) in split_acquisitions(group, objects) {
-            // It is in doubt whether the file that was kept belongs here, and this series may lack the one left out.
+            // The kept file may not belong to this series, and the skipped one may.
             let touches = |c: &&Placed| {
                 let part = group.acquisition.is_none() || group.acquisition == c.instance.acquisition;
                 let own = part && c.group == Group { acquisition: None, ..group.clone() };

@@ -1,4 +1,4 @@
-//! Whose image an object is, and where its coordinates are valid: patient, study, frame of reference.
+//! The patient, study and frame of reference of an object.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -6,7 +6,7 @@ use dicom_dictionary_std::tags;
 use super::{header::Placed, series::Finding};
 use crate::dataset::DataSet;
 
-/// What an object says of its patient, study and frame of reference. Empty values are as good as absent.
+/// Patient, study and frame of reference of an object. Empty values are treated as absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// PatientID, in the bytes of its character set.
@@ -19,7 +19,7 @@ pub(crate) struct Identity {
     frame_of_reference: Option<String>,
 }
 
-/// One of the values that tell patients apart.
+/// One of the values that distinguish patients.
 type Field = fn(&Identity) -> Option<&Vec<u8>>;
 
 /// PatientID as errors name it.

@@ -13,7 +13,7 @@ pub(super) struct Distinct {
     pub(super) clashing: Vec<Placed>,
 }
 
-/// Sets copies aside, byte for byte the same. Objects are of one SeriesInstanceUID; slices and a multi-frame object made
+/// Skips byte-identical copies. Objects are of one SeriesInstanceUID; slices and a multi-frame object made
 /// of them may share a SOPInstanceUID, since their classes keep them apart.
 ///
 /// Only files that share a SOPInstanceUID are read.
@@ -40,7 +40,7 @@ pub(super) fn separate(objects: Vec<Placed>, found: &mut Scan) -> Distinct {
         };
         let others = seen.entry(key).or_default();
         if others.contains(&hash) {
-            let reason = "a copy, byte for byte, of another file".into();
+            let reason = "a byte-identical copy of another file".into();
             found.set_aside.push(SetAside { path: object.instance.path, reason });
             continue;
         }

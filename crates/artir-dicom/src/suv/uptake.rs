@@ -13,16 +13,16 @@ use crate::{dataset::DataSet, find::Finding, view::View};
 
 /// Owner of GE's private scan date and time, element 0D of group 0009.
 const GE: &str = "GEMS_PETD_01";
-/// How far the clocks of injector and scanner may differ, seconds: an injection may seem to follow the start by so much.
+/// Largest difference of the injector's and the scanner's clocks, seconds. An injection may seem that much later than the start.
 const SKEW: f64 = 3600.0;
-/// Half-lives after which nobody scans any more: less than 2 % of the dose is left.
+/// Largest plausible uptake in half-lives: less than 2 % of the dose is left.
 const HALF_LIVES: f64 = 6.0;
 /// SeriesTime may be later than AcquisitionTime by this much, seconds: writers round them differently.
 const SAME_TIME: f64 = 1.0;
 /// Two times of one injection may differ by this much, seconds: one of them is often given to the minute.
 const SAME_MINUTE: f64 = 60.0;
 
-/// What the slices of a series tell together of its times.
+/// Times derived from all slices of a series.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SeriesClock {
     /// SeriesTime is later than the acquisition of a slice, and so not the start of the scan.
@@ -48,7 +48,7 @@ pub(super) struct Uptake {
     pub(super) findings: Vec<Finding>,
 }
 
-/// What a header tells of the times of scan and injection.
+/// Times of scan and injection in a header.
 #[derive(Clone, Debug)]
 pub(super) struct Times {
     series: Option<Moment>,

@@ -1,4 +1,4 @@
-//! What the decoder process may take from the system. A codec that is made to run wild ends there.
+//! Resource limits of the decoder process, which stop a runaway codec.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! What artir and its decoder process send each other over pipes. Neither side believes a length before the bytes are there.
+//! Messages between artir and its decoder process. Neither side allocates by a length before the bytes have arrived.
 
 use std::io::{self, Read, Write};
 
@@ -21,7 +21,7 @@ pub(crate) struct Request {
     pub(crate) stream: Vec<u8>,
 }
 
-/// The frame's pixels as little-endian bytes, or why there are none.
+/// The frame's pixels as little-endian bytes, or the reason why there are none.
 pub(crate) type Answer = Result<Vec<u8>, String>;
 
 impl Request {
