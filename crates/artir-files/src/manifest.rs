@@ -1,4 +1,4 @@
-//! What a folder of results holds, and what each file in it was made from.
+//! The manifest of a folder of results: its files, and a hash of the inputs of each.
 
 use std::{
     fmt::Write as _,
@@ -14,7 +14,7 @@ use crate::{
     file::open_regular,
 };
 
-/// A manifest of more bytes is none of artir's.
+/// A larger file is not a manifest of artir.
 const LONGEST: u64 = 64 << 20;
 
 /// One file.

@@ -1,4 +1,4 @@
-//! Giving results their names: a folder, or a file with others beside it.
+//! Publishes results by renaming: a folder, or a file with sidecar files.
 //!
 //! A folder, or a file alone, takes one rename. A file with others beside it takes several, between which a kill may fall.
 //! So a list of them is written to the disk first (`publish` in the hidden folder), and the next run completes what the
@@ -20,7 +20,7 @@ use crate::{
     place::{exchange, exists, parent, remove, rename_new, sync_folder},
 };
 
-/// The list of a publication under way.
+/// The list of a publication in progress.
 const LIST: &str = "publish";
 const FORM: &str = "artir-publish 1";
 /// The longest list that is read.
@@ -33,7 +33,7 @@ pub struct FileSet {
     pub main: String,
     /// Files that belong to it: path in the hidden folder, and name beside the result.
     pub beside: Vec<(String, OsString)>,
-    /// Names beside the result that would be taken for parts of it, and go.
+    /// Sidecar names that would be read as parts of the result and are removed.
     pub gone: Vec<OsString>,
 }
 
@@ -89,7 +89,7 @@ impl HiddenFolder {
             Ok(())
         });
         if result.is_err() {
-            // What was moved last comes back first.
+            // Undo the moves in reverse order.
             match done.iter().rev().try_for_each(|(from, to)| fs::rename(to, from)) {
                 Ok(()) => remove(&self.path().join(LIST))?,
                 // The next run completes it.
@@ -127,7 +127,7 @@ pub(crate) fn complete(folder: &HiddenFolder) -> io::Result<()> {
     if let Some(set) = read_list(&text)
         && exists(&folder.path().join(&set.main))
     {
-        tracing::info!("{}: completing what an interrupted run had begun to publish", folder.target().display());
+        tracing::info!("{}: completing the publication that an interrupted run had begun", folder.target().display());
         apply(folder, &set, &mut |from, to| fs::rename(from, to))?;
     }
     remove(&folder.path().join(LIST))

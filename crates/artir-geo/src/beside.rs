@@ -1,4 +1,4 @@
-//! Files beside a result that would be read with it: what an older file of that name had there.
+//! Sidecar files of an older result that GDAL would read with the new one.
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,20 @@ use crate::{Error, carry::open_again, description::Description, ffi, publish::is
 /// Endings that follow a whole name, in lower case.
 const AFTER_NAME: [&str; 7] = [".aux.xml", ".ovr", ".msk", ".msk.ovr", ".ovr.msk", ".aux", ".rrd"];
 
-/// Endings that follow a name without its extension, in lower case: world files, and what ERDAS, MapInfo, Esri and
-/// satellites' deliveries keep beside an image.
+/// Endings that follow a name without its extension, in lower case: world files, and the
+/// sidecar files of ERDAS, MapInfo, Esri and satellite products.
 const AFTER_STEM: [&str; 14] = [
     ".tfw", ".tifw", ".tiffw", ".tfwx", ".wld", ".aux", ".rrd", ".tab", ".prj", ".rpb", ".rpc", ".imd", ".pvl",
     "_rpc.txt",
 ];
 
-/// Extensions of images, which can share what is named after a stem.
+/// Extensions of images, which can share the sidecar files of one stem.
 const IMAGES: [&str; 20] = [
     "tif", "tiff", "jp2", "j2k", "jpg", "jpeg", "png", "gif", "bmp", "img", "bil", "bip", "bsq", "dat", "ntf", "nitf",
     "ecw", "sid", "webp", "ers",
 ];
 
-/// What of an older file lies beside a name that is to be written. Names count without case, as they do for GDAL.
+/// Sidecar files of an older file of this name. Names are compared without case, as GDAL does.
 ///
 /// # Errors
 /// [`Error::Write`] for a file that would be read with the result and may not, or must not, be removed.
@@ -44,7 +44,7 @@ pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Er
         if after(&name, &AFTER_NAME) {
             own.push(path);
         } else if is_virtual(out) {
-            // Nothing else is read with a virtual raster.
+            // GDAL reads no other sidecar file with a virtual raster.
         } else if after(&stem, &AFTER_STEM) {
             shared.push(path);
         } else if found == name || same_file(&path.to_string_lossy(), out) {
@@ -58,30 +58,30 @@ pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Er
         }
     }
     if let Some(read) = read_along(out, &unknown).map_err(&fail)? {
-        return Err(fail(format!("{read} would be read with it: move that away, or write to another name or folder")));
+        return Err(fail(format!("GDAL would read {read} with it: move that file, or write to another name or folder")));
     }
     own.sort();
     shared.sort();
     if let (Some(shared), Some(other)) = (shared.first(), &other) {
         let (shared, other) = (shared.display(), other.display());
         return Err(fail(format!(
-            "{shared} would be read with it, and could belong to {other}: write to another name or folder"
+            "GDAL would read {shared} with it, which could belong to {other}: write to another name or folder"
         )));
     }
     own.append(&mut shared);
     match own.first() {
         Some(first) if !overwrite => Err(fail(format!(
-            "{} is left of an older file and would be read with it: use --overwrite to remove it, or another name",
+            "GDAL would read {} with it, a sidecar of an older file: use --overwrite to remove it, or another name",
             first.display()
         ))),
         _ => match own.iter().find(|p| p.is_dir() && !p.is_symlink()) {
-            Some(folder) => Err(fail(format!("{} is a folder, and would be read with it", folder.display()))),
+            Some(folder) => Err(fail(format!("GDAL would read {} with it, which is a folder", folder.display()))),
             None => Ok(own),
         },
     }
 }
 
-/// Which of some files GDAL reads with a TIFF of that name: tried on an empty one, in a folder with links to them.
+/// The files that GDAL reads with a TIFF of that name, found with an empty TIFF in a folder of links to them.
 fn read_along(out: &Path, files: &[PathBuf]) -> Result<Option<String>, String> {
     const MOST: usize = 1000;
     if files.is_empty() {
@@ -112,10 +112,10 @@ fn link(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::copy(from, to).map(drop)
 }
 
-/// Opens a result by its final name, as its users will, and compares it with what it was to be.
+/// Opens a result by its final name, as its users will, and compares it with the intended description.
 ///
 /// # Errors
-/// Words that name the fields that read otherwise, and the files that are read with it.
+/// Text that names the differing fields, and the files that GDAL reads with the result.
 pub(crate) fn verify(promised: &Description, out: &Path, written: &[PathBuf]) -> Result<(), String> {
     let published = open_again(out)?;
     let found = Description::of(&published)?;
@@ -131,7 +131,7 @@ pub(crate) fn verify(promised: &Description, out: &Path, written: &[PathBuf]) ->
         return Ok(());
     }
     let what = if fields.is_empty() { "by more than its own files".into() } else { fields.join(", ") };
-    Err(format!("it is written, and reads otherwise under its name: {what}{with}"))
+    Err(format!("it was written, but reads differently under its final name: {what}{with}"))
 }
 
 #[cfg(test)]

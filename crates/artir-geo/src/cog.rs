@@ -1,4 +1,4 @@
-//! Cloud optimized GeoTIFF: a finished GeoTIFF, laid out anew by GDAL's own COG driver.
+//! Cloud optimized GeoTIFF: a finished GeoTIFF, copied by GDAL's COG driver.
 
 use std::path::Path;
 

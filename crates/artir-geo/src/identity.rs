@@ -1,4 +1,4 @@
-//! What decides a result's bytes, as text with a version: an interrupted run goes on from a journal of the same hash alone.
+//! The inputs that determine a result's bytes, as text with a version. A run resumes only from a journal of equal hash.
 
 use std::{fs::File, path::Path};
 
@@ -35,13 +35,13 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
         out = match File::open(path).and_then(hash_file) {
             Ok(sha256) => out.text("file", &sha256),
             Err(_) => {
-                // Reading all of it would fetch it twice.
+                // Reading all of it would transfer it twice.
                 let head = ffi::read_part(&file, 0, HEAD).unwrap_or_default();
                 out.text("remote", &file).text("head", &hex(&Sha256::digest(head)))
             }
         };
     }
-    // What GDAL makes of the files, which depends on its version and settings too.
+    // The description as GDAL reads it, which also depends on GDAL's version and settings.
     out.text("description", &scene.facts.description.json().to_string())
 }
 

@@ -1,4 +1,4 @@
-//! How the result is laid out: like its source, unless that is lossy or the user says otherwise.
+//! The layout of the result: that of its source, unless it is lossy or the user overrides it.
 
 use gdal::{
     Dataset, DriverManager,
@@ -21,11 +21,11 @@ pub(crate) struct Layout(Vec<(String, String)>);
 /// Bytes that a row of blocks may have, all bands together.
 pub(crate) const MOST_BYTES: usize = 128 << 20;
 
-/// Compressions that lose nothing and that every GDAL writes, by the name that it reports and takes alike.
+/// Lossless compressions that every GDAL build can write, by GDAL's name.
 const LOSSLESS: [&str; 5] = ["LZW", "PACKBITS", "ZSTD", "DEFLATE", "LZMA"];
 
 impl Layout {
-    /// The scene's own layout, then what the user says.
+    /// The scene's layout, overridden by the user's options.
     pub(crate) fn of(scene: &Scene, creation: &[(String, String)], threads: usize) -> Result<Self, String> {
         let mut out = Self::default();
         let source = &scene.dataset;
@@ -74,7 +74,7 @@ impl Layout {
         self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
     }
 
-    /// Nothing says which band is what but the source: left alone, GDAL takes the third band of three for blue.
+    /// Sets the photometric interpretation from the source. Otherwise GDAL assumes that three bands are red, green and blue.
     fn photometric(&mut self, scene: &Scene) -> Result<(), String> {
         let colours: Vec<u32> = scene.facts.description.bands.iter().map(|b| b.colour).collect();
         let is = |i: usize, wanted: ColorInterpretation| colours.get(i) == Some(&wanted.c_int());
@@ -140,7 +140,7 @@ impl Layout {
         self
     }
 
-    /// Makes the file, of the description's size.
+    /// Creates the file with the description's size.
     pub(crate) fn create(&self, scene: &Scene, description: &Description, path: &Path) -> Result<Dataset, String> {
         fn typed<T: GdalType>(
             _: &[Vec<T>],
@@ -172,7 +172,7 @@ pub(crate) fn to_options(pairs: &[(String, String)]) -> Result<RasterCreationOpt
     Ok(out)
 }
 
-/// The source's compression, or DEFLATE in place of one that loses something.
+/// The source's compression, or DEFLATE in place of a lossy one.
 pub(crate) fn compression(scene: &Scene) -> &'static str {
     let name = structure(&scene.dataset, "COMPRESSION");
     let known = |name: &str| LOSSLESS.into_iter().find(|n| *n == name);
@@ -201,5 +201,5 @@ pub(crate) fn refuse_lossy(key: &str, value: &str) -> Result<(), String> {
         "COPY_SRC_OVERVIEWS" | "SPARSE_OK" | "TFW" | "RPB" | "RPCTXT" | "PROFILE" | "TILING_SCHEME" => true,
         _ => false,
     };
-    if lossy { Err(format!("--co {key}={value}: it would change what the scene holds")) } else { Ok(()) }
+    if lossy { Err(format!("--co {key}={value}: this option would change the scene's values or grid")) } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! A scene: what is restored of it, which pixels count, and what would be damaged.
+//! A scene: its restored bands, its valid pixels, and checks for data that restoring would damage.
 
 use std::path::Path;
 
@@ -20,18 +20,18 @@ use crate::{
     tiff::Tags,
 };
 
-/// How a scene is opened.
+/// Options for opening a scene.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OpenOptions {
-    /// The bands to restore, counted from 1 (red, green, blue), where colour interpretation does not say.
+    /// The bands to restore, counted from 1 (red, green, blue), if colour interpretation is missing.
     pub bands: Option<Vec<usize>>,
-    /// Which values are black and white.
+    /// The rule for black and white.
     pub range: RangeChoice,
-    /// How far the scene may reach.
+    /// Files and networks that the scene may access.
     pub access: Access,
 }
 
-/// Bytes of GDAL's block cache; its own default, a share of the machine's memory, is no bound.
+/// Bytes of GDAL's block cache; its default, a share of the machine's memory, is too large.
 pub(crate) const CACHE_BYTES: u64 = 64 << 20;
 /// Edge of the decimated scene that percentiles are taken from, pixels.
 const SAMPLE: usize = 1024;
@@ -42,7 +42,7 @@ pub struct Scene {
     pub(crate) facts: Facts,
 }
 
-/// What is known of a scene; threads share it, each with a handle of its own on the file.
+/// Properties of a scene. Threads share them, each with a separate handle on the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) path: String,
@@ -62,7 +62,7 @@ pub(crate) struct Facts {
     options: OpenOptions,
 }
 
-/// What beside nodata says that a pixel does not count.
+/// Marks of invalid pixels other than nodata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Validity {
     Nodata,
@@ -82,7 +82,7 @@ impl Scene {
     /// Opens a scene.
     ///
     /// # Errors
-    /// [`Error::Scene`] with the reason: not a raster, or something that would be damaged, by name.
+    /// [`Error::Scene`] with the reason: not a raster, or data that restoring would damage.
     pub fn open(path: &str, options: &OpenOptions) -> Result<Self, Error> {
         Self::try_open(path, options).map_err(|reason| Error::Scene { path: path.to_owned(), reason })
     }
@@ -140,7 +140,7 @@ impl Scene {
         &self.facts.bands
     }
 
-    /// The stored values that stand for black and white.
+    /// The stored values for black and white.
     pub fn interval(&self) -> Interval {
         self.facts.interval
     }
@@ -169,7 +169,7 @@ impl Scene {
         }
         read_mask(&self.dataset, self.facts.bands[0], self.facts.validity, (0, 0), (columns, rows), out, &mut valid)?;
         on_planes!(&planes, p => bands::mark_valid(p, &self.facts.nodata, &mut valid));
-        // A scene of one value, or of none, has nothing to restore; any interval does.
+        // A scene with one value, or none, has nothing to restore, so any interval works.
         Ok(Interval::of_sample(&planes, self.facts.bands.len(), &valid).unwrap_or(Interval { lo: 0.0, hi: 1.0 }))
     }
 }
@@ -210,7 +210,7 @@ impl Facts {
     }
 }
 
-/// All that a raster says of itself, as JSON, with what a model would restore of it, or why it would be refused.
+/// A raster's metadata as JSON, with the bands that a model would restore, or the reason for a refusal.
 ///
 /// # Errors
 /// [`Error::Scene`] when GDAL cannot open it.
@@ -284,7 +284,7 @@ pub fn read_rgb(path: &Path) -> Result<Array3<u8>, Error> {
     }
 }
 
-/// A header can claim any size. What it claims must be backed by some bytes of the file, unless the file is sparse.
+/// Checks a header's claimed size against the bytes of the file, unless the file is sparse.
 fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), String> {
     let (columns, rows) = dataset.raster_size();
     let first = dataset.rasterband(1).map_err(|e| e.to_string())?;
@@ -301,12 +301,12 @@ fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), String> {
     let Ok(file) = std::fs::metadata(path) else { return Ok(()) };
     let claimed = columns as u64 * rows as u64 / 8 * dataset.raster_count() as u64;
     if open::driver(dataset) == "GTiff" && claimed > (64 << 20) && claimed / 4096 > file.len() {
-        return Err(format!("its header claims {columns}x{rows} pixels, and the file has {} bytes", file.len()));
+        return Err(format!("its header claims {columns}x{rows} pixels, but the file has {} bytes", file.len()));
     }
     Ok(())
 }
 
-/// Names what would be damaged.
+/// Refuses scenes with data that restoring would damage.
 fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), String> {
     let kind = |i: usize| dataset.rasterband(i).map(|b| ffi::type_number(&b)).map_err(|e| e.to_string());
     let first = kind(restored[0])?;
@@ -351,7 +351,7 @@ fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), String> {
     Ok(())
 }
 
-/// What says which pixels count. NAIP ships near infrared as a fourth band tagged alpha, which it is not: opacity is 0
+/// Finds the mask or alpha band that marks valid pixels. NAIP ships near infrared as a fourth band tagged alpha, which it is not: opacity is 0
 /// or full nearly everywhere, reflectance is not.
 fn validity(dataset: &Dataset, restored: &[usize]) -> Result<Validity, String> {
     let first = dataset.rasterband(restored[0]).map_err(|e| e.to_string())?;
@@ -379,7 +379,7 @@ fn is_opacity(dataset: &Dataset, band: &RasterBand<'_>) -> Result<bool, String> 
     Ok(extreme * 2 > sample.data().len())
 }
 
-/// Clears `valid` where mask or alpha say that nothing was measured.
+/// Clears `valid` where mask or alpha mark a pixel as invalid.
 pub(crate) fn read_mask(
     dataset: &Dataset,
     band: usize,

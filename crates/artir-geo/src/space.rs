@@ -1,14 +1,14 @@
-//! How much disk a result takes at least.
+//! Lower bound of a result's disk space.
 
 use artir_core::Shape;
 
 use crate::{Format, Scene, WriteOptions, ffi, layout::Layout};
 
-/// Restored values compress at most by so much; what passes through, as masks do, may compress by more.
+/// Largest compression ratio of restored values. Copied bands and masks may compress better.
 const MOST_COMPRESSED: u64 = 20;
 
-/// Bytes that restoring a scene takes at least, until it has its name: the journal of restored rows, and the result. A
-/// smaller number than the truth, since nobody knows how well restored pixels compress.
+/// Lower bound of the bytes on disk while a scene is restored: the journal of restored rows, and the result. The true
+/// number is larger, since the compression ratio of restored pixels is not known in advance.
 pub fn least_space(scene: &Scene, options: &WriteOptions) -> u64 {
     let Shape { channels, rows, columns } = scene.shape();
     let value = ffi::type_bytes(scene.facts.kind()) as u64;

@@ -1,4 +1,4 @@
-//! Rows between reading and writing. Every row is read once; a strip of them waits until all its rows are restored.
+//! Buffer of rows between reading and writing. Every row is read once; a strip waits until all its rows are restored.
 
 use std::{
     collections::VecDeque,
@@ -38,12 +38,12 @@ impl Strip {
     }
 }
 
-/// The strips that are read and not written yet, from top to bottom. Reader and writer share them: the reader looks at
-/// rows that are still as they were, the writer changes rows above those.
+/// The strips that are read but not yet written, from top to bottom. Reader and writer share them: the reader uses
+/// original rows, the writer changes rows above those.
 #[derive(Default)]
 pub(crate) struct Strips(Mutex<VecDeque<Arc<Strip>>>);
 
-/// A thread that panicked ends the run; nobody looks at what it left.
+/// A panic in one thread ends the run, so its partial data are never used.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -78,14 +78,14 @@ pub(crate) fn strip_rows(block_rows: usize, rows: usize) -> usize {
     LEAST.div_ceil(block).max(1).saturating_mul(block).min(rows.max(1))
 }
 
-/// Hands a scene to the pipeline.
+/// Passes a scene to the pipeline.
 pub(crate) struct SceneSource<'a> {
     pub(crate) scene: &'a Facts,
     /// The reader's own handle on the scene.
     pub(crate) dataset: Dataset,
     pub(crate) strips: &'a Strips,
     pub(crate) strip_rows: usize,
-    /// Rows above this one are written already: the sink will not ask for them.
+    /// Rows above this one are already written: the sink does not need them.
     pub(crate) first_row: usize,
 }
 
@@ -127,7 +127,7 @@ impl Source for SceneSource<'_> {
     }
 
     fn read(&mut self, w: Window) -> Result<Image, Error> {
-        // Rows above this tile that the sink does not want either.
+        // Rows above this tile that the sink no longer needs.
         self.strips.forget_before(w.row.min(self.first_row));
         let start = w.row - w.row % self.strip_rows;
         let mut next = self.strips.end().unwrap_or(start);

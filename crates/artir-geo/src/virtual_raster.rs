@@ -1,4 +1,4 @@
-//! A result as a virtual raster: a TIFF with the pixels, and a VRT of the same name that describes it.
+//! Writes a result as a virtual raster: a TIFF with the pixels, and a VRT of the same name that describes it.
 
 use std::path::Path;
 

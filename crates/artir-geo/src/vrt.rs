@@ -1,4 +1,4 @@
-//! What a virtual raster (VRT) names. One from a stranger can name any file and any server, and run code.
+//! References of a virtual raster (VRT). An untrusted VRT can reference any file and any server, and run code.
 
 use crate::{ffi, name::after_prefix};
 
@@ -21,10 +21,10 @@ pub(crate) fn is_virtual_raster(path: &str) -> bool {
     ffi::read_part(path, 0, 1024).is_some_and(|start| start.windows(11).any(|w| w == b"<VRTDataset"))
 }
 
-/// Reads a VRT and lists what it names, as often as it does.
+/// Reads a VRT and lists its references, with repetitions.
 ///
 /// # Errors
-/// Words that say why it is not to be opened.
+/// The reason why it must not be opened.
 pub(crate) fn read(path: &str) -> Result<(Vec<Named>, usize), String> {
     let bytes = ffi::read_part(path, 0, MOST_BYTES + 1).ok_or("cannot be read")?;
     if bytes.len() > MOST_BYTES {
@@ -34,7 +34,7 @@ pub(crate) fn read(path: &str) -> Result<(Vec<Named>, usize), String> {
 }
 
 /// GDAL looks for elements and attributes alike, in any case, wherever it reads a value. So names are compared without
-/// case, and what stands in an unusual place is refused.
+/// case, and references in unusual places are refused.
 pub(crate) fn named(text: &str) -> Result<Vec<Named>, String> {
     // Declarations of types, and with them entities that expand without end, are errors to this parser.
     let options = roxmltree::ParsingOptions { nodes_limit: MOST_NODES, ..Default::default() };
@@ -111,7 +111,7 @@ fn file_name(node: &roxmltree::Node<'_, '_>) -> Result<Named, String> {
             other => return Err(format!("has relativeToVRT=\"{other}\", which is neither 0 nor 1")),
         };
         if relative.replace(value).is_some() {
-            return Err("says relativeToVRT twice".into());
+            return Err("has relativeToVRT twice".into());
         }
     }
     plain(text, relative.unwrap_or(false))
@@ -119,7 +119,7 @@ fn file_name(node: &roxmltree::Node<'_, '_>) -> Result<Named, String> {
 
 /// A name that GDAL, too, takes for a plain file.
 fn plain(text: &str, relative: bool) -> Result<Named, String> {
-    let refuse = || Err(format!("names '{}', which is no plain file", shortened(text)));
+    let refuse = || Err(format!("names '{}', which is not a plain file", shortened(text)));
     if text.is_empty() || text.trim() != text || text.contains('\u{fffd}') || text.starts_with('<') {
         return refuse();
     }

@@ -22,7 +22,7 @@ use crate::{
     virtual_raster,
 };
 
-/// The form of a result.
+/// The format of a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// GeoTIFF, laid out like its source.
@@ -32,14 +32,14 @@ pub enum Format {
     Cog,
 }
 
-/// How a restored scene is written.
+/// Options for writing a restored scene.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteOptions {
-    /// Replace what is there already.
+    /// Overwrite an existing result.
     pub overwrite: bool,
-    /// Take up what an interrupted run left.
+    /// Continue an interrupted run.
     pub resume: bool,
-    /// The form.
+    /// The format.
     pub format: Format,
     /// Creation options of GDAL's driver, by name and value, over those that follow from the source.
     pub creation: Vec<(String, String)>,
@@ -52,21 +52,21 @@ pub struct WriteOptions {
 pub struct SceneReport {
     /// The file.
     pub path: PathBuf,
-    /// Files beside it, for what its format cannot hold (`.aux.xml`) or for what its source had beside it.
+    /// Sidecar files: `.aux.xml` for fields that the format cannot hold, and those that the source had.
     pub beside: Vec<PathBuf>,
-    /// What the pipeline did.
+    /// Counts of the pipeline.
     pub run: RunReport,
-    /// Rows that an interrupted run had done.
+    /// Rows that an interrupted run had completed.
     pub rows_resumed: usize,
 }
 
-/// What the journal of an interrupted run is made of, in the hidden folder.
+/// Files of the journal in the hidden folder.
 const JOURNAL_FILES: [&str; 3] = ["journal", "rows", "lock"];
 
 /// Endings of files that belong to a GeoTIFF.
 pub(crate) const BESIDE: [&str; 4] = [".aux.xml", ".ovr", ".msk", ".msk.ovr"];
 
-/// How the pixels of a scene will be cut, in words.
+/// The tile plan of a scene, in words.
 ///
 /// # Errors
 /// The core's own.
@@ -75,7 +75,7 @@ pub fn plan(scene: &Scene, restorer: &Restorer) -> Result<String, Error> {
 }
 
 /// Restores a scene into `out`; where that ends in `.vrt`, into a TIFF of the same name and a virtual raster over it.
-/// Nothing appears there before the file is complete and was compared with its source.
+/// The file appears only after it is complete and was compared with its source.
 ///
 /// # Errors
 /// [`Error::Scene`] for pixels that cannot be read, [`Error::Exists`], [`Error::Write`], and the core's own.
@@ -90,7 +90,7 @@ pub fn restore_scene(
     progress.start(&scene.facts.path, scene.shape().pixels());
     let decides = restorer.decides_for(scene.shape(), footprint(&scene.facts))?;
     let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
-        // What an earlier run has done counts as done.
+        // Rows of an earlier run count as completed.
         progress.advance(first as u64 * scene.shape().columns as u64);
         restorer.run_from(first, source, sink, progress)
     };
@@ -100,7 +100,7 @@ pub fn restore_scene(
 /// A run from a row on, from source to sink.
 type Run<'a> = &'a mut dyn FnMut(usize, &mut SceneSource<'_>, &mut SceneSink<'_>) -> Result<RunReport, Error>;
 
-/// The path of a scene with any function that carries residuals from source to sink.
+/// Restores a scene with any function that passes residuals from source to sink.
 fn restore_with(
     scene: &Scene,
     pixels: &str,
@@ -117,7 +117,7 @@ fn restore_with(
     let _made = OutputFolder::create(parent).map_err(|e| fail(e.to_string()))?;
     let mut folder = HiddenFolder::open(out).map_err(|e| fail(e.to_string()))?;
     let staged = folder.path().join("scene.tif");
-    // Whatever an earlier run left beside its journal is of no use, and GDAL would read some of it with the new file.
+    // Remove all other files of an earlier run: GDAL would read some of them with the new file.
     folder.clear(|name| JOURNAL_FILES.iter().any(|f| name == *f)).map_err(|e| fail(e.to_string()))?;
 
     let identity = identity(scene, pixels, options).hash();
@@ -174,7 +174,7 @@ fn restore_with(
     Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed })
 }
 
-/// A new file that says of itself what a description says.
+/// A new file with the metadata of a description.
 pub(crate) fn create(
     scene: &Scene,
     description: &Description,
@@ -195,7 +195,7 @@ fn mask_is_beside(scene: &Scene) -> bool {
     ffi::file_list(&scene.dataset).iter().any(|f| f.to_ascii_lowercase().ends_with(".msk"))
 }
 
-/// Writes what an earlier run restored.
+/// Writes the rows that an earlier run restored.
 fn replay(sink: &mut SceneSink<'_>) -> Result<(), Error> {
     let mut row = 0;
     for rows in sink.journal.strips().to_vec() {
@@ -208,8 +208,8 @@ fn replay(sink: &mut SceneSink<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Overviews, and what the format cannot hold; then the comparison with the description. `empty` overviews have their size
-/// and no pixels.
+/// Adds overviews and the fields that the format cannot hold, then compares with the description. `empty` overviews have
+/// their size but no pixels.
 pub(crate) fn finish(
     scene: &Scene,
     description: &Description,
@@ -222,11 +222,11 @@ pub(crate) fn finish(
     let mut target = target;
     let wanted = !description.overviews.is_empty();
     if wanted && !beside {
-        // Blocks must have their place before overviews get theirs.
+        // Write all blocks before the overviews, so that the pixels come first in the file.
         ffi::checked(|| target.flush_cache())?;
         overviews(scene, &mut target, layout, empty)?;
     }
-    // A full disk shows here and nowhere else.
+    // Only this call reports a full disk.
     ffi::checked(|| target.close())?;
     if wanted && beside {
         let mut reader = open_again(path)?;
@@ -285,7 +285,7 @@ fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), String> {
             && !belongs(&stem)
             && !belongs("scene.tif")
         {
-            return Err(format!("GDAL would keep a part of it in a file of its own ({name})"));
+            return Err(format!("GDAL would write a part of it to a separate file ({name})"));
         }
     }
     Ok(())

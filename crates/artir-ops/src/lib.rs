@@ -6,7 +6,7 @@
 //!
 //! Domain `artir` has two operators on the CPU, [`network`]'s `Network` and [`large_kernel`]'s `DynamicLargeKernel`, and
 //! four on an NVIDIA GPU ([`cuda`]), `DynamicLargeKernel`, `Modulation`, `RefinedModulation` and `GatedBlock`, into which the
-//! network falls apart there. A session has the ones or the others: a node that its provider does not take would be copied
+//! network is expanded into them. A session registers one of the two sets: a node that its provider does not take would be copied
 //! to the CPU and back.
 
 pub mod cuda;

@@ -1,4 +1,4 @@
-//! Reading images of every kind that results are stored in.
+//! Reading images of all supported formats.
 
 use std::{
     ffi::OsString,
@@ -15,16 +15,16 @@ use ndarray::{Array2, Array3, Axis};
 use super::{Error, npy};
 use crate::picture;
 
-/// What the numbers of an image are.
+/// The unit of an image's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
-    /// Display values 0 to 1, stored with so many bits.
+    /// Display values 0 to 1, and the number of stored bits.
     Display(u8),
     /// CT in Hounsfield units.
     Hounsfield,
     /// PET in SUV by body weight.
     Suv,
-    /// Numbers of a file that does not say what they are.
+    /// Values of a file that does not name their unit.
     Plain,
 }
 
@@ -46,18 +46,18 @@ impl Values {
     }
 }
 
-/// An image as protocols and networks see it.
+/// An image in the form that protocols and networks use.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// `[channel, row, column]`.
     pub data: Array3<f32>,
     /// False where a CT slice has padding: the network does not see it, but protocols measure it as they measure all.
     pub valid: Option<Array2<bool>>,
-    /// What the values are.
+    /// Unit of the values.
     pub values: Values,
 }
 
-/// Reads images of every kind, each within a bound of memory.
+/// Reads images of all supported formats, each within a memory limit.
 #[derive(Debug)]
 pub struct Reader {
     memory: u64,
@@ -109,7 +109,7 @@ impl Reader {
                 data: slice.data.insert_axis(Axis(0)),
                 valid: slice.valid,
             }),
-            // With the preamble it is DICOM, and its reason counts; anything else is simply not an image.
+            // A file with the preamble is DICOM, so return DICOM's reason. Any other file is not an image.
             Err(e) if start.ends_with(b"DICM") && start.len() == 132 => Err(fail(reason_of(&e))),
             Err(_) => Err(fail("not a PNG, JPEG, TIFF, NPY or DICOM image".into())),
         }
@@ -129,7 +129,7 @@ impl Reader {
     }
 }
 
-/// A DICOM error without the path, which is said already.
+/// A DICOM error without the path, which the caller adds.
 pub(super) fn reason_of(error: &artir_dicom::Error) -> String {
     match error {
         artir_dicom::Error::File { reason, .. } => reason.clone(),

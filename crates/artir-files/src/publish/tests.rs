@@ -1,4 +1,4 @@
-//! Every state that a kill between two steps leaves, and what the next run makes of it.
+//! Every state that a kill between two steps can leave, and its completion by the next run.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Bands: what describes them, and their values as they are stored.
+//! Bands: their metadata and their stored values.
 
 use std::ffi::{CString, c_void};
 
@@ -252,7 +252,7 @@ fn transfer_planes(
     });
     match noted {
         None if done == CPLErr::CE_None => Ok(()),
-        noted => Err(noted.unwrap_or_else(|| "GDAL does not say why".into()).replace('\n', " ")),
+        noted => Err(noted.unwrap_or_else(|| "GDAL gives no reason".into()).replace('\n', " ")),
     }
 }
 
@@ -284,6 +284,6 @@ fn transfer(band: &RasterBand<'_>, at: &RawRows, way: GDALRWFlag::Type, bytes: &
     });
     match noted {
         None if done == CPLErr::CE_None => Ok(()),
-        noted => Err(noted.unwrap_or_else(|| "GDAL does not say why".into()).replace('\n', " ")),
+        noted => Err(noted.unwrap_or_else(|| "GDAL gives no reason".into()).replace('\n', " ")),
     }
 }

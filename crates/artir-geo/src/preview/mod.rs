@@ -31,7 +31,7 @@ const LONGEST: usize = 1600;
 /// Bytes of GDAL's block cache; its own default, a share of the machine's memory, is no bound.
 const CACHE_BYTES: i64 = 64 << 20;
 
-/// What a preview shows.
+/// The inputs of a preview.
 #[derive(Clone, Copy, Debug)]
 pub struct Preview<'a> {
     /// The scene before, as GDAL opens it: a path or one of GDAL's own names (`/vsizip/...`).
@@ -45,20 +45,20 @@ pub struct Preview<'a> {
 }
 
 /// Writes one HTML page that holds everything it shows. The file appears under its name when it is complete; after an error
-/// nothing is left, and what was there is still there.
+/// no new file is left, and an existing one is unchanged.
 ///
 /// Both scenes are read once, a few megapixels at a time, and averaged to at most 1600 px on the long edge. Both are
-/// shown on one linear scale: from the 2nd to the 98th percentile of the valid pixels before. The footprint is given in
+/// shown on one linear scale: from the 2nd to the 98th percentile of the valid pixels before. The footprint is in
 /// longitude and latitude, degrees of EPSG:4326.
 ///
 /// # Errors
-/// The reason, without the page's path: a page that is there without `overwrite`, or that would replace a scene; other
+/// The reason, without the page's path: an existing page without `overwrite`, or that would replace a scene; other
 /// than one or three bands, or bands that are missing or complex; a result of another size; what GDAL or the file system
 /// reports.
 pub fn write_preview(page: &Path, preview: &Preview<'_>, overwrite: bool) -> Result<(), String> {
     if page.symlink_metadata().is_ok() {
         if !overwrite {
-            return Err("it exists already: use --overwrite".into());
+            return Err("already exists: use --overwrite".into());
         }
         let same = |other: &Path| matches!((page.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b);
         if same(Path::new(preview.source)) || same(preview.result) {

@@ -88,8 +88,8 @@ fn links_count_where_they_lead() {
     assert_eq!(refusal(&at.join("elsewhere.vrt"), &own()), None);
     assert!(std::process::Command::new("mkfifo").arg(at.join("in/pipe")).status().is_ok_and(|s| s.success()));
     std::fs::write(&path, vrt(&[("pipe", 1)])).unwrap();
-    assert!(refusal(&path, &own()).is_some_and(|why| why.contains("no regular file")));
-    assert!(refusal(&at.join("in/pipe"), &own()).is_some_and(|why| why.contains("no regular file")));
+    assert!(refusal(&path, &own()).is_some_and(|why| why.contains("not a regular file")));
+    assert!(refusal(&at.join("in/pipe"), &own()).is_some_and(|why| why.contains("not a regular file")));
 }
 
 #[test]

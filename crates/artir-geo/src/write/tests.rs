@@ -203,7 +203,7 @@ fn rich(dir: &Path, point: bool) -> PathBuf {
     }
     ffi::set_categories(&dataset.rasterband(5).unwrap(), &["none".into(), "some".into()]);
     dataset.close().unwrap();
-    // Set on a file that is open for reading, it goes beside it.
+    // On a file that is open read-only, GDAL writes it to `.aux.xml`.
     let dataset = open_again(&path).unwrap();
     ffi::set_nodata(&dataset.rasterband(5).unwrap(), ffi::Nodata::Float(65_535.0));
     dataset.close().unwrap();
@@ -221,7 +221,7 @@ fn all_that_a_scene_says_is_kept() {
         for format in [Format::GeoTiff, Format::Cog] {
             let out = dir.path().join(format!("{format:?}.tif"));
             let done = run_some(&scene, &out, 0.0, &WriteOptions { format, ..WriteOptions::default() }, usize::MAX);
-            assert!(!done.unwrap().beside.is_empty(), "several nodata values need a file beside");
+            assert!(!done.unwrap().beside.is_empty(), "several nodata values need .aux.xml");
             assert_eq!(differences(&path, &out), [""; 0], "{format:?}, point {point}");
         }
     }

@@ -80,7 +80,7 @@ unsafe extern "system" fn destroy<K: Kernel>(kernel: *mut c_void) {
 }
 
 /// Makes the first input's shape the output's: dimension 1 `times` over, and a name for each dimension that has neither a value
-/// nor a name, since ONNX Runtime would take its -1 for a value, and reckon on with it.
+/// nor a name, since ONNX Runtime would treat -1 as a real size.
 ///
 /// # Safety
 /// `api` is a valid table, `shape` of its making.
