@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Brings what building, testing and running artir needs on Debian 12; a second run does nothing.
+# Installs everything needed to build, test and run artir on Debian 12. A second run does nothing.
 #   scripts/bootstrap.sh          Debian packages, ONNX Runtime, a Python environment without PyTorch
-#   scripts/bootstrap.sh --train  PyTorch besides (gigabytes)
-#   scripts/bootstrap.sh --test   cargo-deny, Chromium and NVIDIA's run-time compiler (which needs no GPU) besides
-#   scripts/bootstrap.sh --conformance  Orthanc besides
-#   scripts/bootstrap.sh --memcheck     valgrind besides
-#   scripts/bootstrap.sh --docs   mdBook as well
-#   scripts/bootstrap.sh --fuzz   cargo-fuzz besides
-#   scripts/bootstrap.sh --gpu    ONNX Runtime for CUDA 13 in place of the one for the CPU alone, and CUDA's own libraries
+#   scripts/bootstrap.sh --train  also PyTorch (gigabytes)
+#   scripts/bootstrap.sh --test   also cargo-deny, cargo-machete, typos, Chromium and NVIDIA's run-time compiler (needs no GPU)
+#   scripts/bootstrap.sh --conformance  also Orthanc
+#   scripts/bootstrap.sh --memcheck     also valgrind
+#   scripts/bootstrap.sh --docs   also mdBook
+#   scripts/bootstrap.sh --fuzz   also cargo-fuzz
+#   scripts/bootstrap.sh --gpu    ONNX Runtime for CUDA 13 instead of the CPU-only build, and CUDA's libraries
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,7 +29,7 @@ fi
 
 command -v cargo >/dev/null || { echo "bootstrap: Rust is missing: install it with rustup first" >&2; exit 1; }
 
-fetch_runtime() { # PACKAGE SUM FILE...: files of a pinned wheel into .runtime, checked before they are used
+fetch_runtime() { # PACKAGE SUM FILE...: copies files of a pinned wheel into .runtime after checking its hash
     local package=$1 sum=$2
     shift 2
     [ "$(uname -m)" = x86_64 ] || { echo "bootstrap: no ONNX Runtime is pinned for $(uname -m)" >&2; exit 1; }
@@ -46,7 +46,7 @@ fetch_runtime() { # PACKAGE SUM FILE...: files of a pinned wheel into .runtime, 
 
 runtime=libonnxruntime.so.1.31.1
 if [ "${1:-}" = --gpu ]; then
-    # The main library is another build, which knows the providers; on a CPU it runs as well.
+    # This build of the main library supports the GPU providers, and runs on a CPU as well.
     if [ ! -f .runtime/libonnxruntime_providers_cuda.so ]; then
         fetch_runtime onnxruntime-gpu==1.31.1 e26c475fe361b2015f45b4b824bd13f0bb20204e59b62814e6f0acd5f3d491a6 \
             $runtime libonnxruntime_providers_shared.so libonnxruntime_providers_cuda.so libonnxruntime_providers_tensorrt.so
@@ -55,7 +55,7 @@ elif [ ! -f .runtime/$runtime ]; then
     fetch_runtime onnxruntime==1.31.1 5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f $runtime
 fi
 
-install_python() { # FILE: installs it into .venv unless this very file is installed already
+install_python() { # FILE: installs its packages into .venv, unless an identical file is already installed
     local mark=.venv/.installed-$(basename "$1")
     cmp -s "$1" "$mark" && return
     [ -x .venv/bin/python ] || python3 -m venv .venv
@@ -91,6 +91,6 @@ if [ "${1:-}" = --gpu ]; then
     install_python scripts/requirements-gpu.txt
     folders=$(.venv/bin/python -c 'import nvidia, pathlib
 print(":".join(sorted({str(f.parent) for r in nvidia.__path__ for f in pathlib.Path(r).glob("**/lib*.so.*")})))')
-    echo "bootstrap: CUDA's libraries are found with: export LD_LIBRARY_PATH=$folders"
-    echo "bootstrap: the driver (580 or later) is the system's; 'artir doctor' says what is missing"
+    echo "bootstrap: to find CUDA's libraries: export LD_LIBRARY_PATH=$folders"
+    echo "bootstrap: install the driver (580 or later) yourself; 'artir doctor' lists missing parts"
 fi

@@ -272,7 +272,7 @@ fn what_is_not_hu_is_set_aside_beside_what_is() {
         series(&dir.path().join("in/hu"), 0, &[]);
         let beside = run(dir.path(), "ct", &[]);
         assert_eq!((beside.code, beside.slices()), (Some(0), vec![3]), "{reason}: {}", beside.stderr);
-        assert!(beside.lines().len() == 1 && beside.stderr.contains("3 file(s) set aside"), "{}", beside.stderr);
+        assert!(beside.lines().len() == 1 && beside.stderr.contains("3 file(s) skipped"), "{}", beside.stderr);
         assert_eq!(beside.files("set_aside", reason), ["map/000.dcm", "map/005.dcm", "map/010.dcm"]);
     }
 }
@@ -351,7 +351,7 @@ fn links_that_lead_nowhere_and_loops_are_set_aside() {
         assert_eq!(done.files("set_aside", reason), [file], "{}", done.stderr);
     }
     // The input's own parent holds the model and the report: files, and the input again.
-    assert!(done.stderr.contains("set aside"), "{}", done.stderr);
+    assert!(done.stderr.contains("file(s) skipped"), "{}", done.stderr);
     // An input that is not there is an error.
     assert_eq!(artir().args(["ct", "--list", "lost"]).current_dir(dir.path()).output().unwrap().status.code(), Some(3));
 }
@@ -387,7 +387,7 @@ fn a_folder_that_may_not_be_read_is_set_aside() {
         return;
     }
     assert_eq!(listed.status.code(), Some(0), "{stderr}");
-    assert!(stderr.contains("1 file(s) set aside: a folder that may not be read"), "{stderr}");
+    assert!(stderr.contains("1 file(s) skipped: a folder without read permission"), "{stderr}");
     assert!(String::from_utf8_lossy(&listed.stdout).contains("64 x 64"));
 }
 

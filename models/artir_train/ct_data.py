@@ -6,7 +6,7 @@ noise of its own, of variance v, gets noise n of variance w on top; the network 
 target is y - (v / w) n: the noise in the target then has no correlation with the noise in the
 input, so its best prediction is the slice without any (Pang, Zheng, Quan, Ji:
 Recorrupted-to-Recorrupted, CVPR 2021). So real anatomy of every scanner can be a target as it is,
-and how much noise is to stay is for the user to say (``--strength``), not for the network to guess.
+and the user chooses how much noise remains (``--strength``); the network does not guess it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MARGIN = 32
 SOFTEST, SHARPEST = 0.16, 0.64
 """Half-frequencies of the kernels that are simulated, cycles a pixel."""
 FINER = 1.35
-"""How much sharper than its slice the noise may be."""
+"""Largest ratio of the noise's sharpness to the slice's."""
 
 
 class CtPatches:
@@ -71,7 +71,7 @@ class CtPatches:
             y, x = rng.integers(0, 512 - size + 1, 2)
             soft = self.clean[i, y : y + size, x : x + size]
             share = ((soft > -200) & (soft < 300)).mean()
-            # Soft tissue is where low contrasts are; air outside the body teaches hardly anything.
+            # Low contrasts are in soft tissue. Training learns almost nothing from air.
             if share > 0.5 or rng.random() < (0.35 if (soft > -900).mean() > 0.3 else 0.1):
                 break
         clean, noise, own = self._simulate(i, y, x, size, half, steepness)

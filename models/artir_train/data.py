@@ -1,4 +1,4 @@
-"""Training images: where they lie, and how they are read.
+"""Training images: their folder, and functions that read them.
 
 The folder is ``ARTIR_REAL_DATA`` (default ``../shared/data`` beside the repository). Only its
 ``train`` part is read here; the rest is test data.
@@ -18,13 +18,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def data_folder() -> Path:
-    """Where the real data lies."""
+    """The folder of the real data."""
     given = os.environ.get("ARTIR_REAL_DATA")
     return Path(given) if given else REPOSITORY.parent / "shared" / "data"
 
 
 def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of a file, which is made if it is not there: beside, and renamed when whole."""
+    """The arrays of a cache file. A missing file is made, and renamed when complete."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".part.npz")

@@ -1,7 +1,7 @@
 """The network forward and backward on a CPU, by artir's own library (``libartir_ops``).
 
-``make train`` builds it. It makes each pass in one call, several times as fast as PyTorch's operations; where it is
-missing or of another version, or a network is an ablation that it does not have, PyTorch does the work.
+``make train`` builds it. It makes each pass in one call, several times as fast as PyTorch's
+operations. If it is missing, has another version or does not support an ablation, PyTorch is used.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from .config import Config
 from .network import ArtIR
 
 VERSION = 1
-"""Of the library's interface, ``artir_train_version``."""
+"""Version of the library's interface, ``artir_train_version``."""
 PRODUCTS = {"best": 0, "pairs": 1, "f32": 2, "avx2": 3, "portable": 4}
-"""How sums over channels multiply: bf16 by the best instructions, without tiles, or f32."""
+"""Products over channels: bf16 by the best instructions, bf16 without tiles, or f32."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def library_path() -> Path:
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The library, or None, with a line in the log that says why and what to do."""
+    """The library, or None with a log line that gives the reason and the remedy."""
     path = library_path()
     build = "build it with: cargo build --release -p artir-ops"
     if not path.is_file():
@@ -71,7 +71,7 @@ def library() -> ctypes.CDLL | None:
 
 
 class Flat:
-    """A module's parameters as parts of one list, so that one call passes, updates or averages all of them."""
+    """A module's parameters as one list, so that one call passes, updates or averages all."""
 
     def __init__(self, module: nn.Module):
         parameters = list(module.parameters())
@@ -115,11 +115,11 @@ class Native:
 
     @property
     def products(self) -> str:
-        """How it multiplies, in words."""
+        """The precision of its products, in words."""
         return self.library.artir_train_products(self.handle).decode()
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The restored images [N, C, H, W], float32. One backward pass may follow, before the next call."""
+        """The restored images [N, C, H, W], float32. One backward pass may follow each call."""
         return _Run.apply(x, self.flat.values, self)
 
 
@@ -150,7 +150,8 @@ class _Run(torch.autograd.Function):
         count, channels, height, width = x.shape
         if channels != net.channels or height % ArtIR.multiple or width % ArtIR.multiple:
             raise ValueError(
-                f"images must be [N, {net.channels}, H, W], H and W multiples of 4, got {tuple(x.shape)}"
+                f"images must be [N, {net.channels}, H, W], H and W multiples of 4, "
+                f"got {tuple(x.shape)}"
             )
         ctx.net, ctx.size = net, (count, height, width, torch.get_num_threads())
         keep = any(ctx.needs_input_grad)

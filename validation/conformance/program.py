@@ -53,13 +53,13 @@ class Run:
         """Files that were left out, by reason."""
         out: dict[str, int] = {}
         for line in self._lines():
-            if told := re.match(r"(\d+) file\(s\) set aside: (.*)", line):
+            if told := re.match(r"(\d+) file\(s\) skipped: (.*)", line):
                 out[told[2]] = out.get(told[2], 0) + int(told[1])
         return out
 
     def reasons(self) -> list[str]:
-        """What it said on standard error besides files set aside, without paths."""
-        return [line for line in self._lines() if "set aside:" not in line]
+        """Lines on standard error except those about skipped files, without paths."""
+        return [line for line in self._lines() if "file(s) skipped:" not in line]
 
 
 class Program:
