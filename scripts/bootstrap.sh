@@ -66,15 +66,22 @@ install_python() { # FILE: installs its packages into .venv, unless an identical
 install_python models/requirements.txt
 [ "${1:-}" != --train ] || install_python models/requirements-train.txt
 
-if [ "${1:-}" = --test ] && ! command -v cargo-deny >/dev/null && [ ! -x .cache/tools/bin/cargo-deny ]; then
-    echo "bootstrap: building cargo-deny"
-    cargo install -q --locked cargo-deny@0.20.2 --root .cache/tools --profile dev
+install_tool() { # PROGRAM PACKAGE@VERSION: builds a tool unless it is already installed
+    ! command -v "$1" >/dev/null && [ ! -x ".cache/tools/bin/$1" ] || return 0
+    echo "bootstrap: building $1"
+    cargo install -q --locked "$2" --root .cache/tools --profile dev
+}
+if [ "${1:-}" = --test ]; then
+    install_tool cargo-deny cargo-deny@0.20.2
+    install_tool cargo-machete cargo-machete@0.9.2
+    install_tool typos typos-cli@1.52.0
+    # The NEON loops are compiled for aarch64, but not run.
+    if command -v rustup >/dev/null && ! rustup target list --installed | grep -q aarch64-unknown-linux-gnu; then
+        rustup target add aarch64-unknown-linux-gnu
+    fi
 fi
 
-if [ "${1:-}" = --fuzz ] && ! command -v cargo-fuzz >/dev/null && [ ! -x .cache/tools/bin/cargo-fuzz ]; then
-    echo "bootstrap: building cargo-fuzz"
-    cargo install -q --locked cargo-fuzz@0.13.2 --root .cache/tools --profile dev
-fi
+[ "${1:-}" != --fuzz ] || install_tool cargo-fuzz cargo-fuzz@0.13.2
 
 if [ "${1:-}" = --test ] && [ ! -d .cache/nvrtc/nvidia_cuda_nvrtc-13.0.88.dist-info ]; then
     echo "bootstrap: installing NVRTC 13.0.88"

@@ -169,8 +169,7 @@ class Trainer:
         return self.folder / "checkpoint.pt"
 
     def save(self) -> None:
-        """Writes the checkpoint under a temporary name and renames it, so that a kill cannot truncate
-        it."""
+        """Writes a temporary file and renames it, so that a kill leaves a complete checkpoint."""
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {
             "config": dataclasses.asdict(self.config),

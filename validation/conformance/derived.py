@@ -139,7 +139,9 @@ def provenance(source: Dataset, derived: Dataset) -> list[str]:
     kept = images.items(source, "ContributingEquipmentSequence")
     equipment = images.items(derived, "ContributingEquipmentSequence")
     if len(equipment) != len(kept) + 1:
-        out.append(f"{len(equipment)} contributing equipments after {len(kept)}")
+        out.append(
+            f"{len(equipment)} items of contributing equipment after {len(kept)}"
+        )
     purposes = [
         images.first(e, "PurposeOfReferenceCodeSequence").get("CodeValue")
         for e in equipment
