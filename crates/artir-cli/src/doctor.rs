@@ -40,8 +40,8 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
 
 /// Lists the requirements of a GPU, met and unmet. A machine without a GPU is not an error.
 fn gpu(what: &str, device: Device) {
-    let pieces = device.pieces();
-    let complete = pieces.iter().all(|piece| piece.found.is_ok());
+    let requirements = device.requirements();
+    let complete = requirements.iter().all(|requirement| requirement.found.is_ok());
     let (mark, answer) = match (complete, device) {
         (false, _) => ("absent ", "no, since requirements are missing:".into()),
         // Trying it would build engines for minutes.
@@ -53,11 +53,11 @@ fn gpu(what: &str, device: Device) {
     };
     say!("{mark} {what:<14} {answer}");
     // TensorRT shares CUDA's requirements, so they are listed once.
-    let shown = if device == Device::Cuda(0) { Vec::new() } else { Device::Cuda(0).pieces() };
-    for piece in pieces.into_iter().filter(|piece| !shown.contains(piece)) {
-        match piece.found {
-            Ok(found) => say!("          has     {}: {found}", piece.name),
-            Err(reason) => say!("          lacks   {}: {reason}", piece.name),
+    let shown = if device == Device::Cuda(0) { Vec::new() } else { Device::Cuda(0).requirements() };
+    for requirement in requirements.into_iter().filter(|requirement| !shown.contains(requirement)) {
+        match requirement.found {
+            Ok(found) => say!("          has     {}: {found}", requirement.name),
+            Err(reason) => say!("          lacks   {}: {reason}", requirement.name),
         }
     }
 }

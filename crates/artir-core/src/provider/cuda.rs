@@ -8,7 +8,7 @@ use ort::{
     session::builder::SessionBuilder,
 };
 
-use super::Piece;
+use super::Requirement;
 use crate::runtime;
 
 /// The CUDA version that onnxruntime-gpu 1.31.1 and the kernels' PTX are made for.
@@ -28,18 +28,18 @@ const LIBRARIES: [(&str, &str); 5] = [
 ];
 
 /// The requirements of CUDA on this GPU.
-pub(crate) fn pieces(number: u32) -> Vec<Piece> {
+pub(crate) fn requirements(number: u32) -> Vec<Requirement> {
     let found = driver().map_err(|e| e.to_string());
     let mut out = vec![
-        Piece::new("NVIDIA driver", driver_piece(&found)),
-        Piece::new(format!("GPU {number}"), gpu_piece(&found, number)),
-        Piece::new("CUDA provider of ONNX Runtime", provider_piece(&PROVIDER, CUDA::is_available)),
+        Requirement::new("NVIDIA driver", driver_requirement(&found)),
+        Requirement::new(format!("GPU {number}"), gpu_requirement(&found, number)),
+        Requirement::new("CUDA provider of ONNX Runtime", provider_requirement(&PROVIDER, CUDA::is_available)),
     ];
-    out.extend(LIBRARIES.map(|(name, package)| library_piece(name, package)));
+    out.extend(LIBRARIES.map(|(name, package)| library_requirement(name, package)));
     out
 }
 
-fn driver_piece(found: &Result<Driver, String>) -> Result<String, String> {
+fn driver_requirement(found: &Result<Driver, String>) -> Result<String, String> {
     match found {
         Ok(driver) if driver.version >= CUDA => Ok(format!("for CUDA {}.{}", driver.version.0, driver.version.1)),
         Ok(driver) => Err(format!(
@@ -50,7 +50,7 @@ fn driver_piece(found: &Result<Driver, String>) -> Result<String, String> {
     }
 }
 
-fn gpu_piece(found: &Result<Driver, String>, number: u32) -> Result<String, String> {
+fn gpu_requirement(found: &Result<Driver, String>, number: u32) -> Result<String, String> {
     let Ok(driver) = found else { return Err("unknown: there is no NVIDIA driver to ask".into()) };
     let count = driver.gpus.len();
     let gpu = driver
@@ -67,7 +67,7 @@ fn gpu_piece(found: &Result<Driver, String>, number: u32) -> Result<String, Stri
 }
 
 /// Checks that the loaded runtime has a provider: its files exist and it lists the provider.
-pub(super) fn provider_piece(
+pub(super) fn provider_requirement(
     files: &[&str],
     is_available: impl FnOnce() -> ort::Result<bool>,
 ) -> Result<String, String> {
@@ -85,10 +85,10 @@ pub(super) fn provider_piece(
 }
 
 /// Checks that the loader finds a library.
-pub(super) fn library_piece(name: &str, package: &str) -> Piece {
+pub(super) fn library_requirement(name: &str, package: &str) -> Requirement {
     let found = library_loads(name).map(|()| "found".to_owned());
     let advice = format!("install CUDA 13, or pip install {package} and put its folder into LD_LIBRARY_PATH");
-    Piece::new(name, found.map_err(|e| format!("{e}: {advice}")))
+    Requirement::new(name, found.map_err(|e| format!("{e}: {advice}")))
 }
 
 /// The provider with artir's options.
@@ -126,22 +126,22 @@ mod tests {
 
     #[test]
     fn drivers_and_gpus_are_judged_by_their_versions() {
-        assert_eq!(driver_piece(&machine((13, 2), (9, 0))).unwrap(), "for CUDA 13.2");
-        let old = driver_piece(&machine((12, 8), (9, 0))).unwrap_err();
+        assert_eq!(driver_requirement(&machine((13, 2), (9, 0))).unwrap(), "for CUDA 13.2");
+        let old = driver_requirement(&machine((12, 8), (9, 0))).unwrap_err();
         assert!(old.contains("12.8") && old.contains("13.0") && old.contains("580"), "{old}");
-        assert!(driver_piece(&Err("no driver".into())).unwrap_err().starts_with("no driver"));
+        assert!(driver_requirement(&Err("no driver".into())).unwrap_err().starts_with("no driver"));
 
-        assert!(gpu_piece(&machine((13, 0), (7, 5)), 0).unwrap().contains("8192 MiB, compute capability 7.5"));
-        assert!(gpu_piece(&machine((13, 0), (7, 0)), 0).unwrap_err().contains("7.5 or later"));
-        assert!(gpu_piece(&machine((13, 0), (9, 0)), 1).unwrap_err().contains("lists 1 GPU(s)"));
+        assert!(gpu_requirement(&machine((13, 0), (7, 5)), 0).unwrap().contains("8192 MiB, compute capability 7.5"));
+        assert!(gpu_requirement(&machine((13, 0), (7, 0)), 0).unwrap_err().contains("7.5 or later"));
+        assert!(gpu_requirement(&machine((13, 0), (9, 0)), 1).unwrap_err().contains("lists 1 GPU(s)"));
     }
 
     #[test]
     fn a_provider_that_is_not_there_is_named_with_its_place() {
-        let missing = provider_piece(&["libonnxruntime_providers_nowhere.so"], || Ok(true)).unwrap_err();
+        let missing = provider_requirement(&["libonnxruntime_providers_nowhere.so"], || Ok(true)).unwrap_err();
         assert!(missing.contains("libonnxruntime_providers_nowhere.so is missing in the folder of"), "{missing}");
         assert!(missing.contains("bootstrap.sh --gpu"), "{missing}");
-        assert!(provider_piece(&[], || Ok(false)).unwrap_err().contains("built without it"));
-        assert!(provider_piece(&[], || Ok(true)).is_ok());
+        assert!(provider_requirement(&[], || Ok(false)).unwrap_err().contains("built without it"));
+        assert!(provider_requirement(&[], || Ok(true)).is_ok());
     }
 }

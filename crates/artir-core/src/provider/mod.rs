@@ -58,14 +58,14 @@ impl FromStr for Device {
 
 /// A requirement of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct Requirement {
     /// The name of the requirement.
     pub name: String,
     /// The part that was found, or the reason why it is missing and what to do.
     pub found: Result<String, String>,
 }
 
-impl Piece {
+impl Requirement {
     fn new(name: impl Into<String>, found: Result<String, String>) -> Self {
         Self { name: name.into(), found }
     }
@@ -74,12 +74,12 @@ impl Piece {
 impl Device {
     /// The requirements of the device, met or missing, each after those it depends on. The CPU needs only ONNX Runtime;
     /// `auto` lists the requirements of the first GPU through CUDA.
-    pub fn pieces(self) -> Vec<Piece> {
+    pub fn requirements(self) -> Vec<Requirement> {
         match self {
             Self::Cpu => Vec::new(),
-            Self::Auto => cuda::pieces(0),
-            Self::Cuda(n) => cuda::pieces(n),
-            Self::TensorRt(n) => tensorrt::pieces(n),
+            Self::Auto => cuda::requirements(0),
+            Self::Cuda(n) => cuda::requirements(n),
+            Self::TensorRt(n) => tensorrt::requirements(n),
         }
     }
 }
@@ -102,13 +102,13 @@ impl Provider {
     /// # Errors
     /// [`Error::Device`] with the first missing requirement.
     pub fn resolve(device: Device) -> Result<Self, Error> {
-        Self::resolve_by(device, &Device::pieces)
+        Self::resolve_by(device, &Device::requirements)
     }
 
-    fn resolve_by(device: Device, pieces: &dyn Fn(Device) -> Vec<Piece>) -> Result<Self, Error> {
+    fn resolve_by(device: Device, requirements: &dyn Fn(Device) -> Vec<Requirement>) -> Result<Self, Error> {
         let missing = || {
-            let piece = pieces(device).into_iter().find(|piece| piece.found.is_err())?;
-            Some(format!("{}: {}", piece.name, piece.found.err().unwrap_or_default()))
+            let requirement = requirements(device).into_iter().find(|requirement| requirement.found.is_err())?;
+            Some(format!("{}: {}", requirement.name, requirement.found.err().unwrap_or_default()))
         };
         let provider = match device {
             Device::Cpu => return Ok(Self::Cpu),
@@ -159,8 +159,8 @@ mod tests {
         }
     }
 
-    fn with(found: [Result<String, String>; 2]) -> Vec<Piece> {
-        found.into_iter().zip(["driver", "library"]).map(|(found, name)| Piece::new(name, found)).collect()
+    fn with(found: [Result<String, String>; 2]) -> Vec<Requirement> {
+        found.into_iter().zip(["driver", "library"]).map(|(found, name)| Requirement::new(name, found)).collect()
     }
 
     #[test]
@@ -188,19 +188,19 @@ mod tests {
     #[test]
     fn pieces_of_this_machine_have_names_and_reasons() {
         for device in [Device::Cuda(0), Device::TensorRt(0)] {
-            let pieces = device.pieces();
-            assert!(pieces.len() > 5);
-            for piece in &pieces {
-                assert!(!piece.name.is_empty());
-                match &piece.found {
-                    Ok(found) => assert!(!found.is_empty(), "{}", piece.name),
-                    Err(reason) => assert!(reason.contains(':'), "{}: {reason}", piece.name),
+            let requirements = device.requirements();
+            assert!(requirements.len() > 5);
+            for requirement in &requirements {
+                assert!(!requirement.name.is_empty());
+                match &requirement.found {
+                    Ok(found) => assert!(!found.is_empty(), "{}", requirement.name),
+                    Err(reason) => assert!(reason.contains(':'), "{}: {reason}", requirement.name),
                 }
             }
             if let Err(e) = Provider::resolve(device) {
-                assert!(pieces.iter().any(|p| p.found.as_ref().is_err_and(|r| e.to_string().contains(r))), "{e}");
+                assert!(requirements.iter().any(|p| p.found.as_ref().is_err_and(|r| e.to_string().contains(r))), "{e}");
             }
         }
-        assert!(Device::Cpu.pieces().is_empty());
+        assert!(Device::Cpu.requirements().is_empty());
     }
 }

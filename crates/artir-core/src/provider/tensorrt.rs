@@ -12,18 +12,18 @@ use ort::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Piece, cuda};
+use super::{Requirement, cuda};
 
 const PROVIDER: [&str; 2] = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_tensorrt.so"];
 const LIBRARIES: [(&str, &str); 2] =
     [("libnvinfer.so.10", "tensorrt-cu13"), ("libnvonnxparser.so.10", "tensorrt-cu13")];
 
 /// The requirements of TensorRT on this GPU: those of CUDA, and TensorRT's own libraries.
-pub(crate) fn pieces(number: u32) -> Vec<Piece> {
-    let mut out = cuda::pieces(number);
-    let provider = cuda::provider_piece(&PROVIDER, TensorRT::is_available);
-    out.push(Piece::new("TensorRT provider of ONNX Runtime", provider));
-    out.extend(LIBRARIES.map(|(name, package)| cuda::library_piece(name, package)));
+pub(crate) fn requirements(number: u32) -> Vec<Requirement> {
+    let mut out = cuda::requirements(number);
+    let provider = cuda::provider_requirement(&PROVIDER, TensorRT::is_available);
+    out.push(Requirement::new("TensorRT provider of ONNX Runtime", provider));
+    out.extend(LIBRARIES.map(|(name, package)| cuda::library_requirement(name, package)));
     out
 }
 
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(one, engine().folder(cache));
         assert_eq!(one.parent(), Some(cache));
         for other in [
-            Engine { model: "abd".into(), ..engine() },
+            Engine { model: "xyz".into(), ..engine() },
             Engine { shape: [4, 1, 256, 512], ..engine() },
             Engine { shape: [1, 1, 512, 256], ..engine() },
             Engine { precision: "f16", ..engine() },
