@@ -42,7 +42,7 @@ pub use pipeline::{
     ALGORITHM, Footprint, MOST_THREADS, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name,
 };
 pub use progress::{NoProgress, Progress};
-pub use provider::{Device, Requirement, Provider, placement::Placed};
+pub use provider::{Device, Requirement, Provider, placement::NodePlacement};
 pub use range::Range;
 pub use runtime::{environment, runtime_path, runtime_version};
 pub use session::Session;

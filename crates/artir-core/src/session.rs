@@ -19,7 +19,7 @@ use ort::{
 
 use artir_ops::{Instructions, Precision};
 
-use crate::{Device, Error, Model, Placed, Provider, TilePlan, runtime};
+use crate::{Device, Error, Model, NodePlacement, Provider, TilePlan, runtime};
 
 /// A model, ready to run. Calls from several threads take turns.
 pub struct Session {
@@ -189,7 +189,7 @@ impl Session {
     ///
     /// # Errors
     /// What ONNX Runtime reports.
-    pub fn placement(&self, rows: usize, columns: usize) -> Result<Vec<Placed>, Error> {
+    pub fn placement(&self, rows: usize, columns: usize) -> Result<Vec<NodePlacement>, Error> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *inner {
             Inner::Cpu(_) => Ok(Vec::new()),

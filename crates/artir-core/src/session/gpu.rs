@@ -10,7 +10,7 @@ use ort::{
 };
 
 use crate::{
-    Error, Model, Placed, Provider,
+    Error, Model, NodePlacement, Provider,
     provider::{cuda, placement, tensorrt},
 };
 
@@ -70,7 +70,7 @@ impl Gpu {
     }
 
     /// The placement of nodes on providers for an image of this size.
-    pub(super) fn placement(&mut self, shape: [usize; 4]) -> Result<Vec<Placed>, Error> {
+    pub(super) fn placement(&mut self, shape: [usize; 4]) -> Result<Vec<NodePlacement>, Error> {
         let equip = |builder| self.equip(builder, shape);
         placed(&self.bytes, self.threads, shape, &equip)
     }
@@ -165,7 +165,7 @@ fn placed(
     threads: usize,
     shape: [usize; 4],
     equip: &dyn Fn(SessionBuilder) -> Result<SessionBuilder, String>,
-) -> Result<Vec<Placed>, Error> {
+) -> Result<Vec<NodePlacement>, Error> {
     let folder = tempfile::tempdir().map_err(failed)?;
     let prefix = folder.path().join("profile");
     let builder = equip(super::options(threads).map_err(failed)?).map_err(failed)?;
