@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Finding, Modality, Series, header::Placed};
+use super::{Finding, Modality, Series, header::GroupedObject};
 use crate::{
     geometry::{Plane, SAME_POSITION, Stack},
     uid,
@@ -54,11 +54,11 @@ impl Group {
 /// one of `kept`; `findings` hold for all of the series.
 pub(super) fn series_of(
     modality: Modality,
-    kept: Vec<Placed>,
-    clashing: &[Placed],
+    kept: Vec<GroupedObject>,
+    clashing: &[GroupedObject],
     findings: &[Finding],
 ) -> Vec<Series> {
-    let mut groups: BTreeMap<Group, Vec<Placed>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group, Vec<GroupedObject>> = BTreeMap::new();
     for object in kept {
         groups.entry(object.group.clone()).or_default().push(object);
     }
@@ -66,7 +66,7 @@ pub(super) fn series_of(
     for (group, objects) in groups {
         for (group, objects) in split_acquisitions(group, objects) {
             // The kept file may not belong to this series, and the skipped one may.
-            let touches = |c: &&Placed| {
+            let touches = |c: &&GroupedObject| {
                 let part = group.acquisition.is_none() || group.acquisition == c.instance.acquisition;
                 let own = part && c.group == Group { acquisition: None, ..group.clone() };
                 own || objects.iter().any(|o| o.instance.uid == c.instance.uid)
@@ -80,7 +80,7 @@ pub(super) fn series_of(
 
 /// Splits a group in which several acquisitions lie at the same positions, as the phases of one series do. Acquisitions
 /// that follow each other along the body stay together.
-fn split_acquisitions(group: Group, objects: Vec<Placed>) -> Vec<(Group, Vec<Placed>)> {
+fn split_acquisitions(group: Group, objects: Vec<GroupedObject>) -> Vec<(Group, Vec<GroupedObject>)> {
     let mut at: Vec<(f64, Option<i64>)> =
         objects.iter().map(|o| (o.instance.first(), o.instance.acquisition)).collect();
     at.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -88,7 +88,7 @@ fn split_acquisitions(group: Group, objects: Vec<Placed>) -> Vec<(Group, Vec<Pla
     if !overlap {
         return vec![(group, objects)];
     }
-    let mut parts: BTreeMap<Option<i64>, Vec<Placed>> = BTreeMap::new();
+    let mut parts: BTreeMap<Option<i64>, Vec<GroupedObject>> = BTreeMap::new();
     for object in objects {
         parts.entry(object.instance.acquisition).or_default().push(object);
     }
@@ -98,7 +98,7 @@ fn split_acquisitions(group: Group, objects: Vec<Placed>) -> Vec<(Group, Vec<Pla
 fn assemble(
     modality: Modality,
     group: Group,
-    mut objects: Vec<Placed>,
+    mut objects: Vec<GroupedObject>,
     clashing: Vec<PathBuf>,
     known: &[Finding],
 ) -> Series {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// An object with the group that it belongs to.
-pub(crate) struct Placed {
+pub(crate) struct GroupedObject {
     pub(super) group: Group,
     pub(super) identity: Identity,
     pub(super) instance: Instance,
@@ -27,14 +27,14 @@ pub(crate) struct Placed {
 }
 
 /// Reads one header and returns its place in a series, or the reason to skip it.
-pub(super) fn look(path: &Path, modality: Modality) -> Result<Result<Placed, String>, Error> {
+pub(super) fn look(path: &Path, modality: Modality) -> Result<Result<GroupedObject, String>, Error> {
     match DicomFile::look(path, Stop::AtPixels)? {
         Opened::Other => Ok(Err("not a DICOM file".into())),
         Opened::Dicom(file) => Ok(place(&file.set, path, modality)),
     }
 }
 
-pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Placed, String> {
+pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<GroupedObject, String> {
     if set.contains(tags::DIRECTORY_RECORD_SEQUENCE) {
         return Err("a DICOMDIR".into());
     }
@@ -106,7 +106,7 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Pl
         along_normal: planes.iter().map(Plane::along_normal).collect(),
         planes,
     };
-    Ok(Placed {
+    Ok(GroupedObject {
         group,
         identity: Identity::read(set),
         instance,

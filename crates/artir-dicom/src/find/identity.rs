@@ -3,7 +3,7 @@
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use super::{header::Placed, series::Finding};
+use super::{header::GroupedObject, series::Finding};
 use crate::dataset::DataSet;
 
 /// Patient, study and frame of reference of an object. Empty values are treated as absent.
@@ -84,7 +84,7 @@ pub(super) fn conflict<'a>(identities: impl Iterator<Item = &'a Identity> + Clon
 
 /// Enters patient, study and frame of reference into the groups of one series' objects. An object without one takes that
 /// of the others where they agree. Returns what the series is split by.
-pub(super) fn enter(objects: &mut [Placed]) -> Vec<Finding> {
+pub(super) fn enter(objects: &mut [GroupedObject]) -> Vec<Finding> {
     let only = |values: Vec<&String>| {
         let first = values.first().copied().cloned();
         let several = values.iter().any(|v| Some(*v) != first.as_ref());

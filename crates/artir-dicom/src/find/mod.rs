@@ -21,7 +21,7 @@ mod walk;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::header::place;
-use self::{header::Placed, quantity::NotUptake};
+use self::{header::GroupedObject, quantity::NotUptake};
 pub use self::{
     modality::Modality,
     series::{Finding, Instance, Series},
@@ -156,7 +156,7 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
             Err(e) => found.damaged.push(e),
         }
     }
-    let mut by_series: BTreeMap<String, Vec<Placed>> = BTreeMap::new();
+    let mut by_series: BTreeMap<String, Vec<GroupedObject>> = BTreeMap::new();
     for object in chosen(placed, options, &mut found.set_aside) {
         by_series.entry(object.group.series_uid.clone()).or_default().push(object);
     }
@@ -173,7 +173,7 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
 }
 
 /// Skips objects that artir derived, and PET objects without SUV.
-fn chosen(placed: Vec<Placed>, options: ScanOptions, set_aside: &mut Vec<SetAside>) -> Vec<Placed> {
+fn chosen(placed: Vec<GroupedObject>, options: ScanOptions, set_aside: &mut Vec<SetAside>) -> Vec<GroupedObject> {
     let corrected = placed.iter().any(|o| o.not_uptake.is_none());
     let mut out = Vec::with_capacity(placed.len());
     for object in placed {
@@ -200,7 +200,7 @@ fn chosen(placed: Vec<Placed>, options: ScanOptions, set_aside: &mut Vec<SetAsid
     out
 }
 
-fn of_several_patients(objects: Vec<Placed>, attribute: &str) -> Refused {
+fn of_several_patients(objects: Vec<GroupedObject>, attribute: &str) -> Refused {
     let files: Vec<PathBuf> = objects.into_iter().map(|o| o.instance.path).collect();
     let reason = format!(
         "its SeriesInstanceUID (0020,000E) is that of {} other file(s), and {attribute} differs among them: slices of \
