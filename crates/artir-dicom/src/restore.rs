@@ -128,7 +128,7 @@ pub fn restore_series(
         0 | 1 => Vec::new(),
         parts => restorer.share(parts)?,
     };
-    let together = restorer.at_once(shape, Footprint::default())?.max(shared.len());
+    let together = restorer.batch_size(shape, Footprint::default())?.max(shared.len());
     let report = restore_with(series, &what, out, options, together, &mut |slices| {
         if let [slice] = slices {
             return Ok(vec![run(restorer, slice)?]);

@@ -11,7 +11,7 @@ impl Restorer {
     ///
     /// # Errors
     /// As [`Restorer::plan`].
-    pub fn at_once(&self, shape: Shape, held: Footprint) -> Result<usize, Error> {
+    pub fn batch_size(&self, shape: Shape, held: Footprint) -> Result<usize, Error> {
         let plan = self.plan(shape, held)?;
         Ok(if plan.len() == 1 { self.session.batch(&plan) } else { 1 })
     }
@@ -96,6 +96,6 @@ mod tests {
         let odd = vec![image(3), Image::new(Array3::zeros((1, 21, 31)))];
         assert!(matches!(restorer.residuals(odd, &NoProgress), Err(Error::WindowSize { .. })));
         let shape = Shape { channels: 1, rows: 21, columns: 30 };
-        assert_eq!(restorer.at_once(shape, Footprint::default()).unwrap(), 1, "one at a time on the CPU");
+        assert_eq!(restorer.batch_size(shape, Footprint::default()).unwrap(), 1, "one at a time on the CPU");
     }
 }
