@@ -235,7 +235,7 @@ impl Restorer {
     }
 
     /// How many images of this extent are best restored at once, each by a restorer of its own: see
-    /// [`Restorer::share`]. Outputs do not depend on it.
+    /// [`Restorer::split_threads`]. Outputs do not depend on it.
     pub fn side_by_side(&self, shape: Shape, held: Footprint) -> usize {
         if self.session.provider() != Provider::Cpu {
             return 1;
@@ -245,7 +245,7 @@ impl Restorer {
     }
 
     /// As many restorers on the CPU that share this one's threads.
-    pub fn share(&self, parts: usize) -> Result<Vec<Self>, Error> {
+    pub fn split_threads(&self, parts: usize) -> Result<Vec<Self>, Error> {
         let threads = threads_or_all(self.settings.threads);
         let part = |n: usize| {
             let threads = (threads / parts + usize::from(n < threads % parts)).max(1);

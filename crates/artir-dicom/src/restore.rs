@@ -126,7 +126,7 @@ pub fn restore_series(
     };
     let shared = match restorer.side_by_side(shape, Footprint::default()).min(series.slices()) {
         0 | 1 => Vec::new(),
-        parts => restorer.share(parts)?,
+        parts => restorer.split_threads(parts)?,
     };
     let together = restorer.batch_size(shape, Footprint::default())?.max(shared.len());
     let report = restore_with(series, &what, out, options, together, &mut |slices| {

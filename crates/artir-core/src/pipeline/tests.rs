@@ -261,7 +261,7 @@ fn tiles_seen_together_give_what_they_give_alone() {
 fn restorers_that_share_threads_give_the_same_bits() {
     let settings = Settings { device: crate::Device::Cpu, threads: 5, ..Settings::default() };
     let whole = Restorer::new(crate::zoo::open("ct-ldct-t").unwrap(), settings).unwrap();
-    let shared = whole.share(3).unwrap();
+    let shared = whole.split_threads(3).unwrap();
     assert_eq!(shared.iter().map(|one| one.settings.threads).collect::<Vec<_>>(), [2, 2, 1]);
     let image = Array4::from_shape_fn((1, 1, 60, 72), |(_, _, y, x)| ((y * 7 + x * 3) % 23) as f32 / 23.0);
     let expected = whole.session.run(image.view()).unwrap();
