@@ -146,7 +146,7 @@ impl Trainer {
         self.parameters.clear();
         self.parameters.extend_from_slice(parameters);
         let layers = Mutex::new(self.program.layers.iter_mut());
-        share(threads, || {
+        on_threads(threads, || {
             loop {
                 let next = layers.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some(layer) = next else { break };
@@ -159,7 +159,7 @@ impl Trainer {
         let (program, kind) = (&self.program, self.kind);
         let jobs = self.images.iter_mut().zip(x.chunks_exact(area)).zip(y.chunks_exact_mut(area));
         let jobs = Mutex::new(jobs);
-        share(threads, || {
+        on_threads(threads, || {
             let _tiles = held(kind);
             loop {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -198,7 +198,7 @@ impl Trainer {
         let (program, kind, sums, sums_len) = (&self.program, self.kind, &self.sums, self.sums_len);
         let jobs = self.images[..batch].iter_mut().zip(dy.chunks_exact(area)).zip(parts.iter_mut());
         let jobs = Mutex::new(jobs);
-        share(threads, || {
+        on_threads(threads, || {
             let _tiles = held(kind);
             loop {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -212,7 +212,7 @@ impl Trainer {
         let images = &self.images[..batch];
         let parameters = &self.parameters;
         let layers = Mutex::new(program.layers.iter().zip(sums));
-        share(threads, || {
+        on_threads(threads, || {
             loop {
                 let next = layers.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some((layer, &begin)) = next else { break };
@@ -234,7 +234,7 @@ fn check_len(given: usize, wanted: usize) -> Result<(), Error> {
 }
 
 /// Runs `work` in so many threads, this one included.
-fn share(threads: usize, work: impl Fn() + Sync) {
+fn on_threads(threads: usize, work: impl Fn() + Sync) {
     std::thread::scope(|scope| {
         for _ in 1..threads {
             scope.spawn(&work);
