@@ -4,7 +4,7 @@ mod memory;
 mod plan;
 mod prepared;
 mod tiles;
-mod together;
+mod batch;
 
 use std::fmt;
 
