@@ -8,7 +8,7 @@ use crate::{
     codec::{Layout, OutputSyntax},
     dataset::DataSet,
     hu::Padding,
-    terms::told,
+    terms::quotable,
 };
 
 /// Largest frame that is decoded, pixels: no scanner makes more, and a damaged header may claim anything.
@@ -62,7 +62,7 @@ impl PixelFormat {
         match set.text(tags::PHOTOMETRIC_INTERPRETATION) {
             Some("MONOCHROME2" | "MONOCHROME1") => {}
             other => {
-                return Err(format!("PhotometricInterpretation (0028,0004) is {}, not monochrome", told(other)));
+                return Err(format!("PhotometricInterpretation (0028,0004) is {}, not monochrome", quotable(other)));
             }
         }
         if ![8, 16].contains(&bits_allocated) || !(8..=bits_allocated).contains(&bits_stored) {

@@ -6,7 +6,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView2};
 
-use crate::{dataset::DataSet, terms::told};
+use crate::{dataset::DataSet, terms::quotable};
 
 /// The stored values that mean "no pixel here" (PixelPaddingValue, and PixelPaddingRangeLimit where there is one).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Transform {
         // Absent, and "US" for unspecified, are what CT had before HU could be said (PS3.3, C.8.2.1).
         match (type_wanted, set.text(tags::RESCALE_TYPE)) {
             (Some(wanted), Some(found)) if !found.eq_ignore_ascii_case(wanted) && found != "US" => {
-                Err(format!("RescaleType (0028,1054) is {}, not {wanted}", told(Some(found))))
+                Err(format!("RescaleType (0028,1054) is {}, not {wanted}", quotable(Some(found))))
             }
             _ => Ok(Self::Linear { slope, intercept }),
         }
@@ -62,7 +62,7 @@ impl Transform {
     fn table(item: &DataSet, type_wanted: Option<&str>) -> Result<Self, String> {
         let found = item.text(tags::MODALITY_LUT_TYPE);
         if found.is_none() || type_wanted != found {
-            return Err(format!("ModalityLUTType (0028,3004) is {}", told(found)));
+            return Err(format!("ModalityLUTType (0028,3004) is {}", quotable(found)));
         }
         let descriptor: [f64; 3] =
             item.vector(tags::LUT_DESCRIPTOR).ok_or("LUTDescriptor (0028,3002) is missing or has not three values")?;

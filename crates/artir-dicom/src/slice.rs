@@ -17,7 +17,7 @@ use crate::{
     hu::{Encoding, Transform},
     mapping::{Line, NewRescale},
     suv,
-    terms::told,
+    terms::quotable,
     view::View,
     worker::Decoder,
 };
@@ -45,7 +45,7 @@ pub fn read_slice(path: &Path, decoder: &mut Decoder) -> Result<PhysicalSlice, E
     let modality = match file.set.text(tags::MODALITY) {
         Some("CT") => Modality::Ct,
         Some("PT") => Modality::Pet,
-        other => return Err(fail(format!("Modality (0008,0060) is {}, not CT or PT", told(other)))),
+        other => return Err(fail(format!("Modality (0008,0060) is {}, not CT or PT", quotable(other)))),
     };
     let format = PixelFormat::read(&file.set).map_err(fail)?;
     if format.frames != 1 {

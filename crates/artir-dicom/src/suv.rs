@@ -13,7 +13,7 @@ use dicom_dictionary_std::tags;
 pub(crate) use self::survey::Survey;
 pub use self::survey::{SuvSummary, suv_summary};
 use self::uptake::{SeriesClock, Times};
-use crate::{dataset::DataSet, find::Finding, terms::told, view::View};
+use crate::{dataset::DataSet, find::Finding, terms::quotable, view::View};
 
 /// Owner of Philips' SUV factor and activity factor, elements 00 and 09 of group 7053. Both apply to rescaled values.
 const PHILIPS: &str = "Philips PET Private Group";
@@ -103,10 +103,10 @@ fn scale(view: &View<'_>, drug: Option<&DataSet>) -> Result<Scale, String> {
         Some("BQML") => becquerels(view, drug, 1.0),
         Some("GML") => match view.text(tags::SUV_TYPE) {
             None | Some("BW") => Ok(Scale::Final(1.0)),
-            other => Err(format!("SUVType (0054,1006) is {}, not body weight", told(other))),
+            other => Err(format!("SUVType (0054,1006) is {}, not body weight", quotable(other))),
         },
         Some("CNTS") => counts(view, drug),
-        Some(other) => Err(format!("Units (0054,1001) are {}, which does not lead to SUV", told(Some(other)))),
+        Some(other) => Err(format!("Units (0054,1001) are {}, which does not lead to SUV", quotable(Some(other)))),
         None => Err("Units (0054,1001) is missing, and SUV needs it".into()),
     }
 }
@@ -143,7 +143,7 @@ fn becquerels(view: &View<'_>, drug: Option<&DataSet>, activity: f64) -> Result<
     match view.text(tags::DECAY_CORRECTION) {
         Some("ADMIN") => Ok(Scale::Final(factor)),
         Some("START") => Ok(Scale::AtInjection(factor)),
-        other => Err(format!("DecayCorrection (0054,1102) is {}, not START or ADMIN", told(other))),
+        other => Err(format!("DecayCorrection (0054,1102) is {}, not START or ADMIN", quotable(other))),
     }
 }
 

@@ -63,7 +63,7 @@ const TERMS: [&str; 57] = [
 ];
 
 /// The value if it is a term, else a placeholder.
-pub(crate) fn told(value: Option<&str>) -> &str {
+pub(crate) fn quotable(value: Option<&str>) -> &str {
     match value {
         None => "missing",
         Some(value) if TERMS.contains(&value) => value,
@@ -77,8 +77,8 @@ mod tests {
 
     #[test]
     fn only_terms_are_quoted() {
-        assert_eq!(told(Some("CNTS")), "CNTS");
-        assert_eq!(told(None), "missing");
-        assert!(!told(Some("SMITH^JOHN")).contains("SMITH"));
+        assert_eq!(quotable(Some("CNTS")), "CNTS");
+        assert_eq!(quotable(None), "missing");
+        assert!(!quotable(Some("SMITH^JOHN")).contains("SMITH"));
     }
 }

@@ -8,7 +8,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::Modality;
-use crate::{dataset::DataSet, hu::is_hounsfield, terms::told, view::View};
+use crate::{dataset::DataSet, hu::is_hounsfield, terms::quotable, view::View};
 
 /// Words of ImageType that stand for a rendering: brightness, not a measurement.
 const RENDERINGS: [&str; 5] = ["VRT", "SSD", "VOLREN", "RENDERING", "RENDERED"];
@@ -94,7 +94,7 @@ pub(super) fn not_uptake(set: &DataSet) -> Option<NotUptake> {
         return Some(NotUptake::Uncorrected);
     }
     let units = view.text(tags::UNITS).filter(|u| MAP_UNITS.contains(u));
-    units.map(|u| NotUptake::Unit(told(Some(u)).to_owned()))
+    units.map(|u| NotUptake::Unit(quotable(Some(u)).to_owned()))
 }
 
 fn colour(set: &DataSet, frames: u32) -> Option<String> {
@@ -103,7 +103,7 @@ fn colour(set: &DataSet, frames: u32) -> Option<String> {
     }
     match set.text(tags::PHOTOMETRIC_INTERPRETATION) {
         None | Some("MONOCHROME1" | "MONOCHROME2") => {}
-        other => return Some(format!("PhotometricInterpretation (0028,0004) is {}, not monochrome", told(other))),
+        other => return Some(format!("PhotometricInterpretation (0028,0004) is {}, not monochrome", quotable(other))),
     }
     let types = [tags::CT_IMAGE_FRAME_TYPE_SEQUENCE, tags::PET_FRAME_TYPE_SEQUENCE];
     let of_frame = |frame| types.map(|t| View::new(set, frame).group(t));
@@ -117,7 +117,7 @@ fn colour(set: &DataSet, frames: u32) -> Option<String> {
 fn rescale_type(set: &DataSet, frames: u32) -> Option<String> {
     let not_hu = |value: Option<&str>, name: &str| {
         let value = value.filter(|v| !is_hounsfield(v) && *v != "US")?;
-        Some(format!("{name} is {}, not HU", told(Some(value))))
+        Some(format!("{name} is {}, not HU", quotable(Some(value))))
     };
     (0..frames).find_map(|frame| {
         let group = View::new(set, frame).group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
