@@ -182,7 +182,7 @@ impl Run<'_> {
         let options = args.options(self.units)?;
         // An output folder that cannot be written is refused before folders are searched.
         Outputs::default().add("a series", &output.join("series"), Kind::Folder, true)?;
-        let note = |report: &mut Report, e: &artir_dicom::Error| report.ended(&args.told(e));
+        let note = |report: &mut Report, e: &artir_dicom::Error| report.ended(&args.error_text(e));
         let scan = args.scan(self.modality, self.units).inspect_err(|e| note(report, e))?;
         report.scanned(&scan, args);
         if let Some(nothing) = scan.nothing_found(&args.inputs, self.modality) {
@@ -190,7 +190,7 @@ impl Run<'_> {
             return args.nothing(&scan, nothing);
         }
         if !self.quiet {
-            tell(&scan);
+            log_skipped(&scan);
         }
         let mut tally = Tally::default();
         unusable(&scan, &mut tally)?;
@@ -199,7 +199,7 @@ impl Run<'_> {
             let number = i + 1;
             let checked = match args.obstacle(&scan, series) {
                 Some(reason) => {
-                    report.refused(number, series, &args.told(&reason), args);
+                    report.refused(number, series, &args.error_text(&reason), args);
                     let would = if args.dry_run { "would not be written" } else { "not written" };
                     Err(Failure::input(format!("series {number}: {would}: {reason}")))
                 }
@@ -282,7 +282,7 @@ impl Run<'_> {
                 if hint && !self.quiet {
                     eprintln!("artir: series {number}: interrupted; continue it with --resume");
                 }
-                report.refused(number, series, &self.args.told(&e), self.args);
+                report.refused(number, series, &self.args.error_text(&e), self.args);
                 tally.fail(e.into())
             }
         }
@@ -392,7 +392,7 @@ impl Args {
     }
 
     /// An error's text for a report, without file names unless they were asked for.
-    fn told(&self, error: &artir_dicom::Error) -> String {
+    fn error_text(&self, error: &artir_dicom::Error) -> String {
         match error {
             artir_dicom::Error::File { path, reason } => format!("{}: {reason}", self.shown(path)),
             artir_dicom::Error::NoSeries { what, detail, .. } => format!("no {what} series found{detail}"),
@@ -428,7 +428,7 @@ fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
 }
 
 /// Logs skipped files, counted by reason, and unusual properties of the series.
-fn tell(scan: &Scan) {
+fn log_skipped(scan: &Scan) {
     tell_files(scan);
     for (i, series) in scan.series.iter().enumerate() {
         // Files that share another's SOPInstanceUID are an error and have their own line.

@@ -94,7 +94,7 @@ impl Report {
         let refused = scan.refused.iter();
         self.refused =
             refused.map(|r| files(&r.reason, r.files.iter().map(|path| args.shown(path)).collect())).collect();
-        self.damaged = scan.damaged.iter().map(|e| args.told(e)).collect();
+        self.damaged = scan.damaged.iter().map(|e| args.error_text(e)).collect();
     }
 
     /// Records the error that ended the whole run. The first one recorded, which names no file, is kept.
@@ -119,7 +119,7 @@ impl Report {
         let entry = Entry {
             outcome: if whole { "written" } else { "partial" },
             resumed: done.resumed,
-            problems: series.clash().iter().chain(&done.failed).map(|e| args.told(e)).collect(),
+            problems: series.clash().iter().chain(&done.failed).map(|e| args.error_text(e)).collect(),
             findings: series.findings.iter().chain(&done.findings).map(ToString::to_string).collect(),
             provenance: Some(done.provenance.clone()),
             suv_factor: done.suv.as_ref().and_then(|suv| suv.factor),
