@@ -25,7 +25,7 @@ pub(crate) fn write(
         ("BIGTIFF".into(), "IF_SAFER".into()),
         ("NUM_THREADS".into(), if threads == 0 { "ALL_CPUS".into() } else { threads.to_string() }),
     ];
-    if scene.facts.tags.is_some_and(|t| matches!(t.predictor, Some(2 | 3))) && can_predict(compression) {
+    if scene.info.tags.is_some_and(|t| matches!(t.predictor, Some(2 | 3))) && can_predict(compression) {
         options.push(("PREDICTOR".into(), "YES".into()));
     }
     for (key, value) in creation {

@@ -14,10 +14,10 @@ const HEAD: usize = 1 << 20;
 /// size and time starts anew; of those that are read over a network, or within an archive, the first part counts.
 pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> Encoding {
     let WriteOptions { overwrite: _, resume: _, format, creation, threads: _ } = options;
-    let interval = scene.facts.interval;
+    let interval = scene.info.interval;
     let mut out = Encoding::new("artir-scene", 1)
         .text("pixels", pixels)
-        .text("bands", &scene.facts.bands.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))
+        .text("bands", &scene.info.bands.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))
         .float("black", interval.lo)
         .float("white", interval.hi)
         .text(
@@ -42,7 +42,7 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
         };
     }
     // The description as GDAL reads it, which also depends on GDAL's version and settings.
-    out.text("description", &scene.facts.description.json().to_string())
+    out.text("description", &scene.info.description.json().to_string())
 }
 
 #[cfg(test)]

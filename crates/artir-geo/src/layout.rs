@@ -31,7 +31,7 @@ impl Layout {
         let source = &scene.dataset;
         let compression = compression(scene);
         out.set("COMPRESS", compression);
-        let tags = scene.facts.tags.unwrap_or_default();
+        let tags = scene.info.tags.unwrap_or_default();
         if let Some(predictor) = tags.predictor.filter(|p| matches!(p, 2 | 3) && can_predict(compression)) {
             out.set("PREDICTOR", &predictor.to_string());
         }
@@ -76,12 +76,12 @@ impl Layout {
 
     /// Sets the photometric interpretation from the source. Otherwise GDAL assumes that three bands are red, green and blue.
     fn photometric(&mut self, scene: &Scene) -> Result<(), String> {
-        let colours: Vec<u32> = scene.facts.description.bands.iter().map(|b| b.colour).collect();
+        let colours: Vec<u32> = scene.info.description.bands.iter().map(|b| b.colour).collect();
         let is = |i: usize, wanted: ColorInterpretation| colours.get(i) == Some(&wanted.c_int());
         let rgb = is(0, ColorInterpretation::RedBand)
             && is(1, ColorInterpretation::GreenBand)
             && is(2, ColorInterpretation::BlueBand);
-        let tag = scene.facts.tags.and_then(|t| t.photometric);
+        let tag = scene.info.tags.and_then(|t| t.photometric);
         self.set(
             "PHOTOMETRIC",
             match tag {
@@ -94,7 +94,7 @@ impl Layout {
         let alpha = (0..colours.len()).any(|i| is(i, ColorInterpretation::AlphaBand));
         self.set(
             "ALPHA",
-            match (alpha, scene.facts.tags.and_then(|t| t.extra_sample)) {
+            match (alpha, scene.info.tags.and_then(|t| t.extra_sample)) {
                 (true, Some(1)) => "PREMULTIPLIED",
                 (true, _) => "NON-PREMULTIPLIED",
                 (false, _) => "NO",
@@ -104,11 +104,11 @@ impl Layout {
     }
 
     fn blocks(&mut self, scene: &Scene) {
-        let (columns, rows) = scene.facts.description.size;
-        let (width, height) = scene.facts.block;
-        match scene.facts.tags {
+        let (columns, rows) = scene.info.description.size;
+        let (width, height) = scene.info.block;
+        match scene.info.tags {
             // One row of such blocks would not fit where memory is to be bounded.
-            _ if scene.facts.row_of_blocks(height) > MOST_BYTES => self.tiles(256, 256),
+            _ if scene.info.row_of_blocks(height) > MOST_BYTES => self.tiles(256, 256),
             Some(tags) if tags.tiled && width % 16 == 0 && height % 16 == 0 => self.tiles(width, height),
             Some(tags) if !tags.tiled && height <= rows => self.set("BLOCKYSIZE", &height.to_string()),
             // Formats without strips are read by tiles best.
@@ -154,7 +154,7 @@ impl Layout {
         }
         let options = to_options(&self.0)?;
         let (size, count) = (description.size, description.bands.len());
-        ffi::checked(|| on_planes!(&scene.facts.planes(), p => typed(p, path, size, count, &options)))
+        ffi::checked(|| on_planes!(&scene.info.planes(), p => typed(p, path, size, count, &options)))
     }
 
     /// Rows of a block.

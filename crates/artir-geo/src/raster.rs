@@ -39,12 +39,12 @@ const SAMPLE: usize = 1024;
 /// An opened scene that can be restored without damage.
 pub struct Scene {
     pub(crate) dataset: Dataset,
-    pub(crate) facts: Facts,
+    pub(crate) info: SceneInfo,
 }
 
 /// Properties of a scene. Threads share them, each with a separate handle on the file.
 #[derive(Clone, Debug)]
-pub(crate) struct Facts {
+pub(crate) struct SceneInfo {
     pub(crate) path: String,
     /// The name that GDAL knows it by.
     opened: String,
@@ -74,7 +74,7 @@ pub(crate) enum Validity {
 
 impl std::fmt::Debug for Scene {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scene").field("facts", &self.facts).finish_non_exhaustive()
+        f.debug_struct("Scene").field("info", &self.info).finish_non_exhaustive()
     }
 }
 
@@ -113,7 +113,7 @@ impl Scene {
             Some(ffi::Nodata::Float(v)) => Some(v),
             _ => None,
         });
-        let facts = Facts {
+        let info = SceneInfo {
             nodata: nodata.collect(),
             tags: Tags::read(path),
             block: dataset.rasterband(bands[0]).map_err(|e| e.to_string())?.block_size(),
@@ -125,24 +125,24 @@ impl Scene {
             bands,
             validity,
         };
-        let mut scene = Self { dataset, facts };
-        scene.facts.interval = scene.find_interval(options.range)?;
+        let mut scene = Self { dataset, info };
+        scene.info.interval = scene.find_interval(options.range)?;
         Ok(scene)
     }
 
     /// The scene's extent, with a channel for each restored band.
     pub fn shape(&self) -> Shape {
-        self.facts.shape()
+        self.info.shape()
     }
 
     /// The bands that are restored, counted from 1.
     pub fn bands(&self) -> &[usize] {
-        &self.facts.bands
+        &self.info.bands
     }
 
     /// The stored values for black and white.
     pub fn interval(&self) -> Interval {
-        self.facts.interval
+        self.info.interval
     }
 
     fn find_interval(&self, choice: RangeChoice) -> Result<Interval, String> {
@@ -151,7 +151,7 @@ impl Scene {
         match choice {
             RangeChoice::Interval([lo, hi]) => fixed(lo, hi),
             RangeChoice::Reflectance => fixed(0.0, 10_000.0),
-            RangeChoice::Auto if self.facts.kind() == gdal_sys::GDALDataType::GDT_Byte => fixed(0.0, 255.0),
+            RangeChoice::Auto if self.info.kind() == gdal_sys::GDALDataType::GDT_Byte => fixed(0.0, 255.0),
             RangeChoice::Auto | RangeChoice::Percentile => self.percentiles(),
         }
     }
@@ -159,22 +159,22 @@ impl Scene {
     fn percentiles(&self) -> Result<Interval, String> {
         let (columns, rows) = self.dataset.raster_size();
         let out = (columns.min(SAMPLE), rows.min(SAMPLE));
-        let mut planes = self.facts.planes();
+        let mut planes = self.info.planes();
         let mut valid = vec![true; out.0 * out.1];
-        for band in &self.facts.bands {
+        for band in &self.info.bands {
             let band = self.dataset.rasterband(*band).map_err(|e| e.to_string())?;
             planes
                 .read_decimated(&band, out)
-                .map_err(|why| format!("its pixels: {}", without_path(&why, &self.facts.path)))?;
+                .map_err(|why| format!("its pixels: {}", without_path(&why, &self.info.path)))?;
         }
-        read_mask(&self.dataset, self.facts.bands[0], self.facts.validity, (0, 0), (columns, rows), out, &mut valid)?;
-        on_planes!(&planes, p => bands::mark_valid(p, &self.facts.nodata, &mut valid));
+        read_mask(&self.dataset, self.info.bands[0], self.info.validity, (0, 0), (columns, rows), out, &mut valid)?;
+        on_planes!(&planes, p => bands::mark_valid(p, &self.info.nodata, &mut valid));
         // A scene with one value, or none, has nothing to restore, so any interval works.
-        Ok(Interval::of_sample(&planes, self.facts.bands.len(), &valid).unwrap_or(Interval { lo: 0.0, hi: 1.0 }))
+        Ok(Interval::of_sample(&planes, self.info.bands.len(), &valid).unwrap_or(Interval { lo: 0.0, hi: 1.0 }))
     }
 }
 
-impl Facts {
+impl SceneInfo {
     pub(crate) fn shape(&self) -> Shape {
         let (columns, rows) = self.description.size;
         Shape { channels: self.bands.len(), rows, columns }
@@ -225,7 +225,7 @@ pub fn inspect_raster(
         Ok(scene) => {
             let fit = check_model(&scene, card);
             let fit = fit.and_then(|()| rehearse::form(&scene, write).map_err(fail));
-            let mut out = inspect(&scene.dataset, &scene.facts.description, fit.is_ok().then_some(&scene.facts));
+            let mut out = inspect(&scene.dataset, &scene.info.description, fit.is_ok().then_some(&scene.info));
             match fit {
                 Ok(()) => {}
                 Err(Error::Scene { reason, .. }) => out["refused"] = reason.into(),
@@ -243,7 +243,7 @@ pub fn inspect_raster(
     Ok(out)
 }
 
-fn inspect(dataset: &Dataset, description: &Description, scene: Option<&Facts>) -> serde_json::Value {
+fn inspect(dataset: &Dataset, description: &Description, scene: Option<&SceneInfo>) -> serde_json::Value {
     let mut out = description.json();
     let structure = |key: &str| open::structure(dataset, key);
     out["driver"] = open::driver(dataset).into();
@@ -273,9 +273,9 @@ pub fn read_rgb(path: &Path) -> Result<Array3<u8>, Error> {
     let scene = Scene::open(&name, &OpenOptions::default())?;
     let Shape { rows, columns, .. } = scene.shape();
     let fail = |reason: &str| Error::Scene { path: name.clone(), reason: reason.to_owned() };
-    let mut planes = scene.facts.planes();
+    let mut planes = scene.info.planes();
     let all = ffi::RawRows { row: 0, rows, columns };
-    planes.read_rows(&scene.dataset, &scene.facts.bands, &all).map_err(|why| scene.facts.unreadable(&why))?;
+    planes.read_rows(&scene.dataset, &scene.info.bands, &all).map_err(|why| scene.info.unreadable(&why))?;
     match planes {
         Planes::U8(planes) if planes.len() == 3 => {
             Array3::from_shape_vec((3, rows, columns), planes.concat()).map_err(|e| fail(&e.to_string()))

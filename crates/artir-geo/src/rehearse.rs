@@ -33,7 +33,7 @@ pub fn check_model(scene: &Scene, card: &Card) -> Result<(), Error> {
         return Ok(());
     }
     let reason = format!("the model '{}' takes {takes} band(s), and {has} would be restored: see --bands", card.name);
-    Err(Error::Scene { path: scene.facts.path.clone(), reason })
+    Err(Error::Scene { path: scene.info.path.clone(), reason })
 }
 
 /// Finds all reasons why a scene cannot be written as `out`, except for its pixels and the disk.
@@ -103,7 +103,7 @@ fn form_virtual(scene: &Scene, options: &WriteOptions) -> Result<(), String> {
 /// Writes the empty file and compares it. Returns its path and the expected description.
 fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf, Description), String> {
     let layout = Layout::of(scene, &options.creation, options.threads)?.empty();
-    let mut wanted = scene.facts.description.clone();
+    let mut wanted = scene.info.description.clone();
     let path = stage.path("scene.tif");
     if options.format == Format::GeoTiff {
         let target = write::create(scene, &wanted, &layout, &path)?;

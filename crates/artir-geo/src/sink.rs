@@ -11,14 +11,14 @@ use crate::{
     bands::{self, Meaning},
     ffi::{self, RawRows},
     journal::Journal,
-    raster::Facts,
+    raster::SceneInfo,
     samples::on_planes,
     strips::{Strip, Strips},
 };
 
 /// Writes restored rows.
 pub(crate) struct SceneSink<'a> {
-    pub(crate) scene: &'a Facts,
+    pub(crate) scene: &'a SceneInfo,
     pub(crate) strips: &'a Strips,
     /// A separate handle on the scene, for the bands that are copied.
     pub(crate) source: Dataset,

@@ -11,10 +11,10 @@ const MOST_COMPRESSED: u64 = 20;
 /// number is larger, since the compression ratio of restored pixels is not known in advance.
 pub fn least_space(scene: &Scene, options: &WriteOptions) -> u64 {
     let Shape { channels, rows, columns } = scene.shape();
-    let value = ffi::type_bytes(scene.facts.kind()) as u64;
+    let value = ffi::type_bytes(scene.info.kind()) as u64;
     let pixels = (rows as u64).saturating_mul(columns as u64).saturating_mul(value);
     let journal = pixels.saturating_mul(channels as u64);
-    let whole = pixels.saturating_mul(scene.facts.description.bands.len() as u64);
+    let whole = pixels.saturating_mul(scene.info.description.bands.len() as u64);
     let layout = Layout::of(scene, &options.creation, options.threads);
     let plain = layout.is_ok_and(|l| l.get("COMPRESS").is_some_and(|c| c.eq_ignore_ascii_case("NONE")))
         && options.format == Format::GeoTiff

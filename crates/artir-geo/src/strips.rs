@@ -13,7 +13,7 @@ use crate::{
     Error, bands,
     ffi::{self, RawRows},
     layout::MOST_BYTES,
-    raster::{CACHE_BYTES, Facts, read_mask},
+    raster::{CACHE_BYTES, SceneInfo, read_mask},
     samples::{Planes, Sample, on_planes},
 };
 
@@ -80,7 +80,7 @@ pub(crate) fn strip_rows(block_rows: usize, rows: usize) -> usize {
 
 /// Passes a scene to the pipeline.
 pub(crate) struct SceneSource<'a> {
-    pub(crate) scene: &'a Facts,
+    pub(crate) scene: &'a SceneInfo,
     /// The reader's own handle on the scene.
     pub(crate) dataset: Dataset,
     pub(crate) strips: &'a Strips,
@@ -90,7 +90,7 @@ pub(crate) struct SceneSource<'a> {
 }
 
 /// What reader and writer keep in memory.
-pub(crate) fn footprint(scene: &Facts) -> Footprint {
+pub(crate) fn footprint(scene: &SceneInfo) -> Footprint {
     let value = ffi::type_bytes(scene.kind()) as u64;
     // Beside the cache: a strip that is being read, one on its way to the file, and what GDAL compresses of it.
     let strip = scene.row_of_blocks(strip_rows(scene.block.1, scene.description.size.1)).min(MOST_BYTES);

@@ -17,7 +17,7 @@ pub(crate) fn copy(scene: &Scene, wanted: &Description, data: &Path, to: &Path) 
     let driver = DriverManager::get_driver_by_name("VRT").map_err(|e| e.to_string())?;
     let copy = ffi::checked(|| source.create_copy(&driver, to, &RasterCreationOptions::new()))?;
     // GDAL copies some domains; a VRT holds any.
-    for (name, items) in &scene.facts.description.domains {
+    for (name, items) in &scene.info.description.domains {
         Object::dataset(&copy).set_domain(name, items);
     }
     ffi::checked(|| copy.close())?;

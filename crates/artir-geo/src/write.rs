@@ -71,7 +71,7 @@ pub(crate) const BESIDE: [&str; 4] = [".aux.xml", ".ovr", ".msk", ".msk.ovr"];
 /// # Errors
 /// The core's own.
 pub fn plan(scene: &Scene, restorer: &Restorer) -> Result<String, Error> {
-    Ok(restorer.plan(scene.shape(), footprint(&scene.facts))?.describe())
+    Ok(restorer.plan(scene.shape(), footprint(&scene.info))?.describe())
 }
 
 /// Restores a scene into `out`; where that ends in `.vrt`, into a TIFF of the same name and a virtual raster over it.
@@ -87,8 +87,8 @@ pub fn restore_scene(
     progress: &dyn Progress,
 ) -> Result<SceneReport, Error> {
     check_model(scene, restorer.card())?;
-    progress.start(&scene.facts.path, scene.shape().pixels());
-    let decides = restorer.decides_for(scene.shape(), footprint(&scene.facts))?;
+    progress.start(&scene.info.path, scene.shape().pixels());
+    let decides = restorer.decides_for(scene.shape(), footprint(&scene.info))?;
     let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
         // Rows of an earlier run count as completed.
         progress.advance(first as u64 * scene.shape().columns as u64);
@@ -122,23 +122,23 @@ fn restore_with(
 
     let identity = identity(scene, pixels, options).hash();
     let columns = scene.shape().columns;
-    let row_bytes = columns * ffi::type_bytes(scene.facts.kind());
-    let journal = Journal::open(&folder, &identity, options.resume, scene.facts.bands.len(), row_bytes);
+    let row_bytes = columns * ffi::type_bytes(scene.info.kind());
+    let journal = Journal::open(&folder, &identity, options.resume, scene.info.bands.len(), row_bytes);
     let journal = journal.map_err(|e| fail(e.to_string()))?;
     let rows_resumed = journal.rows_done();
 
     let cog = options.format == Format::Cog;
     let layout = if cog { layout.intermediate() } else { layout };
-    let target = create(scene, &scene.facts.description, &layout, &staged).map_err(&fail)?;
+    let target = create(scene, &scene.info.description, &layout, &staged).map_err(&fail)?;
     let strips = Strips::default();
     let strip_rows = strip_rows(layout.block_rows(), scene.shape().rows);
-    let facts = &scene.facts;
+    let info = &scene.info;
     let mut source =
-        SceneSource { scene: facts, dataset: facts.reopen()?, strips: &strips, strip_rows, first_row: rows_resumed };
+        SceneSource { scene: info, dataset: info.reopen()?, strips: &strips, strip_rows, first_row: rows_resumed };
     let mut sink = SceneSink {
-        scene: facts,
+        scene: info,
         strips: &strips,
-        source: facts.reopen()?,
+        source: info.reopen()?,
         interleaved: layout.get("INTERLEAVE") == Some("PIXEL"),
         target,
         journal,
@@ -154,23 +154,23 @@ fn restore_with(
             return Err(e);
         }
     };
-    let intermediate = Description { overviews: Vec::new(), ..facts.description.clone() };
-    let wanted = if cog { &intermediate } else { &facts.description };
+    let intermediate = Description { overviews: Vec::new(), ..info.description.clone() };
+    let wanted = if cog { &intermediate } else { &info.description };
     finish(scene, wanted, sink.target, &layout, &staged, false).map_err(&fail)?;
     let mut done = staged.clone();
     if cog {
         done = folder.path().join("cog.tif");
         cog::write(scene, &staged, &done, &options.creation, options.threads).map_err(&fail)?;
-        scene.facts.description.complete(&scene.dataset, &done).map_err(&fail)?;
+        scene.info.description.complete(&scene.dataset, &done).map_err(&fail)?;
     }
     nothing_else(&folder, &done).map_err(&fail)?;
     let staged = Staged::new(&folder, &done, out, &stale).map_err(|e| fail(e.to_string()))?;
     if is_virtual(out) {
         let (data, main) = (staged.data(out), staged.main(out));
-        virtual_raster::copy(scene, &facts.description, &data, &main).map_err(&fail)?;
+        virtual_raster::copy(scene, &info.description, &data, &main).map_err(&fail)?;
     }
     let beside = staged.publish(&mut folder, out, options.overwrite).map_err(|e| fail(e.to_string()))?;
-    beside::verify(&facts.description, out, &beside).map_err(&fail)?;
+    beside::verify(&info.description, out, &beside).map_err(&fail)?;
     Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed })
 }
 
@@ -243,7 +243,7 @@ fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout, empty: bool) 
         let long = if columns >= rows { columns as f64 / *c as f64 } else { rows as f64 / *r as f64 };
         long.round() as i32
     };
-    let levels: Vec<i32> = scene.facts.description.overviews.iter().map(factor).filter(|f| *f > 1).collect();
+    let levels: Vec<i32> = scene.info.description.overviews.iter().map(factor).filter(|f| *f > 1).collect();
     if levels.is_empty() {
         return Ok(());
     }
@@ -260,7 +260,7 @@ fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout, empty: bool) 
     ffi::checked(|| target.build_overviews(resampling, &levels, &[]))?;
     let first = target.rasterband(1).map_err(|e| e.to_string())?;
     let built = (0..first.overview_count().unwrap_or(0)).filter_map(|i| first.overview(i as usize).ok());
-    let wanted = scene.facts.description.overviews.iter().filter(|o| factor(o) > 1);
+    let wanted = scene.info.description.overviews.iter().filter(|o| factor(o) > 1);
     if built.map(|o| o.size()).ne(wanted.copied()) {
         return Err("its overviews have sizes that GDAL does not build".into());
     }

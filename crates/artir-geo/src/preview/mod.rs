@@ -180,7 +180,7 @@ fn place(footprint: &Footprint) -> String {
             map::svg(&footprint.outline)
         );
     }
-    out += "<div class=\"facts\">";
+    out += "<div class=\"info\">";
     let geographic = footprint.crs.as_ref().is_some_and(|crs| crs.geographic);
     let unit = footprint.crs.as_ref().map_or("unit".into(), |crs| escape(&crs.unit));
     let (places, fine) = if geographic { (8, 10) } else { (3, 6) };

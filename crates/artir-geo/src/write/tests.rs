@@ -216,7 +216,7 @@ fn all_that_a_scene_says_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let path = rich(dir.path(), point);
         let scene = open(&path, Some(&[3, 2, 1])).unwrap();
-        let nodata: Vec<_> = scene.facts.description.bands.iter().map(|b| b.nodata).collect();
+        let nodata: Vec<_> = scene.info.description.bands.iter().map(|b| b.nodata).collect();
         assert!(nodata[0] != nodata[4], "nodata differs by band: {nodata:?}");
         for format in [Format::GeoTiff, Format::Cog] {
             let out = dir.path().join(format!("{format:?}.tif"));
@@ -253,7 +253,7 @@ fn control_points_stay_where_they_are() {
         let (path, out) = (dir.path().join(format!("{point}.tif")), dir.path().join(format!("out-{point}.tif")));
         made(&path, point);
         let scene = open(&path, None).unwrap();
-        assert_eq!(scene.facts.description.georef.gcps.len(), 4);
+        assert_eq!(scene.info.description.georef.gcps.len(), 4);
         let done = run(&scene, &out, 0.0).unwrap();
         assert_eq!(differences(&path, &out), [""; 0], "point {point}");
         assert!(done.beside.is_empty(), "the TIFF itself holds them");
@@ -281,7 +281,7 @@ fn a_mask_is_kept_and_what_it_hides_is_not_touched() {
         dataset.close().unwrap();
     }
     let scene = open(&path, None).unwrap();
-    assert_eq!(scene.facts.validity, crate::raster::Validity::Mask);
+    assert_eq!(scene.info.validity, crate::raster::Validity::Mask);
     let out = dir.path().join("out.tif");
     run(&scene, &out, 5.0 / 255.0).unwrap();
     let (a, b) = (pixels(&path), pixels(&out));
@@ -347,7 +347,7 @@ fn nodata_stays_nodata_and_valid_pixels_valid() {
     let Some(folder) = real() else { return };
     let path = folder.join("rasterio/data/RGB.byte.tif");
     let scene = open(&path, None).unwrap();
-    assert_eq!(scene.facts.nodata, [Some(0.0); 3]);
+    assert_eq!(scene.info.nodata, [Some(0.0); 3]);
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out.tif");
     run(&scene, &out, -0.9).unwrap();
