@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gdal::DriverManager;
 
-use crate::{Error, carry::open_again, description::Description, ffi, publish::is_virtual, raster::same_file};
+use crate::{Error, write_metadata::open_again, description::Description, ffi, publish::is_virtual, raster::same_file};
 
 /// Endings that follow a whole name, in lower case.
 const AFTER_NAME: [&str; 7] = [".aux.xml", ".ovr", ".msk", ".msk.ovr", ".ovr.msk", ".aux", ".rrd"];

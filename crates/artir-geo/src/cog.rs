@@ -6,7 +6,7 @@ use gdal::DriverManager;
 
 use crate::{
     Scene,
-    carry::open_again,
+    write_metadata::open_again,
     ffi,
     layout::{can_predict, compression, refuse_lossy, to_options},
 };

@@ -4,7 +4,7 @@
 //! restore are found (`raster.rs`, `bands.rs`, `interval.rs`). Strips of its rows (`strips.rs`) go through the core;
 //! residuals are added to the stored values (`samples.rs`) while every other band passes through bit for bit (`sink.rs`).
 //! The scene's metadata (`description.rs`, `georef.rs`) is written to a file with the layout of the source
-//! (`carry.rs`, `layout.rs`, `cog.rs`), which is opened again and compared, field by field, before it gets its name
+//! (`write_metadata.rs`, `layout.rs`, `cog.rs`), which is opened again and compared, field by field, before it gets its name
 //! (`write.rs`). An interrupted run keeps a journal of its restored rows (`journal.rs`). `compare.rs` compares any two rasters,
 //! and `preview/` shows a scene before and after.
 //! A scene whose data would be damaged is refused, and the error names the affected part.
@@ -17,7 +17,7 @@
 
 mod bands;
 mod beside;
-mod carry;
+mod write_metadata;
 mod cog;
 mod compare;
 mod description;

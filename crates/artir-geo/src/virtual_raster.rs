@@ -6,7 +6,7 @@ use gdal::{DriverManager, raster::RasterCreationOptions};
 
 use crate::{
     Scene,
-    carry::open_again,
+    write_metadata::open_again,
     description::Description,
     ffi::{self, Object},
 };

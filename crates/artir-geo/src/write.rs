@@ -8,7 +8,7 @@ use gdal::{Dataset, Metadata};
 
 use crate::{
     Error, Scene, beside,
-    carry::open_again,
+    write_metadata::open_again,
     cog,
     description::Description,
     ffi::{self, ThreadOption},
