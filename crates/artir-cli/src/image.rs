@@ -77,7 +77,7 @@ fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: 
     let mut source = PhotoSource { photo: &photo, channels: restorer.card().input.channels };
     let shape = artir_core::Source::shape(&source);
     if args.output.dry_run {
-        let plan = restorer.plan(shape, artir_core::Source::footprint(&source))?.describe();
+        let plan = restorer.plan(shape, artir_core::Source::memory_use(&source))?.describe();
         say!("{} -> {} ({}x{}, {plan})", path.display(), out.display(), shape.rows, shape.columns);
         return Ok(());
     }

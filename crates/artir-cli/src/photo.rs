@@ -6,7 +6,7 @@ use ::image::{
     ColorType, DynamicImage, ExtendedColorType, ImageEncoder,
     codecs::{jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder},
 };
-use artir_core::{ErrorKind, Footprint, Image, Shape, Sink, Source, Window};
+use artir_core::{ErrorKind, MemoryUse, Image, Shape, Sink, Source, Window};
 use artir_validation::picture::{self, Picture};
 use ndarray::{Array3, ArrayView3, Axis, s};
 
@@ -148,8 +148,8 @@ impl Source for PhotoSource<'_> {
         Shape { channels, rows, columns }
     }
 
-    fn footprint(&self) -> Footprint {
-        Footprint { fixed: self.photo.samples.len() as u64 * WORKING, per_pixel: 0 }
+    fn memory_use(&self) -> MemoryUse {
+        MemoryUse { fixed: self.photo.samples.len() as u64 * WORKING, per_pixel: 0 }
     }
 
     fn read(&mut self, w: Window) -> Result<Image, Failure> {

@@ -39,7 +39,7 @@ pub use error::{Error, ErrorKind};
 pub use image::{Image, Shape, Window};
 pub use model::Model;
 pub use pipeline::{
-    ALGORITHM, Footprint, MOST_THREADS, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name,
+    ALGORITHM, MemoryUse, MOST_THREADS, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name,
 };
 pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Requirement, Provider, placement::NodePlacement};

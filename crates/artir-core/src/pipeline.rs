@@ -30,14 +30,14 @@ pub trait Source {
     fn read(&mut self, window: Window) -> Result<Image, Self::Error>;
 
     /// Memory that source and sink use in addition to the pipeline's own.
-    fn footprint(&self) -> Footprint {
-        Footprint::default()
+    fn memory_use(&self) -> MemoryUse {
+        MemoryUse::default()
     }
 }
 
 /// Memory of a source and its sink during a run, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Footprint {
+pub struct MemoryUse {
     /// Bytes independent of the image's size.
     pub fixed: u64,
     /// Bytes for each pixel of the rows that are read but not yet written.
@@ -210,7 +210,7 @@ impl Restorer {
     }
 
     /// [`Restorer::decides`] and the tiles used for an output of this extent.
-    pub fn decides_for(&self, shape: Shape, held: Footprint) -> Result<Encoding, Error> {
+    pub fn decides_for(&self, shape: Shape, held: MemoryUse) -> Result<Encoding, Error> {
         let tiles = self.plan(shape, held)?.describe();
         Ok(self.decides_with(&tiles).float("strength", self.settings.strength.into()))
     }
@@ -229,14 +229,14 @@ impl Restorer {
     }
 
     /// The tile plan for an image of this extent, given the memory of its source and sink.
-    pub fn plan(&self, shape: Shape, held: Footprint) -> Result<TilePlan, Error> {
+    pub fn plan(&self, shape: Shape, held: MemoryUse) -> Result<TilePlan, Error> {
         let mut holds = |rows, columns| self.session.holds(rows, columns);
         plan::plan_that_fits(self.card(), &self.settings, shape, held, &mut holds)
     }
 
     /// How many images of this extent are best restored at once, each by a restorer of its own: see
     /// [`Restorer::split_threads`]. Outputs do not depend on it.
-    pub fn side_by_side(&self, shape: Shape, held: Footprint) -> usize {
+    pub fn side_by_side(&self, shape: Shape, held: MemoryUse) -> usize {
         if self.session.provider() != Provider::Cpu {
             return 1;
         }
@@ -262,7 +262,7 @@ impl Restorer {
     }
 
     /// The settings that determine the pixels of an output of this extent.
-    pub fn provenance(&self, shape: Shape, held: Footprint) -> Result<Provenance, Error> {
+    pub fn provenance(&self, shape: Shape, held: MemoryUse) -> Result<Provenance, Error> {
         let card = self.card();
         Ok(Provenance {
             artir_version: VERSION.into(),
@@ -302,7 +302,7 @@ impl Restorer {
     {
         let shape = source.shape();
         self.check_channels(shape)?;
-        let plan = self.plan(shape, source.footprint())?;
+        let plan = self.plan(shape, source.memory_use())?;
         let (range, strength, batch) = (self.card().range(), self.settings.strength, self.session.batch(&plan));
         let job = tiles::Job { plan: &plan, range, strength, first_row, batch };
         let mut infer = |tile: Array4<f32>| self.session.run(tile.view());

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use artir_core::{ErrorKind, Footprint, Progress, Restorer, Shape, Sink, Source, Window};
+use artir_core::{ErrorKind, MemoryUse, Progress, Restorer, Shape, Sink, Source, Window};
 use artir_files::Manifest;
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView3, Axis, s};
@@ -115,20 +115,20 @@ pub fn restore_series(
     let slice_pixels = u64::from(series.rows) * u64::from(series.columns);
     progress.start(&series.folder, slice_pixels * series.slices() as u64);
     let shape = Shape { channels: 1, rows: series.rows as usize, columns: series.columns as usize };
-    let provenance = restorer.provenance(shape, Footprint::default())?.to_string();
+    let provenance = restorer.provenance(shape, MemoryUse::default())?.to_string();
     let task = restorer.card().task.name();
-    let decides = restorer.decides_for(shape, Footprint::default())?;
+    let decides = restorer.decides_for(shape, MemoryUse::default())?;
     let what = Restoring { provenance: &provenance, decides: decides.as_str(), task };
     let run = |restorer: &Restorer, slice: &Slice| -> Result<Array2<f32>, Error> {
         let mut sink = Collect { residual: Array2::zeros(slice.frame.stored.raw_dim()) };
         restorer.run(&mut slice.source(), &mut sink, progress)?;
         Ok(sink.residual)
     };
-    let shared = match restorer.side_by_side(shape, Footprint::default()).min(series.slices()) {
+    let shared = match restorer.side_by_side(shape, MemoryUse::default()).min(series.slices()) {
         0 | 1 => Vec::new(),
         parts => restorer.split_threads(parts)?,
     };
-    let together = restorer.batch_size(shape, Footprint::default())?.max(shared.len());
+    let together = restorer.batch_size(shape, MemoryUse::default())?.max(shared.len());
     let report = restore_with(series, &what, out, options, together, &mut |slices| {
         if let [slice] = slices {
             return Ok(vec![run(restorer, slice)?]);

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use artir_core::{Footprint, Image, Shape, Source, Window};
+use artir_core::{MemoryUse, Image, Shape, Source, Window};
 use gdal::Dataset;
 use ndarray::{Array2, Array3};
 
@@ -90,11 +90,11 @@ pub(crate) struct SceneSource<'a> {
 }
 
 /// What reader and writer keep in memory.
-pub(crate) fn footprint(scene: &SceneInfo) -> Footprint {
+pub(crate) fn memory_use(scene: &SceneInfo) -> MemoryUse {
     let value = ffi::type_bytes(scene.kind()) as u64;
     // Beside the cache: a strip that is being read, one on its way to the file, and what GDAL compresses of it.
     let strip = scene.row_of_blocks(strip_rows(scene.block.1, scene.description.size.1)).min(MOST_BYTES);
-    Footprint { fixed: CACHE_BYTES + 3 * strip as u64, per_pixel: value * scene.bands.len() as u64 + 1 }
+    MemoryUse { fixed: CACHE_BYTES + 3 * strip as u64, per_pixel: value * scene.bands.len() as u64 + 1 }
 }
 
 impl SceneSource<'_> {
@@ -122,8 +122,8 @@ impl Source for SceneSource<'_> {
         self.scene.shape()
     }
 
-    fn footprint(&self) -> Footprint {
-        footprint(self.scene)
+    fn memory_use(&self) -> MemoryUse {
+        memory_use(self.scene)
     }
 
     fn read(&mut self, w: Window) -> Result<Image, Error> {

@@ -18,7 +18,7 @@ use crate::{
     publish::{Staged, is_virtual},
     rehearse::{self, check_model, rehearse},
     sink::SceneSink,
-    strips::{SceneSource, Strips, footprint, strip_rows},
+    strips::{SceneSource, Strips, memory_use, strip_rows},
     virtual_raster,
 };
 
@@ -71,7 +71,7 @@ pub(crate) const BESIDE: [&str; 4] = [".aux.xml", ".ovr", ".msk", ".msk.ovr"];
 /// # Errors
 /// The core's own.
 pub fn plan(scene: &Scene, restorer: &Restorer) -> Result<String, Error> {
-    Ok(restorer.plan(scene.shape(), footprint(&scene.info))?.describe())
+    Ok(restorer.plan(scene.shape(), memory_use(&scene.info))?.describe())
 }
 
 /// Restores a scene into `out`; where that ends in `.vrt`, into a TIFF of the same name and a virtual raster over it.
@@ -88,7 +88,7 @@ pub fn restore_scene(
 ) -> Result<SceneReport, Error> {
     check_model(scene, restorer.card())?;
     progress.start(&scene.info.path, scene.shape().pixels());
-    let decides = restorer.decides_for(scene.shape(), footprint(&scene.info))?;
+    let decides = restorer.decides_for(scene.shape(), memory_use(&scene.info))?;
     let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
         // Rows of an earlier run count as completed.
         progress.advance(first as u64 * scene.shape().columns as u64);

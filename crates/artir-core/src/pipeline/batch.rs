@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, Array4, Axis, concatenate};
 
-use super::{Footprint, Restorer, prepared::Tile};
+use super::{MemoryUse, Restorer, prepared::Tile};
 use crate::{Error, Image, Progress, Shape};
 
 impl Restorer {
@@ -11,7 +11,7 @@ impl Restorer {
     ///
     /// # Errors
     /// As [`Restorer::plan`].
-    pub fn batch_size(&self, shape: Shape, held: Footprint) -> Result<usize, Error> {
+    pub fn batch_size(&self, shape: Shape, held: MemoryUse) -> Result<usize, Error> {
         let plan = self.plan(shape, held)?;
         Ok(if plan.len() == 1 { self.session.batch(&plan) } else { 1 })
     }
@@ -27,7 +27,7 @@ impl Restorer {
         let Some(expected) = images.first().map(|image| image.data.dim()) else { return Ok(Vec::new()) };
         let shape = images[0].shape();
         self.check_channels(shape)?;
-        let plan = self.plan(shape, Footprint::default())?;
+        let plan = self.plan(shape, MemoryUse::default())?;
         let ([rows], [columns]) = (&plan.rows[..], &plan.columns[..]) else {
             return Err(Error::Setting("images that need tiles are restored one by one".into()));
         };
@@ -96,6 +96,6 @@ mod tests {
         let odd = vec![image(3), Image::new(Array3::zeros((1, 21, 31)))];
         assert!(matches!(restorer.residuals(odd, &NoProgress), Err(Error::WindowSize { .. })));
         let shape = Shape { channels: 1, rows: 21, columns: 30 };
-        assert_eq!(restorer.batch_size(shape, Footprint::default()).unwrap(), 1, "one at a time on the CPU");
+        assert_eq!(restorer.batch_size(shape, MemoryUse::default()).unwrap(), 1, "one at a time on the CPU");
     }
 }

@@ -1,13 +1,13 @@
 //! The tile plan: the whole image if it fits the memory, else tiles.
 
-use super::{Footprint, Settings};
+use super::{MemoryUse, Settings};
 use crate::{Card, Error, Shape, TileLimits, TilePlan};
 
 /// Tiles are not halved below this edge, in pixels.
 const SMALLEST_TILE: usize = 128;
 
 /// Chooses between the whole image and tiles.
-pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: Footprint) -> Result<TilePlan, Error> {
+pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: MemoryUse) -> Result<TilePlan, Error> {
     let allowed = settings.memory;
     if let Some(tile) = settings.tile {
         let overlap = settings.overlap.unwrap_or(card.overlap.min(TilePlan::most_overlap(tile, card.multiple)));
@@ -52,7 +52,7 @@ fn too_large(tile: usize, bytes: u64, allowed: u64) -> Error {
 
 /// The number of images of this extent to restore in parallel: as many as keep the threads busy and fit the memory. It
 /// exceeds 1 only if an image is small for the number of threads.
-pub(super) fn side_by_side(card: &Card, settings: &Settings, shape: Shape, held: Footprint, threads: usize) -> usize {
+pub(super) fn side_by_side(card: &Card, settings: &Settings, shape: Shape, held: MemoryUse, threads: usize) -> usize {
     let edge = shape.rows.max(shape.columns);
     let bytes = needed(card, shape, held, edge, true);
     if settings.tile.is_some() || bytes > settings.memory {
@@ -82,7 +82,7 @@ pub(super) fn plan_that_fits(
     card: &Card,
     settings: &Settings,
     shape: Shape,
-    held: Footprint,
+    held: MemoryUse,
     holds: &mut dyn FnMut(usize, usize) -> Result<bool, Error>,
 ) -> Result<TilePlan, Error> {
     let mut plan = plan(card, settings, shape, held)?;
@@ -108,7 +108,7 @@ pub(super) fn plan_that_fits(
 /// Bytes that a run needs: the network's memory, two row bands of residuals (one being blended, one on its way to the
 /// sink), the rows held by source and sink, and the blending weights of every row and column. The sum saturates, since a
 /// raster may claim any extent.
-fn needed(card: &Card, shape: Shape, held: Footprint, tile: usize, whole: bool) -> u64 {
+fn needed(card: &Card, shape: Shape, held: MemoryUse, tile: usize, whole: bool) -> u64 {
     let product = |factors: &[u64]| factors.iter().fold(1u64, |all, factor| all.saturating_mul(*factor));
     let pad = |n: usize| n.checked_next_multiple_of(card.multiple).unwrap_or(n) as u64;
     let edge = |n: usize| if whole { pad(n) } else { pad(n).min(tile as u64) };
@@ -149,7 +149,7 @@ mod tests {
         let card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
         let shape = Shape { channels: 3, rows: 1500, columns: 2000 };
         let mut tried = Vec::new();
-        let plan = plan_that_fits(&card, settings, shape, Footprint::default(), &mut |rows, columns| {
+        let plan = plan_that_fits(&card, settings, shape, MemoryUse::default(), &mut |rows, columns| {
             tried.push(rows.max(columns));
             Ok(rows.max(columns) <= room)
         });
@@ -175,7 +175,7 @@ mod tests {
         let mut card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
         card.multiple = 128;
         let shape = Shape { channels: 3, rows: 600, columns: 600 };
-        let plan = plan_that_fits(&card, &Settings::default(), shape, Footprint::default(), &mut |_, _| Ok(false));
+        let plan = plan_that_fits(&card, &Settings::default(), shape, MemoryUse::default(), &mut |_, _| Ok(false));
         assert!(matches!(plan, Err(Error::DeviceMemory { .. })));
     }
 
@@ -190,7 +190,7 @@ mod tests {
 
     fn planned(settings: &Settings, rows: usize, columns: usize) -> Result<TilePlan, Error> {
         let card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
-        plan(&card, settings, Shape { channels: 3, rows, columns }, Footprint::default())
+        plan(&card, settings, Shape { channels: 3, rows, columns }, MemoryUse::default())
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
         let card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
         let shape = Shape { channels: 3, rows: 600, columns: 600 };
         let mut fails = |_, _| Err(Error::Inference("broken".into()));
-        let plan = plan_that_fits(&card, &Settings::default(), shape, Footprint::default(), &mut fails);
+        let plan = plan_that_fits(&card, &Settings::default(), shape, MemoryUse::default(), &mut fails);
         assert!(matches!(plan, Err(Error::Inference(_))));
     }
 
@@ -244,7 +244,7 @@ mod tests {
         let count = |edge: usize, threads: usize, memory: u64| {
             let shape = Shape { channels: 1, rows: edge, columns: edge };
             let settings = Settings { memory, ..Settings::default() };
-            side_by_side(model.card(), &settings, shape, Footprint::default(), threads)
+            side_by_side(model.card(), &settings, shape, MemoryUse::default(), threads)
         };
         assert_eq!(count(512, 1, 2 << 30), 1);
         assert_eq!(count(512, 2, 2 << 30), 1);

@@ -279,13 +279,13 @@ fn what_decides_pixels_is_pinned_and_names_no_runtime() {
     let restorer = Restorer::new(model.clone(), settings).unwrap();
     let common = format!("artir-pixels 1\nalgorithm=1\nmodel={hash}\nprecision=f32\n");
     let shape = crate::Shape { channels: 1, rows: 512, columns: 512 };
-    let text = restorer.decides_for(shape, Footprint::default()).unwrap();
+    let text = restorer.decides_for(shape, MemoryUse::default()).unwrap();
     assert_eq!(text.as_str(), format!("{common}tiles=whole\nstrength=3fe8000000000000\n"));
     let any = restorer.decides();
     let rest = "overlap=auto\nmemory=2147483648\nstrength=3fe8000000000000\n";
     assert_eq!(any.as_str(), format!("{common}tiles=auto\n{rest}"));
     // Threads change no bit; an overlap does where there are tiles.
     let restorer = Restorer::new(model, other).unwrap();
-    assert_eq!(restorer.decides_for(shape, Footprint::default()).unwrap(), text);
+    assert_eq!(restorer.decides_for(shape, MemoryUse::default()).unwrap(), text);
     assert_ne!(restorer.decides(), any);
 }
