@@ -48,7 +48,8 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
 /// Program and arguments that decode frames in a separate process. Codecs in C and C++ run there: a damaged frame can
 /// crash that process, but not this one.
 pub(crate) fn codec_process() -> Result<(PathBuf, Vec<OsString>), Failure> {
-    let program = std::env::current_exe().map_err(|e| Failure::failed(format!("cannot find the path of the running program: {e}")))?;
+    let program = std::env::current_exe()
+        .map_err(|e| Failure::failed(format!("cannot find the path of the running program: {e}")))?;
     Ok((program, vec!["decode-frames".into()]))
 }
 
@@ -113,10 +114,7 @@ impl Inference {
             (Some(name), _) => name.as_str(),
             (None, Some(name)) => name,
             (None, None) => {
-                return Err(Failure::usage(format!(
-                    "no model for {} is built in: name one with --model",
-                    task.name()
-                )));
+                return Err(Failure::usage(format!("no model for {} is built in: name one with --model", task.name())));
             }
         };
         Ok(zoo::open(name)?)

@@ -374,9 +374,8 @@ impl Args {
             return series.clash();
         }
         let path = series.instances.first().map(|i| i.path.clone()).unwrap_or_default();
-        let reason = format!(
-            "{doubtful} unreadable file(s) in its folder may belong to it; --allow-partial skips them"
-        );
+        let reason =
+            format!("{doubtful} unreadable file(s) in its folder may belong to it; --allow-partial skips them");
         Some(artir_dicom::Error::File { path, reason })
     }
 

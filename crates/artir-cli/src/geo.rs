@@ -247,10 +247,14 @@ fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<P
     let mut names = BTreeSet::new();
     let mut out = Vec::new();
     for scene in scenes {
-        let name = output_name(scene, format).ok_or_else(|| Failure::usage(format!("{scene}: does not name a file")))?;
+        let name =
+            output_name(scene, format).ok_or_else(|| Failure::usage(format!("{scene}: does not name a file")))?;
         // File systems that ignore case would map both to one file.
         if !names.insert(name.to_string_lossy().to_lowercase()) {
-            return Err(Failure::usage(format!("two scenes would be written to {}: run them separately", name.display())));
+            return Err(Failure::usage(format!(
+                "two scenes would be written to {}: run them separately",
+                name.display()
+            )));
         }
         out.push(output.join(name));
     }

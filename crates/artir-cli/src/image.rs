@@ -62,7 +62,10 @@ fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
         let name = photo.file_name().ok_or_else(|| Failure::input(format!("{}: not a file", photo.display())))?;
         let target = out.join(name);
         if names.contains(&target) {
-            return Err(Failure::usage(format!("two photographs would be written to the same name {}: run them separately", name.display())));
+            return Err(Failure::usage(format!(
+                "two photographs would be written to the same name {}: run them separately",
+                name.display()
+            )));
         }
         names.push(target);
     }

@@ -6,7 +6,7 @@ use ::image::{
     ColorType, DynamicImage, ExtendedColorType, ImageEncoder,
     codecs::{jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder},
 };
-use artir_core::{ErrorKind, MemoryUse, Image, Shape, Sink, Source, Window};
+use artir_core::{ErrorKind, Image, MemoryUse, Shape, Sink, Source, Window};
 use artir_validation::picture::{self, Picture};
 use ndarray::{Array3, ArrayView3, Axis, s};
 

@@ -39,10 +39,10 @@ pub use error::{Error, ErrorKind};
 pub use image::{Image, Shape, Window};
 pub use model::Model;
 pub use pipeline::{
-    ALGORITHM, MemoryUse, MOST_THREADS, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name,
+    ALGORITHM, MOST_THREADS, MemoryUse, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name,
 };
 pub use progress::{NoProgress, Progress};
-pub use provider::{Device, Requirement, Provider, placement::NodePlacement};
+pub use provider::{Device, Provider, Requirement, placement::NodePlacement};
 pub use range::Range;
 pub use runtime::{environment, runtime_path, runtime_version};
 pub use session::Session;

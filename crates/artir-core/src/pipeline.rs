@@ -1,10 +1,10 @@
 //! Restoring an image from a [`Source`] to a [`Sink`] through the network.
 
+mod batch;
 mod memory;
 mod plan;
 mod prepared;
 mod tiles;
-mod batch;
 
 use std::fmt;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gdal::DriverManager;
 
-use crate::{Error, write_metadata::open_again, description::Description, ffi, publish::is_virtual, raster::same_file};
+use crate::{Error, description::Description, ffi, publish::is_virtual, raster::same_file, write_metadata::open_again};
 
 /// Endings that follow a whole name, in lower case.
 const AFTER_NAME: [&str; 7] = [".aux.xml", ".ovr", ".msk", ".msk.ovr", ".ovr.msk", ".aux", ".rrd"];
@@ -58,7 +58,9 @@ pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Er
         }
     }
     if let Some(read) = read_along(out, &unknown).map_err(&fail)? {
-        return Err(fail(format!("GDAL would read {read} with it: move that file, or write to another name or folder")));
+        return Err(fail(format!(
+            "GDAL would read {read} with it: move that file, or write to another name or folder"
+        )));
     }
     own.sort();
     shared.sort();

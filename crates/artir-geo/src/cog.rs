@@ -5,10 +5,9 @@ use std::path::Path;
 use gdal::DriverManager;
 
 use crate::{
-    Scene,
-    write_metadata::open_again,
-    ffi,
+    Scene, ffi,
     layout::{can_predict, compression, refuse_lossy, to_options},
+    write_metadata::open_again,
 };
 
 /// Copies the GeoTIFF at `from` to a COG at `to`.

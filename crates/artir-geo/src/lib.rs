@@ -17,7 +17,6 @@
 
 mod bands;
 mod beside;
-mod write_metadata;
 mod cog;
 mod compare;
 mod description;
@@ -32,7 +31,6 @@ mod identity;
 mod interval;
 mod journal;
 mod layout;
-mod small_scene;
 mod name;
 mod open;
 mod preview;
@@ -42,23 +40,25 @@ mod reach;
 mod rehearse;
 mod samples;
 mod sink;
+mod small_scene;
 mod space;
 mod strips;
 mod tiff;
 mod virtual_raster;
 mod vrt;
 mod write;
+mod write_metadata;
 
 pub use compare::{CompareOptions, Difference, compare};
 pub use error::Error;
 pub use interval::{Interval, RangeChoice};
-pub use small_scene::write_rgb_geotiff;
 pub use name::SceneName;
 pub use open::Access;
 pub use preview::{Preview, write_preview};
 pub use publish::data_of;
 pub use raster::{OpenOptions, Scene, inspect_raster, read_rgb};
 pub use rehearse::{check_model, rehearse};
+pub use small_scene::write_rgb_geotiff;
 pub use space::least_space;
 pub use write::{Format, SceneReport, WriteOptions, plan, restore_scene};
 

@@ -256,7 +256,10 @@ impl Reach {
         for path in found.iter().filter(|p| p.as_str() != place.name()) {
             self.inside(path)?;
             if vrt::is_virtual_raster(path) {
-                return Err(format!("its sidecar file {} is a virtual raster, not overviews or a mask", shortened(path)));
+                return Err(format!(
+                    "its sidecar file {} is a virtual raster, not overviews or a mask",
+                    shortened(path)
+                ));
             }
             if self.images.contains(path) {
                 continue;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use artir_core::{MemoryUse, Image, Shape, Source, Window};
+use artir_core::{Image, MemoryUse, Shape, Source, Window};
 use gdal::Dataset;
 use ndarray::{Array2, Array3};
 

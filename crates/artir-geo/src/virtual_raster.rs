@@ -6,9 +6,9 @@ use gdal::{DriverManager, raster::RasterCreationOptions};
 
 use crate::{
     Scene,
-    write_metadata::open_again,
     description::Description,
     ffi::{self, Object},
+    write_metadata::open_again,
 };
 
 /// Writes the VRT over a TIFF, and compares it with a description.

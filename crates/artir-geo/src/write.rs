@@ -7,9 +7,7 @@ use artir_files::{HiddenFolder, OutputFolder};
 use gdal::{Dataset, Metadata};
 
 use crate::{
-    Error, Scene, beside,
-    write_metadata::open_again,
-    cog,
+    Error, Scene, beside, cog,
     description::Description,
     ffi::{self, ThreadOption},
     identity::identity,
@@ -20,6 +18,7 @@ use crate::{
     sink::SceneSink,
     strips::{SceneSource, Strips, memory_use, strip_rows},
     virtual_raster,
+    write_metadata::open_again,
 };
 
 /// The format of a result.

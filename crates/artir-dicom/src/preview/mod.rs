@@ -73,7 +73,10 @@ impl PreviewWriter {
     ) -> io::Result<Self> {
         let greys = Greys::new(window, unit).ok_or_else(|| {
             let DisplayWindow { centre, width } = window;
-            io::Error::new(io::ErrorKind::InvalidInput, format!("{centre}/{width} {unit} is not a valid display window"))
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{centre}/{width} {unit} is not a valid display window"),
+            )
         })?;
         let mut writer = Self {
             page: NewFile::create(path)?,
