@@ -69,7 +69,7 @@ fn decode_unguarded(path: &Path, memory: u64, working: u64) -> Result<Picture, S
     Ok(Picture { image, icc, exif })
 }
 
-/// Rounded up, so that what does not fit is never printed as if it did.
+/// Rounded up, so that a size above the limit is never printed as equal to it.
 pub(crate) fn mebibytes(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)
 }

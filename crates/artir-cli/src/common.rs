@@ -59,7 +59,7 @@ pub(crate) struct Inference {
     /// Model by name, or a file ending in .onnx
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
-    /// auto, cpu, cuda[:N] or tensorrt[:N]
+    /// auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N, where N is the number of the GPU
     #[arg(long, default_value_t)]
     device: Device,
     /// Threads; 0 uses every core

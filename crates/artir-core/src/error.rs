@@ -37,7 +37,7 @@ pub enum Error {
     ModelDamaged {
         /// The file, or the name of a built-in model.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// No model of that name is built in or found in the models folders.
@@ -88,7 +88,7 @@ pub enum Error {
     /// The GPU's memory is too small.
     #[error("the GPU's memory is full: {hint}")]
     DeviceMemory {
-        /// What to do.
+        /// Advice for the user.
         hint: &'static str,
     },
     /// The network failed, or returned invalid values.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Reading and writing belong to the domain crates, which implement [`Source`] and [`Sink`]; the
-//! middle is here. What leaves the pipeline is the *residual* (restored minus input, in physical
+//! middle is here. The pipeline returns the *residual* (restored minus input, in physical
 //! units), so that a sink can add it to its own stored values at full precision: a network that
 //! changes nothing changes no bit, whatever the data type.
 

@@ -36,7 +36,7 @@ enum Inner {
     Gpu(gpu::Gpu),
 }
 
-/// 0 stands for every core.
+/// Threads; 0 uses every core.
 pub(crate) fn threads_or_all(threads: usize) -> usize {
     if threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { threads }
 }
@@ -188,7 +188,7 @@ impl Session {
     /// nodes run on one provider.
     ///
     /// # Errors
-    /// What ONNX Runtime reports.
+    /// Errors of ONNX Runtime.
     pub fn placement(&self, rows: usize, columns: usize) -> Result<Vec<NodePlacement>, Error> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *inner {

@@ -83,7 +83,7 @@ pub(crate) fn reading(transfer_syntax: &str) -> Reading {
 /// Decodes one frame to little-endian bytes, `layout.bytes()` of them.
 ///
 /// # Errors
-/// Words for what the frame, or the transfer syntax, does not allow.
+/// The reason why the frame or its transfer syntax cannot be decoded.
 pub(crate) fn decode(transfer_syntax: &str, stream: Vec<u8>, layout: Layout) -> Result<Vec<u8>, String> {
     let mut bytes = match reading(transfer_syntax) {
         Reading::Native => stream,

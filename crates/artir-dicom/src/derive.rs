@@ -16,7 +16,7 @@ pub(crate) struct Derivation<'a> {
     pub(crate) series_instance_uid: &'a str,
     /// Text of DerivationDescription, ASCII.
     pub(crate) description: &'a str,
-    /// SeriesDescription in full, or what is appended to the source's.
+    /// SeriesDescription in full, or the text appended to the source's.
     pub(crate) series_description: SeriesDescription<'a>,
     /// Name, version and hash of the model, for ContributingEquipmentSequence.
     pub(crate) model: &'a str,

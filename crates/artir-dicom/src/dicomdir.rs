@@ -24,7 +24,7 @@ pub(crate) fn files(path: &Path, set_aside: &mut Vec<SetAside>) -> Result<Vec<Pa
     let mut found = Vec::new();
     for record in file.set.items(tags::DIRECTORY_RECORD_SEQUENCE) {
         let parts = record.texts(tags::REFERENCED_FILE_ID);
-        // Studies and series have records without a file; records that are no longer in use say so with 0.
+        // Studies and series have records without a file; records that are no longer in use have the value 0.
         if parts.is_empty() || record.integer(tags::RECORD_IN_USE_FLAG) == Some(0) {
             continue;
         }

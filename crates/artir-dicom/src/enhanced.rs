@@ -30,7 +30,7 @@ pub(crate) fn put_groups(
         unshare(set, tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
         mapping::unshare(set);
     }
-    // A group may not stand among the shared and the frames' own at once (PS3.3, C.7.6.16.1.1).
+    // A group must not be both among the shared groups and among the frames' own (PS3.3, C.7.6.16.1.1).
     unshare(set, tags::DERIVATION_IMAGE_SEQUENCE);
     for shared in set.items_mut(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE) {
         derive_frame_type(shared, frame_type, derivation.modality);

@@ -50,7 +50,7 @@ impl Transform {
         if slope == 0.0 {
             return Err("RescaleSlope (0028,1053) is 0".into());
         }
-        // Absent, and "US" for unspecified, are what CT had before HU could be said (PS3.3, C.8.2.1).
+        // Older CT objects have no RescaleType, or "US" for unspecified (PS3.3, C.8.2.1).
         match (type_wanted, set.text(tags::RESCALE_TYPE)) {
             (Some(wanted), Some(found)) if !found.eq_ignore_ascii_case(wanted) && found != "US" => {
                 Err(format!("RescaleType (0028,1054) is {}, not {wanted}", quotable(Some(found))))

@@ -34,8 +34,8 @@ use crate::{
 pub struct RestoreOptions {
     /// Replace an existing derived series.
     pub overwrite: bool,
-    /// Take up what an interrupted run left, and bring a published series of the same model and settings up to date: what
-    /// was made of the same sources stays, the rest is made anew.
+    /// Continue an interrupted run, or update a published series of the same model and settings: objects of unchanged
+    /// sources are kept, the rest is made again.
     pub resume: bool,
     /// Publish a series without the slices that failed.
     pub allow_partial: bool,
@@ -79,7 +79,7 @@ impl RestoreOptions {
     }
 }
 
-/// What was written.
+/// The written series.
 #[derive(Debug)]
 pub struct SeriesReport {
     /// The folder.
@@ -104,7 +104,7 @@ pub struct SeriesReport {
 ///
 /// # Errors
 /// [`Error::File`] for a slice that cannot be used (the whole series is then refused, unless partial series are
-/// allowed), and what the core or the file system reports.
+/// allowed), and errors of the core and the file system.
 pub fn restore_series(
     series: &Series,
     restorer: &Restorer,
@@ -160,12 +160,12 @@ fn side_by_side(
     })
 }
 
-/// What restores.
+/// The restorer or restorers.
 #[derive(Clone, Copy)]
 struct Restoring<'a> {
     /// The origin of the pixels, in words.
     provenance: &'a str,
-    /// What decides the pixels, as text with a version.
+    /// The model and settings that determine the pixels, as text with a version.
     decides: &'a str,
     task: &'a str,
 }
@@ -381,7 +381,7 @@ fn infer_all(
     together: usize,
     residuals: Residuals<'_>,
 ) -> Result<(), Error> {
-    // Steps from a slice on that waits for others. What comes before goes on at once, so that an object that is complete
+    // Steps from a slice on that waits for others. Earlier steps are forwarded immediately, so that a complete object
     // is written even when the next one fails.
     let mut waiting = Vec::new();
     let mut slices = 0;

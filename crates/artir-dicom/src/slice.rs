@@ -38,7 +38,7 @@ pub struct PhysicalSlice {
 /// Reads one CT slice in HU, or one PET slice in SUVbw. Files from outside need an isolated decoder.
 ///
 /// # Errors
-/// [`Error::File`] for a file that is no such slice, or that lacks what SUV needs.
+/// [`Error::File`] for a file that is not such a slice, or that lacks an attribute for SUV.
 pub fn read_slice(path: &Path, decoder: &mut Decoder) -> Result<PhysicalSlice, Error> {
     let fail = |reason: String| Error::file(path, reason);
     let mut file = DicomFile::open(path, Stop::AtEnd)?;

@@ -1,7 +1,7 @@
 //! Publishing a series only when complete, and continuing it after an interruption.
 //!
-//! A series is made in the hidden folder beside its final place, with a journal of the objects that are complete. Objects
-//! are known by their key, a hash of all that decides their bytes, so that `--resume` takes up whatever is still right:
+//! A series is made in a hidden folder next to its final path, with a journal of the objects that are complete. Objects
+//! are known by their key, a hash of all that decides their bytes, so that `--resume` keeps every object that is still valid:
 //! from the journal of a killed run, and from a published series, whose manifest lists the same keys. The rest is made
 //! anew, and the series is published as a whole.
 
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::Error;
 
 const JOURNAL: &str = "journal";
-/// The first line of a journal. What its other lines mean goes with the number.
+/// The first line of a journal. The number is the version of its format.
 const FORM: &str = "artir-journal 1";
 /// The folder that becomes the series.
 const SERIES: &str = "series";
@@ -26,7 +26,7 @@ const SERIES: &str = "series";
 /// Hashes of the inputs of a series other than its sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// Source series, model and what decides pixels: the derived series keeps its UID with it.
+    /// Source series, model and settings of the pixels: as long as they stay, so does the derived UID.
     pub(crate) series: String,
     /// Other settings that determine the bytes of objects.
     pub(crate) settings: String,
@@ -46,12 +46,12 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Enters the hidden folder beside `target`. With `resume`, what an earlier run left with the same identity is taken
-    /// up; without, it is thrown away.
+    /// Enters the hidden folder of `target`. With `resume`, the unfinished result of an earlier run with the same identity
+    /// is continued; without, it is deleted.
     ///
     /// # Errors
     /// [`Error::Exists`] when the target is there, and is neither to be replaced nor the same series to be brought up to
-    /// date; what the file system reports.
+    /// date; errors of the file system.
     pub(crate) fn open(target: PathBuf, identity: &Identity, overwrite: bool, resume: bool) -> Result<Self, Error> {
         let may_replace = |target: &Path| {
             overwrite
@@ -155,8 +155,8 @@ impl Staging {
         Manifest { series, settings, entries: objects.iter().filter_map(entry).collect() }
     }
 
-    /// Gives the objects of a manifest their names and the folder its own, with the manifest in it. What stood there goes
-    /// only once the new one has its place.
+    /// Gives the objects of a manifest their names and the folder its own, with the manifest in it. An older series is
+    /// removed only after the new one is in place.
     pub(crate) fn publish(self, manifest: &Manifest) -> Result<PathBuf, Error> {
         let Self { part, parent: _parent, target, .. } = self;
         let publish = || -> io::Result<PathBuf> {

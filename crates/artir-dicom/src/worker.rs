@@ -136,7 +136,7 @@ const READY: &[u8] = b"artir";
 /// The child's part: limits itself, reads requests until its input ends, and answers each.
 ///
 /// # Errors
-/// What the pipes report, and the limit that cannot be set, which the parent is told as well.
+/// Errors of the pipes, and a limit that cannot be set, which is also sent to the parent.
 pub fn serve(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     // A panic is answered with an error; its message may quote the file.
     std::panic::set_hook(Box::new(|_| {}));
@@ -160,7 +160,7 @@ mod tests {
 
     const LAYOUT: Layout = Layout { rows: 2, columns: 3, bits_allocated: 8, bits_stored: 8 };
 
-    /// A shell script that says that it is ready, and goes on as told.
+    /// A shell script that reports that it is ready and then runs `rest`.
     fn script(rest: &str) -> Decoder {
         let script = format!("printf '\\000\\005\\000\\000\\000artir'; {rest}");
         Decoder::isolated("sh".into(), vec!["-c".into(), script.into()])

@@ -48,7 +48,7 @@ fn ground(path: &Path) -> PathBuf {
 /// Checks that a file or folder can be created at a path: the nearest existing folder above it is writable.
 ///
 /// # Errors
-/// [`io::ErrorKind::NotADirectory`] when a file is in the way, and what the file system reports.
+/// [`io::ErrorKind::NotADirectory`] when a file is in the way, and errors of the file system.
 pub fn writable(path: &Path) -> io::Result<()> {
     let folder = ground(path);
     if !folder.is_dir() {
@@ -61,7 +61,7 @@ pub fn writable(path: &Path) -> io::Result<()> {
 /// The file system that a path lies on, by its number, and the bytes that are free there.
 ///
 /// # Errors
-/// What the file system reports.
+/// Errors of the file system.
 pub fn free_space(path: &Path) -> io::Result<(u64, u64)> {
     let folder = ground(path);
     let stat = rustix::fs::statvfs(&folder)?;

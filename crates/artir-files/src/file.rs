@@ -74,7 +74,7 @@ pub fn append_to(path: &Path) -> io::Result<File> {
 /// Opens a file for reading that is a file, and no link to one.
 ///
 /// # Errors
-/// [`io::ErrorKind::NotFound`] for anything else, and what the file system reports.
+/// [`io::ErrorKind::NotFound`] for anything else, and errors of the file system.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     open_as(path, fs::OpenOptions::new().read(true))
 }

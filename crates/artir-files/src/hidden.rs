@@ -28,7 +28,7 @@ pub(crate) const OLD: &str = "old";
 /// Attempts to enter the folder while other runs leave it.
 const TRIES: usize = 100;
 
-/// A hidden folder beside a result's place, in which one run at a time makes it. No other user may enter it, so files in it
+/// A hidden folder next to a result's path, in which one run at a time makes it. No other user may enter it, so files in it
 /// are made with the mode that the result is to have. When dropped, it is removed with its contents, unless it is kept
 /// for a later run to continue.
 ///
@@ -49,7 +49,7 @@ impl HiddenFolder {
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when another run works in it, [`io::ErrorKind::PermissionDenied`] when it is another
-    /// user's, [`io::ErrorKind::NotADirectory`] when a file or a link has its name, or what the file system reports.
+    /// user's, [`io::ErrorKind::NotADirectory`] when a file or a link has its name, or an error of the file system.
     pub fn open(target: &Path) -> io::Result<Self> {
         let name =
             target.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it has no file name"))?;
@@ -85,7 +85,7 @@ impl HiddenFolder {
     /// Creates an empty file and replaces any file of that name.
     ///
     /// # Errors
-    /// What the file system reports.
+    /// Errors of the file system.
     pub fn create(&self, name: &str) -> io::Result<File> {
         remove(&self.path.join(name))?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -95,7 +95,7 @@ impl HiddenFolder {
     /// Opens a file for reading and writing.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`] also for a link, a folder and the like; what the file system reports.
+    /// [`io::ErrorKind::NotFound`] also for a link, a folder and the like; errors of the file system.
     pub fn open_file(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.folder, name, flags, Mode::empty()) {
@@ -109,7 +109,7 @@ impl HiddenFolder {
     /// Creates a folder in it and replaces anything of that name.
     ///
     /// # Errors
-    /// What the file system reports.
+    /// Errors of the file system.
     pub fn create_folder(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.path.join(name);
         remove(&path)?;
@@ -120,7 +120,7 @@ impl HiddenFolder {
     /// Removes its contents, except for the listed names.
     ///
     /// # Errors
-    /// What the file system reports.
+    /// Errors of the file system.
     pub fn clear(&self, stays: impl Fn(&OsStr) -> bool) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let name = entry?.file_name();
@@ -139,7 +139,7 @@ impl HiddenFolder {
     /// Gives the result back its old form, which a killed run had moved to `old`, unless a new one has its place.
     ///
     /// # Errors
-    /// What the file system reports.
+    /// Errors of the file system.
     pub fn put_back(&self, old: &Path) -> io::Result<()> {
         if !exists(old) {
             return Ok(());

@@ -2,7 +2,7 @@
 //!
 //! Every writer of artir uses the same steps. A result `OUT/NAME` is made in a hidden folder `OUT/.artir-NAME`, which one run
 //! at a time may enter ([`HiddenFolder`]); it is written to the disk, and then gets its name by one rename. A single file is
-//! a [`NewFile`], a folder of files is published by [`HiddenFolder::publish_folder`], and a file with others beside it by
+//! a [`NewFile`], a folder of files is published by [`HiddenFolder::publish_folder`], and a file with sidecar files by
 //! [`HiddenFolder::publish_set`]. A run that was killed leaves the old result, or the new one; its other files are
 //! continued or removed when the next run opens the hidden folder.
 //!

@@ -53,7 +53,7 @@ pub(crate) fn exchange(a: &Path, b: &Path) -> Option<io::Result<()>> {
 /// Renames, unless the new name exists.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`], and what the file system reports.
+/// [`io::ErrorKind::AlreadyExists`], and errors of the file system.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if exists(to) => Err(io::ErrorKind::AlreadyExists.into()),

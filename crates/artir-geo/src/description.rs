@@ -212,7 +212,7 @@ fn without_area(domains: &Domains, other: &Domains) -> Domains {
 }
 
 /// An XML document's elements, attributes and texts, without the space between elements, which GDAL sets anew in the files
-/// that it keeps beside others. `None` for what is no document.
+/// that it writes as sidecars. `None` for text that is not a document.
 fn tokens(domain: Option<&Vec<String>>) -> Option<Vec<String>> {
     let [text] = domain?.as_slice() else { return None };
     let document = roxmltree::Document::parse(text).ok()?;

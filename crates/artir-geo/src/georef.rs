@@ -55,7 +55,7 @@ fn datum_of(ensemble: &str) -> String {
     format!("DATUM[\"{}\",{ellipsoid}]", name.trim_end_matches(" ensemble"))
 }
 
-/// What follows the quote that ends a text; a doubled quote stands for one in it.
+/// The text after a closing quote. A doubled quote is an escaped one.
 fn after_text(text: &str) -> &str {
     let mut rest = text;
     while let Some(at) = rest.find('"') {
@@ -68,7 +68,7 @@ fn after_text(text: &str) -> &str {
     ""
 }
 
-/// What follows a pair of brackets and all in it.
+/// The text after a pair of brackets and its contents.
 fn after_brackets(text: &str) -> &str {
     let (mut depth, mut rest) = (0, text);
     while let Some(at) = rest.find(['[', ']', '"']) {

@@ -10,7 +10,7 @@
 //! A scene whose data would be damaged is refused, and the error names the affected part.
 //!
 //! GDAL runs in this process, unlike DICOM's codecs: a scene passes through it strip by strip, both ways, and a child process
-//! would have to hand over every strip. What a file may name or start is settled before GDAL opens it, and a damaged file that
+//! would have to hand over every strip. References of a file are checked before GDAL opens it, and a damaged file that
 //! crashes GDAL ends the run before anything is published.
 
 #![deny(unsafe_code)]

@@ -89,7 +89,7 @@ pub(crate) fn query(name: &str) -> Option<(&str, &str)> {
     Some(rest.rsplit_once('?').unwrap_or((rest, "")))
 }
 
-/// What follows the prefix of a driver.
+/// The name after the prefix of a driver.
 pub(crate) fn after_prefix(name: &str) -> Option<&str> {
     let (prefix, rest) = name.split_once(':')?;
     PREFIXES.contains(&prefix.to_ascii_uppercase().as_str()).then_some(rest)

@@ -26,7 +26,7 @@ const SMALL: usize = 64;
 /// Refuses a scene that a model does not take.
 ///
 /// # Errors
-/// [`Error::Scene`] with what the model takes.
+/// [`Error::Scene`] that names the model's bands.
 pub fn check_model(scene: &Scene, card: &Card) -> Result<(), Error> {
     let (takes, has) = (card.input.channels, scene.bands().len());
     if takes == has {
@@ -152,7 +152,7 @@ impl Stage {
         result
     }
 
-    /// Some drivers write files of other names beside a TIFF, which would then be missing.
+    /// Some drivers write additional files with other names, which would then be missing.
     fn check(&self, done: &Path) -> Result<(), String> {
         let done = done.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for name in self.names().iter().map(|n| n.to_string_lossy()) {

@@ -139,7 +139,7 @@ impl Planes {
 pub(crate) fn nodata_as<T: Sample>(nodata: Option<f64>) -> Option<T> {
     let wanted = nodata?;
     let as_sample = T::nearest(wanted);
-    // A float band's value is often written as a rounded decimal; what the pixels hold is its nearest float.
+    // A float band's value is often written as a rounded decimal; the pixels hold the nearest float.
     let same = as_sample.value() == wanted || (size_of::<T>() == 4 && is_float::<T>() && wanted.is_finite());
     same.then_some(as_sample)
 }

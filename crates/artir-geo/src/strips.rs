@@ -89,10 +89,10 @@ pub(crate) struct SceneSource<'a> {
     pub(crate) first_row: usize,
 }
 
-/// What reader and writer keep in memory.
+/// Memory of reader and writer.
 pub(crate) fn memory_use(scene: &SceneInfo) -> MemoryUse {
     let value = ffi::type_bytes(scene.kind()) as u64;
-    // Beside the cache: a strip that is being read, one on its way to the file, and what GDAL compresses of it.
+    // In addition to the cache: a strip being read, one being written, and its compressed copy in GDAL.
     let strip = scene.row_of_blocks(strip_rows(scene.block.1, scene.description.size.1)).min(MOST_BYTES);
     MemoryUse { fixed: CACHE_BYTES + 3 * strip as u64, per_pixel: value * scene.bands.len() as u64 + 1 }
 }

@@ -128,7 +128,7 @@ impl Form {
         Some((entries, next))
     }
 
-    /// Tag and first value of an entry of short or long values, which stand in the entry itself.
+    /// Tag and first value of an entry of short or long values, which are stored in the entry itself.
     fn entry(&self, entry: &[u8]) -> Option<(u64, u64)> {
         let width = match self.number(&entry[2..4]) {
             3 => 2,

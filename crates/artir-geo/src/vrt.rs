@@ -16,7 +16,7 @@ pub(crate) struct Named {
     pub(crate) relative: bool,
 }
 
-/// Whether GDAL takes a file for a VRT: by the start of what it holds, whatever it is called.
+/// Whether GDAL takes a file for a VRT: by its first bytes, regardless of its name.
 pub(crate) fn is_virtual_raster(path: &str) -> bool {
     ffi::read_part(path, 0, 1024).is_some_and(|start| start.windows(11).any(|w| w == b"<VRTDataset"))
 }
@@ -127,7 +127,7 @@ fn plain(text: &str, relative: bool) -> Result<Named, String> {
     if scheme || text.contains("://") || after_prefix(text).is_some() {
         return refuse();
     }
-    // Handed to GDAL as it is, whatever stands before a colon could be a driver's name.
+    // GDAL could read text before a colon as a driver's name, so such a name is refused.
     let first = text.split('/').next().unwrap_or_default();
     if !relative && first.contains(':') {
         return refuse();

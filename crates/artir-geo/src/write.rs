@@ -1,4 +1,4 @@
-//! The restored scene: made in a hidden folder beside its final name, compared with its source, then published.
+//! Writes the restored scene: made in a hidden folder next to its final path, compared with its source, then published.
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ pub struct WriteOptions {
     pub threads: usize,
 }
 
-/// What was written.
+/// The written result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SceneReport {
     /// The file.
@@ -272,7 +272,7 @@ pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Some drivers write files of other names beside a TIFF, which would then be missing.
+/// Some drivers write additional files with other names, which would then be missing.
 fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), String> {
     let stem = done.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for entry in std::fs::read_dir(folder.path()).map_err(|e| e.to_string())? {

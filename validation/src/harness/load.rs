@@ -74,7 +74,7 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// `memory` is what one image may take while it is read, in bytes. `codec_process` has the program and the arguments that
+    /// `memory` limits the bytes of one image while it is read. `codec_process` has the program and the arguments that
     /// run [`artir_dicom::serve`], which files from outside need: with none, DICOM's codecs run in this process.
     pub fn new(memory: u64, codec_process: Option<(PathBuf, Vec<OsString>)>) -> Self {
         Self { memory, codec_process, idle: Mutex::default() }
@@ -83,7 +83,7 @@ impl Reader {
     /// Reads PNG, JPEG, TIFF (8 and 16 bit, opacity left aside), NPY and single-frame CT or PET DICOM.
     ///
     /// NPY arrays are `[H, W]`, `[C, H, W]` or `[H, W, C]` with C of 1 or 3. Unsigned 8 and 16-bit ones are display values;
-    /// floats are what they are: HU, SUV, or display values 0 to 1.
+    /// floats are HU, SUV, or display values 0 to 1.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -137,7 +137,7 @@ pub(super) fn reason_of(error: &artir_dicom::Error) -> String {
     }
 }
 
-/// Bytes of each sample beside the decoded ones: as f32 in the order of the file, and in the order of planes.
+/// Bytes per sample in addition to the decoder's: as f32 in the order of the file, and in the order of planes.
 const WORKING: u64 = 4 + 4;
 
 fn picture(path: &Path, memory: u64) -> Result<Loaded, String> {

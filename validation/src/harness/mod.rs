@@ -46,7 +46,7 @@ pub enum Error {
     Suite {
         /// Its name or file.
         name: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The data set is missing, or has another layout.
@@ -54,7 +54,7 @@ pub enum Error {
     Data {
         /// The folder.
         folder: String,
-        /// What is missing.
+        /// The reason.
         reason: String,
         /// The layout that the suite expects.
         layout: String,

@@ -11,7 +11,7 @@ use ndarray_npy::{ReadNpyExt, ReadableElement};
 
 use super::Values;
 
-/// An array `[H, W]`, `[C, H, W]` or `[H, W, C]` with C of 1 or 3, as `[C, H, W]`; and what its values are.
+/// An array `[H, W]`, `[C, H, W]` or `[H, W, C]` with C of 1 or 3, as `[C, H, W]`; and the unit of its values.
 pub(super) fn read(path: &Path, memory: u64) -> Result<(Array3<f32>, Values), String> {
     let mut file = BufReader::new(File::open(path).map_err(|e| e.to_string())?);
     let length = file.get_ref().metadata().map_err(|e| e.to_string())?.len();

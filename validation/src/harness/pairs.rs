@@ -18,7 +18,7 @@ pub struct Pair {
     pub key: String,
     /// The degraded image; `None` when noise is added to the reference.
     pub input: Option<PathBuf>,
-    /// What it should be.
+    /// The reference image.
     pub reference: PathBuf,
 }
 
@@ -44,7 +44,7 @@ impl Why {
     }
 }
 
-/// What was found.
+/// The pairs of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs {
     /// In the order of their keys.

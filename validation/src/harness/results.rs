@@ -13,8 +13,8 @@
 //! failures[]        name, reason: files that have no partner, pairs that could not be read
 //! ```
 //!
-//! Numbers are doubles; the PSNR of identical images is the string "inf" and does not enter means. No time stands in the
-//! file: the same run gives the same bytes, interrupted or not.
+//! Numbers are doubles; the PSNR of identical images is the string "inf" and does not enter means. The file contains no
+//! time: the same run gives the same bytes, interrupted or not.
 
 use std::collections::BTreeMap;
 

@@ -35,7 +35,7 @@ pub struct Options {
     pub jobs: usize,
     /// A learned perceptual distance to measure as well.
     pub lpips: Option<Lpips>,
-    /// Names of files among the results of a medical suite; tokens that stand for them otherwise.
+    /// Names of files among the results of a medical suite; tokens otherwise.
     pub show_paths: bool,
     /// Reads the images.
     pub reader: Reader,
@@ -202,7 +202,7 @@ impl<'a> Run<'a> {
         self.shown(&pair.key)
     }
 
-    /// An error without its path, which the name stands for.
+    /// An error without its path, which the name replaces.
     fn reason(&self, error: &Error) -> String {
         match error {
             Error::File { path, reason } if self.options.show_paths || !self.protocol.is_physical() => {

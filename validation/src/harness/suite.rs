@@ -62,7 +62,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
 /// A suite file to start from.
 pub const TEMPLATE: &str = include_str!("../../suites/TEMPLATE.toml");
 
-/// A data set, its protocol, and what was published on it.
+/// A data set, its protocol, and published figures.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suite {

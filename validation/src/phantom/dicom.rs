@@ -20,7 +20,7 @@ const UPTAKE_SECONDS: f64 = 3600.0;
 /// Writes CT slices in HU as `0001.dcm`, `0002.dcm` and so on; the same slices give the same files.
 ///
 /// # Errors
-/// What the file system reports.
+/// Errors of the file system.
 pub fn write_series(folder: &Path, slices: &[Array2<f32>], pixel: f64) -> io::Result<()> {
     write(folder, slices, pixel, ct)
 }
@@ -28,7 +28,7 @@ pub fn write_series(folder: &Path, slices: &[Array2<f32>], pixel: f64) -> io::Re
 /// The same for PET slices in SUVbw, stored as Bq/mL.
 ///
 /// # Errors
-/// What the file system reports.
+/// Errors of the file system.
 pub fn write_pet_series(folder: &Path, slices: &[Array2<f32>], pixel: f64) -> io::Result<()> {
     write(folder, slices, pixel, |o, suv, i| pet(o, suv, i, slices.len()))
 }

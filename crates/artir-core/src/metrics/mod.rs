@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn masked_pixels_do_not_count() {
         let (a, b) = pair(3, 40, 150);
-        // The left 30 columns are damaged and masked: the rest gives what it gives by itself.
+        // The left 30 columns are damaged and masked: the figures equal those of the other columns alone.
         let valid = Array2::from_shape_fn((40, 150), |(_, x)| x >= 30);
         let mut damaged = a.clone();
         damaged.slice_mut(s![.., .., ..30]).fill(0.77);

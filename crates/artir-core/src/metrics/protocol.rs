@@ -171,7 +171,7 @@ impl Protocol {
         Self::ALL.iter().map(|p| p.name.to_string()).collect()
     }
 
-    /// The same with another truncation (HU or SUV), and a name of its own that says so. A fixed range becomes the
+    /// The same with another truncation (HU or SUV), and a name that includes it. A fixed range becomes the
     /// window's width.
     ///
     /// `None` when the window is empty or not finite, or when the protocol measures display values.

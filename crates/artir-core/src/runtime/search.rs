@@ -33,7 +33,7 @@ impl Surroundings {
         }
     }
 
-    /// The folders in their order: beside the executable, `../lib/artir` seen from it, artir's data folder and, for an
+    /// The folders in their order: the executable's own, `../lib/artir` relative to it, artir's data folder and, for an
     /// executable that lies in the `target` folder of its own source tree, `.runtime` of that tree.
     fn folders(&self) -> Vec<PathBuf> {
         let beside = self.executable.as_deref().and_then(Path::parent);
@@ -143,7 +143,7 @@ mod tests {
             path
         }
 
-        /// What is found by an executable, when `ORT_DYLIB_PATH` is not set.
+        /// The library that an executable finds if `ORT_DYLIB_PATH` is not set.
         fn found(&self, executable: &str) -> Result<PathBuf, String> {
             find(&self.around(executable, None))
         }

@@ -1,4 +1,4 @@
-//! Sessions on a GPU: batches, bound memory, and what happens when the GPU's memory is full.
+//! Sessions on a GPU: batches, bound memory, and the reaction to full GPU memory.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Reading a data set: every length is checked against what the stream still holds before anything is allocated.
+//! Reading a data set: every length is checked against the rest of the stream before memory is allocated.
 //!
 //! Encodings: PS3.5, 7.1 (elements), 7.5 (sequences), A.1 to A.4 (transfer syntaxes), 6.2.2 (unknown VR).
 
@@ -304,7 +304,7 @@ impl<R: Read + Seek> Reader<R> {
     fn dictionary_vr(&self, tag: Tag, length: u32) -> VR {
         let private = tag.group() % 2 == 1;
         if private {
-            // Owners of private blocks are LO; what they own is not known (PS3.5, 7.8.1 and 6.2.2).
+            // Owners of private blocks are LO; the VR of their elements is not known (PS3.5, 7.8.1 and 6.2.2).
             return if length == UNDEFINED {
                 VR::SQ
             } else if (0x10..=0xff).contains(&tag.element()) {

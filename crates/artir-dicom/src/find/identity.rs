@@ -83,7 +83,7 @@ pub(super) fn conflict<'a>(identities: impl Iterator<Item = &'a Identity> + Clon
 }
 
 /// Enters patient, study and frame of reference into the groups of one series' objects. An object without one takes that
-/// of the others where they agree. Returns what the series is split by.
+/// of the others where they agree. Returns the attributes that split the series.
 pub(super) fn enter(objects: &mut [GroupedObject]) -> Vec<Finding> {
     let only = |values: Vec<&String>| {
         let first = values.first().copied().cloned();

@@ -10,7 +10,7 @@ use dicom_dictionary_std::tags;
 use super::Modality;
 use crate::{dataset::DataSet, hu::is_hounsfield, terms::quotable, view::View};
 
-/// Words of ImageType that stand for a rendering: brightness, not a measurement.
+/// Words of ImageType for a rendering: brightness, not a measurement.
 const RENDERINGS: [&str; 5] = ["VRT", "SSD", "VOLREN", "RENDERING", "RENDERED"];
 
 /// Terms of ImageType value 4 whose images are not of the modality's unit (PS3.3, C.8.2.1.1.1 and C.8.16.1.4).
@@ -50,7 +50,7 @@ const FOREIGN_WORDS: [&str; 18] = [
     "RHO",
 ];
 
-/// Words before and after the name of a material which say that it is what an image lacks. The rest is in HU.
+/// Words before and after the name of a material that mean its removal from the image. The rest is in HU.
 const WITHOUT: [&str; 4] = ["NO", "NON", "WITHOUT", "MINUS"];
 const REMOVED: [&str; 3] = ["REMOVED", "SUPPRESSED", "SUBTRACTED"];
 
@@ -186,7 +186,7 @@ fn term(terms: &'static [&'static str], value: &str) -> Option<&'static str> {
     terms.iter().copied().find(|t| t.eq_ignore_ascii_case(value))
 }
 
-/// A word for a map, unless its neighbours say that it was taken out of the image.
+/// A word for a map, unless its neighbours mean its removal from the image.
 fn foreign_word(value: &str) -> Option<&'static str> {
     let words = words(value);
     words.iter().enumerate().find_map(|(i, word)| {

@@ -65,7 +65,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether a folder is to be searched. Links can reach one folder by so many paths that a search would not end.
+    /// Whether a folder is to be searched. Links can reach one folder by a number of paths that a search would never finish.
     fn enter(&mut self, folder: &DirEntry) -> bool {
         let working = folder.file_name().to_str().is_some_and(|name| name.starts_with(WORKING_FOLDER));
         if working && folder.depth() > 0 {

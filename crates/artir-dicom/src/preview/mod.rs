@@ -2,7 +2,7 @@
 //!
 //! The page carries its pictures and may load nothing: a Content-Security-Policy forbids every request, and admits one
 //! style and one script by their hashes. It holds no patient data but the pictures: a heading, slice numbers, positions
-//! and the window. Slices come one at a time and go straight to a temporary file beside the page.
+//! and the window. Slices come one at a time and go straight to a temporary file in the page's folder.
 
 mod encode;
 mod series;
@@ -58,7 +58,7 @@ impl PreviewWriter {
     ///
     /// # Errors
     /// `InvalidInput` for a window that PS3.3 C.11.2.1.2 does not define for this unit: less than 1 HU wide, not above
-    /// 0, not finite; and what the file system reports.
+    /// 0, not finite; and errors of the file system.
     pub fn create(path: &Path, heading: &str, unit: &str, window: DisplayWindow, slices: usize) -> io::Result<Self> {
         Self::with_limit(path, heading, unit, window, slices, LIMIT)
     }
@@ -104,7 +104,7 @@ impl PreviewWriter {
     /// columns, as in PixelSpacing (0028,0030); pixels without a usable spacing are shown as squares.
     ///
     /// # Errors
-    /// `InvalidInput` for pictures that are empty or of different sizes, and what the file system reports. The page is
+    /// `InvalidInput` for pictures that are empty or of different sizes, and errors of the file system. The page is
     /// of no use after an error.
     pub fn add(
         &mut self,
@@ -177,7 +177,7 @@ impl PreviewWriter {
     /// Completes the page and gives it its name, which is returned.
     ///
     /// # Errors
-    /// `InvalidInput` when no slice was added, and what the file system reports.
+    /// `InvalidInput` when no slice was added, and errors of the file system.
     pub fn finish(mut self) -> io::Result<PathBuf> {
         if self.seen == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a page without slices"));
@@ -196,7 +196,7 @@ impl PreviewWriter {
         Ok(target)
     }
 
-    /// A part of the page with what is known from the start, and `more`. All values are HTML.
+    /// A part of the page, filled in with the known values and `more`. All values are HTML.
     fn fill(&self, part: &str, more: &[(&str, &str)]) -> String {
         let DisplayWindow { centre, width } = self.window;
         let Greys { black, white, range } = self.greys;

@@ -32,7 +32,7 @@ pub(super) fn series_uid(series: &Encoding) -> String {
     uid::derive(&[series.as_str().as_bytes()])
 }
 
-/// What identifies a folder of derived objects.
+/// The identity of a folder of derived objects.
 pub(super) fn identity(series: &Encoding, what: &Restoring<'_>, options: &RestoreOptions) -> Identity {
     let RestoreOptions {
         overwrite: _,

@@ -75,7 +75,7 @@ impl Survey {
         let mut findings: Vec<Finding> = Vec::new();
         let known = self.frames.values().flatten().flatten();
         for finding in known.clone().flat_map(|suv| &suv.findings) {
-            // Frames repeat what holds for their series; one of each kind is enough.
+            // Frames repeat the findings of their series; one of each kind is enough.
             if !findings.iter().any(|f| std::mem::discriminant(f) == std::mem::discriminant(finding)) {
                 findings.push(finding.clone());
             }

@@ -209,14 +209,14 @@ fn on_clock(moment: DateTime, object_zone: Option<f64>) -> Moment {
 }
 
 /// RadiopharmaceuticalStartDateTime on the clock of the object's other times; `None` where its zone has an offset from UTC
-/// and nothing tells the zone of the others.
+/// and the zone of the others is unknown.
 fn local(moment: DateTime, object_zone: Option<f64>, time: Option<f64>, findings: &mut Vec<Finding>) -> Option<Moment> {
     let Some(own) = moment.offset.filter(|_| object_zone.is_none()) else {
         return Some(on_clock(moment, object_zone));
     };
     match time {
         Some(time) => ((moment.clock.seconds - time).abs() < SAME_MINUTE).then_some(moment.clock),
-        // Exports convert to UTC. Any other offset is the zone that the scanner stands in.
+        // Exports convert to UTC. Any other offset is the scanner's own zone.
         None if own == 0.0 => None,
         None => {
             findings.push(Finding::ZoneAssumed);

@@ -228,7 +228,7 @@ fn transfer_planes(
     let (of_value, of_row) = (space(value)?, space(value * at.columns)?);
     let of_plane = space(value * at.columns * at.rows)?;
     let (done, noted) = super::watch(|| {
-        // SAFETY: the buffer holds exactly the planes, by the check above, and GDAL is told their spacing.
+        // SAFETY: the buffer holds exactly the planes, by the check above, and their spacing is passed to GDAL.
         unsafe {
             sys::GDALDatasetRasterIOEx(
                 dataset.c_dataset(),

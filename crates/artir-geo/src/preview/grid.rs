@@ -146,7 +146,7 @@ fn solve(points: &[[f64; 4]], size: [f64; 2], count: usize, coordinate: usize) -
 mod tests {
     use super::*;
 
-    /// Control points on a regular mesh, where a function says they lie.
+    /// Control points on a regular mesh, with positions from a function.
     fn mesh(n: usize, at: impl Fn(f64, f64) -> [f64; 2]) -> Vec<[f64; 4]> {
         let step = |i: usize| 1000.0 * i as f64 / (n - 1) as f64;
         let point = |i: usize| {

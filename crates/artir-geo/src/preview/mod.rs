@@ -53,8 +53,7 @@ pub struct Preview<'a> {
 ///
 /// # Errors
 /// The reason, without the page's path: an existing page without `overwrite`, or that would replace a scene; other
-/// than one or three bands, or bands that are missing or complex; a result of another size; what GDAL or the file system
-/// reports.
+/// than one or three bands, or bands that are missing or complex; a result of another size; errors of GDAL or the file system.
 pub fn write_preview(page: &Path, preview: &Preview<'_>, overwrite: bool) -> Result<(), String> {
     if page.symlink_metadata().is_ok() {
         if !overwrite {
@@ -72,7 +71,7 @@ pub fn write_preview(page: &Path, preview: &Preview<'_>, overwrite: bool) -> Res
     artir_files::write_file(page, overwrite, html.as_bytes()).map_err(|e| e.to_string())
 }
 
-/// Opens a scene. GDAL's reason is told without the path, which may be long and is known to whoever asked.
+/// Opens a scene. The error holds GDAL's reason without the path, which the caller knows.
 fn open(path: &Path, what: &str) -> Result<Dataset, String> {
     ffi::set_cache(CACHE_BYTES);
     let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
@@ -141,14 +140,14 @@ fn html(preview: &Preview<'_>) -> Result<String, String> {
     Ok(fill(PAGE, &values.each_ref().map(|(name, value)| (*name, value.as_str()))))
 }
 
-/// A file's name without its folders. What follows a question mark in an address may hold a key to it.
+/// A file's name without its folders. The query of an address is dropped, since it may contain a key.
 fn file_name(source: &str) -> String {
     let remote = source.contains("://") || source.starts_with("/vsi");
     let path = if remote { source.split('?').next().unwrap_or_default() } else { source };
     path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default().to_owned()
 }
 
-/// Decimals that tell values apart which lie a hundredth of this from each other.
+/// Decimals that distinguish values a hundredth of this apart.
 fn decimals(range: f64) -> usize {
     (2.0 - range.abs().log10()).ceil().clamp(0.0, 12.0) as usize
 }
@@ -170,7 +169,7 @@ fn scale_in_words(stretch: Option<Stretch>, decimals: usize) -> String {
     )
 }
 
-/// Where the scene lies: a map, a table of the corners, and what else there is to say, as HTML.
+/// Where the scene lies: a map, a table of the corners, and remarks, as HTML.
 fn place(footprint: &Footprint) -> String {
     let mut out = String::new();
     if !footprint.outline.is_empty() {
