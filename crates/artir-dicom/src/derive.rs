@@ -207,12 +207,16 @@ pub(crate) fn meta(set: &DataSet, transfer_syntax: &str) -> DataSet {
     meta.put_text(tags::MEDIA_STORAGE_SOP_INSTANCE_UID, VR::UI, uid(tags::SOP_INSTANCE_UID));
     meta.put_text(tags::TRANSFER_SYNTAX_UID, VR::UI, transfer_syntax);
     meta.put_text(tags::IMPLEMENTATION_CLASS_UID, VR::UI, IMPLEMENTATION_CLASS_UID);
-    meta.put_text(tags::IMPLEMENTATION_VERSION_NAME, VR::SH, "ARTIR_0.1");
+    meta.put_text(tags::IMPLEMENTATION_VERSION_NAME, VR::SH, IMPLEMENTATION_VERSION_NAME);
     meta
 }
 
 /// artir's implementation class UID, generated once in the 2.25 form.
 const IMPLEMENTATION_CLASS_UID: &str = "2.25.190531236274935671240189273519274186302";
+
+/// At most 16 characters, as VR SH holds.
+const IMPLEMENTATION_VERSION_NAME: &str =
+    concat!("ARTIR_", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! What can be wrong with an operator's attributes, inputs or surroundings.
+//! Errors of an operator's attributes, inputs or environment.
 
 use std::path::PathBuf;
 
@@ -122,7 +122,7 @@ pub enum Error {
     Cuda {
         /// The call that failed.
         call: &'static str,
-        /// What was said.
+        /// The message.
         reason: String,
     },
     /// A gated block has a number of channels that the CUDA kernel does not have.

@@ -14,7 +14,7 @@ use crate::ort_op::check;
 /// The kernels, for the driver's compiler.
 const PTX: &str = include_str!("kernels.ptx");
 
-/// What the driver compiled them to, by name.
+/// The compiled kernels, by name.
 const KERNELS: [&CStr; 16] = [
     c"large_kernel_f32_8",
     c"large_kernel_f32_2",

@@ -38,7 +38,7 @@ struct Image {
     scratch: Scratch,
     pool: Pool,
     values: Vec<Option<Buffer>>,
-    /// What each node keeps besides.
+    /// Additional state of each node.
     kept: Vec<Vec<Buffer>>,
     sums: Buffer,
     size: [usize; 2],
@@ -121,7 +121,7 @@ impl Trainer {
         }
     }
 
-    /// Restores `[batch, channel, row, column]` into `y`. With `keep`, what [`Trainer::backward`] needs is kept.
+    /// Restores `[batch, channel, row, column]` into `y`. With `keep`, the values for [`Trainer::backward`] are kept.
     ///
     /// # Errors
     /// [`Error::ImageShape`] unless rows and columns are multiples of 4 above zero, [`Error::ListLength`] for lists of
@@ -233,7 +233,7 @@ fn check_len(given: usize, wanted: usize) -> Result<(), Error> {
     if given == wanted { Ok(()) } else { Err(Error::ListLength { got: given, want: wanted }) }
 }
 
-/// Runs `work` in so many threads, this one included.
+/// Runs `work` on this many threads, including the current one.
 fn on_threads(threads: usize, work: impl Fn() + Sync) {
     std::thread::scope(|scope| {
         for _ in 1..threads {
