@@ -209,7 +209,8 @@ fn remove(groups: &mut DataSet) {
     }
 }
 
-/// The mappings of a frame: its own, else those that it shares, else the object's, else those that a conversion stored separately.
+/// The mappings of a frame: its own, else those that it shares, else the object's, else those
+/// that a conversion stored separately.
 fn in_effect<'a>(view: &View<'a>) -> Vec<&'a DataSet> {
     let aside = view.places().flat_map(|place| ASIDE.into_iter().flat_map(|sequence| place.items(sequence)));
     let holders = view.places().chain(aside);

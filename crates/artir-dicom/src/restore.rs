@@ -160,7 +160,7 @@ fn side_by_side(
     })
 }
 
-/// The restorer or restorers.
+/// Origin and settings of the restored pixels.
 #[derive(Clone, Copy)]
 struct Restoring<'a> {
     /// The origin of the pixels, in words.

@@ -117,7 +117,7 @@ impl HiddenFolder {
         Ok(path)
     }
 
-    /// Removes its contents, except for the listed names.
+    /// Removes its contents, except for names for which `stays` is true.
     ///
     /// # Errors
     /// Errors of the file system.

@@ -351,8 +351,8 @@ fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), String> {
     Ok(())
 }
 
-/// Finds the mask or alpha band that marks valid pixels. NAIP ships near infrared as a fourth band tagged alpha, which it is not: opacity is 0
-/// or full nearly everywhere, reflectance is not.
+/// Finds the mask or alpha band that marks valid pixels. NAIP products tag near infrared as alpha, although it is not.
+/// Real opacity is 0 or full nearly everywhere, reflectance is not.
 fn validity(dataset: &Dataset, restored: &[usize]) -> Result<Validity, String> {
     let first = dataset.rasterband(restored[0]).map_err(|e| e.to_string())?;
     let flags = first.mask_flags().map_err(|e| e.to_string())?;

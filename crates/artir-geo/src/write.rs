@@ -221,7 +221,7 @@ pub(crate) fn finish(
     let mut target = target;
     let wanted = !description.overviews.is_empty();
     if wanted && !beside {
-        // Write all blocks before the overviews, so that the pixels come first in the file.
+        // Flush first: all blocks must have their place in the file before the overviews.
         ffi::checked(|| target.flush_cache())?;
         overviews(scene, &mut target, layout, empty)?;
     }

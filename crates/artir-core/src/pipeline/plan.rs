@@ -58,7 +58,7 @@ pub(super) fn side_by_side(card: &Card, settings: &Settings, shape: Shape, held:
     if settings.tile.is_some() || bytes > settings.memory {
         return 1;
     }
-    // The narrowest pass has a quarter of the image's rows and columns. A job takes about this many of them.
+    // The narrowest pass has a quarter of the image's rows and columns. A job covers JOB_ROWS x JOB_COLUMNS.
     let jobs = (shape.rows / 4).div_ceil(JOB_ROWS) * (shape.columns / 4).div_ceil(JOB_COLUMNS);
     let busy = (jobs / JOBS_A_THREAD).max(1);
     // Each worker also needs a session, and three slices with their residuals wait in the queues.
@@ -67,7 +67,7 @@ pub(super) fn side_by_side(card: &Card, settings: &Settings, shape: Shape, held:
     threads.div_ceil(busy).min(usize::try_from(room).unwrap_or(usize::MAX)).max(1)
 }
 
-/// Pixels of one job at the network operator's narrowest pass.
+/// Rows and columns of one job at the network operator's narrowest pass.
 const JOB_ROWS: usize = 16;
 const JOB_COLUMNS: usize = 32;
 /// Jobs per thread that let all threads end at about the same time.

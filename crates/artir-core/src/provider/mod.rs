@@ -59,7 +59,7 @@ impl FromStr for Device {
 /// A requirement of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
-    /// The name of the requirement.
+    /// Its name.
     pub name: String,
     /// The part that was found, or the reason why it is missing and what to do.
     pub found: Result<String, String>,

@@ -148,7 +148,7 @@ impl std::fmt::Display for Finding {
             Self::SuvFactorsDiffer(least, most) => write!(f, "SUV factors from {least:.4e} to {most:.4e}"),
             Self::MappingsDropped(n) => write!(
                 f,
-                "{n} item(s) of RealWorldValueMappingSequence (0040,9096) removed: they cannot be restated for the new RescaleSlope"
+                "{n} item(s) of RealWorldValueMappingSequence (0040,9096) removed: they do not fit the new RescaleSlope"
             ),
             Self::Restored => write!(f, "already restored by artir"),
         }

@@ -1,5 +1,5 @@
-//! The inputs that determine a derived series, as text with a version. UIDs, manifests and journals depend on it: neither the version of
-//! the runtime nor that of artir is part of it, so that the same pixels keep their UIDs.
+//! The inputs that determine a derived series, as text with a version. UIDs, manifests and journals depend on it. Neither
+//! the version of the runtime nor that of artir is part of it, so that the same pixels keep their UIDs.
 
 use std::fs::File;
 

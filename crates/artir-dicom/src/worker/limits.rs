@@ -13,7 +13,8 @@ const FILES: u64 = 16;
 /// Address space for the program itself and a small frame.
 #[cfg(unix)]
 const FIXED_BYTES: u64 = 1 << 30;
-/// Address space for each pixel: JPEG 2000, the hungriest codec, holds two copies as 32-bit words in addition to input and output.
+/// Address space for each pixel: JPEG 2000, the codec with the largest memory, holds two copies as 32-bit words in
+/// addition to input and output.
 #[cfg(unix)]
 const BYTES_PER_PIXEL: u64 = 16;
 
