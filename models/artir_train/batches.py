@@ -26,7 +26,7 @@ class Batches:
         self.waiting = None
 
     def of(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pairs (degraded, clean) for a step: quickest for the step after the last one asked for."""
+        """Pairs (degraded, clean) for a step; steps one after the other do not wait."""
         if step != self.next:
             loader = DataLoader(
                 self.made,

@@ -1,7 +1,7 @@
 """The network forward and backward on a CPU, by artir's own library (``libartir_ops``).
 
-``make train`` builds it. It makes each pass in one call, several times as fast as PyTorch's operations; where it is
-missing or of another version, or a network is an ablation that it does not have, PyTorch does the work.
+``make train`` builds it. It makes each pass in one call, several times as fast as PyTorch. Where it
+is missing or of another version, or a network is an ablation that it lacks, PyTorch does the work.
 """
 
 from __future__ import annotations
@@ -36,26 +36,18 @@ def library_path() -> Path:
 def library() -> ctypes.CDLL | None:
     """The library, or None, with a line in the log that says why and what to do."""
     path = library_path()
-    build = "build it with: cargo build --release -p artir-ops"
+    build = "PyTorch trains, several times slower; to build it: cargo build --release -p artir-ops"
     if not path.is_file():
-        _log.warning("no library at %s, PyTorch trains several times slower: %s", path, build)
+        _log.warning("no library at %s: %s", path, build)
         return None
     try:
         found = ctypes.CDLL(path)
         version = found.artir_train_version()
     except (OSError, AttributeError) as error:
-        _log.warning(
-            "%s cannot be used, PyTorch trains several times slower (%s): %s", path, error, build
-        )
+        _log.warning("%s cannot be used (%s): %s", path, error, build)
         return None
     if version != VERSION:
-        _log.warning(
-            "%s has version %d, not %d; PyTorch trains several times slower: %s",
-            path,
-            version,
-            VERSION,
-            build,
-        )
+        _log.warning("%s has version %d, not %d: %s", path, version, VERSION, build)
         return None
     size, address = ctypes.c_uint64, ctypes.c_void_p
     found.artir_train_new.restype = address
@@ -71,7 +63,7 @@ def library() -> ctypes.CDLL | None:
 
 
 class Flat:
-    """A module's parameters as parts of one list, so that one call passes, updates or averages all of them."""
+    """A module's parameters as parts of one list, and their gradients likewise: a call takes both."""
 
     def __init__(self, module: nn.Module):
         parameters = list(module.parameters())
@@ -94,6 +86,7 @@ class Native:
     def __init__(self, config: Config, flat: Flat, products: str = "best"):
         self.flat = flat
         self.channels = config.in_channels
+        self.passes = 0
         self.library = library()
         depths = (ctypes.c_uint64 * 4)(*config.depths)
         sizes = config.kernel_sizes()
@@ -119,7 +112,7 @@ class Native:
         return self.library.artir_train_products(self.handle).decode()
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The restored images [N, C, H, W], float32. One backward pass may follow, before the next call."""
+        """The restored images [N, C, H, W], float32. A backward pass must come before the next."""
         return _Run.apply(x, self.flat.values, self)
 
 
@@ -150,10 +143,13 @@ class _Run(torch.autograd.Function):
         count, channels, height, width = x.shape
         if channels != net.channels or height % ArtIR.multiple or width % ArtIR.multiple:
             raise ValueError(
-                f"images must be [N, {net.channels}, H, W], H and W multiples of 4, got {tuple(x.shape)}"
+                f"images must be [N, {net.channels}, H, W], H and W multiples of 4, "
+                f"got {tuple(x.shape)}"
             )
         ctx.net, ctx.size = net, (count, height, width, torch.get_num_threads())
         keep = any(ctx.needs_input_grad)
+        net.passes += 1
+        ctx.number = net.passes
         y = torch.empty_like(x)
         failed = net.library.artir_train_forward(
             net.handle, _at(values), _at(x), _at(y), *ctx.size, keep
@@ -164,14 +160,18 @@ class _Run(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
+        net = ctx.net
+        if ctx.number != net.passes:
+            raise RuntimeError("the library keeps one forward pass, and that was not the last one")
+        net.passes += 1
         gradient = gradient.float().contiguous()
-        values = torch.empty_like(ctx.net.flat.values)
+        values = torch.empty_like(net.flat.values)
         of_x = torch.empty_like(gradient) if ctx.needs_input_grad[0] else None
-        failed = ctx.net.library.artir_train_backward(
-            ctx.net.handle, _at(gradient), _at(values), _at(of_x), *ctx.size
+        failed = net.library.artir_train_backward(
+            net.handle, _at(gradient), _at(values), _at(of_x), *ctx.size
         )
         if failed:
-            raise RuntimeError("the library keeps one forward pass, and that was not the last one")
+            raise RuntimeError("the library refused the gradient of a pass that it kept")
         return of_x, values, None
 
 
