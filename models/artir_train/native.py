@@ -63,7 +63,7 @@ def library() -> ctypes.CDLL | None:
 
 
 class Flat:
-    """A module's parameters as parts of one list, and their gradients likewise: a call takes both."""
+    """A module's parameters as parts of one list, and their gradients likewise."""
 
     def __init__(self, module: nn.Module):
         parameters = list(module.parameters())

@@ -27,6 +27,7 @@ from . import curve, native, weights
 from .batches import Batches
 from .ct_data import CtPatches
 from .data import REPOSITORY, HazePatches, data_folder
+from .macs import multiply_adds
 from .network import ArtIR, Config
 from .pet_data import PetPatches
 from .rgb_data import RgbPatches
@@ -238,6 +239,16 @@ def mean_psnr(images: torch.Tensor, truth: torch.Tensor, window: tuple[float, fl
     return float((10 * torch.log10((hi - lo) ** 2 / error)).mean())
 
 
+def pace(trainer: Trainer, seconds: float, steps: int, progress: float) -> str:
+    """Patches and multiply-adds a second since this process began, and the time that is left of
+    the schedule. A backward pass counts as two forward ones."""
+    settings = trainer.settings
+    rate = steps * settings.batch / max(seconds, 1e-9)
+    work = 3e-9 * rate * multiply_adds(trainer.config, settings.patch, settings.patch)
+    left = trainer.seconds * (1 / progress - 1) / 60 if progress else math.inf
+    return f"{rate:.1f} patches/s, {work:.0f} G multiply-adds/s, {max(left, 0):.0f} min left"
+
+
 def train(trainer: Trainer, minutes: float | None, steps: int | None, every: float = 300.0) -> None:
     """Runs to the end of the schedule; validates and saves every so many seconds and at the end.
     The log of an earlier run in the same folder goes when this one begins at its first step."""
@@ -245,7 +256,7 @@ def train(trainer: Trainer, minutes: float | None, steps: int | None, every: flo
     log = trainer.folder / "log.csv"
     if not trainer.steps:
         log.unlink(missing_ok=True)
-    before, begun = trainer.seconds, time.monotonic()
+    before, begun, begun_at = trainer.seconds, time.monotonic(), trainer.steps
     saved, losses = begun, []
     while True:
         trainer.seconds = before + time.monotonic() - begun
@@ -267,6 +278,7 @@ def train(trainer: Trainer, minutes: float | None, steps: int | None, every: flo
                 csv.writer(file).writerow(row)
             curve.write(trainer.folder)
             print("steps {} seconds {} loss {:.5f} input {:.3f} dB result {:.3f} dB".format(*row))
+            print(pace(trainer, trainer.seconds - before, trainer.steps - begun_at, progress))
         if done:
             return
         losses.append(trainer.step(progress))

@@ -47,13 +47,7 @@ impl Dense {
         let forward = sized(&mut self.forward, taps * there);
         let backward = sized(&mut self.backward, taps * back);
         for tap in 0..taps {
-            let of = Weights {
-                values: &weights[tap..],
-                outputs,
-                inputs,
-                output_step: inputs * taps,
-                input_step: taps,
-            };
+            let of = Weights { values: &weights[tap..], outputs, inputs, output_step: inputs * taps, input_step: taps };
             packed(self.kind, self.inputs, self.outputs, of, &mut forward[tap * there..]);
             packed(self.back, self.outputs, self.inputs, of.turned(), &mut backward[tap * back..]);
         }

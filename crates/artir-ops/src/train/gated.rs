@@ -109,9 +109,7 @@ impl Gated {
         scratch.reset();
         let of = self;
         // SAFETY: passed on to the caller.
-        unsafe {
-            with_lanes!(of.kind.instructions, forward_job(of: &Gated, scratch: &mut Scratch, from: Map, to: Map))
-        }
+        unsafe { with_lanes!(of.kind.instructions, forward_job(of: &Gated, scratch: &mut Scratch, from: Map, to: Map)) }
     }
 
     /// Turns the gradient of the result into that of `from`, in place, and adds to the sums.
@@ -426,12 +424,7 @@ unsafe fn backward_job<V: Wide>(of: &Gated, scratch: &mut Scratch, from: Map, gr
                 let terms = [Term { left: given, right: of.backward[1].as_slice().as_ptr() }];
                 let extent = over_channels(hidden, given_words, gated.stride);
                 product(kind, &terms, &extent, gated.start, Start::Zero);
-                let to = GateBack {
-                    of: gated,
-                    slopes: slopes.row(row as isize),
-                    groups: results,
-                    between: of.hidden,
-                };
+                let to = GateBack { of: gated, slopes: slopes.row(row as isize), groups: results, between: of.hidden };
                 for unit in 0..hidden {
                     strips!(count, gate_back::<V>(of, &widen.ring, row, unit, &to));
                     for unit in [unit, unit + hidden] {

@@ -80,8 +80,7 @@ pub(super) struct Program {
 impl Program {
     /// Parameters lie in the flat list in the order in which `ArtIR.parameters()` of the training code gives them.
     pub(super) fn new(of: &Architecture, kind: Kind) -> Self {
-        let mut make =
-            Self { layers: Vec::new(), nodes: Vec::new(), values: Vec::new(), parameters: 0, kind };
+        let mut make = Self { layers: Vec::new(), nodes: Vec::new(), values: Vec::new(), parameters: 0, kind };
         let (c, [first, second, third, last]) = (of.width, of.depths);
         let image = make.value(0, UNIT);
         let head = make.convolution(true, of.image_channels, c, 9, 1, true);
@@ -141,7 +140,15 @@ impl Program {
         (self.take(channels), self.take(channels))
     }
 
-    fn convolution(&mut self, exact: bool, inputs: usize, outputs: usize, taps: usize, stride: usize, bias: bool) -> usize {
+    fn convolution(
+        &mut self,
+        exact: bool,
+        inputs: usize,
+        outputs: usize,
+        taps: usize,
+        stride: usize,
+        bias: bool,
+    ) -> usize {
         let linear = self.linear(inputs, outputs, taps, bias);
         self.layer(Layer::Dense(Dense::new(self.kind, exact, stride, linear)))
     }

@@ -3,11 +3,11 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-#[cfg(target_arch = "x86_64")]
-use crate::network::lanes::{Avx2, Avx512};
 use crate::network::gelu::Gelu;
 #[cfg(target_arch = "aarch64")]
 use crate::network::lanes::Neon;
+#[cfg(target_arch = "x86_64")]
+use crate::network::lanes::{Avx2, Avx512};
 use crate::network::lanes::{Lanes, Portable, UNIT};
 
 /// The tables of GELU and of its derivative.
@@ -152,6 +152,24 @@ unsafe fn eight(x: __m256) -> (__m256, __m256) {
     }
 }
 
+/// A table's cubic polynomials, for sixteen distances from sixteen nodes. No closure, as above.
+///
+/// # Safety
+/// AVX-512F exists.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn cubic(table: &[[f32; 32]; 4], index: __m512i, rest: __m512) -> __m512 {
+    // SAFETY: passed on to the caller; each row of the table is two registers, on a cache line.
+    unsafe {
+        let mut value = _mm512_setzero_ps();
+        for row in table.iter().rev() {
+            let (low, high) = (_mm512_load_ps(row.as_ptr()), _mm512_load_ps(row.as_ptr().add(UNIT)));
+            value = _mm512_fmadd_ps(value, rest, _mm512_permutex2var_ps(low, index, high));
+        }
+        value
+    }
+}
+
 // SAFETY of every block below: as for the instructions' own `Lanes`.
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::undocumented_unsafe_blocks, reason = "the comment above holds for all of them")]
@@ -184,19 +202,10 @@ impl<const PAIRS: bool> Wide for Avx512<PAIRS> {
             let rounded = _mm512_fmadd_ps(t, _mm512_set1_ps(Gelu::SCALE), magic);
             let index = _mm512_castps_si512(rounded);
             let rest = _mm512_fmsub_ps(t, _mm512_set1_ps(Gelu::SCALE), _mm512_sub_ps(rounded, magic));
-            let pick = |of: &[f32; 32]| {
-                let (low, high) = (_mm512_load_ps(of.as_ptr()), _mm512_load_ps(of.as_ptr().add(UNIT)));
-                _mm512_permutex2var_ps(low, index, high)
-            };
-            let at = |table: &[[f32; 32]; 4]| {
-                let mut value = _mm512_fmadd_ps(pick(&table[3]), rest, pick(&table[2]));
-                value = _mm512_fmadd_ps(value, rest, pick(&table[1]));
-                _mm512_fmadd_ps(value, rest, pick(&table[0]))
-            };
             let half = _mm512_set1_ps(0.5);
-            let value = _mm512_mul_ps(_mm512_fmadd_ps(size, at(tables.value.table()), self.0), half);
+            let value = _mm512_mul_ps(_mm512_fmadd_ps(size, cubic(tables.value.table(), index, rest), self.0), half);
             let sign = _mm512_and_si512(_mm512_castps_si512(self.0), _mm512_set1_epi32(i32::MIN));
-            let signed = _mm512_or_si512(_mm512_castps_si512(at(tables.slope.table())), sign);
+            let signed = _mm512_or_si512(_mm512_castps_si512(cubic(tables.slope.table(), index, rest)), sign);
             (Self(value), Self(_mm512_fmadd_ps(_mm512_castsi512_ps(signed), half, half)))
         }
     }
@@ -205,8 +214,7 @@ impl<const PAIRS: bool> Wide for Avx512<PAIRS> {
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
         unsafe {
-            let rows: [__m512i; UNIT] =
-                std::array::from_fn(|i| _mm512_loadu_si512(from.add(i * from_step).cast()));
+            let rows: [__m512i; UNIT] = std::array::from_fn(|i| _mm512_loadu_si512(from.add(i * from_step).cast()));
             let mut pairs = rows;
             for i in 0..UNIT / 2 {
                 pairs[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
