@@ -1,9 +1,10 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train bench bench-parts memcheck baselines conformance safety train
+.PHONY: demo test lint test-train bench bench-parts memcheck fuzz baselines conformance safety train docs
 
 MODEL ?= ct-ldct-t
 MINUTES ?= 60
 RUNS ?= models/runs
+SECONDS ?= 60
 BENCH ?= validation/bench/results/this-machine
 PYTEST = PYTHONPATH=models:scripts/gpu_kit .venv/bin/python -m pytest -q models/tests scripts/gpu_kit
 RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)
@@ -50,6 +51,11 @@ memcheck:
 	cargo test --release -p artir-ops --lib --no-run
 	valgrind -q --error-exitcode=1 $$(ls -t target/release/deps/artir_ops-*[0-9a-f] | head -1) on_small_images
 
+# Every fuzz target for SECONDS.
+fuzz:
+	scripts/bootstrap.sh --fuzz
+	scripts/fuzz.sh $(SECONDS)
+
 baselines:
 	scripts/bootstrap.sh --train
 	.venv/bin/pip install -q -r validation/requirements-baselines.txt
@@ -63,12 +69,19 @@ conformance:
 	PYTHONPATH=validation .venv/bin/python -m conformance --artir target/release/artir -o validation/dicom.md
 	PYTHONPATH=validation .venv/bin/python -m geotiff --artir target/release/artir -o validation/geotiff.md
 
+docs:
+	scripts/bootstrap.sh --docs
+	PATH="$$PWD/.cache/tools/bin:$$PATH" mdbook build docs
+
 safety:
 	scripts/bootstrap.sh
 	cargo run --release -p artir-validation --example safety -- ct-ldct-t validation/safety-ct-ldct-t.md
 
+# glibc gives large blocks back to the kernel and fetches them anew at every step, which takes half of the time.
+KEEP_MEMORY = MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=67108864
+
 train:
 	scripts/bootstrap.sh --train
 	cargo build --release -p artir-ops
-	PYTHONPATH=models .venv/bin/python -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
+	$(KEEP_MEMORY) PYTHONPATH=models .venv/bin/python -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
 		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START))

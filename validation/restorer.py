@@ -20,8 +20,9 @@ class Restorer:
         )
         self.card, _ = read_card(model)
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Restores [H, W] or [H, W, 3] in the card's unit."""
+    def __call__(self, image: np.ndarray, strength: float = 1.0) -> np.ndarray:
+        """Restores [H, W] or [H, W, 3] in the card's unit; a strength under 1 applies that share of
+        the change."""
         (lo, hi), (low, high) = (
             self.card["input"][k] for k in ("range", "network_range")
         )
@@ -33,4 +34,4 @@ class Restorer:
         padded = np.pad(x, around, "reflect")
         (y,) = self.session.run(None, {"image": padded})
         change = (y[..., :height, :width] - x) / gain
-        return (planes + change)[0].transpose(1, 2, 0).reshape(image.shape)
+        return (planes + strength * change)[0].transpose(1, 2, 0).reshape(image.shape)

@@ -36,7 +36,8 @@ def panel(image: np.ndarray, lo: float, hi: float) -> Image.Image:
 
 
 def sheet(test: TestSet, restore: Restorer) -> Image.Image:
-    """Two scenes a row."""
+    """Two scenes a row, at the strength that the model's card names."""
+    strength = restore.card.get("strength", 1.0)
     lo, hi = SHOWN[test.task]
     # The RGB noise set counts in levels of 255, its model from 0 to 1.
     scale = 255.0 if test.task == "rgb" else 1.0
@@ -46,7 +47,7 @@ def sheet(test: TestSet, restore: Restorer) -> Image.Image:
     draw = ImageDraw.Draw(page)
     for i, name in enumerate(names):
         given, wanted = test.degraded[name], test.clean[name]
-        got = restore(given / scale) * scale
+        got = restore(given / scale, strength) * scale
         error = np.abs(got - wanted) * 3 + lo
         left, top = i % 2 * 4 * (EDGE + 4), i // 2 * (EDGE + 18)
         for j, image in enumerate((given, got, wanted, error)):

@@ -28,6 +28,7 @@ def figure(results: dict) -> dict:
         "set": results["suite"],
         "protocol": results["protocol"]["name"],
         "rmse_unit": results["protocol"]["unit"],
+        "strength": results["strength"],
         "images": found[model]["images"],
         "worse": worse(results["images"], model),
     }
@@ -36,6 +37,13 @@ def figure(results: dict) -> dict:
             if found[name].get(kind):
                 made[prefix + kind] = round(found[name][kind]["mean"], digits)
     return made
+
+
+def strength_lines(card: dict) -> list[str]:
+    """What a card says of the strength that its model is meant to be used at."""
+    if "strength" not in card:
+        return []
+    return [f"- strength: {card['strength']:g} is what it is chosen and measured for"]
 
 
 def markdown(card: dict, digest: str) -> str:
@@ -56,6 +64,7 @@ def markdown(card: dict, digest: str) -> str:
         f"{given['range'][0]} to {given['range'][1]}",
         f"- tiles: {card['tile']} with an overlap of {card['overlap']}; "
         f"reach {card['reach']} pixels",
+        *strength_lines(card),
         f"- sha256: `{digest}`",
         f"- licence: {card['licence']}",
         "",
@@ -76,7 +85,9 @@ def markdown(card: dict, digest: str) -> str:
     if card["figures"]:
         unit = card["figures"][0].get("rmse_unit", given["unit"])
         kept = any("suv_max" in f for f in card["figures"])
-        heads = ["set", "protocol", "images", "made worse", "input dB", "result dB"]
+        strengths = any("strength" in f for f in card["figures"])
+        heads = ["set", "protocol", *(["strength"] if strengths else [])]
+        heads += ["images", "made worse", "input dB", "result dB"]
         heads += [f"input RMSE, {unit}", f"result RMSE, {unit}"]
         heads += ["SUVmax of hot spots kept: input", "result"] if kept else []
         lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
@@ -84,7 +95,9 @@ def markdown(card: dict, digest: str) -> str:
         keys += [("input_rmse", "{:.4g}"), ("rmse", "{:.4g}")]
         keys += [("input_suv_max", "{:.1%}"), ("suv_max", "{:.1%}")] if kept else []
         for f in card["figures"]:
-            cells = [f["set"], f["protocol"], str(f["images"])]
+            cells = [f["set"], f["protocol"]]
+            cells += [f"{f['strength']:g}" if "strength" in f else ""] if strengths else []
+            cells.append(str(f["images"]))
             # Older cards say less.
             cells += [form.format(f[key]) if key in f else "" for key, form in keys]
             lines.append(f"| {' | '.join(cells)} |")

@@ -23,6 +23,13 @@ TISSUES = (
 )
 
 
+BLUR = 0.4
+"""Standard deviation in pixels of what softens the edges: sharper than any kernel, whose own blur
+comes later."""
+HALF = 0.187 / BLUR
+"""Spatial frequency of which that leaves half, cycles a pixel."""
+
+
 def body(rng: np.random.Generator, pixel_mm: float) -> np.ndarray:
     """A noise-free slice [512, 512] in HU."""
     axis = np.arange(SIZE) - (SIZE - 1) / 2
@@ -37,11 +44,11 @@ def body(rng: np.random.Generator, pixel_mm: float) -> np.ndarray:
     for _ in range(int(rng.uniform(300, 1500))):
         _leaf(filled, rng, half)
     image[inside] = _bent(filled, rng)[inside]
-    # Parenchyma is not even, and the scanner's resolution is not a pixel.
+    # Parenchyma is not even.
     texture = gaussian_filter(rng.standard_normal(image.shape), rng.uniform(1.5, 4))
     soft = (image > -150) & (image < 250)
     image += soft * (rng.uniform(0, 6) / texture.std()) * texture
-    return gaussian_filter(image, rng.uniform(0.65, 1.2)).clip(-1024, 3072).astype(np.float32)
+    return gaussian_filter(image, BLUR).clip(-1024, 3072).astype(np.float32)
 
 
 def _leaf(image: np.ndarray, rng: np.random.Generator, half: np.ndarray) -> None:

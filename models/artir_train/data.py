@@ -1,4 +1,4 @@
-"""Training images: where they lie, how CT series are read, and clear scenes from above.
+"""Training images: where they lie, and how they are read.
 
 The folder is ``ARTIR_REAL_DATA`` (default ``../shared/data`` beside the repository). Only its
 ``train`` part is read here; the rest is test data.
@@ -13,9 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-
-from . import plain_scenes
-from .degrade import haze
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -87,6 +84,14 @@ def read_series(folder: Path) -> tuple[np.ndarray, float]:
     return hu.clip(-1024, 3072), float(slices[0].PixelSpacing[0])
 
 
+def read_recompressed(path: Path) -> np.ndarray:
+    """A slice in HU, float32, of a losslessly recompressed JPEG 2000 file (value = HU + 1024)."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return np.asarray(image).astype(np.float32) - 1024
+
+
 def own_noise(hu: np.ndarray) -> float:
     """Standard deviation of the noise that a slice [512, 512] has already, in HU.
 
@@ -96,67 +101,3 @@ def own_noise(hu: np.ndarray) -> float:
     blocks = hu.reshape(64, 8, 64, 8).swapaxes(1, 2).reshape(-1, 64)
     soft = blocks[((blocks > -50) & (blocks < 200)).all(1)]
     return float(np.quantile(soft.std(1, ddof=1), 0.25)) if len(soft) else float("nan")
-
-
-class HazePatches:
-    """Pairs (hazy, clear) of RGB patches, display values 0 to 1.
-
-    Clear scenes are aerial tiles (60 cm), Landsat tiles (30 m) and pieces of the whole Earth's map
-    (5 km), so that the ground is not one kind of place; and plain scenes that are made up. No
-    photographs.
-    """
-
-    channels = 3
-    window = (0.0, 1.0)
-    plain_share = 0.25
-
-    def __init__(self, cache: Path, seed: int = 0):
-        self.tiles = kept(cache / "haze.npz", lambda: {"tiles": clear_tiles()})["tiles"]
-        self.rng = np.random.default_rng(seed)
-        self.held_out = 24
-
-    def batch(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """``count`` training pairs [count, 3, size, size]."""
-        return stacked([self._draw(size) for _ in range(count)])
-
-    def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = self.rng
-        if rng.random() < self.plain_share:
-            return haze.sample(plain_scenes.draw(rng, size), rng)
-        tile = self.tiles[rng.integers(self.held_out, len(self.tiles))]
-        # From a part of the tile to the whole of it, made smaller: what tells haze from a bright
-        # ground may stand anywhere in a scene.
-        part = int(rng.integers(size, 256 + 1))
-        y, x = rng.integers(0, 256 - part + 1, 2)
-        scene = turned(tile[y : y + part, x : x + part], size, rng, "bilinear")
-        return haze.sample(haze.regrade(scene, rng), rng)
-
-    def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Held-out scenes with haze of a fixed seed, [24, 3, 256, 256]."""
-        rng = np.random.default_rng(77)
-        pairs = [
-            haze.add_haze(t.transpose(2, 0, 1).astype(np.float32) / 255, haze.draw(rng, 256), rng)
-            for t in self.tiles[: self.held_out]
-        ]
-        return stacked(pairs)
-
-
-def clear_tiles() -> np.ndarray:
-    """Clear scenes [N, 256, 256, 3] uint8, in a fixed random order."""
-    from PIL import Image
-
-    Image.MAX_IMAGE_PIXELS = None
-    made = tiles("aerial") + tiles("landsat")
-    earth = np.asarray(
-        Image.open(data_folder() / "train" / "earth" / "8k_earth_daymap.jpg").convert("RGB")
-    )
-    rng = np.random.default_rng(3)
-    count = 0
-    while count < 150:
-        # 60 degrees south to 75 north; the map's seas are one flat blue and are left out.
-        y, x = rng.integers(340, 3400 - 256), rng.integers(0, 8192 - 256)
-        tile = earth[y : y + 256, x : x + 256]
-        if tile.reshape(-1, 3).std(0).min() > 12 and tile[..., 0].mean() > tile[..., 2].mean() - 5:
-            made.append(tile)
-            count += 1
-    return np.stack(made)[np.random.default_rng(4).permutation(len(made))]

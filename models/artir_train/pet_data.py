@@ -1,4 +1,4 @@
-"""Training images: PET phantoms with the noise of few and of full counts."""
+"""Training images: PET phantoms and whole-body slices with the noise of few counts."""
 
 from __future__ import annotations
 
@@ -10,64 +10,88 @@ import torch
 from .data import data_folder, kept, stacked
 from .degrade import pet
 from .pet_phantom import Bodies, tumour_crops
+from .pet_slices import body_mask, full_counts, read_whole_body
+
+SERIES = ("qin-breast-01", "qin-breast-02", "qin-breast-03", "qin-breast-04")
+"""Series of ``pet-whole-body`` whose licence lets them train built-in weights."""
 
 
 class PetPatches:
-    """Pairs (low-count, full-count) of PET patches in SUV.
+    """Pairs (low-count, target) of PET patches in SUV.
 
-    Phantoms and their noise are made once and kept in ``cache``: for each, the noise of a scan with
-    a 4th to a 10th of the counts, that of one with a 10th to a 20th, and that of the full counts,
-    at which an even organ varies by 9 to 30 %. Livers vary by 7 to 22 %, small areas of a thin
-    slice by more. Three targets in four have the noise of the full counts, as the full-count scan
-    of a real pair does, and their low-count partners have it too beside their own: the highest
-    value of a lesion then is what a reader of the full-count scan sees. The other targets have
-    none. Place, flip, rotation and brightness (of image and noise together) are drawn anew for
-    every sample; one in eight gets a fifth of the noise, so that a full-count scan is known too.
-    In hot areas, from an uptake of 2 on and in full from 4 on, the target keeps a fifth of the
-    low-count noise: without any, hot spots come out too smooth and their SUVmax too low.
+    Phantoms have no noise: they are their own targets. Slices of real series have the noise of
+    their counts. At an f-th of them it has f times the variance, f - 1 of it added here; the target
+    is the slice less 1 / (f - 1) of what is added, and so has noise that is independent of the
+    input's (``ct_data`` says why). The network learns the image without noise, and a hot spot's
+    mean is right on average; how much noise stays is the user's choice.
+
+    Images and their noise are made once and kept in ``cache``: for each image two noises, of a scan
+    with a 4th to a 10th of the counts, and of one with a 10th to a 20th. An even organ of a phantom
+    varies by 9 to 30 % at full counts. Noise is that of OSEM with and without a model of the point
+    spread, and filters of 3 to 8 mm. Place, flip, rotation, brightness and level are drawn anew.
     """
 
     channels = 1
     held_out = 8
     phantoms = 320
-    full_noise_share = 0.75
-    hot = (2.0, 4.0)
-    hot_noise = 0.2
+    every = 3
+    real_share = 0.35
+    little_share = 0.125
     size = 160
     window = (0.0, 20.0)
 
     def __init__(self, cache: Path, seed: int = 0):
-        pack = kept(cache / "pet-noisier.npz", self._prepare)
-        self.clean, self.noise = pack["clean"], pack["noise"]
-        self.twelfth, self.full = pack["twelfth"], pack["full"]
+        pack = kept(cache / "pet-clean.npz", self._prepare)
+        self.clean, self.noise, self.share = pack["clean"], pack["noise"], pack["share"]
+        self.twelfth = pack["twelfth"]
+        self.real = np.flatnonzero(self.share[:, 0] > 0)
+        self.made_up = np.arange(self.held_out, len(self.clean) - len(self.real))
         self.rng = np.random.default_rng(seed)
 
     @classmethod
     def _prepare(cls) -> dict[str, np.ndarray]:
-        crops = tumour_crops(data_folder() / "train" / "pet-tumour-crops-suv.npz")
-        bodies = Bodies(crops, cls.size, 5)
         rng = np.random.default_rng(6)
         generator = torch.Generator().manual_seed(6)
-        clean, noise, twelfth, whole = [], [], [], []
+        made = {"clean": [], "noise": [], "share": [], "twelfth": []}
+        crops = tumour_crops(data_folder() / "train" / "pet-tumour-crops-suv.npz")
+        bodies = Bodies(crops, cls.size, 5)
         for first in range(0, cls.phantoms, 8):
             drawn = [bodies.draw() for _ in range(8)]
             suv = torch.from_numpy(np.stack([p.suv for p in drawn]))
             body = torch.from_numpy(np.stack([p.body for p in drawn]))
             region = torch.from_numpy(np.stack([p.reference for p in drawn]))
             mm = torch.tensor([p.pixel_mm for p in drawn])
-            scan = pet.Scan(iterations=int(rng.integers(2, 4)), post_mm=float(rng.uniform(3, 8)))
             variation = torch.from_numpy(rng.uniform(0.09, 0.30, 8).astype(np.float32))
-            slices = (suv, body, mm)
+            scan = reconstruction(rng)
             full = pet.calibrated(suv, body, region, mm, variation, scan)
-            few = _thinned(slices, full, rng.uniform(4, 10, 8), generator, scan)
-            fewer = _thinned(slices, full, rng.uniform(10, 20, 8), generator, scan)
-            clean.append(suv.numpy())
-            noise.append(np.stack([few, fewer], 1))
-            whole.append(_thinned(slices, full, np.ones(8), generator, scan))
+            noise, _ = two_noises((suv, body, mm), full, rng, generator, scan)
+            made["clean"].append(suv.numpy())
+            made["noise"].append(noise)
+            made["share"].append(np.zeros((8, 2), np.float32))
             if first == 0:
-                twelfth.append(_thinned(slices, full, np.full(8, 12.0), generator, scan))
-        packed = {"clean": clean, "noise": noise, "twelfth": twelfth, "full": whole}
-        return {name: np.concatenate(v).astype(np.float16) for name, v in packed.items()}
+                twelfth = pet.noise(suv, body, mm, full / 12, generator, scan)
+                made["twelfth"].append(twelfth.numpy())
+        for name in SERIES:
+            series, mm = read_whole_body(data_folder() / "train" / "pet-whole-body" / f"{name}.npz")
+            chosen = series[:: cls.every]
+            chosen = chosen[chosen.max((1, 2)) > 1]
+            scan = reconstruction(rng)
+            suv = torch.from_numpy(chosen)
+            body = torch.from_numpy(np.stack([body_mask(s) for s in chosen]))
+            full = full_counts(series, suv, body, mm, scan)
+            spacing = torch.full((len(suv),), mm)
+            noise, fractions = two_noises(
+                (suv, body, spacing), full, rng, generator, scan, own=True
+            )
+            around = (cls.size - suv.shape[-1]) // 2
+            sides = ((0, 0), (around, around), (around, around))
+            made["clean"].append(np.pad(chosen, sides))
+            made["noise"].append(np.pad(noise, ((0, 0), *sides)))
+            made["share"].append(1 / (fractions - 1))
+        return {
+            name: np.concatenate(v).astype(np.float32 if name == "share" else np.float16)
+            for name, v in made.items()
+        }
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """``count`` training pairs [count, 1, size, size] in SUV."""
@@ -76,37 +100,54 @@ class PetPatches:
 
     def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         rng = self.rng
-        i = rng.integers(self.held_out, len(self.clean))
-        y, x = rng.integers(0, self.size - size + 1, 2)
-        part = (slice(y, y + size), slice(x, x + size))
-        clean = self.clean[i][part].astype(np.float32)
-        if rng.random() < self.full_noise_share:
-            clean = (clean + self.full[i][part].astype(np.float32)).clip(0)
-        noise = self.noise[i, rng.integers(2)][part].astype(np.float32)
-        if rng.random() < 0.125:
-            noise *= 0.2
-        both = np.rot90(np.stack([clean, noise]), rng.integers(4), (1, 2))
+        real = rng.random() < self.real_share
+        i, which = rng.choice(self.real if real else self.made_up), rng.integers(2)
+        while True:
+            y, x = rng.integers(0, self.size - size + 1, 2)
+            part = (slice(y, y + size), slice(x, x + size))
+            clean = self.clean[i][part].astype(np.float32)
+            if clean.max() > 1 or rng.random() < 0.1:
+                break
+        scale = np.float32(rng.uniform(0.8, 1.2))
+        if not real and rng.random() < self.little_share:
+            scale *= np.float32(0.2)
+        noise = scale * self.noise[i, which][part].astype(np.float32)
+        both = np.stack([clean + noise, clean - self.share[i, which] / scale**2 * noise])
+        both = np.rot90(both, rng.integers(4), (1, 2))
         both = both[:, :, ::-1] if rng.integers(2) else both
-        clean, noise = both * np.float32(np.exp(rng.uniform(-0.4, 0.4)))
-        lo, hi = self.hot
-        kept = self.hot_noise * ((clean - lo) / (hi - lo)).clip(0, 1) * noise
-        return (clean + noise).clip(0), (clean + kept).clip(0)
+        low, target = both * np.float32(np.exp(rng.uniform(-0.4, 0.4)))
+        # A scanner's images are not negative. The target is clipped nowhere: that would bias it.
+        return low.clip(0), np.ascontiguousarray(target)
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Held-out phantoms at a twelfth of the counts and at all of them, [8, 1, 160, 160]."""
-        held = self.clean[: self.held_out].astype(np.float32) + self.full[: self.held_out]
-        clean = torch.from_numpy(held)[:, None].clamp(min=0)
+        """Held-out phantoms at a twelfth of the counts, and without noise, [8, 1, 160, 160]."""
+        clean = torch.from_numpy(self.clean[: self.held_out].astype(np.float32))[:, None]
         noise = torch.from_numpy(self.twelfth.astype(np.float32))[:, None]
         return (clean + noise).clamp(min=0), clean
 
 
-def _thinned(
+def reconstruction(rng: np.random.Generator) -> pet.Scan:
+    """OSEM with one more or less iteration and any filter; four in ten model the point spread."""
+    psf = float(rng.uniform(4, 6.5)) if rng.random() < 0.4 else 0.0
+    return pet.Scan(
+        iterations=int(rng.integers(2, 4)), post_mm=float(rng.uniform(3, 8)), psf_mm=psf
+    )
+
+
+def two_noises(
     slices: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
     full: torch.Tensor,
-    fractions: np.ndarray,
+    rng: np.random.Generator,
     generator: torch.Generator,
     scan: pet.Scan,
-) -> np.ndarray:
-    """Noise of scans with full counts divided by these fractions."""
-    counts = full / torch.from_numpy(fractions.astype(np.float32))
-    return pet.noise(*slices, counts, generator, scan).numpy()
+    own: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Noise [N, 2, S, S] of scans with an f-th of the counts, and f [N, 2]: 4 to 10, and 10 to 20.
+    ``own``: the slices have the noise of the full counts already, so the rest of the variance."""
+    count = len(full)
+    fractions = np.stack([rng.uniform(4, 10, count), rng.uniform(10, 20, count)], 1)
+    noises = []
+    for column in fractions.T.astype(np.float32):
+        counts = full / torch.from_numpy(column - 1 if own else column)
+        noises.append(pet.noise(*slices, counts, generator, scan).numpy())
+    return np.stack(noises, 1), fractions

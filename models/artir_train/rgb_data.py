@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from . import rgb_leaves
 from .data import data_folder, kept, stacked, tiles, turned
 
 
@@ -71,9 +72,39 @@ class RgbPatches:
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Held-out photographs at sigma 25 of a fixed seed, [12, 3, 256, 256]."""
         held = self.photos[: self.held_out, 32:288, 112:368].transpose(0, 3, 1, 2)
-        clean = np.ascontiguousarray(held).astype(np.float32) / 255
-        noise = np.random.default_rng(25).standard_normal(clean.shape, dtype=np.float32)
-        return torch.from_numpy(clean + noise * np.float32(25 / 255)), torch.from_numpy(clean)
+        return at_25(np.ascontiguousarray(held).astype(np.float32) / 255)
+
+
+def at_25(clean: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures with noise of sigma 25 of a fixed seed, and the pictures."""
+    noise = np.random.default_rng(25).standard_normal(clean.shape, dtype=np.float32)
+    return torch.from_numpy(clean + noise * np.float32(25 / 255)), torch.from_numpy(clean)
+
+
+class RgbFreePatches(RgbPatches):
+    """The same without photographs whose terms forbid commercial use: pictures made of leaves, and
+    scenes from above. Weights trained on them may be built in."""
+
+    aerial_share = 0.4
+    smaller_share = 0.0
+    leaves = 500
+
+    def __init__(self, cache: Path, seed: int = 0):
+        pack = kept(cache / "rgb-free.npz", self._prepare)
+        self.photos, self.aerial = pack["leaves"], pack["scenes"]
+        self.rng = np.random.default_rng(seed)
+
+    @classmethod
+    def _prepare(cls) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(8)
+        made = [(rgb_leaves.picture(rng) * 255).round() for _ in range(cls.leaves)]
+        scenes = tiles("aerial") + tiles("landsat") + tiles("satellite-clear/sen12ms-cr")
+        return {"leaves": np.stack(made).astype(np.uint8), "scenes": np.stack(scenes)}
+
+    def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Held-out pictures made of leaves, at sigma 25 of a fixed seed, [12, 3, 256, 256]."""
+        held = self.photos[: self.held_out].transpose(0, 3, 1, 2)
+        return at_25(np.ascontiguousarray(held).astype(np.float32) / 255)
 
 
 def photographs() -> np.ndarray:

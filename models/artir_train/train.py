@@ -23,20 +23,29 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import curve, native, weights
+from . import curve, mixer_start, native, weights
 from .batches import Batches
 from .ct_data import CtPatches
-from .data import REPOSITORY, HazePatches, data_folder
+from .ct_pairs_data import CtPairPatches
+from .data import REPOSITORY, data_folder
+from .haze_data import HazePatches
 from .macs import multiply_adds
 from .network import ArtIR, Config
 from .pet_data import PetPatches
-from .rgb_data import RgbPatches
+from .rgb_data import RgbFreePatches, RgbPatches
 
 LEAST_RATE = 1e-6
 """Learning rate at the end of the schedule."""
 AVERAGE = 0.999
 """Decay of the averaged weights; less during the first steps."""
-SOURCES = {"ct": CtPatches, "haze": HazePatches, "pet": PetPatches, "rgb": RgbPatches}
+SOURCES = {
+    "ct": CtPatches,
+    "ct-pairs": CtPairPatches,
+    "haze": HazePatches,
+    "pet": PetPatches,
+    "rgb": RgbPatches,
+    "rgb-free": RgbFreePatches,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,14 +140,20 @@ class Trainer:
         self.folder = folder
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.config = Config.variant(settings.variant, channels=settings.channels)
-        self.model = ArtIR(self.config).to(self.device, memory_format=torch.channels_last)
+        self.model = ArtIR(self.config)
+        mixer_start.open_mixers(self.model)
+        self.model.to(self.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.flat, self.flat_average = native.Flat(self.model), native.Flat(self.average)
         self.run_model = self._fastest(self.model, self.flat, "best")
         # Scores are those of f32.
         self.run_average = self._fastest(self.average, self.flat_average, "f32")
+        # Gradients are about 1e-6: the usual epsilon of 1e-8 would hold the smaller ones back.
         self.optimiser = torch.optim.Adam(
-            self.model.parameters(), lr=settings.learning_rate, fused=True
+            mixer_start.parameter_groups(self.model),
+            lr=settings.learning_rate,
+            eps=1e-12,
+            fused=True,
         )
         self.batches = Batches(source, settings)
         self.steps = 0
@@ -182,6 +197,7 @@ class Trainer:
     def start_from(self, path: Path) -> None:
         """Takes over the weights of a zoo file; optimiser and schedule begin anew."""
         weights.load(path, self.model)
+        mixer_start.open_dead_mixers(self.model)
         self.average.load_state_dict(self.model.state_dict())
 
     def step(self, progress: float) -> float:
@@ -191,7 +207,8 @@ class Trainer:
         warm = min(1.0, (self.steps + 1) / 50)
         cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
         for group in self.optimiser.param_groups:
-            group["lr"] = warm * (LEAST_RATE + (rate - LEAST_RATE) * cosine)
+            now = warm * (LEAST_RATE + (rate - LEAST_RATE) * cosine)
+            group["lr"] = now * group["scale"]
         noisy, clean = self.batches.of(self.steps)
         x = settings.to_network(noisy).to(self.device)
         y = settings.to_network(clean).to(self.device)

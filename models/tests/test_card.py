@@ -14,6 +14,7 @@ def results():
         "suite": "A set",
         "protocol": {"name": "pet-slice", "unit": "SUV"},
         "model": {"name": "model"},
+        "strength": 0.75,
         "methods": [method("input", 20.004), method("model", 25.0) | {"suv_max": {"mean": 0.9}}],
         "images": [image(20.0, 19.0), image(20.0, 21.0), image("inf", 30.0)],
     }
@@ -29,6 +30,7 @@ def test_a_figure_has_what_was_measured_and_the_card_shows_it():
         "set": "A set",
         "protocol": "pet-slice",
         "rmse_unit": "SUV",
+        "strength": 0.75,
         "images": 3,
         "worse": 2,
         "input_psnr": 20.0,
@@ -63,5 +65,7 @@ def test_a_figure_has_what_was_measured_and_the_card_shows_it():
         "figures": [made],
     }
     text = markdown(card, "0")
-    assert "| A set | pet-slice | 3 | 2 | 20.00 | 25.00 | 0.25 | 0.25 |  | 90.0% |" in text
+    assert "- strength" not in text
+    assert "- strength: 0.8 is" in markdown(card | {"strength": 0.8}, "0")
+    assert "| A set | pet-slice | 0.75 | 3 | 2 | 20.00 | 25.00 | 0.25 | 0.25 |  | 90.0% |" in text
     assert "3 steps, seed 5" in text

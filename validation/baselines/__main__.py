@@ -16,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 from artir_train.card import worse
+from artir_train.ct_slices import noise_level
 from artir_train.data import own_noise
+from artir_train.model_file import read_card
 from restorer import Restorer
 
 from .methods import DEHAZERS, DENOISERS, SMOOTHERS, Method
@@ -87,7 +89,8 @@ def section(test: TestSet, pool: ProcessPoolExecutor, before: str) -> str:
         test.data,
     ]
     command += ["-o", out, "--overwrite", "-q", *also]
-    command += ["--model", test.model]
+    strength = read_card(test.model)[0].get("strength", 1.0)
+    command += ["--model", test.model, "--strength", str(strength)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     results = json.loads((out / "results.json").read_text())
     lines = [
@@ -110,7 +113,10 @@ def section(test: TestSet, pool: ProcessPoolExecutor, before: str) -> str:
         name = method["name"]
         words, source = rows.get(name, ("", ""))
         if name == results["model"]["name"]:
-            words, source = f"version {results['model']['version']}", "artir"
+            words, source = (
+                f"version {results['model']['version']}, strength {strength}",
+                "artir",
+            )
         ssim = f"{method['ssim']['mean']:.4f}" if method.get("ssim") else ""
         more = [
             form.format(method[key]["mean"]) if method.get(key) else ""
@@ -125,16 +131,25 @@ def section(test: TestSet, pool: ProcessPoolExecutor, before: str) -> str:
 
 
 def full_dose(test: TestSet) -> str:
-    """How far the model moves slices that have their whole dose, in the body (above -300 HU)."""
+    """How much of the noise of slices that have their whole dose the model leaves."""
     restore = Restorer(test.model, ROOT / "target/release/libartir_ops.so")
-    changes, noise = [], []
+    strengths = (0.5, 0.75, 1.0)
+    left = []
     for whole in test.clean.values():
-        changes.append(np.abs(restore(whole) - whole)[whole > -300].mean())
-        noise.append(own_noise(whole))
-    change, noise = np.mean(changes), np.mean(noise)
+        change = restore(whole) - whole
+        before = noise_level(whole)
+        left.append(
+            [noise_level(whole + s * change, whole) / before for s in strengths]
+        )
+    shares = np.nanmean(left, axis=0)
+    noise = np.mean([own_noise(whole) for whole in test.clean.values()])
+    words = ", ".join(
+        f"{share:.0%} at strength {s:g}"
+        for s, share in zip(strengths, shares, strict=True)
+    )
     return (
-        f"Slices with their whole dose, whose own noise is {noise:.1f} HU, are changed by the model by "
-        f"{change:.1f} HU in the mean of the body, {change / noise:.2f} of the noise."
+        f"Of the noise of the same slices at their whole dose, {noise:.1f} HU, the model leaves {words} "
+        "(above 0.08 cycles a pixel, in soft tissue)."
     )
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import torch
-from artir_train.data import HazePatches, data_folder, own_noise, read_series
+from artir_train.data import data_folder, own_noise, read_series
 from artir_train.degrade import ct, pet
+from artir_train.haze_data import HELD_OUT, HazePatches
+from artir_train.pet_slices import body_mask, full_counts
+from artir_train.real_pairs import WINDOW, read_pairs
 from PIL import Image
-from scipy.ndimage import binary_closing, binary_fill_holes
 
 ZOO = Path(__file__).resolve().parents[2] / "models" / "zoo"
 HAZE = ZOO / "geo-haze-t.onnx"
@@ -117,6 +119,37 @@ def quarter_dose(work: Path, series: str, folder: str, step: int) -> TestSet:
     return out
 
 
+def real_pairs(work: Path, kernel: str) -> TestSet:
+    """Real slices of a quarter of the dose beside the same slices at full dose, of one kernel.
+
+    The full dose has noise of its own, a part of what is in the quarter dose, so no method can come
+    near an infinite PSNR.
+    """
+    data = work / f"real-pairs-{kernel.lower()}"
+    title = f"Real quarter dose, kernel {kernel}"
+    out = TestSet(
+        f"CT: real quarter-dose slices, kernel {kernel}",
+        str(data / "suite.toml"),
+        data,
+        {},
+        {},
+        {},
+        WINDOW,
+        "ct",
+        ZOO / "ct-ldct-t.onnx",
+    )
+    for pair in read_pairs():
+        if pair.kernel == kernel:
+            out.clean[pair.name] = pair.full.astype(np.float64)
+            out.degraded[pair.name] = pair.quarter.astype(np.float64)
+            out.sigma[pair.name] = own_noise(pair.quarter)
+            out.save(data / "input", pair.name, pair.quarter)
+            out.save(data / "reference", pair.name, pair.full)
+    suite = CT_SUITE.replace("Simulated quarter dose, ct-abdomen-ge", title)
+    (data / "suite.toml").write_text(suite)
+    return out
+
+
 def twelfth_counts(work: Path) -> TestSet:
     """Every eighth slice of the body, with the noise of a twelfth of its counts.
 
@@ -125,28 +158,11 @@ def twelfth_counts(work: Path) -> TestSet:
     is made by projection and OSEM; of its variance a twelfth is in the slice already.
     """
     suv, mm = read_pet(data_folder() / "dicom" / "pet-ge-bqml")
-    variation, middle, region = typical_region(suv)
     slices = torch.from_numpy(suv[4::8])
     body = torch.from_numpy(np.stack([body_mask(s) for s in suv[4::8]]))
     scan = pet.Scan(post_mm=6.0)
 
-    def expected(images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        spacing = torch.full((len(images),), mm)
-        lines = pet.project(images.clamp(min=0), pet.angles(scan.views, images.device))
-        return (lines * pet.survival(masks, spacing, scan.views)).sum((0, 2))
-
-    one = torch.from_numpy(suv[middle])[None]
-    mask = torch.from_numpy(body_mask(suv[middle]))[None]
-    full = pet.calibrated(
-        one,
-        mask,
-        torch.from_numpy(region)[None],
-        torch.tensor([mm]),
-        torch.tensor([variation], dtype=torch.float32),
-        scan,
-    )
-    sensitivity = full / expected(one, mask)
-    counts = sensitivity * expected(slices, body) / (12 - 1)
+    counts = full_counts(suv, slices, body, mm, scan) / (12 - 1)
     generator = torch.Generator().manual_seed(0)
     made = pet.noise(
         slices, body, torch.full((len(slices),), mm), counts, generator, scan
@@ -195,38 +211,6 @@ def read_pet(folder: Path) -> tuple[np.ndarray, float]:
         for s in slices
     ]
     return np.stack(suv).astype(np.float32), float(slices[0].PixelSpacing[0])
-
-
-def body_mask(suv: np.ndarray) -> np.ndarray:
-    """Where a slice attenuates."""
-    return binary_fill_holes(binary_closing(suv > 0.15, iterations=3))
-
-
-def typical_region(suv: np.ndarray) -> tuple[float, int, np.ndarray]:
-    """The noise of the series: coefficient of variation, slice and mask of 9x9 pixels with an uptake
-    of 1.5 to 3.5.
-
-    Noise is what differs between slices three apart (their noise is independent, the anatomy nearly
-    the same), over the root of two. Of all regions the one at the lower quartile is taken: anatomy
-    that does differ is above it, and the evenest of thousands would be even by luck.
-    """
-    found = []
-    for i in range(len(suv) - 3):
-        near, far = suv[i], suv[i + 3]
-        mean, sd = (
-            reduce(
-                np.lib.stride_tricks.sliding_window_view(image, (9, 9))[::3, ::3],
-                axis=(2, 3),
-            )
-            for reduce, image in ((np.mean, (near + far) / 2), (np.std, far - near))
-        )
-        for y, x in zip(*np.nonzero((mean > 1.5) & (mean < 3.5)), strict=True):
-            found.append((float(sd[y, x] / mean[y, x] / 2**0.5), i, 3 * y, 3 * x))
-    found.sort()
-    variation, middle, y, x = found[len(found) // 4]
-    mask = np.zeros(suv[0].shape, bool)
-    mask[y : y + 9, x : x + 9] = True
-    return variation, middle, mask
 
 
 def mcmaster(_: Path) -> TestSet:
@@ -290,7 +274,7 @@ def clear_scenes(work: Path) -> TestSet:
     """Scenes without haze, which should pass nearly unchanged: held-back tiles, and an aerial scene
     of which no tile was trained on."""
     source = held_out(work)
-    scenes = {f"{i:02}": t for i, t in enumerate(source.tiles[: source.held_out])}
+    scenes = {f"{i:02}": t for i, t in enumerate(source.tiles[:HELD_OUT])}
     naip = data_folder() / "geotiff" / "opengeos" / "naip"
     for path in sorted(naip.glob("*.tif")):
         scenes[path.stem] = np.asarray(Image.open(path))[..., :3]
@@ -319,6 +303,9 @@ def haze_pairs(
 
 
 SETS = {
+    # Real pairs: models are chosen by these.
+    "ct-real-b30": partial(real_pairs, kernel="B30"),
+    "ct-real-d45": partial(real_pairs, kernel="D45"),
     # An abdomen at 5 mm, and a part of one at 3 mm with contrast medium.
     "ct": partial(quarter_dose, series="ct-abdomen-ge", folder="quarter-dose", step=5),
     "ct-siemens": partial(

@@ -62,6 +62,19 @@ def reconstruction_filter(
     return f * window ** power[:, None]
 
 
+def kernel_window(
+    frequency: torch.Tensor, half: torch.Tensor, steepness: torch.Tensor
+) -> torch.Tensor:
+    """What a reconstruction kernel leaves of the ramp at a frequency: ``2^-(f / half)^steepness``.
+
+    ``half``, in the unit of ``frequency``, is where half is left. Two numbers describe real
+    kernels: in cycles a millimetre and steepness, a B30f has 0.35 and 2, a D45f 0.8 and 4 (from the
+    noise power spectra of slices; the exponent is what a soft kernel's slow fall and a sharp
+    kernel's edge differ by).
+    """
+    return torch.exp2(-((frequency / half) ** steepness))
+
+
 def line_integrals(hu: torch.Tensor, pixel_mm: torch.Tensor, views: int) -> torch.Tensor:
     """Attenuation along parallel rays through slices.
 
@@ -91,11 +104,11 @@ def line_integrals(hu: torch.Tensor, pixel_mm: torch.Tensor, views: int) -> torc
 
 
 def ray_noise_sd(p: torch.Tensor, photons: torch.Tensor, electronic: float) -> torch.Tensor:
-    """Standard deviation of line integrals p [V, N, D] measured with photons [N] a ray.
+    """Standard deviation of line integrals p [V, N, D] measured with photons [V or 1, N, 1] a ray.
 
     Rays with hardly a photon left are capped at 1.5, where a scanner's own correction takes over.
     """
-    counts = photons[None, :, None] * torch.exp(-p).clamp(min=1e-5)
+    counts = photons * torch.exp(-p).clamp(min=1e-5)
     return torch.sqrt(1.0 / counts + (electronic / counts) ** 2).clamp(max=1.5)
 
 
@@ -132,17 +145,66 @@ def noise(
     integrals unchanged.
     """
     scan = scan or Scan()
-    n, size = hu.shape[0], hu.shape[-1]
+    _check(hu)
+    if photons is None:
+        photons = torch.full((len(hu),), scan.photons, device=hu.device)
+    p = line_integrals(hu, pixel_mm, scan.views)
+    sd = ray_noise_sd(p, photons[None, :, None], scan.electronic)
+    response = reconstruction_filter(_length(p), cut, power)
+    return _reconstructed(sd, response, pixel_mm, hu.shape[-1], generator)
+
+
+def ramp_noise(
+    hu: torch.Tensor,
+    pixel_mm: torch.Tensor,
+    photons: torch.Tensor,
+    modulation: torch.Tensor,
+    generator: torch.Generator,
+    scan: Scan,
+) -> torch.Tensor:
+    """Noise images like those of :func:`noise`, reconstructed with the bare ramp.
+
+    A kernel then is a filter of the image: ``kernel_window`` over its spatial frequencies.
+    modulation [N], 0 to 1, is how far the tube current follows the attenuation from view to view:
+    at 0 the rays through the long axis of the body have the noise, and it runs along them; at 1 all
+    views are equally noisy.
+    """
+    _check(hu)
+    p = line_integrals(hu, pixel_mm, scan.views)
+    thickest = p.amax(2)
+    current = torch.exp(modulation * (thickest - thickest.mean(0)))
+    counts = photons * current
+    sd = ray_noise_sd(p, counts[..., None], scan.electronic)
+    f = torch.fft.fftfreq(_length(p), device=hu.device).abs()
+    # Linear interpolation between bins filters by a squared sinc, which is taken back here. The end
+    # of the band is beyond the corner of the image's own frequencies.
+    end = torch.tensor(0.425)
+    response = f / torch.sinc(f) ** 2 * kernel_window(f, end, torch.tensor(10.0))
+    return _reconstructed(sd, response[None], pixel_mm, hu.shape[-1], generator)
+
+
+def _check(hu: torch.Tensor) -> None:
+    size = hu.shape[-1]
     if hu.ndim != 3 or hu.shape[-2] != size or size % 8:
         raise ValueError(f"slices must be [N, S, S] with S a multiple of 8, not {tuple(hu.shape)}")
-    if photons is None:
-        photons = torch.full((n,), scan.photons, device=hu.device)
-    p = line_integrals(hu, pixel_mm, scan.views)
-    sd = ray_noise_sd(p, photons, scan.electronic)
-    drawn = torch.randn(p.shape, generator=generator, device=hu.device) * sd
-    bins = p.shape[-1]
-    length = 2 ** math.ceil(math.log2(2 * bins))
-    response = reconstruction_filter(length, cut, power)
+
+
+def _length(p: torch.Tensor) -> int:
+    """Length of the Fourier transform that filters projections."""
+    return 2 ** math.ceil(math.log2(2 * p.shape[-1]))
+
+
+def _reconstructed(
+    sd: torch.Tensor,
+    response: torch.Tensor,
+    pixel_mm: torch.Tensor,
+    size: int,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Draws noise of these standard deviations [V, N, D] and reconstructs it, in HU. response [N,
+    length] is in cycles a bin."""
+    drawn = torch.randn(sd.shape, generator=generator, device=sd.device) * sd
+    bins, length = sd.shape[-1], response.shape[-1]
     # The ramp in cycles a millimetre: a bin is half a pixel.
     response = response / (pixel_mm[:, None] / 2)
     spectrum = torch.fft.rfft(drawn, length) * response[None, :, : length // 2 + 1]

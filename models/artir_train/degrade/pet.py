@@ -28,12 +28,14 @@ WATER_PER_MM = 0.0096
 @dataclass(frozen=True)
 class Scan:
     """How a slice is scanned and reconstructed. post_mm: full width at half maximum of the
-    Gaussian that smooths the result."""
+    Gaussian that smooths the result. psf_mm: that of the blur that the reconstruction models (point
+    spread function), which makes the noise coarser; 0 for none."""
 
     views: int = 96
     subsets: int = 12
     iterations: int = 2
     post_mm: float = 5.0
+    psf_mm: float = 0.0
 
 
 def project(image: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
@@ -77,11 +79,17 @@ def osem(
     seen = (axis[:, None] ** 2 + axis[None] ** 2) < 1
     image = seen * counts.sum((0, 2)).div(passed.sum((0, 2)) * size)[:, None, None]
     subsets = [slice(i, None, scan.subsets) for i in _spread(scan.subsets)]
-    weights = [back_project(passed[part], all_angles[part]).clamp(min=1e-6) for part in subsets]
+
+    def blurred(image: torch.Tensor) -> torch.Tensor:
+        return gaussian(image, scan.psf_mm / pixel_mm).clamp(min=0) if scan.psf_mm else image
+
+    weights = [
+        blurred(back_project(passed[part], all_angles[part])).clamp(min=1e-6) for part in subsets
+    ]
     for _ in range(scan.iterations):
         for part, weight in zip(subsets, weights, strict=True):
-            expected = (project(image, all_angles[part]) * passed[part]).clamp(min=1e-9)
-            ratio = back_project(counts[part] / expected * passed[part], all_angles[part])
+            expected = (project(blurred(image), all_angles[part]) * passed[part]).clamp(min=1e-9)
+            ratio = blurred(back_project(counts[part] / expected * passed[part], all_angles[part]))
             image = image * ratio / weight
     return gaussian(image, scan.post_mm / pixel_mm)
 
