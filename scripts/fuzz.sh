@@ -12,7 +12,7 @@ command -v cargo-fuzz >/dev/null || { echo "fuzz: run scripts/bootstrap.sh --fuz
 # cargo fuzz asks for flags that rustc keeps for nightly compilers; with this the pinned one takes them.
 export RUSTC_BOOTSTRAP=1
 # Nothing in these targets is unsafe or written in C, so no address sanitizer is needed. Debug assertions find overflows.
-options=(--sanitizer none --debug-assertions)
+options=(--sanitizer none --debug-assertions --codegen-units 16)
 
 targets=("$@")
 ((${#targets[@]})) || mapfile -t targets < <(cargo fuzz list)

@@ -70,7 +70,7 @@ fn resume_knows_a_stale_series_from_one_that_is_done() {
     // A damaged derived slice is made again.
     fs::write(out.join("0002.dcm"), "damaged").unwrap();
     assert!(ct(at, &["--resume"]).status.success());
-    assert_eq!(contents(&out), first);
+    assert!(contents(&out) == first);
 
     // A source slice that was replaced, with the same UIDs, size and time.
     let slice = at.join("in/0003.dcm");
@@ -89,7 +89,7 @@ fn resume_knows_a_stale_series_from_one_that_is_done() {
     assert_ne!(now[2].1, first_uids[2].1, "other pixels are another instance");
     fs::write(&slice, old).unwrap();
     assert!(ct(at, &["--resume"]).status.success());
-    assert_eq!(contents(&out), first);
+    assert!(contents(&out) == first);
 
     // Another form of the same pixels.
     assert!(ct(at, &["--resume", "--transfer-syntax", "rle"]).status.success());
@@ -97,7 +97,7 @@ fn resume_knows_a_stale_series_from_one_that_is_done() {
     assert_eq!(object.meta().transfer_syntax.trim_end_matches('\0'), "1.2.840.10008.1.2.5");
     assert_eq!(uids(&out), first_uids, "no pixel has changed");
     assert!(ct(at, &["--resume"]).status.success());
-    assert_eq!(contents(&out), first);
+    assert!(contents(&out) == first);
 
     // Slices that went.
     for name in ["0001.dcm", "0004.dcm"] {
@@ -115,7 +115,7 @@ fn resume_knows_a_stale_series_from_one_that_is_done() {
         text(&late.stdout).contains("4 slices written") && text(&late.stdout).contains("2 of them before"),
         "{late:?}"
     );
-    assert_eq!(contents(&out), first);
+    assert!(contents(&out) == first);
     assert_eq!(names(&at.join("out")).len(), 1, "nothing else is left");
 
     // Another model's result is another series, and not replaced without being told to.
@@ -124,7 +124,7 @@ fn resume_knows_a_stale_series_from_one_that_is_done() {
     assert!(text(&other.stderr).contains("--overwrite"), "{}", text(&other.stderr));
     let other = run(at, &["ct", "in", "-o", "out", "--resume", "-q", "--strength", "0.5", "--model", "ct-one.onnx"]);
     assert_eq!(code(&other), 2, "{}", text(&other.stderr));
-    assert_eq!(contents(&out), first);
+    assert!(contents(&out) == first);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn conflicting_outputs_are_refused_before_any_work() {
         assert!([2, 3, 5].contains(&code(&done)), "{arguments:?}: {done:?}");
         let said = text(&done.stderr);
         assert!(said.contains(why) && said.trim_end().lines().count() == 1, "{arguments:?}: {said}");
-        assert_eq!(contents(at), before, "{arguments:?}");
+        assert!(contents(at) == before, "{arguments:?} left {:?}", contents(at).keys());
     }
 }
 
@@ -186,7 +186,7 @@ fn a_series_never_takes_the_place_of_its_source() {
     let before = contents(&at.join("where"));
     let done = run(at, &[&["ct", "where", "--overwrite"], &CT[..], &["where"]].concat());
     assert_eq!(code(&done), 2, "{}", text(&done.stderr));
-    assert_eq!(contents(&at.join("where")), before);
+    assert!(contents(&at.join("where")) == before);
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn a_full_disk_has_one_code_and_leaves_nothing() {
         assert_eq!(code(&done), 3, "{arguments:?}: {}", text(&done.stderr));
         let said = text(&done.stderr);
         assert!(said.contains("out") && said.trim_end().lines().count() == 1, "{arguments:?}: {said}");
-        assert_eq!(contents(at), before, "{arguments:?}");
+        assert!(contents(at) == before, "{arguments:?}");
         assert!(!at.join("out").exists());
     }
 }
@@ -340,7 +340,7 @@ fn planted_links_are_neither_followed_nor_emptied() {
     let geo_done = run(at, &["geo", "scene.tif", "-o", "out/s.tif", "--resume", "-q", "--model", "rgb-one.onnx"]);
     assert!(geo_done.status.success(), "{}", text(&geo_done.stderr));
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
-    assert_eq!(names(&at.join("out")), [name.clone(), "s.tif".into()]);
+    assert_eq!(names(&at.join("out")), ["s.tif".to_owned(), name.clone()]);
     // The results' own names: a link is there already, and is replaced when told to.
     for (out, more) in [("link.tif", &[][..]), ("link.tif", &["--overwrite"][..])] {
         fs::remove_file(at.join(out)).ok();
@@ -389,9 +389,9 @@ fn half_published_states_are_recovered() {
             state();
             let done = ct(at, &[flag]);
             assert!(done.status.success(), "{flag}: {}", text(&done.stderr));
-            assert_eq!(visible(&out), whole);
+            assert!(visible(&out) == whole);
             if flag == "--overwrite" {
-                assert_eq!(names(&out), [name.clone()]);
+                assert!(names(&out) == [name.as_str()]);
             }
             fs::remove_dir_all(out.join(format!(".artir-{name}.old"))).ok();
         }

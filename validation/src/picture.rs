@@ -132,8 +132,8 @@ mod tests {
                 let directory = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]) as usize;
                 let entries = usize::from(u16::from_le_bytes([bytes[directory], bytes[directory + 1]]));
                 for entry in (0..entries).map(|i| directory + 2 + 12 * i) {
-                    // ImageWidth and ImageLength, as LONG.
-                    if [[0, 1], [1, 1]].contains(&[bytes[entry], bytes[entry + 1]]) {
+                    // ImageWidth, ImageLength and RowsPerStrip, as LONG: one strip for all rows.
+                    if [[0, 1], [1, 1], [22, 1]].contains(&[bytes[entry], bytes[entry + 1]]) {
                         bytes[entry + 2] = 4;
                         bytes[entry + 8..entry + 12].copy_from_slice(&60_000u32.to_le_bytes());
                     }

@@ -129,6 +129,10 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let mut checks = Outputs::new(inputs);
     if let Some(path) = &args.report {
         checks.add("the report", path, Kind::File, args.overwrite)?;
+        // A report in the place of a result is no failure of one scene: nothing can be written then, the report neither.
+        for out in &outputs {
+            args.places(out).iter().try_for_each(|(what, place)| checks.apart(what, place))?;
+        }
     }
     let mut report = Report::default();
     let mut ended = restore_all(args, &outputs, checks, &mut report, &progress);
@@ -210,17 +214,22 @@ impl Args {
         }
     }
 
-    /// Whether a scene's result, and what belongs to it, can be written.
-    fn check(&self, out: &Path, checks: &mut Outputs) -> Result<(), Failure> {
-        checks.add("a scene", out, Kind::File, self.overwrite)?;
+    /// A scene's result, and what belongs to it.
+    fn places(&self, out: &Path) -> Vec<(&'static str, PathBuf)> {
+        let mut places = vec![("a scene", out.to_owned())];
         let data = artir_geo::data_of(out);
         if data != out {
-            checks.add("the TIFF of a virtual raster", &data, Kind::File, self.overwrite)?;
+            places.push(("the TIFF of a virtual raster", data));
         }
-        match self.preview {
-            true => checks.add("a preview", &out.with_extension("html"), Kind::File, self.overwrite),
-            false => Ok(()),
+        if self.preview {
+            places.push(("a preview", out.with_extension("html")));
         }
+        places
+    }
+
+    /// Whether all of it can be written.
+    fn check(&self, out: &Path, checks: &mut Outputs) -> Result<(), Failure> {
+        self.places(out).iter().try_for_each(|(what, place)| checks.add(what, place, Kind::File, self.overwrite))
     }
 }
 

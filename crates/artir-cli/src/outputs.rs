@@ -60,11 +60,7 @@ impl Outputs {
                 return usage(&format!("{what} would take the place of an input: write it elsewhere"));
             }
         }
-        for (other, name) in &self.outputs {
-            if same_file(other, path) || is_within(other, path) || is_within(path, other) {
-                return usage(&format!("{what} and {name} would have one place: write them apart"));
-            }
-        }
+        self.apart(what, path)?;
         match (kind, path.is_dir()) {
             (Kind::File, true) => return usage(&format!("{what} cannot be written: it is a folder")),
             (Kind::Folder, false) if is_taken(path) => {
@@ -80,6 +76,21 @@ impl Outputs {
             return usage(&format!("{what} cannot be written: it is no file"));
         }
         writable(path).map_err(|e| unwritable(path, &e))
+    }
+
+    /// Whether an output would have a place of its own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for the place of an output that was added before.
+    pub(crate) fn apart(&self, what: &str, path: &Path) -> Result<(), Failure> {
+        let meet = |other: &Path| same_file(other, path) || is_within(other, path) || is_within(path, other);
+        match self.outputs.iter().find(|(other, _)| meet(other)) {
+            Some((_, name)) => {
+                let reason = format!("{what} and {name} would have one place: write them apart");
+                Err(Failure::usage(format!("{}: {reason}", path.display())))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Counts bytes that will be written at a path at least.
@@ -121,13 +132,16 @@ pub(crate) fn publish(
     };
     let mut file = NewFile::create(out).map_err(fail)?;
     let extension = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    write(file.file(), &extension)?;
+    write(file.file(), &extension).map_err(|f| Failure::new(f.kind, format!("{}: {}", out.display(), f.message)))?;
     file.publish(overwrite).map_err(fail)
 }
 
 /// Writes a text as a file.
 pub(crate) fn publish_text(out: &Path, overwrite: bool, text: &str) -> Result<(), Failure> {
-    publish(out, overwrite, |file, _| io::Write::write_all(file, text.as_bytes()).map_err(|e| unwritable(out, &e)))
+    publish(out, overwrite, |file, _| {
+        let fail = |e: io::Error| Failure::new(ErrorKind::Output, format!("cannot write: {e}"));
+        io::Write::write_all(file, text.as_bytes()).map_err(fail)
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Photographs: reading, restoring and writing PNG, JPEG and TIFF, 8 and 16 bit.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, io::Write, path::Path};
 
 use ::image::{
     ColorType, DynamicImage, ExtendedColorType, ImageEncoder,
@@ -90,15 +90,17 @@ impl Photo {
         } else {
             self.samples.iter().flat_map(|v| v.to_ne_bytes()).collect()
         };
-        let out = std::io::BufWriter::new(file);
+        let mut out = std::io::BufWriter::new(file);
         match extension {
-            "png" => self.encode(PngEncoder::new(out), &bytes, (width, height), colour.into()),
+            "png" => self.encode(PngEncoder::new(&mut out), &bytes, (width, height), colour.into()),
             "jpg" | "jpeg" => {
-                self.encode(JpegEncoder::new_with_quality(out, 97), &bytes, (width, height), colour.into())
+                self.encode(JpegEncoder::new_with_quality(&mut out, 97), &bytes, (width, height), colour.into())
             }
-            "tif" | "tiff" => self.encode(TiffEncoder::new(out), &bytes, (width, height), colour.into()),
+            "tif" | "tiff" => self.encode(TiffEncoder::new(&mut out), &bytes, (width, height), colour.into()),
             other => Err(Failure::usage(format!("cannot write '.{other}': use .png, .jpg or .tif"))),
-        }
+        }?;
+        // Dropped, it would keep the last bytes' failure to itself.
+        out.flush().map_err(unwritten)
     }
 
     fn encode(
@@ -120,10 +122,14 @@ impl Photo {
             tracing::warn!("this format's encoder cannot keep the EXIF metadata");
         }
         encoder.write_image(bytes, width, height, colour).map_err(|e| match e {
-            ::image::ImageError::IoError(e) => Failure::new(ErrorKind::Output, format!("cannot write: {e}")),
+            ::image::ImageError::IoError(e) => unwritten(e),
             other => Failure::failed(other),
         })
     }
+}
+
+fn unwritten(e: std::io::Error) -> Failure {
+    Failure::new(ErrorKind::Output, format!("cannot write: {e}"))
 }
 
 /// Hands a photograph to the pipeline, a grey one as as many equal channels as the model takes.

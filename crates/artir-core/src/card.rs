@@ -164,7 +164,7 @@ impl Card {
             return Err(format!("its card names a size multiple of {}", card.multiple));
         }
         let tiles = card.multiple..=MOST_TILE;
-        if !tiles.contains(&card.tile) || card.tile % card.multiple != 0 || card.overlap > card.tile / 2 {
+        if !tiles.contains(&card.tile) || !card.tile.is_multiple_of(card.multiple) || card.overlap > card.tile / 2 {
             return Err(format!("its card names tiles of {} with an overlap of {}", card.tile, card.overlap));
         }
         // A card's texts are printed: none of them may steer the terminal.
