@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from .config import Config
 from .network import ArtIR
 
-VERSION = 1
+VERSION = 2
 """Of the library's interface, ``artir_train_version``."""
 PRODUCTS = {"best": 0, "pairs": 1, "f32": 2, "avx2": 3, "portable": 4}
 """How sums over channels multiply: bf16 by the best instructions, without tiles, or f32."""
@@ -57,6 +57,8 @@ def library() -> ctypes.CDLL | None:
     found.artir_train_parameters.argtypes = [address]
     found.artir_train_products.restype = ctypes.c_char_p
     found.artir_train_products.argtypes = [address]
+    found.artir_train_peak.restype = ctypes.c_double
+    found.artir_train_peak.argtypes = [address, size]
     found.artir_train_forward.argtypes = [address] * 4 + [size] * 4 + [ctypes.c_uint32]
     found.artir_train_backward.argtypes = [address] * 4 + [size] * 4
     return found
@@ -110,6 +112,11 @@ class Native:
     def products(self) -> str:
         """How it multiplies, in words."""
         return self.library.artir_train_products(self.handle).decode()
+
+    def peak(self, threads: int) -> float:
+        """Multiply-adds a second of so many threads by the vector instructions that it uses, at
+        most; measured for 0.1 s. Tiles (AMX) could do more."""
+        return self.library.artir_train_peak(self.handle, threads)
 
     def __call__(self, x: Tensor) -> Tensor:
         """The restored images [N, C, H, W], float32. A backward pass must come before the next."""
