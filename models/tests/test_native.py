@@ -12,6 +12,7 @@ import numpy as np  # noqa: E402
 
 from artir_train import native, train  # noqa: E402
 from artir_train.batches import Batches  # noqa: E402
+from artir_train.macs import multiply_adds  # noqa: E402
 from artir_train.network import ArtIR, Config  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -42,34 +43,61 @@ def apart(a, b):
     return float((a.double() - b).norm() / b.norm())
 
 
-# bf16 keeps 8 bits. The two ways agree to less than what PyTorch's own autocast loses, which is
-# 0.01 here.
+class Errors:
+    """Of the result, the input's gradient and all parameters' gradients, each as one list; and of
+    the worst parameter, its largest error by its largest gradient."""
+
+    def __init__(self, got, want, reference):
+        self.whole = [apart(a, b) for a, b in zip(got, want, strict=True)]
+        self.worst, self.name, first = 0.0, "", 0
+        for name, parameter in reference.named_parameters():
+            part = slice(first, first := first + parameter.numel())
+            off = (got[2][part].double() - want[2][part]).abs().max()
+            self.worst, self.name = max(
+                (self.worst, self.name), (float(off / want[2][part].abs().max()), name)
+            )
+
+
 @needs_library
-@pytest.mark.parametrize(("products", "bound"), [("f32", 1e-5), ("pairs", 0.015), ("best", 0.015)])
+@pytest.mark.parametrize("products", ["f32", "avx2", "portable", "pairs", "best"])
 @pytest.mark.parametrize(
     ("variant", "channels", "size"), [("T", 1, (36, 52)), ("S", 3, (20, 28)), ("B", 1, (12, 36))]
 )
-def test_gradients_are_those_of_float64(variant, channels, size, products, bound):
+def test_gradients_are_those_of_float64(variant, channels, size, products):
     config = Config.variant(variant, channels=channels)
     model = randomised(config)
-    reference = copy.deepcopy(model).double()
-    flat = native.Flat(model)
+    reference, plain = copy.deepcopy(model).double(), copy.deepcopy(model)
     try:
-        net = native.Native(config, flat, products)
+        net = native.Native(config, native.Flat(model), products)
     except ValueError as error:
         pytest.skip(str(error))
     x, slope = torch.rand(2, channels, *size), torch.randn(2, channels, *size)
     want = gradients(reference, x.double(), slope.double(), list(reference.parameters()))
-    got = gradients(net, x, slope, list(model.parameters()))
-    assert [apart(a, b) for a, b in zip(got, want, strict=True)] == pytest.approx(
-        [0, 0, 0], abs=bound
-    )
-    first = 0
-    for name, parameter in reference.named_parameters():
-        part = slice(first, first := first + parameter.numel())
-        largest = want[2][part].abs().max()
-        error = float((got[2][part].double() - want[2][part]).abs().max() / largest)
-        assert error < (3e-5 if products == "f32" else 0.3), name
+
+    def errors(function, parameters):
+        return Errors(gradients(function, x, slope, list(parameters)), want, reference)
+
+    ours = errors(net, model.parameters())
+    if "bf16" not in net.products:
+        assert max(ours.whole) < 2e-6
+        assert ours.worst < 1e-5, ours.name
+        return
+
+    def autocast(x):
+        with torch.autocast("cpu", torch.bfloat16):
+            return plain(x).float()
+
+    theirs = errors(autocast, plain.parameters())
+    print(f"{variant}, {net.products}: {ours.whole}, worst {ours.worst:.4f} {ours.name}")
+    print(f"{variant}, autocast: {theirs.whole}, worst {theirs.worst:.4f} {theirs.name}")
+    # 8 bits of each operand cannot give more: 2^-9 each, through all layers. PyTorch's autocast,
+    # which rounds maps as well, loses 1.7 to 2.8 times as much. The worst parameter is a sum over
+    # all pixels that nearly cancels; autocast's own worst is 0.06 to 0.15 here.
+    assert max(ours.whole[:2]) < 0.003
+    assert ours.whole[2] < 0.009
+    assert ours.worst < 0.15, ours.name
+    ratios = [a / b for a, b in zip(ours.whole, theirs.whole, strict=True)]
+    assert max(ratios) < 0.7, ratios
 
 
 @needs_library
@@ -99,6 +127,40 @@ def test_without_the_library_pytorch_does_the_work(other, monkeypatch, tmp_path,
     finally:
         monkeypatch.undo()
         native.library.cache_clear()
+
+
+def test_averages_reach_over_a_share_of_a_short_run_and_a_thousand_steps_of_a_long_one():
+    assert train.average_decay(0) == pytest.approx(0.1)
+    # Weights of the first half of a run of 1000 steps are all but forgotten.
+    left = np.prod([train.average_decay(step) for step in range(501, 1001)])
+    assert left < 0.005
+    assert train.average_decay(10**6) == 0.999
+
+
+@needs_library
+def test_the_pace_is_a_share_of_the_peak(tmp_path):
+    trainer = train.Trainer(SETTINGS, Toy(), tmp_path)
+    assert trainer.peak > 1e8
+    trainer.peak, trainer.seconds = 1e12, 60.0
+    told = train.pace(trainer, seconds=10.0, steps=100, progress=0.5)
+    work = 3e-12 * 20 * multiply_adds(trainer.config, 32, 32)
+    assert f"20.0 patches/s, {1000 * work:.0f} G multiply-adds/s ({100 * work:.0f} % of" in told
+    assert told.endswith("1 min left")
+    trainer.peak = None
+    assert "%" not in train.pace(trainer, 10.0, 100, 0.5)
+
+
+@needs_library
+def test_a_batch_that_leaves_threads_idle_is_a_line_in_the_log(tmp_path, caplog):
+    threads = torch.get_num_threads()
+    try:
+        for count, lines in ((2, 0), (3, 1)):
+            torch.set_num_threads(count)
+            caplog.clear()
+            train.Trainer(SETTINGS, Toy(), tmp_path)
+            assert len([r for r in caplog.records if "wait for others" in r.message]) == lines
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_ablations_are_pytorchs():
