@@ -18,7 +18,7 @@ import torch
 
 from . import ct_slices
 from .ct_slices import filtered, kernel, share_left
-from .data import kept
+from .packs import kept
 
 MARGIN = 32
 """Pixels round a patch that a kernel's filter sees: its ends meet there."""
