@@ -26,6 +26,13 @@ pub(crate) struct Placed {
     pub(super) not_uptake: Option<quantity::NotUptake>,
 }
 
+impl Placed {
+    /// StudyInstanceUID.
+    pub(super) fn study(&self) -> Option<&String> {
+        self.identity.study()
+    }
+}
+
 /// Reads one header: its place in a series, or the reason why it has none.
 pub(super) fn look(path: &Path, modality: Modality) -> Result<Result<Placed, String>, Error> {
     match DicomFile::look(path, Stop::AtPixels)? {
