@@ -103,9 +103,9 @@ impl Report {
     }
 
     /// Notes what failed of the series that was added last, beside its slices.
-    pub(super) fn problem(&mut self, failure: &Failure) {
+    pub(super) fn problem(&mut self, problem: &str) {
         if let Some(entry) = self.series.last_mut() {
-            entry.problems.push(failure.message.clone());
+            entry.problems.push(problem.to_owned());
         }
     }
 
