@@ -397,3 +397,23 @@ fn half_published_states_are_recovered() {
         }
     }
 }
+
+/// Not even where the run ends before the folder is searched.
+#[test]
+fn a_report_never_takes_the_place_of_a_slice() {
+    let dir = folder();
+    let at = dir.path();
+    let before = contents(&at.join("in"));
+    let slice = files(&at.join("in"))[0].display().to_string();
+    for model in ["ct-one.onnx", "lost.onnx"] {
+        let done = run(at, &["ct", "in", "-o", "out", "--model", model, "--overwrite", "--report", &slice]);
+        assert_eq!(code(&done), 2, "{}", text(&done.stderr));
+        assert!(text(&done.stderr).contains("place of a DICOM file"), "{}", text(&done.stderr));
+        assert_eq!(contents(&at.join("in")), before, "{model}");
+    }
+    // A report among the slices may be written anew.
+    for _ in 0..2 {
+        let done = ct(at, &["--overwrite", "--report", "in/report.json"]);
+        assert!(done.status.success(), "{}", text(&done.stderr));
+    }
+}
