@@ -1,9 +1,10 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train bench bench-parts memcheck baselines conformance safety train
+.PHONY: demo test lint test-train bench bench-parts memcheck fuzz baselines conformance safety train docs
 
 MODEL ?= ct-ldct-t
 MINUTES ?= 60
 RUNS ?= models/runs
+SECONDS ?= 60
 BENCH ?= validation/bench/results/this-machine
 PYTEST = PYTHONPATH=models:scripts/gpu_kit .venv/bin/python -m pytest -q models/tests scripts/gpu_kit
 RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)
@@ -50,6 +51,11 @@ memcheck:
 	cargo test --release -p artir-ops --lib --no-run
 	valgrind -q --error-exitcode=1 $$(ls -t target/release/deps/artir_ops-*[0-9a-f] | head -1) on_small_images
 
+# Every fuzz target for SECONDS.
+fuzz:
+	scripts/bootstrap.sh --fuzz
+	scripts/fuzz.sh $(SECONDS)
+
 baselines:
 	scripts/bootstrap.sh --train
 	.venv/bin/pip install -q -r validation/requirements-baselines.txt
@@ -62,6 +68,10 @@ conformance:
 	cargo build --release -p artir-cli
 	PYTHONPATH=validation .venv/bin/python -m conformance --artir target/release/artir -o validation/dicom.md
 	PYTHONPATH=validation .venv/bin/python -m geotiff --artir target/release/artir -o validation/geotiff.md
+
+docs:
+	scripts/bootstrap.sh --docs
+	PATH="$$PWD/.cache/tools/bin:$$PATH" mdbook build docs
 
 safety:
 	scripts/bootstrap.sh

@@ -5,6 +5,8 @@
 #   scripts/bootstrap.sh --test   cargo-deny, Chromium and NVIDIA's run-time compiler (which needs no GPU) besides
 #   scripts/bootstrap.sh --conformance  Orthanc besides
 #   scripts/bootstrap.sh --memcheck     valgrind besides
+#   scripts/bootstrap.sh --docs   mdBook as well
+#   scripts/bootstrap.sh --fuzz   cargo-fuzz besides
 #   scripts/bootstrap.sh --gpu    ONNX Runtime for CUDA 13 in place of the one for the CPU alone, and CUDA's own libraries
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -69,9 +71,20 @@ if [ "${1:-}" = --test ] && ! command -v cargo-deny >/dev/null && [ ! -x .cache/
     cargo install -q --locked cargo-deny@0.20.2 --root .cache/tools --profile dev
 fi
 
+if [ "${1:-}" = --fuzz ] && ! command -v cargo-fuzz >/dev/null && [ ! -x .cache/tools/bin/cargo-fuzz ]; then
+    echo "bootstrap: building cargo-fuzz"
+    cargo install -q --locked cargo-fuzz@0.13.2 --root .cache/tools --profile dev
+fi
+
 if [ "${1:-}" = --test ] && [ ! -d .cache/nvrtc/nvidia_cuda_nvrtc-13.0.88.dist-info ]; then
     echo "bootstrap: installing NVRTC 13.0.88"
     .venv/bin/pip install -q --no-deps --target .cache/nvrtc nvidia-cuda-nvrtc==13.0.88
+fi
+
+mdbook=0.5.4
+if [ "${1:-}" = --docs ] && [ "$(PATH="$PWD/.cache/tools/bin:$PATH" mdbook --version 2>/dev/null)" != "mdbook v$mdbook" ]; then
+    echo "bootstrap: building mdBook"
+    cargo install -q --locked "mdbook@$mdbook" --no-default-features --features search --root .cache/tools --profile dev
 fi
 
 if [ "${1:-}" = --gpu ]; then

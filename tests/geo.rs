@@ -114,7 +114,7 @@ fn a_virtual_raster_is_confined_to_its_folder() {
     assert!(inside.status.success(), "{}", text(&inside.stderr));
     let outside = identity(at, &["inner/outside.vrt", "-o", "b.tif"]);
     assert_eq!(outside.status.code(), Some(3));
-    assert!(text(&outside.stderr).contains("--allow-remote") && !at.join("b.tif").exists());
+    assert!(text(&outside.stderr).contains("--allow-path") && !at.join("b.tif").exists());
     assert!(identity(at, &["inner/outside.vrt", "-o", "b.tif", "--allow-remote"]).status.success());
     assert!(geo(at, &["--compare", "a.tif", "b.tif"]).status.success());
 }

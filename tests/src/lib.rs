@@ -1,8 +1,9 @@
-//! Finding the built binary, ONNX Runtime and the real data; running the one on the other; small models; a browser.
+//! Finding the built binary, ONNX Runtime and the real data; running the one on the other; small models and TIFF files; a browser.
 
 pub mod browser;
 pub mod models;
 pub mod onnx;
+pub mod tiff;
 
 use std::{
     path::{Path, PathBuf},

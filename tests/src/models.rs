@@ -35,5 +35,10 @@ pub fn ct_identity() -> Vec<u8> {
 
 /// A dehazing model of three channels that returns its input.
 pub fn rgb_identity() -> Vec<u8> {
-    of_channels(3, "dehaze", "1", [0.0, 1.0], 1.0)
+    rgb_multiplies(1.0)
+}
+
+/// A dehazing model of three channels whose output is its input times `factor`.
+pub fn rgb_multiplies(factor: f32) -> Vec<u8> {
+    of_channels(3, "dehaze", "1", [0.0, 1.0], factor)
 }

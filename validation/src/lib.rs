@@ -4,6 +4,7 @@
 
 pub mod harness;
 pub mod phantom;
+pub mod picture;
 mod random_state;
 pub mod report;
 pub mod safety;

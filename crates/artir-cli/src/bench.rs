@@ -10,7 +10,11 @@ use artir_core::{Device, Model, Precision, Session, multiply_adds_per_second, pr
 use ndarray::Array4;
 use serde::Serialize;
 
-use crate::{common::parse_precision, outcome::Failure};
+use crate::{
+    common::parse_precision,
+    outcome::Failure,
+    outputs::{Kind, Outputs, publish_text},
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -83,6 +87,9 @@ struct Subject {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    if let Some(path) = &args.json {
+        Outputs::default().add("the figures", path, Kind::File, true)?;
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut threads: Vec<usize> = args.threads.iter().map(|n| usize::from(*n)).collect();
     if threads.is_empty() {
@@ -129,7 +136,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.json {
         let report = Report { artir: artir_core::VERSION, runtime, processor, cores, lines };
         let text = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
-        std::fs::write(path, text + "\n").map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?;
+        publish_text(path, true, &(text + "\n"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,10 @@
 //! Flags that several subcommands share.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
-use artir_core::{Device, Precision, Restorer, Settings, Task, zoo};
+#[cfg(feature = "geo")]
+use artir_core::Card;
+use artir_core::{Device, MOST_THREADS, Model, Precision, Restorer, Settings, Task, zoo};
 use clap::Args;
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
@@ -43,6 +45,13 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
     if verbosity.log_format == "json" { builder.json().init() } else { builder.init() }
 }
 
+/// Program and arguments that decode frames in a process of its own. Codecs in C and C++ run there: a damaged frame may bring
+/// it down, and not this one.
+pub(crate) fn codec_process() -> Result<(PathBuf, Vec<OsString>), Failure> {
+    let program = std::env::current_exe().map_err(|e| Failure::failed(format!("artir's own path: {e}")))?;
+    Ok((program, vec!["decode-frames".into()]))
+}
+
 /// How the network is run.
 #[derive(Debug, Args)]
 pub(crate) struct Inference {
@@ -53,39 +62,29 @@ pub(crate) struct Inference {
     #[arg(long, default_value_t)]
     device: Device,
     /// Threads; 0 takes every core
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_threads, allow_negative_numbers = true)]
     threads: usize,
     /// f32, or fast: bfloat16 products with f32 sums where the processor has them
     #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_value = "f32")]
     precision: Precision,
-    /// Tile edge in pixels [default: the whole image if it fits --memory, else the model's]
-    #[arg(long, value_name = "N")]
+    /// Tile edge in pixels, which must fit --memory [default: the whole image if it fits, else the model's or less]
+    #[arg(long, value_name = "N", value_parser = parse_pixels, allow_negative_numbers = true)]
     tile: Option<usize>,
-    /// Overlap of tiles in pixels [default: the model's]
-    #[arg(long, value_name = "N")]
+    /// Overlap of tiles in pixels, at most half a tile [default: the model's, or less in small tiles]
+    #[arg(long, value_name = "N", value_parser = parse_pixels, allow_negative_numbers = true)]
     overlap: Option<usize>,
     /// Memory that inference may use, such as 512MiB or 4GiB
-    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_memory)]
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_memory, allow_negative_numbers = true)]
     memory: u64,
     /// Share of the restoration that is applied, 0 to 1
-    #[arg(long, value_name = "0..1", default_value_t = 1.0)]
+    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = parse_strength, allow_hyphen_values = true)]
     strength: f32,
 }
 
 impl Inference {
     /// Loads the model that was asked for, or the task's own.
     pub(crate) fn restorer(&self, task: Task) -> Result<Restorer, Failure> {
-        let name = match (&self.model, zoo::default_for(task)) {
-            (Some(name), _) => name.as_str(),
-            (None, Some(name)) => name,
-            (None, None) => {
-                return Err(Failure::usage(format!(
-                    "no model for {} is built in yet: name one with --model",
-                    task.name()
-                )));
-            }
-        };
-        let model = zoo::open(name)?;
+        let model = self.open(task)?;
         let settings = Settings {
             device: self.device,
             threads: self.threads,
@@ -98,10 +97,40 @@ impl Inference {
         Ok(Restorer::new(model, settings)?)
     }
 
+    /// The model's file, where it was named by one.
+    pub(crate) fn model_file(&self) -> Option<PathBuf> {
+        self.model.as_ref().filter(|name| name.ends_with(".onnx")).map(PathBuf::from)
+    }
+
+    /// The card of the model that was asked for, or of the task's own; no session is made.
+    #[cfg(feature = "geo")]
+    pub(crate) fn card(&self, task: Task) -> Result<Card, Failure> {
+        Ok(self.open(task)?.card().clone())
+    }
+
+    fn open(&self, task: Task) -> Result<Model, Failure> {
+        let name = match (&self.model, zoo::default_for(task)) {
+            (Some(name), _) => name.as_str(),
+            (None, Some(name)) => name,
+            (None, None) => {
+                return Err(Failure::usage(format!(
+                    "no model for {} is built in yet: name one with --model",
+                    task.name()
+                )));
+            }
+        };
+        Ok(zoo::open(name)?)
+    }
+
     /// Threads; 0 takes every core.
     #[cfg(feature = "geo")]
     pub(crate) fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// Bytes that inference may use.
+    pub(crate) fn memory(&self) -> u64 {
+        self.memory
     }
 
     /// Refuses a model that was made for something else.
@@ -142,7 +171,28 @@ pub(crate) fn parse_precision(text: &str) -> Result<Precision, String> {
     }
 }
 
-fn parse_memory(text: &str) -> Result<u64, String> {
+fn parse_threads(text: &str) -> Result<usize, String> {
+    whole_number(text, MOST_THREADS)
+}
+
+/// No image has a longer edge than a tile may have.
+const LONGEST_EDGE: usize = 1 << 20;
+
+fn parse_pixels(text: &str) -> Result<usize, String> {
+    whole_number(text, LONGEST_EDGE)
+}
+
+fn whole_number(text: &str, most: usize) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n <= most).ok_or_else(|| format!("must be a whole number from 0 to {most}"))
+}
+
+fn parse_strength(text: &str) -> Result<f32, String> {
+    let number = text.parse().ok().filter(|n: &f32| (0.0..=1.0).contains(n));
+    // Minus zero is zero, and must not make another derived UID.
+    number.map(|n| n + 0.0).ok_or_else(|| "must be a number from 0 to 1".into())
+}
+
+pub(crate) fn parse_memory(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: f64 = number.parse().map_err(|_| format!("'{text}' is no size"))?;
@@ -156,8 +206,16 @@ fn parse_memory(text: &str) -> Result<u64, String> {
         "gb" => 1e9,
         _ => return Err(format!("'{unit}' is none of KiB, MiB, GiB, kB, MB, GB")),
     };
-    Ok((number * factor) as u64)
+    let bytes = number * factor;
+    match bytes {
+        _ if bytes < 1.0 => Err(format!("'{text}' is no memory at all")),
+        _ if bytes < MOST_MEMORY => Ok(bytes as u64),
+        _ => Err(format!("'{text}' is more than any machine has")),
+    }
 }
+
+/// A pebibyte.
+const MOST_MEMORY: f64 = (1u64 << 50) as f64;
 
 #[cfg(test)]
 mod tests {
@@ -169,8 +227,25 @@ mod tests {
         assert_eq!(parse_memory("512 MiB").unwrap(), 512 << 20);
         assert_eq!(parse_memory("1.5GB").unwrap(), 1_500_000_000);
         assert_eq!(parse_memory("4096").unwrap(), 4096);
-        for bad in ["", "GiB", "2 parsecs", "-1GiB"] {
+        for bad in
+            ["", "0", "0.5B", "GiB", "2 parsecs", "-1GiB", "nan", "inf", "1.2.3", "9999999999999GiB", &"9".repeat(400)]
+        {
             assert!(parse_memory(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        assert_eq!((parse_threads("0"), parse_threads("1024")), (Ok(0), Ok(1024)));
+        assert_eq!((parse_pixels("0"), parse_pixels("512")), (Ok(0), Ok(512)));
+        for bad in ["-1", "1025", "9223372036854775808", "18446744073709551616", "1e3", "nan", "inf", "", "0x10"] {
+            assert!(parse_threads(bad).is_err(), "{bad}");
+        }
+        assert!(parse_pixels("9223372036854775807").is_err());
+        assert_eq!((parse_strength("0.5"), parse_strength("1")), (Ok(0.5), Ok(1.0)));
+        assert!(parse_strength("-0").is_ok_and(|zero| zero.is_sign_positive()));
+        for bad in ["nan", "inf", "-inf", "-0.1", "1.0001", "1e40", "", "half"] {
+            assert!(parse_strength(bad).is_err(), "{bad}");
         }
     }
 }

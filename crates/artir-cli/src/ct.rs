@@ -4,19 +4,21 @@ mod report;
 mod table;
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use artir_core::{ErrorKind, Task};
-use artir_dicom::{DisplayWindow, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, Series, SeriesReport};
+use artir_core::{ErrorKind, Progress, Restorer, Task};
+use artir_dicom::{
+    DisplayWindow, Finding, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, ScanOptions, Series, SeriesReport,
+};
 use clap::ValueEnum;
 
 use self::report::Report;
 use crate::{
-    common::Inference,
+    common::{Inference, codec_process},
     outcome::{Failure, Tally},
+    outputs::{Kind, Outputs},
     progress::Terminal,
 };
 
@@ -34,12 +36,17 @@ pub(crate) struct Args {
     /// Replace what is there already
     #[arg(long)]
     overwrite: bool,
-    /// Take up what an interrupted run of the same model and settings left
+    /// Take up what an interrupted run of the same model and settings left, and bring a derived series up to date: slices
+    /// that changed, went or came are seen to, the others are kept
     #[arg(long)]
     resume: bool,
-    /// Publish a series without the slices that cannot be used
+    /// Publish a series without the slices that cannot be used. Of different files with one SOPInstanceUID it keeps the
+    /// first in the order of their paths
     #[arg(long)]
     allow_partial: bool,
+    /// Restore series that artir has derived, too
+    #[arg(long)]
+    include_derived: bool,
     /// SeriesDescription of the derived series [default: the source's and "artir"]
     #[arg(long, value_name = "TEXT", value_parser = parse_description)]
     series_description: Option<String>,
@@ -60,7 +67,7 @@ pub(crate) struct Args {
     /// for PET pet]
     #[arg(long, value_name = "WINDOW", requires = "preview", allow_hyphen_values = true)]
     window: Option<DisplayWindow>,
-    /// Name files in --report and --list=json, not hashes of their names
+    /// Name files in --report and --list=json, not tokens that stand for their names in this run
     #[arg(long)]
     show_paths: bool,
     /// Say what would be done, and do nothing
@@ -120,51 +127,136 @@ impl From<Syntax> for OutputSyntax {
 }
 
 pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool) -> Result<ExitCode, Failure> {
-    let scan = artir_dicom::scan(&args.inputs, modality)?;
     if let Some(form) = args.list {
-        return list(args, &scan, form);
+        let scan = args.scan(modality, units)?;
+        return match scan.nothing_found(&args.inputs, modality) {
+            Some(nothing) => args.nothing(&scan, nothing),
+            None => list(args, &scan, form),
+        };
     }
-    if !quiet {
-        tell(&scan);
-    }
-    if args.dry_run {
-        for (i, series) in scan.series.iter().enumerate() {
-            say!("series {}: {} slices would go to {}", i + 1, series.slices(), series.folder);
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
-    let task = match modality {
-        Modality::Pet => Task::PetEnhance,
-        _ => Task::CtDenoise,
-    };
-    let restorer = args.inference.restorer_for(task)?;
-    let options = args.options(units)?;
+    // From here on Ctrl-C ends the work with a report.
     let progress = Terminal::new(quiet);
-    let mut tally = Tally::default();
-    let mut report = Report::new(&restorer);
-    for error in &scan.damaged {
-        tally.fail(Failure::new(error.kind(), error))?;
-        report.damaged(error, args);
+    let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
+    let inputs = args.inputs.iter().filter(|input| input.is_file()).cloned().chain(args.inference.model_file());
+    let mut checks = Outputs::new(inputs);
+    if let Some(path) = &args.report {
+        checks.add("the report", path, Kind::File, args.overwrite)?;
     }
-    for (i, series) in scan.series.iter().enumerate() {
-        let number = i + 1;
-        let doubtful = scan.damaged_beside(series).count();
-        if doubtful > 0 && !args.allow_partial {
-            let reason = format!(
-                "series {number}: not written: {doubtful} file(s) beside its slices cannot be read and may be of it; \
-                 --allow-partial does without them"
-            );
-            report.refused(number, series, &reason);
-            tally.fail(Failure::input(reason))?;
-            continue;
+    let mut report = Report::default();
+    let run = Run { args, modality, units, quiet, output, progress: &progress };
+    let mut ended = run.all(checks, &mut report);
+    if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
+        if let Err(failure) = &ended {
+            report.ended(&failure.message);
         }
-        match artir_dicom::restore_series(series, &restorer, output, &options, &progress) {
+        // What ended the run counts more than a report that cannot be written.
+        match (&ended, report.write(path, args.overwrite)) {
+            (Ok(_), Err(failure)) => ended = Err(failure),
+            (Err(_), Err(failure)) => eprintln!("artir: {}", failure.message),
+            _ => {}
+        }
+    }
+    ended
+}
+
+/// One run over all series.
+struct Run<'a> {
+    args: &'a Args,
+    modality: Modality,
+    units: PetUnits,
+    quiet: bool,
+    output: &'a Path,
+    progress: &'a Terminal,
+}
+
+impl Run<'_> {
+    /// Checks all that can be checked, then restores one series after the other. An error is one of the whole command.
+    fn all(&self, mut checks: Outputs, report: &mut Report) -> Result<ExitCode, Failure> {
+        let Self { args, output, .. } = *self;
+        let task = match self.modality {
+            Modality::Pet => Task::PetEnhance,
+            _ => Task::CtDenoise,
+        };
+        let restorer = args.inference.restorer_for(task)?;
+        report.model(&restorer);
+        let options = args.options(self.units)?;
+        // A place that takes no files is named before folders are searched.
+        Outputs::default().add("a series", &output.join("series"), Kind::Folder, true)?;
+        let note = |report: &mut Report, e: &artir_dicom::Error| report.ended(&args.told(e));
+        let scan = args.scan(self.modality, self.units).inspect_err(|e| note(report, e))?;
+        report.scanned(&scan, args);
+        if let Some(nothing) = scan.nothing_found(&args.inputs, self.modality) {
+            note(report, &nothing);
+            return args.nothing(&scan, nothing);
+        }
+        if !self.quiet {
+            tell(&scan);
+        }
+        let mut tally = Tally::default();
+        unusable(&scan, &mut tally)?;
+        let mut possible = Vec::new();
+        for (i, series) in scan.series.iter().enumerate() {
+            let number = i + 1;
+            let checked = match args.obstacle(&scan, series) {
+                Some(reason) => {
+                    report.refused(number, series, &args.told(&reason), args);
+                    let would = if args.dry_run { "would not be written" } else { "not written" };
+                    Err(Failure::input(format!("series {number}: {would}: {reason}")))
+                }
+                None => args.check(output, series, &mut checks).inspect_err(|failure| {
+                    report.refused(number, series, &failure.message, args);
+                }),
+            };
+            match checked {
+                Ok(()) => possible.push((number, series)),
+                Err(failure) => tally.fail(failure)?,
+            }
+        }
+        // With --resume, part of it may be there already.
+        for (_, series) in possible.iter().filter(|_| !args.resume) {
+            checks.needs(&output.join(&series.folder), series.least_space(&options));
+        }
+        if let Err(failure) = checks.check_space() {
+            for (number, series) in possible {
+                report.refused(number, series, &failure.message, args);
+            }
+            return Err(failure);
+        }
+        for (number, series) in possible {
+            if args.dry_run {
+                tally.written += 1;
+                say!("series {number}: {} slices would go to {}", series.slices(), series.folder);
+                if let Some(clash) = series.clash() {
+                    tally.fail(Failure::input(format!("series {number}: would be left out: {clash}")))?;
+                }
+            } else {
+                self.one(number, series, &restorer, &options, report, &mut tally)?;
+            }
+        }
+        Ok(tally.code())
+    }
+
+    fn one(
+        &self,
+        number: usize,
+        series: &Series,
+        restorer: &Restorer,
+        options: &RestoreOptions,
+        report: &mut Report,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let restored = match self.progress.is_cancelled() {
+            true => Err(artir_core::Error::Interrupted.into()),
+            false => artir_dicom::restore_series(series, restorer, self.output, options, self.progress),
+        };
+        match restored {
             Ok(done) => {
                 tally.written += 1;
-                report.written(number, series, &done, args);
-                args.preview(number, series, &done, &options)?;
-                if !quiet {
+                report.written(number, series, &done, self.args);
+                if !self.quiet && !done.findings.is_empty() {
+                    eprintln!("artir: series {number}: {}", joined(&done.findings));
+                }
+                if !self.quiet {
                     let resumed =
                         if done.resumed > 0 { format!(", {} of them before", done.resumed) } else { String::new() };
                     say!(
@@ -173,30 +265,43 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
                         series.folder
                     );
                 }
+                if let Err(failure) = self.args.preview(number, series, &done, options) {
+                    report.problem(&failure);
+                    tally.fail(failure)?;
+                }
+                if let Some(clash) = series.clash() {
+                    tally.fail(Failure::input(format!("series {number}: left out: {clash}")))?;
+                }
                 for error in done.failed {
                     tally.fail(error.into())?;
                 }
+                Ok(())
             }
             Err(e) => {
                 let hint = matches!(e, artir_dicom::Error::Core(_)) && e.kind() == ErrorKind::Interrupted;
-                if hint && !quiet {
+                if hint && !self.quiet {
                     eprintln!("artir: series {number}: interrupted; --resume goes on with it");
                 }
-                report.refused(number, series, &args.told(&e));
-                tally.fail(e.into())?;
+                report.refused(number, series, &self.args.told(&e), self.args);
+                tally.fail(e.into())
             }
         }
     }
-    if let Some(path) = &args.report {
-        report.write(path, args.overwrite)?;
+}
+
+/// Notes the files that cannot be read, and those whose series cannot be told.
+fn unusable(scan: &Scan, tally: &mut Tally) -> Result<(), Failure> {
+    for error in &scan.damaged {
+        tally.fail(Failure::new(error.kind(), error))?;
     }
-    Ok(tally.code())
+    for refused in &scan.refused {
+        tally.fail(refused.error().into())?;
+    }
+    Ok(())
 }
 
 impl Args {
     fn options(&self, units: PetUnits) -> Result<RestoreOptions, Failure> {
-        // Codecs in C and C++ run in a process of their own: a damaged frame may bring it down, and not this one.
-        let program = std::env::current_exe().map_err(|e| Failure::failed(format!("artir's own path: {e}")))?;
         Ok(RestoreOptions {
             overwrite: self.overwrite,
             resume: self.resume,
@@ -205,9 +310,41 @@ impl Args {
             timestamp: self.timestamp.clone(),
             syntax: self.transfer_syntax.into(),
             units,
-            codec_process: Some((program, vec!["decode-frames".into()])),
+            codec_process: Some(codec_process()?),
             ..RestoreOptions::default()
         })
+    }
+
+    fn scan(&self, modality: Modality, units: PetUnits) -> Result<Scan, artir_dicom::Error> {
+        let mut options = ScanOptions::new(modality);
+        options.include_derived = self.include_derived;
+        options.units = units;
+        artir_dicom::scan_with(&self.inputs, options)
+    }
+
+    /// How a scan without a series ends. Each series that is refused is an error of its own.
+    fn nothing(&self, scan: &Scan, nothing: artir_dicom::Error) -> Result<ExitCode, Failure> {
+        if scan.refused.is_empty() {
+            return Err(nothing.into());
+        }
+        let mut tally = Tally::default();
+        unusable(scan, &mut tally)?;
+        Ok(tally.code())
+    }
+
+    /// Whether a series, and its page, can be written. With --resume, what is there is looked at later.
+    fn check(&self, output: &Path, series: &Series, checks: &mut Outputs) -> Result<(), Failure> {
+        let target = output.join(&series.folder);
+        if series.instances.iter().any(|instance| artir_files::is_within(&instance.path, &target)) {
+            let reason = "the derived series would take the place of its own source: use another output folder";
+            return Err(Failure::usage(format!("{}: {reason}", target.display())));
+        }
+        let replace = self.overwrite || self.resume;
+        checks.add("a series", &target, Kind::Folder, replace)?;
+        match self.preview {
+            true => checks.add("a preview", &page(&target), Kind::File, replace),
+            false => Ok(()),
+        }
     }
 
     fn preview(
@@ -222,12 +359,25 @@ impl Args {
         }
         let default = if series.modality == Modality::Pet { "pet" } else { "abdomen" };
         let window = self.window.map_or_else(|| default.parse().map_err(Failure::failed), Ok)?;
-        let page = done.folder.with_extension("html");
-        if page.exists() && !self.overwrite {
-            return Err(Failure::usage(format!("{}: is there already: use --overwrite", page.display())));
-        }
+        let page = page(&done.folder);
         artir_dicom::preview_series(series, done, &format!("series {number}"), &page, window, options)?;
         Ok(())
+    }
+
+    /// Why a series is refused before any of it is decoded.
+    fn obstacle(&self, scan: &Scan, series: &Series) -> Option<artir_dicom::Error> {
+        if self.allow_partial {
+            return None;
+        }
+        let doubtful = scan.damaged_beside(series).count();
+        if doubtful == 0 {
+            return series.clash();
+        }
+        let path = series.instances.first().map(|i| i.path.clone()).unwrap_or_default();
+        let reason = format!(
+            "{doubtful} file(s) beside its slices cannot be read and may be of it; --allow-partial does without them"
+        );
+        Some(artir_dicom::Error::File { path, reason })
     }
 
     /// A file's name as a report may tell it: names can hold a patient's.
@@ -237,7 +387,7 @@ impl Args {
         if self.show_paths {
             relative.display().to_string()
         } else {
-            format!("file-{}", artir_dicom::short_hash(&relative.to_string_lossy()))
+            format!("file-{}", artir_core::token(&relative.to_string_lossy()))
         }
     }
 
@@ -245,9 +395,15 @@ impl Args {
     fn told(&self, error: &artir_dicom::Error) -> String {
         match error {
             artir_dicom::Error::File { path, reason } => format!("{}: {reason}", self.shown(path)),
+            artir_dicom::Error::NoSeries { what, detail, .. } => format!("no {what} series found{detail}"),
             other => other.to_string(),
         }
     }
+}
+
+/// The page of a derived series.
+fn page(folder: &Path) -> PathBuf {
+    folder.with_extension("html")
 }
 
 fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
@@ -263,31 +419,35 @@ fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
             for error in &scan.damaged {
                 eprintln!("artir: {error}");
             }
+            for refused in &scan.refused {
+                eprintln!("artir: {}", refused.error());
+            }
         }
     }
-    Ok(if scan.damaged.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(4) })
+    Ok(if scan.damaged.is_empty() && scan.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(4) })
 }
 
 /// What was left out, counted by reason, and what is unusual about the series.
 fn tell(scan: &Scan) {
     tell_files(scan);
-    for (i, series) in scan.series.iter().enumerate().filter(|(_, s)| !s.findings.is_empty()) {
-        eprintln!("artir: series {}: {}", i + 1, findings(series));
+    for (i, series) in scan.series.iter().enumerate() {
+        // Files with the SOPInstanceUID of another are an error, with a line of its own.
+        let findings: Vec<Finding> =
+            series.findings.iter().filter(|f| !matches!(f, Finding::Clashing(_))).cloned().collect();
+        if !findings.is_empty() {
+            eprintln!("artir: series {}: {}", i + 1, joined(&findings));
+        }
     }
 }
 
 fn tell_files(scan: &Scan) {
-    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
-    for file in &scan.set_aside {
-        *reasons.entry(file.reason.as_str()).or_default() += 1;
-    }
-    for (reason, count) in reasons {
-        eprintln!("artir: {count} file(s) set aside: {reason}");
+    for (reason, files) in scan.set_aside_by_reason() {
+        eprintln!("artir: {} file(s) set aside: {reason}", files.len());
     }
 }
 
-fn findings(series: &Series) -> String {
-    let texts: Vec<String> = series.findings.iter().map(ToString::to_string).collect();
+fn joined(findings: &[Finding]) -> String {
+    let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }
 

@@ -6,11 +6,12 @@ use std::{
 };
 
 use artir_core::{
-    Restorer, Settings,
+    ErrorKind, Restorer, Settings,
     metrics::{Figures, Protocol, measure},
     zoo,
 };
 use artir_dicom::{Modality, RestoreOptions};
+use artir_files::{HiddenFolder, OutputFolder};
 use artir_geo::{OpenOptions, Scene, WriteOptions};
 use artir_validation::{
     phantom,
@@ -18,7 +19,11 @@ use artir_validation::{
 };
 use ndarray::{Array2, Array3, Axis};
 
-use crate::{image::publish, outcome::Failure, progress::Terminal};
+use crate::{
+    outcome::Failure,
+    outputs::{Kind, Outputs, publish_text},
+    progress::Terminal,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -108,9 +113,7 @@ impl Phantom {
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let page = args.output.join("report.html");
-    if page.exists() && !args.overwrite {
-        return Err(Failure::usage(format!("{} is there already: use --overwrite", page.display())));
-    }
+    Outputs::default().add("the report", &page, Kind::File, args.overwrite)?;
     let progress = Terminal::new(quiet);
     let settings = Settings::default();
     let open = |name| Ok::<_, Failure>(Restorer::new(zoo::open(name)?, settings.clone())?);
@@ -132,14 +135,21 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         ],
         cases,
     };
-    publish(&page, |file, _| std::io::Write::write_all(file, report.to_html().as_bytes()).map_err(Failure::failed))?;
+    publish_text(&page, args.overwrite, &report.to_html())?;
     say!("report: {}", page.display());
     Ok(ExitCode::SUCCESS)
 }
 
 fn series_case(args: &Args, of: Phantom, restorer: &Restorer, progress: &Terminal) -> Result<Case, Failure> {
     let input = args.output.join(format!("{}-input", of.name));
-    (of.write)(&input, &of.measured, of.pixel).map_err(|e| Failure::failed(format!("{}: {e}", input.display())))?;
+    let write = || -> std::io::Result<()> {
+        let _made = OutputFolder::create(&args.output)?;
+        let hidden = HiddenFolder::open(&input)?;
+        hidden.clear(|_| false)?;
+        (of.write)(&hidden.create_folder("series")?, &of.measured, of.pixel)?;
+        hidden.publish_folder("series").map(drop)
+    };
+    write().map_err(|e| Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", input.display())))?;
     let found = artir_dicom::scan(&[input], of.modality)?;
     let options = RestoreOptions { overwrite: args.overwrite, ..RestoreOptions::default() };
     let target = args.output.join(format!("{}-restored", of.name));
@@ -150,8 +160,10 @@ fn series_case(args: &Args, of: Phantom, restorer: &Restorer, progress: &Termina
     let mut before = Vec::new();
     let mut after = Vec::new();
     let mut shown = None;
+    // The files are artir's own, made a moment ago.
+    let mut decoder = artir_dicom::Decoder::in_process();
     for (i, (measured, truth)) in of.measured.iter().zip(&of.truth).enumerate() {
-        let restored = artir_dicom::read_slice(&folder.join(format!("{:04}.dcm", i + 1)))?.data;
+        let restored = artir_dicom::read_slice(&folder.join(format!("{:04}.dcm", i + 1)), &mut decoder)?.data;
         before.push(figures(measured, truth, &of.protocol)?);
         after.push(figures(&restored, truth, &of.protocol)?);
         if i == SHOWN {

@@ -10,13 +10,14 @@ use std::{
 };
 
 use artir_core::{Restorer, Task};
-use artir_geo::{Format, OpenOptions, RangeChoice, Scene, WriteOptions};
+use artir_geo::{Access, Format, OpenOptions, RangeChoice, Scene, SceneName, WriteOptions};
 use clap::ValueEnum;
 
 use self::report::Report;
 use crate::{
     common::Inference,
     outcome::{Failure, Tally},
+    outputs::{Kind, Outputs},
     progress::Terminal,
 };
 
@@ -50,7 +51,10 @@ pub(crate) struct Args {
     /// Creation option of GDAL's GTiff or COG driver, over what follows from the source; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_creation)]
     co: Vec<(String, String)>,
-    /// Allow scenes that are read over a network, and virtual rasters that point outside their folder
+    /// A folder beside a virtual raster's own whose files it may name; may be repeated
+    #[arg(long, value_name = "DIR", value_parser = parse_folder)]
+    allow_path: Vec<PathBuf>,
+    /// Allow everything: scenes read over a network, formats whose files name others, virtual rasters that name any file
     #[arg(long)]
     allow_remote: bool,
     /// Replace what is there already
@@ -65,7 +69,7 @@ pub(crate) struct Args {
     /// Write what was done to a JSON file
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
-    /// Name files in --report, not hashes of their names
+    /// Name files in --report, not tokens that stand for their names in this run
     #[arg(long, requires = "report")]
     show_paths: bool,
     /// Say what would be done, and do nothing
@@ -98,6 +102,11 @@ fn parse_range(text: &str) -> Result<RangeChoice, String> {
     }
 }
 
+fn parse_folder(text: &str) -> Result<PathBuf, String> {
+    let folder = PathBuf::from(text);
+    if folder.is_dir() { Ok(folder) } else { Err("there is no such folder".into()) }
+}
+
 fn parse_creation(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -113,48 +122,114 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         return tools::inspect(args);
     }
     let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
-    let outputs = outputs(&args.scenes, output, args.format)?;
-    if let Some(path) = args.report.as_deref().filter(|p| p.exists() && !args.overwrite) {
-        return Err(Failure::usage(format!("{}: is there already: use --overwrite", path.display())));
-    }
-    let mut tally = Tally::default();
-    let mut report = None;
-    let mut restorer: Option<Restorer> = None;
+    // From here on Ctrl-C ends the work with a report.
     let progress = Terminal::new(quiet);
+    let outputs = outputs(&args.scenes, output, args.format)?;
+    let inputs = args.scenes.iter().map(PathBuf::from).chain(args.inference.model_file());
+    let mut checks = Outputs::new(inputs);
+    if let Some(path) = &args.report {
+        checks.add("the report", path, Kind::File, args.overwrite)?;
+        // A report in the place of a result is no failure of one scene: nothing can be written then, the report neither.
+        for out in &outputs {
+            args.places(out).iter().try_for_each(|(what, place)| checks.apart(what, place))?;
+        }
+    }
+    let mut report = Report::default();
+    let mut ended = restore_all(args, &outputs, checks, &mut report, &progress);
+    if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
+        if let Err(failure) = &ended {
+            report.ended(failure);
+        }
+        // What ended the run counts more than a report that cannot be written.
+        let written = report.write(path, args.overwrite);
+        match (&ended, written) {
+            (Ok(_), Err(failure)) => ended = Err(failure),
+            (Err(_), Err(failure)) => eprintln!("artir: {}", failure.message),
+            _ => {}
+        }
+    }
+    ended
+}
+
+/// Restores one scene after the other. An error is one of the whole command.
+fn restore_all(
+    args: &Args,
+    outputs: &[PathBuf],
+    mut checks: Outputs,
+    report: &mut Report,
+    progress: &Terminal,
+) -> Result<ExitCode, Failure> {
+    let restorer = args.inference.restorer_for(Task::Dehaze)?;
+    report.model(&restorer);
+    let mut tally = Tally::default();
+    let mut possible = Vec::new();
+    for (i, (path, out)) in args.scenes.iter().zip(outputs).enumerate() {
+        match args.check(out, &mut checks) {
+            Ok(()) => possible.push((i, path, out)),
+            Err(failure) => {
+                report.failed(i, path, &failure, args.show_paths);
+                tally.fail(failure)?;
+            }
+        }
+    }
     let options = args.open_options();
-    for (i, (path, out)) in args.scenes.iter().zip(&outputs).enumerate() {
+    for (i, path, out) in possible {
         let result = Scene::open(path, &options).map_err(Failure::from).and_then(|scene| {
-            // Loaded only once a scene is fit to be restored: bad input is named without waiting.
-            let restorer = match &mut restorer {
-                Some(r) => r,
-                none => none.insert(args.inference.restorer_for(Task::Dehaze)?),
-            };
-            let report = report.get_or_insert_with(|| Report::new(restorer));
-            restore(&scene, path, out, args, restorer, &progress).map(|done| {
+            restore(&scene, path, out, args, &restorer, progress).map(|done| {
                 if let Some(done) = done {
-                    report.written(i, path, &scene, &done, restorer, args.show_paths);
+                    report.written(i, path, &scene, &done, &restorer, args.show_paths);
                 }
             })
         });
         match result {
             Ok(()) => tally.written += 1,
             Err(failure) => {
-                if let Some(report) = &mut report {
-                    report.failed(i, path, &failure, args.show_paths);
-                }
+                report.failed(i, path, &failure, args.show_paths);
                 tally.fail(failure)?;
             }
         }
-    }
-    if let (Some(path), Some(report)) = (&args.report, report) {
-        report.write(path)?;
     }
     Ok(tally.code())
 }
 
 impl Args {
     fn open_options(&self) -> OpenOptions {
-        OpenOptions { bands: self.bands.clone(), range: self.range, allow_remote: self.allow_remote }
+        OpenOptions { bands: self.bands.clone(), range: self.range, access: self.access() }
+    }
+
+    fn access(&self) -> Access {
+        Access { remote: self.allow_remote, folders: self.allow_path.clone() }
+    }
+
+    fn write_options(&self) -> WriteOptions {
+        WriteOptions {
+            overwrite: self.overwrite,
+            resume: self.resume,
+            format: match self.format {
+                FormatName::Gtiff => Format::GeoTiff,
+                FormatName::Cog => Format::Cog,
+            },
+            creation: self.co.clone(),
+            threads: self.inference.threads(),
+        }
+    }
+
+    /// A scene's result, and what belongs to it.
+    fn places(&self, out: &Path) -> Vec<(&'static str, PathBuf)> {
+        let mut places = vec![("a scene", out.to_owned())];
+        let data = artir_geo::data_of(out);
+        if data != out {
+            places.push(("the TIFF of a virtual raster", data));
+        }
+        if self.preview {
+            places.push(("a preview", out.with_extension("html")));
+        }
+        places
+    }
+
+    /// Whether all of it can be written.
+    fn check(&self, out: &Path, checks: &mut Outputs) -> Result<(), Failure> {
+        self.places(out).iter().try_for_each(|(what, place)| checks.add(what, place, Kind::File, self.overwrite))
     }
 }
 
@@ -172,11 +247,7 @@ fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<P
     let mut names = BTreeSet::new();
     let mut out = Vec::new();
     for scene in scenes {
-        let source = Path::new(scene.rsplit_once(':').map_or(scene.as_str(), |(_, file)| file));
-        let mut name = PathBuf::from(source.file_name().unwrap_or_default());
-        if !is_file(&name) || format == FormatName::Cog {
-            name.set_extension("tif");
-        }
+        let name = output_name(scene, format).ok_or_else(|| Failure::usage(format!("{scene}: names no file")))?;
         // File systems that do not tell case apart would make one of two.
         if !names.insert(name.to_string_lossy().to_lowercase()) {
             return Err(Failure::usage(format!("two scenes would be called {}: run them apart", name.display())));
@@ -184,6 +255,24 @@ fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<P
         out.push(output.join(name));
     }
     Ok(out)
+}
+
+/// The name of a scene's result in a folder: its file's, and what tells parts of one file apart.
+fn output_name(scene: &str, format: FormatName) -> Option<PathBuf> {
+    let SceneName { file, part } = SceneName::of(scene);
+    let name = PathBuf::from(Path::new(&file).file_name()?);
+    let tiff = name.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"));
+    // A number is an image in a TIFF or NITF, which is named after the file.
+    let part = part.filter(|p| p.parse::<u64>().is_err());
+    match part {
+        None if tiff && format == FormatName::Gtiff => Some(name),
+        None => Some(name.with_extension("tif")),
+        Some(part) => {
+            let words = part.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').filter(|w| !w.is_empty());
+            let part = words.collect::<Vec<_>>().join("_");
+            Some(format!("{}_{part}.tif", name.file_stem()?.to_string_lossy()).into())
+        }
+    }
 }
 
 fn restore(
@@ -194,27 +283,19 @@ fn restore(
     restorer: &Restorer,
     progress: &Terminal,
 ) -> Result<Option<artir_geo::SceneReport>, Failure> {
+    let options = args.write_options();
     if args.dry_run {
         let shape = scene.shape();
+        artir_geo::check_model(scene, restorer.card())?;
+        artir_geo::rehearse(scene, out, &options)?;
         let plan = artir_geo::plan(scene, restorer)?;
         say!("{path} -> {} ({}x{}, {plan})", out.display(), shape.rows, shape.columns);
         return Ok(None);
     }
-    let format = match args.format {
-        FormatName::Gtiff => Format::GeoTiff,
-        FormatName::Cog => Format::Cog,
-    };
-    let options = WriteOptions {
-        overwrite: args.overwrite,
-        resume: args.resume,
-        format,
-        creation: args.co.clone(),
-        threads: args.inference.threads(),
-    };
+    let mut space = Outputs::default();
+    space.needs(out, artir_geo::least_space(scene, &options));
+    space.check_space()?;
     let page = out.with_extension("html");
-    if args.preview && page.exists() && !args.overwrite {
-        return Err(Failure::usage(format!("{}: is there already: use --overwrite", page.display())));
-    }
     let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
     if args.preview {
         let title = format!("{} {}", restorer.card().name, restorer.card().version);
@@ -247,6 +328,13 @@ mod tests {
         assert_eq!(named(&["a/x.tif"], Path::new("y.tif")), Some(vec!["y.tif".into()]));
         assert_eq!(named(&["a/x.tif", "b.vrt"], folder), Some(vec!["out/x.tif".into(), "out/b.tif".into()]));
         assert_eq!(named(&["GTIFF_DIR:2:a/x.TIFF"], folder), Some(vec!["out/x.TIFF".into()]));
+        let colons = ["a/S2_2024-05-01T10:11:12.tif", "S2_10:15:30.jp2"];
+        let kept = ["out/S2_2024-05-01T10:11:12.tif".into(), "out/S2_10:15:30.tif".into()];
+        assert_eq!(named(&colons, folder), Some(kept.to_vec()));
+        let parts = ["NETCDF:\"a/b.nc\":red", "NETCDF:\"a/b.nc\":blue", "HDF5:\"c.h5\"://g/red"];
+        let kept = ["out/b_red.tif".into(), "out/b_blue.tif".into(), "out/c_g_red.tif".into()];
+        assert_eq!(named(&parts, folder), Some(kept.to_vec()));
+        assert_eq!(named(&["vrt://a/x.jp2?bands=1,2,3"], folder), Some(vec!["out/x.tif".into()]));
         assert_eq!(named(&["a/x.tif", "b/X.tif"], folder), None);
         assert_eq!(named(&["a/x.tif", "b/y.tif"], Path::new("z.tif")), None);
     }

@@ -5,11 +5,12 @@ use std::{
     process::ExitCode,
 };
 
-use artir_core::{Footprint, Restorer, Task};
+use artir_core::{Restorer, Task};
 
 use crate::{
     common::{Inference, Output},
     outcome::{Failure, Tally},
+    outputs::{Kind, Outputs, publish},
     photo::{self, PhotoSink, PhotoSource},
     progress::Terminal,
 };
@@ -26,11 +27,21 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
+    let progress = Terminal::new(quiet);
     let outputs = outputs(args)?;
     let restorer = args.inference.restorer(Task::Dehaze)?;
-    let progress = Terminal::new(quiet);
     let mut tally = Tally::default();
+    let mut checks = Outputs::new(args.photos.iter().cloned().chain(args.inference.model_file()));
+    let mut possible = Vec::new();
     for (photo, out) in args.photos.iter().zip(&outputs) {
+        let checked =
+            photo::can_write(out).and_then(|()| checks.add("a photograph", out, Kind::File, args.output.overwrite));
+        match checked {
+            Ok(()) => possible.push((photo, out)),
+            Err(failure) => tally.fail(failure)?,
+        }
+    }
+    for (photo, out) in possible {
         match restore(photo, out, args, &restorer, &progress) {
             Ok(()) => tally.written += 1,
             Err(failure) => tally.fail(failure)?,
@@ -61,39 +72,17 @@ fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
 fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<(), Failure> {
     use artir_core::Progress;
 
-    let photo = photo::read(path)?;
+    let photo = photo::read(path, args.inference.memory())?;
     let named = |f: Failure| Failure::new(f.kind, format!("{}: {}", path.display(), f.message));
-    if out.exists() && !args.output.overwrite {
-        return Err(Failure::usage(format!("{} is there already: use --overwrite", out.display())));
-    }
     let mut source = PhotoSource { photo: &photo, channels: restorer.card().input.channels };
     let shape = artir_core::Source::shape(&source);
     if args.output.dry_run {
-        let plan = restorer.plan(shape, Footprint::default())?.describe();
+        let plan = restorer.plan(shape, artir_core::Source::footprint(&source))?.describe();
         say!("{} -> {} ({}x{}, {plan})", path.display(), out.display(), shape.rows, shape.columns);
         return Ok(());
     }
     progress.start(&path.display().to_string(), shape.pixels());
     let mut sink = PhotoSink(photo.clone());
     restorer.run(&mut source, &mut sink, progress).map_err(named)?;
-    publish(out, |file, extension| sink.0.write(file, extension))
-}
-
-/// Writes beside the final name and renames, so that nothing half-written ever bears it.
-pub(crate) fn publish(
-    out: &Path,
-    write: impl FnOnce(&mut std::fs::File, &str) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let folder = match out.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    let fail = |e: std::io::Error| Failure::failed(format!("{}: {e}", out.display()));
-    let _made = artir_core::OutputFolder::create(folder).map_err(fail)?;
-    let extension = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let mut file = tempfile::Builder::new().prefix(".artir-").tempfile_in(folder).map_err(fail)?;
-    write(file.as_file_mut(), &extension)?;
-    file.as_file().sync_all().map_err(fail)?;
-    file.persist(out).map_err(|e| fail(e.error))?;
-    Ok(())
+    publish(out, args.output.overwrite, |file, extension| sink.0.write(file, extension))
 }

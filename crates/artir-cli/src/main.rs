@@ -15,8 +15,11 @@ mod geo;
 mod image;
 mod metrics;
 mod models;
+mod outputs;
 mod photo;
 mod progress;
+#[cfg(all(test, feature = "geo"))]
+mod reference;
 mod validate;
 
 use std::process::ExitCode;
@@ -34,7 +37,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 failed; 2 wrong usage; 3 input unusable; 4 some inputs failed, the others are \
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 input unusable or output not writable; 4 some inputs failed, the others are \
 written; 5 device or runtime missing; 130 interrupted.";
 
 #[derive(Debug, Subcommand)]

@@ -8,11 +8,14 @@ use std::{
 
 use artir_core::metrics::{Figures, Lpips, Protocol, measure_where, named_window};
 use artir_validation::harness::{
-    self, ImageResult, Loaded, MethodFigures, MethodSummary, Named, Statistic, Value, Values,
+    ImageResult, Loaded, MethodFigures, MethodSummary, Named, Reader, Statistic, Value, Values,
 };
 use ndarray::Array2;
 
-use crate::outcome::{Failure, Tally};
+use crate::{
+    common::{codec_process, parse_memory},
+    outcome::{Failure, Tally},
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -40,10 +43,13 @@ pub(crate) struct Args {
     /// A network that measures LPIPS: two inputs [1, 3, H, W] from -1 to 1, one number out
     #[arg(long, value_name = "FILE.onnx")]
     lpips: Option<PathBuf>,
+    /// Memory that one image may take while it is read, such as 512MiB or 4GiB
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_memory, allow_negative_numbers = true)]
+    memory: u64,
     /// As JSON, one object a pair; then one with mean and standard deviation for each protocol
     #[arg(long)]
     json: bool,
-    /// Name files of CT and PET in the JSON too, not hashes of their names
+    /// Name files of CT and PET in the JSON too, not tokens that stand for their names in this run
     #[arg(long)]
     show_paths: bool,
 }
@@ -60,11 +66,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let protocols = args.protocol.iter().map(|name| by_name(name)).collect::<Result<Vec<_>, _>>()?;
     let window = args.window.as_deref().map(parse_window).transpose()?;
     let lpips = args.lpips.as_deref().map(Lpips::open).transpose()?;
-    let mask = args.mask.as_ref().map(|path| harness::read(path)).transpose()?;
+    let reader = Reader::new(args.memory, Some(codec_process()?));
+    let mask = args.mask.as_ref().map(|path| reader.read(path)).transpose()?;
     let mask = mask.map(|m| m.data.map_axis(ndarray::Axis(0), |v| v.iter().any(|v| *v > 0.0)));
     let mut summaries: BTreeMap<String, Vec<ImageResult>> = BTreeMap::new();
     for (index, pair) in pairs.iter().enumerate() {
-        match measure(pair, args, &protocols, window, mask.as_ref(), lpips.as_ref()) {
+        match measure(pair, args, &reader, &protocols, window, mask.as_ref(), lpips.as_ref()) {
             Ok(figures) => {
                 tally.written += 1;
                 for (protocol, figures, lpips) in figures {
@@ -141,12 +148,13 @@ type Measured = Vec<(Protocol, Figures, Option<f64>)>;
 fn measure(
     Pair { result, reference, .. }: &Pair,
     args: &Args,
+    reader: &Reader,
     protocols: &[Protocol],
     window: Option<(f64, f64)>,
     mask: Option<&Array2<bool>>,
     lpips: Option<&Lpips>,
 ) -> Result<Measured, Failure> {
-    let (a, b) = (harness::read(result)?, harness::read(reference)?);
+    let (a, b) = (reader.read(result)?, reader.read(reference)?);
     let pair = format!("{} and {}", result.display(), reference.display());
     if !a.values.fits(b.values) {
         return Err(Failure::input(format!("{pair}: {} against {}", a.values, b.values)));
@@ -201,7 +209,9 @@ fn valid(b: &Loaded, nodata: Option<f32>, mask: Option<&Array2<bool>>) -> Result
         Values::Display(16) => 65535.0,
         _ => 1.0,
     };
-    let nodata = nodata.map(|v| b.data.map_axis(ndarray::Axis(0), |c| c.iter().any(|x| *x != v / peak)));
+    // NaN, which no comparison finds, is the nodata value of many float images.
+    let is = |x: f32, v: f32| x == v / peak || (x.is_nan() && v.is_nan());
+    let nodata = nodata.map(|v| b.data.map_axis(ndarray::Axis(0), |c| c.iter().any(|x| !is(*x, v))));
     let mut out: Option<Array2<bool>> = None;
     for part in [nodata.as_ref(), mask].into_iter().flatten() {
         if part.dim() != size {
@@ -218,7 +228,7 @@ fn valid(b: &Loaded, nodata: Option<f32>, mask: Option<&Array2<bool>>) -> Result
 fn print(args: &Args, index: usize, pair: &Pair, protocol: &Protocol, figures: &Figures, lpips: Option<f64>) {
     // A medical file's name can hold a patient's.
     let hide = protocol.is_physical() && !args.show_paths;
-    let name = pair.name.as_ref().map(|name| if hide { harness::hidden(name) } else { name.clone() });
+    let name = pair.name.as_ref().map(|name| if hide { artir_core::token(name) } else { name.clone() });
     if args.json {
         let mut object = serde_json::json!({
             "protocol": figures.protocol, "psnr_db": finite(figures.psnr), "ssim": figures.ssim,

@@ -53,7 +53,7 @@ impl Failure {
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self.kind {
             ErrorKind::Usage => 2,
-            ErrorKind::Input => 3,
+            ErrorKind::Input | ErrorKind::Output => 3,
             ErrorKind::Device => 5,
             ErrorKind::Interrupted => 130,
             _ => 1,

@@ -1,15 +1,25 @@
 //! Photographs: reading, restoring and writing PNG, JPEG and TIFF, 8 and 16 bit.
 
-use std::{fs::File, io::BufReader, path::Path};
+use std::{fs::File, io::Write, path::Path};
 
 use ::image::{
-    ColorType, DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageReader, Limits,
+    ColorType, DynamicImage, ExtendedColorType, ImageEncoder,
     codecs::{jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder},
 };
-use artir_core::{Image, Shape, Sink, Source, Window};
+use artir_core::{ErrorKind, Footprint, Image, Shape, Sink, Source, Window};
+use artir_validation::picture::{self, Picture};
 use ndarray::{Array3, ArrayView3, Axis, s};
 
 use crate::outcome::Failure;
+
+/// Whether a photograph can be written under a name, by its ending.
+pub(crate) fn can_write(out: &Path) -> Result<(), Failure> {
+    let ending = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    match ending.as_str() {
+        "png" | "jpg" | "jpeg" | "tif" | "tiff" => Ok(()),
+        other => Err(Failure::usage(format!("{}: cannot write '.{other}': use .png, .jpg or .tif", out.display()))),
+    }
+}
 
 /// A decoded photograph; the colour profile and EXIF travel with it.
 pub(crate) struct Photo {
@@ -22,23 +32,15 @@ pub(crate) struct Photo {
     exif: Option<Vec<u8>>,
 }
 
-/// Decodes a photograph; never more than 2 GiB of pixels.
-pub(crate) fn read(path: &Path) -> Result<Photo, Failure> {
+/// Bytes of each sample beside the decoded ones: as it was, and as it is restored.
+const WORKING: u64 = 2 + 2;
+
+/// Decodes a photograph that can be restored within `memory` bytes.
+pub(crate) fn read(path: &Path, memory: u64) -> Result<Photo, Failure> {
     let fail = |why: &dyn std::fmt::Display| Failure::input(format!("{}: {why}", path.display()));
-    let file = File::open(path).map_err(|e| fail(&e))?;
-    let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(|e| fail(&e))?;
-    if reader.format().is_none() {
-        return Err(fail(&"not a PNG, JPEG or TIFF image"));
-    }
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(2 << 30);
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|e| fail(&e))?;
-    let icc = decoder.icc_profile().map_err(|e| fail(&e))?;
-    let exif = decoder.exif_metadata().map_err(|e| fail(&e))?;
-    let (width, height) = decoder.dimensions();
-    let colour = decoder.color_type();
-    let image = DynamicImage::from_decoder(decoder).map_err(|e| fail(&e))?;
+    let Picture { image, icc, exif } = picture::decode(path, memory, WORKING).map_err(|why| fail(&why))?;
+    let (width, height) = (image.width(), image.height());
+    let colour = image.color();
     let (samples, peak): (Vec<u16>, u16) = match image {
         DynamicImage::ImageLuma8(_)
         | DynamicImage::ImageLumaA8(_)
@@ -88,15 +90,17 @@ impl Photo {
         } else {
             self.samples.iter().flat_map(|v| v.to_ne_bytes()).collect()
         };
-        let out = std::io::BufWriter::new(file);
+        let mut out = std::io::BufWriter::new(file);
         match extension {
-            "png" => self.encode(PngEncoder::new(out), &bytes, (width, height), colour.into()),
+            "png" => self.encode(PngEncoder::new(&mut out), &bytes, (width, height), colour.into()),
             "jpg" | "jpeg" => {
-                self.encode(JpegEncoder::new_with_quality(out, 97), &bytes, (width, height), colour.into())
+                self.encode(JpegEncoder::new_with_quality(&mut out, 97), &bytes, (width, height), colour.into())
             }
-            "tif" | "tiff" => self.encode(TiffEncoder::new(out), &bytes, (width, height), colour.into()),
+            "tif" | "tiff" => self.encode(TiffEncoder::new(&mut out), &bytes, (width, height), colour.into()),
             other => Err(Failure::usage(format!("cannot write '.{other}': use .png, .jpg or .tif"))),
-        }
+        }?;
+        // Dropped, it would keep the last bytes' failure to itself.
+        out.flush().map_err(unwritten)
     }
 
     fn encode(
@@ -117,8 +121,15 @@ impl Photo {
         {
             tracing::warn!("this format's encoder cannot keep the EXIF metadata");
         }
-        encoder.write_image(bytes, width, height, colour).map_err(Failure::failed)
+        encoder.write_image(bytes, width, height, colour).map_err(|e| match e {
+            ::image::ImageError::IoError(e) => unwritten(e),
+            other => Failure::failed(other),
+        })
     }
+}
+
+fn unwritten(e: std::io::Error) -> Failure {
+    Failure::new(ErrorKind::Output, format!("cannot write: {e}"))
 }
 
 /// Hands a photograph to the pipeline, a grey one as as many equal channels as the model takes.
@@ -135,6 +146,10 @@ impl Source for PhotoSource<'_> {
         let (rows, columns, _) = self.photo.samples.dim();
         let channels = if self.photo.colours == 1 { self.channels } else { self.photo.colours };
         Shape { channels, rows, columns }
+    }
+
+    fn footprint(&self) -> Footprint {
+        Footprint { fixed: self.photo.samples.len() as u64 * WORKING, per_pixel: 0 }
     }
 
     fn read(&mut self, w: Window) -> Result<Image, Failure> {

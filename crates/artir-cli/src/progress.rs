@@ -23,8 +23,14 @@ impl Terminal {
     pub(crate) fn new(quiet: bool) -> Self {
         static HANDLER: OnceLock<()> = OnceLock::new();
         HANDLER.get_or_init(|| {
-            // The pipeline looks between tiles, and ends without publishing anything.
-            if let Err(e) = ctrlc::set_handler(|| CANCELLED.store(true, Ordering::Relaxed)) {
+            // The pipeline looks between tiles, and ends without publishing anything. Nobody looks while folders are
+            // searched: a second Ctrl-C ends the process at once.
+            let stop = || {
+                if CANCELLED.swap(true, Ordering::Relaxed) {
+                    std::process::exit(130);
+                }
+            };
+            if let Err(e) = ctrlc::set_handler(stop) {
                 tracing::warn!("Ctrl-C will not be handled: {e}");
             }
         });

@@ -6,9 +6,14 @@ use std::{
 };
 
 use artir_core::{ErrorKind, metrics::Lpips};
-use artir_validation::harness::{self, Context, Options, Run, Suite, TEMPLATE};
+use artir_validation::harness::{self, Context, Options, Reader, Run, Suite, TEMPLATE};
 
-use crate::{common::Inference, image::publish, outcome::Failure, progress::Terminal};
+use crate::{
+    common::{Inference, codec_process},
+    outcome::Failure,
+    outputs::{Kind, Outputs, publish_text},
+    progress::Terminal,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -39,7 +44,7 @@ pub(crate) struct Args {
     /// A network that measures LPIPS: two inputs [1, 3, H, W] from -1 to 1, one number out
     #[arg(long, value_name = "FILE.onnx")]
     lpips: Option<PathBuf>,
-    /// Name files in the results of medical suites too, not hashes of their names
+    /// Name files in the results of medical suites too, not tokens that stand for their names in this run
     #[arg(long)]
     show_paths: bool,
     /// List the built-in suites
@@ -66,17 +71,29 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(file) = &args.init {
-        if file.exists() {
+        if artir_files::is_taken(file) {
             return Err(Failure::usage(format!("{} is there already", file.display())));
         }
-        publish(file, |out, _| std::io::Write::write_all(out, TEMPLATE.as_bytes()).map_err(Failure::failed))?;
+        publish_text(file, false, TEMPLATE)?;
         return Ok(ExitCode::SUCCESS);
     }
     let (Some(name), Some(data)) = (&args.suite, &args.data) else {
         return Err(Failure::usage("a suite and --data are needed"));
     };
     let (suite, text) = Suite::open(name)?;
-    let pairs = harness::find(&suite, data)?;
+    let reader = Reader::new(args.inference.memory(), Some(codec_process()?));
+    let pairs = harness::find(&suite, data, &reader)?;
+    let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("validate-{stem}")));
+    let journal = folder.join("journal.jsonl");
+    if artir_files::is_taken(&journal) && !args.resume && !args.overwrite {
+        let message = format!("{} holds results already: use --resume or --overwrite", folder.display());
+        return Err(Failure::usage(message));
+    }
+    let mut outputs = Outputs::new(args.inference.model_file().into_iter().chain(args.lpips.clone()));
+    for result in ["journal.jsonl", "results.json", "results.csv", "report.html"] {
+        outputs.add("a result", &folder.join(result), Kind::File, args.resume || args.overwrite)?;
+    }
     let restorer = match args.no_model {
         true => None,
         false => Some(args.inference.restorer(suite.task)?),
@@ -86,16 +103,11 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         jobs: args.jobs.into(),
         lpips: args.lpips.as_deref().map(Lpips::open).transpose()?,
         show_paths: args.show_paths,
+        reader,
     };
-    let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let folder = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("validate-{stem}")));
-    let journal = folder.join("journal.jsonl");
-    if journal.exists() && !args.resume && !args.overwrite {
-        let message = format!("{} holds results already: use --resume or --overwrite", folder.display());
-        return Err(Failure::usage(message));
-    }
     let run = Run::new((&suite, &text), &pairs, restorer.as_ref(), &options)?;
-    std::fs::create_dir_all(&folder).map_err(|e| Failure::failed(format!("{}: {e}", folder.display())))?;
+    let fail = |e: std::io::Error| Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", folder.display()));
+    let _made = artir_files::OutputFolder::create(&folder).map_err(fail)?;
     let progress = Terminal::new(quiet);
     let results = run.measure(&journal, args.resume, &progress).map_err(|e| {
         let failure = Failure::from(e);
@@ -104,10 +116,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
             _ => failure,
         }
     })?;
-    let write = |name: &str, text: &str| {
-        let path = folder.join(name);
-        publish(&path, |file, _| std::io::Write::write_all(file, text.as_bytes()).map_err(Failure::failed))
-    };
+    let write = |name: &str, text: &str| publish_text(&folder.join(name), true, text);
     write("results.json", &results.to_json().map_err(Failure::failed)?)?;
     write("results.csv", &harness::csv(&results))?;
     write("report.html", &harness::page(&run, &results, &context(restorer.as_ref())?, &progress)?)?;

@@ -144,6 +144,9 @@ pub struct Card {
     pub licence: String,
 }
 
+/// The largest tile edge that a card may prefer, pixels.
+const MOST_TILE: usize = 1 << 15;
+
 impl Card {
     /// Reads a card from its JSON text and checks that its numbers make sense.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
@@ -160,10 +163,23 @@ impl Card {
         if card.multiple == 0 || card.multiple > 256 {
             return Err(format!("its card names a size multiple of {}", card.multiple));
         }
-        if card.tile < card.multiple || card.overlap * 2 > card.tile {
+        let tiles = card.multiple..=MOST_TILE;
+        if !tiles.contains(&card.tile) || !card.tile.is_multiple_of(card.multiple) || card.overlap > card.tile / 2 {
             return Err(format!("its card names tiles of {} with an overlap of {}", card.tile, card.overlap));
         }
+        // A card's texts are printed: none of them may steer the terminal.
+        if card.texts().any(|text| text.chars().any(|c| c.is_control() && !['\n', '\t'].contains(&c))) {
+            return Err("its card holds control characters".into());
+        }
         Ok(card)
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let training = [&self.training.summary, &self.training.hardware];
+        let data = self.training.data.iter().flat_map(|data| [&data.name, &data.licence, &data.citation]);
+        let figures = self.figures.iter().flat_map(|figure| [&figure.set, &figure.protocol]);
+        let own = [&self.name, &self.version, &self.variant, &self.limits, &self.licence];
+        own.into_iter().chain(training).chain(data).chain(figures).map(String::as_str)
     }
 
     /// The map between physical and network values.

@@ -12,6 +12,8 @@ pub enum ErrorKind {
     Usage,
     /// An input cannot be used (exit code 3).
     Input,
+    /// A result cannot be written: a full disk, a folder that takes no files (exit code 3).
+    Output,
     /// The device or the runtime that was asked for is not there (exit code 5).
     Device,
     /// Stopped by the user (exit code 130).

@@ -17,8 +17,8 @@ mod blend;
 mod card;
 mod error;
 mod fill;
-mod folder;
-mod hidden;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod image;
 pub mod metrics;
 mod model;
@@ -30,22 +30,24 @@ pub mod resident;
 mod runtime;
 mod session;
 mod tile;
+mod token;
 pub mod zoo;
 
 pub use artir_ops::{Precision, multiply_adds_per_second};
 pub use card::{Card, CardInput, DataSource, Figure, Task, Training, Unit};
 pub use error::{Error, ErrorKind};
-pub use folder::OutputFolder;
-pub use hidden::{HiddenFolder, private_file};
 pub use image::{Image, Shape, Window};
 pub use model::Model;
-pub use pipeline::{Footprint, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name};
+pub use pipeline::{
+    ALGORITHM, Footprint, MOST_THREADS, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name,
+};
 pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Piece, Provider, placement::Placed};
 pub use range::Range;
 pub use runtime::{environment, runtime_path, runtime_version};
 pub use session::Session;
 pub use tile::{Span, TileLimits, TilePlan};
+pub use token::token;
 
 /// The version of artir, as it enters derived UIDs and descriptions.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

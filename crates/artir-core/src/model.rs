@@ -6,7 +6,7 @@
 //! protobuf allows repeated fields anywhere, any ONNX reader takes the file as it is, and artir
 //! checks each bit of it without a protobuf library.
 
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, fs::File, io::Read, path::Path};
 
 use sha2::{Digest, Sha256};
 
@@ -20,7 +20,7 @@ const HASH_KEY: &[u8] = b"artir.sha256";
 /// the value: every length fits one byte.
 const HASH_ENTRY_LEN: usize = 2 + 2 + HASH_KEY.len() + 2 + 64;
 /// The largest model is 30 MB; a file beyond this is not one of ours.
-const MAX_BYTES: u64 = 1 << 30;
+const MAX_BYTES: u64 = 256 << 20;
 
 /// A checked model: its bytes, card and hash.
 #[derive(Clone, Debug)]
@@ -34,14 +34,16 @@ impl Model {
     /// Reads and checks a model file.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let read_error = |source| Error::ModelRead { path: path.to_owned(), source };
-        let length = std::fs::metadata(path).map_err(read_error)?.len();
-        if length > MAX_BYTES {
+        // What is read counts, and not what the file system says: a device has no length, and no end.
+        let mut bytes = Vec::new();
+        let mut file = File::open(path).map_err(read_error)?.take(MAX_BYTES + 1);
+        file.read_to_end(&mut bytes).map_err(read_error)?;
+        if bytes.len() as u64 > MAX_BYTES {
             return Err(Error::ModelDamaged {
                 name: path.display().to_string(),
-                reason: format!("it is {length} bytes long"),
+                reason: format!("it is longer than {} MiB", MAX_BYTES >> 20),
             });
         }
-        let bytes = std::fs::read(path).map_err(read_error)?;
         Self::from_bytes(bytes, &path.display().to_string())
     }
 
@@ -84,6 +86,17 @@ fn check_hash(bytes: &[u8]) -> Result<String, String> {
         return Err("its checksum does not match: the file was changed or damaged".into());
     }
     Ok(actual)
+}
+
+/// A model file with its checksum, of what stands before the checksum.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn sealed(mut body: Vec<u8>) -> Vec<u8> {
+    let hash: String = Sha256::digest(&body).iter().map(|b| format!("{b:02x}")).collect();
+    body.extend([METADATA_TAG, (HASH_ENTRY_LEN - 2) as u8, 0x0a, HASH_KEY.len() as u8]);
+    body.extend_from_slice(HASH_KEY);
+    body.extend([0x12, 64]);
+    body.extend(hash.as_bytes());
+    body
 }
 
 /// The value of a `metadata_props` entry, found by walking the message's top level.
@@ -171,13 +184,11 @@ pub(crate) mod tests {
         field(METADATA_TAG, &[field(0x0a, key), field(0x12, value)].concat())
     }
 
-    fn file(card: &str) -> Vec<u8> {
+    pub(crate) fn file(card: &str) -> Vec<u8> {
         // ir_version 10, then a graph of arbitrary bytes.
         let mut bytes = vec![0x08, 10, 0x3a, 3, 1, 2, 3];
         bytes.extend(entry(CARD_KEY, card.as_bytes()));
-        let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-        bytes.extend(entry(HASH_KEY, hash.as_bytes()));
-        bytes
+        sealed(bytes)
     }
 
     #[test]
@@ -185,6 +196,13 @@ pub(crate) mod tests {
         let model = Model::from_bytes(file(CARD), "m").unwrap();
         assert_eq!(model.card().name, "test");
         assert_eq!(model.hash().len(), 64);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let error = Model::open(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("/dev/zero") && error.contains("256 MiB"), "{error}");
     }
 
     #[test]
@@ -214,6 +232,10 @@ pub(crate) mod tests {
             ("[-1024,3072]", "[3072,-1024]"),
             ("\"multiple\":4", "\"multiple\":0"),
             ("\"overlap\":16", "\"overlap\":40"),
+            ("\"overlap\":16", "\"overlap\":9223372036854775808"),
+            ("\"tile\":64", "\"tile\":66"),
+            ("\"tile\":64", "\"tile\":18446744073709551612"),
+            ("\"name\":\"test\"", "\"name\":\"te\\u001b[2Jst\""),
             ("ct-denoise", "astrology"),
         ] {
             let card = CARD.replace(from, to);

@@ -8,6 +8,7 @@ mod together;
 
 use std::fmt;
 
+use artir_files::Encoding;
 use artir_ops::Precision;
 use ndarray::{Array4, ArrayView3};
 
@@ -63,9 +64,9 @@ pub struct Settings {
     pub threads: usize,
     /// How exactly the network multiplies.
     pub precision: Precision,
-    /// Tile edge in pixels; `None` takes the whole image when it fits `memory`, else the card's.
+    /// Tile edge in pixels, which must fit `memory`; `None` takes the whole image when it fits, else the card's, or less.
     pub tile: Option<usize>,
-    /// Overlap in pixels; `None` takes the card's.
+    /// Overlap in pixels, at most half of the tile; `None` takes the card's, or less in small tiles.
     pub overlap: Option<usize>,
     /// Bytes that inference may use.
     pub memory: u64,
@@ -87,7 +88,15 @@ impl Default for Settings {
     }
 }
 
-/// What decides an output's pixels: it enters derived UIDs and descriptions.
+/// The version of artir's way from stored values to restored ones. It enters derived UIDs and the journals of interrupted
+/// runs, which releases of artir and of ONNX Runtime do not: results keep their UIDs while no pixel changes.
+///
+/// Raise it by one with every change after which the same model, settings and source give other stored values: another
+/// blending or filling of tiles, another rounding, another network for the same model file. Other speed, other error
+/// messages and other attributes of the result are no reason.
+pub const ALGORITHM: u32 = 1;
+
+/// What made an output, in words: it enters descriptions. What derived UIDs depend on is [`Restorer::decides`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Provenance {
     /// artir's version.
@@ -144,6 +153,9 @@ pub fn precision_name(precision: Precision) -> &'static str {
     }
 }
 
+/// The most threads of a run. ONNX Runtime starts as many as it is asked for.
+pub const MOST_THREADS: usize = 1024;
+
 /// A model with its settings.
 #[derive(Debug)]
 pub struct Restorer {
@@ -158,6 +170,9 @@ impl Restorer {
     pub fn new(model: Model, mut settings: Settings) -> Result<Self, Error> {
         if !(0.0..=1.0).contains(&settings.strength) {
             return Err(Error::Setting(format!("--strength {}: must be 0 to 1", settings.strength)));
+        }
+        if settings.threads > MOST_THREADS {
+            return Err(Error::Setting(format!("--threads {}: must be at most {MOST_THREADS}", settings.threads)));
         }
         let session = Session::new(&model, settings.device, settings.threads, settings.precision)?;
         if let Provider::TensorRt(_) = session.provider() {
@@ -183,13 +198,34 @@ impl Restorer {
         self.settings.strength
     }
 
-    /// What decides the pixels of outputs of any extent.
-    pub fn identity(&self) -> String {
-        let s = &self.settings;
-        let tiles = format!("tile {:?} overlap {:?} memory {}", s.tile, s.overlap, s.memory);
-        let provider = self.session.provider().name();
-        let precision = precision_name(self.session.precision());
-        format!("{} {} on {provider} {precision}; {tiles}; strength {}", self.model.hash(), self.runtime, s.strength)
+    /// What decides the pixels of outputs, whatever their extent: model, algorithm and settings. Neither the runtime nor the
+    /// device is part of it.
+    pub fn decides(&self) -> Encoding {
+        let Settings { tile, overlap, memory, strength, device: _, threads: _, precision: _ } = self.settings;
+        let or_auto = |n: Option<usize>| n.map_or("auto".into(), |n| n.to_string());
+        self.decides_with(&or_auto(tile))
+            .text("overlap", &or_auto(overlap))
+            .number("memory", memory)
+            .float("strength", strength.into())
+    }
+
+    /// What decides the pixels of an output of this extent: as [`Restorer::decides`], with the tiles that are used.
+    pub fn decides_for(&self, shape: Shape, held: Footprint) -> Result<Encoding, Error> {
+        let tiles = self.plan(shape, held)?.describe();
+        Ok(self.decides_with(&tiles).float("strength", self.settings.strength.into()))
+    }
+
+    fn decides_with(&self, tiles: &str) -> Encoding {
+        Encoding::new("artir-pixels", 1)
+            .number("algorithm", ALGORITHM)
+            .text("model", self.model.hash())
+            .text("precision", precision_name(self.session.precision()))
+            .text("tiles", tiles)
+    }
+
+    /// The runtime and the device, in words.
+    pub fn place(&self) -> String {
+        format!("{} on {}", self.runtime, self.session.provider().name())
     }
 
     /// How an image of this extent will be cut, when its source and sink keep so much.

@@ -1,5 +1,7 @@
 //! Finding and loading ONNX Runtime, once in a process.
 
+mod search;
+
 use std::{
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -9,51 +11,44 @@ use ort::environment::Environment;
 
 use crate::Error;
 
-/// The file name that the pinned wheel ships.
-const FILE: &str = "libonnxruntime.so.1.31.1";
+/// The oldest ONNX Runtime that the API table of `ort`'s feature `api-18` is in.
+const OLDEST: (u32, u32) = (1, 18);
 
 struct Loaded {
     environment: Environment,
     path: PathBuf,
+    version: String,
 }
 
 /// The environment, or the reason why there is none.
 static LOADED: OnceLock<Result<Loaded, String>> = OnceLock::new();
 
-/// Where ONNX Runtime is looked for, in this order: beside the executable, in `../lib/artir` seen
-/// from it, in `.runtime` of the source checkout that the executable was built in,
-/// `ORT_DYLIB_PATH`, and artir's data folder (`$XDG_DATA_HOME/artir` or `~/.local/share/artir`).
-fn candidates() -> Vec<PathBuf> {
-    let mut out = Vec::new();
-    if let Some(dir) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
-        out.push(dir.join(FILE));
-        out.push(dir.join("../lib/artir").join(FILE));
-        // target/PROFILE/artir, and target/PROFILE/deps/TEST
-        out.extend(dir.ancestors().skip(2).take(2).map(|d| d.join(".runtime").join(FILE)));
-    }
-    out.extend(std::env::var_os("ORT_DYLIB_PATH").filter(|v| !v.is_empty()).map(PathBuf::from));
-    let data = std::env::var_os("XDG_DATA_HOME")
-        .filter(|v| !v.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
-    out.extend(data.map(|d| d.join("artir").join(FILE)));
-    out
-}
-
 fn load() -> Result<Loaded, String> {
-    let candidates = candidates();
-    let path = candidates.iter().find(|p| p.is_file()).ok_or_else(|| {
-        let places: Vec<_> = candidates.iter().map(|p| p.display().to_string()).collect();
-        format!("it is in none of {}", places.join(", "))
-    })?;
-    let environment = ort::init_from(path)
-        .map_err(|e| format!("{e:?}"))?
+    let path = search::find(&search::Surroundings::of_this_process())?;
+    let version = usable_version(&path)?;
+    let environment = ort::init_from(&path)
+        .map_err(|e| e.to_string())?
         .with_name("artir")
         .with_telemetry(false)
         .build()
         .map_err(|e| e.to_string())?;
     environment.set_log_level(ort::logging::LogLevel::Error);
-    Ok(Loaded { environment, path: path.clone() })
+    Ok(Loaded { environment, path, version })
+}
+
+/// The version that the library reports, if artir can use it.
+fn usable_version(path: &Path) -> Result<String, String> {
+    let version = artir_ops::runtime_version(path).map_err(|e| e.to_string())?;
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().ok());
+    let (major, minor) = (numbers.next().flatten(), numbers.next().flatten());
+    let (oldest_major, oldest_minor) = OLDEST;
+    match major.zip(minor) {
+        Some(found) if found >= OLDEST && found.0 == oldest_major => Ok(version),
+        _ => Err(format!(
+            "{}: it is version {version}; artir needs {oldest_major}.{oldest_minor} or a later {oldest_major}.x",
+            path.display()
+        )),
+    }
 }
 
 fn loaded() -> Result<&'static Loaded, Error> {
@@ -68,16 +63,59 @@ pub fn environment() -> Result<&'static Environment, Error> {
     loaded().map(|l| &l.environment)
 }
 
-/// The library that is loaded.
+/// The library that is loaded, with links resolved.
+///
+/// # Errors
+/// [`Error::Runtime`] when ONNX Runtime is not found or does not load.
 pub fn runtime_path() -> Result<&'static Path, Error> {
     loaded().map(|l| l.path.as_path())
 }
 
-/// The version of ONNX Runtime that is loaded, such as `1.31.1`.
+/// The version that the loaded ONNX Runtime reports, such as `1.31.1`.
+///
+/// # Errors
+/// [`Error::Runtime`] when ONNX Runtime is not found or does not load.
 pub fn runtime_version() -> Result<String, Error> {
-    loaded()?;
-    // "ORT Build Info: git-branch=..., git-commit-id=..., build type=..., ..." names no version,
-    // but the file's name does: the one that artir pins, or what the user's own file says.
-    let name = runtime_path()?.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(name.split_once(".so.").map_or(name.clone(), |(_, version)| version.to_owned()))
+    loaded().map(|l| l.version.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runtime_of_the_checkout_reports_its_version() {
+        assert_eq!(runtime_version().unwrap(), "1.31.1");
+    }
+
+    /// A library that is nothing but the two functions which are asked.
+    fn pretended(version: &str, folder: &Path) -> PathBuf {
+        let (source, library) = (folder.join("runtime.c"), folder.join("libonnxruntime.so"));
+        let code = format!(
+            "static const char *version(void) {{ return \"{version}\"; }}\n\
+             static const void *api(unsigned n) {{ (void)n; return 0; }}\n\
+             static const struct {{ const void *(*api)(unsigned); const char *(*version)(void); }} base = {{ api, version }};\n\
+             const void *OrtGetApiBase(void) {{ return &base; }}\n"
+        );
+        std::fs::write(&source, code).unwrap();
+        let mut cc = std::process::Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+        assert!(cc.status().unwrap().success());
+        library
+    }
+
+    #[test]
+    fn versions_that_artir_cannot_use_are_refused_with_both_versions() {
+        let dir = tempfile::tempdir().unwrap();
+        for (version, usable) in
+            [("1.17.3", false), ("1.9.0", false), ("0.99.0", false), ("2.18.0", false), ("", false), ("1.18.0", true)]
+        {
+            let folder = dir.path().join(format!("v{version}"));
+            std::fs::create_dir(&folder).unwrap();
+            match usable_version(&pretended(version, &folder)) {
+                Ok(found) => assert!(usable && found == version, "{version}"),
+                Err(e) => assert!(!usable && e.contains(version) && e.contains("1.18"), "{version}: {e}"),
+            }
+        }
+    }
 }

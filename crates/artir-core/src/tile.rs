@@ -29,7 +29,7 @@ impl Span {
 pub struct TileLimits {
     /// Tile edge, pixels; a multiple of `multiple`.
     pub tile: usize,
-    /// Least overlap of neighbours, pixels; at most half of `tile`.
+    /// Least overlap of neighbours, pixels; at most half of `tile`, and none for tiles of one stride.
     pub overlap: usize,
     /// Stride of the network.
     pub multiple: usize,
@@ -59,10 +59,19 @@ impl TilePlan {
         if tile == 0 || tile % multiple != 0 {
             return Err(Error::Setting(format!("--tile {tile}: must be a positive multiple of {multiple}")));
         }
-        if overlap * 2 > tile {
-            return Err(Error::Setting(format!("--overlap {overlap}: must be at most half of the tile, {}", tile / 2)));
+        let most = Self::most_overlap(tile, multiple);
+        if overlap > most {
+            return Err(Error::Setting(format!(
+                "--overlap {overlap}: must be at most {most} in tiles of {tile} pixels: use a larger --tile, or more \
+                 --memory for larger tiles"
+            )));
         }
         Ok(Self { rows: axis(rows, limits), columns: axis(columns, limits), overlap })
+    }
+
+    /// The largest overlap that tiles of this edge can keep: half of it, as long as neighbours start a stride apart.
+    pub(crate) fn most_overlap(tile: usize, multiple: usize) -> usize {
+        (tile / 2).min(tile.saturating_sub(multiple))
     }
 
     /// Number of tiles.
@@ -147,9 +156,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tiles_cover_overlap_and_align(length in 1usize..3000, tile4 in 4usize..160, part in 0usize..=100) {
+        fn tiles_cover_overlap_and_align(length in 1usize..3000, tile4 in 1usize..160, part in 0usize..=100) {
             let tile = tile4 * 4;
-            let overlap = tile / 2 * part / 100;
+            let overlap = TilePlan::most_overlap(tile, 4) * part / 100;
             let spans = axis(length, TileLimits { tile, overlap, multiple: 4 });
             prop_assert_eq!(spans[0].start, 0);
             prop_assert_eq!(spans.last().unwrap().end(), length);
@@ -191,6 +200,14 @@ mod tests {
         assert!(TilePlan::tiled(100, 100, limits(30, 0)).is_err());
         assert!(TilePlan::tiled(100, 100, limits(64, 33)).is_err());
         assert!(TilePlan::tiled(100, 100, limits(64, 32)).is_ok());
+        // The sum of two such overlaps has no place in 64 bits.
+        for huge in [usize::MAX, usize::MAX / 2 + 1, usize::MAX / 2] {
+            let error = TilePlan::tiled(100, 100, limits(64, huge)).unwrap_err().to_string();
+            assert!(error.contains(&huge.to_string()) && error.contains("32"), "{error}");
+        }
+        // Tiles of one stride lie side by side.
+        assert!(TilePlan::tiled(100, 100, limits(4, 1)).is_err());
+        assert!(TilePlan::tiled(100, 100, limits(4, 0)).is_ok());
     }
 
     #[test]

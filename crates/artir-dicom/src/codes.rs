@@ -31,6 +31,14 @@ impl Code {
         item
     }
 
+    /// Whether one of a code sequence's items is this code.
+    pub(crate) fn is_among(&self, items: &[DataSet]) -> bool {
+        items.iter().any(|item| {
+            item.text(tags::CODE_VALUE) == Some(self.value)
+                && item.text(tags::CODING_SCHEME_DESIGNATOR) == Some(self.scheme)
+        })
+    }
+
     /// Puts a sequence of this one code.
     pub(crate) fn put(&self, set: &mut DataSet, sequence: Tag) {
         set.put_items(sequence, vec![self.item()]);

@@ -154,7 +154,10 @@ fn put_series_description(set: &mut DataSet, wanted: SeriesDescription<'_>) {
             while text.last().is_some_and(|b| [b' ', 0].contains(b)) {
                 text.pop();
             }
-            let room = LONGEST - suffix.len() - 1;
+            // A suffix that leaves no room for the source's text is all that is written, as far as VR LO holds it.
+            let suffix: String =
+                suffix.chars().filter(|c| (' '..='~').contains(c) && *c != '\\').take(LONGEST).collect();
+            let room = LONGEST.saturating_sub(suffix.len() + 1);
             if text.len() > room {
                 // In other character sets a cut may fall within a character or an escape sequence: then nothing is cut
                 // and nothing appended.
@@ -228,6 +231,11 @@ mod tests {
         assert_eq!(described(b"", "artir"), b"artir ");
         let long = described(&[b'x'; 80], "artir");
         assert!(long.len() == 64 && long.ends_with(b"x artir"));
+        for suffix in [62, 63, 64, 65, 200].map(|n| "y".repeat(n)) {
+            let described = described(b"Abdomen", &suffix);
+            assert!(described.len() <= 64 && described.trim_ascii_end().ends_with(b"yy"), "{}", suffix.len());
+        }
+        assert_eq!(described(b"Abdomen", "a\\b\u{e9}"), b"Abdomen ab");
         // Greek in ISO_IR 126 keeps its bytes; a long text of several bytes a character is not cut.
         assert_eq!(described(b"\xc1\xc2\xc3", "artir"), b"\xc1\xc2\xc3 artir ");
         let japanese = [b"\x1b$B".as_slice(), &[b'f'; 60], b"\x1b(B"].concat();

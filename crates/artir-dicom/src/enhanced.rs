@@ -6,11 +6,13 @@ use dicom_dictionary_std::tags;
 use crate::{
     Modality, codes,
     dataset::DataSet,
+    decimal::decimal_string,
     derive::{Derivation, image_type, put_description, source_reference},
-    suv::decimal_string,
+    mapping::{self, NewRescale},
 };
 
-/// Brings the functional groups up to date. `slopes` has a new rescale slope for the frames that need one.
+/// Brings the functional groups up to date. `rescales` has the new rescale of the frames that need one. Returns how many
+/// real-world value mappings could not follow.
 ///
 /// # Errors
 /// Words for groups that do not fit the frames.
@@ -18,14 +20,15 @@ pub(crate) fn put_groups(
     set: &mut DataSet,
     source: &DataSet,
     derivation: &Derivation<'_>,
-    slopes: &[Option<f64>],
-) -> Result<(), String> {
+    rescales: &[Option<NewRescale>],
+) -> Result<usize, String> {
     let frame_type = match derivation.modality {
         Modality::Ct => tags::CT_IMAGE_FRAME_TYPE_SEQUENCE,
         Modality::Pet => tags::PET_FRAME_TYPE_SEQUENCE,
     };
-    if slopes.iter().any(Option::is_some) {
+    if rescales.iter().any(Option::is_some) {
         unshare(set, tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
+        mapping::unshare(set);
     }
     // A group may not stand among the shared and the frames' own at once (PS3.3, C.7.6.16.1.1).
     unshare(set, tags::DERIVATION_IMAGE_SEQUENCE);
@@ -34,16 +37,18 @@ pub(crate) fn put_groups(
         drop_stale(shared);
     }
     let frames = set.items_mut(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
-    if frames.len() != slopes.len() {
-        return Err(format!("{} frames, and functional groups for {}", slopes.len(), frames.len()));
+    if frames.len() != rescales.len() {
+        return Err(format!("{} frames, and functional groups for {}", rescales.len(), frames.len()));
     }
-    for ((frame, slope), number) in frames.iter_mut().zip(slopes).zip(1..) {
+    let mut dropped = 0;
+    for ((frame, rescale), number) in frames.iter_mut().zip(rescales).zip(1..) {
         derive_frame_type(frame, frame_type, derivation.modality);
         drop_stale(frame);
-        if let Some(slope) = slope {
+        if let Some(rescale) = rescale {
             let groups = frame.items_mut(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
             let group = groups.first_mut().ok_or("a new slope, and no PixelValueTransformationSequence for it")?;
-            group.put_text(tags::RESCALE_SLOPE, VR::DS, &decimal_string(*slope));
+            group.put_text(tags::RESCALE_SLOPE, VR::DS, &decimal_string(rescale.to.slope));
+            dropped += rescale.restate(frame);
         }
         let derivations = frame.items_mut(tags::DERIVATION_IMAGE_SEQUENCE);
         let mut item = DataSet::default();
@@ -53,7 +58,7 @@ pub(crate) fn put_groups(
         derivations.push(item);
     }
     put_evidence(set, source);
-    Ok(())
+    Ok(dropped)
 }
 
 /// Moves a shared group into every frame that has none of its own.

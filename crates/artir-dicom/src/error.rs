@@ -60,7 +60,7 @@ impl Error {
             Self::Core(e) => e.kind(),
             Self::File { .. } | Self::NoSeries { .. } => ErrorKind::Input,
             Self::Exists { .. } => ErrorKind::Usage,
-            Self::Write { .. } => ErrorKind::Failed,
+            Self::Write { .. } => ErrorKind::Output,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 /// Retired, and still met.
 pub(crate) const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
 /// A deflated data set may grow to this before it counts as an attack.
-const MAX_INFLATED: u64 = 2 << 30;
+const MAX_INFLATED: u64 = 768 << 20;
 
 /// An open file: its data set, and its pixels where they are.
 pub(crate) struct DicomFile {
@@ -94,6 +94,10 @@ impl DicomFile {
     }
 
     fn try_open(path: &Path, stop: Stop) -> Result<Opened, ReadError> {
+        // Devices and pipes have no length to check anything against, and opening a pipe may wait for ever.
+        if !std::fs::metadata(path)?.is_file() {
+            return Ok(Opened::Other);
+        }
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         Self::read(Stream::File(BufReader::new(file)), length, stop)
@@ -205,7 +209,7 @@ fn inflate(stream: &mut (impl Read + Seek), at: u64) -> Result<Vec<u8>, ReadErro
     let mut inflated = flate2::read::DeflateDecoder::new(stream).take(MAX_INFLATED + 1);
     inflated.read_to_end(&mut bytes).map_err(|_| ReadError::Damaged("its data set cannot be inflated".into()))?;
     if bytes.len() as u64 > MAX_INFLATED {
-        return Err(ReadError::Damaged("its data set inflates to over 2 GiB".into()));
+        return Err(ReadError::Damaged(format!("its data set inflates to over {} MiB", MAX_INFLATED >> 20)));
     }
     Ok(bytes)
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Largest frame that is decoded, pixels: no scanner makes more, and a damaged header may claim anything.
-const MAX_PIXELS: usize = 8192 * 8192;
+pub(crate) const MAX_PIXELS: usize = 8192 * 8192;
 
 /// The Image Pixel module (PS3.3, C.7.6.3), as far as CT and PET go.
 #[derive(Clone, Debug, PartialEq)]

@@ -21,6 +21,11 @@ impl Padding {
     }
 }
 
+/// Whether a rescale type is HU, which some writers spell in small letters.
+pub(crate) fn is_hounsfield(rescale_type: &str) -> bool {
+    rescale_type.eq_ignore_ascii_case("HU")
+}
+
 /// The modality LUT (PS3.3, C.11.1).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Transform {
@@ -47,7 +52,7 @@ impl Transform {
         }
         // Absent, and "US" for unspecified, are what CT had before HU could be said (PS3.3, C.8.2.1).
         match (type_wanted, set.text(tags::RESCALE_TYPE)) {
-            (Some(wanted), Some(found)) if found != wanted && found != "US" => {
+            (Some(wanted), Some(found)) if !found.eq_ignore_ascii_case(wanted) && found != "US" => {
                 Err(format!("RescaleType (0028,1054) is {}, not {wanted}", told(Some(found))))
             }
             _ => Ok(Self::Linear { slope, intercept }),

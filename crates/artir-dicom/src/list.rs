@@ -1,12 +1,10 @@
 //! What a scan found, as a machine reads it.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use serde::Serialize;
 
-use crate::{
-    Error, Modality, Scan, Series, dataset::Stop, file::DicomFile, frame::PixelFormat, slice::meaning, suv::PetUnits,
-};
+use crate::{Error, Modality, Scan, Series, suv::Survey};
 
 /// Version of the form below. It grows when a field changes its meaning or goes.
 const SCHEMA: u32 = 1;
@@ -17,6 +15,8 @@ pub struct Listing {
     schema: u32,
     series: Vec<ListedSeries>,
     set_aside: Vec<ListedFile>,
+    /// Slices of series that cannot be restored.
+    refused: Vec<ListedFile>,
     damaged: Vec<ListedFile>,
 }
 
@@ -42,9 +42,12 @@ struct ListedSlice {
     #[serde(skip_serializing_if = "Option::is_none")]
     frame: Option<u32>,
     position_mm: f64,
-    /// g/mL of SUVbw for each rescaled unit.
+    /// SUVbw (g/mL) = factor x rescaled value (Bq/mL, counts or g/mL).
     #[serde(skip_serializing_if = "Option::is_none")]
     suv_factor: Option<f64>,
+    /// Time from the injection to the start of the scan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uptake_s: Option<f64>,
     /// Why there is no factor, or no slice.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -57,38 +60,40 @@ struct ListedFile {
 }
 
 /// Lists a scan. `shown` makes the name of a file that may be told. For PET every header is read once more, for its SUV
-/// factor.
+/// factor and uptake time.
 pub fn list(scan: &Scan, shown: &dyn Fn(&Path) -> String) -> Listing {
     let damaged = scan.damaged.iter().filter_map(|e| match e {
         Error::File { path, reason } => Some(ListedFile { file: shown(path), reason: reason.clone() }),
         _ => None,
     });
-    let mut reasons: BTreeMap<String, &str> = BTreeMap::new();
-    for file in &scan.set_aside {
-        reasons.insert(shown(&file.path), &file.reason);
-    }
+    let listed = |path: &Path, reason: &str| ListedFile { file: shown(path), reason: reason.to_owned() };
+    let mut set_aside: Vec<ListedFile> = scan.set_aside.iter().map(|f| listed(&f.path, &f.reason)).collect();
+    set_aside.sort_by(|a, b| a.file.cmp(&b.file));
     Listing {
         schema: SCHEMA,
         series: scan.series.iter().map(|s| list_series(s, shown)).collect(),
-        set_aside: reasons.into_iter().map(|(file, reason)| ListedFile { file, reason: reason.to_owned() }).collect(),
+        set_aside,
+        refused: scan.refused.iter().flat_map(|r| r.files.iter().map(|path| listed(path, &r.reason))).collect(),
         damaged: damaged.collect(),
     }
 }
 
 fn list_series(series: &Series, shown: &dyn Fn(&Path) -> String) -> ListedSeries {
+    let survey = match series.modality {
+        Modality::Ct => Survey::default(),
+        Modality::Pet => Survey::of(series),
+    };
     let slices = series.instances.iter().flat_map(|instance| {
         let file = shown(&instance.path);
-        let factors = match series.modality {
-            Modality::Ct => Vec::new(),
-            Modality::Pet => factors(&instance.path, instance.frames()),
-        };
+        let factors = survey.file(&instance.path);
         let frames = instance.along_normal.iter().enumerate();
         frames
             .map(|(i, position)| ListedSlice {
                 file: file.clone(),
                 frame: series.multi_frame.then_some(i as u32 + 1),
                 position_mm: *position,
-                suv_factor: factors.get(i).and_then(|f| f.as_ref().ok().copied()),
+                suv_factor: factors.get(i).and_then(|f| f.as_ref().ok()).map(|suv| suv.factor),
+                uptake_s: factors.get(i).and_then(|f| f.as_ref().ok()).and_then(|suv| suv.uptake),
                 problem: factors.get(i).and_then(|f| f.as_ref().err().cloned()),
             })
             .collect::<Vec<_>>()
@@ -101,19 +106,7 @@ fn list_series(series: &Series, shown: &dyn Fn(&Path) -> String) -> ListedSeries
         columns: series.columns,
         pixel_spacing_mm: series.pixel_spacing,
         slice_spacing_mm: series.slice_spacing,
-        findings: series.findings.iter().map(ToString::to_string).collect(),
+        findings: series.findings.iter().chain(&survey.summary().findings).map(ToString::to_string).collect(),
         slices: slices.collect(),
     }
-}
-
-fn factors(path: &Path, frames: u32) -> Vec<Result<f64, String>> {
-    let file = match DicomFile::open(path, Stop::AtPixels) {
-        Ok(file) => file,
-        Err(_) => return vec![Err("its header cannot be read any more".into())],
-    };
-    let factor = |frame| {
-        let format = PixelFormat::read(&file.set)?;
-        meaning(&file, &format, frame, Modality::Pet, PetUnits::Suv).map(|(_, factor)| factor)
-    };
-    (0..frames).map(factor).collect()
 }

@@ -8,21 +8,23 @@ use std::{
 };
 
 use artir_core::{ErrorKind, Footprint, Progress, Restorer, Shape, Sink, Source, Window};
+use artir_files::Manifest;
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView3, Axis, s};
-use sha2::{Digest, Sha256};
+
+mod identity;
 
 use crate::{
-    Error, Instance, Series,
+    Error, Finding, Instance, Series,
     codec::OutputSyntax,
     dataset::Stop,
     derive::{CAUTION, Derivation, SeriesDescription},
     file::DicomFile,
     frame::PixelFormat,
     slice::Slice,
-    staging::{Staging, hex},
-    suv::PetUnits,
-    uid, units,
+    staging::{self, Identity, Staging},
+    suv::{PetUnits, SuvSummary},
+    units::Scale,
     worker::Decoder,
     write::{Header, Object},
 };
@@ -32,11 +34,13 @@ use crate::{
 pub struct RestoreOptions {
     /// Replace a derived series that is there already.
     pub overwrite: bool,
-    /// Take up what an interrupted run of the same model, settings and sources left.
+    /// Take up what an interrupted run left, and bring a published series of the same model and settings up to date: what
+    /// was made of the same sources stays, the rest is made anew.
     pub resume: bool,
     /// Publish a series without the slices that failed.
     pub allow_partial: bool,
-    /// What is appended to SeriesDescription; ASCII of at most 32 characters.
+    /// What is appended to SeriesDescription. As much of it is written as VR LO holds: the first 64 characters of ASCII,
+    /// without backslashes.
     pub suffix: String,
     /// SeriesDescription in full, instead.
     pub series_description: Option<String>,
@@ -86,10 +90,14 @@ pub struct SeriesReport {
     pub series_uid: String,
     /// All that decided the pixels, in words.
     pub provenance: String,
-    /// Slices that an earlier run had completed.
+    /// Slices that an earlier run had completed, published or not.
     pub resumed: usize,
     /// Why slices are missing from it.
     pub failed: Vec<Error>,
+    /// What a reader should know of the restoring, beside the findings of the scan.
+    pub findings: Vec<Finding>,
+    /// SUV factors and uptake times of a PET series that was restored in SUV.
+    pub suv: Option<SuvSummary>,
 }
 
 /// Restores a series into `out/FOLDER/NNNN.dcm`; nothing appears there before every slice is written.
@@ -109,7 +117,8 @@ pub fn restore_series(
     let shape = Shape { channels: 1, rows: series.rows as usize, columns: series.columns as usize };
     let provenance = restorer.provenance(shape, Footprint::default())?.to_string();
     let task = restorer.card().task.name();
-    let what = Restoring { provenance: &provenance, task };
+    let decides = restorer.decides_for(shape, Footprint::default())?;
+    let what = Restoring { provenance: &provenance, decides: decides.as_str(), task };
     let run = |restorer: &Restorer, slice: &Slice| -> Result<Array2<f32>, Error> {
         let mut sink = Collect { residual: Array2::zeros(slice.frame.stored.raw_dim()) };
         restorer.run(&mut slice.source(), &mut sink, progress)?;
@@ -151,14 +160,17 @@ fn side_by_side(
     })
 }
 
-/// What restores, in words.
+/// What restores.
+#[derive(Clone, Copy)]
 struct Restoring<'a> {
-    /// All that decides the pixels.
+    /// What made the pixels, in words.
     provenance: &'a str,
+    /// What decides the pixels, as text with a version.
+    decides: &'a str,
     task: &'a str,
 }
 
-/// What goes from thread to thread. Frames lie between the opening and the closing of their object.
+/// What goes from thread to thread; an object opens with its key. Frames lie between the opening and the closing of their object.
 enum Step {
     Open(String, Box<Header>),
     Frame(Slice, Array2<f32>),
@@ -182,21 +194,40 @@ fn restore_with(
     together: usize,
     residuals: Residuals<'_>,
 ) -> Result<SeriesReport, Error> {
-    let unit = format!("{:?}", options.units);
-    let parts = ["series", &series.folder, &series.uid, what.provenance, &unit];
-    let series_uid = uid::derive(&parts.map(str::as_bytes));
+    let series_text = identity::series(series, what, options);
+    let series_uid = identity::series_uid(&series_text);
+    let identity = identity::identity(&series_text, what, options);
     let target = out.join(&series.folder);
-    if options.resume && is_published(&target, &series_uid, series.instances.len()) {
-        let files = (0..series.instances.len()).map(name).collect();
-        let provenance = what.provenance.to_owned();
-        let (resumed, failed) = (series.slices(), Vec::new());
-        return Ok(SeriesReport { folder: target, files, series_uid, provenance, resumed, failed });
+    if !options.allow_partial
+        && let Some(clash) = series.clash()
+    {
+        return Err(clash);
     }
-    let staging = Staging::open(target, &identity(series, &series_uid, options)?, options.overwrite, options.resume)?;
-    let wanted: Vec<(String, &Instance)> =
-        series.instances.iter().enumerate().map(|(i, instance)| (name(i), instance)).collect();
-    let (done, todo): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|(name, _)| staging.is_done(name));
-    let resumed = done.iter().map(|(_, instance)| instance.along_normal.len()).sum();
+    let mut decoder = options.decoder();
+    let scale = Scale::of(series, options.units, &mut decoder)?;
+    let suv = scale.suv_summary();
+    let mut findings: Vec<Finding> = suv.iter().flat_map(|suv| suv.findings.clone()).collect();
+    let (objects, unreadable) = objects(series, &scale, options)?;
+    let provenance = what.provenance.to_owned();
+    let published = if options.resume {
+        staging::recover(&target, false)?;
+        Manifest::read(&target)
+    } else {
+        None
+    };
+    if let Some(manifest) = published.as_ref().filter(|m| is_published(m, &target, &identity, &objects)) {
+        staging::recover(&target, true)?;
+        let files = manifest.entries.iter().map(|entry| entry.name.clone()).collect();
+        let (resumed, failed) = (slices(&objects), unreadable);
+        return Ok(SeriesReport { folder: target, files, series_uid, provenance, resumed, failed, findings, suv });
+    }
+    let mut staging = Staging::open(target, &identity, options.overwrite, options.resume)?;
+    if let Some(manifest) = &published {
+        let wanted: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();
+        staging.take_over(manifest, &wanted)?;
+    }
+    let (done, todo): (Vec<_>, Vec<_>) = objects.into_iter().partition(|object| staging.is_done(&object.key));
+    let resumed = slices(&done);
     let description = format!("Restored by a neural network ({}): {}. {CAUTION}", what.task, what.provenance);
     let derivation = Derivation {
         modality: series.modality,
@@ -209,16 +240,11 @@ fn restore_with(
         model: what.provenance,
         timestamp: options.timestamp.as_deref(),
     };
-    let mut decoder = options.decoder();
-    let native_scale = match options.units {
-        PetUnits::Native if series.modality == crate::Modality::Pet => Some(units::native_scale(series, &mut decoder)?),
-        _ => None,
-    };
     let queue = QUEUE.max(together);
     let (decoded_to, decoded) = sync_channel(queue);
     let (restored_to, restored) = sync_channel(queue);
     let (inferred, written) = thread::scope(|scope| {
-        scope.spawn(|| decode_all(series, &todo, options.units, native_scale, &mut decoder, decoded_to));
+        scope.spawn(|| decode_all(series, &todo, &scale, &mut decoder, decoded_to));
         let writer = scope.spawn(|| write_all(staging, &derivation, options, restored));
         let inferred = infer_all(decoded, restored_to, together, residuals);
         let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -231,15 +257,50 @@ fn restore_with(
         }
         return Err(e);
     }
-    let mut files: Vec<String> = done.into_iter().map(|(name, _)| name).chain(new.files).collect();
-    files.sort_by_key(|name| (name.len(), name.clone()));
-    if files.is_empty() {
+    let mut named: Vec<(String, String)> = done.into_iter().chain(todo).map(|o| (o.name, o.key)).collect();
+    named.sort_by_key(|(name, _)| (name.len(), name.clone()));
+    let manifest = staging.manifest(&named);
+    let failed: Vec<Error> = unreadable.into_iter().chain(new.failed).collect();
+    if manifest.entries.is_empty() {
         let nothing = || Error::write(out, "the series has no slices");
-        return Err(new.failed.into_iter().next().unwrap_or_else(nothing));
+        return Err(failed.into_iter().next().unwrap_or_else(nothing));
     }
-    let folder = staging.publish()?;
-    let provenance = what.provenance.to_owned();
-    Ok(SeriesReport { folder, files, series_uid, provenance, resumed, failed: new.failed })
+    let folder = staging.publish(&manifest)?;
+    let files = manifest.entries.into_iter().map(|entry| entry.name).collect();
+    if new.dropped_mappings > 0 {
+        findings.push(Finding::MappingsDropped(new.dropped_mappings));
+    }
+    Ok(SeriesReport { folder, files, series_uid, provenance, resumed, failed, findings, suv })
+}
+
+/// An object to be made of an instance.
+struct Planned<'a> {
+    /// Its file's name in the series.
+    name: String,
+    /// Hash of what it is made of.
+    key: String,
+    instance: &'a Instance,
+}
+
+fn slices(objects: &[Planned<'_>]) -> usize {
+    objects.iter().map(|object| object.instance.along_normal.len()).sum()
+}
+
+/// The objects of a series in slice order, and why some are missing from them where a series may be partial.
+fn objects<'a>(
+    series: &'a Series,
+    scale: &Scale,
+    options: &RestoreOptions,
+) -> Result<(Vec<Planned<'a>>, Vec<Error>), Error> {
+    let (mut objects, mut unreadable) = (Vec::new(), Vec::new());
+    for (i, instance) in series.instances.iter().enumerate() {
+        match identity::key(instance, scale) {
+            Ok(key) => objects.push(Planned { name: name(i), key, instance }),
+            Err(e) if options.allow_partial => unreadable.push(e),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok((objects, unreadable))
 }
 
 /// File name of the object at an index.
@@ -247,40 +308,19 @@ pub(crate) fn name(index: usize) -> String {
     format!("{:04}.dcm", index + 1)
 }
 
-/// A hash of all that decides the output's bytes: model and settings, and the sources by UID, size and time.
-fn identity(series: &Series, series_uid: &str, options: &RestoreOptions) -> Result<String, Error> {
-    let RestoreOptions { suffix, series_description, timestamp, syntax, units, .. } = options;
-    let settings = format!("{series_uid} {suffix} {series_description:?} {timestamp:?} {syntax:?} {units:?}");
-    let mut hash = Sha256::new();
-    hash.update(settings);
-    for instance in &series.instances {
-        let fail = |e: std::io::Error| Error::file(&instance.path, e.to_string());
-        let meta = std::fs::metadata(&instance.path).map_err(fail)?;
-        let modified = meta.modified().map_err(fail)?;
-        hash.update(format!("{} {} {modified:?}\n", instance.uid, meta.len()));
-    }
-    Ok(hex(&hash.finalize()))
-}
-
-/// Whether a folder holds exactly this derived series.
-fn is_published(folder: &Path, series_uid: &str, objects: usize) -> bool {
-    let is_of_series = |path: &Path| {
-        DicomFile::open(path, Stop::AtPixels)
-            .is_ok_and(|file| file.set.text(tags::SERIES_INSTANCE_UID) == Some(series_uid))
-    };
-    folder.is_dir() && (0..objects).all(|i| is_of_series(&folder.join(name(i))))
+/// Whether a folder holds exactly this derived series, whole.
+fn is_published(manifest: &Manifest, folder: &Path, identity: &Identity, objects: &[Planned<'_>]) -> bool {
+    let same =
+        |(entry, object): (&artir_files::Entry, &Planned<'_>)| entry.key == object.key && entry.name == object.name;
+    (&manifest.series, &manifest.settings) == (&identity.series, &identity.settings)
+        && manifest.entries.len() == objects.len()
+        && manifest.entries.iter().zip(objects).all(same)
+        && manifest.entries.iter().all(|entry| Manifest::open(folder, entry).is_some())
 }
 
 /// Reads and decodes; ends early when nobody listens any more.
-fn decode_all(
-    series: &Series,
-    todo: &[(String, &Instance)],
-    units: PetUnits,
-    native_scale: Option<f64>,
-    decoder: &mut Decoder,
-    to: SyncSender<Step>,
-) {
-    for (name, instance) in todo {
+fn decode_all(series: &Series, todo: &[Planned<'_>], scale: &Scale, decoder: &mut Decoder, to: SyncSender<Step>) {
+    for Planned { key, instance, .. } in todo {
         let fail = |reason: String| Error::file(&instance.path, reason);
         // The outer result says whether anybody listens.
         let mut decode = || -> Result<Result<(), Error>, ()> {
@@ -291,14 +331,13 @@ fn decode_all(
                 Err(e) => return Ok(Err(e)),
             };
             let format = header.format.clone();
-            send(Step::Open(name.clone(), Box::new(header)))?;
+            send(Step::Open(key.clone(), Box::new(header)))?;
             for frame in 0..format.frames {
-                match Slice::read(&mut file, &format, frame, series.modality, units, decoder) {
-                    Ok(mut slice) => {
-                        slice.per_unit = native_scale.unwrap_or(slice.per_unit);
-                        let nothing = Array2::zeros((0, 0));
-                        send(Step::Frame(slice, nothing))?;
-                    }
+                let slice = scale
+                    .per_unit(&instance.path, frame)
+                    .and_then(|unit| Slice::read(&mut file, &format, frame, series.modality, unit, decoder));
+                match slice {
+                    Ok(slice) => send(Step::Frame(slice, Array2::zeros((0, 0))))?,
                     Err(reason) => return Ok(Err(fail(reason))),
                 }
             }
@@ -396,7 +435,8 @@ fn infer(waiting: &mut Vec<Step>, to: &SyncSender<Step>, residuals: Residuals<'_
 /// What the writer did.
 #[derive(Default)]
 struct Written {
-    files: Vec<String>,
+    /// Real-world value mappings that were left out.
+    dropped_mappings: usize,
     failed: Vec<Error>,
 }
 
@@ -410,15 +450,15 @@ fn write_all(
     let mut open: Option<(String, Object)> = None;
     for step in from {
         let result = match step {
-            Step::Open(name, header) => Object::new(*header, options.syntax, &staging).map(|o| open = Some((name, o))),
+            Step::Open(key, header) => Object::new(*header, options.syntax, &staging).map(|o| open = Some((key, o))),
             Step::Frame(slice, residual) => match &mut open {
                 Some((_, object)) => object.push(slice, residual, derivation, options.syntax),
                 None => Ok(()),
             },
             Step::Close => match open.take() {
-                Some((name, object)) => {
-                    object.finish(&name, derivation, options.syntax, &mut staging).map(|()| written.files.push(name))
-                }
+                Some((key, object)) => object
+                    .finish(&key, derivation, options.syntax, &mut staging)
+                    .map(|dropped_mappings| written.dropped_mappings += dropped_mappings),
                 None => Ok(()),
             },
             Step::Failed(e) => Err(e),

@@ -9,11 +9,14 @@ use ndarray::{Array2, Axis, s};
 use crate::{
     Error, Modality, codec,
     dataset::Stop,
+    decimal::decimal_string,
     file::DicomFile,
+    fov,
     frame::{Frame, PixelFormat},
     geometry::Plane,
     hu::{Encoding, Transform},
-    suv::{self, PetUnits},
+    mapping::{Line, NewRescale},
+    suv,
     terms::told,
     view::View,
     worker::Decoder,
@@ -26,17 +29,17 @@ pub struct PhysicalSlice {
     pub modality: Modality,
     /// `[row, column]`.
     pub data: Array2<f32>,
-    /// False at padding pixels; `None` when the slice declares none.
+    /// False at padding pixels and outside the field of view; `None` when there are none.
     pub valid: Option<Array2<bool>>,
     /// Position along the normal of its plane, mm; `None` where the file does not say.
     pub position: Option<f64>,
 }
 
-/// Reads one CT slice in HU, or one PET slice in SUVbw.
+/// Reads one CT slice in HU, or one PET slice in SUVbw. Files from outside need an isolated decoder.
 ///
 /// # Errors
 /// [`Error::File`] for a file that is no such slice, or that lacks what SUV needs.
-pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
+pub fn read_slice(path: &Path, decoder: &mut Decoder) -> Result<PhysicalSlice, Error> {
     let fail = |reason: String| Error::file(path, reason);
     let mut file = DicomFile::open(path, Stop::AtEnd)?;
     let modality = match file.set.text(tags::MODALITY) {
@@ -48,8 +51,11 @@ pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
     if format.frames != 1 {
         return Err(fail("an object of several frames".into()));
     }
-    let slice =
-        Slice::read(&mut file, &format, 0, modality, PetUnits::Suv, &mut Decoder::in_process()).map_err(fail)?;
+    let per_unit = match modality {
+        Modality::Ct => 1.0,
+        Modality::Pet => suv::of_slice(&View::new(&file.set, 0)).map_err(fail)?.factor,
+    };
+    let slice = Slice::read(&mut file, &format, 0, modality, per_unit, decoder).map_err(fail)?;
     let SliceSource { data, valid } = slice.source();
     let view = View::new(&file.set, 0);
     let orientation = view.group(tags::PLANE_ORIENTATION_SEQUENCE).vector(tags::IMAGE_ORIENTATION_PATIENT);
@@ -64,12 +70,14 @@ pub fn read_slice(path: &Path) -> Result<PhysicalSlice, Error> {
 pub(crate) struct Slice {
     pub(crate) frame: Frame,
     pub(crate) encoding: Encoding,
+    /// True outside the field of view of a CT, where a scanner fills in a constant; `None` when there is none.
+    pub(crate) outside: Option<Box<Array2<bool>>>,
     /// Network unit (HU, SUV) for each rescaled unit (HU, Bq/mL).
     pub(crate) per_unit: f64,
 }
 
 impl Slice {
-    /// Decodes frame `frame` of a file.
+    /// Decodes frame `frame` of a file. `per_unit` is the network unit for each rescaled unit.
     ///
     /// # Errors
     /// Words that say what is wrong with it.
@@ -78,28 +86,40 @@ impl Slice {
         format: &PixelFormat,
         frame: u32,
         modality: Modality,
-        units: PetUnits,
+        per_unit: f64,
         decoder: &mut Decoder,
     ) -> Result<Self, String> {
-        let (encoding, per_unit) = meaning(file, format, frame, modality, units)?;
+        let encoding = encoding(file, format, frame, modality)?;
         let stream = file.frame_bytes(frame, format.frames, format.layout.bytes() as u64)?;
         let bytes = decoder.decode(&file.transfer_syntax, stream, format.layout)?;
         let by_codec = codec::is_compressed(&file.transfer_syntax);
+        let index = frame;
         let frame = if by_codec { format.decoded_frame(&bytes) } else { format.frame(&bytes) }?;
-        Ok(Self { frame, encoding, per_unit })
+        let outside = match modality {
+            Modality::Ct => fov::outside(&View::new(&file.set, index), &frame.stored, &encoding).map(Box::new),
+            Modality::Pet => None,
+        };
+        Ok(Self { frame, encoding, outside, per_unit })
     }
 
     pub(crate) fn source(&self) -> SliceSource {
         let data = self.frame.stored.mapv(|v| (self.encoding.rescale(v) * self.per_unit) as f32);
-        let valid = self.encoding.padding.map(|p| self.frame.stored.mapv(|v| !p.contains(v)));
+        let mut valid = self.encoding.padding.map(|p| self.frame.stored.mapv(|v| !p.contains(v)));
+        if let Some(outside) = self.outside.as_deref() {
+            let all = || Array2::from_elem(outside.raw_dim(), true);
+            valid.get_or_insert_with(all).zip_mut_with(outside, |valid, outside| *valid &= !outside);
+        }
         SliceSource { data, valid }
     }
 
     /// Adds a residual in network units. A PET slice whose result its slope cannot hold, or holds too coarsely, gets a
-    /// new one, which is returned.
-    pub(crate) fn apply(&mut self, residual: Array2<f32>, modality: Modality) -> Option<f64> {
+    /// new one, which is returned. A CT slice keeps its own.
+    pub(crate) fn apply(&mut self, residual: Array2<f32>, modality: Modality) -> Option<NewRescale> {
         let per_unit = self.per_unit;
-        let rescaled = residual.mapv_into(|r| (f64::from(r) / per_unit) as f32);
+        let mut rescaled = residual.mapv_into(|r| (f64::from(r) / per_unit) as f32);
+        if let Some(outside) = self.outside.as_deref() {
+            rescaled.zip_mut_with(outside, |r, outside| *r = if *outside { 0.0 } else { *r });
+        }
         if modality == Modality::Pet
             && let Transform::Linear { slope, intercept } = self.encoding.transform
             && rescaled.iter().any(|r| *r != 0.0)
@@ -113,7 +133,8 @@ impl Slice {
                 }
             });
             self.encoding = renewed;
-            return Some(new);
+            let [from, to] = [slope, new].map(|slope| Line { slope, intercept });
+            return Some(NewRescale { from, to, limits: self.encoding.limits });
         }
         self.encoding.add(&mut self.frame.stored, rescaled.view());
         None
@@ -138,19 +159,13 @@ impl Slice {
         if slope <= 0.0 || needed <= 0.0 || (fits && fine) {
             return None;
         }
-        let text = suv::decimal_string(needed);
+        let text = decimal_string(needed);
         text.parse().ok().filter(|new| !fits || *new < slope)
     }
 }
 
 /// How a frame's stored values are to be read.
-pub(crate) fn meaning(
-    file: &DicomFile,
-    format: &PixelFormat,
-    frame: u32,
-    modality: Modality,
-    units: PetUnits,
-) -> Result<(Encoding, f64), String> {
+fn encoding(file: &DicomFile, format: &PixelFormat, frame: u32, modality: Modality) -> Result<Encoding, String> {
     let view = View::new(&file.set, frame);
     let group = view.group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
     let wanted = match modality {
@@ -158,11 +173,7 @@ pub(crate) fn meaning(
         Modality::Pet => None,
     };
     let transform = Transform::read(group, wanted)?;
-    let per_unit = match (modality, units) {
-        (Modality::Pet, PetUnits::Suv) => suv::factor(&view)?,
-        _ => 1.0,
-    };
-    Ok((Encoding { limits: format.limits(), transform, padding: format.padding }, per_unit))
+    Ok(Encoding { limits: format.limits(), transform, padding: format.padding })
 }
 
 /// Hands a slice to the pipeline.

@@ -1,78 +1,126 @@
 //! Series published whole or not at all, and continued after an interruption.
 //!
-//! A series is written to a folder of its own beside its final place, `.artir-NAME`, with a journal of the objects that
-//! are complete; the folder gets its name once all of them are. What a killed run leaves behind is taken up again by
-//! `--resume`, when model, settings and sources are the same, and thrown away otherwise.
+//! A series is made in the hidden folder beside its final place, with a journal of the objects that are complete. Objects
+//! are known by their key, a hash of all that decides their bytes, so that `--resume` takes up whatever is still right:
+//! from the journal of a killed run, and from a published series, whose manifest lists the same keys. The rest is made
+//! anew, and the series is published as a whole.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, BufWriter, Seek, Write},
     path::{Path, PathBuf},
 };
 
-use artir_core::{HiddenFolder, OutputFolder, private_file};
+use artir_files::{Entry, HiddenFolder, Manifest, OutputFolder, hash_file, hex, is_taken};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
 
 const JOURNAL: &str = "journal";
+/// The first line of a journal. What its other lines mean goes with the number.
+const FORM: &str = "artir-journal 1";
+/// The folder that becomes the series.
+const SERIES: &str = "series";
 
-/// A folder that is filled out of sight and given its name when it is complete.
+/// What decides a series beside its sources, by hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// Source series, model and what decides pixels: the derived series keeps its UID with it.
+    pub(crate) series: String,
+    /// What else decides the bytes of objects.
+    pub(crate) settings: String,
+}
+
+/// A series in the making.
 #[derive(Debug)]
 pub(crate) struct Staging {
     // Dropped in this order: a parent that was made for it goes once the folder in it is gone.
     part: HiddenFolder,
     parent: OutputFolder,
     target: PathBuf,
+    identity: Identity,
     journal: File,
-    /// Objects that an earlier run completed: name and SHA-256.
-    done: Vec<(String, String)>,
+    /// Objects that are complete: key and SHA-256.
+    done: BTreeMap<String, String>,
 }
 
 impl Staging {
-    /// Opens the hidden folder beside `target`. `identity` is a hash of all that decides the output; a folder of another
-    /// identity is thrown away, and any is without `resume`.
-    pub(crate) fn open(target: PathBuf, identity: &str, overwrite: bool, resume: bool) -> Result<Self, Error> {
-        if target.exists() && !overwrite {
+    /// Enters the hidden folder beside `target`. With `resume`, what an earlier run left with the same identity is taken
+    /// up; without, it is thrown away.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when the target is there, and is neither to be replaced nor the same series to be brought up to
+    /// date; what the file system reports.
+    pub(crate) fn open(target: PathBuf, identity: &Identity, overwrite: bool, resume: bool) -> Result<Self, Error> {
+        let may_replace = |target: &Path| {
+            overwrite
+                || !is_taken(target)
+                || resume && Manifest::read(target).is_some_and(|m| m.series == identity.series)
+        };
+        if !may_replace(&target) {
             return Err(Error::Exists { path: target });
         }
-        let parent = target.parent().unwrap_or(Path::new("."));
-        let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let path = parent.join(format!(".artir-{name}"));
-        let fail = |e: std::io::Error| Error::write(&target, e);
-        let made = OutputFolder::create(parent).map_err(fail)?;
-        let part = HiddenFolder::open(&path).map_err(fail)?;
-        let journal_path = part.path().join(JOURNAL);
-        let done = if resume { read_journal(&journal_path, identity) } else { None };
-        let done = match done {
-            Some(done) => done.into_iter().filter(|(name, sha256)| is_whole(&part.path().join(name), sha256)).collect(),
-            None => {
-                part.clear().map_err(fail)?;
-                Vec::new()
-            }
-        };
+        let fail = |e: io::Error| Error::write(&target, e);
+        let parent = OutputFolder::create(target.parent().unwrap_or(Path::new("."))).map_err(fail)?;
+        let part = HiddenFolder::open(&target).map_err(fail)?;
+        put_back(&part).map_err(fail)?;
+        // Entering the folder may have brought back a series that a killed run had moved away.
+        if !may_replace(&target) {
+            return Err(Error::Exists { path: target });
+        }
+        let listed = if resume { read_journal(&part, identity) } else { BTreeMap::new() };
+        let done: BTreeMap<_, _> = listed.into_iter().filter(|(key, sha256)| is_whole(&part, key, sha256)).collect();
+        part.clear(|name| name.to_str().is_some_and(|name| name == JOURNAL || done.contains_key(name)))
+            .map_err(fail)?;
         // Written anew, so that a torn last line is gone.
-        let temporary = part.path().join("journal.new");
-        let mut journal = private_file(&temporary).map_err(fail)?;
-        let mut text = format!("{identity}\n");
-        for (name, sha256) in &done {
-            text.push_str(&format!("{name} {sha256}\n"));
+        let mut journal = part.create("journal.new").map_err(fail)?;
+        let mut text = head(identity);
+        for (key, sha256) in &done {
+            text.push_str(&format!("{key} {sha256}\n"));
         }
         journal.write_all(text.as_bytes()).map_err(fail)?;
-        fs::rename(&temporary, &journal_path).map_err(fail)?;
-        Ok(Self { part, parent: made, target, journal, done })
+        fs::rename(part.path().join("journal.new"), part.path().join(JOURNAL)).map_err(fail)?;
+        Ok(Self { part, parent, target, identity: identity.clone(), journal, done })
     }
 
-    /// Whether an earlier run completed an object.
-    pub(crate) fn is_done(&self, name: &str) -> bool {
-        self.done.iter().any(|(done, _)| done == name)
+    /// The series' final place.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Whether an object is complete.
+    pub(crate) fn is_done(&self, key: &str) -> bool {
+        self.done.contains_key(key)
+    }
+
+    /// Copies the objects of a published series that are still right.
+    pub(crate) fn take_over(&mut self, published: &Manifest, wanted: &[&str]) -> Result<(), Error> {
+        if published.settings != self.identity.settings {
+            return Ok(());
+        }
+        for entry in &published.entries {
+            if !wanted.contains(&entry.key.as_str()) || self.is_done(&entry.key) {
+                continue;
+            }
+            if let Some(mut file) = Manifest::open(&self.target, entry) {
+                let mut copy = self.create(&entry.key)?;
+                io::copy(&mut file, &mut copy).map_err(|e| Error::write(&self.target, e))?;
+                self.complete(&entry.key, copy)?;
+            }
+        }
+        Ok(())
     }
 
     /// Starts an object.
-    pub(crate) fn create(&self, name: &str) -> Result<StagedFile, Error> {
-        let path = self.part.path().join(format!("{name}.new"));
-        let file = private_file(&path).map_err(|e| Error::write(&self.target.join(name), e))?;
-        Ok(StagedFile { file: std::io::BufWriter::with_capacity(1 << 20, file), hash: Sha256::new() })
+    pub(crate) fn create(&self, key: &str) -> Result<StagedFile, Error> {
+        let file = self.part.create(&format!("{key}.new")).map_err(|e| Error::write(&self.target, e))?;
+        Ok(StagedFile { file: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new() })
+    }
+
+    /// Where an object lies between its start and its completion.
+    pub(crate) fn unfinished(&self, key: &str) -> PathBuf {
+        self.part.path().join(format!("{key}.new"))
     }
 
     /// A place for bytes that are needed for a while.
@@ -81,14 +129,15 @@ impl Staging {
     }
 
     /// Completes an object, and notes that it is.
-    pub(crate) fn complete(&mut self, name: &str, staged: StagedFile) -> Result<(), Error> {
-        let fail = |e: std::io::Error| Error::write(&self.target.join(name), e);
+    pub(crate) fn complete(&mut self, key: &str, staged: StagedFile) -> Result<(), Error> {
+        let fail = |e: io::Error| Error::write(&self.target, e);
         let StagedFile { file, hash } = staged;
         file.into_inner().map_err(|e| fail(e.into_error()))?;
-        let path = self.part.path().join(name);
-        fs::rename(self.part.path().join(format!("{name}.new")), &path).map_err(fail)?;
+        fs::rename(self.unfinished(key), self.part.path().join(key)).map_err(fail)?;
         let digest = hex(&hash.finalize());
-        self.journal.write_all(format!("{name} {digest}\n").as_bytes()).map_err(fail)
+        self.journal.write_all(format!("{key} {digest}\n").as_bytes()).map_err(fail)?;
+        self.done.insert(key.to_owned(), digest);
+        Ok(())
     }
 
     /// Leaves what is done for a later run to take up.
@@ -96,145 +145,106 @@ impl Staging {
         self.part.keep();
     }
 
-    /// Gives the folder its name; what stood there goes only once the new one is complete.
-    pub(crate) fn publish(self) -> Result<PathBuf, Error> {
-        let Self { mut part, parent: _parent, target, .. } = self;
-        let fail = |e: std::io::Error| Error::write(&target, e);
-        let staged = part.path().to_owned();
-        (|| {
-            publish_modes(&staged)?;
-            fs::remove_file(staged.join(JOURNAL))?;
-            part.remove_lock()?;
-            if target.exists() {
-                let old = staged.with_extension("old");
-                fs::rename(&target, &old)?;
-                fs::rename(&staged, &target)?;
-                fs::remove_dir_all(old)
-            } else {
-                fs::rename(&staged, &target)
-            }
-        })()
-        .map_err(fail)?;
-        part.keep();
-        Ok(target)
+    /// The manifest of a series of these objects, by name and key. Objects that are not complete are left out.
+    pub(crate) fn manifest(&self, objects: &[(String, String)]) -> Manifest {
+        let entry = |(name, key): &(String, String)| {
+            let sha256 = self.done.get(key)?.clone();
+            Some(Entry { key: key.clone(), sha256, name: name.clone() })
+        };
+        let Identity { series, settings } = self.identity.clone();
+        Manifest { series, settings, entries: objects.iter().filter_map(entry).collect() }
     }
+
+    /// Gives the objects of a manifest their names and the folder its own, with the manifest in it. What stood there goes
+    /// only once the new one has its place.
+    pub(crate) fn publish(self, manifest: &Manifest) -> Result<PathBuf, Error> {
+        let Self { part, parent: _parent, target, .. } = self;
+        let publish = || -> io::Result<PathBuf> {
+            let folder = part.create_folder(SERIES)?;
+            for entry in &manifest.entries {
+                fs::rename(part.path().join(&entry.key), folder.join(&entry.name))?;
+            }
+            part.create("manifest.new")?.write_all(manifest.to_text().as_bytes())?;
+            fs::rename(part.path().join("manifest.new"), folder.join(Manifest::NAME))?;
+            part.publish_folder(SERIES)
+        };
+        publish().map_err(|e| Error::write(&target, e))
+    }
+}
+
+/// Where artir kept the old series while it published the new one, before results had manifests.
+fn old_place(target: &Path) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    target.with_file_name(format!(".artir-{name}.old"))
+}
+
+fn put_back(part: &HiddenFolder) -> io::Result<()> {
+    let old = old_place(part.target());
+    // The hidden folder of a result that ends in .old has a lock.
+    if old.join("lock").exists() { Ok(()) } else { part.put_back(&old) }
+}
+
+/// Brings a series back that a killed run had moved away. With `tidy`, whatever else runs left of it goes, since it is
+/// complete.
+pub(crate) fn recover(target: &Path, tidy: bool) -> Result<(), Error> {
+    if !HiddenFolder::is_left(target) && !is_taken(&old_place(target)) {
+        return Ok(());
+    }
+    let recover = || {
+        let mut part = HiddenFolder::open(target)?;
+        put_back(&part)?;
+        if !tidy {
+            part.keep();
+        }
+        Ok(())
+    };
+    recover().map_err(|e: io::Error| Error::write(target, e))
 }
 
 /// An object that is being written, hashed as it goes by.
 pub(crate) struct StagedFile {
-    file: std::io::BufWriter<File>,
+    file: BufWriter<File>,
     hash: Sha256,
 }
 
 impl Write for StagedFile {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.hash.update(&bytes[..written]);
         Ok(written)
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+fn head(identity: &Identity) -> String {
+    format!("{FORM}\n{} {}\n", identity.series, identity.settings)
 }
 
-/// The objects that a journal of this identity lists; `None` for another's, or none.
-fn read_journal(path: &Path, identity: &str) -> Option<Vec<(String, String)>> {
-    let mut lines = BufReader::new(File::open(path).ok()?).lines();
-    if lines.next()?.ok()? != identity {
-        tracing::info!("what an earlier run left was made with other settings or sources: starting anew");
-        return None;
+/// The objects that a journal of this identity lists.
+fn read_journal(part: &HiddenFolder, identity: &Identity) -> BTreeMap<String, String> {
+    let Ok(file) = part.open_file(JOURNAL) else { return BTreeMap::new() };
+    let mut lines = BufReader::new(file).lines().map_while(Result::ok);
+    let found: String = lines.by_ref().take(2).map(|line| line + "\n").collect();
+    if found != head(identity) {
+        tracing::info!("what an earlier run left was made with other settings: starting anew");
+        return BTreeMap::new();
     }
-    let mut done = Vec::new();
-    for line in lines {
-        let line = line.ok()?;
-        // The last line of a killed run may be torn; its object is then made again.
-        let Some((name, sha256)) = line.split_once(' ') else { continue };
-        let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
-        if plain && sha256.len() == 64 {
-            done.push((name.to_owned(), sha256.to_owned()));
-        }
-    }
-    Some(done)
+    // The last line of a killed run may be torn; its object is then made again.
+    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let entry = |line: String| {
+        let (key, sha256) = line.split_once(' ')?;
+        (is_hash(key) && is_hash(sha256)).then(|| (key.to_owned(), sha256.to_owned()))
+    };
+    lines.filter_map(entry).collect()
 }
 
-fn is_whole(path: &Path, sha256: &str) -> bool {
-    let Ok(mut file) = File::open(path) else { return false };
-    let mut hash = Sha256::new();
-    std::io::copy(&mut file, &mut hash).is_ok() && hex(&hash.finalize()) == sha256
-}
-
-/// A result is as readable as the user's umask says, which a folder and a file made here show.
-#[cfg(unix)]
-fn publish_modes(folder: &Path) -> std::io::Result<()> {
-    let probe = folder.join("probe");
-    fs::create_dir(&probe)?;
-    let mode = fs::metadata(&probe)?.permissions();
-    fs::remove_dir(&probe)?;
-    File::create(&probe)?;
-    let file_mode = fs::metadata(&probe)?.permissions();
-    fs::remove_file(&probe)?;
-    for entry in fs::read_dir(folder)? {
-        fs::set_permissions(entry?.path(), file_mode.clone())?;
-    }
-    fs::set_permissions(folder, mode)
-}
-
-#[cfg(not(unix))]
-fn publish_modes(_: &Path) -> std::io::Result<()> {
-    Ok(())
+fn is_whole(part: &HiddenFolder, key: &str, sha256: &str) -> bool {
+    let Ok(mut file) = part.open_file(key) else { return false };
+    file.rewind().is_ok() && hash_file(file).is_ok_and(|found| found == sha256)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn write(staging: &mut Staging, name: &str, text: &str) {
-        let mut file = staging.create(name).unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        staging.complete(name, file).unwrap();
-    }
-
-    #[test]
-    fn what_is_complete_is_taken_up_and_what_is_not_is_made_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let target = dir.path().join("out/series-1");
-        let mut first = Staging::open(target.clone(), "id", false, false).unwrap();
-        write(&mut first, "0001.dcm", "one");
-        write(&mut first, "0002.dcm", "two");
-        let mut torn = first.create("0003.dcm").unwrap();
-        torn.write_all(b"thr").unwrap();
-        torn.flush().unwrap();
-        assert!(matches!(Staging::open(target.clone(), "id", false, true), Err(Error::Write { .. })), "locked");
-        first.suspend();
-        fs::write(dir.path().join("out/.artir-series-1/0002.dcm"), "changed").unwrap();
-        assert!(!target.exists());
-        let mut second = Staging::open(target.clone(), "id", false, true).unwrap();
-        assert_eq!(["0001.dcm", "0002.dcm", "0003.dcm"].map(|n| second.is_done(n)), [true, false, false]);
-        write(&mut second, "0002.dcm", "two");
-        write(&mut second, "0003.dcm", "three");
-        second.publish().unwrap();
-        let mut names: Vec<_> = fs::read_dir(&target).unwrap().map(|e| e.unwrap().file_name()).collect();
-        names.sort();
-        assert_eq!(names, ["0001.dcm", "0002.dcm", "0003.dcm"]);
-        assert_eq!(fs::read(target.join("0003.dcm")).unwrap(), b"three");
-        assert!(matches!(Staging::open(target, "id", false, true), Err(Error::Exists { .. })));
-    }
-
-    #[test]
-    fn other_settings_start_anew_and_a_failure_leaves_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let target = dir.path().join("out/series-1");
-        let mut first = Staging::open(target.clone(), "id", false, true).unwrap();
-        write(&mut first, "0001.dcm", "one");
-        first.suspend();
-        let second = Staging::open(target.clone(), "other", false, true).unwrap();
-        assert!(!second.is_done("0001.dcm"));
-        drop(second);
-        assert_eq!(fs::read_dir(dir.path().join("out")).unwrap().count(), 0);
-    }
-}
+mod tests;

@@ -19,8 +19,9 @@ pub(crate) fn derive(parts: &[&[u8]]) -> String {
     format!("2.25.{}", u128::from_be_bytes(bytes))
 }
 
-/// Twelve hexadecimal digits that stand for a text in a file name.
-pub fn short(text: &str) -> String {
+/// Twelve hexadecimal digits for the folder name of a derived series. They are not salted: the same series must get the same
+/// folder in every run, and with the UIDs that enter them nobody can guess what else does.
+pub(crate) fn short(text: &str) -> String {
     Sha256::digest(text).iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
 

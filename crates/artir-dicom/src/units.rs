@@ -1,8 +1,55 @@
-//! The scale of PET series whose unit does not lead to SUV.
+//! The scale between a series' values and what the network sees.
+
+use std::path::Path;
 
 use crate::{
-    Error, Series, dataset::Stop, file::DicomFile, frame::PixelFormat, slice::Slice, suv::PetUnits, worker::Decoder,
+    Error, Modality, Series,
+    dataset::Stop,
+    file::DicomFile,
+    frame::PixelFormat,
+    slice::Slice,
+    suv::{PetUnits, Survey, SuvSummary},
+    worker::Decoder,
 };
+
+/// Network unit for each rescaled unit.
+pub(crate) enum Scale {
+    /// All frames have the same: HU, or a PET series' own unit.
+    Same(f64),
+    /// Each frame has its SUV factor.
+    Suv(Survey),
+}
+
+impl Scale {
+    /// # Errors
+    /// [`Error::File`] for a series that is to be restored in its own unit and cannot be scaled.
+    pub(crate) fn of(series: &Series, units: PetUnits, decoder: &mut Decoder) -> Result<Self, Error> {
+        match (series.modality, units) {
+            (Modality::Ct, _) => Ok(Self::Same(1.0)),
+            (Modality::Pet, PetUnits::Suv) => Ok(Self::Suv(Survey::of(series))),
+            (Modality::Pet, PetUnits::Native) => native_scale(series, decoder).map(Self::Same),
+        }
+    }
+
+    pub(crate) fn suv_summary(&self) -> Option<SuvSummary> {
+        match self {
+            Self::Same(_) => None,
+            Self::Suv(survey) => Some(survey.summary()),
+        }
+    }
+
+    /// # Errors
+    /// Words for a frame that lacks what SUV needs.
+    pub(crate) fn per_unit(&self, path: &Path, frame: u32) -> Result<f64, String> {
+        match self {
+            Self::Same(scale) => Ok(*scale),
+            Self::Suv(survey) => match survey.file(path).get(frame as usize) {
+                Some(suv) => suv.as_ref().map(|suv| suv.factor).map_err(Clone::clone),
+                None => Err("the file has changed since it was scanned".into()),
+            },
+        }
+    }
+}
 
 /// Every so many rows and columns are looked at.
 const STRIDE: usize = 4;
@@ -14,15 +61,14 @@ const STRIDE: usize = 4;
 ///
 /// # Errors
 /// [`Error::File`] for a slice that cannot be read, or a series without activity.
-pub(crate) fn native_scale(series: &Series, decoder: &mut Decoder) -> Result<f64, Error> {
+fn native_scale(series: &Series, decoder: &mut Decoder) -> Result<f64, Error> {
     let mut samples: Vec<f64> = Vec::new();
     for instance in &series.instances {
         let fail = |reason: String| Error::file(&instance.path, reason);
         let mut file = DicomFile::open(&instance.path, Stop::AtEnd)?;
         let format = PixelFormat::read(&file.set).map_err(fail)?;
         for frame in 0..format.frames {
-            let slice =
-                Slice::read(&mut file, &format, frame, series.modality, PetUnits::Native, decoder).map_err(fail)?;
+            let slice = Slice::read(&mut file, &format, frame, series.modality, 1.0, decoder).map_err(fail)?;
             let rows = slice.frame.stored.rows().into_iter().step_by(STRIDE);
             let values = rows.flat_map(|row| row.into_iter().step_by(STRIDE).copied().collect::<Vec<_>>());
             samples.extend(values.filter(|v| !slice.encoding.is_padding(*v)).map(|v| slice.encoding.rescale(v)));

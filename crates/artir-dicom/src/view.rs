@@ -28,6 +28,17 @@ impl<'a> View<'a> {
         within(self.own).or_else(|| within(self.shared)).unwrap_or(self.set)
     }
 
+    /// The data sets that say something of the frame: its own groups, the shared ones, the object.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &'a DataSet> {
+        [self.own, self.shared, Some(self.set)].into_iter().flatten()
+    }
+
+    /// The items of a sequence that stands among a frame's functional groups, or in a classic object.
+    pub(crate) fn items(&self, sequence: Tag) -> &'a [DataSet] {
+        let within = |groups: Option<&'a DataSet>| groups.map(|g| g.items(sequence)).filter(|items| !items.is_empty());
+        within(self.own).or_else(|| within(self.shared)).unwrap_or_else(|| self.set.items(sequence))
+    }
+
     /// The data set that holds an attribute which converted objects keep aside (PS3.3, C.7.6.16.2.25.1 and .2).
     fn holder(&self, tag: Tag) -> Option<&'a DataSet> {
         let aside = |groups: Option<&'a DataSet>, sequence| groups.and_then(|g| g.items(sequence).first());

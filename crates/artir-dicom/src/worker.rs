@@ -1,23 +1,28 @@
 //! Fragile codecs at arm's length: a child process decodes, and a frame that kills or stalls it is an error, not an end.
+//!
+//! `worker/protocol.rs` has what the two send each other, `worker/limits.rs` what the child may take from the system.
+
+mod limits;
+pub(crate) mod protocol;
 
 use std::{
     ffi::OsString,
     io::{self, Read, Write},
     path::PathBuf,
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, Sender, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use self::protocol::{Answer, Request, read_answer, write_answer};
 use crate::codec::{self, Layout, Reading};
 
 /// A frame that takes longer is taken to stall. The slowest honest ones, JPEG 2000 of 8192 x 8192, take some seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Address space of the child: ten times what the largest frame needs.
-const CHILD_MEMORY: u64 = 4 << 30;
-/// Frames and errors that are longer than this do not come from an honest partner.
-const MAX_MESSAGE: u32 = 1 << 30;
+/// A child that has worked for so long is replaced before the next frame: its limit of processor time is one of its whole
+/// life, and must not end an honest one.
+const SHIFT: Duration = Duration::from_secs(60);
 
 /// Decodes frames, in this process or in a child.
 #[derive(Debug, Default)]
@@ -29,8 +34,11 @@ pub struct Decoder {
 #[derive(Debug)]
 struct Running {
     process: Child,
-    to: ChildStdin,
-    answers: Receiver<io::Result<Result<Vec<u8>, String>>>,
+    /// Encoded requests, on their way through a thread: a child that does not read must not hold up this process.
+    requests: Sender<Vec<u8>>,
+    answers: Receiver<Answer>,
+    /// How long it was waited for.
+    worked: Duration,
 }
 
 impl Drop for Running {
@@ -38,6 +46,16 @@ impl Drop for Running {
         // It may be gone already, which is as well.
         drop(self.process.kill());
         drop(self.process.wait());
+    }
+}
+
+impl Running {
+    /// The next answer; `None` when the child has died, or takes too long.
+    fn answer(&mut self) -> Option<Answer> {
+        let begun = Instant::now();
+        let answer = self.answers.recv_timeout(PATIENCE).ok();
+        self.worked += begun.elapsed();
+        answer
     }
 }
 
@@ -57,7 +75,14 @@ impl Decoder {
         if self.command.is_none() || codec::reading(syntax) != Reading::Fragile {
             return codec::decode(syntax, stream, layout);
         }
-        let answer = self.ask(syntax, &stream, layout);
+        let request = Request { syntax: syntax.to_owned(), layout, stream };
+        let request = request.bytes().map_err(|e| format!("it has {e}"))?;
+        if self.child.as_ref().is_none_or(|child| child.worked > SHIFT) {
+            self.child = None;
+            self.child = Some(self.start().map_err(|e| format!("the decoder cannot be started: {e}"))?);
+        }
+        let child = self.child.as_mut();
+        let answer = child.and_then(|child| child.requests.send(request).ok().and_then(|()| child.answer()));
         if answer.is_none() {
             self.child = None;
         }
@@ -68,30 +93,7 @@ impl Decoder {
         }
     }
 
-    /// Asks the child; `None` when it does not answer.
-    fn ask(&mut self, syntax: &str, stream: &[u8], layout: Layout) -> Option<Result<Vec<u8>, String>> {
-        if self.child.is_none() {
-            match self.start() {
-                Ok(child) => self.child = Some(child),
-                Err(e) => return Some(Err(format!("the decoder cannot be started: {e}"))),
-            }
-        }
-        let child = self.child.as_mut()?;
-        let Layout { rows, columns, bits_allocated, bits_stored } = layout;
-        let mut request = Vec::with_capacity(stream.len() + 128);
-        for word in [rows, columns, bits_allocated, bits_stored, syntax.len() as u16] {
-            request.extend(word.to_le_bytes());
-        }
-        request.extend(syntax.as_bytes());
-        request.extend(u32::try_from(stream.len()).ok()?.to_le_bytes());
-        request.extend(stream);
-        child.to.write_all(&request).and_then(|()| child.to.flush()).ok()?;
-        match child.answers.recv_timeout(PATIENCE) {
-            Ok(Ok(answer)) => Some(answer),
-            Ok(Err(_)) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
-    }
-
+    /// Starts a child and waits until it has limited itself.
     fn start(&self) -> io::Result<Running> {
         let (program, arguments) = self.command.as_ref().ok_or_else(|| io::Error::other("no command"))?;
         let mut process = Command::new(program)
@@ -101,78 +103,53 @@ impl Decoder {
             // What a dying codec has to say may quote the file.
             .stderr(Stdio::null())
             .spawn()?;
-        let (Some(to), Some(mut from)) = (process.stdin.take(), process.stdout.take()) else {
+        let (Some(mut to), Some(mut from)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(io::Error::other("no pipes"));
         };
-        let (send, answers) = channel();
+        let ((requests, outgoing), (incoming, answers)) = (channel::<Vec<u8>>(), channel());
         thread::spawn(move || {
-            loop {
-                let answer = read_answer(&mut from);
-                let ended = answer.is_err();
-                if send.send(answer).is_err() || ended {
+            for request in outgoing {
+                if to.write_all(&request).and_then(|()| to.flush()).is_err() {
                     return;
                 }
             }
         });
-        Ok(Running { process, to, answers })
+        thread::spawn(move || {
+            while let Ok(answer) = read_answer(&mut from) {
+                if incoming.send(answer).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut child = Running { process, requests, answers, worked: Duration::ZERO };
+        match child.answer() {
+            Some(Ok(ready)) if ready == READY => Ok(child),
+            Some(Err(reason)) => Err(io::Error::other(reason)),
+            _ => Err(io::Error::other("it does not answer")),
+        }
     }
 }
 
-fn read_answer(from: &mut impl Read) -> io::Result<Result<Vec<u8>, String>> {
-    let [status] = take::<1>(from)?;
-    let bytes = read_block(from)?;
-    Ok(if status == 0 { Ok(bytes) } else { Err(String::from_utf8_lossy(&bytes).into_owned()) })
-}
+/// The child's first answer: its limits are set.
+const READY: &[u8] = b"artir";
 
-fn take<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    from.read_exact(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn read_block(from: &mut impl Read) -> io::Result<Vec<u8>> {
-    let length = u32::from_le_bytes(take(from)?);
-    if length > MAX_MESSAGE {
-        return Err(io::Error::other("a message that is too long"));
-    }
-    let mut bytes = Vec::new();
-    from.take(length.into()).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 != u64::from(length) {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(bytes)
-}
-
-/// The child's part: reads requests until its input ends, and answers each.
+/// The child's part: limits itself, reads requests until its input ends, and answers each.
 ///
 /// # Errors
-/// What the pipes report.
+/// What the pipes report, and the limit that cannot be set, which the parent is told as well.
 pub fn serve(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
-    // Best effort: where it cannot be set, the checks before each codec still stand.
-    #[cfg(unix)]
-    drop(rlimit::setrlimit(rlimit::Resource::AS, CHILD_MEMORY, CHILD_MEMORY));
     // A panic is answered with an error; its message may quote the file.
     std::panic::set_hook(Box::new(|_| {}));
-    loop {
-        let rows = match take::<2>(from) {
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-            other => u16::from_le_bytes(other?),
-        };
-        let mut word = || take::<2>(from).map(u16::from_le_bytes);
-        let (columns, bits_allocated, bits_stored, length) = (word()?, word()?, word()?, word()?);
-        let mut syntax = vec![0; length.into()];
-        from.read_exact(&mut syntax)?;
-        let stream = read_block(from)?;
-        let layout = Layout { rows, columns, bits_allocated, bits_stored };
-        let (status, answer) = match codec::decode(&String::from_utf8_lossy(&syntax), stream, layout) {
-            Ok(bytes) => (0, bytes),
-            Err(reason) => (1, reason.into_bytes()),
-        };
-        to.write_all(&[status])?;
-        to.write_all(&(answer.len() as u32).to_le_bytes())?;
-        to.write_all(&answer)?;
-        to.flush()?;
+    if let Err(e) = limits::apply() {
+        write_answer(to, &Err(e.to_string()))?;
+        return Err(e);
     }
+    write_answer(to, &Ok(READY.to_vec()))?;
+    while let Some(Request { syntax, layout, stream }) = Request::read(from)? {
+        limits::for_frame(layout)?;
+        write_answer(to, &codec::decode(&syntax, stream, layout))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -183,24 +160,48 @@ mod tests {
 
     const LAYOUT: Layout = Layout { rows: 2, columns: 3, bits_allocated: 8, bits_stored: 8 };
 
+    /// A shell script that says that it is ready, and goes on as told.
+    fn script(rest: &str) -> Decoder {
+        let script = format!("printf '\\000\\005\\000\\000\\000artir'; {rest}");
+        Decoder::isolated("sh".into(), vec!["-c".into(), script.into()])
+    }
+
     #[test]
     fn a_child_that_dies_is_an_error_and_the_next_frame_gets_another() {
-        let mut decoder = Decoder::isolated("sh".into(), vec!["-c".into(), "kill -9 $$".into()]);
+        let mut decoder = script("kill -9 $$");
         for _ in 0..2 {
             let error = decoder.decode(uids::JPEG2000_LOSSLESS, vec![1, 2, 3], LAYOUT).unwrap_err();
             assert!(error.contains("crash or stall"), "{error}");
         }
-        let mut missing = Decoder::isolated("there-is-no-such-program".into(), Vec::new());
-        assert!(missing.decode(uids::JPEG2000_LOSSLESS, vec![1], LAYOUT).unwrap_err().contains("cannot be started"));
+    }
+
+    #[test]
+    fn a_decoder_that_does_not_start_is_not_the_files_fault() {
+        for (program, arguments, why) in [
+            ("there-is-no-such-program", "", "No such file"),
+            ("sh", "exit 0", "does not answer"),
+            ("sh", "printf '\\001\\004\\000\\000\\000a.b!'; cat", "a.b!"),
+        ] {
+            let mut decoder = Decoder::isolated(program.into(), vec!["-c".into(), arguments.into()]);
+            let error = decoder.decode(uids::JPEG2000_LOSSLESS, vec![1], LAYOUT).unwrap_err();
+            assert!(error.contains("cannot be started") && error.contains(why), "{error}");
+        }
     }
 
     #[test]
     fn an_answer_of_the_wrong_size_is_not_believed() {
         // Status 0 and one byte, whatever is asked.
-        let script = "printf '\\000\\001\\000\\000\\000x'; cat >/dev/null";
-        let mut decoder = Decoder::isolated("sh".into(), vec!["-c".into(), script.into()]);
+        let mut decoder = script("printf '\\000\\001\\000\\000\\000x'; cat >/dev/null");
         let error = decoder.decode(uids::JPEG2000_LOSSLESS, vec![1, 2, 3], LAYOUT).unwrap_err();
         assert!(error.contains("damaged"), "{error}");
+    }
+
+    #[test]
+    fn a_child_that_answers_without_reading_holds_nobody_up() {
+        // More than a pipe holds.
+        let mut decoder = script("printf '\\000\\006\\000\\000\\000abcdef'; exec sleep 60");
+        let bytes = decoder.decode(uids::JPEG2000_LOSSLESS, vec![1; 1 << 20], LAYOUT).unwrap();
+        assert_eq!(bytes, b"abcdef");
     }
 
     #[test]

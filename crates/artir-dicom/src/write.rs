@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Cursor, Read, Seek, SeekFrom, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use dicom_core::{Tag, VR};
@@ -13,14 +13,18 @@ use sha2::{Digest, Sha256};
 use crate::{
     Error,
     codec::{self, OutputSyntax},
-    dataset::{self, DataSet, Element, Value},
+    dataset::{self, DataSet, Element, Stop, Value},
+    decimal::decimal_string,
     derive::{self, Derivation},
     enhanced,
+    file::DicomFile,
     frame::PixelFormat,
+    mapping::{self, NewRescale},
     slice::Slice,
     staging::{StagedFile, Staging},
-    suv::decimal_string,
     uid,
+    view::View,
+    worker::Decoder,
 };
 
 /// What is known of an object before its frames.
@@ -39,10 +43,13 @@ impl<T: Read + Write + Seek + Send> Store for T {}
 /// One object in the making.
 pub(crate) struct Object {
     header: Header,
+    /// The series that it is written for.
+    target: PathBuf,
     store: Box<dyn Store>,
     /// Bytes of each encoded frame.
     lengths: Vec<u64>,
-    slopes: Vec<Option<f64>>,
+    /// Of the frames whose stored values have a new meaning.
+    rescales: Vec<Option<NewRescale>>,
     /// Of the pixels, for the instance's UID.
     hash: Sha256,
 }
@@ -55,7 +62,8 @@ impl Object {
         // A slice fits memory many times over; an object of 2,000 frames need not.
         let store: Box<dyn Store> =
             if header.multi_frame { Box::new(staging.scratch()?) } else { Box::new(Cursor::new(Vec::new())) };
-        Ok(Self { header, store, lengths: Vec::new(), slopes: Vec::new(), hash: Sha256::new() })
+        let target = staging.target().to_owned();
+        Ok(Self { header, target, store, lengths: Vec::new(), rescales: Vec::new(), hash: Sha256::new() })
     }
 
     /// Takes the next frame with its residual in network units.
@@ -66,7 +74,7 @@ impl Object {
         derivation: &Derivation<'_>,
         syntax: OutputSyntax,
     ) -> Result<(), Error> {
-        self.slopes.push(slice.apply(residual, derivation.modality));
+        self.rescales.push(slice.apply(residual, derivation.modality));
         let bytes = self.header.format.bytes(&slice.frame, syntax);
         self.hash.update(&bytes);
         let encoded = if syntax == OutputSyntax::Native {
@@ -76,35 +84,39 @@ impl Object {
                 .map_err(|reason| Error::file(&self.header.path, reason))?
         };
         self.lengths.push(encoded.len() as u64);
-        self.store.write_all(&encoded).map_err(|e| Error::write(&self.header.path, e))
+        self.store.write_all(&encoded).map_err(|e| Error::write(&self.target, e))
     }
 
-    /// Writes the object.
+    /// Writes the object. Returns how many real-world value mappings were left out.
     pub(crate) fn finish(
         mut self,
-        name: &str,
+        key: &str,
         derivation: &Derivation<'_>,
         syntax: OutputSyntax,
         staging: &mut Staging,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         let fail = |reason: String| Error::file(&self.header.path, reason);
         let source = &self.header.source;
         let mut set = derive::derive(source, derivation, &self.header.transfer_syntax);
-        if self.header.multi_frame {
-            enhanced::put_groups(&mut set, source, derivation, &self.slopes).map_err(fail)?;
+        let dropped_mappings = if self.header.multi_frame {
+            enhanced::put_groups(&mut set, source, derivation, &self.rescales).map_err(fail)?
         } else {
             derive::put_source(&mut set, source, derivation);
-            if let Some(slope) = self.slopes.first().copied().flatten() {
-                set.put_text(tags::RESCALE_SLOPE, VR::DS, &decimal_string(slope));
+            match self.rescales.first().copied().flatten() {
+                Some(rescale) => {
+                    set.put_text(tags::RESCALE_SLOPE, VR::DS, &decimal_string(rescale.to.slope));
+                    rescale.restate(&mut set)
+                }
+                None => 0,
             }
-        }
+        };
         let source_uid = source
             .text(tags::SOP_INSTANCE_UID)
             .ok_or_else(|| Error::file(&self.header.path, "SOPInstanceUID (0008,0018) is missing"))?;
-        let digest = self.hash.finalize();
+        let digest = self.hash.clone().finalize();
         let parts = [b"instance".as_slice(), source_uid.as_bytes(), derivation.series_instance_uid.as_bytes(), &digest];
         set.put_text(tags::SOP_INSTANCE_UID, VR::UI, &uid::derive(&parts));
-        let mut file = staging.create(name)?;
+        let mut file = staging.create(key)?;
         let written = self.store.seek(SeekFrom::Start(0)).and_then(|_| {
             write_object(
                 &mut file,
@@ -115,8 +127,34 @@ impl Object {
                 self.header.format.layout.bits_allocated,
             )
         });
-        written.map_err(|e| Error::write(&self.header.path, e))?;
-        staging.complete(name, file)
+        written.and_then(|()| file.flush()).map_err(|e| Error::write(&self.target, e))?;
+        let unfinished = staging.unfinished(key);
+        if let Err(e) = self.check_mappings(&unfinished, derivation) {
+            // A partial series may be published without this slice, and must not hold its file.
+            std::fs::remove_file(&unfinished).map_err(|e| Error::write(&self.target, e))?;
+            return Err(e);
+        }
+        staging.complete(key, file)?;
+        Ok(dropped_mappings)
+    }
+
+    /// Reads the written file again and checks the real-world value mappings of the frames that have a new rescale.
+    fn check_mappings(&self, written: &Path, derivation: &Derivation<'_>) -> Result<(), Error> {
+        let source = &self.header.source;
+        let renewed = (0..).zip(&self.rescales).filter_map(|(frame, rescale)| Some((frame, rescale.as_ref()?)));
+        let mapped: Vec<_> = renewed.filter(|(frame, _)| mapping::is_mapped(&View::new(source, *frame))).collect();
+        if mapped.is_empty() {
+            return Ok(());
+        }
+        let fail = |reason: String| Error::file(&self.header.path, reason);
+        let mut file = DicomFile::open(written, Stop::AtEnd).map_err(|e| Error::write(&self.target, e))?;
+        let format = PixelFormat::read(&file.set).map_err(fail)?;
+        let mut decoder = Decoder::in_process();
+        for (frame, rescale) in mapped {
+            let slice = Slice::read(&mut file, &format, frame, derivation.modality, 1.0, &mut decoder).map_err(fail)?;
+            rescale.check(&slice, &View::new(source, frame), &View::new(&file.set, frame)).map_err(fail)?;
+        }
+        Ok(())
     }
 }
 

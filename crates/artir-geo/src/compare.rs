@@ -6,7 +6,7 @@ use crate::{
     Error,
     description::Description,
     ffi::{self, RawRows},
-    open,
+    open::{self, Access},
     raster::CACHE_BYTES,
 };
 
@@ -26,8 +26,8 @@ pub struct Difference {
 pub struct CompareOptions {
     /// Bands whose pixels may differ, counted from 1.
     pub except_bands: Vec<usize>,
-    /// Allow what GDAL reads over a network.
-    pub allow_remote: bool,
+    /// How far the rasters may reach.
+    pub access: Access,
 }
 
 /// Rows that are compared at a time.
@@ -42,7 +42,7 @@ pub fn compare(first: &str, second: &str, options: &CompareOptions) -> Result<Ve
     ffi::set_cache(CACHE_BYTES as i64);
     let open = |path: &str| -> Result<(Dataset, Description), Error> {
         let fail = |reason: String| Error::Scene { path: path.to_owned(), reason };
-        let dataset = open::open(path, options.allow_remote).map_err(fail)?;
+        let dataset = open::open(path, &options.access).map_err(fail)?.dataset;
         let description = Description::of(&dataset).map_err(fail)?;
         Ok((dataset, description))
     };

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use crate::{
     ffi::{self, Nodata, Object},
     georef::Georef,
+    open,
+    tiff::has_endless_profile,
 };
 
 /// Everything that is carried over, as GDAL reports it.
@@ -54,6 +56,7 @@ const OWN_DOMAINS: [&str; 4] = ["IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "OVERV
 impl Description {
     /// Reads a dataset's description.
     pub(crate) fn of(dataset: &Dataset) -> Result<Self, String> {
+        let mut left = MOST_METADATA;
         let mut bands = Vec::new();
         for i in 1..=dataset.raster_count() {
             let band = dataset.rasterband(i).map_err(|e| e.to_string())?;
@@ -68,7 +71,7 @@ impl Description {
                 categories: ffi::categories(&band),
                 colour_table: ffi::colour_table(&band),
                 attribute_table: ffi::attribute_table(&band),
-                domains: domains(Object::band(&band)),
+                domains: domains(Object::band(&band), &Names::Listed, &mut left)?,
             });
         }
         let first = dataset.rasterband(1).map_err(|e| e.to_string())?;
@@ -77,11 +80,16 @@ impl Description {
         Ok(Self {
             size: dataset.raster_size(),
             georef: Georef::of(dataset),
-            domains: domains(Object::dataset(dataset)),
+            domains: domains(Object::dataset(dataset), &names(dataset), &mut left)?,
             mask: flags.is_per_dataset() && !flags.is_alpha() && !flags.is_nodata(),
             overviews: overviews.map(|o| o.size()).collect(),
             bands,
         })
+    }
+
+    /// Whether reading it whole would not end.
+    pub(crate) fn is_endless(dataset: &Dataset) -> bool {
+        matches!(names(dataset), Names::Known)
     }
 
     /// Whether a pixel's value is that of the point at its centre rather than of its area.
@@ -225,9 +233,35 @@ fn tokens(domain: Option<&Vec<String>>) -> Option<Vec<String>> {
     Some(out)
 }
 
-/// All metadata that is carried over. Statistics are dropped: they are no longer true of restored pixels.
-fn domains(object: Object) -> Domains {
-    let mut names = object.domains();
+/// Bytes of metadata that a scene may have, in all domains of all bands together.
+const MOST_METADATA: usize = 64 << 20;
+/// Domains of one band or dataset.
+const MOST_DOMAINS: usize = 10_000;
+
+/// Where the names of metadata domains come from.
+enum Names {
+    /// GDAL's list.
+    Listed,
+    /// Those that are common, without the colour profile: GDAL's list would not end.
+    Known,
+}
+
+/// The names that can be asked for.
+fn names(dataset: &Dataset) -> Names {
+    let endless = || ffi::file_list(dataset).first().is_some_and(|f| has_endless_profile(f));
+    if open::driver(dataset) == "GTiff" && endless() { Names::Known } else { Names::Listed }
+}
+
+/// All metadata that is carried over. Statistics are dropped: they are no longer true of restored pixels. `left` are the
+/// bytes that may still be read.
+fn domains(object: Object, names: &Names, left: &mut usize) -> Result<Domains, String> {
+    let mut names = match names {
+        Names::Listed => object.domains(),
+        Names::Known => ["RPC", "IMD", "IMAGERY", "EXIF", "xml:XMP", "GEOLOCATION"].map(str::to_owned).to_vec(),
+    };
+    if names.len() > MOST_DOMAINS {
+        return Err(format!("it has {} metadata domains, more than the {MOST_DOMAINS} that are read", names.len()));
+    }
     names.push(String::new());
     names.sort();
     names.dedup();
@@ -237,7 +271,11 @@ fn domains(object: Object) -> Domains {
             continue;
         }
         let kept = |i: &String| !i.starts_with("STATISTICS_");
-        let mut items: Vec<String> = object.domain(&name).into_iter().filter(kept).collect();
+        let items = object
+            .domain_within(&name, *left)
+            .ok_or_else(|| format!("it has more than {} MiB of metadata, by domain '{name}'", MOST_METADATA >> 20))?;
+        *left -= items.iter().map(String::len).sum::<usize>().min(*left);
+        let mut items: Vec<String> = items.into_iter().filter(kept).collect();
         if name == "RPC" {
             // Minus one stands for an unknown error, which files that do not name one get.
             let unknown = ["ERR_BIAS=-1", "ERR_RAND=-1"];
@@ -248,7 +286,7 @@ fn domains(object: Object) -> Domains {
             out.insert(name, items);
         }
     }
-    out
+    Ok(out)
 }
 
 /// An RPC item with its numbers alone, to the 15 digits that GDAL prints of a double: sidecar files and TIFF tags write the

@@ -38,8 +38,8 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Core(e) => e.kind(),
-            // A full disk or a folder that cannot be written to is for the user to mend, as a damaged scene is.
-            Self::Scene { .. } | Self::Write { .. } => ErrorKind::Input,
+            Self::Scene { .. } => ErrorKind::Input,
+            Self::Write { .. } => ErrorKind::Output,
             Self::Exists { .. } => ErrorKind::Usage,
         }
     }

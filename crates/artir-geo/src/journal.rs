@@ -8,11 +8,13 @@ use std::{
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
 };
 
-use artir_core::HiddenFolder;
+use artir_files::{HiddenFolder, hex};
 use sha2::{Digest, Sha256};
 
 const JOURNAL: &str = "journal";
 const ROWS: &str = "rows";
+/// Begins the first line. What the other lines mean goes with the number.
+const FORM: &str = "artir-rows 1";
 
 /// The journal of one scene. Each line after the first, which says what was done with what, stands for a strip: its number of
 /// rows and the SHA-256 of their bytes.
@@ -35,10 +37,11 @@ impl Journal {
         planes: usize,
         row_bytes: usize,
     ) -> io::Result<Self> {
-        let path = folder.path().join(JOURNAL);
-        let mut entries = if resume { read(&path, identity) } else { Vec::new() };
-        let mut rows =
-            File::options().read(true).write(true).create(true).truncate(false).open(folder.path().join(ROWS))?;
+        let mut entries = if resume { read(folder, identity) } else { Vec::new() };
+        let mut rows = match folder.open_file(ROWS) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => folder.create(ROWS)?,
+            other => other?,
+        };
         let mut whole = 0u64;
         let mut kept = Vec::new();
         for (count, digest) in entries.drain(..) {
@@ -54,13 +57,13 @@ impl Journal {
         rows.set_len(whole)?;
         rows.seek(SeekFrom::Start(0))?;
         // Written anew, so that a torn last line is gone.
-        let mut text = format!("{identity}\n");
+        let mut text = format!("{FORM} {identity}\n");
         for (count, digest) in &kept {
             text.push_str(&format!("{count} {digest}\n"));
         }
-        let mut lines = artir_core::private_file(&folder.path().join("journal.new"))?;
+        let mut lines = folder.create("journal.new")?;
         lines.write_all(text.as_bytes())?;
-        std::fs::rename(folder.path().join("journal.new"), &path)?;
+        std::fs::rename(folder.path().join("journal.new"), folder.path().join(JOURNAL))?;
         Ok(Self { lines, rows, done: kept.into_iter().map(|(count, _)| count).collect(), row_bytes, planes })
     }
 
@@ -96,10 +99,10 @@ impl Journal {
     }
 }
 
-fn read(path: &std::path::Path, identity: &str) -> Vec<(usize, String)> {
-    let Ok(file) = File::open(path) else { return Vec::new() };
+fn read(folder: &HiddenFolder, identity: &str) -> Vec<(usize, String)> {
+    let Ok(file) = folder.open_file(JOURNAL) else { return Vec::new() };
     let mut lines = BufReader::new(file).lines().map_while(Result::ok);
-    if lines.next().as_deref() != Some(identity) {
+    if lines.next().as_deref() != Some(&*format!("{FORM} {identity}")) {
         tracing::info!("what an earlier run left was made with other settings or sources: starting anew");
         return Vec::new();
     }
@@ -108,11 +111,6 @@ fn read(path: &std::path::Path, identity: &str) -> Vec<(usize, String)> {
         Some((rows.parse().ok()?, digest.to_owned()))
     };
     lines.map_while(entry).collect()
-}
-
-/// Hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -126,7 +124,7 @@ mod tests {
     #[test]
     fn whole_strips_are_taken_up_and_torn_ones_are_not() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = HiddenFolder::open(&dir.path().join(".part")).unwrap();
+        let folder = HiddenFolder::open(&dir.path().join("out.tif")).unwrap();
         let mut first = open(&folder, "a");
         first.add(1, &[vec![1; 4], vec![2; 4]]).unwrap();
         first.add(2, &[vec![3; 8], vec![4; 8]]).unwrap();

@@ -7,7 +7,9 @@ use gdal::{
 use std::path::Path;
 
 use crate::{
-    Scene, ffi,
+    Scene,
+    description::Description,
+    ffi,
     open::{self, structure},
     samples::on_planes,
 };
@@ -45,7 +47,21 @@ impl Layout {
             refuse_lossy(key, value)?;
             out.set(key, value);
         }
+        out.tiles_of_strips(creation);
         Ok(out)
+    }
+
+    /// The height of the source's strips is no tile's when the user asks for tiles and names no size.
+    fn tiles_of_strips(&mut self, creation: &[(String, String)]) {
+        let tiled = self.get("TILED").is_some_and(|v| ["YES", "TRUE", "ON", "1"].contains(&&*v.to_ascii_uppercase()));
+        if !tiled {
+            return;
+        }
+        self.0.retain(|(key, value)| {
+            let size = matches!(key.as_str(), "BLOCKXSIZE" | "BLOCKYSIZE");
+            let asked = creation.iter().any(|(k, _)| k.eq_ignore_ascii_case(key));
+            !size || asked || value.parse::<usize>().is_ok_and(|n| n % 16 == 0)
+        });
     }
 
     fn set(&mut self, key: &str, value: &str) {
@@ -118,8 +134,14 @@ impl Layout {
         self
     }
 
-    /// Makes the file.
-    pub(crate) fn create(&self, scene: &Scene, path: &Path) -> Result<Dataset, String> {
+    /// The same layout without any block, for a file that is only to be compared.
+    pub(crate) fn empty(mut self) -> Self {
+        self.set("SPARSE_OK", "TRUE");
+        self
+    }
+
+    /// Makes the file, of the description's size.
+    pub(crate) fn create(&self, scene: &Scene, description: &Description, path: &Path) -> Result<Dataset, String> {
         fn typed<T: GdalType>(
             _: &[Vec<T>],
             path: &Path,
@@ -131,7 +153,7 @@ impl Layout {
             driver.create_with_band_type_with_options::<T, _>(path, columns, rows, count, options)
         }
         let options = to_options(&self.0)?;
-        let (size, count) = (scene.dataset.raster_size(), scene.dataset.raster_count());
+        let (size, count) = (description.size, description.bands.len());
         ffi::checked(|| on_planes!(&scene.facts.planes(), p => typed(p, path, size, count, &options)))
     }
 

@@ -8,27 +8,41 @@
 //! (`write.rs`). An interrupted run leaves what it has done (`journal.rs`). `compare.rs` compares any two rasters,
 //! and `preview/` shows a scene before and after.
 //! Whatever would be damaged is refused by name.
+//!
+//! GDAL runs in this process, unlike DICOM's codecs: a scene passes through it strip by strip, both ways, and a child process
+//! would have to hand over every strip. What a file may name or start is settled before GDAL opens it, and a damaged file that
+//! crashes GDAL ends the run before anything is published.
 
 #![deny(unsafe_code)]
 
 mod bands;
+mod beside;
 mod carry;
 mod cog;
 mod compare;
 mod description;
+mod drivers;
 mod error;
 #[allow(unsafe_code)]
 mod ffi;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod georef;
+mod identity;
 mod interval;
 mod journal;
 mod layout;
 mod make;
+mod name;
 mod open;
 mod preview;
+mod publish;
 mod raster;
+mod reach;
+mod rehearse;
 mod samples;
 mod sink;
+mod space;
 mod strips;
 mod tiff;
 mod virtual_raster;
@@ -39,8 +53,13 @@ pub use compare::{CompareOptions, Difference, compare};
 pub use error::Error;
 pub use interval::{Interval, RangeChoice};
 pub use make::write_rgb_geotiff;
+pub use name::SceneName;
+pub use open::Access;
 pub use preview::{Preview, write_preview};
+pub use publish::data_of;
 pub use raster::{OpenOptions, Scene, inspect_raster, read_rgb};
+pub use rehearse::{check_model, rehearse};
+pub use space::least_space;
 pub use write::{Format, SceneReport, WriteOptions, plan, restore_scene};
 
 /// The version of GDAL, such as `3.6.2`.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use artir_files::NewFile;
 use gdal::{
     DriverManager,
     raster::{Buffer, RasterCreationOptions},
@@ -16,13 +17,16 @@ use crate::{Error, ffi};
 /// # Errors
 /// [`Error::Write`] with GDAL's reason.
 pub fn write_rgb_geotiff(path: &Path, rgb: &Array3<u8>, geotransform: [f64; 6], epsg: u32) -> Result<(), Error> {
+    let fail = |reason: String| Error::Write { path: path.display().to_string(), reason };
+    let file = NewFile::create(path).map_err(|e| fail(e.to_string()))?;
     let write = || -> gdal::errors::Result<()> {
         let (_, rows, columns) = rgb.dim();
         let mut creation = RasterCreationOptions::new();
         creation.add_name_value("PHOTOMETRIC", "RGB")?;
         creation.add_name_value("COMPRESS", "DEFLATE")?;
         let driver = DriverManager::get_driver_by_name("GTiff")?;
-        let mut dataset = driver.create_with_band_type_with_options::<u8, _>(path, columns, rows, 3, &creation)?;
+        let mut dataset =
+            driver.create_with_band_type_with_options::<u8, _>(file.path(), columns, rows, 3, &creation)?;
         dataset.set_geo_transform(&geotransform)?;
         dataset.set_spatial_ref(&SpatialRef::from_epsg(epsg)?)?;
         for (i, plane) in rgb.outer_iter().enumerate() {
@@ -31,8 +35,8 @@ pub fn write_rgb_geotiff(path: &Path, rgb: &Array3<u8>, geotransform: [f64; 6], 
         }
         dataset.close()
     };
-    let fail = |reason: String| Error::Write { path: path.display().to_string(), reason };
     let (written, noted) = ffi::watch(write);
     written.map_err(|e| fail(e.to_string()))?;
-    noted.map_or(Ok(()), |message| Err(fail(message)))
+    noted.map_or(Ok(()), |message| Err(fail(message)))?;
+    file.publish(true).map_err(|e| fail(e.to_string()))
 }

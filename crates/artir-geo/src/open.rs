@@ -1,8 +1,23 @@
 //! Opening a raster without reaching further than its user meant.
 
-use gdal::{Dataset, DatasetOptions, DriverManager, GdalOpenFlags, Metadata};
+use std::path::{Path, PathBuf};
 
-use crate::{ffi, vrt};
+use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
+
+use crate::{
+    drivers, ffi,
+    name::{self, SceneName, after_prefix},
+    reach::{Place, Reach},
+};
+
+/// How far a scene may reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Allow everything: what GDAL reads over a network, every driver, and virtual rasters that name any file.
+    pub remote: bool,
+    /// Folders beside a scene's own that its virtual raster may name files in.
+    pub folders: Vec<PathBuf>,
+}
 
 /// Path prefixes that GDAL reads over a network.
 const REMOTE: [&str; 10] = [
@@ -18,76 +33,122 @@ const REMOTE: [&str; 10] = [
     "/vsistdin",
 ];
 
-/// Drivers that reach for a server, or for whatever a small file tells them to.
-const REMOTE_DRIVERS: [&str; 14] = [
-    "WCS",
-    "WMS",
-    "WMTS",
-    "HTTP",
-    "PLMOSAIC",
-    "PLSCENES",
-    "NGW",
-    "DAAS",
-    "EEDA",
-    "EEDAI",
-    "OGCAPI",
-    "STACIT",
-    "STACTA",
-    "PostGISRaster",
+/// Prefixes that GDAL reads local archives and compressed files by.
+const ARCHIVES: [&str; 5] = ["/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/"];
+
+/// Options of `vrt://FILE?OPTIONS` that name no other file.
+const QUERY_OPTIONS: [&str; 20] = [
+    "bands", "a_ullr", "a_scale", "a_offset", "a_gt", "ovr", "expand", "ot", "gcp", "nogcp", "scale", "unscale",
+    "exponent", "outsize", "projwin", "srcwin", "tr", "r", "eco", "epo",
 ];
 
 /// Whether GDAL would read the path over a network.
 pub(crate) fn is_remote(path: &str) -> bool {
-    path.contains("://") || REMOTE.iter().any(|prefix| path.contains(prefix))
+    // Names of parts can hold the two slashes, as HDF5:"a.h5"://group/red does.
+    SceneName::of(path).file.contains("://") || REMOTE.iter().any(|prefix| path.contains(prefix))
+}
+
+/// A raster that is open, and the name that GDAL knows it by.
+pub(crate) struct Opened {
+    pub(crate) dataset: Dataset,
+    pub(crate) name: String,
 }
 
 /// Opens a raster for reading.
 ///
 /// # Errors
-/// Words that say why it cannot be, or must not be without `allow_remote`.
-pub(crate) fn open(path: &str, allow_remote: bool) -> Result<Dataset, String> {
-    let remote = is_remote(path);
-    if remote && !allow_remote {
-        return Err("lies on a network: use --allow-remote".into());
-    }
+/// Words that say why it cannot be, or must not be without being allowed to.
+pub(crate) fn open(path: &str, access: &Access) -> Result<Opened, String> {
+    quiet();
     if path.trim_start().starts_with('<') {
         return Err("is a document, not a file".into());
     }
-    if !path.starts_with("/vsi") && !remote && !has_prefix(path) {
-        std::fs::metadata(path).map_err(|e| e.to_string())?;
+    if access.remote {
+        let local = !path.starts_with("/vsi") && !path.contains("://") && after_prefix(path).is_none();
+        if local {
+            std::fs::metadata(path).map_err(|e| e.to_string())?;
+        }
+        return Ok(Opened { dataset: again(path, access)?, name: path.to_owned() });
     }
-    quiet();
-    if !allow_remote && let Some(why) = vrt::points_outside(path) {
-        return Err(format!("a virtual raster that {why}: use --allow-remote if it is to be trusted"));
+    if is_remote(path) {
+        return Err("lies on a network: use --allow-remote".into());
     }
-    let allowed: Vec<String> = if allow_remote {
-        Vec::new()
-    } else {
-        let names = (0..DriverManager::count()).filter_map(|i| DriverManager::get_driver(i).ok());
-        names.map(|d| d.short_name()).filter(|name| !REMOTE_DRIVERS.contains(&name.as_str())).collect()
-    };
-    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
-    let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
-    let how = DatasetOptions {
-        open_flags: flags,
-        allowed_drivers: (!allow_remote).then_some(&allowed),
-        ..DatasetOptions::default()
-    };
-    let (opened, noted) = ffi::watch(|| Dataset::open_ex(path, how));
-    let dataset = opened.map_err(|_| match noted {
-        Some(message) => format!("GDAL cannot open it: {}", without_path(&message, path)),
-        None => "GDAL cannot open it".into(),
-    })?;
-    if !allow_remote && let Some(outside) = ffi::file_list(&dataset).iter().find(|f| is_remote(f)) {
-        return Err(format!("reads {outside} over a network: use --allow-remote"));
-    }
-    Ok(dataset)
+    drivers::confine();
+    let (name, place) = locate(path)?;
+    let mut reach = Reach::new(&place, access);
+    reach.follow(&place)?;
+    let dataset = again(&name, access)?;
+    reach.check(&dataset, &place)?;
+    Ok(Opened { dataset, name })
 }
 
-/// `GTIFF_DIR:2:scene.tif` and the like: a part of a file.
-fn has_prefix(path: &str) -> bool {
-    path.split_once(':')
-        .is_some_and(|(driver, _)| driver.len() > 1 && driver.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
+/// Opens a raster that was opened and found fit before, by the name that GDAL knows it by.
+pub(crate) fn again(name: &str, access: &Access) -> Result<Dataset, String> {
+    quiet();
+    if access.remote {
+        drivers::unconfine();
+        return open_with(name, None);
+    }
+    drivers::confine();
+    open_with(name, Some(&drivers::local()))
+}
+
+/// Opens a raster with the drivers named, or with all that are registered.
+pub(crate) fn open_with(name: &str, allowed: Option<&[&str]>) -> Result<Dataset, String> {
+    let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
+    let how = DatasetOptions { open_flags: flags, allowed_drivers: allowed, ..DatasetOptions::default() };
+    let (opened, noted) = ffi::watch(|| Dataset::open_ex(name, how));
+    opened.map_err(|_| {
+        let Some(message) = noted else { return "GDAL cannot open it".into() };
+        let unknown = allowed.is_some() && message.contains("not recognized as");
+        let hint = if unknown { " (formats whose files name other files need --allow-remote)" } else { "" };
+        format!("GDAL cannot open it: {}{hint}", without_path(&message, name))
+    })
+}
+
+/// The name to open a local raster by, and where its file lies.
+fn locate(path: &str) -> Result<(String, Place), String> {
+    if let Some((file, options)) = name::query(path) {
+        let unknown = options.split('&').filter(|o| !o.is_empty()).map(|o| o.split('=').next().unwrap_or(o));
+        if let Some(option) = unknown.into_iter().find(|o| !QUERY_OPTIONS.iter().any(|k| k.eq_ignore_ascii_case(o))) {
+            return Err(format!("its option '{option}' could name another file: use --allow-remote"));
+        }
+        let (name, place) = locate_file(file)?;
+        return Ok((format!("vrt://{name}?{options}"), place));
+    }
+    if std::fs::symlink_metadata(path).is_err() && after_prefix(path).is_some() {
+        let found = SceneName::of(path);
+        let (_, place) = locate_file(&found.file)?;
+        return Ok((path.to_owned(), place));
+    }
+    locate_file(path)
+}
+
+fn locate_file(path: &str) -> Result<(String, Place), String> {
+    if path.starts_with("/vsi") {
+        let mut rest = path;
+        while let Some(more) = ARCHIVES.iter().find_map(|a| rest.strip_prefix(a)) {
+            rest = more;
+        }
+        if rest.len() == path.len() || rest.contains("/vsi") {
+            return Err("is no file and no part of a local archive: use --allow-remote".into());
+        }
+        return Ok((path.to_owned(), Place::InArchive(path.to_owned())));
+    }
+    let kind = std::fs::metadata(path).map_err(|e| e.to_string())?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err("is no regular file".into());
+    }
+    let real = std::fs::canonicalize(path).map_err(|e| e.to_string())?;
+    // GDAL resolves what a virtual raster names from where a link to it leads; the way there is left out.
+    let virtual_raster = kind.is_file() && crate::vrt::is_virtual_raster(path);
+    let name = match real.to_str() {
+        Some(real) if virtual_raster => real.to_owned(),
+        // Nothing that GDAL could take for a prefix of its own is left at the start.
+        _ if Path::new(path).is_relative() && path.contains(':') => format!("./{path}"),
+        _ => path.to_owned(),
+    };
+    Ok((name.clone(), Place::File { name, real }))
 }
 
 /// Sends GDAL's own messages nowhere; those that matter are asked for.

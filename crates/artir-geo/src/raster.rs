@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use artir_core::Shape;
+use artir_core::{Card, Shape};
 use gdal::{
     Dataset, Metadata,
     raster::{Buffer, ColorInterpretation, RasterBand},
@@ -10,11 +10,12 @@ use gdal::{
 use ndarray::Array3;
 
 use crate::{
-    Error, bands,
+    Error, WriteOptions, bands,
     description::Description,
     ffi,
     interval::{Interval, RangeChoice},
-    open::{self, without_path},
+    open::{self, Access, Opened, without_path},
+    rehearse::{self, check_model},
     samples::{Planes, on_planes},
     tiff::Tags,
 };
@@ -26,8 +27,8 @@ pub struct OpenOptions {
     pub bands: Option<Vec<usize>>,
     /// Which values are black and white.
     pub range: RangeChoice,
-    /// Allow what GDAL reads over a network, and virtual rasters that point outside their folder.
-    pub allow_remote: bool,
+    /// How far the scene may reach.
+    pub access: Access,
 }
 
 /// Bytes of GDAL's block cache; its own default, a share of the machine's memory, is no bound.
@@ -45,6 +46,8 @@ pub struct Scene {
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) path: String,
+    /// The name that GDAL knows it by.
+    opened: String,
     pub(crate) description: Description,
     /// The bands that are restored, counted from 1.
     pub(crate) bands: Vec<usize>,
@@ -86,7 +89,7 @@ impl Scene {
 
     fn try_open(path: &str, options: &OpenOptions) -> Result<Self, String> {
         ffi::set_cache(CACHE_BYTES as i64);
-        let dataset = open::open(path, options.allow_remote)?;
+        let Opened { dataset, name } = open::open(path, &options.access)?;
         let (columns, rows) = dataset.raster_size();
         if columns == 0 || rows == 0 || dataset.raster_count() == 0 {
             return Err("it has no raster bands".into());
@@ -98,6 +101,13 @@ impl Scene {
         let bands = bands::find(&dataset, options.bands.as_deref())?;
         refuse_unfit(&dataset, &bands)?;
         let validity = validity(&dataset, &bands)?;
+        if Description::is_endless(&dataset) {
+            return Err(
+                "its colour profile (TIFF tags 318 and 319, with values of more than 16 bits) is one that GDAL \
+                        reads without end: take those tags away"
+                    .into(),
+            );
+        }
         let description = Description::of(&dataset)?;
         let nodata = bands.iter().map(|b| match description.bands[b - 1].nodata {
             Some(ffi::Nodata::Float(v)) => Some(v),
@@ -110,6 +120,7 @@ impl Scene {
             interval: Interval { lo: 0.0, hi: 1.0 },
             options: options.clone(),
             path: path.to_owned(),
+            opened: name,
             description,
             bands,
             validity,
@@ -189,7 +200,7 @@ impl Facts {
 
     /// A second handle on the scene, for another thread.
     pub(crate) fn reopen(&self) -> Result<Dataset, Error> {
-        open::open(&self.path, self.options.allow_remote)
+        open::again(&self.opened, &self.options.access)
             .map_err(|reason| Error::Scene { path: self.path.clone(), reason })
     }
 
@@ -199,23 +210,37 @@ impl Facts {
     }
 }
 
-/// All that a raster says of itself, as JSON, with what would be restored of it, or why it would be refused.
+/// All that a raster says of itself, as JSON, with what a model would restore of it, or why it would be refused.
 ///
 /// # Errors
 /// [`Error::Scene`] when GDAL cannot open it.
-pub fn inspect_raster(path: &str, options: &OpenOptions) -> Result<serde_json::Value, Error> {
+pub fn inspect_raster(
+    path: &str,
+    options: &OpenOptions,
+    card: &Card,
+    write: &WriteOptions,
+) -> Result<serde_json::Value, Error> {
     let fail = |reason: String| Error::Scene { path: path.to_owned(), reason };
-    match Scene::open(path, options) {
-        Ok(scene) => Ok(inspect(&scene.dataset, &scene.facts.description, Some(&scene.facts))),
-        Err(Error::Scene { reason, .. }) => {
-            let dataset = open::open(path, options.allow_remote).map_err(fail)?;
-            let description = Description::of(&dataset).map_err(fail)?;
-            let mut out = inspect(&dataset, &description, None);
-            out["refused"] = reason.into();
-            Ok(out)
+    let refused = match Scene::open(path, options) {
+        Ok(scene) => {
+            let fit = check_model(&scene, card);
+            let fit = fit.and_then(|()| rehearse::form(&scene, write).map_err(fail));
+            let mut out = inspect(&scene.dataset, &scene.facts.description, fit.is_ok().then_some(&scene.facts));
+            match fit {
+                Ok(()) => {}
+                Err(Error::Scene { reason, .. }) => out["refused"] = reason.into(),
+                Err(e) => return Err(e),
+            }
+            return Ok(out);
         }
-        Err(e) => Err(e),
-    }
+        Err(Error::Scene { reason, .. }) => reason,
+        Err(e) => return Err(e),
+    };
+    let Opened { dataset, .. } = open::open(path, &options.access).map_err(fail)?;
+    let description = Description::of(&dataset).map_err(fail)?;
+    let mut out = inspect(&dataset, &description, None);
+    out["refused"] = refused.into();
+    Ok(out)
 }
 
 fn inspect(dataset: &Dataset, description: &Description, scene: Option<&Facts>) -> serde_json::Value {

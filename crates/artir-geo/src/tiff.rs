@@ -17,53 +17,137 @@ pub(crate) struct Tags {
     pub(crate) extra_sample: Option<u64>,
 }
 
-/// Bytes that are looked at; a directory further back is read from its place.
-const START: usize = 1 << 16;
+/// Directories of one file that are looked at.
+const MOST_DIRECTORIES: usize = 1024;
+
+/// Reads so many bytes from a place in a file; fewer where it ends.
+type Fetch<'a> = &'a mut dyn FnMut(u64, usize) -> Option<Vec<u8>>;
 
 impl Tags {
     /// Reads the tags of a file; `None` when it is no TIFF.
     pub(crate) fn read(path: &str) -> Option<Self> {
-        Self::parse(&ffi::read_part(path, 0, START)?, &mut |at, length| ffi::read_part(path, at, length))
+        Self::parse(&mut |at, length| ffi::read_part(path, at, length))
     }
 
-    fn parse(start: &[u8], fetch: &mut dyn FnMut(u64, usize) -> Option<Vec<u8>>) -> Option<Self> {
+    pub(crate) fn parse(fetch: Fetch<'_>) -> Option<Self> {
+        let form = Form::of(&fetch(0, 16)?)?;
+        let mut out = Self { big: form.big, ..Self::default() };
+        let (entries, _) = form.directory(form.first, fetch)?;
+        for entry in entries.chunks_exact(form.entry_bytes()) {
+            let Some((tag, value)) = form.entry(entry) else { continue };
+            match tag {
+                262 => out.photometric = Some(value),
+                317 => out.predictor = Some(value),
+                322 => out.tiled = true,
+                338 => out.extra_sample = Some(value),
+                _ => {}
+            }
+        }
+        Some(out)
+    }
+}
+
+/// Whether a directory of a TIFF gives its colours by white point and primaries (tags 318 and 319) for values of more than 16
+/// bits. For such, libtiff makes up a transfer function with an entry for each value, which GDAL (3.6.2) asks for with every
+/// list of metadata domains: 2^32 entries of a file of 3 kB.
+pub(crate) fn has_endless_profile(path: &str) -> bool {
+    endless_profile(&mut |at, length| ffi::read_part(path, at, length)).unwrap_or(false)
+}
+
+pub(crate) fn endless_profile(fetch: Fetch<'_>) -> Option<bool> {
+    let form = Form::of(&fetch(0, 16)?)?;
+    let mut at = form.first;
+    for _ in 0..MOST_DIRECTORIES {
+        if at == 0 {
+            break;
+        }
+        let (entries, next) = form.directory(at, fetch)?;
+        let (mut bits, mut colours) = (1, 0);
+        for entry in entries.chunks_exact(form.entry_bytes()) {
+            match form.number(&entry[..2]) {
+                258 => bits = form.bits(entry, fetch).unwrap_or(bits),
+                318 | 319 => colours += 1,
+                _ => {}
+            }
+        }
+        if bits > 16 && colours >= 2 {
+            return Some(true);
+        }
+        at = next;
+    }
+    Some(false)
+}
+
+/// How a TIFF's numbers are stored.
+struct Form {
+    little: bool,
+    big: bool,
+    /// Where its first directory begins.
+    first: u64,
+}
+
+impl Form {
+    fn of(start: &[u8]) -> Option<Self> {
         let little = match start.get(..2)? {
             b"II" => true,
             b"MM" => false,
             _ => return None,
         };
-        let number = |bytes: &[u8]| {
-            let fold = |n: u64, b: &u8| n << 8 | u64::from(*b);
-            if little { bytes.iter().rev().fold(0, fold) } else { bytes.iter().fold(0, fold) }
-        };
-        let big = match number(start.get(2..4)?) {
+        let mut out = Self { little, big: false, first: 0 };
+        out.big = match out.number(start.get(2..4)?) {
             42 => false,
             43 => true,
             _ => return None,
         };
-        let (offset, count_bytes, entry_bytes, value_at) =
-            if big { (number(start.get(8..16)?), 8, 20, 12) } else { (number(start.get(4..8)?), 2, 12, 8) };
-        let count = number(&fetch(offset, count_bytes)?);
-        let count = usize::try_from(count).ok().filter(|n| *n <= 4096)?;
-        let entries = fetch(offset.checked_add(count_bytes as u64)?, count * entry_bytes)?;
-        let mut out = Self { big, ..Self::default() };
-        for entry in entries.chunks_exact(entry_bytes) {
-            // Short and long values stand in the entry, its first value first.
-            let width = match number(&entry[2..4]) {
-                3 => 2,
-                4 => 4,
-                _ => continue,
-            };
-            let value = Some(number(&entry[value_at..value_at + width]));
-            match number(&entry[..2]) {
-                262 => out.photometric = value,
-                317 => out.predictor = value,
-                322 => out.tiled = true,
-                338 => out.extra_sample = value,
-                _ => {}
-            }
-        }
+        out.first = out.number(if out.big { start.get(8..16)? } else { start.get(4..8)? });
         Some(out)
+    }
+
+    fn number(&self, bytes: &[u8]) -> u64 {
+        let fold = |n: u64, b: &u8| n << 8 | u64::from(*b);
+        if self.little { bytes.iter().rev().fold(0, fold) } else { bytes.iter().fold(0, fold) }
+    }
+
+    fn entry_bytes(&self) -> usize {
+        if self.big { 20 } else { 12 }
+    }
+
+    /// The entries of the directory at an offset, and the offset of the next; 0 ends the chain.
+    fn directory(&self, at: u64, fetch: Fetch<'_>) -> Option<(Vec<u8>, u64)> {
+        let (count_bytes, offset_bytes) = if self.big { (8, 8) } else { (2, 4) };
+        let count = self.number(fetch(at, count_bytes)?.get(..count_bytes)?);
+        let count = usize::try_from(count).ok().filter(|n| *n <= 4096)?;
+        let length = count * self.entry_bytes();
+        let mut entries = fetch(at.checked_add(count_bytes as u64)?, length + offset_bytes)?;
+        // A file can end right behind its last directory, or within it.
+        let next = entries.get(length..length + offset_bytes).map_or(0, |b| self.number(b));
+        if entries.len() < length {
+            return None;
+        }
+        entries.truncate(length);
+        Some((entries, next))
+    }
+
+    /// Tag and first value of an entry of short or long values, which stand in the entry itself.
+    fn entry(&self, entry: &[u8]) -> Option<(u64, u64)> {
+        let width = match self.number(&entry[2..4]) {
+            3 => 2,
+            4 => 4,
+            _ => return None,
+        };
+        let at = if self.big { 12 } else { 8 };
+        Some((self.number(&entry[..2]), self.number(&entry[at..at + width])))
+    }
+
+    /// Bits of a value (tag 258): short numbers, one for each band, which can lie elsewhere in the file.
+    fn bits(&self, entry: &[u8], fetch: Fetch<'_>) -> Option<u64> {
+        let (count_at, at) = if self.big { (4, 12) } else { (4, 8) };
+        let here = entry.len() - at;
+        let count = self.number(&entry[count_at..at]);
+        if count.checked_mul(2)? <= here as u64 {
+            return Some(self.number(&entry[at..at + 2]));
+        }
+        Some(self.number(fetch(self.number(&entry[at..]), 2)?.get(..2)?))
     }
 }
 
@@ -72,10 +156,38 @@ mod tests {
     use super::*;
 
     fn parse(file: &[u8]) -> Option<Tags> {
-        Tags::parse(file, &mut |at, length| {
-            let at = usize::try_from(at).ok()?;
-            file.get(at..at + length).map(<[u8]>::to_vec)
-        })
+        Tags::parse(&mut of(file))
+    }
+
+    /// As a file is read: up to its end.
+    fn of(file: &[u8]) -> impl FnMut(u64, usize) -> Option<Vec<u8>> + '_ {
+        |at, length| {
+            let rest = file.get(usize::try_from(at).ok()?..)?;
+            let read = rest[..length.min(rest.len())].to_vec();
+            (!read.is_empty() || length == 0).then_some(read)
+        }
+    }
+
+    #[test]
+    fn a_profile_that_gdal_never_ends_to_read_is_seen() {
+        let file = |bits: u8, tags: &[u8], next: &[u8]| {
+            let mut out = b"II\x2a\0\x08\0\0\0".to_vec();
+            out.extend([1 + tags.len() as u8, 0]);
+            out.extend([2, 1, 3, 0, 1, 0, 0, 0, bits, 0, 0, 0]);
+            for tag in tags {
+                out.extend([*tag, 1, 5, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+            }
+            out.extend(next);
+            out
+        };
+        let seen = |bytes: &[u8]| endless_profile(&mut of(bytes)).unwrap_or(false);
+        let end = [0; 4];
+        assert!(seen(&file(32, &[62, 63], &end)), "white point and primaries of 32-bit values");
+        assert!(!seen(&file(16, &[62, 63], &end)) && !seen(&file(32, &[62], &end)));
+        assert!(!seen(&file(32, &[], &[8, 0, 0, 0])), "a chain that bites its tail ends");
+        let mut second = file(8, &[], &[26, 0, 0, 0]);
+        second.extend(&file(64, &[62, 63], &end)[8..]);
+        assert!(seen(&second), "any directory counts");
     }
 
     #[test]

@@ -1,155 +1,257 @@
-//! What a virtual raster (VRT) points at. One from a stranger can name any file and any server.
+//! What a virtual raster (VRT) names. One from a stranger can name any file and any server, and run code.
 
-use std::path::{Component, Path, PathBuf};
-
-use crate::{ffi, open::is_remote};
+use crate::{ffi, name::after_prefix};
 
 /// Bytes of a VRT that are read: a mosaic of 100,000 scenes has some 50 MB.
-const MOST: usize = 256 << 20;
+const MOST_BYTES: usize = 64 << 20;
 
-/// VRTs within VRTs that are followed.
-const DEEPEST: usize = 8;
+/// Elements, attributes and texts of a VRT.
+const MOST_NODES: u32 = 4_000_000;
 
-/// Says why a VRT may not be opened unless anything is allowed: it points outside its folder, or to a network, or runs
-/// code. Nothing is wrong with what is no VRT.
-pub(crate) fn points_outside(path: &str) -> Option<String> {
-    look(path, folder_of(path), 0)
+/// A file that a VRT names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    /// From the VRT's own folder on, not from the working folder.
+    pub(crate) relative: bool,
 }
 
-fn look(path: &str, root: &str, depth: usize) -> Option<String> {
-    let start = ffi::read_part(path, 0, 1024)?;
-    if !start.windows(11).any(|w| w == b"<VRTDataset") {
-        return None;
-    }
-    if depth == DEEPEST {
-        return Some("nests virtual rasters too deeply".into());
-    }
-    let text = ffi::read_part(path, 0, MOST)?;
-    let text = String::from_utf8_lossy(&text);
-    let Ok(document) = roxmltree::Document::parse(&text) else { return Some("is no well-formed XML".into()) };
-    for node in document.descendants().filter(roxmltree::Node::is_element) {
-        if node.tag_name().name() == "PixelFunctionCode" {
-            return Some("runs code of its own".into());
-        }
-        let Some(target) = target(&node) else { continue };
-        let relative = ["relativeToVRT", "relativetoVRT"].iter().any(|a| node.attribute(*a) == Some("1"));
-        let full = if relative { join(folder_of(path), target) } else { target.to_owned() };
-        if is_remote(&full) || !is_inside(&full, root) {
-            return Some("points outside its own folder".into());
-        }
-        if let Some(why) = look(&full, root, depth + 1) {
-            return Some(why);
-        }
-    }
-    None
+/// Whether GDAL takes a file for a VRT: by the start of what it holds, whatever it is called.
+pub(crate) fn is_virtual_raster(path: &str) -> bool {
+    ffi::read_part(path, 0, 1024).is_some_and(|start| start.windows(11).any(|w| w == b"<VRTDataset"))
 }
 
-/// The file that an element names.
-fn target<'a>(node: &roxmltree::Node<'a, '_>) -> Option<&'a str> {
-    let text = || node.text().map(str::trim).filter(|t| !t.is_empty());
-    match node.tag_name().name() {
-        "SourceFilename" | "SourceDataset" | "SourceDatasetName" | "GeolocationDataset" => text(),
-        "MDI" if matches!(node.attribute("key"), Some("X_DATASET" | "Y_DATASET")) => text(),
-        _ => None,
+/// Reads a VRT and lists what it names, as often as it does.
+///
+/// # Errors
+/// Words that say why it is not to be opened.
+pub(crate) fn read(path: &str) -> Result<(Vec<Named>, usize), String> {
+    let bytes = ffi::read_part(path, 0, MOST_BYTES + 1).ok_or("cannot be read")?;
+    if bytes.len() > MOST_BYTES {
+        return Err(format!("has more than {} MiB", MOST_BYTES >> 20));
     }
+    Ok((named(&String::from_utf8_lossy(&bytes))?, bytes.len()))
 }
 
-fn folder_of(path: &str) -> &str {
-    match path.rfind('/') {
-        Some(0) => "/",
-        Some(i) => &path[..i],
-        None => ".",
-    }
-}
-
-fn join(folder: &str, name: &str) -> String {
-    // A source can be given as driver:path or driver:"path", which no folder can be put before; what is left is then
-    // compared as it stands.
-    if name.starts_with('/') { name.to_owned() } else { format!("{folder}/{name}") }
-}
-
-/// Whether a path lies in a folder, once dots and links are resolved.
-fn is_inside(path: &str, root: &str) -> bool {
-    if path.starts_with("/vsi") {
-        // Inside an archive nothing can be linked; dots are enough.
-        return plain(Path::new(path)).is_some_and(|p| plain(Path::new(root)).is_some_and(|r| p.starts_with(r)));
-    }
-    match (std::fs::canonicalize(path), std::fs::canonicalize(root)) {
-        (Ok(path), Ok(root)) => path.starts_with(root),
-        // A file that is not there: GDAL will say so, if it is looked for inside.
-        _ => plain(Path::new(path)).is_some_and(|p| plain(Path::new(root)).is_some_and(|r| p.starts_with(r))),
-    }
-}
-
-/// A path without dots; `None` when they lead above its start.
-fn plain(path: &Path) -> Option<PathBuf> {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                if !out.pop() {
-                    return None;
-                }
+/// GDAL looks for elements and attributes alike, in any case, wherever it reads a value. So names are compared without
+/// case, and what stands in an unusual place is refused.
+pub(crate) fn named(text: &str) -> Result<Vec<Named>, String> {
+    // Declarations of types, and with them entities that expand without end, are errors to this parser.
+    let options = roxmltree::ParsingOptions { nodes_limit: MOST_NODES, ..Default::default() };
+    let document = roxmltree::Document::parse_with_options(text, options)
+        .map_err(|e| format!("is not the XML that artir reads ({e})"))?;
+    let mut out = Vec::new();
+    let mut stack = vec![document.root_element()];
+    while let Some(node) = stack.pop() {
+        let name = node.tag_name().name().to_ascii_lowercase();
+        check_attributes(&node, &name)?;
+        match name.as_str() {
+            "sourcefilename" => out.push(file_name(&node)?),
+            // Holds documents of any kind, of which GDAL opens none.
+            "metadata" => {
+                items(&node, &mut out)?;
+                continue;
             }
-            other => out.push(other),
+            "pixelfunctioncode" => return Err("runs code of its own".into()),
+            "pixelfunctionlanguage" if !node.text().is_some_and(|t| t.trim().eq_ignore_ascii_case("c")) => {
+                return Err("runs code of its own".into());
+            }
+            "gdalwarpoptions" => return Err("warps other rasters, whose files are not checked".into()),
+            "ooi" => open_option(&node)?,
+            "vrtdataset" => {}
+            other if names_a_file(other) || other == "subclass" || other == "processingsteps" => {
+                return Err(format!("holds <{}>, which is not checked", node.tag_name().name()));
+            }
+            _ => {}
+        }
+        // The last to be pushed is the next to be looked at.
+        stack.extend(node.children().rev().filter(roxmltree::Node::is_element));
+    }
+    Ok(out)
+}
+
+/// Elements and attributes that could hold a file's name.
+fn names_a_file(name: &str) -> bool {
+    ["filename", "dataset", "datasetname", "path"].iter().any(|ending| name.ends_with(ending))
+}
+
+fn check_attributes(node: &roxmltree::Node<'_, '_>, element: &str) -> Result<(), String> {
+    const KINDS: [&str; 5] = [
+        "vrtpansharpeneddataset",
+        "vrtpansharpenedrasterband",
+        "vrtsourcedrasterband",
+        "vrtderivedrasterband",
+        "vrtdataset",
+    ];
+    for attribute in node.attributes() {
+        let name = attribute.name().to_ascii_lowercase();
+        if name == "subclass" && !KINDS.contains(&attribute.value().to_ascii_lowercase().as_str()) {
+            return Err(format!("is of a kind that is not checked ({})", attribute.value()));
+        }
+        let code = name.starts_with("pixelfunctioncode") || name.starts_with("pixelfunctionlanguage");
+        if code || names_a_file(&name) {
+            return Err(format!("has the attribute {} in <{element}>, which is not checked", attribute.name()));
         }
     }
-    Some(out)
+    Ok(())
+}
+
+/// The name in `<SourceFilename relativeToVRT="1">`: one text, so that no two readers see different ones.
+fn file_name(node: &roxmltree::Node<'_, '_>) -> Result<Named, String> {
+    let mut children = node.children();
+    let text = match (children.next(), children.next()) {
+        (Some(only), None) if only.is_text() => only.text().unwrap_or_default(),
+        _ => return Err("names a file in a form that is not checked".into()),
+    };
+    let mut relative = None;
+    for attribute in node.attributes().filter(|a| a.name().eq_ignore_ascii_case("relativeToVRT")) {
+        let value = match attribute.value() {
+            "0" => false,
+            "1" => true,
+            other => return Err(format!("has relativeToVRT=\"{other}\", which is neither 0 nor 1")),
+        };
+        if relative.replace(value).is_some() {
+            return Err("says relativeToVRT twice".into());
+        }
+    }
+    plain(text, relative.unwrap_or(false))
+}
+
+/// A name that GDAL, too, takes for a plain file.
+fn plain(text: &str, relative: bool) -> Result<Named, String> {
+    let refuse = || Err(format!("names '{}', which is no plain file", shortened(text)));
+    if text.is_empty() || text.trim() != text || text.contains('\u{fffd}') || text.starts_with('<') {
+        return refuse();
+    }
+    let scheme = text.get(..4).is_some_and(|s| s.eq_ignore_ascii_case("vrt:"));
+    if scheme || text.contains("://") || after_prefix(text).is_some() {
+        return refuse();
+    }
+    // Handed to GDAL as it is, whatever stands before a colon could be a driver's name.
+    let first = text.split('/').next().unwrap_or_default();
+    if !relative && first.contains(':') {
+        return refuse();
+    }
+    Ok(Named { name: text.to_owned(), relative })
+}
+
+/// A text from a file for a message of one line.
+pub(crate) fn shortened(text: &str) -> String {
+    const MOST: usize = 200;
+    let mut out: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
+    if text.chars().nth(MOST).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// Files in metadata: those of overviews, which GDAL opens, and of geolocation arrays, which warping would.
+fn items(metadata: &roxmltree::Node<'_, '_>, out: &mut Vec<Named>) -> Result<(), String> {
+    for item in metadata.children().filter(|n| n.tag_name().name().eq_ignore_ascii_case("MDI")) {
+        let keys = item.attributes().filter(|a| a.name().eq_ignore_ascii_case("key"));
+        for key in keys.map(|a| a.value().to_ascii_uppercase()) {
+            match key.as_str() {
+                "OVERVIEW_FILE" => return Err("names a file of overviews in its metadata".into()),
+                "X_DATASET" | "Y_DATASET" => out.push(plain(item.text().unwrap_or_default().trim(), false)?),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Options that sources are opened with can name files as well.
+fn open_option(node: &roxmltree::Node<'_, '_>) -> Result<(), String> {
+    const HARMLESS: [&str; 3] = ["OVERVIEW_LEVEL", "NUM_THREADS", "IGNORE_COG_LAYOUT_BREAK"];
+    let key = node.attributes().find(|a| a.name().eq_ignore_ascii_case("key")).map_or("", |a| a.value());
+    if HARMLESS.iter().any(|k| k.eq_ignore_ascii_case(key)) {
+        return Ok(());
+    }
+    Err(format!("opens a source with the option '{}', which is not checked", shortened(key)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn vrt(source: &str, relative: u8) -> String {
-        format!(
-            "<VRTDataset rasterXSize=\"1\" rasterYSize=\"1\"><VRTRasterBand dataType=\"Byte\" band=\"1\"><SimpleSource>\
-             <SourceFilename relativeToVRT=\"{relative}\">{source}</SourceFilename></SimpleSource></VRTRasterBand>\
-             </VRTDataset>"
-        )
+    fn with(inside: &str) -> Result<Vec<Named>, String> {
+        named(&format!(
+            "<VRTDataset rasterXSize=\"1\" rasterYSize=\"1\"><VRTRasterBand dataType=\"Byte\" band=\"1\">{inside}\
+             </VRTRasterBand></VRTDataset>"
+        ))
+    }
+
+    fn source(name: &str, attributes: &str) -> Result<Vec<Named>, String> {
+        with(&format!("<SimpleSource><SourceFilename {attributes}>{name}</SourceFilename></SimpleSource>"))
     }
 
     #[test]
-    fn only_what_lies_beside_a_vrt_is_inside() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("in")).unwrap();
-        std::fs::write(dir.path().join("in/a.tif"), "x").unwrap();
-        std::fs::write(dir.path().join("b.tif"), "x").unwrap();
-        let path = dir.path().join("in/scene.vrt");
-        let absolute = |name: &str| dir.path().join(name).display().to_string();
-        for (source, relative, fine) in [
-            ("a.tif".to_owned(), 1, true),
-            ("../b.tif".into(), 1, false),
-            ("../in/a.tif".into(), 1, true),
-            (absolute("in/a.tif"), 0, true),
-            (absolute("b.tif"), 0, false),
-            ("/vsicurl/http://example.org/a.tif".into(), 0, false),
-            ("http://example.org/a.tif".into(), 0, false),
-            ("/etc/passwd".into(), 0, false),
+    fn names_are_listed_as_often_as_they_stand_there() {
+        let twice =
+            "<SimpleSource><SourceFilename relativeToVRT=\"1\" shared=\"0\">a.tif</SourceFilename></SimpleSource>";
+        let found = with(&twice.repeat(2)).unwrap();
+        assert_eq!(found, vec![Named { name: "a.tif".into(), relative: true }; 2]);
+        let found = source("/a/b &amp; c.tif", "relativetoVRT=\"0\"").unwrap();
+        assert_eq!(found, [Named { name: "/a/b & c.tif".into(), relative: false }]);
+        assert_eq!(source("S2_10:15:30.tif", "relativeToVRT=\"1\"").unwrap().len(), 1, "a colon is a letter of a name");
+        let any_case = with("<simplesource><SOURCEFILENAME>x</SOURCEFILENAME></simplesource>").unwrap();
+        assert_eq!(any_case.len(), 1, "GDAL knows no case");
+    }
+
+    #[test]
+    fn what_is_no_plain_name_is_refused() {
+        for name in [
+            "GTIFF_DIR:1:/etc/x.tif",
+            "nitf_im:0:/etc/x.ntf",
+            "NETCDF:\"/etc/x.nc\":a",
+            "HDF5:\"x\"://a",
+            "MEM:::DATAPOINTER=1,PIXELS=1,LINES=1",
+            "vrt://a.tif?bands=1",
+            "http://localhost/a.tif",
+            "XYZ:whatever",
+            " a.tif",
+            "a.tif\n",
+            "",
+            "a<!-- -->.tif",
+            "<b>a.tif</b>",
+            "&lt;VRTDataset/>",
         ] {
-            std::fs::write(&path, vrt(&source, relative)).unwrap();
-            let found = points_outside(&path.display().to_string());
-            assert_eq!(found.is_none(), fine, "{source}: {found:?}");
+            assert!(source(name, "").is_err(), "{name}");
+            if name != "XYZ:whatever" {
+                assert!(source(name, "relativeToVRT=\"1\"").is_err(), "{name}");
+            }
         }
-        #[cfg(unix)]
-        {
-            std::os::unix::fs::symlink(dir.path().join("b.tif"), dir.path().join("in/link.tif")).unwrap();
-            std::fs::write(&path, vrt("link.tif", 1)).unwrap();
-            assert!(points_outside(&path.display().to_string()).is_some(), "a link leads outside");
-        }
+        assert!(source("a", "relativeToVRT=\"01\"").is_err());
+        assert!(source("a", "relativeToVRT=\"0\" relativetovrt=\"1\"").is_err());
     }
 
     #[test]
-    fn a_vrt_within_a_vrt_is_looked_into() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("inner.vrt"), vrt("/etc/passwd", 0)).unwrap();
-        let outer = dir.path().join("outer.vrt");
-        std::fs::write(&outer, vrt("inner.vrt", 1)).unwrap();
-        assert!(points_outside(&outer.display().to_string()).is_some());
-        std::fs::write(&outer, vrt("outer.vrt", 1)).unwrap();
-        assert!(points_outside(&outer.display().to_string()).is_some_and(|why| why.contains("deeply")));
-        std::fs::write(&outer, "<VRTDataset").unwrap();
-        assert!(points_outside(&outer.display().to_string()).is_some());
+    fn what_runs_code_or_hides_a_name_is_refused() {
+        for inside in [
+            "<PixelFunctionCode>x</PixelFunctionCode>",
+            "<pixelfunctionlanguage>Python</pixelfunctionlanguage>",
+            "<SimpleSource SourceFilename=\"/etc/x.tif\"/>",
+            "<SimpleSource><OpenOptions><OOI key=\"ROOT_PATH\">/etc</OOI></OpenOptions></SimpleSource>",
+            "<subClass>VRTRawRasterBand</subClass>",
+            "<GDALWarpOptions/>",
+            "<SourceDataset>a.tif</SourceDataset>",
+            "<Metadata domain=\"OVERVIEWS\"><MDI key=\"overview_file\">/etc/x.tif</MDI></Metadata>",
+        ] {
+            assert!(with(inside).is_err(), "{inside}");
+        }
+        for root in [
+            "<VRTDataset subClass=\"VRTWarpedDataset\"/>",
+            "<VRTDataset SUBCLASS=\"VRTProcessedDataset\"/>",
+            "<VRTDataset><VRTRasterBand subclass=\"vrtrawrasterband\"/></VRTDataset>",
+            "<!DOCTYPE a [<!ENTITY b \"c\">]><VRTDataset>&b;</VRTDataset>",
+            "<VRTDataset>",
+        ] {
+            assert!(named(root).is_err(), "{root}");
+        }
+        assert!(
+            with("<Metadata domain=\"xml:X\" format=\"xml\"><a><SourceFilename>x</SourceFilename></a></Metadata>")
+                .is_ok()
+        );
+        assert!(with("<PixelFunctionLanguage>C</PixelFunctionLanguage>").is_ok());
     }
 }

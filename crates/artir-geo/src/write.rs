@@ -2,18 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use artir_core::{HiddenFolder, OutputFolder, Progress, Restorer, RunReport};
+use artir_core::{Progress, Restorer, RunReport};
+use artir_files::{HiddenFolder, OutputFolder};
 use gdal::{Dataset, Metadata};
-use sha2::{Digest, Sha256};
 
 use crate::{
-    Error, Scene,
+    Error, Scene, beside,
     carry::open_again,
     cog,
+    description::Description,
     ffi::{self, ThreadOption},
-    journal::{Journal, hex},
+    identity::identity,
+    journal::Journal,
     layout::Layout,
-    raster::same_file,
+    publish::{Staged, is_virtual},
+    rehearse::{self, check_model, rehearse},
     sink::SceneSink,
     strips::{SceneSource, Strips, footprint, strip_rows},
     virtual_raster,
@@ -61,7 +64,7 @@ pub struct SceneReport {
 const JOURNAL_FILES: [&str; 3] = ["journal", "rows", "lock"];
 
 /// Endings of files that belong to a GeoTIFF.
-const BESIDE: [&str; 4] = [".aux.xml", ".ovr", ".msk", ".msk.ovr"];
+pub(crate) const BESIDE: [&str; 4] = [".aux.xml", ".ovr", ".msk", ".msk.ovr"];
 
 /// How the pixels of a scene will be cut, in words.
 ///
@@ -83,19 +86,15 @@ pub fn restore_scene(
     options: &WriteOptions,
     progress: &dyn Progress,
 ) -> Result<SceneReport, Error> {
+    check_model(scene, restorer.card())?;
     progress.start(&scene.facts.path, scene.shape().pixels());
-    let identity = format!("{}; {}", restorer.identity(), plan(scene, restorer)?);
+    let decides = restorer.decides_for(scene.shape(), footprint(&scene.facts))?;
     let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
         // What an earlier run has done counts as done.
         progress.advance(first as u64 * scene.shape().columns as u64);
         restorer.run_from(first, source, sink, progress)
     };
-    if out.extension().is_some_and(|e| e.eq_ignore_ascii_case("vrt")) {
-        return virtual_raster::restore(scene, out, options, &mut |data| {
-            restore_with(scene, &identity, data, options, &mut run)
-        });
-    }
-    restore_with(scene, &identity, out, options, &mut run)
+    restore_with(scene, decides.as_str(), out, options, &mut run)
 }
 
 /// A run from a row on, from source to sink.
@@ -104,35 +103,24 @@ type Run<'a> = &'a mut dyn FnMut(usize, &mut SceneSource<'_>, &mut SceneSink<'_>
 /// The path of a scene with any function that carries residuals from source to sink.
 fn restore_with(
     scene: &Scene,
-    identity: &str,
+    pixels: &str,
     out: &Path,
     options: &WriteOptions,
     run: Run<'_>,
 ) -> Result<SceneReport, Error> {
     let name = out.display().to_string();
     let fail = |reason: String| Error::Write { path: name.clone(), reason };
-    let own = crate::ffi::file_list(&scene.dataset);
-    if own.iter().any(|f| same_file(f, out)) {
-        return Err(fail("it is the scene itself".into()));
-    }
-    if out.exists() && !options.overwrite {
-        return Err(Error::Exists { path: name });
-    }
-    if out.is_dir() {
-        return Err(fail("it is a folder".into()));
-    }
+    rehearse(scene, out, options)?;
     let layout = Layout::of(scene, &options.creation, options.threads).map_err(&fail)?;
+    let stale = rehearse::stale(out, options.overwrite)?;
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let _made = OutputFolder::create(parent).map_err(|e| fail(e.to_string()))?;
-    let Some(file_name) = out.file_name().map(|n| n.to_string_lossy().into_owned()) else {
-        return Err(fail("it has no file name".into()));
-    };
-    let mut folder =
-        HiddenFolder::open(&parent.join(format!(".artir-{file_name}"))).map_err(|e| fail(e.to_string()))?;
+    let mut folder = HiddenFolder::open(out).map_err(|e| fail(e.to_string()))?;
     let staged = folder.path().join("scene.tif");
-    keep_journal_alone(&folder).map_err(|e| fail(e.to_string()))?;
+    // Whatever an earlier run left beside its journal is of no use, and GDAL would read some of it with the new file.
+    folder.clear(|name| JOURNAL_FILES.iter().any(|f| name == *f)).map_err(|e| fail(e.to_string()))?;
 
-    let identity = fingerprint(scene, identity, options);
+    let identity = identity(scene, pixels, options).hash();
     let columns = scene.shape().columns;
     let row_bytes = columns * ffi::type_bytes(scene.facts.kind());
     let journal = Journal::open(&folder, &identity, options.resume, scene.facts.bands.len(), row_bytes);
@@ -141,7 +129,7 @@ fn restore_with(
 
     let cog = options.format == Format::Cog;
     let layout = if cog { layout.intermediate() } else { layout };
-    let target = create(scene, &layout, &staged).map_err(&fail)?;
+    let target = create(scene, &scene.facts.description, &layout, &staged).map_err(&fail)?;
     let strips = Strips::default();
     let strip_rows = strip_rows(layout.block_rows(), scene.shape().rows);
     let facts = &scene.facts;
@@ -166,7 +154,9 @@ fn restore_with(
             return Err(e);
         }
     };
-    finish(scene, sink.target, &layout, &staged, cog).map_err(&fail)?;
+    let intermediate = Description { overviews: Vec::new(), ..facts.description.clone() };
+    let wanted = if cog { &intermediate } else { &facts.description };
+    finish(scene, wanted, sink.target, &layout, &staged, false).map_err(&fail)?;
     let mut done = staged.clone();
     if cog {
         done = folder.path().join("cog.tif");
@@ -174,29 +164,27 @@ fn restore_with(
         scene.facts.description.complete(&scene.dataset, &done).map_err(&fail)?;
     }
     nothing_else(&folder, &done).map_err(&fail)?;
-    let beside = publish(&done, out).map_err(|e| fail(e.to_string()))?;
+    let staged = Staged::new(&folder, &done, out, &stale).map_err(|e| fail(e.to_string()))?;
+    if is_virtual(out) {
+        let (data, main) = (staged.data(out), staged.main(out));
+        virtual_raster::copy(scene, &facts.description, &data, &main).map_err(&fail)?;
+    }
+    let beside = staged.publish(&mut folder, out, options.overwrite).map_err(|e| fail(e.to_string()))?;
+    beside::verify(&facts.description, out, &beside).map_err(&fail)?;
     Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed })
 }
 
-/// Everything that decides the result's bytes, in one line.
-fn fingerprint(scene: &Scene, identity: &str, options: &WriteOptions) -> String {
-    let mut hash = Sha256::new();
-    hash.update(identity);
-    hash.update(format!("{:?} {:?} {:?}", scene.facts.bands, scene.facts.interval, options.creation));
-    hash.update(format!("{:?} {:?}", options.format, scene.facts.description));
-    for file in ffi::file_list(&scene.dataset) {
-        let meta = std::fs::metadata(&file).ok();
-        hash.update(format!("{file} {:?}", meta.map(|m| (m.len(), m.modified().ok()))));
-    }
-    format!("artir {} {}", artir_core::VERSION, hex(&hash.finalize()))
-}
-
-/// A new file that says of itself what its source says.
-fn create(scene: &Scene, layout: &Layout, path: &Path) -> Result<Dataset, String> {
+/// A new file that says of itself what a description says.
+pub(crate) fn create(
+    scene: &Scene,
+    description: &Description,
+    layout: &Layout,
+    path: &Path,
+) -> Result<Dataset, String> {
     let _mask = ThreadOption::set("GDAL_TIFF_INTERNAL_MASK", if mask_is_beside(scene) { "NO" } else { "YES" });
-    let mut target = layout.create(scene, path)?;
-    scene.facts.description.apply(&scene.dataset, &mut target)?;
-    if scene.facts.description.mask && !ffi::create_mask(&target) {
+    let mut target = layout.create(scene, description, path)?;
+    description.apply(&scene.dataset, &mut target)?;
+    if description.mask && !ffi::create_mask(&target) {
         return Err("its mask of valid pixels cannot be kept".into());
     }
     Ok(target)
@@ -220,28 +208,36 @@ fn replay(sink: &mut SceneSink<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Overviews, and what the format cannot hold; then the comparison with the source.
-fn finish(scene: &Scene, target: Dataset, layout: &Layout, path: &Path, cog: bool) -> Result<(), String> {
+/// Overviews, and what the format cannot hold; then the comparison with the description. `empty` overviews have their size
+/// and no pixels.
+pub(crate) fn finish(
+    scene: &Scene,
+    description: &Description,
+    target: Dataset,
+    layout: &Layout,
+    path: &Path,
+    empty: bool,
+) -> Result<(), String> {
     let beside = ffi::file_list(&scene.dataset).iter().any(|f| f.to_ascii_lowercase().ends_with(".ovr"));
     let mut target = target;
-    let wanted = if cog { &[][..] } else { &scene.facts.description.overviews[..] };
-    if !wanted.is_empty() && !beside {
+    let wanted = !description.overviews.is_empty();
+    if wanted && !beside {
         // Blocks must have their place before overviews get theirs.
         ffi::checked(|| target.flush_cache())?;
-        overviews(scene, &mut target, layout)?;
+        overviews(scene, &mut target, layout, empty)?;
     }
     // A full disk shows here and nowhere else.
     ffi::checked(|| target.close())?;
-    if !wanted.is_empty() && beside {
+    if wanted && beside {
         let mut reader = open_again(path)?;
-        overviews(scene, &mut reader, layout)?;
+        overviews(scene, &mut reader, layout, empty)?;
         ffi::checked(|| reader.close())?;
     }
-    scene.facts.description.complete(&scene.dataset, path)
+    description.complete(&scene.dataset, path)
 }
 
 /// Builds overviews of the sizes that the source's have.
-fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout) -> Result<(), String> {
+fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout, empty: bool) -> Result<(), String> {
     let (columns, rows) = scene.dataset.raster_size();
     let factor = |(c, r): &(usize, usize)| {
         let long = if columns >= rows { columns as f64 / *c as f64 } else { rows as f64 / *r as f64 };
@@ -260,7 +256,8 @@ fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout) -> Result<(),
         ThreadOption::set("INTERLEAVE_OVERVIEW", layout.get("INTERLEAVE").unwrap_or("PIXEL")),
         ThreadOption::set("BIGTIFF_OVERVIEW", "IF_SAFER"),
     ];
-    ffi::checked(|| target.build_overviews(told.as_deref().unwrap_or("AVERAGE"), &levels, &[]))?;
+    let resampling = if empty { "NONE" } else { told.as_deref().unwrap_or("AVERAGE") };
+    ffi::checked(|| target.build_overviews(resampling, &levels, &[]))?;
     let first = target.rasterband(1).map_err(|e| e.to_string())?;
     let built = (0..first.overview_count().unwrap_or(0)).filter_map(|i| first.overview(i as usize).ok());
     let wanted = scene.facts.description.overviews.iter().filter(|o| factor(o) > 1);
@@ -274,27 +271,6 @@ pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
-}
-
-pub(crate) fn remove_with_beside(path: &Path) -> std::io::Result<()> {
-    for ending in BESIDE.into_iter().chain([""]) {
-        match std::fs::remove_file(with_ending(path, ending)) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Whatever an earlier run left beside its journal is of no use, and GDAL would read some of it with the new file.
-fn keep_journal_alone(folder: &HiddenFolder) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(folder.path())? {
-        let entry = entry?;
-        if !JOURNAL_FILES.contains(&&*entry.file_name().to_string_lossy()) {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// Some drivers write files of other names beside a TIFF, which would then be missing.
@@ -313,23 +289,6 @@ fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Gives the file its name, and those beside it theirs. What an older result had beside it would be read with the new
-/// one, and goes.
-fn publish(staged: &Path, out: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut beside = Vec::new();
-    for ending in BESIDE {
-        let (from, to) = (with_ending(staged, ending), with_ending(out, ending));
-        if from.exists() {
-            std::fs::rename(from, &to)?;
-            beside.push(to);
-        } else if to.exists() {
-            std::fs::remove_file(to)?;
-        }
-    }
-    std::fs::rename(staged, out)?;
-    Ok(beside)
 }
 
 #[cfg(test)]

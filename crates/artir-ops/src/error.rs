@@ -1,5 +1,7 @@
 //! What can be wrong with an operator's attributes, inputs or surroundings.
 
+use std::path::PathBuf;
+
 /// Why an operator refused to be built or to run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -51,6 +53,14 @@ pub enum Error {
     /// The runtime is too old for this library.
     #[error("ONNX Runtime is older than version 1.{0}, which these operators need")]
     OldRuntime(u32),
+    /// A file is not an ONNX Runtime that can be loaded.
+    #[error("{}: {reason}", path.display())]
+    Library {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// The session option has another value.
     #[error("the session option artir.precision must be f32 or fast, not '{0}'")]
     Precision(String),

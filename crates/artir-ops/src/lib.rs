@@ -24,5 +24,5 @@ pub use error::Error;
 pub use instructions::{Instructions, Precision};
 #[cfg(feature = "ort")]
 pub use ort_op::{CudaOperators, register, register_cuda};
-pub use ort_op::{PRECISION_OPTION, RegisterCustomOps};
+pub use ort_op::{PRECISION_OPTION, RegisterCustomOps, runtime_version};
 pub use peak::multiply_adds_per_second;

@@ -1,15 +1,19 @@
 //! Reading images of every kind that results are stored in.
 
 use std::{
+    ffi::OsString,
     fs::File,
-    io::{BufReader, Read},
-    path::Path,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
-use image::{DynamicImage, ImageReader, Limits};
+use artir_dicom::{Decoder, PhysicalSlice};
+use image::DynamicImage;
 use ndarray::{Array2, Array3, Axis};
 
 use super::{Error, npy};
+use crate::picture;
 
 /// What the numbers of an image are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,38 +57,75 @@ pub struct Loaded {
     pub values: Values,
 }
 
-/// Reads PNG, JPEG, TIFF (8 and 16 bit, opacity left aside), NPY and single-frame CT or PET DICOM.
-///
-/// NPY arrays are `[H, W]`, `[C, H, W]` or `[H, W, C]` with C of 1 or 3. Unsigned 8 and 16-bit ones are display values;
-/// floats are what they are: HU, SUV, or display values 0 to 1.
-pub fn read(path: &Path) -> Result<Loaded, Error> {
-    let fail = |reason: String| Error::File { path: path.display().to_string(), reason };
-    let mut start = [0; 132];
-    let mut file = File::open(path).map_err(|e| fail(e.to_string()))?;
-    let mut length = 0;
-    while length < start.len() {
-        match file.read(&mut start[length..]) {
-            Ok(0) => break,
-            Ok(n) => length += n,
-            Err(e) => return Err(fail(e.to_string())),
+/// Reads images of every kind, each within a bound of memory.
+#[derive(Debug)]
+pub struct Reader {
+    memory: u64,
+    codec_process: Option<(PathBuf, Vec<OsString>)>,
+    /// Decoders that wait for their next file. Each thread that reads takes one.
+    idle: Mutex<Vec<Decoder>>,
+}
+
+impl Default for Reader {
+    /// Reads files of one's own: up to 2 GiB, decoded in this process.
+    fn default() -> Self {
+        Self::new(2 << 30, None)
+    }
+}
+
+impl Reader {
+    /// `memory` is what one image may take while it is read, in bytes. `codec_process` has the program and the arguments that
+    /// run [`artir_dicom::serve`], which files from outside need: with none, DICOM's codecs run in this process.
+    pub fn new(memory: u64, codec_process: Option<(PathBuf, Vec<OsString>)>) -> Self {
+        Self { memory, codec_process, idle: Mutex::default() }
+    }
+
+    /// Reads PNG, JPEG, TIFF (8 and 16 bit, opacity left aside), NPY and single-frame CT or PET DICOM.
+    ///
+    /// NPY arrays are `[H, W]`, `[C, H, W]` or `[H, W, C]` with C of 1 or 3. Unsigned 8 and 16-bit ones are display values;
+    /// floats are what they are: HU, SUV, or display values 0 to 1.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn read(&self, path: &Path) -> Result<Loaded, Error> {
+        let fail = |reason: String| Error::File { path: path.display().to_string(), reason };
+        // Devices and pipes have no length to check anything against, and opening a pipe may wait for ever.
+        if !std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.is_file() {
+            return Err(fail("not a file".into()));
+        }
+        let mut start = Vec::new();
+        let file = File::open(path).map_err(|e| fail(e.to_string()))?;
+        file.take(132).read_to_end(&mut start).map_err(|e| fail(e.to_string()))?;
+        if start.starts_with(b"\x93NUMPY") {
+            let (data, values) = npy::read(path, self.memory).map_err(fail)?;
+            return Ok(Loaded { data, valid: None, values });
+        }
+        if start.starts_with(b"\x89PNG") || image::guess_format(&start).is_ok() {
+            return picture(path, self.memory).map_err(fail);
+        }
+        match self.slice(path) {
+            Ok(slice) => Ok(Loaded {
+                values: if slice.modality == artir_dicom::Modality::Pet { Values::Suv } else { Values::Hounsfield },
+                data: slice.data.insert_axis(Axis(0)),
+                valid: slice.valid,
+            }),
+            // With the preamble it is DICOM, and its reason counts; anything else is simply not an image.
+            Err(e) if start.ends_with(b"DICM") && start.len() == 132 => Err(fail(reason_of(&e))),
+            Err(_) => Err(fail("not a PNG, JPEG, TIFF, NPY or DICOM image".into())),
         }
     }
-    if start.starts_with(b"\x93NUMPY") {
-        let (data, values) = npy::read(path).map_err(fail)?;
-        return Ok(Loaded { data, valid: None, values });
-    }
-    if start.starts_with(b"\x89PNG") || image::guess_format(&start[..length]).is_ok() {
-        return picture(path).map_err(fail);
-    }
-    match artir_dicom::read_slice(path) {
-        Ok(slice) => Ok(Loaded {
-            values: if slice.modality == artir_dicom::Modality::Pet { Values::Suv } else { Values::Hounsfield },
-            data: slice.data.insert_axis(Axis(0)),
-            valid: slice.valid,
-        }),
-        // With the preamble it is DICOM, and its reason counts; anything else is simply not an image.
-        Err(e) if &start[128..] == b"DICM" => Err(fail(reason_of(&e))),
-        Err(_) => Err(fail("not a PNG, JPEG, TIFF, NPY or DICOM image".into())),
+
+    /// Reads a CT or PET slice.
+    pub(super) fn slice(&self, path: &Path) -> Result<PhysicalSlice, artir_dicom::Error> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = idle().pop();
+        let mut decoder = waiting.unwrap_or_else(|| match &self.codec_process {
+            Some((program, arguments)) => Decoder::isolated(program.clone(), arguments.clone()),
+            None => Decoder::in_process(),
+        });
+        let slice = artir_dicom::read_slice(path, &mut decoder);
+        idle().push(decoder);
+        slice
     }
 }
 
@@ -96,13 +137,11 @@ pub(super) fn reason_of(error: &artir_dicom::Error) -> String {
     }
 }
 
-fn picture(path: &Path) -> Result<Loaded, String> {
-    let file = File::open(path).map_err(|e| e.to_string())?;
-    let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(|e| e.to_string())?;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(4 << 30);
-    reader.limits(limits);
-    let image = reader.decode().map_err(|e| e.to_string())?;
+/// Bytes of each sample beside the decoded ones: as f32 in the order of the file, and in the order of planes.
+const WORKING: u64 = 4 + 4;
+
+fn picture(path: &Path, memory: u64) -> Result<Loaded, String> {
+    let image = picture::decode(path, memory, WORKING)?.image;
     let bits = match image {
         DynamicImage::ImageLuma8(_)
         | DynamicImage::ImageLumaA8(_)

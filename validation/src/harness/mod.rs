@@ -18,11 +18,11 @@ mod suite;
 mod table;
 
 pub use files::Named;
-pub use load::{Loaded, Values, read};
+pub use load::{Loaded, Reader, Values};
 pub use page::{Context, page};
 pub use pairs::{Pair, Pairs, Why, find};
 pub use results::{ImageResult, MethodFigures, MethodSummary, Results, Statistic, Value};
-pub use run::{Options, Run, hidden};
+pub use run::{Options, Run};
 pub use suite::{Noise, Published, PublishedRow, Side, Suite, TEMPLATE};
 pub use table::{csv, table};
 

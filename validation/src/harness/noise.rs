@@ -2,7 +2,7 @@
 
 use ndarray::{Array3, s};
 
-use super::{Noise, Pair, load};
+use super::{Noise, Pair, Reader, load};
 use crate::random_state::RandomState;
 
 /// Makes a protocol's noise for each image of a run.
@@ -15,7 +15,7 @@ pub(super) enum Maker {
 
 impl Maker {
     /// `protocol` is one of the `rgb-noise` ones.
-    pub(super) fn new(protocol: &str, noise: &Noise, pairs: &[Pair]) -> Self {
+    pub(super) fn new(protocol: &str, noise: &Noise, pairs: &[Pair], reader: &Reader) -> Self {
         if protocol != "rgb-noise-airnet" {
             return Self::Restormer { sigma: noise.sigma };
         }
@@ -25,7 +25,7 @@ impl Maker {
             let size = image::ImageReader::open(&pair.reference).ok().and_then(|r| r.with_guessed_format().ok());
             let size = size.and_then(|r| r.into_dimensions().ok()).map(|(w, h)| (w as usize, h as usize));
             // Not a picture: an array, or a stray file, which draws nothing and is reported when its turn comes.
-            let array = || load::read(&pair.reference).ok().map(|l| (l.data.dim().2, l.data.dim().1));
+            let array = || reader.read(&pair.reference).ok().map(|l| (l.data.dim().2, l.data.dim().1));
             size.or_else(array).map_or(0, |(width, height)| (height / 16 * 16) * (width / 16 * 16) * 3)
         };
         let counts: Vec<usize> = pairs.iter().map(values).collect();
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn restormers_noise_starts_anew_for_each_image() {
-        let maker = Maker::new("rgb-noise-restormer", &Noise { sigma: 25, after: vec![] }, &[]);
+        let maker = Maker::new("rgb-noise-restormer", &Noise { sigma: 25, after: vec![] }, &[], &Reader::default());
         let (clean, noisy) = maker.make(0, loaded(5, 7));
         assert_eq!(noisy, maker.make(3, loaded(5, 7)).1);
         // numpy.random.seed(0); numpy.random.normal(0, 25 / 255., (5, 7, 3))[0, 0]
@@ -118,7 +118,7 @@ mod tests {
             })
             .collect();
         let grey = || load::Loaded { data: Array3::from_elem((3, 20, 35), 128.0 / 255.0), ..loaded(1, 1) };
-        let maker = Maker::new("rgb-noise-airnet", &Noise { sigma: 25, after: vec![15] }, &pairs);
+        let maker = Maker::new("rgb-noise-airnet", &Noise { sigma: 25, after: vec![15] }, &pairs, &Reader::default());
         // One crop is 16 x 32 x 3; two images at sigma 15 and one at 25 come first.
         let mut random = RandomState::new(0);
         for _ in 0..3 * 16 * 32 * 3 {

@@ -12,7 +12,7 @@ use ndarray_npy::{ReadNpyExt, ReadableElement};
 use super::Values;
 
 /// An array `[H, W]`, `[C, H, W]` or `[H, W, C]` with C of 1 or 3, as `[C, H, W]`; and what its values are.
-pub(super) fn read(path: &Path) -> Result<(Array3<f32>, Values), String> {
+pub(super) fn read(path: &Path, memory: u64) -> Result<(Array3<f32>, Values), String> {
     let mut file = BufReader::new(File::open(path).map_err(|e| e.to_string())?);
     let length = file.get_ref().metadata().map_err(|e| e.to_string())?.len();
     let (header, start) = header(&mut file)?;
@@ -22,6 +22,12 @@ pub(super) fn read(path: &Path) -> Result<(Array3<f32>, Values), String> {
     let needed = shape.iter().try_fold(bytes, |n, d| n.checked_mul(*d)).and_then(|n| n.checked_add(start));
     if needed != Some(length) {
         return Err(format!("holds {length} bytes, which an array {shape:?} of {kind} does not fill"));
+    }
+    // The values as they are stored, as f32, and as f32 in the order of planes.
+    let peak = length.saturating_add((length / bytes.max(1)).saturating_mul(4 + 4));
+    if peak > memory {
+        let (peak, memory) = (crate::picture::mebibytes(peak), memory >> 20);
+        return Err(format!("an array {shape:?} of {kind} needs {peak} MiB, but --memory allows {memory} MiB"));
     }
     file.seek(SeekFrom::Start(0)).map_err(|e| e.to_string())?;
     let (array, values) = match kind.as_str() {
@@ -95,7 +101,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.npy");
         Array2::<f32>::zeros((4, 5)).write_npy(File::create(&path).unwrap()).unwrap();
+        let read = |path: &Path| super::read(path, 1 << 30);
         assert_eq!(read(&path).unwrap().0.dim(), (1, 4, 5));
+        assert!(super::read(&path, 300).unwrap_err().contains("--memory"));
         let good = std::fs::read(&path).unwrap();
         for shape in ["(300000, 300000)", "(99999999999, 99999999999)", "(4, 6)"] {
             let text = String::from_utf8_lossy(&good[10..128]).replacen("(4, 5)", shape, 1);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Error, Suite,
+    Error, Reader, Suite,
     files::{walk, without_ending},
     suite::{KeyKind, Side},
 };
@@ -57,7 +57,7 @@ pub struct Pairs {
 ///
 /// # Errors
 /// [`Error::Data`] with the layout that is expected when a side has no file, or no pair is found.
-pub fn find(suite: &Suite, folder: &Path) -> Result<Pairs, Error> {
+pub fn find(suite: &Suite, folder: &Path, reader: &Reader) -> Result<Pairs, Error> {
     let missing = |reason: String| {
         let certain = if suite.layout_is_certain { "" } else { " (the distributed layout is not known for certain)" };
         let layout = format!("{}{certain}", suite.layout);
@@ -68,7 +68,7 @@ pub fn find(suite: &Suite, folder: &Path) -> Result<Pairs, Error> {
     }
     let mut out = Pairs::default();
     let mut list = |side: &Side| {
-        let (files, unreadable) = keyed(side, folder).map_err(missing)?;
+        let (files, unreadable) = keyed(side, folder, reader).map_err(missing)?;
         if let (true, Some((file, why))) = (files.is_empty(), unreadable.first()) {
             return Err(missing(format!("no file {} can be read; {file}: {why}", side.files)));
         }
@@ -116,7 +116,7 @@ fn below(folder: &Path, path: &Path) -> String {
 type Keyed = (BTreeMap<String, PathBuf>, Vec<(String, String)>);
 
 /// The files of a side by key. A reference's key is transformed; an input's is not yet, so that it stays its own.
-fn keyed(side: &Side, folder: &Path) -> Result<Keyed, String> {
+fn keyed(side: &Side, folder: &Path, reader: &Reader) -> Result<Keyed, String> {
     let pattern = glob::Pattern::new(&side.files).map_err(|e| format!("the pattern {}: {e}", side.files))?;
     let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
     // The part before the first wildcard is the same for all.
@@ -130,7 +130,7 @@ fn keyed(side: &Side, folder: &Path) -> Result<Keyed, String> {
         }
         let key = match side.key {
             KeyKind::Path => without_ending(path.strip_prefix(&base).unwrap_or(&path)),
-            KeyKind::Position => match artir_dicom::read_slice(&path) {
+            KeyKind::Position => match reader.slice(&path) {
                 Ok(slice) => match slice.position {
                     Some(mm) => format!("{:012.2}", mm + 1e6),
                     None => {
@@ -216,7 +216,7 @@ mod tests {
             ),
         ] {
             let dir = tree(&files);
-            let found = find(&suite(input, reference), dir.path()).unwrap();
+            let found = find(&suite(input, reference), dir.path(), &Reader::default()).unwrap();
             let pairs: Vec<_> = found.pairs.iter().map(|p| (p.key.as_str(), below(dir.path(), &p.reference))).collect();
             let expected: Vec<_> = expected.into_iter().map(|(k, p)| (k, p.to_owned())).collect();
             assert_eq!(pairs, expected);
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn files_without_a_partner_are_named() {
         let dir = tree(&["in/a.png", "in/b.png", "gt/a.png", "gt/c.png"]);
-        let found = find(&suite("files = 'in/*'", "files = 'gt/*'"), dir.path()).unwrap();
+        let found = find(&suite("files = 'in/*'", "files = 'gt/*'"), dir.path(), &Reader::default()).unwrap();
         assert_eq!(found.pairs.len(), 1);
         let names: Vec<_> = found.unmatched.iter().map(|(file, _)| file.as_str()).collect();
         assert_eq!(names, ["in/b.png", "gt/c.png"]);
@@ -236,10 +236,12 @@ mod tests {
     #[test]
     fn what_is_missing_is_said_with_the_layout() {
         let dir = tree(&["in/a.png"]);
-        let error = find(&suite("files = 'in/*'", "files = 'gt/*'"), dir.path()).unwrap_err().to_string();
+        let error =
+            find(&suite("files = 'in/*'", "files = 'gt/*'"), dir.path(), &Reader::default()).unwrap_err().to_string();
         assert!(error.contains("gt/*") && error.contains("expected"), "{error}");
         let twice = tree(&["in/a.png", "in/a.jpg", "gt/a.png"]);
-        let error = find(&suite("files = 'in/*'", "files = 'gt/*'"), twice.path()).unwrap_err().to_string();
+        let error =
+            find(&suite("files = 'in/*'", "files = 'gt/*'"), twice.path(), &Reader::default()).unwrap_err().to_string();
         assert!(error.contains("same key"), "{error}");
     }
 }

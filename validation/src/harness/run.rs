@@ -2,8 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
-    io::Write,
+    fs::File,
+    io::{Read, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Instant,
@@ -18,10 +18,9 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Error, Loaded, Named, Pairs, Results, Suite, Values,
+    Error, Loaded, Named, Pairs, Reader, Results, Suite, Values,
     files::without_ending,
     hot_spots,
-    load::read,
     noise::Maker,
     pairs::Pair,
     results::{Failed, ImageResult, MethodFigures, ModelInfo, ProtocolInfo, PublishedInfo, Value},
@@ -36,8 +35,10 @@ pub struct Options {
     pub jobs: usize,
     /// A learned perceptual distance to measure besides.
     pub lpips: Option<Lpips>,
-    /// Names of files among the results of a medical suite; a hash otherwise.
+    /// Names of files among the results of a medical suite; tokens that stand for them otherwise.
     pub show_paths: bool,
+    /// Reads the images.
+    pub reader: Reader,
 }
 
 /// The name of the degraded images among the methods.
@@ -73,7 +74,7 @@ impl<'a> Run<'a> {
         options: &'a Options,
     ) -> Result<Self, Error> {
         let protocol = suite.protocol()?;
-        let maker = suite.noise.as_ref().map(|noise| Maker::new(protocol.name(), noise, &pairs.pairs));
+        let maker = suite.noise.as_ref().map(|noise| Maker::new(protocol.name(), noise, &pairs.pairs, &options.reader));
         let mut hash = Sha256::new();
         let mut part = |text: &str| {
             hash.update((text.len() as u64).to_le_bytes());
@@ -81,7 +82,9 @@ impl<'a> Run<'a> {
         };
         part(VERSION);
         part(text);
-        part(&restorer.map_or(String::new(), Restorer::identity));
+        part(&restorer.map_or(String::new(), |r| r.decides().hash()));
+        // Seconds, and last bits, are those of where it ran.
+        part(&restorer.map_or(String::new(), Restorer::place));
         part(options.lpips.as_ref().map_or("", Lpips::hash));
         part(if options.show_paths { "paths" } else { "" });
         for pair in &pairs.pairs {
@@ -192,7 +195,7 @@ impl<'a> Run<'a> {
         if self.options.show_paths || !self.protocol.is_physical() {
             return name.to_owned();
         }
-        hidden(name)
+        artir_core::token(name)
     }
 
     fn name(&self, pair: &Pair) -> String {
@@ -239,7 +242,7 @@ impl<'a> Run<'a> {
     }
 
     fn read(&self, path: &Path) -> Result<Loaded, Error> {
-        let loaded = read(path)?;
+        let loaded = self.options.reader.read(path)?;
         let fits = match loaded.values {
             Values::Plain => true,
             Values::Hounsfield => self.protocol.unit() == "HU",
@@ -321,7 +324,10 @@ impl<'a> Run<'a> {
 
     /// What an earlier run has measured.
     fn read_journal(&self, path: &Path) -> Result<BTreeMap<usize, ImageResult>, Error> {
-        let Ok(text) = std::fs::read_to_string(path) else { return Ok(BTreeMap::new()) };
+        let mut text = String::new();
+        if artir_files::open_regular(path).and_then(|mut file| file.read_to_string(&mut text)).is_err() {
+            return Ok(BTreeMap::new());
+        }
         let mut lines = text.lines();
         if lines.next() != Some(self.identity.as_str()) {
             let reason = "belongs to another run (model, suite, data or settings differ): \
@@ -330,22 +336,23 @@ impl<'a> Run<'a> {
         }
         // A line that was cut short when the run was is measured again.
         let results = lines.filter_map(|line| serde_json::from_str::<ImageResult>(line).ok());
-        Ok(results.filter(|r| r.index < self.pairs.pairs.len()).map(|r| (r.index, r)).collect())
+        // A token stands for a name in one run alone: all results of this one get tokens of this one.
+        let results = results.filter_map(|r| {
+            let name = self.name(self.pairs.pairs.get(r.index)?);
+            Some((r.index, ImageResult { name, ..r }))
+        });
+        Ok(results.collect())
     }
 
     fn open_journal(&self, path: &Path, done: &BTreeMap<usize, ImageResult>) -> Result<File, Error> {
         let fail = |e: std::io::Error| Error::Journal { path: path.display().to_string(), reason: e.to_string() };
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(fail)?;
         let mut text = self.identity.clone() + "\n";
         for result in done.values() {
             text += &line(result)?;
         }
-        file.write_all(text.as_bytes()).map_err(fail)?;
-        Ok(file)
+        // Whole before it takes the old one's place, which may hold hours of results.
+        artir_files::write_file(path, true, text.as_bytes()).map_err(fail)?;
+        artir_files::append_to(path).map_err(fail)
     }
 }
 
@@ -356,11 +363,6 @@ impl Progress for Quiet<'_> {
     fn is_cancelled(&self) -> bool {
         self.0.is_cancelled()
     }
-}
-
-/// What stands for a name that can be a patient's: twelve digits of its SHA-256.
-pub fn hidden(name: &str) -> String {
-    Sha256::digest(name).iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
 
 /// Tells a file from what it was before: its size and when it was written.

@@ -223,7 +223,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let suv = Array2::from_shape_fn((16, 16), |(y, x)| (y * 16 + x) as f32 / 32.0);
         write_pet_series(dir.path(), std::slice::from_ref(&suv), 4.0).unwrap();
-        let read = artir_dicom::read_slice(&dir.path().join("0001.dcm")).unwrap().data;
+        let read = artir_dicom::read_slice(&dir.path().join("0001.dcm"), &mut artir_dicom::Decoder::in_process())
+            .unwrap()
+            .data;
         for (a, b) in read.iter().zip(&suv) {
             assert!((a - b).abs() < 2e-4, "{a} {b}");
         }

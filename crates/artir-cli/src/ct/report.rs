@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use artir_core::Restorer;
-use artir_dicom::{Error, Series, SeriesReport};
+use artir_dicom::{Scan, Series, SeriesReport};
 use serde::Serialize;
 
 use super::Args;
-use crate::{image::publish, outcome::Failure};
+use crate::{outcome::Failure, outputs::publish_text};
 
 /// Version of the form. It grows when a field changes its meaning or goes.
 const SCHEMA: u32 = 1;
@@ -16,11 +16,29 @@ const SCHEMA: u32 = 1;
 pub(super) struct Report {
     schema: u32,
     artir: &'static str,
-    model: String,
-    model_sha256: String,
+    /// Absent where none could be loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_sha256: Option<String>,
     series: Vec<Entry>,
+    /// Files left out, by reason: no slices of the modality, or copies.
+    set_aside: Vec<Files>,
+    /// Slices of series that cannot be restored whatever the flags.
+    refused: Vec<Files>,
     /// Files that are DICOM and cannot be read.
     damaged: Vec<String>,
+    /// What ended the whole run before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+/// Files with one reason.
+#[derive(Debug, Serialize)]
+struct Files {
+    reason: String,
+    count: usize,
+    files: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -33,60 +51,110 @@ struct Entry {
     slices: usize,
     /// Slices that an earlier run had completed.
     resumed: usize,
+    /// Files left out because they share a SOPInstanceUID with another slice, and differ from it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    clashing: Vec<String>,
     findings: Vec<String>,
     /// Why it was refused, or slices are missing.
     problems: Vec<String>,
     /// All that decided the pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<String>,
+    /// Of a PET series that was restored in SUV, least and largest: SUVbw (g/mL) = factor x rescaled value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suv_factor: Option<[f64; 2]>,
+    /// Time from the injection to the start of the scan, least and largest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uptake_s: Option<[f64; 2]>,
 }
 
-impl Report {
-    pub(super) fn new(restorer: &Restorer) -> Self {
+impl Default for Report {
+    fn default() -> Self {
         Self {
             schema: SCHEMA,
             artir: artir_core::VERSION,
-            model: restorer.card().name.clone(),
-            model_sha256: restorer.model_hash().to_owned(),
+            model: None,
+            model_sha256: None,
             series: Vec::new(),
+            set_aside: Vec::new(),
+            refused: Vec::new(),
             damaged: Vec::new(),
+            problem: None,
+        }
+    }
+}
+
+impl Report {
+    /// Notes what a scan found beside series.
+    pub(super) fn scanned(&mut self, scan: &Scan, args: &Args) {
+        let files = |reason: &str, files: Vec<String>| Files { reason: reason.to_owned(), count: files.len(), files };
+        let set_aside = scan.set_aside_by_reason().into_iter();
+        self.set_aside =
+            set_aside.map(|(why, f)| files(why, f.iter().map(|path| args.shown(path)).collect())).collect();
+        let refused = scan.refused.iter();
+        self.refused =
+            refused.map(|r| files(&r.reason, r.files.iter().map(|path| args.shown(path)).collect())).collect();
+        self.damaged = scan.damaged.iter().map(|e| args.told(e)).collect();
+    }
+
+    /// Notes what ended the whole run. What was noted first, in words that name no file, stays.
+    pub(super) fn ended(&mut self, problem: &str) {
+        self.problem.get_or_insert_with(|| problem.to_owned());
+    }
+
+    /// Notes what failed of the series that was added last, beside its slices.
+    pub(super) fn problem(&mut self, failure: &Failure) {
+        if let Some(entry) = self.series.last_mut() {
+            entry.problems.push(failure.message.clone());
         }
     }
 
-    pub(super) fn damaged(&mut self, error: &Error, args: &Args) {
-        self.damaged.push(args.told(error));
+    pub(super) fn model(&mut self, restorer: &Restorer) {
+        self.model = Some(restorer.card().name.clone());
+        self.model_sha256 = Some(restorer.model_hash().to_owned());
     }
 
     pub(super) fn written(&mut self, number: usize, series: &Series, done: &SeriesReport, args: &Args) {
-        self.series.push(Entry {
-            series: number,
-            folder: series.folder.clone(),
-            outcome: if done.failed.is_empty() { "written" } else { "partial" },
-            slices: series.slices(),
+        let whole = done.failed.is_empty() && series.clashing.is_empty();
+        let entry = Entry {
+            outcome: if whole { "written" } else { "partial" },
             resumed: done.resumed,
-            findings: series.findings.iter().map(ToString::to_string).collect(),
-            problems: done.failed.iter().map(|e| args.told(e)).collect(),
+            problems: series.clash().iter().chain(&done.failed).map(|e| args.told(e)).collect(),
+            findings: series.findings.iter().chain(&done.findings).map(ToString::to_string).collect(),
             provenance: Some(done.provenance.clone()),
-        });
+            suv_factor: done.suv.as_ref().and_then(|suv| suv.factor),
+            uptake_s: done.suv.as_ref().and_then(|suv| suv.uptake_s),
+            ..Entry::new(number, series, args)
+        };
+        self.series.push(entry);
     }
 
-    pub(super) fn refused(&mut self, number: usize, series: &Series, reason: &str) {
-        self.series.push(Entry {
+    pub(super) fn refused(&mut self, number: usize, series: &Series, reason: &str, args: &Args) {
+        let entry = Entry { problems: vec![reason.to_owned()], ..Entry::new(number, series, args) };
+        self.series.push(entry);
+    }
+
+    pub(super) fn write(&self, path: &Path, overwrite: bool) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).map_err(Failure::failed)?;
+        publish_text(path, overwrite, &(text + "\n"))
+    }
+}
+
+impl Entry {
+    /// A series of which nothing is written.
+    fn new(number: usize, series: &Series, args: &Args) -> Self {
+        Self {
             series: number,
             folder: series.folder.clone(),
             outcome: "refused",
             slices: series.slices(),
             resumed: 0,
+            clashing: series.clashing.iter().map(|path| args.shown(path)).collect(),
             findings: series.findings.iter().map(ToString::to_string).collect(),
-            problems: vec![reason.to_owned()],
+            problems: Vec::new(),
             provenance: None,
-        });
-    }
-
-    pub(super) fn write(&self, path: &Path, overwrite: bool) -> Result<(), Failure> {
-        if path.exists() && !overwrite {
-            return Err(Failure::usage(format!("{}: is there already: use --overwrite", path.display())));
+            suv_factor: None,
+            uptake_s: None,
         }
-        publish(path, |file, _| serde_json::to_writer_pretty(file, self).map_err(Failure::failed))
     }
 }

@@ -1,30 +1,48 @@
 //! `--list` for eyes.
 
-use artir_dicom::Series;
-
-use super::findings;
+use artir_dicom::{Modality, Series, suv_summary};
 
 /// A line for each series. No UID, name or description: those can tell who the patient is.
 pub(super) fn render(series: &[Series]) -> String {
-    let head = ["series", "what", "slices", "matrix", "pixels, mm", "spacing, mm", "findings"].map(String::from);
+    let is_pet = series.iter().any(|s| s.modality == Modality::Pet);
+    let mut head = vec!["series", "what", "slices", "matrix", "pixels, mm", "spacing, mm"];
+    if is_pet {
+        head.extend(["SUV factor", "uptake, min"]);
+    }
+    head.push("findings");
     let rows = series.iter().enumerate().map(|(i, s)| {
         let form = if s.multi_frame { "multi-frame " } else { "" };
-        [
+        let mut findings: Vec<String> = s.findings.iter().map(ToString::to_string).collect();
+        let mut row = vec![
             (i + 1).to_string(),
             format!("{form}{}", s.modality.name()),
             s.slices().to_string(),
             format!("{} x {}", s.rows, s.columns),
             format!("{:.3} x {:.3}", s.pixel_spacing[0], s.pixel_spacing[1]),
             if s.slice_spacing > 0.0 { format!("{:.2}", s.slice_spacing) } else { "-".into() },
-            if s.findings.is_empty() { "-".into() } else { findings(s) },
-        ]
+        ];
+        if is_pet {
+            let suv = suv_summary(s);
+            row.push(range(suv.factor, |factor| format!("{factor:.4e}")));
+            row.push(range(suv.uptake_s, |seconds| format!("{:.1}", seconds / 60.0)));
+            findings.extend(suv.findings.iter().map(ToString::to_string));
+            findings.extend(suv.problem.map(|problem| format!("no SUV: {problem}")));
+        }
+        row.push(if findings.is_empty() { "-".into() } else { findings.join("; ") });
+        row
     });
-    let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
-    let widths: Vec<usize> =
-        (0..7).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
-    let line = |row: &[String; 7]| {
+    let rows: Vec<Vec<String>> = std::iter::once(head.into_iter().map(String::from).collect()).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+    let line = |row: &Vec<String>| {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         cells.join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// One text where least and largest read the same.
+fn range(range: Option<[f64; 2]>, shown: impl Fn(f64) -> String) -> String {
+    let Some([least, most]) = range.map(|r| r.map(shown)) else { return "-".into() };
+    if least == most { least } else { format!("{least} to {most}") }
 }

@@ -1,13 +1,12 @@
 //! `--report`: what was done, for machines.
 
-use std::{io::Write, path::Path};
+use std::path::Path;
 
 use artir_core::Restorer;
 use artir_geo::{Scene, SceneReport};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use crate::{image::publish, outcome::Failure};
+use crate::{outcome::Failure, outputs::publish_text};
 
 /// Version of the form. It grows when a field changes its meaning or goes.
 const SCHEMA: u32 = 1;
@@ -16,15 +15,28 @@ const SCHEMA: u32 = 1;
 pub(super) struct Report {
     schema: u32,
     artir: &'static str,
-    model: String,
-    model_sha256: String,
+    /// Absent where none could be loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model_sha256: Option<String>,
     scenes: Vec<Entry>,
+    /// What ended the whole run before its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        let (schema, artir) = (SCHEMA, artir_core::VERSION);
+        Self { schema, artir, model: None, model_sha256: None, scenes: Vec::new(), problem: None }
+    }
 }
 
 #[derive(Debug, Default, Serialize)]
 struct Entry {
     scene: usize,
-    /// The scene as typed with `--show-paths`, else the start of its name's SHA-256.
+    /// The scene as typed with `--show-paths`, else the token that stands for its name in this run.
     name: String,
     /// `written` or `failed`.
     outcome: &'static str,
@@ -54,14 +66,14 @@ struct Done {
 }
 
 impl Report {
-    pub(super) fn new(restorer: &Restorer) -> Self {
-        Self {
-            schema: SCHEMA,
-            artir: artir_core::VERSION,
-            model: restorer.card().name.clone(),
-            model_sha256: restorer.model_hash().to_owned(),
-            scenes: Vec::new(),
-        }
+    pub(super) fn model(&mut self, restorer: &Restorer) {
+        self.model = Some(restorer.card().name.clone());
+        self.model_sha256 = Some(restorer.model_hash().to_owned());
+    }
+
+    /// Notes what ended the whole run.
+    pub(super) fn ended(&mut self, failure: &Failure) {
+        self.problem = Some(failure.message.clone());
     }
 
     pub(super) fn written(
@@ -98,18 +110,12 @@ impl Report {
         self.scenes.push(Entry { scene: index + 1, name, outcome: "failed", problem, done: None });
     }
 
-    pub(super) fn write(&self, path: &Path) -> Result<(), Failure> {
-        publish(path, |file, _| {
-            let fail = |e: std::io::Error| Failure::failed(format!("{}: {e}", path.display()));
-            serde_json::to_writer_pretty(&mut *file, self).map_err(|e| fail(e.into()))?;
-            writeln!(file).map_err(fail)
-        })
+    pub(super) fn write(&self, path: &Path, overwrite: bool) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).map_err(Failure::failed)?;
+        publish_text(path, overwrite, &(text + "\n"))
     }
 }
 
 fn name(path: &str, show: bool) -> String {
-    if show {
-        return path.to_owned();
-    }
-    Sha256::digest(path.as_bytes())[..6].iter().map(|b| format!("{b:02x}")).collect()
+    if show { path.to_owned() } else { artir_core::token(path) }
 }

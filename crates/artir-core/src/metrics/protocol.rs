@@ -176,7 +176,7 @@ impl Protocol {
     ///
     /// `None` when the window is empty or not finite, or when the protocol measures display values.
     pub fn with_window(self, lo: f64, hi: f64) -> Option<Self> {
-        if !(lo.is_finite() && hi.is_finite() && lo < hi && self.is_physical()) {
+        if !(lo.is_finite() && hi.is_finite() && lo < hi && (hi - lo).is_finite() && self.is_physical()) {
             return None;
         }
         let range = match self.range {

@@ -8,15 +8,13 @@ const SMALLEST_TILE: usize = 128;
 
 /// Chooses between one piece and tiles.
 pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: Footprint) -> Result<TilePlan, Error> {
-    let overlap = settings.overlap.unwrap_or(card.overlap);
-    let tiled = |tile: usize, overlap: usize| {
-        let limits = TileLimits { tile, overlap, multiple: card.multiple };
-        TilePlan::tiled(shape.rows, shape.columns, limits)
-    };
-    if let Some(tile) = settings.tile {
-        return tiled(tile, overlap);
-    }
     let allowed = settings.memory;
+    if let Some(tile) = settings.tile {
+        let overlap = settings.overlap.unwrap_or(card.overlap.min(TilePlan::most_overlap(tile, card.multiple)));
+        let plan = tiled(card, shape, tile, overlap)?;
+        let bytes = needed(card, shape, held, tile, plan.len() == 1);
+        return if bytes <= allowed { Ok(plan) } else { Err(too_large(tile, bytes, allowed)) };
+    }
     if needed(card, shape, held, shape.rows.max(shape.columns), true) <= allowed {
         return Ok(TilePlan::whole(shape.rows, shape.columns, card.multiple));
     }
@@ -25,13 +23,31 @@ pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: Footpri
     loop {
         let bytes = needed(card, shape, held, tile, false);
         if bytes <= allowed {
-            return tiled(tile, overlap.min(tile / 4));
+            return tiled(card, shape, tile, overlap_of(card, settings, tile));
         }
         if tile / 2 < smallest {
-            return Err(Error::Memory { needed_mib: bytes >> 20, allowed_mib: allowed >> 20 });
+            return Err(Error::Memory { needed_mib: bytes.div_ceil(1 << 20), allowed_mib: allowed >> 20 });
         }
         tile = (tile / 2).next_multiple_of(card.multiple);
     }
+}
+
+fn tiled(card: &Card, shape: Shape, tile: usize, overlap: usize) -> Result<TilePlan, Error> {
+    TilePlan::tiled(shape.rows, shape.columns, TileLimits { tile, overlap, multiple: card.multiple })
+}
+
+/// The overlap of tiles whose edge artir chooses. One that was asked for is kept, or refused where the tiles are too small
+/// for it; the card's own shrinks with them.
+fn overlap_of(card: &Card, settings: &Settings, tile: usize) -> usize {
+    settings.overlap.unwrap_or(card.overlap.min(tile / 4).min(TilePlan::most_overlap(tile, card.multiple)))
+}
+
+fn too_large(tile: usize, bytes: u64, allowed: u64) -> Error {
+    Error::Setting(format!(
+        "--tile {tile}: {} MiB are needed, but --memory allows {} MiB: use a smaller --tile, or more --memory",
+        bytes.div_ceil(1 << 20),
+        allowed >> 20
+    ))
 }
 
 /// Images of this extent to restore at once: as many as keep the threads busy and fit the memory, which more than one
@@ -85,21 +101,29 @@ pub(super) fn plan_that_fits(
             return Err(Error::DeviceMemory { hint });
         }
         tracing::info!("the GPU's memory does not hold {rows} x {columns} pixels: taking tiles of {next}");
-        let overlap = settings.overlap.unwrap_or(card.overlap).min(next / 4);
-        plan = TilePlan::tiled(shape.rows, shape.columns, TileLimits { tile: next, overlap, multiple: card.multiple })?;
+        plan = tiled(card, shape, next, overlap_of(card, settings, next))?;
     }
 }
 
 /// Bytes that a run needs: the network's own, two row bands of residuals (one that tiles are blended into and one on its
-/// way to the sink), and what source and sink hold of the rows in between.
+/// way to the sink), what source and sink hold of the rows in between, and the blending weights of every row and column.
+/// A raster may claim any extent, so the sum saturates.
 fn needed(card: &Card, shape: Shape, held: Footprint, tile: usize, whole: bool) -> u64 {
-    let pad = |n: usize| n.next_multiple_of(card.multiple) as u64;
-    let (rows, columns) = if whole { (pad(shape.rows), pad(shape.columns)) } else { (tile as u64, tile as u64) };
-    let band = rows * shape.columns as u64;
-    let residuals = 2 * band * shape.channels as u64 * 4;
-    let rows_held = band * held.per_pixel * if whole { 1 } else { 2 };
-    rows * columns * bytes_per_pixel(card) + residuals + rows_held + held.fixed + FIXED_BYTES
+    let product = |factors: &[u64]| factors.iter().fold(1u64, |all, factor| all.saturating_mul(*factor));
+    let pad = |n: usize| n.checked_next_multiple_of(card.multiple).unwrap_or(n) as u64;
+    let edge = |n: usize| if whole { pad(n) } else { pad(n).min(tile as u64) };
+    let (rows, columns) = (edge(shape.rows), edge(shape.columns));
+    let wide = shape.columns as u64;
+    let residuals = product(&[2 * 4, rows, wide, shape.channels as u64]);
+    let rows_held = product(&[if whole { 1 } else { 2 }, rows, wide, held.per_pixel]);
+    let weights = product(&[WEIGHT_BYTES, (shape.rows as u64).saturating_add(wide)]);
+    let network = product(&[rows, columns, bytes_per_pixel(card)]);
+    [network, residuals, rows_held, weights, held.fixed, FIXED_BYTES].into_iter().fold(0, u64::saturating_add)
 }
+
+/// Bytes of blending weights for each row and column: a sum and, in two tiles at most of those that overlap there, a weight
+/// as f64 and one as f32.
+const WEIGHT_BYTES: u64 = 8 + 2 * (8 + 4);
 
 /// Resident bytes of one more session.
 const SESSION_BYTES: u64 = 16 << 20;
@@ -162,6 +186,47 @@ mod tests {
         assert_eq!(tries, [400]);
         assert!(plan.unwrap_err().to_string().contains("--tile"));
         assert!(tried(&asked, 400).1.is_ok());
+    }
+
+    fn planned(settings: &Settings, rows: usize, columns: usize) -> Result<TilePlan, Error> {
+        let card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
+        plan(&card, settings, Shape { channels: 3, rows, columns }, Footprint::default())
+    }
+
+    #[test]
+    fn an_overlap_that_was_asked_for_is_kept_or_refused() {
+        let asked = |overlap: usize, mib: u64| {
+            let settings = Settings { overlap: Some(overlap), memory: mib << 20, ..Settings::default() };
+            planned(&settings, 4000, 4000).map(|plan| (plan.rows[0].padded, plan.overlap))
+        };
+        assert_eq!(asked(200, 512).unwrap(), (512, 200));
+        assert_eq!(asked(100, 200).unwrap(), (256, 100));
+        let error = asked(200, 200).unwrap_err().to_string();
+        assert!(error.contains("--overlap 200") && error.contains("128"), "{error}");
+        assert!(asked(usize::MAX / 2 + 1, 512).is_err());
+        // The card's own overlap shrinks with the tiles, in silence.
+        let small = Settings { tile: Some(64), ..Settings::default() };
+        assert_eq!(planned(&small, 4000, 4000).unwrap().overlap, 32);
+    }
+
+    #[test]
+    fn a_tile_that_was_asked_for_must_fit_the_memory() {
+        let asked = |tile: usize| planned(&Settings { tile: Some(tile), ..Settings::default() }, 6000, 6000);
+        assert!(asked(1024).is_ok());
+        let error = asked(4096).unwrap_err().to_string();
+        assert!(error.contains("--tile 4096") && error.contains("2048 MiB"), "{error}");
+        // A tile beyond the image is the image.
+        let small = Settings { tile: Some(1 << 40), ..Settings::default() };
+        assert_eq!(planned(&small, 500, 500).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn extents_that_no_memory_holds_are_refused() {
+        let most = i32::MAX as usize;
+        for (rows, columns) in [(most, most), (1, most), (most, 1), (usize::MAX, usize::MAX), (usize::MAX, 1)] {
+            let refused = planned(&Settings::default(), rows, columns);
+            assert!(matches!(refused, Err(Error::Memory { .. })), "{rows} x {columns}");
+        }
     }
 
     #[test]

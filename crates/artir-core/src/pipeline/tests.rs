@@ -269,3 +269,23 @@ fn restorers_that_share_threads_give_the_same_bits() {
         assert_eq!(one.session.run(image.view()).unwrap(), expected);
     }
 }
+
+/// Whoever changes this text changes the UIDs of derived series, and starts interrupted runs anew: see [`ALGORITHM`].
+#[test]
+fn what_decides_pixels_is_pinned_and_names_no_runtime() {
+    let settings = Settings { device: crate::Device::Cpu, threads: 1, strength: 0.75, ..Settings::default() };
+    let model = crate::zoo::open("ct-ldct-t").unwrap();
+    let (hash, other) = (model.hash().to_owned(), Settings { overlap: Some(32), threads: 2, ..settings.clone() });
+    let restorer = Restorer::new(model.clone(), settings).unwrap();
+    let common = format!("artir-pixels 1\nalgorithm=1\nmodel={hash}\nprecision=f32\n");
+    let shape = crate::Shape { channels: 1, rows: 512, columns: 512 };
+    let text = restorer.decides_for(shape, Footprint::default()).unwrap();
+    assert_eq!(text.as_str(), format!("{common}tiles=whole\nstrength=3fe8000000000000\n"));
+    let any = restorer.decides();
+    let rest = "overlap=auto\nmemory=2147483648\nstrength=3fe8000000000000\n";
+    assert_eq!(any.as_str(), format!("{common}tiles=auto\n{rest}"));
+    // Threads change no bit; an overlap does where there are tiles.
+    let restorer = Restorer::new(model, other).unwrap();
+    assert_eq!(restorer.decides_for(shape, Footprint::default()).unwrap(), text);
+    assert_ne!(restorer.decides(), any);
+}

@@ -13,9 +13,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use artir_core::OutputFolder;
+use artir_files::NewFile;
 use ndarray::ArrayView2;
-use tempfile::NamedTempFile;
 
 use encode::{escape, fill, number, ordinal, png, sha256};
 use window::Greys;
@@ -30,13 +29,11 @@ const SCRIPT: &str = include_str!("page.js");
 /// What a page may hold, bytes: browsers take this without delay, and it still goes by e-mail or chat.
 const LIMIT: u64 = 64_000_000;
 
-/// Writes the page. Its file, private to its owner (mode 0600), appears under its name when [`finish`](Self::finish)
-/// returns; dropped before that, it leaves nothing.
+/// Writes the page, which appears under its name when [`finish`](Self::finish) returns; dropped before that, it leaves
+/// nothing. Until then nobody but its owner can read it, and afterwards whom the umask admits.
 #[derive(Debug)]
 pub struct PreviewWriter {
-    // Dropped in this order: a folder that was made for the page goes once the file in it is gone.
-    file: NamedTempFile,
-    folder: OutputFolder,
+    page: NewFile,
     target: PathBuf,
     unit: String,
     window: DisplayWindow,
@@ -78,13 +75,8 @@ impl PreviewWriter {
             let DisplayWindow { centre, width } = window;
             io::Error::new(io::ErrorKind::InvalidInput, format!("{centre}/{width} {unit} is no display window"))
         })?;
-        let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let folder = OutputFolder::create(parent)?;
-        // Such a file is the owner's alone, mode 0600, and stays so under its last name.
-        let file = tempfile::Builder::new().prefix(".artir-").suffix(".html").tempfile_in(parent)?;
         let mut writer = Self {
-            file,
-            folder,
+            page: NewFile::create(path)?,
             target: path.to_owned(),
             unit: escape(unit),
             window,
@@ -99,7 +91,7 @@ impl PreviewWriter {
         let head = writer.fill(head, &[("heading", &escape(heading))]);
         // The last part is written last, and is a little longer than its template.
         writer.limit = limit.saturating_sub((tail.len() + SCRIPT.len() + 1000) as u64);
-        writer.file.write_all(head.as_bytes())?;
+        writer.page.file().write_all(head.as_bytes())?;
         Ok(writer)
     }
 
@@ -145,15 +137,15 @@ impl PreviewWriter {
             png(size, &grey(after))?,
             png(size, &change)?,
         );
-        let at = self.file.stream_position()?;
+        let at = self.page.file().stream_position()?;
         if self.records.is_empty() {
             let fit = self.limit.saturating_sub(at) / record.len() as u64;
             self.every = self.slices.div_ceil(usize::try_from(fit).unwrap_or(usize::MAX).max(1)).max(1);
         }
-        self.file.write_all(record.as_bytes())?;
+        self.page.file().write_all(record.as_bytes())?;
         self.records.push((at, record.len()));
         // The first slice may have been an easy one. Nothing is gained by thinning out a single slice.
-        while self.file.stream_position()? > self.limit && self.records.len() > 1 {
+        while self.page.file().stream_position()? > self.limit && self.records.len() > 1 {
             self.thin_out()?;
         }
         Ok(())
@@ -166,14 +158,14 @@ impl PreviewWriter {
         for &(from, length) in self.records.iter().step_by(2) {
             let to = kept.last().map_or(from, |(at, length)| at + *length as u64);
             record.resize(length, 0);
-            self.file.seek(SeekFrom::Start(from))?;
-            self.file.read_exact(&mut record)?;
-            self.file.seek(SeekFrom::Start(to))?;
-            self.file.write_all(&record)?;
+            self.page.file().seek(SeekFrom::Start(from))?;
+            self.page.file().read_exact(&mut record)?;
+            self.page.file().seek(SeekFrom::Start(to))?;
+            self.page.file().write_all(&record)?;
             kept.push((to, length));
         }
-        let end = self.file.stream_position()?;
-        self.file.as_file().set_len(end)?;
+        let end = self.page.file().stream_position()?;
+        self.page.file().set_len(end)?;
         self.records = kept;
         self.every = self.every.saturating_mul(2);
         Ok(())
@@ -195,9 +187,9 @@ impl PreviewWriter {
         };
         let (_, tail) = parts();
         let tail = self.fill(tail, &[("total", &total), ("shown", &shown)]);
-        self.file.write_all(tail.as_bytes())?;
-        let Self { file, folder: _folder, target, .. } = self;
-        file.persist(&target).map_err(|e| e.error)?;
+        self.page.file().write_all(tail.as_bytes())?;
+        let Self { page, target, .. } = self;
+        page.publish(true)?;
         Ok(target)
     }
 

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use super::{DisplayWindow, PreviewWriter};
 use crate::{
-    Error, RestoreOptions, Series, SeriesReport,
+    Error, Modality, RestoreOptions, Series, SeriesReport,
     dataset::Stop,
     file::DicomFile,
     frame::PixelFormat,
     restore::name,
     slice::{Slice, SliceSource},
-    suv::PetUnits,
+    suv::{PetUnits, Survey},
+    units::Scale,
     worker::Decoder,
 };
 
@@ -27,9 +28,10 @@ pub fn preview_series(
     options: &RestoreOptions,
 ) -> Result<(), Error> {
     let fail = |e: std::io::Error| Error::write(page, e);
-    let unit = match options.units {
-        PetUnits::Native if series.modality == crate::Modality::Pet => "the series' own unit",
-        _ => series.modality.unit(),
+    let (unit, scale) = match (series.modality, options.units) {
+        (Modality::Pet, PetUnits::Native) => ("the series' own unit", Scale::Same(1.0)),
+        (Modality::Pet, PetUnits::Suv) => (series.modality.unit(), Scale::Suv(Survey::of(series))),
+        (Modality::Ct, _) => (series.modality.unit(), Scale::Same(1.0)),
     };
     let mut decoder = options.decoder();
     let mut writer = PreviewWriter::create(page, heading, unit, window, series.slices()).map_err(fail)?;
@@ -43,8 +45,10 @@ pub fn preview_series(
         }
         let (mut before, mut after) = (Reader::open(&instance.path)?, Reader::open(&derived)?);
         for (frame, position) in (0..).zip(&instance.along_normal) {
-            let source = before.slice(frame, series, options.units, &mut decoder)?;
-            let result = after.slice(frame, series, options.units, &mut decoder)?;
+            // A derived slice keeps the times of its source, and with them its factor.
+            let per_unit = scale.per_unit(&instance.path, frame).map_err(|r| Error::file(&instance.path, r))?;
+            let source = before.slice(frame, series, per_unit, &mut decoder)?;
+            let result = after.slice(frame, series, per_unit, &mut decoder)?;
             writer
                 .add(index, Some(*position), series.pixel_spacing, source.data.view(), result.data.view())
                 .map_err(fail)?;
@@ -72,10 +76,10 @@ impl<'a> Reader<'a> {
         &mut self,
         frame: u32,
         series: &Series,
-        units: PetUnits,
+        per_unit: f64,
         decoder: &mut Decoder,
     ) -> Result<SliceSource, Error> {
-        let slice = Slice::read(&mut self.file, &self.format, frame, series.modality, units, decoder);
+        let slice = Slice::read(&mut self.file, &self.format, frame, series.modality, per_unit, decoder);
         Ok(slice.map_err(|reason| Error::file(self.path, reason))?.source())
     }
 }

@@ -135,22 +135,21 @@ fn what_does_not_fit_is_thinned_out_and_the_page_says_so() {
 
 #[cfg(unix)]
 #[test]
-fn the_file_is_private_while_it_grows_and_after() {
+fn the_file_is_private_while_it_grows_and_has_the_mode_of_the_umask_after() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;
     let path = dir.path().join("page.html");
-    // A page that anyone may read does not pass its mode on.
+    fs::write(dir.path().join("plain"), "").unwrap();
     fs::write(&path, "old").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     let mut writer = PreviewWriter::create(&path, "series 1", "HU", ABDOMEN, 1).unwrap();
     writer.add(0, None, [1.0, 1.0], noise(1).view(), noise(2).view()).unwrap();
-    let name = names(dir.path()).into_iter().find(|name| name != "page.html").unwrap();
-    assert_eq!(mode(&name), 0o600);
+    assert_eq!(mode(".artir-page.html"), 0o700, "nobody else enters the folder that the page grows in");
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
     writer.finish().unwrap();
-    assert_eq!(mode("page.html"), 0o600);
-    assert_eq!(names(dir.path()), ["page.html"]);
+    assert_eq!(mode("page.html"), mode("plain"));
+    assert_eq!(names(dir.path()), ["page.html", "plain"]);
 }
 
 #[test]

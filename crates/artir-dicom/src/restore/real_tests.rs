@@ -8,7 +8,7 @@ use super::{
     tests::{open_set, run, stored},
     *,
 };
-use crate::{Modality, Scan, scan, slice::meaning};
+use crate::{Modality, Scan, scan, suv, view::View};
 
 /// The folder of real data, or a line that says why the test is skipped.
 fn real(part: &str) -> Option<PathBuf> {
@@ -145,8 +145,7 @@ fn a_pet_slice_that_outgrows_its_slope_gets_a_larger_one() {
     let read = |path: &Path| {
         let mut file = DicomFile::open(path, Stop::AtEnd).unwrap();
         let format = PixelFormat::read(&file.set).unwrap();
-        let suv = PetUnits::Suv;
-        assert!(meaning(&file, &format, 0, Modality::Pet, suv).is_ok());
+        let suv = suv::of_slice(&View::new(&file.set, 0)).unwrap().factor;
         Slice::read(&mut file, &format, 0, Modality::Pet, suv, &mut Decoder::in_process()).unwrap()
     };
     let (a, b) = (read(&series.instances[0].path), read(&report.folder.join(&report.files[0])));

@@ -8,7 +8,7 @@ use super::*;
 use crate::{Finding, Modality, Scan, dataset::DataSet, scan};
 
 /// A CT slice of 6x5 pixels at a height of `z` mm, with padding value -2000.
-fn slice(z: f64, uid: &str, first: i16) -> InMemDicomObject {
+pub(super) fn slice(z: f64, uid: &str, first: i16) -> InMemDicomObject {
     let mut o = InMemDicomObject::new_empty();
     for (tag, vr, text) in [
         (tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE),
@@ -50,7 +50,7 @@ fn save(object: InMemDicomObject, path: &Path) {
     object.with_meta(meta).unwrap().write_to_file(path).unwrap();
 }
 
-const WHAT: Restoring<'static> = Restoring { provenance: "p", task: "a test" };
+const WHAT: Restoring<'static> = Restoring { provenance: "p", decides: "p", task: "a test" };
 
 pub(super) fn run(series: &Series, out: &Path, residual: f32) -> Result<SeriesReport, Error> {
     run_with(series, out, residual, &RestoreOptions::default())
@@ -75,7 +75,7 @@ pub(super) fn stored(path: &Path, modality: Modality) -> Vec<Array2<i32>> {
     let mut file = DicomFile::open(path, Stop::AtEnd).unwrap();
     let format = PixelFormat::read(&file.set).unwrap();
     let mut decoder = Decoder::in_process();
-    let mut frame = |i| Slice::read(&mut file, &format, i, modality, PetUnits::Native, &mut decoder).unwrap();
+    let mut frame = |i| Slice::read(&mut file, &format, i, modality, 1.0, &mut decoder).unwrap();
     (0..format.frames).map(|i| frame(i).frame.stored).collect()
 }
 
@@ -145,7 +145,7 @@ fn folders_without_a_series_say_what_they_hold() {
 }
 
 /// Slices of one series in a folder of their own.
-fn folder(slices: &[(&str, InMemDicomObject)]) -> (tempfile::TempDir, Scan) {
+pub(super) fn folder(slices: &[(&str, InMemDicomObject)]) -> (tempfile::TempDir, Scan) {
     let dir = tempfile::tempdir().unwrap();
     for (name, object) in slices {
         save(object.clone(), &dir.path().join(name));
@@ -163,7 +163,7 @@ fn copies_are_set_aside_and_doubles_are_reported() {
         ("d", slice(5.0, "1.2.3.3", 1)),
     ]);
     assert_eq!(found.set_aside.len(), 1);
-    assert!(found.set_aside[0].path.ends_with("b") && found.set_aside[0].reason.contains("SOPInstanceUID"));
+    assert!(found.set_aside[0].path.ends_with("b") && found.set_aside[0].reason.contains("byte for byte"));
     assert_eq!(found.series[0].slices(), 3);
     assert_eq!(found.series[0].findings, [Finding::Coincident(1)]);
 }
@@ -262,7 +262,7 @@ fn a_series_that_is_there_is_recognised_by_resume() {
     let again = run_with(&found.series[0], out.path(), 1.0, &options).unwrap();
     assert_eq!((again.resumed, again.files.len()), (2, 2));
     // Another model's result is not taken for this one's.
-    let other = Restoring { provenance: "another", task: "a test" };
+    let other = Restoring { decides: "another", ..WHAT };
     let refused = restore_with(&found.series[0], &other, out.path(), &options, 1, &mut |_| unreachable!());
     assert!(matches!(refused, Err(Error::Exists { .. })));
 }

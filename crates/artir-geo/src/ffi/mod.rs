@@ -42,9 +42,17 @@ impl Object {
 
     /// All items of a metadata domain, as GDAL lists them: `KEY=VALUE`, or one whole document in `xml:` domains.
     pub(crate) fn domain(self, domain: &str) -> Vec<String> {
-        let Ok(domain) = CString::new(domain) else { return Vec::new() };
-        // SAFETY: the list is owned by GDAL, ends in a null pointer, and is copied at once.
-        unsafe { strings(sys::GDALGetMetadata(self.0, domain.as_ptr())) }
+        self.domain_within(domain, usize::MAX).unwrap_or_default()
+    }
+
+    /// The same; `None` when they have more than so many bytes.
+    pub(crate) fn domain_within(self, domain: &str, most: usize) -> Option<Vec<String>> {
+        let Ok(domain) = CString::new(domain) else { return Some(Vec::new()) };
+        // SAFETY: the list is owned by GDAL, ends in a null pointer, and is counted and copied at once.
+        unsafe {
+            let list = sys::GDALGetMetadata(self.0, domain.as_ptr());
+            (bytes(list) <= most).then(|| strings(list))
+        }
     }
 
     /// Replaces a metadata domain. False when GDAL refuses.
@@ -89,6 +97,23 @@ unsafe fn strings(list: *mut *mut c_char) -> Vec<String> {
     unsafe {
         while !(*at).is_null() {
             out.push(CStr::from_ptr(*at).to_string_lossy().into_owned());
+            at = at.add(1);
+        }
+    }
+    out
+}
+
+/// Bytes of a null-terminated list of C strings.
+///
+/// # Safety
+/// `list` is null or such a list.
+unsafe fn bytes(list: *mut *mut c_char) -> usize {
+    let mut out = 0;
+    let mut at = list;
+    // SAFETY: the list is read up to its null pointer.
+    unsafe {
+        while !at.is_null() && !(*at).is_null() {
+            out += CStr::from_ptr(*at).count_bytes();
             at = at.add(1);
         }
     }

@@ -10,9 +10,8 @@ mod map;
 mod read;
 mod stretch;
 
-use std::{io::Write, path::Path};
+use std::path::Path;
 
-use artir_core::OutputFolder;
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 
 use crate::ffi;
@@ -45,8 +44,8 @@ pub struct Preview<'a> {
     pub title: &'a str,
 }
 
-/// Writes one HTML page that holds everything it shows. The file, private to its owner (mode 0600), appears under its
-/// name when it is complete; after an error nothing is left, and what was there is still there.
+/// Writes one HTML page that holds everything it shows. The file appears under its name when it is complete; after an error
+/// nothing is left, and what was there is still there.
 ///
 /// Both scenes are read once, a few megapixels at a time, and averaged to at most 1600 px on the long edge. Both are
 /// shown on one linear scale: from the 2nd to the 98th percentile of the valid pixels before. The footprint is given in
@@ -70,17 +69,7 @@ pub fn write_preview(page: &Path, preview: &Preview<'_>, overwrite: bool) -> Res
         }
     }
     let html = html(preview)?;
-    let parent = page.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        // Dropped after the file in it: a folder that was made for the page goes with it.
-        let _folder = OutputFolder::create(parent)?;
-        // Such a file is the owner's alone, mode 0600, and stays so under its last name.
-        let mut file = tempfile::Builder::new().prefix(".artir-").suffix(".html").tempfile_in(parent)?;
-        file.write_all(html.as_bytes())?;
-        if overwrite { file.persist(page) } else { file.persist_noclobber(page) }.map_err(|e| e.error)?;
-        Ok(())
-    };
-    write().map_err(|e| e.to_string())
+    artir_files::write_file(page, overwrite, html.as_bytes()).map_err(|e| e.to_string())
 }
 
 /// Opens a scene. GDAL's reason is told without the path, which may be long and is known to whoever asked.

@@ -165,18 +165,19 @@ fn sources_lose_their_folders_and_keys() {
 
 #[cfg(unix)]
 #[test]
-fn a_page_is_private_and_replaced_only_on_demand() {
+fn a_page_has_the_mode_of_the_umask_and_is_replaced_only_on_demand() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let (before, after) = pair(dir.path());
     let page = dir.path().join("page.html");
     fs::write(&page, "old").unwrap();
-    fs::set_permissions(&page, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::set_permissions(&page, fs::Permissions::from_mode(0o600)).unwrap();
     let refused = write(&page, &before, &after, &[1], false).unwrap_err();
     assert!(refused.contains("--overwrite"), "{refused}");
     assert_eq!(fs::read_to_string(&page).unwrap(), "old");
     write(&page, &before, &after, &[1], true).unwrap();
-    assert_eq!(fs::metadata(&page).unwrap().permissions().mode() & 0o777, 0o600);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(&page), mode(&before));
     assert_eq!(names(dir.path()), ["after.tif", "before.tif", "page.html"]);
     for scene in [&before, &after] {
         let bytes = fs::read(scene).unwrap();

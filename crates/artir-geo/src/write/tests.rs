@@ -146,9 +146,7 @@ fn a_virtual_raster_says_the_same() {
     let path = rich(dir.path(), true);
     let scene = open(&path, Some(&[3, 2, 1])).unwrap();
     let out = dir.path().join("out.vrt");
-    let options = WriteOptions::default();
-    let restore =
-        |out: &Path| crate::virtual_raster::restore(&scene, out, &options, &mut |data| run(&scene, data, 0.0));
+    let restore = |out: &Path| run(&scene, out, 0.0);
     let done = restore(&out).unwrap();
     assert_eq!((done.path.as_path(), &done.beside[0]), (out.as_path(), &dir.path().join("out.tif")));
     assert_eq!(differences(&path, &out), [""; 0]);

@@ -8,6 +8,7 @@ mod gpu;
 mod large_kernel;
 mod network;
 mod table;
+mod version;
 
 use std::{
     ffi::CString,
@@ -21,6 +22,7 @@ pub(crate) use self::api::check;
 use self::gpu::{GpuGatedBlock, GpuLargeKernel, GpuModulation};
 use self::large_kernel::LargeKernel;
 use self::network::NetworkKernel;
+pub use self::version::runtime_version;
 use crate::Error;
 use crate::cuda::Machine;
 

@@ -14,7 +14,8 @@ pub(super) fn available() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
         // CPUID leaf 7: EDX bit 22 is AMX-BF16, bit 24 AMX-TILE.
-        let features = if std::arch::x86_64::__cpuid(0).eax < 7 { 0 } else { std::arch::x86_64::__cpuid_count(7, 0).edx };
+        let features =
+            if std::arch::x86_64::__cpuid(0).eax < 7 { 0 } else { std::arch::x86_64::__cpuid_count(7, 0).edx };
         features >> 22 & 0b101 == 0b101 && allowed()
     })
 }

@@ -1,6 +1,6 @@
 //! Convolutions over all channels, 1x1 or 3x3, of stride 1 or 2, on whole maps.
 
-use super::linear::{Linear, packed, packed_len, sized};
+use super::linear::{Linear, Weights, packed, packed_len, sized};
 use super::memory::{Gradients, Map, Scratch, Units, apart};
 use super::product::{Extent, Kind, Start, Term, padded, product};
 use super::rows::{Across, groups, operands};
@@ -12,6 +12,8 @@ use crate::network::lanes::{UNIT, with_lanes};
 pub(super) struct Dense {
     linear: Linear,
     kind: Kind,
+    /// The way back's.
+    back: Kind,
     stride: usize,
     inputs: usize,
     outputs: usize,
@@ -24,10 +26,12 @@ pub(super) struct Dense {
 pub(super) type Inputs<'a> = &'a [Map];
 
 impl Dense {
-    pub(super) fn new(kind: Kind, stride: usize, linear: Linear) -> Self {
+    /// `exact`: the result in float32 throughout, whatever the kind; gradients are products of the kind all the same.
+    pub(super) fn new(kind: Kind, exact: bool, stride: usize, linear: Linear) -> Self {
         let [inputs, outputs] = [linear.inputs, linear.outputs].map(|c| c.next_multiple_of(UNIT));
         let [forward, backward, bias] = Default::default();
-        Self { linear, kind, stride, inputs, outputs, forward, backward, bias }
+        let (kind, back) = (if exact { kind.exact() } else { kind }, kind);
+        Self { linear, kind, back, stride, inputs, outputs, forward, backward, bias }
     }
 
     fn size(&self) -> usize {
@@ -38,16 +42,14 @@ impl Dense {
     pub(super) fn pack(&mut self, parameters: &[f32]) {
         let weights = self.linear.folded(parameters);
         let (taps, inputs, outputs) = (self.linear.taps, self.linear.inputs, self.linear.outputs);
-        let at = |o: usize, i: usize, tap: usize| {
-            if o < outputs && i < inputs { weights[(o * inputs + i) * taps + tap] } else { 0.0 }
-        };
-        let [there, back] =
-            [(self.inputs, self.outputs), (self.outputs, self.inputs)].map(|(i, o)| packed_len(self.kind, i, o));
+        let there = packed_len(self.kind, self.inputs, self.outputs);
+        let back = packed_len(self.back, self.outputs, self.inputs);
         let forward = sized(&mut self.forward, taps * there);
         let backward = sized(&mut self.backward, taps * back);
         for tap in 0..taps {
-            packed(self.kind, self.inputs, self.outputs, |o, i| at(o, i, tap), &mut forward[tap * there..]);
-            packed(self.kind, self.outputs, self.inputs, |o, i| at(i, o, tap), &mut backward[tap * back..]);
+            let of = Weights { values: &weights[tap..], outputs, inputs, output_step: inputs * taps, input_step: taps };
+            packed(self.kind, self.inputs, self.outputs, of, &mut forward[tap * there..]);
+            packed(self.back, self.outputs, self.inputs, of.turned(), &mut backward[tap * back..]);
         }
         let mut bias = self.linear.folded_bias(parameters);
         bias.resize(self.outputs, 0.0);
@@ -97,10 +99,10 @@ impl Dense {
         let of = self;
         // SAFETY: passed on to the caller.
         unsafe {
-            with_lanes!(of.kind.instructions, weights_job(of: &Dense, scratch: &mut Scratch, from: Inputs<'_>, gradient: Map, sums: *mut f32));
+            with_lanes!(of.back.instructions, weights_job(of: &Dense, scratch: &mut Scratch, from: Inputs<'_>, gradient: Map, sums: *mut f32));
             scratch.reset();
             if !onto.is_empty() {
-                with_lanes!(of.kind.instructions, inputs_job(of: &Dense, scratch: &mut Scratch, gradient: Map, onto: &[(Map, bool)]));
+                with_lanes!(of.back.instructions, inputs_job(of: &Dense, scratch: &mut Scratch, gradient: Map, onto: &[(Map, bool)]));
             }
         }
     }
@@ -204,7 +206,7 @@ unsafe fn put<V: Wide>(from: Units, to: Units, units: usize, count: usize, add: 
 /// Sums for the weights' gradients.
 #[inline(always)]
 unsafe fn weights_job<V: Wide>(of: &Dense, scratch: &mut Scratch, from: Inputs<'_>, gradient: Map, sums: *mut f32) {
-    let (kind, size, stride) = (of.kind, of.size(), of.stride);
+    let (kind, size, stride) = (of.back, of.size(), of.stride);
     let count = gradient.columns;
     let across = Across::new(scratch, kind, of.outputs, count);
     // Rows of operands for each shift to the left or right: three rows (one at stride 2 and its neighbours) at once.
@@ -270,7 +272,7 @@ unsafe fn weights_job<V: Wide>(of: &Dense, scratch: &mut Scratch, from: Inputs<'
 /// Gradients of the inputs.
 #[inline(always)]
 unsafe fn inputs_job<V: Wide>(of: &Dense, scratch: &mut Scratch, gradient: Map, onto: &[(Map, bool)]) {
-    let (kind, size, stride) = (of.kind, of.size(), of.stride);
+    let (kind, size, stride) = (of.back, of.size(), of.stride);
     let (rows, columns) = (onto[0].0.rows, onto[0].0.columns);
     let ring = OperandRing::new(scratch, kind, of.outputs, gradient.columns);
     let units = of.inputs / UNIT;

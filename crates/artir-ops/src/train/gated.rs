@@ -4,7 +4,7 @@
 //! Both go down the map row by row and keep what is wider than the map for three rows alone. Nothing of the forward pass
 //! but its input is kept: to compute the rest anew takes less time than to write and read it.
 
-use super::linear::{Linear, packed, packed_len, sized};
+use super::linear::{Linear, Weights, packed, packed_len, sized};
 use super::memory::{Gradients, Map, Ring, Scratch, Units, apart};
 use super::product::{Extent, Kind, Start, Term, padded, product};
 use super::rows::{Across, Moments, operands};
@@ -63,10 +63,12 @@ impl Gated {
         let (c, h, kind) = (self.channels, self.hidden, self.kind);
         let expand = self.expand.folded(parameters);
         let project = self.project.folded(parameters);
-        packed(kind, c, 2 * h, |o, i| expand[o * c + i], sized(&mut self.forward[0], packed_len(kind, c, 2 * h)));
-        packed(kind, 2 * h, c, |o, i| expand[i * c + o], sized(&mut self.backward[0], packed_len(kind, 2 * h, c)));
-        packed(kind, h, c, |o, i| project[o * h + i], sized(&mut self.forward[1], packed_len(kind, h, c)));
-        packed(kind, c, h, |o, i| project[i * h + o], sized(&mut self.backward[1], packed_len(kind, c, h)));
+        let expand = Weights { values: &expand, outputs: 2 * h, inputs: c, output_step: c, input_step: 1 };
+        let project = Weights { values: &project, outputs: c, inputs: h, output_step: h, input_step: 1 };
+        packed(kind, c, 2 * h, expand, sized(&mut self.forward[0], packed_len(kind, c, 2 * h)));
+        packed(kind, 2 * h, c, expand.turned(), sized(&mut self.backward[0], packed_len(kind, 2 * h, c)));
+        packed(kind, h, c, project, sized(&mut self.forward[1], packed_len(kind, h, c)));
+        packed(kind, c, h, project.turned(), sized(&mut self.backward[1], packed_len(kind, c, h)));
         self.biases = [&self.expand, &self.project].map(|l| Buffer::from(l.folded_bias(parameters).as_slice()));
         self.local.pack(parameters);
     }
@@ -107,9 +109,7 @@ impl Gated {
         scratch.reset();
         let of = self;
         // SAFETY: passed on to the caller.
-        unsafe {
-            with_lanes!(of.kind.instructions, forward_job(of: &Gated, scratch: &mut Scratch, from: Map, to: Map))
-        }
+        unsafe { with_lanes!(of.kind.instructions, forward_job(of: &Gated, scratch: &mut Scratch, from: Map, to: Map)) }
     }
 
     /// Turns the gradient of the result into that of `from`, in place, and adds to the sums.
@@ -424,12 +424,7 @@ unsafe fn backward_job<V: Wide>(of: &Gated, scratch: &mut Scratch, from: Map, gr
                 let terms = [Term { left: given, right: of.backward[1].as_slice().as_ptr() }];
                 let extent = over_channels(hidden, given_words, gated.stride);
                 product(kind, &terms, &extent, gated.start, Start::Zero);
-                let to = GateBack {
-                    of: gated,
-                    slopes: slopes.row(row as isize),
-                    groups: results,
-                    between: of.hidden,
-                };
+                let to = GateBack { of: gated, slopes: slopes.row(row as isize), groups: results, between: of.hidden };
                 for unit in 0..hidden {
                     strips!(count, gate_back::<V>(of, &widen.ring, row, unit, &to));
                     for unit in [unit, unit + hidden] {

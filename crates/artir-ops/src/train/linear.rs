@@ -3,7 +3,6 @@
 
 use crate::network::buffer::Buffer;
 use crate::network::lanes::UNIT;
-use half::bf16;
 
 use super::memory::Gradients;
 use super::product::Kind;
@@ -105,26 +104,57 @@ impl Linear {
     }
 }
 
-/// Right operand of sums over channels: `[unit of outputs][word of inputs][output]`, for `weight(output, input)`.
-pub(super) fn packed(
-    kind: Kind,
-    inputs: usize,
-    outputs: usize,
-    weight: impl Fn(usize, usize) -> f32,
-    to: &mut [f32],
-) {
+/// Weights somewhere in a list, by output and input; zeros beyond their numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) outputs: usize,
+    pub(super) inputs: usize,
+    pub(super) output_step: usize,
+    pub(super) input_step: usize,
+}
+
+impl Weights<'_> {
+    /// Inputs for outputs: the way back.
+    pub(super) fn turned(self) -> Self {
+        Self {
+            outputs: self.inputs,
+            inputs: self.outputs,
+            output_step: self.input_step,
+            input_step: self.output_step,
+            ..self
+        }
+    }
+
+    #[inline(always)]
+    fn at(&self, output: usize, input: usize) -> f32 {
+        if output < self.outputs && input < self.inputs {
+            self.values[output * self.output_step + input * self.input_step]
+        } else {
+            0.0
+        }
+    }
+}
+
+/// The bits of the nearest bfloat16, ties to even. Not for NaN, which a training step stops at anyway.
+#[inline(always)]
+fn half(value: f32) -> u32 {
+    let bits = value.to_bits();
+    bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16
+}
+
+/// Right operand of sums over `inputs` channels: `[unit of outputs][word of inputs][output]`.
+pub(super) fn packed(kind: Kind, inputs: usize, outputs: usize, of: Weights<'_>, to: &mut [f32]) {
     let words = kind.words(inputs);
+    let pairs = kind.instructions.pairs();
     for (unit, to) in to[..words * outputs].chunks_exact_mut(words * UNIT).enumerate() {
         for (word, to) in to.chunks_exact_mut(UNIT).enumerate() {
             for (lane, to) in to.iter_mut().enumerate() {
                 let output = unit * UNIT + lane;
-                *to = if !kind.instructions.pairs() {
-                    weight(output, word)
-                } else if 2 * word < inputs {
-                    let half = |input: usize| u32::from(bf16::from_f32(weight(output, input)).to_bits());
-                    f32::from_bits(half(2 * word) | half(2 * word + 1) << 16)
+                *to = if pairs {
+                    f32::from_bits(half(of.at(output, 2 * word)) | half(of.at(output, 2 * word + 1)) << 16)
                 } else {
-                    0.0
+                    of.at(output, word)
                 };
             }
         }

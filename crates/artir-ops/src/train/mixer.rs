@@ -147,11 +147,12 @@ impl Mixer {
             let mut first = 2 * from.units;
             for (i, (step, kept)) in self.steps.iter().zip(&steps).enumerate().rev() {
                 first -= step.units();
-                let (onto, buffer) =
-                    if i == 0 { (wide.part(0, step.units()), None) } else {
-                        let (map, buffer) = borrow(step.units());
-                        (map, Some(buffer))
-                    };
+                let (onto, buffer) = if i == 0 {
+                    (wide.part(0, step.units()), None)
+                } else {
+                    let (map, buffer) = borrow(step.units());
+                    (map, Some(buffer))
+                };
                 let onto_both = [onto, wide.part(first, step.units())];
                 step.backward(by, scratch, kept, given, onto_both, sums.add(ends[i]));
                 given = onto;

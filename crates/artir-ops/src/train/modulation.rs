@@ -50,8 +50,7 @@ impl Step {
     pub(super) fn pack(&mut self, parameters: &[f32]) {
         let taps = self.taps();
         let (a, b) = (&parameters[self.scaled..][..taps], &parameters[self.added..][..taps]);
-        let all: Vec<f32> =
-            a.iter().chain(b).chain(a.iter().rev()).chain(b.iter().rev()).copied().collect();
+        let all: Vec<f32> = a.iter().chain(b).chain(a.iter().rev()).chain(b.iter().rev()).copied().collect();
         self.kernels = Buffer::from(all.as_slice());
         let list = |at: usize| &parameters[at..at + self.channels];
         self.weights = Buffer::from([list(self.weigh), list(self.weigh_bias)].concat().as_slice());
@@ -100,9 +99,7 @@ impl Step {
         scratch.reset();
         let of = self;
         // SAFETY: passed on to the caller.
-        unsafe {
-            with_lanes!(by, forward_job(of: &Step, scratch: &mut Scratch, kept: &Kept, next: Option<Map>))
-        }
+        unsafe { with_lanes!(by, forward_job(of: &Step, scratch: &mut Scratch, kept: &Kept, next: Option<Map>)) }
     }
 
     /// Writes the gradients of `z` and of `segment`, from that of the next step's `z` or, in the last step, of the product;
@@ -223,8 +220,7 @@ unsafe fn forward_job<V: Wide>(of: &Step, scratch: &mut Scratch, kept: &Kept, ne
             }
         }
         if let (Some(next), Some(refine)) = (next, &of.refine) {
-            let doubled =
-                Map::new(scratch.cut(Map::len(rows, columns, 2 * units)), rows, columns, 2 * units);
+            let doubled = Map::new(scratch.cut(Map::len(rows, columns, 2 * units)), rows, columns, 2 * units);
             twice::<V>(product, doubled);
             local_map::forward::<V, 7>(refine, scratch, doubled, next);
         }

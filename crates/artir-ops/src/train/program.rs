@@ -80,11 +80,10 @@ pub(super) struct Program {
 impl Program {
     /// Parameters lie in the flat list in the order in which `ArtIR.parameters()` of the training code gives them.
     pub(super) fn new(of: &Architecture, kind: Kind) -> Self {
-        let mut make =
-            Self { layers: Vec::new(), nodes: Vec::new(), values: Vec::new(), parameters: 0, kind };
+        let mut make = Self { layers: Vec::new(), nodes: Vec::new(), values: Vec::new(), parameters: 0, kind };
         let (c, [first, second, third, last]) = (of.width, of.depths);
         let image = make.value(0, UNIT);
-        let head = make.convolution(kind.exact(), of.image_channels, c, 9, 1, true);
+        let head = make.convolution(true, of.image_channels, c, 9, 1, true);
         let mut x = make.add(Act::Layer(head), vec![image], 0, c);
         x = make.near(first, c, 0, x);
         let level1 = x;
@@ -97,7 +96,7 @@ impl Program {
         x = make.near(second, 2 * c, 1, x);
         x = make.up(2 * c, 0, x, level1);
         x = make.near(first + last, c, 0, x);
-        let tail = make.convolution(kind.exact(), c, of.image_channels, 9, 1, true);
+        let tail = make.convolution(true, c, of.image_channels, 9, 1, true);
         make.add(Act::Layer(tail), vec![x], 0, UNIT);
         make
     }
@@ -141,21 +140,29 @@ impl Program {
         (self.take(channels), self.take(channels))
     }
 
-    fn convolution(&mut self, kind: Kind, inputs: usize, outputs: usize, taps: usize, stride: usize, bias: bool) -> usize {
+    fn convolution(
+        &mut self,
+        exact: bool,
+        inputs: usize,
+        outputs: usize,
+        taps: usize,
+        stride: usize,
+        bias: bool,
+    ) -> usize {
         let linear = self.linear(inputs, outputs, taps, bias);
-        self.layer(Layer::Dense(Dense::new(kind, stride, linear)))
+        self.layer(Layer::Dense(Dense::new(self.kind, exact, stride, linear)))
     }
 
     fn down(&mut self, channels: usize, halved: usize, x: usize) -> usize {
-        let layer = self.convolution(self.kind, channels, 2 * channels, 9, 2, false);
+        let layer = self.convolution(false, channels, 2 * channels, 9, 2, false);
         self.add(Act::Layer(layer), vec![x], halved + 1, 2 * channels)
     }
 
     fn up(&mut self, channels: usize, halved: usize, x: usize, skip: usize) -> usize {
         let wide = self.add(Act::Up, vec![x], halved, channels);
-        let layer = self.convolution(self.kind, channels, channels / 2, 9, 1, false);
+        let layer = self.convolution(false, channels, channels / 2, 9, 1, false);
         let narrow = self.add(Act::Layer(layer), vec![wide], halved, channels / 2);
-        let layer = self.convolution(self.kind, channels, channels / 2, 1, 1, false);
+        let layer = self.convolution(false, channels, channels / 2, 1, 1, false);
         self.add(Act::Layer(layer), vec![narrow, skip], halved, channels / 2)
     }
 
@@ -230,9 +237,9 @@ impl Program {
             .collect();
         let project = Linear { scale: Some(scale), ..self.linear(channels, channels, 1, true) };
         Layer::Mixer(Mixer {
-            expand: Dense::new(self.kind, 1, expand),
+            expand: Dense::new(self.kind, false, 1, expand),
             steps,
-            project: Dense::new(self.kind, 1, project),
+            project: Dense::new(self.kind, false, 1, project),
             by: self.kind.instructions,
         })
     }

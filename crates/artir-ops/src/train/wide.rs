@@ -3,11 +3,11 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-#[cfg(target_arch = "x86_64")]
-use crate::network::lanes::{Avx2, Avx512};
 use crate::network::gelu::Gelu;
 #[cfg(target_arch = "aarch64")]
 use crate::network::lanes::Neon;
+#[cfg(target_arch = "x86_64")]
+use crate::network::lanes::{Avx2, Avx512};
 use crate::network::lanes::{Lanes, Portable, UNIT};
 
 /// The tables of GELU and of its derivative.
@@ -90,9 +90,8 @@ impl Wide for Avx2 {
     unsafe fn gelu_and_slope(self, _: &Tables) -> (Self, Self) {
         unsafe {
             let set = |value: f32| _mm256_set1_ps(value);
-            let polynomial = |of: &[f32], x: __m256| {
-                of[1..].iter().fold(set(of[0]), |value, c| _mm256_fmadd_ps(value, x, set(*c)))
-            };
+            let polynomial =
+                |of: &[f32], x: __m256| of[1..].iter().fold(set(of[0]), |value, c| _mm256_fmadd_ps(value, x, set(*c)));
             let (mut values, mut slopes) = (self.0, self.0);
             for (value, slope) in values.iter_mut().zip(&mut slopes) {
                 let x = *value;
@@ -104,10 +103,8 @@ impl Wide for Avx2 {
                 ));
                 let rest = _mm256_fnmadd_ps(whole, set(0.693_359_4), power);
                 let rest = _mm256_fmadd_ps(whole, set(2.121_944_4e-4), rest);
-                let p = polynomial(
-                    &[1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5],
-                    rest,
-                );
+                let p =
+                    polynomial(&[1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5], rest);
                 let p = _mm256_add_ps(_mm256_fmadd_ps(_mm256_mul_ps(p, rest), rest, rest), set(1.0));
                 let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(whole), _mm256_set1_epi32(127));
                 let bell = _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)));
@@ -181,8 +178,7 @@ impl<const PAIRS: bool> Wide for Avx512<PAIRS> {
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
         unsafe {
-            let rows: [__m512i; UNIT] =
-                std::array::from_fn(|i| _mm512_loadu_si512(from.add(i * from_step).cast()));
+            let rows: [__m512i; UNIT] = std::array::from_fn(|i| _mm512_loadu_si512(from.add(i * from_step).cast()));
             let mut pairs = rows;
             for i in 0..UNIT / 2 {
                 pairs[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);

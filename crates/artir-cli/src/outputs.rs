@@ -1,0 +1,204 @@
+//! Outputs: checked before any work, written whole.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use artir_core::ErrorKind;
+use artir_files::{NewFile, free_space, is_taken, is_within, same_file, writable};
+
+use crate::outcome::Failure;
+
+/// What an output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Folder,
+}
+
+/// The outputs of a command, each of which was found to be possible.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs {
+    /// Files and folders that are read.
+    inputs: Vec<PathBuf>,
+    outputs: Vec<(PathBuf, String)>,
+    /// Bytes to come by file system: where, free, needed.
+    space: BTreeMap<u64, (PathBuf, u64, u64)>,
+}
+
+impl Outputs {
+    /// Outputs that may not take the place of any of these inputs.
+    pub(crate) fn new(inputs: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self { inputs: inputs.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Adds an output. `what` names it in errors; `replace` is whether something that is there may go.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for a place that is taken, by itself or by an input or another output;
+    /// [`ErrorKind::Output`] for one that takes no files.
+    pub(crate) fn add(&mut self, what: &str, path: &Path, kind: Kind, replace: bool) -> Result<(), Failure> {
+        self.check(what, path, kind, replace)?;
+        self.outputs.push((path.to_owned(), what.to_owned()));
+        Ok(())
+    }
+
+    fn check(&self, what: &str, path: &Path, kind: Kind, replace: bool) -> Result<(), Failure> {
+        let usage = |reason: &str| Err(Failure::usage(format!("{}: {reason}", path.display())));
+        if path.file_name().is_none() {
+            return usage(&format!("{what} needs a name"));
+        }
+        for input in &self.inputs {
+            let lost = match kind {
+                Kind::File => input.is_file() && same_file(input, path),
+                Kind::Folder => is_within(input, path),
+            };
+            if lost {
+                return usage(&format!("{what} would take the place of an input: write it elsewhere"));
+            }
+        }
+        self.apart(what, path)?;
+        match (kind, path.is_dir()) {
+            (Kind::File, true) => return usage(&format!("{what} cannot be written: it is a folder")),
+            (Kind::Folder, false) if is_taken(path) => {
+                return usage(&format!("{what} cannot be written: a file has its name"));
+            }
+            _ => {}
+        }
+        if is_taken(path) && !replace {
+            return usage("is there already: use --overwrite");
+        }
+        // Devices and pipes are no results, and must not be replaced by files.
+        if kind == Kind::File && path.metadata().is_ok_and(|meta| !meta.is_file()) {
+            return usage(&format!("{what} cannot be written: it is no file"));
+        }
+        writable(path).map_err(|e| unwritable(path, &e))
+    }
+
+    /// Whether an output would have a place of its own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for the place of an output that was added before.
+    pub(crate) fn apart(&self, what: &str, path: &Path) -> Result<(), Failure> {
+        let meet = |other: &Path| same_file(other, path) || is_within(other, path) || is_within(path, other);
+        match self.outputs.iter().find(|(other, _)| meet(other)) {
+            Some((_, name)) => {
+                let reason = format!("{what} and {name} would have one place: write them apart");
+                Err(Failure::usage(format!("{}: {reason}", path.display())))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Counts bytes that will be written at a path at least.
+    pub(crate) fn needs(&mut self, path: &Path, bytes: u64) {
+        // A file system that does not say how much is free is no reason to refuse.
+        if let Ok((device, free)) = free_space(path) {
+            let (_, _, needed) = self.space.entry(device).or_insert_with(|| (path.to_owned(), free, 0));
+            *needed = needed.saturating_add(bytes);
+        }
+    }
+
+    /// # Errors
+    /// [`ErrorKind::Output`] when a file system does not hold what was counted.
+    pub(crate) fn check_space(&self) -> Result<(), Failure> {
+        for (path, free, needed) in self.space.values() {
+            if needed > free {
+                let mib = |bytes: &u64| bytes.div_ceil(1 << 20);
+                let reason = format!("{} MiB are needed at least, and {} MiB are free", mib(needed), free >> 20);
+                return Err(unwritable(path, &io::Error::other(reason)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unwritable(path: &Path, e: &io::Error) -> Failure {
+    Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", path.display()))
+}
+
+/// Writes a file that gets its name when it is complete. `write` gets the name's ending too.
+pub(crate) fn publish(
+    out: &Path,
+    overwrite: bool,
+    write: impl FnOnce(&mut File, &str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let fail = |e: io::Error| match e.kind() {
+        io::ErrorKind::AlreadyExists => Failure::usage(format!("{}: is there already: use --overwrite", out.display())),
+        _ => unwritable(out, &e),
+    };
+    let mut file = NewFile::create(out).map_err(fail)?;
+    let extension = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    write(file.file(), &extension).map_err(|f| Failure::new(f.kind, format!("{}: {}", out.display(), f.message)))?;
+    file.publish(overwrite).map_err(fail)
+}
+
+/// Writes a text as a file.
+pub(crate) fn publish_text(out: &Path, overwrite: bool, text: &str) -> Result<(), Failure> {
+    publish(out, overwrite, |file, _| {
+        let fail = |e: io::Error| Failure::new(ErrorKind::Output, format!("cannot write: {e}"));
+        io::Write::write_all(file, text.as_bytes()).map_err(fail)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn refused(result: Result<(), Failure>) -> (ErrorKind, String) {
+        let failure = result.unwrap_err();
+        (failure.kind, failure.message)
+    }
+
+    #[test]
+    fn places_that_are_taken_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir_all(at("in/series-1")).unwrap();
+        for name in ["in/series-1/a.dcm", "there"] {
+            fs::write(at(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink(at("in"), at("link")).unwrap();
+        let mut outputs = Outputs::new([at("in/series-1/a.dcm")]);
+        let mut add = |path: &str, kind, replace| outputs.add("the report", &at(path), kind, replace);
+        for replace in [false, true] {
+            for (path, kind) in [
+                ("link/series-1/a.dcm", Kind::File),
+                ("link/series-1", Kind::Folder),
+                ("in", Kind::Folder),
+                ("in", Kind::File),
+                ("there", Kind::Folder),
+            ] {
+                let (kind, message) = refused(add(path, kind, replace));
+                assert_eq!(kind, ErrorKind::Usage, "{path} {message}");
+            }
+        }
+        assert!(refused(add("there", Kind::File, false)).1.contains("--overwrite"));
+        add("there", Kind::File, true).unwrap();
+        add("out/series-2", Kind::Folder, false).unwrap();
+        for path in ["there", "out/series-2", "out/series-2/r.json", "out"] {
+            assert!(refused(add(path, Kind::File, true)).1.contains("one place"), "{path}");
+        }
+        add("out/series-2.html", Kind::File, false).unwrap();
+        let (kind, message) = refused(add("in/series-1/a.dcm/below", Kind::File, false));
+        assert!(kind == ErrorKind::Output && message.contains("not a folder"), "{message}");
+        let device = Outputs::default().add("the report", Path::new("/dev/null"), Kind::File, true);
+        assert!(refused(device).1.contains("no file"));
+    }
+
+    #[test]
+    fn space_is_counted_by_file_system() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut outputs = Outputs::default();
+        outputs.needs(&dir.path().join("a"), 1);
+        outputs.check_space().unwrap();
+        outputs.needs(&dir.path().join("b"), u64::MAX / 2);
+        let (kind, message) = refused(outputs.check_space());
+        assert!(kind == ErrorKind::Output && message.contains("MiB are free"), "{message}");
+    }
+}

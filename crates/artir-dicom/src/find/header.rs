@@ -1,0 +1,174 @@
+//! One header: the place of its object in a series, or the reason why it has none.
+
+use std::path::Path;
+
+use dicom_core::dictionary::{UidDictionary, UidDictionaryEntry};
+use dicom_dictionary_std::{StandardSopClassDictionary, tags};
+
+use super::{Instance, Modality, group::Group, identity::Identity, quantity};
+use crate::{
+    Error, codes,
+    dataset::{DataSet, Stop},
+    file::{DicomFile, Opened},
+    geometry::Plane,
+    view::View,
+};
+
+/// An object with the group that it belongs to.
+pub(crate) struct Placed {
+    pub(super) group: Group,
+    pub(super) identity: Identity,
+    pub(super) instance: Instance,
+    pub(super) pixel_spacing: [f64; 2],
+    /// Whether artir derived it.
+    pub(super) restored: bool,
+    /// Why PET values are not what SUV is computed from, though `--units native` can take them.
+    pub(super) not_uptake: Option<quantity::NotUptake>,
+}
+
+/// Reads one header: its place in a series, or the reason why it has none.
+pub(super) fn look(path: &Path, modality: Modality) -> Result<Result<Placed, String>, Error> {
+    match DicomFile::look(path, Stop::AtPixels)? {
+        Opened::Other => Ok(Err("not a DICOM file".into())),
+        Opened::Dicom(file) => Ok(place(&file.set, path, modality)),
+    }
+}
+
+pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Placed, String> {
+    if set.contains(tags::DIRECTORY_RECORD_SEQUENCE) {
+        return Err("a DICOMDIR".into());
+    }
+    let class = set.text(tags::SOP_CLASS_UID).ok_or("DICOM without a SOP class")?;
+    if !modality.owns(class, set) {
+        return Err(format!("not a {} image: {}", modality.name(), class_name(class)));
+    }
+    if set.texts(tags::IMAGE_TYPE).contains(&"LOCALIZER") {
+        return Err("a localizer".into());
+    }
+    let missing = |what: &str| format!("a {} image without {what}", modality.name());
+    let frames = set.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1);
+    let multi_frame = class != modality.slice_class();
+    if !multi_frame && frames != 1 {
+        return Err(format!("a single-frame class with {frames} frames"));
+    }
+    let present = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len();
+    if multi_frame && usize::try_from(frames) != Ok(present) {
+        return Err(format!("{frames} frames, and functional groups for {present}"));
+    }
+    let frames = u32::try_from(frames).map_err(|_| missing("NumberOfFrames"))?;
+    if let Some(what) = quantity::foreign(set, frames, modality) {
+        return Err(what);
+    }
+    let mut planes = Vec::new();
+    let mut spacing = None;
+    for frame in 0..frames {
+        let view = View::new(set, frame);
+        let orientation = view
+            .group(tags::PLANE_ORIENTATION_SEQUENCE)
+            .vector(tags::IMAGE_ORIENTATION_PATIENT)
+            .ok_or_else(|| missing("ImageOrientationPatient"))?;
+        let position = view
+            .group(tags::PLANE_POSITION_SEQUENCE)
+            .vector(tags::IMAGE_POSITION_PATIENT)
+            .ok_or_else(|| missing("ImagePositionPatient"))?;
+        let plane = Plane { position, orientation };
+        if !plane.is_axial() {
+            return Err("a reformat: not an axial image".into());
+        }
+        planes.push(plane);
+        spacing = spacing.or(view.group(tags::PIXEL_MEASURES_SEQUENCE).vector(tags::PIXEL_SPACING));
+    }
+    let spacing = spacing.ok_or_else(|| missing("PixelSpacing"))?;
+    let size = |tag, name| {
+        let n = set.integer(tag).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+        n.ok_or_else(|| missing(name))
+    };
+    let uid = set.text(tags::SOP_INSTANCE_UID).ok_or_else(|| missing("SOPInstanceUID"))?;
+    let first = planes.first().ok_or_else(|| missing("frames"))?;
+    let series_uid = set.text(tags::SERIES_INSTANCE_UID).ok_or_else(|| missing("SeriesInstanceUID"))?;
+    let group = Group {
+        series_uid: series_uid.to_owned(),
+        study_uid: None,
+        patient_id: None,
+        frame_of_reference: None,
+        sop_class: class.to_owned(),
+        orientation: first.orientation.map(|v| (v * 1e3).round() as i64),
+        rows: size(tags::ROWS, "Rows")?,
+        columns: size(tags::COLUMNS, "Columns")?,
+        spacing: spacing.map(|v| (v * 1e3).round() as i64),
+        acquisition: None,
+    };
+    let instance = Instance {
+        path: path.to_owned(),
+        uid: uid.to_owned(),
+        instance_number: set.integer(tags::INSTANCE_NUMBER).unwrap_or(0),
+        acquisition: set.integer(tags::ACQUISITION_NUMBER),
+        along_normal: planes.iter().map(Plane::along_normal).collect(),
+        planes,
+    };
+    Ok(Placed {
+        group,
+        identity: Identity::read(set),
+        instance,
+        pixel_spacing: spacing,
+        restored: is_restored(set),
+        not_uptake: (modality == Modality::Pet).then(|| quantity::not_uptake(set)).flatten(),
+    })
+}
+
+fn class_name(uid: &str) -> &str {
+    let entry = StandardSopClassDictionary.by_uid(uid);
+    entry.map_or("a class that is not in the standard", UidDictionaryEntry::name)
+}
+
+/// Whether artir derived an object: an archive may drop the equipment, or the code of the derivation, but hardly both.
+fn is_restored(set: &DataSet) -> bool {
+    let by_artir = |item: &DataSet| {
+        [tags::MANUFACTURER, tags::MANUFACTURER_MODEL_NAME].iter().any(|tag| item.text(*tag) == Some("artir"))
+    };
+    let derived = |item: &DataSet| codes::RESTORATION.is_among(item.items(tags::DERIVATION_CODE_SEQUENCE));
+    let shared = set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+    let mut groups = shared.iter().chain(set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE));
+    set.items(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE).iter().any(by_artir)
+        || derived(set)
+        || groups.any(|g| g.items(tags::DERIVATION_IMAGE_SEQUENCE).iter().any(derived))
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_core::VR;
+
+    use super::*;
+
+    fn restored(change: impl FnOnce(&mut DataSet)) -> bool {
+        let mut set = DataSet::default();
+        change(&mut set);
+        is_restored(&set)
+    }
+
+    #[test]
+    fn artir_s_own_results_are_known_by_equipment_and_by_code() {
+        let derivation = || {
+            let mut item = DataSet::default();
+            codes::RESTORATION.put(&mut item, tags::DERIVATION_CODE_SEQUENCE);
+            item
+        };
+        assert!(!restored(|_| {}));
+        let equipment = |name: &str| {
+            let mut item = DataSet::default();
+            item.put_text(tags::MANUFACTURER_MODEL_NAME, VR::LO, name);
+            restored(|set| set.put_items(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE, vec![item]))
+        };
+        assert!(equipment("artir") && !equipment("another"));
+        assert!(restored(|set| *set = derivation()));
+        let frames = |sequence, steps: Vec<DataSet>| {
+            let mut groups = DataSet::default();
+            groups.put_items(tags::DERIVATION_IMAGE_SEQUENCE, steps);
+            restored(|set| set.put_items(sequence, vec![groups]))
+        };
+        let (own, shared) = (tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+        assert!(frames(own, vec![DataSet::default(), derivation()]));
+        assert!(frames(shared, vec![derivation()]));
+        assert!(!frames(own, vec![DataSet::default()]));
+    }
+}

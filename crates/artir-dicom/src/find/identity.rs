@@ -1,0 +1,144 @@
+//! Whose image an object is, and where its coordinates are valid: patient, study, frame of reference.
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+
+use super::{header::Placed, series::Finding};
+use crate::dataset::DataSet;
+
+/// What an object says of its patient, study and frame of reference. Empty values are as good as absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// PatientID, in the bytes of its character set.
+    patient_id: Option<Vec<u8>>,
+    issuer: Option<Vec<u8>>,
+    name: Option<Vec<u8>>,
+    birth_date: Option<Vec<u8>>,
+    sex: Option<Vec<u8>>,
+    study_uid: Option<String>,
+    frame_of_reference: Option<String>,
+}
+
+/// One of the values that tell patients apart.
+type Field = fn(&Identity) -> Option<&Vec<u8>>;
+
+/// PatientID as errors name it.
+const PATIENT_ID: &str = "PatientID (0010,0020)";
+/// StudyInstanceUID as findings name it.
+const STUDY: &str = "StudyInstanceUID (0020,000D)";
+/// FrameOfReferenceUID as findings name it.
+const FRAME_OF_REFERENCE: &str = "FrameOfReferenceUID (0020,0052)";
+
+impl Identity {
+    pub(super) fn read(set: &DataSet) -> Self {
+        let uid = |tag| set.text(tag).map(str::to_owned);
+        Self {
+            patient_id: trimmed(set, tags::PATIENT_ID),
+            issuer: trimmed(set, tags::ISSUER_OF_PATIENT_ID),
+            name: trimmed(set, tags::PATIENT_NAME).map(plain_name),
+            birth_date: trimmed(set, tags::PATIENT_BIRTH_DATE),
+            sex: trimmed(set, tags::PATIENT_SEX),
+            study_uid: uid(tags::STUDY_INSTANCE_UID),
+            frame_of_reference: uid(tags::FRAME_OF_REFERENCE_UID),
+        }
+    }
+}
+
+/// A value without its padding, in whatever character set.
+fn trimmed(set: &DataSet, tag: Tag) -> Option<Vec<u8>> {
+    let pad = |b: &u8| [b' ', 0].contains(b);
+    let bytes = set.bytes(tag)?;
+    let from = bytes.iter().position(|b| !pad(b))?;
+    let to = bytes.iter().rposition(|b| !pad(b))?;
+    Some(bytes[from..=to].to_vec())
+}
+
+/// A name in capitals and without the delimiters of empty components (PS3.5, 6.2.1), which writers leave out or keep.
+fn plain_name(mut name: Vec<u8>) -> Vec<u8> {
+    name.make_ascii_uppercase();
+    while name.last().is_some_and(|b| b"^= ".contains(b)) {
+        name.pop();
+    }
+    name
+}
+
+/// The attribute by which the objects of one SeriesInstanceUID are seen to be of several patients.
+///
+/// PatientID, its issuer, birth date and sex must agree wherever they are given. The name counts only where a PatientID
+/// is missing: it may be spelled anew in the middle of a study.
+pub(super) fn conflict<'a>(identities: impl Iterator<Item = &'a Identity> + Clone) -> Option<&'static str> {
+    let differs = |of: Field| {
+        let mut values = identities.clone().filter_map(of);
+        values.next().is_some_and(|first| values.any(|v| v != first))
+    };
+    let unnumbered = identities.clone().any(|i| i.patient_id.is_none());
+    let fields: [(&'static str, Field); 4] = [
+        (PATIENT_ID, |i| i.patient_id.as_ref()),
+        ("IssuerOfPatientID (0010,0021)", |i| i.issuer.as_ref()),
+        ("PatientBirthDate (0010,0030)", |i| i.birth_date.as_ref()),
+        ("PatientSex (0010,0040)", |i| i.sex.as_ref()),
+    ];
+    let found = fields.into_iter().find(|(_, of)| differs(*of)).map(|(name, _)| name);
+    found.or_else(|| (unnumbered && differs(|i| i.name.as_ref())).then_some("PatientName (0010,0010)"))
+}
+
+/// Enters patient, study and frame of reference into the groups of one series' objects. An object without one takes that
+/// of the others where they agree. Returns what the series is split by.
+pub(super) fn enter(objects: &mut [Placed]) -> Vec<Finding> {
+    let only = |values: Vec<&String>| {
+        let first = values.first().copied().cloned();
+        let several = values.iter().any(|v| Some(*v) != first.as_ref());
+        (if several { None } else { first }, several)
+    };
+    let (study, studies) = only(objects.iter().filter_map(|o| o.identity.study_uid.as_ref()).collect());
+    let (frame, frames) = only(objects.iter().filter_map(|o| o.identity.frame_of_reference.as_ref()).collect());
+    // Patients that differ are refused before.
+    let patient = objects.iter().find_map(|o| o.identity.patient_id.clone());
+    for object in objects {
+        let own = object.identity.clone();
+        object.group.study_uid = own.study_uid.or_else(|| study.clone());
+        object.group.frame_of_reference = own.frame_of_reference.or_else(|| frame.clone());
+        object.group.patient_id = patient.clone();
+    }
+    let split = [(studies, STUDY), (frames, FRAME_OF_REFERENCE)];
+    split.into_iter().filter(|(several, _)| *several).map(|(_, name)| Finding::Split(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_core::VR;
+
+    use super::*;
+
+    fn identity(values: &[(Tag, &[u8])]) -> Identity {
+        let mut set = DataSet::default();
+        for (tag, value) in values {
+            set.put_raw_text(*tag, VR::LO, value.to_vec());
+        }
+        Identity::read(&set)
+    }
+
+    #[test]
+    fn padding_and_missing_values_are_no_conflict() {
+        let ids: [&[u8]; 6] = [b"A1", b"A1 ", b" A1\0", b"", b"  ", b"\0"];
+        let all: Vec<_> = ids.iter().map(|id| identity(&[(tags::PATIENT_ID, id)])).collect();
+        assert_eq!(conflict(all.iter()), None);
+        assert_eq!(all[3], Identity::default());
+    }
+
+    #[test]
+    fn patients_that_differ_are_told_by_attribute() {
+        let told = |a: &[(Tag, &[u8])], b: &[(Tag, &[u8])]| conflict([identity(a), identity(b)].iter());
+        let id = tags::PATIENT_ID;
+        assert_eq!(told(&[(id, b"A1")], &[(id, b"A2")]), Some(PATIENT_ID));
+        // In a character set of several bytes.
+        assert_eq!(told(&[(id, b"\xb0\xa1")], &[(id, b"\xb0\xa2")]), Some(PATIENT_ID));
+        let born = tags::PATIENT_BIRTH_DATE;
+        let same = told(&[(id, b"ANON"), (born, b"19500101")], &[(id, b"ANON"), (born, b"19600101")]);
+        assert_eq!(same, Some("PatientBirthDate (0010,0030)"));
+        let name = tags::PATIENT_NAME;
+        assert_eq!(told(&[(name, b"A^B")], &[(name, b"C^D")]), Some("PatientName (0010,0010)"));
+        assert_eq!(told(&[(name, b"A^B")], &[(name, b"a^b^^")]), None);
+        assert_eq!(told(&[(id, b"1"), (name, b"A^B")], &[(id, b"1"), (name, b"A^B^JUNIOR")]), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! Finding series: a scan of headers, without pixels.
+//!
+//! Files are listed (`walk.rs`) and their headers looked at (`header.rs`). An object that is not what the modality
+//! measures (`quantity.rs`), or that artir derived itself, is set aside. The objects of one SeriesInstanceUID must be of
+//! one patient (`identity.rs`); copies among them are set aside (`repeats.rs`), and the rest is split into series
+//! (`group.rs`, `series.rs`).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+mod group;
+mod header;
+mod identity;
+mod modality;
+mod quantity;
+mod repeats;
+mod series;
+mod walk;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::header::place;
+use self::{header::Placed, quantity::NotUptake};
+pub use self::{
+    modality::Modality,
+    series::{Finding, Instance, Series},
+};
+use crate::{Error, PetUnits};
+
+/// What a scan takes in.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ScanOptions {
+    /// CT or PET.
+    pub modality: Modality,
+    /// Take series that artir derived for sources.
+    pub include_derived: bool,
+    /// What PET values will be shown to the network as: where it is not SUV, they need no correction.
+    pub units: PetUnits,
+}
+
+impl ScanOptions {
+    /// Takes in what is of the modality, and not derived by artir.
+    pub fn new(modality: Modality) -> Self {
+        Self { modality, include_derived: false, units: PetUnits::Suv }
+    }
+}
+
+/// A file, or a folder, that is left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SetAside {
+    /// The file.
+    pub path: PathBuf,
+    /// Why, in words that name no patient's data.
+    pub reason: String,
+}
+
+/// The objects of one SeriesInstanceUID, when they cannot be one series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// Their files.
+    pub files: Vec<PathBuf>,
+    /// Why, in words that name no patient's data.
+    pub reason: String,
+}
+
+impl Refused {
+    /// An error that names the first file.
+    pub fn error(&self) -> Error {
+        Error::file(self.files.first().map_or(Path::new(""), PathBuf::as_path), self.reason.clone())
+    }
+}
+
+/// What a scan found.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Series, in a stable order.
+    pub series: Vec<Series>,
+    /// Files left out: what is no slice of the modality.
+    pub set_aside: Vec<SetAside>,
+    /// Slices whose series cannot be told.
+    pub refused: Vec<Refused>,
+    /// Files that are DICOM and cannot be read. Slices of a series may be among them.
+    pub damaged: Vec<Error>,
+}
+
+impl Scan {
+    /// The damaged files in the folders that a series lies in: nobody can say whether they belong to it.
+    pub fn damaged_beside<'a>(&'a self, series: &Series) -> impl Iterator<Item = &'a Error> {
+        let folders: BTreeSet<PathBuf> =
+            series.instances.iter().filter_map(|i| i.path.parent().map(Path::to_owned)).collect();
+        self.damaged.iter().filter(move |e| {
+            let Error::File { path, .. } = e else { return true };
+            // A folder whose list was cut short is named itself.
+            path.parent().is_some_and(|p| folders.contains(p)) || folders.contains(path)
+        })
+    }
+
+    /// Files set aside by reason, in the order of the reasons.
+    pub fn set_aside_by_reason(&self) -> BTreeMap<&str, Vec<&Path>> {
+        let mut reasons: BTreeMap<&str, Vec<&Path>> = BTreeMap::new();
+        for file in &self.set_aside {
+            reasons.entry(&file.reason).or_default().push(&file.path);
+        }
+        reasons
+    }
+
+    /// The error of a scan that found nothing to restore; `None` when there is a series.
+    pub fn nothing_found(&self, inputs: &[PathBuf], modality: Modality) -> Option<Error> {
+        if !self.series.is_empty() {
+            return None;
+        }
+        if let Some(refused) = self.refused.first() {
+            return Some(refused.error());
+        }
+        if let ([Error::File { path, reason }], true) = (self.damaged.as_slice(), self.set_aside.is_empty()) {
+            return Some(Error::file(path, reason.clone()));
+        }
+        let mut reasons: BTreeMap<&str, usize> =
+            self.set_aside_by_reason().into_iter().map(|(reason, files)| (reason, files.len())).collect();
+        for error in &self.damaged {
+            if let Error::File { reason, .. } = error {
+                *reasons.entry(reason).or_default() += 1;
+            }
+        }
+        let listed: Vec<String> = reasons.iter().map(|(reason, n)| format!("{n} file(s): {reason}")).collect();
+        let detail = if listed.is_empty() { " (no files)".into() } else { format!(" ({})", listed.join("; ")) };
+        let input: Vec<String> = inputs.iter().map(|p| p.display().to_string()).collect();
+        Some(Error::NoSeries { input: input.join(", "), what: modality.name(), detail })
+    }
+}
+
+/// Searches files and folders for series of a modality.
+///
+/// # Errors
+/// [`Error::File`] for an input that is not there, and where slices of several patients are all that was found;
+/// [`Error::NoSeries`] when nothing can be restored.
+pub fn scan(inputs: &[PathBuf], modality: Modality) -> Result<Scan, Error> {
+    let found = scan_with(inputs, ScanOptions::new(modality))?;
+    found.nothing_found(inputs, modality).map_or(Ok(found), Err)
+}
+
+/// Searches files and folders; what is found may be nothing.
+///
+/// # Errors
+/// [`Error::File`] for an input that is not there.
+pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error> {
+    let modality = options.modality;
+    let mut found = Scan::default();
+    let mut placed = Vec::new();
+    for path in walk::files(inputs, &mut found)? {
+        match header::look(&path, modality) {
+            Ok(Ok(object)) => placed.push(object),
+            Ok(Err(reason)) => found.set_aside.push(SetAside { path, reason }),
+            Err(e) => found.damaged.push(e),
+        }
+    }
+    let mut by_series: BTreeMap<String, Vec<Placed>> = BTreeMap::new();
+    for object in chosen(placed, options, &mut found.set_aside) {
+        by_series.entry(object.group.series_uid.clone()).or_default().push(object);
+    }
+    for mut objects in by_series.into_values() {
+        if let Some(attribute) = identity::conflict(objects.iter().map(|o| &o.identity)) {
+            found.refused.push(of_several_patients(objects, attribute));
+            continue;
+        }
+        let findings = identity::enter(&mut objects);
+        let repeats::Distinct { kept, clashing } = repeats::separate(objects, &mut found);
+        found.series.extend(group::series_of(modality, kept, &clashing, &findings));
+    }
+    Ok(found)
+}
+
+/// Sets aside what artir derived, and PET that does not lead to SUV.
+fn chosen(placed: Vec<Placed>, options: ScanOptions, set_aside: &mut Vec<SetAside>) -> Vec<Placed> {
+    let corrected = placed.iter().any(|o| o.not_uptake.is_none());
+    let mut out = Vec::with_capacity(placed.len());
+    for object in placed {
+        // In a unit of its own every PET image can be restored; one without correction hardly is what is wanted of a study
+        // that has both.
+        let wanted = match (&object.not_uptake, options.units) {
+            (None, _) => true,
+            (Some(NotUptake::Uncorrected), PetUnits::Native) => !corrected,
+            (Some(NotUptake::Unit(_)), PetUnits::Native) => true,
+            (Some(_), PetUnits::Suv) => false,
+        };
+        let reason = match &object.not_uptake {
+            _ if object.restored && !options.include_derived => {
+                "restored by artir before: --include-derived restores it again".into()
+            }
+            Some(what) if !wanted => what.reason(),
+            _ => {
+                out.push(object);
+                continue;
+            }
+        };
+        set_aside.push(SetAside { path: object.instance.path, reason });
+    }
+    out
+}
+
+fn of_several_patients(objects: Vec<Placed>, attribute: &str) -> Refused {
+    let files: Vec<PathBuf> = objects.into_iter().map(|o| o.instance.path).collect();
+    let reason = format!(
+        "its SeriesInstanceUID (0020,000E) is that of {} other file(s), and {attribute} differs among them: slices of \
+         several patients are no series; restore each patient's files on their own",
+        files.len().saturating_sub(1)
+    );
+    Refused { files, reason }
+}

@@ -1,0 +1,327 @@
+//! What the values of an object are, when they are not what its modality measures.
+//!
+//! Maps of iodine, blood flow and the like, and colour renderings, are kept in the same classes as CT and PET images.
+//! Four places tell: SamplesPerPixel and PhotometricInterpretation; the rescale type; the units of real-world values;
+//! and ImageType from value 4 on. Reasons quote terms of this file alone, since an attribute can hold anything.
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+
+use super::Modality;
+use crate::{dataset::DataSet, hu::is_hounsfield, terms::told, view::View};
+
+/// Words of ImageType that stand for a rendering: brightness, not a measurement.
+const RENDERINGS: [&str; 5] = ["VRT", "SSD", "VOLREN", "RENDERING", "RENDERED"];
+
+/// Terms of ImageType value 4 whose images are not of the modality's unit (PS3.3, C.8.2.1.1.1 and C.8.16.1.4).
+const FOREIGN_TERMS: [&str; 11] = [
+    "MAT_SPECIFIC",
+    "MAT_FRACTIONAL",
+    "MAT_MODIFIED",
+    "MAT_VALUE_BASED",
+    "EFF_ATOMIC_NUM",
+    "ELECTRON_DENSITY",
+    "DIVISION",
+    "MULTIPLICATION",
+    "QUANTITY",
+    "STD_DEVIATION",
+    "SUBTRACTION",
+];
+
+/// Words that makers use there for the same kinds of maps: of materials, of blood flow, of kinetic models.
+const FOREIGN_WORDS: [&str; 18] = [
+    "IODINE",
+    "DENSITY",
+    "ZEFF",
+    "ATOMIC",
+    "CBF",
+    "CBV",
+    "RCBF",
+    "RCBV",
+    "MTT",
+    "TTP",
+    "TTD",
+    "TMAX",
+    "PBV",
+    "PBF",
+    "PERMEABILITY",
+    "PATLAK",
+    "PARAMETRIC",
+    "RHO",
+];
+
+/// Words before and after the name of a material which say that it is what an image lacks. The rest is in HU.
+const WITHOUT: [&str; 4] = ["NO", "NON", "WITHOUT", "MINUS"];
+const REMOVED: [&str; 3] = ["REMOVED", "SUPPRESSED", "SUBTRACTED"];
+
+/// What else an object's values are, in words for the line that sets it aside.
+pub(super) fn foreign(set: &DataSet, frames: u32, modality: Modality) -> Option<String> {
+    colour(set, frames)
+        .or_else(|| (modality == Modality::Ct).then(|| rescale_type(set, frames)).flatten())
+        .or_else(|| real_world_units(set, frames, modality))
+        .or_else(|| image_type(set, frames, modality))
+}
+
+/// What is left out when SUV are wanted, and can be restored in its own unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotUptake {
+    /// No correction for attenuation.
+    Uncorrected,
+    /// A map in another unit.
+    Unit(String),
+}
+
+impl NotUptake {
+    /// The reason, for the line that sets an object aside.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Uncorrected => "PET without attenuation correction: CorrectedImage (0028,0051) lacks ATTN".into(),
+            Self::Unit(unit) => format!("a PET map in {unit}, Units (0054,1001): not activity"),
+        }
+    }
+}
+
+/// Units of maps that are computed from activity (PS3.3, C.8.9.1.1.3). Those of activity and uptake are left to the SUV
+/// factor, which names what it lacks.
+const MAP_UNITS: [&str; 9] = ["CM2", "PCNT", "MGMINML", "UMOLMINML", "MLMING", "MLG", "1CM", "MLMINML", "STDDEV"];
+
+/// Why a PET object does not lead to SUV, whatever dose and weight it names.
+pub(super) fn not_uptake(set: &DataSet) -> Option<NotUptake> {
+    let view = View::new(set, 0);
+    let corrections = view.text(tags::CORRECTED_IMAGE);
+    let lacks = corrections.is_some_and(|c| !c.split('\\').any(|c| c.trim().eq_ignore_ascii_case("ATTN")));
+    if lacks || view.text(tags::ATTENUATION_CORRECTED) == Some("NO") {
+        return Some(NotUptake::Uncorrected);
+    }
+    let units = view.text(tags::UNITS).filter(|u| MAP_UNITS.contains(u));
+    units.map(|u| NotUptake::Unit(told(Some(u)).to_owned()))
+}
+
+fn colour(set: &DataSet, frames: u32) -> Option<String> {
+    if set.integer(tags::SAMPLES_PER_PIXEL).is_some_and(|n| n != 1) {
+        return Some("a colour image: SamplesPerPixel (0028,0002) is not 1".into());
+    }
+    match set.text(tags::PHOTOMETRIC_INTERPRETATION) {
+        None | Some("MONOCHROME1" | "MONOCHROME2") => {}
+        other => return Some(format!("PhotometricInterpretation (0028,0004) is {}, not monochrome", told(other))),
+    }
+    let types = [tags::CT_IMAGE_FRAME_TYPE_SEQUENCE, tags::PET_FRAME_TYPE_SEQUENCE];
+    let of_frame = |frame| types.map(|t| View::new(set, frame).group(t));
+    let mut holders = (0..frames).flat_map(of_frame).chain(std::iter::once(set));
+    let is_colour = holders.any(|p| p.text(tags::PIXEL_PRESENTATION).is_some_and(|p| p.contains("COLOR")));
+    is_colour.then(|| "a map that is shown in colour".into())
+}
+
+/// RescaleType, or ModalityLUTType. Absent, and US for unspecified, are what CT had before HU could be said (PS3.3,
+/// C.8.2.1): other attributes must tell then.
+fn rescale_type(set: &DataSet, frames: u32) -> Option<String> {
+    let not_hu = |value: Option<&str>, name: &str| {
+        let value = value.filter(|v| !is_hounsfield(v) && *v != "US")?;
+        Some(format!("{name} is {}, not HU", told(Some(value))))
+    };
+    (0..frames).find_map(|frame| {
+        let group = View::new(set, frame).group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
+        let table = group.items(tags::MODALITY_LUT_SEQUENCE).first();
+        not_hu(group.text(tags::RESCALE_TYPE), "RescaleType (0028,1054)")
+            .or_else(|| not_hu(table?.text(tags::MODALITY_LUT_TYPE), "ModalityLUTType (0028,3004)"))
+    })
+}
+
+/// The units that real-world values are mapped to: none of them is the modality's.
+fn real_world_units(set: &DataSet, frames: u32, modality: Modality) -> Option<String> {
+    let is_own = |unit: &str| match modality {
+        Modality::Ct => ["[hnsf'U]", "HU", "hnsf'U"].contains(&unit),
+        Modality::Pet => {
+            let unit = unit.to_ascii_lowercase();
+            ["bq/", "suv", "g/ml", "cm2/ml", "counts", "cps", "ci/"].iter().any(|own| unit.contains(own))
+                && !unit.contains("min")
+        }
+    };
+    let foreign = |frame| {
+        // A frame's own mappings, or those that it shares, or those of the object.
+        let view = View::new(set, frame);
+        let mappings = view.items(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE);
+        let mut units = mappings.iter().filter_map(unit_of).peekable();
+        units.peek().is_some() && !units.any(is_own)
+    };
+    (0..frames).any(foreign).then(|| format!("a map whose real-world values are not {}", quantity_of(modality)))
+}
+
+fn unit_of(mapping: &DataSet) -> Option<&str> {
+    mapping.items(tags::MEASUREMENT_UNITS_CODE_SEQUENCE).first()?.text(tags::CODE_VALUE)
+}
+
+fn quantity_of(modality: Modality) -> &'static str {
+    match modality {
+        Modality::Ct => "HU",
+        Modality::Pet => "activity or SUV",
+    }
+}
+
+/// ImageType, or FrameType, from value 3 on for renderings and from value 4 on for maps.
+fn image_type(set: &DataSet, frames: u32, modality: Modality) -> Option<String> {
+    let frame_type = |frame| {
+        let view = View::new(set, frame);
+        [tags::CT_IMAGE_FRAME_TYPE_SEQUENCE, tags::PET_FRAME_TYPE_SEQUENCE].map(|t| (view.group(t), tags::FRAME_TYPE))
+    };
+    let mut holders: Vec<(&DataSet, Tag)> = vec![(set, tags::IMAGE_TYPE)];
+    holders.extend((0..frames).flat_map(frame_type));
+    holders.into_iter().find_map(|(holder, tag)| {
+        let values = holder.texts(tag);
+        let name = if tag == tags::IMAGE_TYPE { "ImageType (0008,0008)" } else { "FrameType (0008,9007)" };
+        let rendering = values.iter().skip(2).flat_map(|v| words(v)).find_map(|w| term(&RENDERINGS, w));
+        if let Some(word) = rendering {
+            return Some(format!("a rendering, not {}: {name} has {word}", quantity_of(modality)));
+        }
+        let map = values.iter().skip(3).find_map(|v| term(&FOREIGN_TERMS, v).or_else(|| foreign_word(v)));
+        map.map(|word| format!("a map, not {}: {name} has {word}", quantity_of(modality)))
+    })
+}
+
+fn words(value: &str) -> Vec<&str> {
+    value.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect()
+}
+
+fn term(terms: &'static [&'static str], value: &str) -> Option<&'static str> {
+    terms.iter().copied().find(|t| t.eq_ignore_ascii_case(value))
+}
+
+/// A word for a map, unless its neighbours say that it was taken out of the image.
+fn foreign_word(value: &str) -> Option<&'static str> {
+    let words = words(value);
+    words.iter().enumerate().find_map(|(i, word)| {
+        let found = term(&FOREIGN_WORDS, word)?;
+        let before = i.checked_sub(1).and_then(|i| term(&WITHOUT, words[i]));
+        let after = words.get(i + 1).and_then(|w| term(&REMOVED, w));
+        (before.is_none() && after.is_none()).then_some(found)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_core::VR;
+
+    use super::*;
+
+    fn object(values: &[(Tag, &str)]) -> DataSet {
+        let mut set = DataSet::default();
+        for (tag, value) in values {
+            set.put_text(*tag, VR::CS, value);
+        }
+        set
+    }
+
+    fn told_of(values: &[(Tag, &str)], modality: Modality) -> Option<String> {
+        foreign(&object(values), 1, modality)
+    }
+
+    #[test]
+    fn image_types_of_maps_are_known_and_of_hu_let_pass() {
+        let ct = |value: &str| told_of(&[(tags::IMAGE_TYPE, value)], Modality::Ct);
+        for map in [
+            "DERIVED\\PRIMARY\\AXIAL\\IODINE",
+            "DERIVED\\PRIMARY\\AXIAL\\Iodine_no_Water",
+            "DERIVED\\SECONDARY\\AXIAL\\CT_SOM7 SPI DUAL\\IODINE",
+            "DERIVED\\PRIMARY\\AXIAL\\MAT_SPECIFIC\\X",
+            "DERIVED\\PRIMARY\\AXIAL\\WATER(IODINE)",
+            "DERIVED\\PRIMARY\\AXIAL\\ELECTRON DENSITY",
+            "DERIVED\\PRIMARY\\PERFUSION\\RCBF",
+            "DERIVED\\PRIMARY\\VOLUME\\STD_DEVIATION",
+            "DERIVED\\SECONDARY\\OTHER\\VRT",
+            "DERIVED\\SECONDARY\\VRT",
+        ] {
+            assert!(ct(map).is_some_and(|why| why.contains("not HU")), "{map}");
+        }
+        for image in [
+            "ORIGINAL\\PRIMARY\\AXIAL",
+            "ORIGINAL\\PRIMARY\\AXIAL\\ADD",
+            "ORIGINAL\\PRIMARY\\AXIAL\\CT_SOM5 SPI",
+            "ORIGINAL\\PRIMARY\\AXIAL\\CT_SOM7 SPI DUAL",
+            "ORIGINAL\\PRIMARY\\VOLUME\\NONE",
+            "DERIVED\\PRIMARY\\AXIAL\\VMI",
+            "DERIVED\\PRIMARY\\VOLUME\\ENERGY_PROP_WT",
+            "DERIVED\\PRIMARY\\AXIAL\\IODINE_REMOVED",
+            "DERIVED\\PRIMARY\\AXIAL\\VIRTUAL NON IODINE",
+            "DERIVED\\SECONDARY\\AXIAL",
+        ] {
+            assert_eq!(ct(image), None, "{image}");
+        }
+    }
+
+    #[test]
+    fn rescale_types_and_colours_are_looked_at() {
+        let ct = |tag, value: &str| told_of(&[(tag, value)], Modality::Ct);
+        for other in ["MGML", "Z_EFF", "ED", "HU_MOD", "PCT", "OD"] {
+            assert!(ct(tags::RESCALE_TYPE, other).unwrap().contains(other));
+        }
+        assert!(ct(tags::RESCALE_TYPE, "SMITH").unwrap().contains("not in the standard"));
+        for hu in ["HU", "hu", "US"] {
+            assert_eq!(ct(tags::RESCALE_TYPE, hu), None);
+        }
+        assert!(ct(tags::PHOTOMETRIC_INTERPRETATION, "RGB").unwrap().contains("RGB"));
+        assert!(ct(tags::PHOTOMETRIC_INTERPRETATION, "PALETTE COLOR").is_some());
+        assert_eq!(ct(tags::PHOTOMETRIC_INTERPRETATION, "MONOCHROME1"), None);
+        let mut colour = DataSet::default();
+        colour.put_us(tags::SAMPLES_PER_PIXEL, 3);
+        assert!(foreign(&colour, 1, Modality::Pet).unwrap().contains("colour"));
+        // PET has its unit in Units.
+        assert_eq!(told_of(&[(tags::RESCALE_TYPE, "BQML")], Modality::Pet), None);
+    }
+
+    #[test]
+    fn one_frame_of_another_unit_is_enough() {
+        let group = |unit: &str| {
+            let mut item = DataSet::default();
+            item.put_items(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, vec![object(&[(tags::RESCALE_TYPE, unit)])]);
+            item
+        };
+        let mut set = DataSet::default();
+        set.put_items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, vec![group("HU"), group("HU")]);
+        assert_eq!(foreign(&set, 2, Modality::Ct), None);
+        set.put_items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, vec![group("HU"), group("MGML")]);
+        assert!(foreign(&set, 2, Modality::Ct).unwrap().contains("MGML"));
+    }
+
+    fn mapped(units: &[&str]) -> DataSet {
+        let mapping = |unit: &&str| {
+            let mut item = DataSet::default();
+            item.put_items(tags::MEASUREMENT_UNITS_CODE_SEQUENCE, vec![object(&[(tags::CODE_VALUE, unit)])]);
+            item
+        };
+        let mut set = DataSet::default();
+        set.put_items(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE, units.iter().map(mapping).collect());
+        set
+    }
+
+    #[test]
+    fn real_world_values_tell_the_quantity() {
+        for (units, modality, own) in [
+            (vec!["[hnsf'U]"], Modality::Ct, true),
+            (vec!["mg/cm3"], Modality::Ct, false),
+            (vec!["[hnsf'U]", "g/cm3"], Modality::Ct, true),
+            (vec![], Modality::Ct, true),
+            (vec!["Bq/ml"], Modality::Pet, true),
+            (vec!["g/ml{SUVbw}"], Modality::Pet, true),
+            (vec!["{SUVlbm}g/ml"], Modality::Pet, true),
+            (vec!["{counts}"], Modality::Pet, true),
+            (vec!["mL/min/mL"], Modality::Pet, false),
+            (vec!["1"], Modality::Pet, false),
+        ] {
+            assert_eq!(foreign(&mapped(&units), 1, modality).is_none(), own, "{units:?}");
+        }
+    }
+
+    #[test]
+    fn pet_without_attenuation_correction_is_no_uptake() {
+        let of = |tag, value: &str| not_uptake(&object(&[(tag, value)]));
+        assert_eq!(of(tags::CORRECTED_IMAGE, "DECY\\SCAT\\NORM"), Some(NotUptake::Uncorrected));
+        assert_eq!(of(tags::CORRECTED_IMAGE, "DECY\\ ATTN\\NORM"), None);
+        assert_eq!(not_uptake(&DataSet::default()), None);
+        assert_eq!(of(tags::ATTENUATION_CORRECTED, "NO"), Some(NotUptake::Uncorrected));
+        assert_eq!(of(tags::ATTENUATION_CORRECTED, "YES"), None);
+        assert!(of(tags::UNITS, "MLMINML").unwrap().reason().contains("MLMINML"));
+        for activity in ["BQML", "GML", "CNTS", "PROPCPS"] {
+            assert_eq!(of(tags::UNITS, activity), None);
+        }
+    }
+}

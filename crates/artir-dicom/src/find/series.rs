@@ -1,0 +1,156 @@
+//! A series that was found, and what a reader should know of it.
+
+use std::path::PathBuf;
+
+use super::Modality;
+use crate::{Error, geometry::Plane};
+
+/// One object, as its header describes it: a slice, or a multi-frame object of several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    /// Its file.
+    pub path: PathBuf,
+    /// SOPInstanceUID.
+    pub uid: String,
+    /// InstanceNumber; orders slices at one position.
+    pub instance_number: i64,
+    /// AcquisitionNumber.
+    pub acquisition: Option<i64>,
+    /// Position along the slice normal of each frame, mm, in the object's own order.
+    pub along_normal: Vec<f64>,
+    pub(super) planes: Vec<Plane>,
+}
+
+impl Instance {
+    pub(super) fn first(&self) -> f64 {
+        self.along_normal.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    pub(crate) fn frames(&self) -> u32 {
+        self.along_normal.len() as u32
+    }
+}
+
+/// A series that can be restored, its slices sorted along their normal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// What it is.
+    pub modality: Modality,
+    /// The source's SeriesInstanceUID.
+    pub uid: String,
+    /// Folder that the derived series goes to: `series-` and 12 digits hashed from what tells it from others.
+    pub folder: String,
+    /// Rows, pixels.
+    pub rows: u32,
+    /// Columns, pixels.
+    pub columns: u32,
+    /// Distance of rows, then of columns, mm.
+    pub pixel_spacing: [f64; 2],
+    /// Whether its objects hold several frames each.
+    pub multi_frame: bool,
+    /// Its objects.
+    pub instances: Vec<Instance>,
+    /// Files left out because they share a SOPInstanceUID with one of `instances` and hold other bytes. A series with
+    /// such files is restored only as a partial one.
+    pub clashing: Vec<PathBuf>,
+    /// What a reader of the series should know.
+    pub findings: Vec<Finding>,
+    /// Usual distance of neighbouring slices, mm; 0 for a single one.
+    pub slice_spacing: f64,
+}
+
+impl Series {
+    /// Slices, or frames.
+    pub fn slices(&self) -> usize {
+        self.instances.iter().map(|i| i.along_normal.len()).sum()
+    }
+
+    /// The error of a series of which files were left out for their SOPInstanceUID. It names the first of them.
+    pub fn clash(&self) -> Option<Error> {
+        let first = self.clashing.first()?;
+        let n = self.clashing.len();
+        let reason = format!(
+            "{n} file(s) of the series, this one the first, share a SOPInstanceUID (0008,0018) with another file and \
+             differ from it: --allow-partial keeps the first file of each SOPInstanceUID"
+        );
+        Some(Error::file(first, reason))
+    }
+}
+
+/// Something unusual about a series, which does not keep it from being restored slice by slice.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// So many slices seem to be missing between others.
+    Missing(usize),
+    /// Neighbours are between these distances apart, mm.
+    UnevenSpacing(f64, f64),
+    /// So many slices lie where another lies.
+    Coincident(usize),
+    /// The stack is sheared by a tilted gantry, degrees.
+    GantryTilt(f64),
+    /// Pixels are not square: distance of rows, then of columns, mm.
+    NonSquarePixels(f64, f64),
+    /// The source's SeriesInstanceUID holds several values of an attribute, and this series is the slices of one.
+    Split(&'static str),
+    /// So many files share a SOPInstanceUID with another slice, and differ from it.
+    Clashing(usize),
+    /// SeriesTime is no start of the scan. It was taken from this attribute.
+    ScanStartFrom(&'static str),
+    /// The injection seems to follow the start of the scan by so many seconds.
+    InjectionAfterStart(f64),
+    /// The date of the injection does not fit that of the scan, and its time of day was used.
+    InjectionDateIgnored,
+    /// Date and time of the injection differ from its time of day, and were used.
+    InjectionTimesDiffer,
+    /// The scan's times were taken for those of the zone that the injection's time names.
+    ZoneAssumed,
+    /// Slices have different SUV factors: least and largest.
+    SuvFactorsDiffer(f64, f64),
+    /// So many real-world value mappings could not be restated for a new slope, and were left out.
+    MappingsDropped(usize),
+    /// artir has restored it before.
+    Restored,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing(n) => write!(f, "{n} slice(s) missing"),
+            Self::UnevenSpacing(least, most) => write!(f, "uneven spacing, {least:.2} to {most:.2} mm"),
+            Self::Coincident(n) => write!(f, "{n} slice(s) at a position that is taken"),
+            Self::GantryTilt(degrees) => write!(f, "gantry tilted by {degrees:.1} degrees"),
+            Self::NonSquarePixels(rows, columns) => write!(f, "pixels of {rows:.3} x {columns:.3} mm"),
+            Self::Split(attribute) => {
+                write!(f, "split from a series in which {attribute} differs")
+            }
+            Self::Clashing(n) => write!(f, "{n} file(s) with the SOPInstanceUID of another slice left out"),
+            Self::ScanStartFrom(attribute) => {
+                write!(f, "SeriesTime (0008,0031) is not the start of the scan: {attribute} was used")
+            }
+            Self::InjectionAfterStart(seconds) => {
+                write!(f, "injection {seconds:.0} s after the start of the scan, by their clocks")
+            }
+            Self::InjectionDateIgnored => write!(
+                f,
+                "RadiopharmaceuticalStartDateTime (0018,1078) does not fit the scan: the injection's time of day was used"
+            ),
+            Self::InjectionTimesDiffer => write!(
+                f,
+                "RadiopharmaceuticalStartDateTime (0018,1078) was used, from which RadiopharmaceuticalStartTime \
+                 (0018,1072) differs"
+            ),
+            Self::ZoneAssumed => write!(
+                f,
+                "TimezoneOffsetFromUTC (0008,0201) is missing: the zone of RadiopharmaceuticalStartDateTime (0018,1078) \
+                 was used"
+            ),
+            Self::SuvFactorsDiffer(least, most) => write!(f, "SUV factors from {least:.4e} to {most:.4e}"),
+            Self::MappingsDropped(n) => write!(
+                f,
+                "{n} item(s) of RealWorldValueMappingSequence (0040,9096) left out: they cannot follow a new RescaleSlope"
+            ),
+            Self::Restored => write!(f, "restored by artir before"),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What decides a derived series, as text with a version. UIDs, manifests and journals hang on it: neither the version of
+//! the runtime nor that of artir is part of it, so that the same pixels keep their UIDs.
+
+use std::fs::File;
+
+use artir_files::{Encoding, hash_file};
+
+use super::{RestoreOptions, Restoring};
+use crate::{Error, Instance, Modality, Series, staging::Identity, suv::PetUnits, uid, units::Scale};
+
+/// The version of what derived objects hold beside pixels. Raise it with every change after which the same source and
+/// settings give other attributes, so that `--resume` makes older objects anew. Their UIDs stay.
+const OBJECTS: u32 = 1;
+
+/// What makes derived objects one series: the source series, and all that decides pixels but the slices themselves.
+/// A series that gets more slices keeps it.
+pub(super) fn series(series: &Series, what: &Restoring<'_>, options: &RestoreOptions) -> Encoding {
+    let unit = match (series.modality, options.units) {
+        (Modality::Ct, _) => "HU",
+        (Modality::Pet, PetUnits::Suv) => "SUV",
+        (Modality::Pet, PetUnits::Native) => "native",
+    };
+    Encoding::new("artir-series", 1)
+        .text("source", &series.uid)
+        .text("group", &series.folder)
+        .text("unit", unit)
+        .text("pixels", what.decides)
+}
+
+/// The derived SeriesInstanceUID.
+pub(super) fn series_uid(series: &Encoding) -> String {
+    uid::derive(&[series.as_str().as_bytes()])
+}
+
+/// What identifies a folder of derived objects.
+pub(super) fn identity(series: &Encoding, what: &Restoring<'_>, options: &RestoreOptions) -> Identity {
+    let RestoreOptions {
+        overwrite: _,
+        resume: _,
+        allow_partial: _,
+        suffix,
+        series_description,
+        timestamp,
+        syntax,
+        // Part of what decides the series.
+        units: _,
+        codec_process: _,
+    } = options;
+    let settings = Encoding::new("artir-objects", OBJECTS).text("task", what.task).text("syntax", syntax.uid());
+    let settings = match series_description {
+        Some(text) => settings.text("description", text),
+        None => settings.text("suffix", suffix),
+    };
+    let settings = match timestamp {
+        Some(time) => settings.text("created", time),
+        None => settings,
+    };
+    Identity { series: series.hash(), settings: settings.hash() }
+}
+
+/// The key of the object that is made of a source: its UID, all of its bytes, and the scale of each frame, which hangs on
+/// other slices too where PET is restored.
+pub(super) fn key(instance: &Instance, scale: &Scale) -> Result<String, Error> {
+    let read = || hash_file(File::open(&instance.path)?);
+    let sha256 = read().map_err(|e| Error::file(&instance.path, e.to_string()))?;
+    let mut source = Encoding::new("artir-source", 1).text("instance", &instance.uid).text("sha256", &sha256);
+    for frame in 0..instance.frames() {
+        source = match scale.per_unit(&instance.path, frame) {
+            Ok(scale) => source.float("scale", scale),
+            // Restoring it will fail, and say why.
+            Err(_) => source.text("scale", "unknown"),
+        };
+    }
+    Ok(source.hash())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever changes one of these texts changes the UIDs of derived series, or starts interrupted runs anew: raise the
+    /// version in its first line, and say so in the changelog.
+    #[test]
+    fn forms_are_pinned() {
+        let (dir, found) = crate::restore::tests::folder(&[("a", crate::restore::tests::slice(0.0, "1.2.3.1", 1))]);
+        let source = &found.series[0];
+        let what = Restoring { provenance: "any runtime", decides: "artir-pixels 1\nmodel=x\n", task: "a test" };
+        let options = RestoreOptions::default();
+        let text = series(source, &what, &options);
+        assert_eq!(
+            text.as_str(),
+            format!(
+                "artir-series 1\nsource=1.2.3\ngroup={}\nunit=HU\npixels=artir-pixels 1\\nmodel=x\\n\n",
+                source.folder
+            )
+        );
+        let of_other_runtime = Restoring { provenance: "another", ..what };
+        assert_eq!(series(source, &of_other_runtime, &options), text);
+        let settings = identity(&text, &what, &options).settings;
+        let form = "artir-objects 1\ntask=a test\nsyntax=1.2.840.10008.1.2.1\nsuffix=artir\n";
+        assert_eq!(settings, hash_file(form.as_bytes()).unwrap());
+        for other in [
+            RestoreOptions { timestamp: Some("20240101000000".into()), ..RestoreOptions::default() },
+            RestoreOptions { series_description: Some("artir".into()), ..RestoreOptions::default() },
+            RestoreOptions { syntax: crate::OutputSyntax::RleLossless, ..RestoreOptions::default() },
+        ] {
+            assert_ne!(identity(&text, &what, &other).settings, settings, "{other:?}");
+        }
+        let sha256 = hash_file(File::open(dir.path().join("a")).unwrap()).unwrap();
+        let form = format!("artir-source 1\ninstance=1.2.3.1\nsha256={sha256}\nscale=3ff0000000000000\n");
+        assert_eq!(key(&source.instances[0], &Scale::Same(1.0)).unwrap(), hash_file(form.as_bytes()).unwrap());
+    }
+
+    #[test]
+    fn derived_uids_are_pinned() {
+        let text = Encoding::new("artir-series", 1).text("source", "1.2.3");
+        assert_eq!(series_uid(&text), "2.25.12740102345017115233451649986432480144");
+    }
+}

@@ -1,0 +1,31 @@
+//! Results that appear whole or not at all, whatever ends the run that makes them.
+//!
+//! Every writer of artir goes the same way. A result `OUT/NAME` is made in a hidden folder `OUT/.artir-NAME`, which one run
+//! at a time may enter ([`HiddenFolder`]); it is written to the disk, and then gets its name by one rename. A single file is
+//! a [`NewFile`], a folder of files is published by [`HiddenFolder::publish_folder`], and a file with others beside it by
+//! [`HiddenFolder::publish_set`]. A run that was killed leaves the old result, or the new one; what else it left is taken up
+//! or removed when the next run opens the hidden folder.
+//!
+//! What decides a result is written down as an [`Encoding`], whose hash identifies a [`Manifest`] or a journal.
+
+#![deny(unsafe_code)]
+
+mod check;
+mod encoding;
+mod file;
+mod folder;
+mod hidden;
+mod manifest;
+mod place;
+mod publish;
+
+pub use check::{free_space, is_taken, is_within, resolve, same_file, writable};
+pub use encoding::{Encoding, hash_file, hex};
+pub use file::{NewFile, append_to, open_regular, write_file};
+pub use folder::OutputFolder;
+pub use hidden::HiddenFolder;
+pub use manifest::{Entry, Manifest};
+pub use publish::FileSet;
+
+/// The beginning of the names of artir's own files in folders of results: hidden folders and manifests.
+pub const PREFIX: &str = ".artir-";

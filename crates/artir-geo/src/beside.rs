@@ -1,0 +1,189 @@
+//! Files beside a result that would be read with it: what an older file of that name had there.
+
+use std::path::{Path, PathBuf};
+
+use gdal::DriverManager;
+
+use crate::{Error, carry::open_again, description::Description, ffi, publish::is_virtual, raster::same_file};
+
+/// Endings that follow a whole name, in lower case.
+const AFTER_NAME: [&str; 7] = [".aux.xml", ".ovr", ".msk", ".msk.ovr", ".ovr.msk", ".aux", ".rrd"];
+
+/// Endings that follow a name without its extension, in lower case: world files, and what ERDAS, MapInfo, Esri and
+/// satellites' deliveries keep beside an image.
+const AFTER_STEM: [&str; 14] = [
+    ".tfw", ".tifw", ".tiffw", ".tfwx", ".wld", ".aux", ".rrd", ".tab", ".prj", ".rpb", ".rpc", ".imd", ".pvl",
+    "_rpc.txt",
+];
+
+/// Extensions of images, which can share what is named after a stem.
+const IMAGES: [&str; 20] = [
+    "tif", "tiff", "jp2", "j2k", "jpg", "jpeg", "png", "gif", "bmp", "img", "bil", "bip", "bsq", "dat", "ntf", "nitf",
+    "ecw", "sid", "webp", "ers",
+];
+
+/// What of an older file lies beside a name that is to be written. Names count without case, as they do for GDAL.
+///
+/// # Errors
+/// [`Error::Write`] for a file that would be read with the result and may not, or must not, be removed.
+pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Error> {
+    let fail = |reason: String| Error::Write { path: out.display().to_string(), reason };
+    let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let lower = |p: Option<&std::ffi::OsStr>| p.unwrap_or_default().to_string_lossy().to_lowercase();
+    let (name, stem) = (lower(out.file_name()), lower(out.file_stem()));
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(fail(e.to_string())),
+    };
+    let (mut own, mut shared, mut other, mut unknown) = (Vec::new(), Vec::new(), None, Vec::new());
+    for entry in entries {
+        let path = out.with_file_name(entry.map_err(|e| fail(e.to_string()))?.file_name());
+        let found = lower(path.file_name());
+        let after = |start: &str, endings: &[&str]| found.strip_prefix(start).is_some_and(|e| endings.contains(&e));
+        if after(&name, &AFTER_NAME) {
+            own.push(path);
+        } else if is_virtual(out) {
+            // Nothing else is read with a virtual raster.
+        } else if after(&stem, &AFTER_STEM) {
+            shared.push(path);
+        } else if found == name || same_file(&path.to_string_lossy(), out) {
+            // The older result itself.
+        } else if IMAGES.contains(&&*lower(path.extension())) {
+            if lower(path.file_stem()) == stem {
+                other = Some(path);
+            }
+        } else if found.starts_with(&stem) {
+            unknown.push(path);
+        }
+    }
+    if let Some(read) = read_along(out, &unknown).map_err(&fail)? {
+        return Err(fail(format!("{read} would be read with it: move that away, or write to another name or folder")));
+    }
+    own.sort();
+    shared.sort();
+    if let (Some(shared), Some(other)) = (shared.first(), &other) {
+        let (shared, other) = (shared.display(), other.display());
+        return Err(fail(format!(
+            "{shared} would be read with it, and could belong to {other}: write to another name or folder"
+        )));
+    }
+    own.append(&mut shared);
+    match own.first() {
+        Some(first) if !overwrite => Err(fail(format!(
+            "{} is left of an older file and would be read with it: use --overwrite to remove it, or another name",
+            first.display()
+        ))),
+        _ => match own.iter().find(|p| p.is_dir() && !p.is_symlink()) {
+            Some(folder) => Err(fail(format!("{} is a folder, and would be read with it", folder.display()))),
+            None => Ok(own),
+        },
+    }
+}
+
+/// Which of some files GDAL reads with a TIFF of that name: tried on an empty one, in a folder with links to them.
+fn read_along(out: &Path, files: &[PathBuf]) -> Result<Option<String>, String> {
+    const MOST: usize = 1000;
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let text = |e: std::io::Error| e.to_string();
+    let folder = tempfile::tempdir().map_err(text)?;
+    for file in files.iter().take(MOST) {
+        if let (Some(name), true) = (file.file_name(), file.is_file()) {
+            let from = std::fs::canonicalize(file).map_err(text)?;
+            link(&from, &folder.path().join(name)).map_err(text)?;
+        }
+    }
+    let trial = folder.path().join(out.file_name().unwrap_or_default());
+    let driver = DriverManager::get_driver_by_name("GTiff").map_err(|e| e.to_string())?;
+    ffi::checked(|| driver.create_with_band_type::<u8, _>(&trial, 1, 1, 1)?.close())?;
+    let read = ffi::file_list(&open_again(&trial)?).into_iter().find(|f| !same_file(f, &trial));
+    Ok(read.map(|f| f.rsplit('/').next().unwrap_or(&f).to_owned()))
+}
+
+#[cfg(unix)]
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(from, to)
+}
+
+#[cfg(not(unix))]
+fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::copy(from, to).map(drop)
+}
+
+/// Opens a result by its final name, as its users will, and compares it with what it was to be.
+///
+/// # Errors
+/// Words that name the fields that read otherwise, and the files that are read with it.
+pub(crate) fn verify(promised: &Description, out: &Path, written: &[PathBuf]) -> Result<(), String> {
+    let published = open_again(out)?;
+    let found = Description::of(&published)?;
+    let files = ffi::file_list(&published);
+    let foreign: Vec<&str> = files
+        .iter()
+        .filter(|f| !same_file(f, out) && !written.iter().any(|w| same_file(f, w)))
+        .map(String::as_str)
+        .collect();
+    let fields: Vec<String> = promised.differences(&found).into_iter().map(|(field, ..)| field).collect();
+    let with = if foreign.is_empty() { String::new() } else { format!(", with {}", foreign.join(", ")) };
+    if fields.is_empty() && foreign.is_empty() {
+        return Ok(());
+    }
+    let what = if fields.is_empty() { "by more than its own files".into() } else { fields.join(", ") };
+    Err(format!("it is written, and reads otherwise under its name: {what}{with}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(dir: &Path, names: &[&str]) {
+        for name in names {
+            std::fs::write(dir.join(name), "x").unwrap();
+        }
+    }
+
+    #[test]
+    fn what_an_older_file_left_is_in_the_way() {
+        for name in
+            ["o.tfw", "O.TFW", "o.RPB", "o.IMD", "o.tif.aux.xml", "o.tif.ovr", "o.tif.msk", "o_RPC.TXT", "o.wld"]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            touch(dir.path(), &[name, "other.tfw", "oo.tfw", "o.html", "o.tif.json"]);
+            let out = dir.path().join("o.tif");
+            let refused = in_the_way(&out, false).unwrap_err().to_string();
+            assert!(refused.contains(name) && refused.contains("--overwrite"), "{refused}");
+            let stale = in_the_way(&out, true).unwrap();
+            assert_eq!(stale, [dir.path().join(name)]);
+            stale.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+            assert!(in_the_way(&out, false).unwrap().is_empty());
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 4, "nothing else goes");
+        }
+    }
+
+    #[test]
+    fn what_only_gdal_knows_to_belong_to_it_is_named_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("o.tif");
+        std::fs::write(dir.path().join("o.xml"), "<notes/>").unwrap();
+        assert!(in_the_way(&out, false).unwrap().is_empty(), "a document of its own");
+        let delivery = "<isd><IMD><VERSION>1</VERSION><SATID>\"W\"</SATID></IMD></isd>";
+        std::fs::write(dir.path().join("o.xml"), delivery).unwrap();
+        for overwrite in [false, true] {
+            let refused = in_the_way(&out, overwrite).unwrap_err().to_string();
+            assert!(refused.contains("o.xml"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_could_belong_to_another_image_is_never_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        touch(dir.path(), &["o.wld", "o.jpg"]);
+        let refused = in_the_way(&dir.path().join("o.tif"), true).unwrap_err().to_string();
+        assert!(refused.contains("o.jpg") && refused.contains("o.wld"), "{refused}");
+        touch(dir.path(), &["p.tif", "p.tfw"]);
+        assert_eq!(in_the_way(&dir.path().join("p.tif"), true).unwrap().len(), 1, "the older result's own");
+        assert!(in_the_way(&dir.path().join("new/p.tif"), false).unwrap().is_empty());
+    }
+}
