@@ -148,6 +148,7 @@ impl Study {
         let report: Value = serde_json::from_slice(&fs::read(self.dir.path().join("r.json")).unwrap()).unwrap();
         let folder = self.dir.path().join("out").join(report["series"][0]["folder"].as_str().unwrap());
         let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+        files.retain(|path| !path.ends_with(artir_tests::MANIFEST));
         files.sort();
         (report, files)
     }
