@@ -198,7 +198,8 @@ fn what_tells_who_the_patient_is_appears_nowhere() {
     assert!(!said.contains(MARKER), "{said}");
     // It is in the output, where it belongs.
     let folder = files(&dir.path().join("out")).into_iter().find(|p| p.is_dir()).unwrap();
-    let (manifest, slices): (Vec<_>, Vec<_>) = files(&folder).into_iter().partition(|p| p.ends_with(artir_tests::MANIFEST));
+    let (manifest, slices): (Vec<_>, Vec<_>) =
+        files(&folder).into_iter().partition(|p| p.ends_with(artir_tests::MANIFEST));
     assert!(!fs::read_to_string(&manifest[0]).unwrap().contains(MARKER), "the manifest holds hashes");
     let object = dicom_object::open_file(&slices[0]).unwrap();
     assert_eq!(object.element(tags::PATIENT_NAME).unwrap().to_str().unwrap().trim(), MARKER);
