@@ -77,15 +77,16 @@ pub(crate) struct Inference {
     /// Memory that inference may use, such as 512MiB or 4GiB
     #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_memory, allow_negative_numbers = true)]
     memory: u64,
-    /// Share of the restoration that is applied, 0 to 1
-    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = parse_strength, allow_hyphen_values = true)]
-    strength: f32,
+    /// Share of the restoration that is applied, 0 to 1 [default: the model's, or 1]
+    #[arg(long, value_name = "0..1", value_parser = parse_strength, allow_hyphen_values = true)]
+    strength: Option<f32>,
 }
 
 impl Inference {
     /// Loads the requested model, or the task's default.
     pub(crate) fn restorer(&self, task: Task) -> Result<Restorer, Failure> {
         let model = self.open(task)?;
+        let strength = self.strength.or(model.card().strength).unwrap_or(1.0);
         let settings = Settings {
             device: self.device,
             threads: self.threads,
@@ -93,7 +94,7 @@ impl Inference {
             tile: self.tile,
             overlap: self.overlap,
             memory: self.memory,
-            strength: self.strength,
+            strength,
         };
         Ok(Restorer::new(model, settings)?)
     }

@@ -90,6 +90,7 @@ fn print_card(card: &Card, hash: &str) {
     say!("  multiply-adds on 256x256  {:.2} G", card.macs_256 as f64 / 1e9);
     say!("  input        {} channel(s), {:?}, {} to {}", input.channels, input.unit, input.range[0], input.range[1]);
     say!("  tiles        {} with an overlap of {}; reach {}", card.tile, card.overlap, card.reach);
+    say!("  strength     {}", card.strength.unwrap_or(1.0));
     say!("  licence      {}", card.licence);
     let t = &card.training;
     say!("  training     {}", t.summary);

@@ -134,6 +134,9 @@ pub struct Card {
     pub multiple: usize,
     /// Reach of the receptive field, pixels to each side.
     pub reach: usize,
+    /// Share of the restoration, 0 to 1, that the figures hold for and that programs apply unless told otherwise. Absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strength: Option<f32>,
     /// How it was trained.
     pub training: Training,
     /// Measured quality.
@@ -166,6 +169,9 @@ impl Card {
         let tiles = card.multiple..=MOST_TILE;
         if !tiles.contains(&card.tile) || !card.tile.is_multiple_of(card.multiple) || card.overlap > card.tile / 2 {
             return Err(format!("its card names tiles of {} with an overlap of {}", card.tile, card.overlap));
+        }
+        if let Some(strength) = card.strength.filter(|strength| !(0.0..=1.0).contains(strength)) {
+            return Err(format!("its card names a strength of {strength}"));
         }
         // A card's texts are printed, so control characters for the terminal are refused.
         if card.texts().any(|text| text.chars().any(|c| c.is_control() && !['\n', '\t'].contains(&c))) {
