@@ -226,6 +226,13 @@ fn copies_are_set_aside_and_different_slices_of_one_uid_refuse_their_series() {
     assert_eq!((entry["outcome"].as_str(), entry["clashing"][0].as_str()), (Some("refused"), Some("copy.dcm")));
     let dry = run(dir.path(), "ct", &["--dry-run"]);
     assert_eq!(dry.code, Some(3));
+    // A list tells of it too.
+    let list = |form| artir().args(["ct", form, "--show-paths", "in"]).current_dir(dir.path()).output().unwrap();
+    let (table, json) = (list("--list"), list("--list=json"));
+    assert_eq!((table.status.code(), json.status.code()), (Some(4), Some(4)));
+    assert!(String::from_utf8_lossy(&table.stderr).contains("series 1: in/copy.dcm: 1 file(s)"));
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["series"][0]["clashing"][0].as_str(), Some("copy.dcm"));
 
     let partial = run(dir.path(), "ct", &["--allow-partial"]);
     assert_eq!((partial.code, partial.slices()), (Some(4), vec![3]), "{}", partial.stderr);
@@ -309,10 +316,21 @@ fn pet_without_attenuation_correction_gives_way_to_the_corrected_series() {
         assert_eq!((done.code, done.slices()), (Some(0), vec![4]), "{units}: {}", done.stderr);
         assert_eq!(done.files("set_aside", "lacks ATTN").len(), 4);
     }
+    // The corrected series of another study is no reason to leave one out.
+    for entry in fs::read_dir(dir.path().join("in/AC")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut object = dicom_object::open_file(&path).unwrap();
+        object.put(DataElement::new(tags::STUDY_INSTANCE_UID, VR::UI, PrimitiveValue::from("1.2.3.77")));
+        object.write_to_file(&path).unwrap();
+    }
+    let studies = run(dir.path(), "pet", &["--units", "native"]);
+    assert_eq!((studies.code, studies.slices()), (Some(0), vec![4, 4]), "{}", studies.stderr);
     fs::remove_dir_all(dir.path().join("in/AC")).unwrap();
     let alone = run(dir.path(), "pet", &[]);
     assert_eq!((alone.code, alone.out.len()), (Some(3), 0), "{}", alone.stderr);
-    assert!(alone.stderr.contains("CorrectedImage (0028,0051)"), "{}", alone.stderr);
+    for part in ["CorrectedImage (0028,0051)", "--units native"] {
+        assert!(alone.stderr.contains(part), "{}", alone.stderr);
+    }
     let native = run(dir.path(), "pet", &["--units", "native"]);
     assert_eq!((native.code, native.slices()), (Some(0), vec![4]), "{}", native.stderr);
 }

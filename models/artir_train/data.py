@@ -7,7 +7,6 @@ The folder is ``ARTIR_REAL_DATA`` (default ``../shared/data`` beside the reposit
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,17 +20,6 @@ def data_folder() -> Path:
     """The folder of the real data."""
     given = os.environ.get("ARTIR_REAL_DATA")
     return Path(given) if given else REPOSITORY.parent / "shared" / "data"
-
-
-def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of a cache file. A missing file is made, and renamed when complete."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part.npz")
-        np.savez(temporary, **make())
-        temporary.rename(path)
-    with np.load(path) as pack:
-        return {name: pack[name] for name in pack.files}
 
 
 def stacked(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from . import plain_scenes
-from .data import data_folder, kept, stacked, tiles, turned
+from .data import data_folder, stacked, tiles, turned
 from .degrade import haze
+from .packs import kept
 
 HELD_OUT = 24
 """Tiles, the first, that only validation sees."""

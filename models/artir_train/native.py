@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from .config import Config
 from .network import ArtIR
 
-VERSION = 1
+VERSION = 2
 """Version of the library's interface, ``artir_train_version``."""
 PRODUCTS = {"best": 0, "pairs": 1, "f32": 2, "avx2": 3, "portable": 4}
 """Products over channels: bf16 by the best instructions, bf16 without tiles, or f32."""
@@ -36,26 +36,18 @@ def library_path() -> Path:
 def library() -> ctypes.CDLL | None:
     """The library, or None with a log line that gives the reason and the remedy."""
     path = library_path()
-    build = "build it with: cargo build --release -p artir-ops"
+    build = "PyTorch trains, several times slower; to build it: cargo build --release -p artir-ops"
     if not path.is_file():
-        _log.warning("no library at %s, PyTorch trains several times slower: %s", path, build)
+        _log.warning("no library at %s: %s", path, build)
         return None
     try:
         found = ctypes.CDLL(path)
         version = found.artir_train_version()
     except (OSError, AttributeError) as error:
-        _log.warning(
-            "%s cannot be used, PyTorch trains several times slower (%s): %s", path, error, build
-        )
+        _log.warning("%s cannot be used (%s): %s", path, error, build)
         return None
     if version != VERSION:
-        _log.warning(
-            "%s has version %d, not %d; PyTorch trains several times slower: %s",
-            path,
-            version,
-            VERSION,
-            build,
-        )
+        _log.warning("%s has version %d, not %d: %s", path, version, VERSION, build)
         return None
     size, address = ctypes.c_uint64, ctypes.c_void_p
     found.artir_train_new.restype = address
@@ -65,6 +57,8 @@ def library() -> ctypes.CDLL | None:
     found.artir_train_parameters.argtypes = [address]
     found.artir_train_products.restype = ctypes.c_char_p
     found.artir_train_products.argtypes = [address]
+    found.artir_train_peak.restype = ctypes.c_double
+    found.artir_train_peak.argtypes = [address, size]
     found.artir_train_forward.argtypes = [address] * 4 + [size] * 4 + [ctypes.c_uint32]
     found.artir_train_backward.argtypes = [address] * 4 + [size] * 4
     return found
@@ -94,6 +88,7 @@ class Native:
     def __init__(self, config: Config, flat: Flat, products: str = "best"):
         self.flat = flat
         self.channels = config.in_channels
+        self.passes = 0
         self.library = library()
         depths = (ctypes.c_uint64 * 4)(*config.depths)
         sizes = config.kernel_sizes()
@@ -118,8 +113,13 @@ class Native:
         """The precision of its products, in words."""
         return self.library.artir_train_products(self.handle).decode()
 
+    def peak(self, threads: int) -> float:
+        """Multiply-adds a second of so many threads by the vector instructions that it uses, at
+        most; measured for 0.1 s. Tiles (AMX) could do more."""
+        return self.library.artir_train_peak(self.handle, threads)
+
     def __call__(self, x: Tensor) -> Tensor:
-        """The restored images [N, C, H, W], float32. One backward pass may follow each call."""
+        """The restored images [N, C, H, W], float32. A backward pass must come before the next."""
         return _Run.apply(x, self.flat.values, self)
 
 
@@ -155,6 +155,8 @@ class _Run(torch.autograd.Function):
             )
         ctx.net, ctx.size = net, (count, height, width, torch.get_num_threads())
         keep = any(ctx.needs_input_grad)
+        net.passes += 1
+        ctx.number = net.passes
         y = torch.empty_like(x)
         failed = net.library.artir_train_forward(
             net.handle, _at(values), _at(x), _at(y), *ctx.size, keep
@@ -165,14 +167,18 @@ class _Run(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient):
+        net = ctx.net
+        if ctx.number != net.passes:
+            raise RuntimeError("the library keeps one forward pass, and that was not the last one")
+        net.passes += 1
         gradient = gradient.float().contiguous()
-        values = torch.empty_like(ctx.net.flat.values)
+        values = torch.empty_like(net.flat.values)
         of_x = torch.empty_like(gradient) if ctx.needs_input_grad[0] else None
-        failed = ctx.net.library.artir_train_backward(
-            ctx.net.handle, _at(gradient), _at(values), _at(of_x), *ctx.size
+        failed = net.library.artir_train_backward(
+            net.handle, _at(gradient), _at(values), _at(of_x), *ctx.size
         )
         if failed:
-            raise RuntimeError("the library keeps one forward pass, and that was not the last one")
+            raise RuntimeError("the library refused the gradient of a pass that it kept")
         return of_x, values, None
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .data import data_folder, kept, stacked
+from .data import data_folder, stacked
 from .degrade import pet
+from .packs import kept
 from .pet_phantom import Bodies, tumour_crops
 from .pet_slices import body_mask, full_counts, read_whole_body
 

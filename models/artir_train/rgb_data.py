@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from . import rgb_leaves
-from .data import data_folder, kept, stacked, tiles, turned
+from .data import data_folder, stacked, tiles, turned
+from .packs import kept
 
 
 class RgbPatches:

@@ -29,6 +29,7 @@ from .ct_data import CtPatches
 from .ct_pairs_data import CtPairPatches
 from .data import REPOSITORY, data_folder
 from .haze_data import HazePatches
+from .macs import multiply_adds
 from .network import ArtIR, Config
 from .pet_data import PetPatches
 from .rgb_data import RgbFreePatches, RgbPatches
@@ -36,7 +37,9 @@ from .rgb_data import RgbFreePatches, RgbPatches
 LEAST_RATE = 1e-6
 """Learning rate at the end of the schedule."""
 AVERAGE = 0.999
-"""Decay of the averaged weights; less during the first steps."""
+"""Largest decay of the averaged weights."""
+_log = logging.getLogger(__name__)
+
 SOURCES = {
     "ct": CtPatches,
     "ct-pairs": CtPairPatches,
@@ -129,6 +132,13 @@ def peak_shares(
     return found[spots] / target[spots], 1 - around[spots] / target[spots]
 
 
+def average_decay(steps: int) -> float:
+    """Decay of the averaged weights after so many steps: the average reaches back over the last
+    ninth of the run, and over 1000 steps at most. A fixed 0.999 would hold a run of 1000 steps to
+    its first weights."""
+    return min(AVERAGE, (1 + steps) / (10 + steps))
+
+
 class Trainer:
     """A network with its optimiser, averaged weights and place in the schedule."""
 
@@ -155,6 +165,7 @@ class Trainer:
             fused=True,
         )
         self.batches = Batches(source, settings)
+        self.peak = self._peak()
         self.steps = 0
         self.seconds = 0.0
 
@@ -163,6 +174,20 @@ class Trainer:
         if self.device == "cuda":
             return torch.compile(model)
         return native.native(self.config, flat, products) or model
+
+    def _peak(self) -> float | None:
+        """Multiply-adds a second that artir's own library could do at most, if it does the work. It
+        gives each image of a batch to a thread."""
+        if not isinstance(self.run_model, native.Native):
+            return None
+        threads = torch.get_num_threads()
+        if self.settings.batch % threads:
+            _log.warning(
+                "%d images a batch on %d threads: some threads wait for others in every step",
+                self.settings.batch,
+                threads,
+            )
+        return self.run_model.peak(threads)
 
     @property
     def checkpoint(self) -> Path:
@@ -229,7 +254,7 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_([self.flat.values], 0.5)
         self.optimiser.step()
         self.steps += 1
-        decay = min(AVERAGE, (1 + self.steps) / (10 + self.steps))
+        decay = average_decay(self.steps)
         with torch.no_grad():
             self.flat_average.values.lerp_(self.flat.values, 1 - decay)
         return float(loss.detach())
@@ -238,10 +263,12 @@ class Trainer:
         """Mean PSNR in dB of the held-out inputs and of the averaged weights' results, by the
         task's window of values."""
         noisy, clean = self.source.validation()
+        # The library gives each image to a thread.
+        at_once = torch.get_num_threads() if self.device == "cpu" else 1
         with torch.no_grad():
             parts = [
                 self.run_average(self.settings.to_network(n).to(self.device))
-                for n in noisy.split(1)
+                for n in noisy.split(at_once)
             ]
         result = self.settings.to_physical(torch.cat(parts).cpu())
         window = self.source.window
@@ -255,6 +282,17 @@ def mean_psnr(images: torch.Tensor, truth: torch.Tensor, window: tuple[float, fl
     return float((10 * torch.log10((hi - lo) ** 2 / error)).mean())
 
 
+def pace(trainer: Trainer, seconds: float, steps: int, progress: float) -> str:
+    """Patches and multiply-adds a second since this process began, their share of the processor's
+    peak, and the time that is left of the schedule. A backward pass counts as two forward ones."""
+    settings = trainer.settings
+    rate = steps * settings.batch / max(seconds, 1e-9)
+    work = 3e-9 * rate * multiply_adds(trainer.config, settings.patch, settings.patch)
+    left = trainer.seconds * (1 / progress - 1) / 60 if progress else math.inf
+    share = f" ({100e9 * work / trainer.peak:.0f} % of the peak)" if trainer.peak else ""
+    return f"{rate:.1f} patches/s, {work:.0f} G multiply-adds/s{share}, {max(left, 0):.0f} min left"
+
+
 def train(trainer: Trainer, minutes: float | None, steps: int | None, every: float = 300.0) -> None:
     """Runs to the end of the schedule; validates and saves at regular intervals and at the end.
     The log of an earlier run in the same folder is deleted when this one starts at step 0."""
@@ -262,7 +300,7 @@ def train(trainer: Trainer, minutes: float | None, steps: int | None, every: flo
     log = trainer.folder / "log.csv"
     if not trainer.steps:
         log.unlink(missing_ok=True)
-    before, begun = trainer.seconds, time.monotonic()
+    before, begun, begun_at = trainer.seconds, time.monotonic(), trainer.steps
     saved, losses = begun, []
     while True:
         trainer.seconds = before + time.monotonic() - begun
@@ -284,6 +322,7 @@ def train(trainer: Trainer, minutes: float | None, steps: int | None, every: flo
                 csv.writer(file).writerow(row)
             curve.write(trainer.folder)
             print("steps {} seconds {} loss {:.5f} input {:.3f} dB result {:.3f} dB".format(*row))
+            print(pace(trainer, trainer.seconds - before, trainer.steps - begun_at, progress))
         if done:
             return
         losses.append(trainer.step(progress))

@@ -10,6 +10,9 @@ use std::{
     process::{Command, Output},
 };
 
+/// The file in a derived series' folder that is not an image.
+pub const MANIFEST: &str = ".artir-manifest";
+
 /// The `artir` binary of the profile that the tests were built in.
 ///
 /// # Panics

@@ -141,6 +141,11 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
     let mut checks = Outputs::new(inputs);
     if let Some(path) = &args.report {
         checks.add("the report", path, Kind::File, args.overwrite)?;
+        // Folders are searched later, and a report is written even if that fails: it must not replace a slice.
+        if artir_dicom::is_dicom(path) {
+            let reason = "the report would take the place of a DICOM file: write it elsewhere";
+            return Err(Failure::usage(format!("{}: {reason}", path.display())));
+        }
     }
     let mut report = Report::default();
     let run = Run { args, modality, units, quiet, output, progress: &progress };
@@ -224,6 +229,10 @@ impl Run<'_> {
         }
         for (number, series) in possible {
             if args.dry_run {
+                if let Some(problem) = self.without_suv(series) {
+                    tally.fail(Failure::input(format!("series {number}: would not be written: {problem}")))?;
+                    continue;
+                }
                 tally.written += 1;
                 say!("series {number}: {} slices would go to {}", series.slices(), series.folder);
                 if let Some(clash) = series.clash() {
@@ -234,6 +243,12 @@ impl Run<'_> {
             }
         }
         Ok(tally.code())
+    }
+
+    /// Why a PET series has no SUV. Slices without are left out of a partial series.
+    fn without_suv(&self, series: &Series) -> Option<artir_dicom::Error> {
+        let needed = self.modality == Modality::Pet && self.units == PetUnits::Suv && !self.args.allow_partial;
+        if needed { artir_dicom::suv_problem(series) } else { None }
     }
 
     fn one(
@@ -265,8 +280,7 @@ impl Run<'_> {
                         series.folder
                     );
                 }
-                if let Err(failure) = self.args.preview(number, series, &done, options) {
-                    report.problem(&failure);
+                if let Err(failure) = self.args.preview(number, series, &done, options, report) {
                     tally.fail(failure)?;
                 }
                 if let Some(clash) = series.clash() {
@@ -353,6 +367,7 @@ impl Args {
         series: &Series,
         done: &SeriesReport,
         options: &RestoreOptions,
+        report: &mut Report,
     ) -> Result<(), Failure> {
         if !self.preview {
             return Ok(());
@@ -360,8 +375,10 @@ impl Args {
         let default = if series.modality == Modality::Pet { "pet" } else { "abdomen" };
         let window = self.window.map_or_else(|| default.parse().map_err(Failure::failed), Ok)?;
         let page = page(&done.folder);
-        artir_dicom::preview_series(series, done, &format!("series {number}"), &page, window, options)?;
-        Ok(())
+        artir_dicom::preview_series(series, done, &format!("series {number}"), &page, window, options).map_err(|e| {
+            report.problem(&self.told(&e));
+            e.into()
+        })
     }
 
     /// The reason to refuse a series before any of its pixels are decoded.
@@ -421,9 +438,14 @@ fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
             for refused in &scan.refused {
                 eprintln!("artir: {}", refused.error());
             }
+            for (i, clash) in scan.series.iter().enumerate().filter_map(|(i, s)| Some((i, s.clash()?))) {
+                eprintln!("artir: series {}: {clash}", i + 1);
+            }
         }
     }
-    Ok(if scan.damaged.is_empty() && scan.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(4) })
+    // As when they are restored.
+    let whole = scan.damaged.is_empty() && scan.refused.is_empty() && scan.series.iter().all(|s| s.clashing.is_empty());
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(4) })
 }
 
 /// Logs skipped files, counted by reason, and unusual properties of the series.

@@ -73,6 +73,11 @@ struct Start {
     transfer_syntax: String,
 }
 
+/// Whether a file is DICOM, be it damaged. One that cannot be read counts as one.
+pub fn is_dicom(path: &Path) -> bool {
+    path.is_file() && !matches!(DicomFile::look(path, Stop::AtPixels), Ok(Opened::Other))
+}
+
 impl DicomFile {
     /// Opens a file that must be DICOM.
     ///

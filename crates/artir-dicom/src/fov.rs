@@ -6,7 +6,7 @@
 //! -1000 HU, so noise that is cut off there covers less than half of any region. And any constant, be it air's, that
 //! fills the square outside the reconstruction circle.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use dicom_dictionary_std::tags;
 use ndarray::Array2;
@@ -47,11 +47,13 @@ fn below_air(encoding: &Encoding) -> impl Fn(i32) -> bool {
     move |stored| encoding.rescale(stored) + step / 2.0 < LOWEST_HU
 }
 
-/// Marks regions of one value below air that reach the border.
+/// Marks regions of one value below air that reach the border. Where one of them is large enough to be a filling, the small
+/// ones of its value are parts of it: a circle off the middle leaves a few pixels in a far corner.
 fn fill_from_border(stored: &Array2<i32>, below: &impl Fn(i32) -> bool, mask: &mut Array2<bool>) {
     let (rows, columns) = stored.dim();
     let least = LEAST_REGION.0.max(stored.len() / LEAST_REGION.1);
     let mut seen = Array2::from_elem(stored.raw_dim(), false);
+    let mut regions: BTreeMap<i32, Vec<Vec<(usize, usize)>>> = BTreeMap::new();
     let sides = (0..rows).flat_map(|r| [(r, 0), (r, columns - 1)]);
     let ends = (0..columns).flat_map(|c| [(0, c), (rows - 1, c)]);
     for start in sides.chain(ends) {
@@ -71,9 +73,10 @@ fn fill_from_border(stored: &Array2<i32>, below: &impl Fn(i32) -> bool, mask: &m
                 }
             }
         }
-        if region.len() >= least {
-            region.into_iter().for_each(|at| mask[at] = true);
-        }
+        regions.entry(value).or_default().push(region);
+    }
+    for of_value in regions.into_values().filter(|of_value| of_value.iter().any(|region| region.len() >= least)) {
+        of_value.into_iter().flatten().for_each(|at| mask[at] = true);
     }
 }
 
@@ -222,8 +225,8 @@ mod tests {
         let hu = slice(20.0, -1024.0, Some((30.0, -1024.0)));
         let mask = marked(&hu, Some("30")).unwrap();
         assert!(mask.indexed_iter().all(|(at, outside)| *outside == (from_middle(at) > 30.0) || hu[at] == -1024.0));
-        // A field off the middle, of which the border of the image shows a crescent.
-        let far = |(r, c): (usize, usize)| (r as f64).hypot(c as f64 - 20.0) > 90.0;
+        // A field off the middle, of which the border of the image shows a crescent, and a few pixels in a far corner.
+        let far = |(r, c): (usize, usize)| (r as f64).hypot(c as f64 - 20.0) > 90.0 || r + c < 3;
         let mut hu = slice(20.0, -1024.0, None);
         hu.indexed_iter_mut().for_each(|(at, v)| *v = if far(at) { -2000.0 } else { *v });
         let mask = marked(&hu, None).unwrap();

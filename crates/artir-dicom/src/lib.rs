@@ -46,10 +46,11 @@ mod write;
 
 pub use codec::OutputSyntax;
 pub use error::Error;
+pub use file::is_dicom;
 pub use find::{Finding, Instance, Modality, Refused, Scan, ScanOptions, Series, SetAside, scan, scan_with};
 pub use list::{Listing, list};
 pub use preview::{DisplayWindow, PreviewWriter, preview_series};
 pub use restore::{RestoreOptions, SeriesReport, restore_series};
 pub use slice::{PhysicalSlice, read_slice};
-pub use suv::{PetUnits, SuvSummary, suv_summary};
+pub use suv::{PetUnits, SuvSummary, suv_problem, suv_summary};
 pub use worker::{Decoder, serve};

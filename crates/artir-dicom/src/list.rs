@@ -31,6 +31,9 @@ struct ListedSeries {
     /// Distance of rows, then of columns.
     pixel_spacing_mm: [f64; 2],
     slice_spacing_mm: f64,
+    /// Files that share a SOPInstanceUID with a slice, and differ from it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    clashing: Vec<String>,
     findings: Vec<String>,
     slices: Vec<ListedSlice>,
 }
@@ -106,6 +109,7 @@ fn list_series(series: &Series, shown: &dyn Fn(&Path) -> String) -> ListedSeries
         columns: series.columns,
         pixel_spacing_mm: series.pixel_spacing,
         slice_spacing_mm: series.slice_spacing,
+        clashing: series.clashing.iter().map(|path| shown(path)).collect(),
         findings: series.findings.iter().chain(&survey.summary().findings).map(ToString::to_string).collect(),
         slices: slices.collect(),
     }

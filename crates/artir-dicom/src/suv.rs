@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use dicom_dictionary_std::tags;
 
 pub(crate) use self::survey::Survey;
-pub use self::survey::{SuvSummary, suv_summary};
+pub use self::survey::{SuvSummary, suv_problem, suv_summary};
 use self::uptake::{SeriesClock, Times};
 use crate::{dataset::DataSet, find::Finding, terms::quotable, view::View};
 

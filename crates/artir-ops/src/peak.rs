@@ -8,7 +8,11 @@ use crate::network::Probe;
 /// Multiply-adds a second of `threads` threads at once with the instructions that the network takes, measured for about
 /// this long. A pair of bfloat16 counts as two.
 pub fn multiply_adds_per_second(threads: usize, precision: Precision, time: Duration) -> f64 {
-    let instructions = precision.instructions();
+    by(precision.instructions(), threads, time)
+}
+
+/// The same with given instructions, which must exist.
+pub(crate) fn by(instructions: Instructions, threads: usize, time: Duration) -> f64 {
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(|| one(instructions, time))).collect();
         workers.into_iter().map(|w| w.join().unwrap_or(0.0)).sum()

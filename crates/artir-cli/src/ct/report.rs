@@ -103,9 +103,9 @@ impl Report {
     }
 
     /// Records a failure of the series that was added last, other than a failed slice.
-    pub(super) fn problem(&mut self, failure: &Failure) {
+    pub(super) fn problem(&mut self, problem: &str) {
         if let Some(entry) = self.series.last_mut() {
-            entry.problems.push(failure.message.clone());
+            entry.problems.push(problem.to_owned());
         }
     }
 

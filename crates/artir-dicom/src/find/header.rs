@@ -26,6 +26,13 @@ pub(crate) struct GroupedObject {
     pub(super) not_uptake: Option<quantity::NotUptake>,
 }
 
+impl GroupedObject {
+    /// StudyInstanceUID.
+    pub(super) fn study(&self) -> Option<&String> {
+        self.identity.study()
+    }
+}
+
 /// Reads one header and returns its place in a series, or the reason to skip it.
 pub(super) fn look(path: &Path, modality: Modality) -> Result<Result<GroupedObject, String>, Error> {
     match DicomFile::look(path, Stop::AtPixels)? {

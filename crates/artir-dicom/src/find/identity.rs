@@ -42,6 +42,11 @@ impl Identity {
             frame_of_reference: uid(tags::FRAME_OF_REFERENCE_UID),
         }
     }
+
+    /// StudyInstanceUID.
+    pub(super) fn study(&self) -> Option<&String> {
+        self.study_uid.as_ref()
+    }
 }
 
 /// A value without its padding, in whatever character set.

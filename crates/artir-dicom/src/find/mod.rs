@@ -6,7 +6,7 @@
 //! (`group.rs`, `series.rs`).
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -174,14 +174,15 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
 
 /// Skips objects that artir derived, and PET objects without SUV.
 fn chosen(placed: Vec<GroupedObject>, options: ScanOptions, set_aside: &mut Vec<SetAside>) -> Vec<GroupedObject> {
-    let corrected = placed.iter().any(|o| o.not_uptake.is_none());
+    let corrected: HashSet<Option<String>> =
+        placed.iter().filter(|o| o.not_uptake.is_none() && !o.restored).map(|o| o.study().cloned()).collect();
     let mut out = Vec::with_capacity(placed.len());
     for object in placed {
         // With native units every PET image can be restored. If a study has both, only the corrected images are used:
         // the user hardly wants the uncorrected ones.
         let wanted = match (&object.not_uptake, options.units) {
             (None, _) => true,
-            (Some(NotUptake::Uncorrected), PetUnits::Native) => !corrected,
+            (Some(NotUptake::Uncorrected), PetUnits::Native) => !corrected.contains(&object.study().cloned()),
             (Some(NotUptake::Unit(_)), PetUnits::Native) => true,
             (Some(_), PetUnits::Suv) => false,
         };
@@ -189,7 +190,10 @@ fn chosen(placed: Vec<GroupedObject>, options: ScanOptions, set_aside: &mut Vec<
             _ if object.restored && !options.include_derived => {
                 "already restored by artir: use --include-derived to restore it again".into()
             }
-            Some(what) if !wanted => what.reason(),
+            Some(what) if !wanted => match (what, corrected.contains(&object.study().cloned())) {
+                (NotUptake::Uncorrected, true) => what.reason(),
+                _ => format!("{}; --units native restores it without SUV", what.reason()),
+            },
             _ => {
                 out.push(object);
                 continue;

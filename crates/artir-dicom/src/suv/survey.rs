@@ -36,6 +36,15 @@ pub fn suv_summary(series: &Series) -> SuvSummary {
     Survey::of(series).summary()
 }
 
+/// The error of the first slice of a PET series that has no SUV factor.
+pub fn suv_problem(series: &Series) -> Option<Error> {
+    let survey = Survey::of(series);
+    series.instances.iter().find_map(|instance| {
+        let reason = survey.file(&instance.path).iter().find_map(|frame| frame.as_ref().err())?;
+        Some(Error::file(&instance.path, reason.clone()))
+    })
+}
+
 impl Survey {
     /// Reads the headers of a PET series. Slices without a factor keep the reason.
     pub(crate) fn of(series: &Series) -> Self {

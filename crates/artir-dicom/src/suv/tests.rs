@@ -194,8 +194,15 @@ fn a_date_that_was_not_shifted_gives_way_to_the_time() {
     assert_eq!(uptake(&[], &dated("20200101100000")), (HOUR, vec![]));
     assert_eq!(uptake(&[], &dated("19970311100000")), (HOUR, vec![Finding::InjectionDateIgnored]));
     assert_eq!(uptake(&[], &dated("20250311100000")), (HOUR, vec![Finding::InjectionDateIgnored]));
+    // A date alone that does not fit may hide a late scan as well as an anonymised date.
+    for text in ["19970311100000", "20191231100000", "20200101120001"] {
+        let no_time = [(tags::RADIOPHARMACEUTICAL_START_TIME, ""), dated(text)[0]];
+        let refused = suv(&[], &no_time).unwrap_err();
+        assert!(refused.contains("(0018,1078) is neither within 6 half-lives"), "{text}: {refused}");
+    }
+    let dateless = [(tags::SERIES_DATE, ""), (tags::ACQUISITION_DATE, "")];
     let no_time = [(tags::RADIOPHARMACEUTICAL_START_TIME, ""), dated("19970311100000")[0]];
-    assert_eq!(uptake(&[], &no_time), (HOUR, vec![Finding::InjectionDateIgnored]));
+    assert_eq!(uptake(&dateless, &no_time), (HOUR, vec![]));
     assert_eq!(uptake(&[], &dated("20200101093000")), (1.5 * HOUR, vec![Finding::InjectionTimesDiffer]));
     assert_eq!(uptake(&[], &dated("20200101")), (HOUR, vec![]), "a date alone");
 }

@@ -131,6 +131,10 @@ impl Times {
                 }
                 seconds
             }
+            // Without a second time of the injection, nothing tells which part of the first one is wrong.
+            None if by_date.is_some() && self.injection_time.is_none() => {
+                return Err(out_of_bounds("RadiopharmaceuticalStartDateTime (0018,1078)"));
+            }
             None => {
                 let seconds = self.by_time_of_day(scan, &allowed)?;
                 if by_date.is_some() {
@@ -177,11 +181,11 @@ impl Times {
             first => first,
         };
         if !allowed.contains(&first) {
-            return Err(
-                "RadiopharmaceuticalStartTime (0018,1072) is neither within 6 half-lives (0018,1075) before the \
-                        start of the scan nor within an hour after it"
-                    .into(),
-            );
+            let name = match self.injection_time {
+                Some(_) => "RadiopharmaceuticalStartTime (0018,1072)",
+                None => "RadiopharmaceuticalStartDateTime (0018,1078)",
+            };
+            return Err(out_of_bounds(name));
         }
         if allowed.contains(&(first + DAY)) {
             return Err(
@@ -193,6 +197,12 @@ impl Times {
         }
         Ok(first)
     }
+}
+
+fn out_of_bounds(name: &str) -> String {
+    format!(
+        "{name} is neither within 6 half-lives (0018,1075) before the start of the scan nor within an hour after it"
+    )
 }
 
 /// Seconds by which one moment of an object is later than another. Where one has no date, they count as of one day.

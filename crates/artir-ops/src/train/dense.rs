@@ -3,7 +3,7 @@
 use super::linear::{Linear, Weights, packed, packed_len, sized};
 use super::memory::{Gradients, Map, Scratch, Units, apart};
 use super::product::{Extent, Kind, Start, Term, padded, product};
-use super::rows::{Across, groups, operands};
+use super::rows::{Across, add_up, groups, operands};
 use super::wide::Wide;
 use crate::network::buffer::Buffer;
 use crate::network::lanes::{UNIT, with_lanes};
@@ -258,12 +258,7 @@ unsafe fn weights_job<V: Wide>(of: &Dense, scratch: &mut Scratch, from: Inputs<'
                 product(kind, &[Term { left, right }], &extent, to, Start::Out);
             }
             for unit in 0..gradient.units {
-                let place = bias.add(unit * UNIT);
-                let mut total = V::load(place);
-                for pixel in 0..count {
-                    total = total.add(V::load(slope.at(unit, pixel)));
-                }
-                total.store(place);
+                add_up::<V>(slope, unit, count, bias.add(unit * UNIT));
             }
         }
     }

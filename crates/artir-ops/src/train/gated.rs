@@ -7,7 +7,7 @@
 use super::linear::{Linear, Weights, packed, packed_len, sized};
 use super::memory::{Gradients, Map, Ring, Scratch, Units, apart};
 use super::product::{Extent, Kind, Start, Term, padded, product};
-use super::rows::{Across, Moments, operands};
+use super::rows::{Across, Moments, add_up, operands};
 use super::taps::{Local, tap_sums};
 use super::wide::{Tables, Wide};
 use crate::network::buffer::Buffer;
@@ -439,12 +439,7 @@ unsafe fn backward_job<V: Wide>(of: &Gated, scratch: &mut Scratch, from: Map, gr
                 let extent = over_pixels(hidden, (left_row, left_word));
                 product(kind, &terms, &extent, sums.project, Start::Out);
                 for unit in 0..if of.project.bias.is_some() { units } else { 0 } {
-                    let place = sums.project_bias.add(unit * UNIT);
-                    let mut total = V::load(place);
-                    for pixel in 0..count {
-                        total = total.add(V::load(slope.at(unit, pixel)));
-                    }
-                    total.store(place);
+                    add_up::<V>(slope, unit, count, sums.project_bias.add(unit * UNIT));
                 }
             } else {
                 slopes.clear(row as isize);
@@ -452,10 +447,10 @@ unsafe fn backward_job<V: Wide>(of: &Gated, scratch: &mut Scratch, from: Map, gr
             let Some(row) = row.checked_sub(1) else { continue };
             for unit in 0..wide {
                 let place = sums.expand_bias.add(unit * UNIT);
-                let mut total = V::load(place);
+                let mut total = V::splat(0.0);
                 let to = (wide_plain, wide_words, wide_groups, 2 * of.hidden);
                 strips!(count, widened_back::<V>(of, &slopes, row, unit, to, &mut total));
-                total.store(place);
+                total.add(V::load(place)).store(place);
             }
             let terms = [Term { left: wide_plain, right: of.backward[0].as_slice().as_ptr() }];
             let extent = over_channels(units, wide_words, narrow.stride);

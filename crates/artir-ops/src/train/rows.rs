@@ -58,6 +58,23 @@ pub(super) unsafe fn groups<V: Wide>(
     }
 }
 
+/// Adds a row's pixels to the sixteen sums at `to`. A row is summed first: over a whole map, one sum after the other, the
+/// rounding errors of f32 would grow with the map.
+///
+/// # Safety
+/// The instructions exist, and the row has `count` pixels.
+#[inline(always)]
+pub(super) unsafe fn add_up<V: Wide>(row: Units, unit: usize, count: usize, to: *mut f32) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let mut total = V::splat(0.0);
+        for pixel in 0..count {
+            total = total.add(V::load(row.at(unit, pixel)));
+        }
+        total.add(V::load(to)).store(to);
+    }
+}
+
 /// The left operand of sums over pixels: channels are rows.
 pub(super) struct Across {
     kind: Kind,

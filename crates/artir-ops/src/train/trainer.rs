@@ -1,6 +1,7 @@
 //! One network in training: forward and backward over a batch, an image to a thread.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::memory::{Gradients, Map, Pool, Scratch};
 use super::product::Kind;
@@ -119,6 +120,11 @@ impl Trainer {
             Kind { instructions: Instructions::Portable, .. } => "f32, portable",
             _ => "f32 by AVX2 or NEON",
         }
+    }
+
+    /// Multiply-adds a second of `threads` threads with the vector instructions of the products. Tiles are not counted.
+    pub fn peak(&self, threads: usize, time: Duration) -> f64 {
+        crate::peak::by(self.kind.instructions, threads, time)
     }
 
     /// Restores `[batch, channel, row, column]` into `y`. With `keep`, the values for [`Trainer::backward`] are kept.

@@ -84,44 +84,89 @@ impl Wide for Neon {}
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::undocumented_unsafe_blocks, reason = "the comment above holds for all of them")]
 impl Wide for Avx2 {
-    /// The normal distribution by a polynomial for the exponential and Abramowitz and Stegun's 7.1.26 for erf: a table
-    /// would have to be gathered from memory.
+    #[inline(always)]
+    unsafe fn gelu(self, tables: &Tables) -> Self {
+        unsafe { self.gelu_and_slope(tables).0 }
+    }
+
     #[inline(always)]
     unsafe fn gelu_and_slope(self, _: &Tables) -> (Self, Self) {
         unsafe {
-            let set = |value: f32| _mm256_set1_ps(value);
-            let polynomial =
-                |of: &[f32], x: __m256| of[1..].iter().fold(set(of[0]), |value, c| _mm256_fmadd_ps(value, x, set(*c)));
-            let (mut values, mut slopes) = (self.0, self.0);
-            for (value, slope) in values.iter_mut().zip(&mut slopes) {
-                let x = *value;
-                // exp(-x^2 / 2), 0 beyond exp(-87).
-                let power = _mm256_max_ps(_mm256_mul_ps(_mm256_mul_ps(x, x), set(-0.5)), set(-87.0));
-                let whole = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(_mm256_mul_ps(
-                    power,
-                    set(std::f32::consts::LOG2_E),
-                ));
-                let rest = _mm256_fnmadd_ps(whole, set(0.693_359_4), power);
-                let rest = _mm256_fmadd_ps(whole, set(2.121_944_4e-4), rest);
-                let p =
-                    polynomial(&[1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5], rest);
-                let p = _mm256_add_ps(_mm256_fmadd_ps(_mm256_mul_ps(p, rest), rest, rest), set(1.0));
-                let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(whole), _mm256_set1_epi32(127));
-                let bell = _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)));
-
-                let sign = _mm256_and_ps(x, set(-0.0));
-                let z = _mm256_mul_ps(_mm256_andnot_ps(set(-0.0), x), set(std::f32::consts::FRAC_1_SQRT_2));
-                let t = _mm256_div_ps(set(1.0), _mm256_fmadd_ps(z, set(0.327_591_1), set(1.0)));
-                let p = polynomial(&[1.061_405_4, -1.453_152, 1.421_413_7, -0.284_496_73, 0.254_829_6], t);
-                let tail = _mm256_mul_ps(_mm256_mul_ps(p, t), bell);
-                let erf = _mm256_or_ps(_mm256_sub_ps(set(1.0), tail), sign);
-                let share = _mm256_fmadd_ps(erf, set(0.5), set(0.5));
-                // 1 / sqrt(2 pi).
-                *slope = _mm256_fmadd_ps(_mm256_mul_ps(x, bell), set(0.398_942_3), share);
-                *value = _mm256_mul_ps(x, share);
-            }
-            (Self(values), Self(slopes))
+            let [(low, low_slope), (high, high_slope)] = [eight(self.0[0]), eight(self.0[1])];
+            (Self([low, high]), Self([low_slope, high_slope]))
         }
+    }
+}
+
+/// Horner's rule, highest power first. No closure: the compiler does not always inline one, and then every intrinsic in it
+/// becomes a call.
+///
+/// # Safety
+/// AVX2 and FMA exist.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn polynomial<const N: usize>(of: [f32; N], x: __m256) -> __m256 {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let mut value = _mm256_set1_ps(of[0]);
+        for c in &of[1..] {
+            value = _mm256_fmadd_ps(value, x, _mm256_set1_ps(*c));
+        }
+        value
+    }
+}
+
+/// GELU and its derivative: the normal distribution by a polynomial for the exponential and Abramowitz and Stegun's 7.1.26
+/// for erf. A table would have to be gathered from memory.
+///
+/// # Safety
+/// AVX2 and FMA exist.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn eight(x: __m256) -> (__m256, __m256) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let (one, half) = (_mm256_set1_ps(1.0), _mm256_set1_ps(0.5));
+        // exp(-x^2 / 2), of at least exp(-87).
+        let square = _mm256_mul_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(-0.5));
+        let power = _mm256_max_ps(square, _mm256_set1_ps(-87.0));
+        let twos = _mm256_mul_ps(power, _mm256_set1_ps(std::f32::consts::LOG2_E));
+        let whole = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(twos);
+        let rest = _mm256_fnmadd_ps(whole, _mm256_set1_ps(0.693_359_4), power);
+        let rest = _mm256_fmadd_ps(whole, _mm256_set1_ps(2.121_944_4e-4), rest);
+        let p = polynomial([1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5], rest);
+        let p = _mm256_add_ps(_mm256_fmadd_ps(_mm256_mul_ps(p, rest), rest, rest), one);
+        let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(whole), _mm256_set1_epi32(127));
+        let bell = _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)));
+
+        let sign = _mm256_and_ps(x, _mm256_set1_ps(-0.0));
+        let z = _mm256_mul_ps(_mm256_xor_ps(sign, x), _mm256_set1_ps(std::f32::consts::FRAC_1_SQRT_2));
+        let t = _mm256_div_ps(one, _mm256_fmadd_ps(z, _mm256_set1_ps(0.327_591_1), one));
+        let p = polynomial([1.061_405_4, -1.453_152, 1.421_413_7, -0.284_496_73, 0.254_829_6], t);
+        let tail = _mm256_mul_ps(_mm256_mul_ps(p, t), bell);
+        let erf = _mm256_or_ps(_mm256_sub_ps(one, tail), sign);
+        let share = _mm256_fmadd_ps(erf, half, half);
+        // 1 / sqrt(2 pi).
+        let slope = _mm256_fmadd_ps(_mm256_mul_ps(x, bell), _mm256_set1_ps(0.398_942_3), share);
+        (_mm256_mul_ps(x, share), slope)
+    }
+}
+
+/// A table's cubic polynomials, for sixteen distances from sixteen nodes. No closure, as above.
+///
+/// # Safety
+/// AVX-512F exists.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn cubic(table: &[[f32; 32]; 4], index: __m512i, rest: __m512) -> __m512 {
+    // SAFETY: passed on to the caller; each row of the table is two registers, on a cache line.
+    unsafe {
+        let mut value = _mm512_setzero_ps();
+        for row in table.iter().rev() {
+            let (low, high) = (_mm512_load_ps(row.as_ptr()), _mm512_load_ps(row.as_ptr().add(UNIT)));
+            value = _mm512_fmadd_ps(value, rest, _mm512_permutex2var_ps(low, index, high));
+        }
+        value
     }
 }
 
@@ -157,19 +202,10 @@ impl<const PAIRS: bool> Wide for Avx512<PAIRS> {
             let rounded = _mm512_fmadd_ps(t, _mm512_set1_ps(Gelu::SCALE), magic);
             let index = _mm512_castps_si512(rounded);
             let rest = _mm512_fmsub_ps(t, _mm512_set1_ps(Gelu::SCALE), _mm512_sub_ps(rounded, magic));
-            let pick = |of: &[f32; 32]| {
-                let (low, high) = (_mm512_load_ps(of.as_ptr()), _mm512_load_ps(of.as_ptr().add(UNIT)));
-                _mm512_permutex2var_ps(low, index, high)
-            };
-            let at = |table: &[[f32; 32]; 4]| {
-                let mut value = _mm512_fmadd_ps(pick(&table[3]), rest, pick(&table[2]));
-                value = _mm512_fmadd_ps(value, rest, pick(&table[1]));
-                _mm512_fmadd_ps(value, rest, pick(&table[0]))
-            };
             let half = _mm512_set1_ps(0.5);
-            let value = _mm512_mul_ps(_mm512_fmadd_ps(size, at(tables.value.table()), self.0), half);
+            let value = _mm512_mul_ps(_mm512_fmadd_ps(size, cubic(tables.value.table(), index, rest), self.0), half);
             let sign = _mm512_and_si512(_mm512_castps_si512(self.0), _mm512_set1_epi32(i32::MIN));
-            let signed = _mm512_or_si512(_mm512_castps_si512(at(tables.slope.table())), sign);
+            let signed = _mm512_or_si512(_mm512_castps_si512(cubic(tables.slope.table(), index, rest)), sign);
             (Self(value), Self(_mm512_fmadd_ps(_mm512_castsi512_ps(signed), half, half)))
         }
     }
