@@ -344,7 +344,7 @@ fn planted_links_are_neither_followed_nor_emptied() {
     assert!(geo_done.status.success(), "{}", text(&geo_done.stderr));
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
     assert_eq!(names(&at.join("out")), ["s.tif".to_owned(), name.clone()]);
-    // The results' own names: a link is there already, and is replaced when told to.
+    // The results' own names: a link exists, and is replaced with --overwrite.
     for (out, more) in [("link.tif", &[][..]), ("link.tif", &["--overwrite"][..])] {
         fs::remove_file(at.join(out)).ok();
         symlink(&victim, at.join(out)).unwrap();

@@ -376,7 +376,7 @@ impl Args {
         let window = self.window.map_or_else(|| default.parse().map_err(Failure::failed), Ok)?;
         let page = page(&done.folder);
         artir_dicom::preview_series(series, done, &format!("series {number}"), &page, window, options).map_err(|e| {
-            report.problem(&self.told(&e));
+            report.problem(&self.error_text(&e));
             e.into()
         })
     }
