@@ -57,7 +57,7 @@ impl HiddenFolder {
     /// Gives a file the result's name, and those beside it theirs. All of them are written to the disk before.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] when the result's name is taken and may not be replaced;
+    /// [`io::ErrorKind::AlreadyExists`] when the result's name, or one of those beside it, is taken and may not be replaced;
     /// [`io::ErrorKind::IsADirectory`] when a folder has one of the names; what the file system reports. What was there is
     /// then still there.
     pub fn publish_set(&mut self, set: &FileSet, overwrite: bool) -> io::Result<()> {
@@ -74,7 +74,7 @@ impl HiddenFolder {
                 return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("{} is a folder", path.display())));
             }
         }
-        if !overwrite && exists(&target) {
+        if !overwrite && (exists(&target) || !taken.is_empty()) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         if set.beside.is_empty() && taken.is_empty() {
