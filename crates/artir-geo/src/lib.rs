@@ -49,6 +49,7 @@ mod virtual_raster;
 mod vrt;
 mod write;
 
+pub use beside::is_read_with;
 pub use compare::{CompareOptions, Difference, compare};
 pub use error::Error;
 pub use interval::{Interval, RangeChoice};
@@ -60,7 +61,7 @@ pub use publish::data_of;
 pub use raster::{OpenOptions, Scene, inspect_raster, read_rgb};
 pub use rehearse::{check_model, rehearse};
 pub use space::least_space;
-pub use write::{Format, SceneReport, WriteOptions, plan, restore_scene};
+pub use write::{Format, SceneReport, WriteOptions, plan, recover, restore_scene};
 
 /// The version of GDAL, such as `3.6.2`.
 pub fn gdal_version() -> String {
