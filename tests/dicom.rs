@@ -286,7 +286,7 @@ fn compressed_series_read_back_the_same() {
                 let object = dicom_object::open_file(file).unwrap();
                 object.element(tags::PIXEL_DATA).unwrap().to_bytes().unwrap().into_owned()
             };
-            files(&series).iter().map(pixels).collect::<Vec<_>>()
+            files(&series).iter().filter(|file| !file.ends_with(artir_tests::MANIFEST)).map(pixels).collect::<Vec<_>>()
         };
         assert_eq!(pixels("explicit"), pixels(&format!("{syntax}-again")), "{syntax}");
         let size = |folder: &str| {

@@ -212,7 +212,7 @@ fn copies_are_set_aside_and_different_slices_of_one_uid_refuse_their_series() {
     fs::copy(dir.path().join("in/005.dcm"), dir.path().join("in/copy.dcm")).unwrap();
     let copied = run(dir.path(), "ct", &[]);
     assert_eq!((copied.code, copied.slices()), (Some(0), vec![3]), "{}", copied.stderr);
-    assert_eq!(copied.files("set_aside", "byte for byte"), ["copy.dcm"]);
+    assert_eq!(copied.files("set_aside", "byte-identical"), ["copy.dcm"]);
 
     // One byte of one pixel differs.
     let mut bytes = fs::read(dir.path().join("in/copy.dcm")).unwrap();
@@ -365,7 +365,7 @@ fn links_that_lead_nowhere_and_loops_are_set_aside() {
     symlink("itself", dir.path().join("in/itself")).unwrap();
     let done = run(dir.path(), "ct", &[]);
     assert_eq!((done.code, done.slices()), (Some(0), vec![3]), "{}", done.stderr);
-    for (reason, file) in [("leads nowhere", "9999.dcm"), ("cannot be followed", "itself")] {
+    for (reason, file) in [("a broken link", "9999.dcm"), ("cannot be followed", "itself")] {
         assert_eq!(done.files("set_aside", reason), [file], "{}", done.stderr);
     }
     // The input's own parent holds the model and the report: files, and the input again.

@@ -124,18 +124,22 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
     // From here on, Ctrl-C stops the work and the report is still written.
     let progress = Terminal::new(quiet);
-    let outputs = outputs(&args.scenes, output, args.format)?;
-    let inputs = args.scenes.iter().map(PathBuf::from).chain(args.inference.model_file());
-    let mut checks = Outputs::new(inputs);
+    let outputs = outputs(&args.scenes, output, args.format);
+    let inputs = args.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file));
+    let mut checks = Outputs::new(inputs.chain(args.inference.model_file()));
     if let Some(path) = &args.report {
         checks.add("the report", path, Kind::File, args.overwrite)?;
         // A report with the path of a result is an error of the whole command: neither can be written.
-        for out in &outputs {
+        for out in outputs.iter().flatten() {
             args.places(out).iter().try_for_each(|(what, place)| checks.apart(what, place))?;
+            if artir_geo::is_read_with(out, path) {
+                let reason = format!("GDAL would read the report with {}: write it elsewhere", out.display());
+                return Err(Failure::usage(format!("{}: {reason}", path.display())));
+            }
         }
     }
     let mut report = Report::default();
-    let mut ended = restore_all(args, &outputs, checks, &mut report, &progress);
+    let mut ended = outputs.and_then(|outputs| restore_all(args, &outputs, checks, &mut report, &progress));
     if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
         if let Err(failure) = &ended {
             report.ended(failure);
@@ -164,10 +168,11 @@ fn restore_all(
     let mut tally = Tally::default();
     let mut possible = Vec::new();
     for (i, (path, out)) in args.scenes.iter().zip(outputs).enumerate() {
-        match args.check(out, &mut checks) {
+        let recovered = if args.dry_run { Ok(()) } else { artir_geo::recover(out).map_err(Failure::from) };
+        match recovered.and_then(|()| args.check(out, &mut checks)) {
             Ok(()) => possible.push((i, path, out)),
             Err(failure) => {
-                report.failed(i, path, &failure, args.show_paths);
+                report.failed(i, path, out, &failure, args.show_paths);
                 tally.fail(failure)?;
             }
         }
@@ -184,7 +189,7 @@ fn restore_all(
         match result {
             Ok(()) => tally.written += 1,
             Err(failure) => {
-                report.failed(i, path, &failure, args.show_paths);
+                report.failed(i, path, out, &failure, args.show_paths);
                 tally.fail(failure)?;
             }
         }
@@ -288,6 +293,9 @@ fn restore(
     progress: &Terminal,
 ) -> Result<Option<artir_geo::SceneReport>, Failure> {
     let options = args.write_options();
+    let mut space = Outputs::default();
+    space.needs(out, artir_geo::least_space(scene, &options));
+    space.check_space()?;
     if args.dry_run {
         let shape = scene.shape();
         artir_geo::check_model(scene, restorer.card())?;
@@ -296,9 +304,6 @@ fn restore(
         say!("{path} -> {} ({}x{}, {plan})", out.display(), shape.rows, shape.columns);
         return Ok(None);
     }
-    let mut space = Outputs::default();
-    space.needs(out, artir_geo::least_space(scene, &options));
-    space.check_space()?;
     let page = out.with_extension("html");
     let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
     if args.preview {

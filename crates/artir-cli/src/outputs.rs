@@ -86,7 +86,9 @@ impl Outputs {
         let meet = |other: &Path| same_file(other, path) || is_within(other, path) || is_within(path, other);
         match self.outputs.iter().find(|(other, _)| meet(other)) {
             Some((_, name)) => {
-                let reason = format!("{what} and {name} would be the same file: choose different paths");
+                let reason = format!(
+                    "{what} and {name} would have the same path, or one would lie in the other: choose different paths"
+                );
                 Err(Failure::usage(format!("{}: {reason}", path.display())))
             }
             None => Ok(()),
@@ -182,7 +184,7 @@ mod tests {
         add("there", Kind::File, true).unwrap();
         add("out/series-2", Kind::Folder, false).unwrap();
         for path in ["there", "out/series-2", "out/series-2/r.json", "out"] {
-            assert!(refused(add(path, Kind::File, true)).1.contains("one place"), "{path}");
+            assert!(refused(add(path, Kind::File, true)).1.contains("the same path"), "{path}");
         }
         add("out/series-2.html", Kind::File, false).unwrap();
         let (kind, message) = refused(add("in/series-1/a.dcm/below", Kind::File, false));

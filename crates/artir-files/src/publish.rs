@@ -57,7 +57,7 @@ impl HiddenFolder {
     /// Gives a file the result's name, and its sidecar files theirs. All of them are written to the disk before.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] when the result's name is taken and may not be replaced;
+    /// [`io::ErrorKind::AlreadyExists`] when the result's name, or that of a sidecar file, is taken and may not be replaced;
     /// [`io::ErrorKind::IsADirectory`] when a folder has one of the names; errors of the file system. An older result is
     /// then unchanged.
     pub fn publish_set(&mut self, set: &FileSet, overwrite: bool) -> io::Result<()> {
@@ -74,7 +74,7 @@ impl HiddenFolder {
                 return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("{} is a folder", path.display())));
             }
         }
-        if !overwrite && exists(&target) {
+        if !overwrite && (exists(&target) || !taken.is_empty()) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         if set.beside.is_empty() && taken.is_empty() {

@@ -4,7 +4,14 @@ use std::path::{Path, PathBuf};
 
 use gdal::DriverManager;
 
-use crate::{Error, description::Description, ffi, publish::is_virtual, raster::same_file, write_metadata::open_again};
+use crate::{
+    Error,
+    description::Description,
+    ffi,
+    publish::{data_of, is_virtual},
+    raster::same_file,
+    write_metadata::open_again,
+};
 
 /// Endings that follow a whole name, in lower case.
 const AFTER_NAME: [&str; 7] = [".aux.xml", ".ovr", ".msk", ".msk.ovr", ".ovr.msk", ".aux", ".rrd"];
@@ -21,6 +28,10 @@ const IMAGES: [&str; 20] = [
     "tif", "tiff", "jp2", "j2k", "jpg", "jpeg", "png", "gif", "bmp", "img", "bil", "bip", "bsq", "dat", "ntf", "nitf",
     "ecw", "sid", "webp", "ers",
 ];
+
+/// Extensions of the documents in which satellites' deliveries describe their images. Some are named after the delivery and
+/// not after the image: `LC08_X_MTL.txt` is read with `LC08_X_B4.TIF`, `summary.txt` with any image of ALOS.
+const DOCUMENTS: [&str; 8] = ["xml", "txt", "pvl", "rpc", "rpb", "imd", "eph", "dim"];
 
 /// Sidecar files of an older file of this name. Names are compared without case, as GDAL does.
 ///
@@ -53,7 +64,9 @@ pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Er
             if lower(path.file_stem()) == stem {
                 other = Some(path);
             }
-        } else if found.starts_with(&stem) {
+        } else if found.starts_with(&stem)
+            || DOCUMENTS.contains(&&*lower(path.extension())) && !found.ends_with(".aux.xml")
+        {
             unknown.push(path);
         }
     }
@@ -83,9 +96,23 @@ pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Er
     }
 }
 
+/// Whether a file of that name would be read with a result.
+pub fn is_read_with(out: &Path, file: &Path) -> bool {
+    let lower = |p: Option<&std::ffi::OsStr>| p.unwrap_or_default().to_string_lossy().to_lowercase();
+    let after = |start: &str, endings: &[&str]| {
+        lower(file.file_name()).strip_prefix(start).is_some_and(|ending| endings.contains(&ending))
+    };
+    let one_folder = || artir_files::resolve(out).parent() == artir_files::resolve(file).parent();
+    let named = |out: &Path| {
+        let stem = after(&lower(out.file_stem()), &AFTER_STEM) && !is_virtual(out);
+        after(&lower(out.file_name()), &AFTER_NAME) || stem
+    };
+    (named(out) || named(&data_of(out))) && one_folder()
+}
+
 /// The files that GDAL reads with a TIFF of that name, found with an empty TIFF in a folder of links to them.
 fn read_along(out: &Path, files: &[PathBuf]) -> Result<Option<String>, String> {
-    const MOST: usize = 1000;
+    const MOST: usize = 10_000;
     if files.is_empty() {
         return Ok(None);
     }
@@ -165,6 +192,23 @@ mod tests {
     }
 
     #[test]
+    fn names_that_would_be_read_with_a_result_are_known() {
+        let with = |out: &str, file: &str| is_read_with(Path::new(out), Path::new(file));
+        for (out, file) in [
+            ("d/o.tif", "d/o.tif.aux.xml"),
+            ("d/o.tif", "./d/O.TFW"),
+            ("o.vrt", "o.vrt.aux.xml"),
+            ("o.vrt", "o.tif.msk"),
+            ("o.vrt", "o.tfw"),
+        ] {
+            assert!(with(out, file), "{out} {file}");
+        }
+        for (out, file) in [("d/o.tif", "o.tif.aux.xml"), ("o.tif", "o.json"), ("o.tif", "p.tif.aux.xml")] {
+            assert!(!with(out, file), "{out} {file}");
+        }
+    }
+
+    #[test]
     fn what_only_gdal_knows_to_belong_to_it_is_named_and_stays() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("o.tif");
@@ -176,6 +220,21 @@ mod tests {
             let refused = in_the_way(&out, overwrite).unwrap_err().to_string();
             assert!(refused.contains("o.xml"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_document_of_a_delivery_is_found_by_another_name_than_the_image() {
+        let dir = tempfile::tempdir().unwrap();
+        let landsat = "GROUP = L1_METADATA_FILE\n  GROUP = PRODUCT_METADATA\n    SPACECRAFT_ID = \"LANDSAT_8\"\n  \
+                       END_GROUP = PRODUCT_METADATA\nEND_GROUP = L1_METADATA_FILE\nEND\n";
+        std::fs::write(dir.path().join("LC08_X_MTL.txt"), landsat).unwrap();
+        touch(dir.path(), &["HDR-ALAV2A.txt", "RPC-ALAV2A.txt"]);
+        std::fs::write(dir.path().join("summary.txt"), "Lbi_Satellite=\"ALOS\"\n").unwrap();
+        for (name, read) in [("LC08_X_B4.TIF", "LC08_X_MTL.txt"), ("IMG-ALAV2A.tif", "ALAV2A")] {
+            let refused = in_the_way(&dir.path().join(name), false).unwrap_err().to_string();
+            assert!(refused.contains(read) || refused.contains("summary.txt"), "{refused}");
+        }
+        assert!(in_the_way(&dir.path().join("other.tif"), false).unwrap().is_empty(), "notes of somebody else's");
     }
 
     #[test]

@@ -49,6 +49,7 @@ mod vrt;
 mod write;
 mod write_metadata;
 
+pub use beside::is_read_with;
 pub use compare::{CompareOptions, Difference, compare};
 pub use error::Error;
 pub use interval::{Interval, RangeChoice};
@@ -60,7 +61,7 @@ pub use raster::{OpenOptions, Scene, inspect_raster, read_rgb};
 pub use rehearse::{check_model, rehearse};
 pub use small_scene::write_rgb_geotiff;
 pub use space::least_space;
-pub use write::{Format, SceneReport, WriteOptions, plan, restore_scene};
+pub use write::{Format, SceneReport, WriteOptions, plan, recover, restore_scene};
 
 /// The version of GDAL, such as `3.6.2`.
 pub fn gdal_version() -> String {

@@ -13,7 +13,7 @@ use crate::{
     vrt::{self, Named, shortened},
 };
 
-/// Virtual rasters within virtual rasters that are followed.
+/// Virtual rasters within virtual rasters, and overviews of overviews, that are followed.
 const DEEPEST: usize = 8;
 /// Different files that all of them together may name.
 const MOST_FILES: usize = 200_000;
@@ -76,6 +76,8 @@ pub(crate) struct Reach {
     followed: HashMap<String, Option<Followed>>,
     /// Names of images that passed the check.
     images: HashSet<String>,
+    /// Overviews of overviews that are being looked at.
+    overviews: usize,
     bytes: usize,
     /// Names of files by folder, in lower case and in original case.
     listings: HashMap<String, BTreeSet<(String, String)>>,
@@ -95,7 +97,15 @@ impl Reach {
             }
             Place::InArchive(_) => archive = Some(place.folder()),
         }
-        Self { folders, archive, followed: HashMap::new(), images: HashSet::new(), bytes: 0, listings: HashMap::new() }
+        Self {
+            folders,
+            archive,
+            followed: HashMap::new(),
+            images: HashSet::new(),
+            overviews: 0,
+            bytes: 0,
+            listings: HashMap::new(),
+        }
     }
 
     /// Checks all references of a raster before GDAL opens any of them.
@@ -116,12 +126,12 @@ impl Reach {
     /// Checks an open raster: first its overviews, which GDAL opens to list files, then the list of files.
     pub(crate) fn check(&mut self, dataset: &Dataset, place: &Place) -> Result<(), String> {
         if let Some(file) = dataset.metadata_item("OVERVIEW_FILE", "OVERVIEWS") {
-            let near = file.strip_prefix(":::BASE:::").map(|rest| join(&given_folder(place), rest));
-            let file = near.unwrap_or(file);
-            self.inside(&file)?;
-            if vrt::is_virtual_raster(&file) {
-                return Err("its overviews are a virtual raster: use --allow-remote if it is to be trusted".into());
-            }
+            // GDAL takes it for any name that it can open: one with a driver's prefix, a document, an address.
+            let file = match file.strip_prefix(":::BASE:::") {
+                Some(rest) => join(&given_folder(place), &vrt::plain(rest, true)?.name),
+                None => vrt::plain(&file, false)?.name,
+            };
+            self.look_at_overviews(&file, place)?;
         }
         for file in ffi::file_list(dataset).iter().filter(|f| *f != place.name()) {
             if is_remote(file) {
@@ -253,23 +263,32 @@ impl Reach {
         let beside = from(&start).filter(|(lower, _)| [".ovr", ".msk"].iter().any(|e| lower.ends_with(e)));
         let auxiliary = from(&stem).filter(|(lower, _)| *lower == format!("{stem}aux") || lower.ends_with(".rrd"));
         let found: Vec<String> = beside.chain(auxiliary).map(|(_, name)| join(&folder, &name)).collect();
-        for path in found.iter().filter(|p| p.as_str() != place.name()) {
-            self.inside(path)?;
-            if vrt::is_virtual_raster(path) {
-                return Err(format!(
-                    "its sidecar file {} is a virtual raster, not overviews or a mask",
-                    shortened(path)
-                ));
-            }
-            if self.images.contains(path) {
-                continue;
-            }
-            self.images.insert(path.clone());
-            // GDAL ignores all other files, too.
-            if let Ok(dataset) = open_with(path, Some(&["GTiff", "HFA"])) {
-                self.check(&dataset, &Place::File { name: path.clone(), real: PathBuf::from(path) })?;
-            }
+        found.iter().filter(|p| p.as_str() != place.name()).try_for_each(|path| self.look_at_overviews(path, place))
+    }
+
+    /// Looks at a file of overviews or a mask of another, which GDAL opens with any driver, and which can name others again.
+    fn look_at_overviews(&mut self, path: &str, of: &Place) -> Result<(), String> {
+        self.inside(path)?;
+        if vrt::is_virtual_raster(path) {
+            return Err(format!("{} is a virtual raster, not overviews or a mask", shortened(path)));
         }
+        if !self.images.insert(path.to_owned()) {
+            return Ok(());
+        }
+        if self.overviews >= DEEPEST {
+            return Err("nests overviews too deeply".into());
+        }
+        let place = match of {
+            Place::File { .. } => Place::File { name: path.to_owned(), real: PathBuf::from(path) },
+            Place::InArchive(_) => Place::InArchive(path.to_owned()),
+        };
+        self.overviews += 1;
+        self.check_beside(&place)?;
+        // What none of the drivers opens is ignored by GDAL, too.
+        if let Ok(dataset) = open_with(path, Some(&drivers::local())) {
+            self.check(&dataset, &place)?;
+        }
+        self.overviews -= 1;
         Ok(())
     }
 

@@ -82,6 +82,11 @@ fn check_name(scene: &Scene, out: &Path, options: &WriteOptions) -> Result<(), E
     if out.file_name().is_none() {
         return Err(fail("it has no file name"));
     }
+    match out.to_str() {
+        None => return Err(fail("its name is not UTF-8, which GDAL needs")),
+        Some(name) if name.starts_with("/vsi") => return Err(fail("results are written to files alone")),
+        Some(_) => {}
+    }
     Ok(())
 }
 

@@ -100,7 +100,10 @@ fn check_attributes(node: &roxmltree::Node<'_, '_>, element: &str) -> Result<(),
 fn file_name(node: &roxmltree::Node<'_, '_>) -> Result<Named, String> {
     let mut children = node.children();
     let text = match (children.next(), children.next()) {
-        (Some(only), None) if only.is_text() => only.text().unwrap_or_default(),
+        // GDAL takes a CDATA section for a text of its own, and reads the first text alone.
+        (Some(only), None) if only.is_text() && !node.document().input_text()[node.range()].contains("<![") => {
+            only.text().unwrap_or_default()
+        }
         _ => return Err("names a file in a form that is not checked".into()),
     };
     let mut relative = None;
@@ -118,7 +121,7 @@ fn file_name(node: &roxmltree::Node<'_, '_>) -> Result<Named, String> {
 }
 
 /// A name that GDAL, too, takes for a plain file.
-fn plain(text: &str, relative: bool) -> Result<Named, String> {
+pub(crate) fn plain(text: &str, relative: bool) -> Result<Named, String> {
     let refuse = || Err(format!("names '{}', which is not a plain file", shortened(text)));
     if text.is_empty() || text.trim() != text || text.contains('\u{fffd}') || text.starts_with('<') {
         return refuse();
@@ -148,9 +151,10 @@ pub(crate) fn shortened(text: &str) -> String {
 /// Files in metadata: those of overviews, which GDAL opens, and of geolocation arrays, which warping would.
 fn items(metadata: &roxmltree::Node<'_, '_>, out: &mut Vec<Named>) -> Result<(), String> {
     for item in metadata.children().filter(|n| n.tag_name().name().eq_ignore_ascii_case("MDI")) {
-        let keys = item.attributes().filter(|a| a.name().eq_ignore_ascii_case("key"));
-        for key in keys.map(|a| a.value().to_ascii_uppercase()) {
-            match key.as_str() {
+        // GDAL takes the first attribute for the key, whatever it is called, and what follows an equals sign in it for a value.
+        for key in item.attributes().map(|a| a.value().to_ascii_uppercase()) {
+            let key = key.split(['=', ':']).next().unwrap_or_default().trim();
+            match key {
                 "OVERVIEW_FILE" => return Err("names a file of overviews in its metadata".into()),
                 "X_DATASET" | "Y_DATASET" => out.push(plain(item.text().unwrap_or_default().trim(), false)?),
                 _ => {}
@@ -213,6 +217,8 @@ mod tests {
             "a.tif\n",
             "",
             "a<!-- -->.tif",
+            "a<![CDATA[.tif]]>",
+            "<![CDATA[a.tif]]>",
             "<b>a.tif</b>",
             "&lt;VRTDataset/>",
         ] {
@@ -236,6 +242,8 @@ mod tests {
             "<GDALWarpOptions/>",
             "<SourceDataset>a.tif</SourceDataset>",
             "<Metadata domain=\"OVERVIEWS\"><MDI key=\"overview_file\">/etc/x.tif</MDI></Metadata>",
+            "<Metadata domain=\"OVERVIEWS\"><MDI name=\"OVERVIEW_FILE\">/etc/x.tif</MDI></Metadata>",
+            "<Metadata domain=\"OVERVIEWS\"><MDI key=\"OVERVIEW_FILE=/etc/x.tif\">y</MDI></Metadata>",
         ] {
             assert!(with(inside).is_err(), "{inside}");
         }

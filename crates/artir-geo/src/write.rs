@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use artir_core::{Progress, Restorer, RunReport};
-use artir_files::{HiddenFolder, OutputFolder};
+use artir_files::{HiddenFolder, OutputFolder, is_taken};
 use gdal::{Dataset, Metadata};
 
 use crate::{
@@ -109,6 +109,7 @@ fn restore_with(
 ) -> Result<SceneReport, Error> {
     let name = out.display().to_string();
     let fail = |reason: String| Error::Write { path: name.clone(), reason };
+    recover(out)?;
     rehearse(scene, out, options)?;
     let layout = Layout::of(scene, &options.creation, options.threads).map_err(&fail)?;
     let stale = rehearse::stale(out, options.overwrite)?;
@@ -168,9 +169,37 @@ fn restore_with(
         let (data, main) = (staged.data(out), staged.main(out));
         virtual_raster::copy(scene, &info.description, &data, &main).map_err(&fail)?;
     }
-    let beside = staged.publish(&mut folder, out, options.overwrite).map_err(|e| fail(e.to_string()))?;
+    let beside = match staged.publish(&mut folder, out, options.overwrite) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            // Its place was free when the run began. The rows stay, so that no work is lost.
+            folder.keep();
+            let reason =
+                "its place was taken while it was made: free it and use --resume, or use --resume with --overwrite";
+            return Err(fail(reason.into()));
+        }
+        other => other.map_err(|e| fail(e.to_string()))?,
+    };
     beside::verify(&info.description, out, &beside).map_err(&fail)?;
     Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed })
+}
+
+/// Brings to its end what a killed run had begun to publish under a name, before anything there is taken for an older
+/// result's. Rows that an interrupted run left stay.
+///
+/// # Errors
+/// [`Error::Write`] when another run is at work there, and for what the file system reports.
+pub fn recover(out: &Path) -> Result<(), Error> {
+    if !HiddenFolder::is_left(out) {
+        return Ok(());
+    }
+    // While a result is being published, its name is free.
+    let free = !is_taken(out);
+    let mut folder =
+        HiddenFolder::open(out).map_err(|e| Error::Write { path: out.display().to_string(), reason: e.to_string() })?;
+    if !(free && is_taken(out)) {
+        folder.keep();
+    }
+    Ok(())
 }
 
 /// A new file with the metadata of a description.

@@ -138,6 +138,9 @@ impl Description {
 pub(crate) fn open_again(path: &Path) -> Result<Dataset, String> {
     let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
     let how = DatasetOptions { open_flags: flags, ..DatasetOptions::default() };
+    // Nothing that GDAL could take for a driver's prefix is left at the start.
+    let colon = path.is_relative() && path.to_string_lossy().contains(':');
+    let path = if colon { &Path::new(".").join(path) } else { path };
     let (opened, noted) = ffi::watch(|| Dataset::open_ex(path, how));
     opened.map_err(|_| format!("it cannot be reopened: {}", noted.unwrap_or_default()))
 }

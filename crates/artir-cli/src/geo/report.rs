@@ -103,10 +103,15 @@ impl Report {
         self.scenes.push(Entry { scene: index + 1, name, outcome: "written", done: Some(done), problem: None });
     }
 
-    pub(super) fn failed(&mut self, index: usize, path: &str, failure: &Failure, show_paths: bool) {
+    pub(super) fn failed(&mut self, index: usize, path: &str, out: &Path, failure: &Failure, show_paths: bool) {
         let name = name(path, show_paths);
-        // The message begins with the path as typed.
-        let problem = Some(if show_paths { failure.message.clone() } else { failure.message.replace(path, &name) });
+        // The message names the scene as typed, or its result, whose name can be made from it.
+        let problem = Some(if show_paths {
+            failure.message.clone()
+        } else {
+            let out = out.display().to_string();
+            failure.message.replace(path, &name).replace(&out, &artir_core::token(&out))
+        });
         self.scenes.push(Entry { scene: index + 1, name, outcome: "failed", problem, done: None });
     }
 

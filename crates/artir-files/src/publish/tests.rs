@@ -110,6 +110,18 @@ fn a_set_that_cannot_be_published_leaves_what_was_there() {
 }
 
 #[test]
+fn what_came_beside_meanwhile_is_not_replaced_without_a_word() {
+    for name in ["out.tif.aux.xml", "out.tif.msk"] {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), &[(name, "somebody's")]);
+        let mut folder = HiddenFolder::open(&dir.path().join("out.tif")).unwrap();
+        stage(&folder);
+        assert_eq!(folder.publish_set(&set(), false).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(state(dir.path()), as_state(&[(name, "somebody's")]));
+    }
+}
+
+#[test]
 fn lists_read_as_they_were_written_and_name_no_other_folder() {
     let dir = tempfile::tempdir().unwrap();
     let folder = HiddenFolder::open(&dir.path().join("x")).unwrap();
