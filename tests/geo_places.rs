@@ -97,7 +97,7 @@ fn a_report_names_no_result_unless_it_is_asked_to() {
     fs::write(at.join("out/doe-jane.tfw"), "1\n0\n0\n-1\n0\n0\n").unwrap();
     refused(at, &["doe-jane.tif", "-o", "out/", "--report", "report.json"], 3);
     let report = fs::read_to_string(at.join("report.json")).unwrap();
-    assert!(report.contains("is left of an older file"), "{report}");
+    assert!(report.contains("a sidecar of an older file"), "{report}");
     assert!(!report.contains("doe-jane.tif"), "{report}");
 }
 
@@ -137,7 +137,7 @@ fn a_result_that_was_half_published_is_whole_before_anything_is_checked() {
         let beside: String = list.iter().map(|(to, from)| format!("beside {} {}\n", hex(from), hex(to))).collect();
         fs::write(hidden.join("publish"), format!("artir-publish 1\nmain {}\n{beside}end\n", hex("staged"))).unwrap();
         let said = refused(at, &["several.vrt", "-o", out], 2);
-        assert!(said.contains(&format!("{out}: is there already: use --overwrite")), "{said}");
+        assert!(said.contains(&format!("{out}: already exists: use --overwrite")), "{said}");
         assert_eq!(fs::read(at.join(out)).unwrap(), main);
         assert_eq!(names(at), whole);
         for name in list.iter().map(|(name, _)| *name).chain([out]) {

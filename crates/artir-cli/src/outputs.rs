@@ -190,7 +190,7 @@ mod tests {
         let (kind, message) = refused(add("in/series-1/a.dcm/below", Kind::File, false));
         assert!(kind == ErrorKind::Output && message.contains("not a folder"), "{message}");
         let device = Outputs::default().add("the report", Path::new("/dev/null"), Kind::File, true);
-        assert!(refused(device).1.contains("no file"));
+        assert!(refused(device).1.contains("not a regular file"));
     }
 
     #[test]

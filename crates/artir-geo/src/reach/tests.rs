@@ -173,7 +173,8 @@ fn overviews_that_are_named_are_plain_files_and_nothing_is_fetched_to_find_out()
     let png = gdal::DriverManager::get_driver_by_name("PNG").unwrap();
     let source = crate::write_metadata::open_again(&at.join("a.tif")).unwrap();
     source.create_copy(&png, at.join("a.tif.ovr"), &gdal::raster::RasterCreationOptions::new()).unwrap();
-    for file in &escapes {
+    // Put after the folder, a driver's prefix names a file that is not there, which GDAL cannot open.
+    for file in escapes.iter().filter(|file| !file.starts_with(":::BASE:::")) {
         std::fs::write(at.join("a.tif.ovr.aux.xml"), names(file)).unwrap();
         assert!(refusal(&at.join("a.tif"), &own()).is_some(), "{file} of overviews");
     }
