@@ -7,6 +7,8 @@ RUNS ?= models/runs
 SECONDS ?= 60
 BENCH ?= validation/bench/results/this-machine
 PYTEST = PYTHONPATH=models:scripts/gpu_kit .venv/bin/python -m pytest -q models/tests scripts/gpu_kit
+# Tools that scripts/bootstrap.sh builds.
+TOOLS = PATH="$$PWD/.cache/tools/bin:$$PATH"
 RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)
 
 demo:
@@ -25,7 +27,15 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	.venv/bin/ruff check models validation scripts && .venv/bin/ruff format --check models validation scripts
 	PYTHONPATH=.cache/nvrtc .venv/bin/python scripts/compile_kernels.py --check
-	PATH="$$PWD/.cache/tools/bin:$$PATH" cargo deny check -A license-not-encountered bans licenses sources
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	@if [ -d "$$(rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-gnu" ]; then \
+		cargo check -p artir-ops --all-features --target aarch64-unknown-linux-gnu; \
+		else echo "skipped: the check for aarch64, whose target is not installed"; fi
+	$(TOOLS) cargo deny check -A license-not-encountered bans licenses sources
+	@if $(TOOLS) cargo deny fetch db 2>/dev/null; then $(TOOLS) cargo deny check advisories; \
+		else echo "skipped: the database of advisories cannot be reached"; fi
+	$(TOOLS) cargo machete
+	$(TOOLS) typos
 
 test-train:
 	scripts/bootstrap.sh --train
@@ -71,7 +81,7 @@ conformance:
 
 docs:
 	scripts/bootstrap.sh --docs
-	PATH="$$PWD/.cache/tools/bin:$$PATH" mdbook build docs
+	$(TOOLS) mdbook build docs
 
 safety:
 	scripts/bootstrap.sh

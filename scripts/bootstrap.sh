@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Brings what building, testing and running artir needs on Debian 12; a second run does nothing.
+# Installs everything needed to build, test and run artir on Debian 12. A second run does nothing.
 #   scripts/bootstrap.sh          Debian packages, ONNX Runtime, a Python environment without PyTorch
-#   scripts/bootstrap.sh --train  PyTorch besides (gigabytes)
-#   scripts/bootstrap.sh --test   cargo-deny, Chromium and NVIDIA's run-time compiler (which needs no GPU) besides
-#   scripts/bootstrap.sh --conformance  Orthanc besides
-#   scripts/bootstrap.sh --memcheck     valgrind besides
-#   scripts/bootstrap.sh --docs   mdBook as well
-#   scripts/bootstrap.sh --fuzz   cargo-fuzz besides
-#   scripts/bootstrap.sh --gpu    ONNX Runtime for CUDA 13 in place of the one for the CPU alone, and CUDA's own libraries
+#   scripts/bootstrap.sh --train  also PyTorch (gigabytes)
+#   scripts/bootstrap.sh --test   also cargo-deny, cargo-machete, typos, Chromium and NVIDIA's run-time compiler (needs no GPU)
+#   scripts/bootstrap.sh --conformance  also Orthanc
+#   scripts/bootstrap.sh --memcheck     also valgrind
+#   scripts/bootstrap.sh --docs   also mdBook
+#   scripts/bootstrap.sh --fuzz   also cargo-fuzz
+#   scripts/bootstrap.sh --gpu    ONNX Runtime for CUDA 13 instead of the CPU-only build, and CUDA's libraries
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,7 +29,7 @@ fi
 
 command -v cargo >/dev/null || { echo "bootstrap: Rust is missing: install it with rustup first" >&2; exit 1; }
 
-fetch_runtime() { # PACKAGE SUM FILE...: files of a pinned wheel into .runtime, checked before they are used
+fetch_runtime() { # PACKAGE SUM FILE...: copies files of a pinned wheel into .runtime after checking its hash
     local package=$1 sum=$2
     shift 2
     [ "$(uname -m)" = x86_64 ] || { echo "bootstrap: no ONNX Runtime is pinned for $(uname -m)" >&2; exit 1; }
@@ -46,7 +46,7 @@ fetch_runtime() { # PACKAGE SUM FILE...: files of a pinned wheel into .runtime, 
 
 runtime=libonnxruntime.so.1.31.1
 if [ "${1:-}" = --gpu ]; then
-    # The main library is another build, which knows the providers; on a CPU it runs as well.
+    # This build of the main library supports the GPU providers, and runs on a CPU as well.
     if [ ! -f .runtime/libonnxruntime_providers_cuda.so ]; then
         fetch_runtime onnxruntime-gpu==1.31.1 e26c475fe361b2015f45b4b824bd13f0bb20204e59b62814e6f0acd5f3d491a6 \
             $runtime libonnxruntime_providers_shared.so libonnxruntime_providers_cuda.so libonnxruntime_providers_tensorrt.so
@@ -55,7 +55,7 @@ elif [ ! -f .runtime/$runtime ]; then
     fetch_runtime onnxruntime==1.31.1 5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f $runtime
 fi
 
-install_python() { # FILE: installs it into .venv unless this very file is installed already
+install_python() { # FILE: installs its packages into .venv, unless an identical file is already installed
     local mark=.venv/.installed-$(basename "$1")
     cmp -s "$1" "$mark" && return
     [ -x .venv/bin/python ] || python3 -m venv .venv
@@ -66,15 +66,22 @@ install_python() { # FILE: installs it into .venv unless this very file is insta
 install_python models/requirements.txt
 [ "${1:-}" != --train ] || install_python models/requirements-train.txt
 
-if [ "${1:-}" = --test ] && ! command -v cargo-deny >/dev/null && [ ! -x .cache/tools/bin/cargo-deny ]; then
-    echo "bootstrap: building cargo-deny"
-    cargo install -q --locked cargo-deny@0.20.2 --root .cache/tools --profile dev
+install_tool() { # PROGRAM PACKAGE@VERSION: builds a tool unless it is already installed
+    ! command -v "$1" >/dev/null && [ ! -x ".cache/tools/bin/$1" ] || return 0
+    echo "bootstrap: building $1"
+    cargo install -q --locked "$2" --root .cache/tools --profile dev
+}
+if [ "${1:-}" = --test ]; then
+    install_tool cargo-deny cargo-deny@0.20.2
+    install_tool cargo-machete cargo-machete@0.9.2
+    install_tool typos typos-cli@1.52.0
+    # The NEON loops are compiled for aarch64, but not run.
+    if command -v rustup >/dev/null && ! rustup target list --installed | grep -q aarch64-unknown-linux-gnu; then
+        rustup target add aarch64-unknown-linux-gnu || echo "bootstrap: the aarch64 target cannot be fetched: its check is skipped"
+    fi
 fi
 
-if [ "${1:-}" = --fuzz ] && ! command -v cargo-fuzz >/dev/null && [ ! -x .cache/tools/bin/cargo-fuzz ]; then
-    echo "bootstrap: building cargo-fuzz"
-    cargo install -q --locked cargo-fuzz@0.13.2 --root .cache/tools --profile dev
-fi
+[ "${1:-}" != --fuzz ] || install_tool cargo-fuzz cargo-fuzz@0.13.2
 
 if [ "${1:-}" = --test ] && [ ! -d .cache/nvrtc/nvidia_cuda_nvrtc-13.0.88.dist-info ]; then
     echo "bootstrap: installing NVRTC 13.0.88"
@@ -91,6 +98,6 @@ if [ "${1:-}" = --gpu ]; then
     install_python scripts/requirements-gpu.txt
     folders=$(.venv/bin/python -c 'import nvidia, pathlib
 print(":".join(sorted({str(f.parent) for r in nvidia.__path__ for f in pathlib.Path(r).glob("**/lib*.so.*")})))')
-    echo "bootstrap: CUDA's libraries are found with: export LD_LIBRARY_PATH=$folders"
-    echo "bootstrap: the driver (580 or later) is the system's; 'artir doctor' says what is missing"
+    echo "bootstrap: to find CUDA's libraries: export LD_LIBRARY_PATH=$folders"
+    echo "bootstrap: install the driver (580 or later) yourself; 'artir doctor' lists missing parts"
 fi

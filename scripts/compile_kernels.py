@@ -1,7 +1,7 @@
 """Compiles the CUDA kernels to PTX, which is committed: building artir needs no CUDA compiler.
 
     python scripts/compile_kernels.py           writes crates/artir-ops/src/cuda/kernels.ptx
-    python scripts/compile_kernels.py --check   fails unless that is what the sources compile to
+    python scripts/compile_kernels.py --check   fails if the committed PTX is out of date
 
 Needs `pip install nvidia-cuda-nvrtc==13.0.88`: NVIDIA's run-time compiler, which runs without a
 GPU. Another version of it may give other instructions for the same source.
@@ -74,7 +74,7 @@ def main() -> None:
         target.write_text(ptx)
         print(f"{target}: {len(ptx)} bytes")
     elif target.read_text() != ptx:
-        sys.exit(f"{target} is not what the sources compile to: run scripts/compile_kernels.py")
+        sys.exit(f"{target} differs from the compiled sources: run scripts/compile_kernels.py")
 
 
 if __name__ == "__main__":

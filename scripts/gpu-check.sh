@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds a folder that tests artir on a GPU machine (x86-64 Linux, driver for CUDA 13, Python with PyTorch and its CUDA
 # libraries from pip; no Rust, no GDAL, no network) with one command: python FOLDER/run.py
-#   scripts/gpu-check.sh FOLDER [ARCHITECTURE [LARGEST]]   90 (H100, H200) by default; kernels above LARGEST bytes are left out
-#   scripts/gpu-check.sh --rehearse FOLDER                 runs a finished folder on the CPU, as far as that goes
+#   scripts/gpu-check.sh FOLDER [ARCHITECTURE [LARGEST]]   90 (H100, H200) by default; kernels above LARGEST bytes are omitted
+#   scripts/gpu-check.sh --rehearse FOLDER                 runs a finished folder on the CPU, as far as possible
 # Run scripts/bootstrap.sh --gpu and --train first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,7 +12,7 @@ if [ "${1:-}" = --rehearse ]; then
     exec "$python" "${2:?a folder}/run.py" --device cpu --rehearse
 fi
 folder=${1:?usage: scripts/gpu-check.sh FOLDER [ARCHITECTURE [LARGEST]]}
-[ ! -e "$folder" ] || { echo "gpu-check: $folder is there already" >&2; exit 2; }
+[ ! -e "$folder" ] || { echo "gpu-check: $folder already exists" >&2; exit 2; }
 [ -f .runtime/libonnxruntime_providers_cuda.so ] || { echo "gpu-check: run scripts/bootstrap.sh --gpu first" >&2; exit 5; }
 mkdir -p "$folder"
 

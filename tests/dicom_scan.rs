@@ -212,7 +212,7 @@ fn copies_are_set_aside_and_different_slices_of_one_uid_refuse_their_series() {
     fs::copy(dir.path().join("in/005.dcm"), dir.path().join("in/copy.dcm")).unwrap();
     let copied = run(dir.path(), "ct", &[]);
     assert_eq!((copied.code, copied.slices()), (Some(0), vec![3]), "{}", copied.stderr);
-    assert_eq!(copied.files("set_aside", "byte for byte"), ["copy.dcm"]);
+    assert_eq!(copied.files("set_aside", "byte-identical"), ["copy.dcm"]);
 
     // One byte of one pixel differs.
     let mut bytes = fs::read(dir.path().join("in/copy.dcm")).unwrap();
@@ -226,6 +226,13 @@ fn copies_are_set_aside_and_different_slices_of_one_uid_refuse_their_series() {
     assert_eq!((entry["outcome"].as_str(), entry["clashing"][0].as_str()), (Some("refused"), Some("copy.dcm")));
     let dry = run(dir.path(), "ct", &["--dry-run"]);
     assert_eq!(dry.code, Some(3));
+    // A list tells of it too.
+    let list = |form| artir().args(["ct", form, "--show-paths", "in"]).current_dir(dir.path()).output().unwrap();
+    let (table, json) = (list("--list"), list("--list=json"));
+    assert_eq!((table.status.code(), json.status.code()), (Some(4), Some(4)));
+    assert!(String::from_utf8_lossy(&table.stderr).contains("series 1: in/copy.dcm: 1 file(s)"));
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["series"][0]["clashing"][0].as_str(), Some("copy.dcm"));
 
     let partial = run(dir.path(), "ct", &["--allow-partial"]);
     assert_eq!((partial.code, partial.slices()), (Some(4), vec![3]), "{}", partial.stderr);
@@ -272,7 +279,7 @@ fn what_is_not_hu_is_set_aside_beside_what_is() {
         series(&dir.path().join("in/hu"), 0, &[]);
         let beside = run(dir.path(), "ct", &[]);
         assert_eq!((beside.code, beside.slices()), (Some(0), vec![3]), "{reason}: {}", beside.stderr);
-        assert!(beside.lines().len() == 1 && beside.stderr.contains("3 file(s) set aside"), "{}", beside.stderr);
+        assert!(beside.lines().len() == 1 && beside.stderr.contains("3 file(s) skipped"), "{}", beside.stderr);
         assert_eq!(beside.files("set_aside", reason), ["map/000.dcm", "map/005.dcm", "map/010.dcm"]);
     }
 }
@@ -309,10 +316,21 @@ fn pet_without_attenuation_correction_gives_way_to_the_corrected_series() {
         assert_eq!((done.code, done.slices()), (Some(0), vec![4]), "{units}: {}", done.stderr);
         assert_eq!(done.files("set_aside", "lacks ATTN").len(), 4);
     }
+    // The corrected series of another study is no reason to leave one out.
+    for entry in fs::read_dir(dir.path().join("in/AC")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut object = dicom_object::open_file(&path).unwrap();
+        object.put(DataElement::new(tags::STUDY_INSTANCE_UID, VR::UI, PrimitiveValue::from("1.2.3.77")));
+        object.write_to_file(&path).unwrap();
+    }
+    let studies = run(dir.path(), "pet", &["--units", "native"]);
+    assert_eq!((studies.code, studies.slices()), (Some(0), vec![4, 4]), "{}", studies.stderr);
     fs::remove_dir_all(dir.path().join("in/AC")).unwrap();
     let alone = run(dir.path(), "pet", &[]);
     assert_eq!((alone.code, alone.out.len()), (Some(3), 0), "{}", alone.stderr);
-    assert!(alone.stderr.contains("CorrectedImage (0028,0051)"), "{}", alone.stderr);
+    for part in ["CorrectedImage (0028,0051)", "--units native"] {
+        assert!(alone.stderr.contains(part), "{}", alone.stderr);
+    }
     let native = run(dir.path(), "pet", &["--units", "native"]);
     assert_eq!((native.code, native.slices()), (Some(0), vec![4]), "{}", native.stderr);
 }
@@ -347,11 +365,11 @@ fn links_that_lead_nowhere_and_loops_are_set_aside() {
     symlink("itself", dir.path().join("in/itself")).unwrap();
     let done = run(dir.path(), "ct", &[]);
     assert_eq!((done.code, done.slices()), (Some(0), vec![3]), "{}", done.stderr);
-    for (reason, file) in [("leads nowhere", "9999.dcm"), ("cannot be followed", "itself")] {
+    for (reason, file) in [("a broken link", "9999.dcm"), ("cannot be followed", "itself")] {
         assert_eq!(done.files("set_aside", reason), [file], "{}", done.stderr);
     }
     // The input's own parent holds the model and the report: files, and the input again.
-    assert!(done.stderr.contains("set aside"), "{}", done.stderr);
+    assert!(done.stderr.contains("file(s) skipped"), "{}", done.stderr);
     // An input that is not there is an error.
     assert_eq!(artir().args(["ct", "--list", "lost"]).current_dir(dir.path()).output().unwrap().status.code(), Some(3));
 }
@@ -387,7 +405,7 @@ fn a_folder_that_may_not_be_read_is_set_aside() {
         return;
     }
     assert_eq!(listed.status.code(), Some(0), "{stderr}");
-    assert!(stderr.contains("1 file(s) set aside: a folder that may not be read"), "{stderr}");
+    assert!(stderr.contains("1 file(s) skipped: a folder without read permission"), "{stderr}");
     assert!(String::from_utf8_lossy(&listed.stdout).contains("64 x 64"));
 }
 

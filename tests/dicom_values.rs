@@ -148,6 +148,7 @@ impl Study {
         let report: Value = serde_json::from_slice(&fs::read(self.dir.path().join("r.json")).unwrap()).unwrap();
         let folder = self.dir.path().join("out").join(report["series"][0]["folder"].as_str().unwrap());
         let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+        files.retain(|path| !path.ends_with(artir_tests::MANIFEST));
         files.sort();
         (report, files)
     }
@@ -451,6 +452,8 @@ fn implausible_headers_are_refused_and_native_units_take_them() {
             "it names the file, and not the patient's value: {said}"
         );
         assert!(!study.dir.path().join("out").exists());
+        let dry = study.run(&["-o", "out", "--dry-run"]);
+        assert!(dry.status.code() == Some(3) && text(&dry.stderr).contains(reason), "{}", text(&dry.stderr));
         let list = listed(&study.dir.path().join("in"));
         assert!(list["series"][0]["slices"][0]["problem"].as_str().unwrap().contains(reason), "{list:#}");
         let native = study.run(&["-o", "out", "--units", "native"]);

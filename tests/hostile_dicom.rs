@@ -115,6 +115,7 @@ fn count(folder: &Path) -> usize {
     fs::read_dir(folder)
         .unwrap()
         .map(|e| e.unwrap().path())
+        .filter(|path| !path.ends_with(artir_tests::MANIFEST))
         .map(|path| if path.is_dir() { count(&path) } else { 1 })
         .sum()
 }

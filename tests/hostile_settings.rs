@@ -101,9 +101,10 @@ fn an_overlap_is_kept_or_refused() {
 fn devices_are_no_images_and_no_models() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out").display().to_string();
+    let picture = format!("{out}.png");
     for arguments in [
         &["metrics", "/dev/zero", "/dev/zero"][..],
-        &["image", "/dev/zero", "-o", &out],
+        &["image", "/dev/zero", "-o", &picture],
         &["ct", "/dev/zero", "-o", &out],
         &["models", "verify", "/dev/zero"],
     ] {

@@ -154,9 +154,9 @@ fn conflicting_outputs_are_refused_before_any_work() {
         (&["ct", "in", "-o", "out", "--report", "in"], "folder"),
         (&["ct", "in", "-o", "out", "--strength", "2"], "--strength"),
         (&["ct", "in", "-o", "out", "--device", "cuda:77"], "cuda:77"),
-        (&["geo", "scene.tif", "-o", "x.tif", "--report", "x.tif"], "one place"),
-        (&["geo", "scene.tif", "-o", "x.vrt", "--report", "x.tif"], "one place"),
-        (&["geo", "scene.tif", "-o", "x.tif", "--preview", "--report", "x.html"], "one place"),
+        (&["geo", "scene.tif", "-o", "x.tif", "--report", "x.tif"], "the same path"),
+        (&["geo", "scene.tif", "-o", "x.vrt", "--report", "x.tif"], "the same path"),
+        (&["geo", "scene.tif", "-o", "x.tif", "--preview", "--report", "x.html"], "the same path"),
         (&["geo", "scene.tif", "-o", "scene.tif", "--overwrite"], "input"),
         (&["geo", "scene.tif", "-o", "scene.vrt", "--overwrite"], "input"),
         (&["geo", "scene.tif", "-o", "there.json/x.tif"], "not a folder"),
@@ -170,7 +170,10 @@ fn conflicting_outputs_are_refused_before_any_work() {
         let done = run(at, &[arguments, &["--model", model, "-q"]].concat());
         assert!([2, 3, 5].contains(&code(&done)), "{arguments:?}: {done:?}");
         let said = text(&done.stderr);
-        assert!(said.contains(why) && said.trim_end().lines().count() == 1, "{arguments:?}: {said}");
+        assert!(said.lines().next().is_some_and(|line| line.contains(why)), "{arguments:?}: {said}");
+        // A value that a flag does not take is followed by a pointer to the help.
+        let lines = said.lines().filter(|line| !line.is_empty() && !line.contains("--help")).count();
+        assert_eq!(lines, 1, "{arguments:?}: {said}");
         assert!(contents(at) == before, "{arguments:?} left {:?}", contents(at).keys());
     }
 }
@@ -341,7 +344,7 @@ fn planted_links_are_neither_followed_nor_emptied() {
     assert!(geo_done.status.success(), "{}", text(&geo_done.stderr));
     assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
     assert_eq!(names(&at.join("out")), ["s.tif".to_owned(), name.clone()]);
-    // The results' own names: a link is there already, and is replaced when told to.
+    // The results' own names: a link exists, and is replaced with --overwrite.
     for (out, more) in [("link.tif", &[][..]), ("link.tif", &["--overwrite"][..])] {
         fs::remove_file(at.join(out)).ok();
         symlink(&victim, at.join(out)).unwrap();
@@ -395,5 +398,25 @@ fn half_published_states_are_recovered() {
             }
             fs::remove_dir_all(out.join(format!(".artir-{name}.old"))).ok();
         }
+    }
+}
+
+/// Not even where the run ends before the folder is searched.
+#[test]
+fn a_report_never_takes_the_place_of_a_slice() {
+    let dir = folder();
+    let at = dir.path();
+    let before = contents(&at.join("in"));
+    let slice = files(&at.join("in"))[0].display().to_string();
+    for model in ["ct-one.onnx", "lost.onnx"] {
+        let done = run(at, &["ct", "in", "-o", "out", "--model", model, "--overwrite", "--report", &slice]);
+        assert_eq!(code(&done), 2, "{}", text(&done.stderr));
+        assert!(text(&done.stderr).contains("place of a DICOM file"), "{}", text(&done.stderr));
+        assert_eq!(contents(&at.join("in")), before, "{model}");
+    }
+    // A report among the slices may be written anew.
+    for _ in 0..2 {
+        let done = ct(at, &["--overwrite", "--report", "in/report.json"]);
+        assert!(done.status.success(), "{}", text(&done.stderr));
     }
 }

@@ -322,7 +322,7 @@ fn metrics_say_what_they_cannot_know_and_sum_folders_up() {
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let (x, y) = (text(&a), text(&b));
     let done = run(["metrics", &x, &y]);
-    assert!(String::from_utf8_lossy(&done.stderr).contains("give a --protocol"));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("choose a --protocol"));
     assert_eq!(done.status.code(), Some(2));
     fs::remove_file(a.join("2.npy")).unwrap();
     let done = run(["metrics", &x, &y, "--protocol", "ldct-400", "--json"]);

@@ -1,7 +1,7 @@
-"""Batches made ahead of time, in a process of their own.
+"""Batches prepared ahead of time in a separate process.
 
-What is drawn for a step depends on the run's seed and the step's number alone, so that a run that
-goes on from a checkpoint sees the same batches as one that never stopped.
+The random draws of a step depend only on the run's seed and the step's number, so that a run that
+continues from a checkpoint sees the same batches as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 AHEAD = 8
-"""Batches that wait."""
+"""Length of the queue of prepared batches."""
 
 
 class Batches:
@@ -26,7 +26,7 @@ class Batches:
         self.waiting = None
 
     def of(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pairs (degraded, clean) for a step; steps one after the other do not wait."""
+        """Pairs (degraded, clean) for a step. Fastest for consecutive steps."""
         if step != self.next:
             loader = DataLoader(
                 self.made,

@@ -77,7 +77,7 @@ class GatedFeedForward(nn.Module):
 class SplitMultiply(nn.Module):
     """SMA: p1, p2 = split(DW3x3(1x1(C -> 2C))); 1x1(far(p1) p2).
 
-    ``far`` is nothing in the paper's network; its ablations put a large operator there.
+    ``far`` is the identity in the paper's network; its ablations use a large operator.
     """
 
     def __init__(self, channels: int, far: nn.Module | None = None):

@@ -12,7 +12,7 @@ from .model_file import read_card
 
 
 def worse(images: list[dict], method: str) -> int:
-    """How many images of a results.json have a lower PSNR by the method than they came with."""
+    """Number of images of a results.json whose PSNR the method lowers."""
 
     def psnr(image: dict, name: str) -> float:
         return float(image["methods"][name].get("psnr", "nan"))
@@ -21,7 +21,7 @@ def worse(images: list[dict], method: str) -> int:
 
 
 def figure(results: dict) -> dict:
-    """A card's figure from what ``artir validate`` found (its results.json)."""
+    """A card's figure from a results.json of ``artir validate``."""
     model = results["model"]["name"]
     found = {method["name"]: method for method in results["methods"]}
     made = {
@@ -40,10 +40,10 @@ def figure(results: dict) -> dict:
 
 
 def strength_lines(card: dict) -> list[str]:
-    """What a card says of the strength that its model is meant to be used at."""
+    """The card's recommended strength, as a line of Markdown."""
     if "strength" not in card:
         return []
-    return [f"- strength: {card['strength']:g} is what it is chosen and measured for"]
+    return [f"- strength: {card['strength']:g} is the recommended and measured value"]
 
 
 def markdown(card: dict, digest: str) -> str:
@@ -98,7 +98,7 @@ def markdown(card: dict, digest: str) -> str:
             cells = [f["set"], f["protocol"]]
             cells += [f"{f['strength']:g}" if "strength" in f else ""] if strengths else []
             cells.append(str(f["images"]))
-            # Older cards say less.
+            # Older cards lack some fields.
             cells += [form.format(f[key]) if key in f else "" for key, form in keys]
             lines.append(f"| {' | '.join(cells)} |")
     else:

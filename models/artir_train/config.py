@@ -1,4 +1,4 @@
-"""What makes one ArtIR network differ from another: the variant and the paper's ablations."""
+"""The configuration of an ArtIR network: the variant and the paper's ablations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Config:
-    """One ArtIR network. ``dataclasses.asdict`` of it, given back as keywords, makes it again.
+    """One ArtIR network. The result of ``dataclasses.asdict``, passed as keywords, restores it.
 
     The fields after ``in_channels`` are the paper's network by default and its ablations otherwise.
     """

@@ -6,7 +6,7 @@ noise of its own, of variance v, gets noise n of variance w on top; the network 
 target is y - (v / w) n: the noise in the target then has no correlation with the noise in the
 input, so its best prediction is the slice without any (Pang, Zheng, Quan, Ji:
 Recorrupted-to-Recorrupted, CVPR 2021). So real anatomy of every scanner can be a target as it is,
-and how much noise is to stay is for the user to say (``--strength``), not for the network to guess.
+and the user chooses how much noise remains (``--strength``); the network does not guess it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ from .packs import kept
 
 MARGIN = 32
 """Pixels round a patch that a kernel's filter sees: its ends meet there."""
-SOFTEST, SHARPEST = 0.16, 0.64
-"""Half-frequencies of the kernels that are simulated, cycles a pixel."""
+SOFTEST, SHARP, SHARPEST = 0.16, 0.45, 0.64
+"""Half-frequencies of the kernels that are simulated, cycles a pixel; from the second on they are
+sharp."""
 FINER = 1.35
-"""How much sharper than its slice the noise may be."""
+"""Largest ratio of the noise's sharpness to the slice's."""
 
 
 class CtPatches:
     """Pairs (noisy, target) of CT patches in HU; see the module.
 
-    For each sample a kernel is drawn, then a slice that is sharp enough for it, then a level. The
+    For each sample a kernel is drawn, then a group of slices, then one of it that is sharp enough
+    for the kernel, then a level. The
     slice is blurred by what the kernel has less than its own, so that edges are as sharp as the
     grain is fine. Noise images are made once, with the bare ramp, and kept in ``cache``; kernel,
     level, place, rotation and flip are drawn anew for each sample, and so is the mixture of the
@@ -40,7 +42,9 @@ class CtPatches:
 
     channels = 1
     window = (-160.0, 240.0)
-    lowest = 5.0
+    lowest = 4.0
+    sharp_share = 0.3
+    little_share = 0.15
     shares = {"leaves": 0.3, "singles": 0.4, "averages": 0.13, "smaller": 0.17}
 
     def __init__(self, cache: Path, seed: int = 0):
@@ -48,10 +52,10 @@ class CtPatches:
         self.clean, self.noise, self.own = pack["clean"], pack["noise"], pack["own"]
         self.half, self.steepness = pack["half"], pack["steepness"]
         self.held_out = int(pack["held_out"])
-        self.weight = np.zeros(len(self.clean))
-        for group, share in self.shares.items():
-            members = np.flatnonzero(pack["group"][self.held_out :] == group) + self.held_out
-            self.weight[members] = share / max(1, len(members))
+        groups = pack["group"][self.held_out :]
+        self.members = {
+            name: np.flatnonzero(groups == name) + self.held_out for name in self.shares
+        }
         self.rng = np.random.default_rng(seed)
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,16 +66,16 @@ class CtPatches:
 
     def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         rng = self.rng
-        half = float(np.exp(rng.uniform(*np.log([SOFTEST, SHARPEST]))))
+        softest = SHARP if rng.random() < self.sharp_share else SOFTEST
+        half = float(np.exp(rng.uniform(*np.log([softest, SHARPEST]))))
         steepness = steepness_of(half, rng)
-        weight = np.where(self.half * FINER >= half, self.weight, 0)
-        weight = weight.cumsum()
+        members = self._sharp_enough(half)
         while True:
-            i = int(np.searchsorted(weight, rng.uniform(0, weight[-1]), side="right"))
+            i = rng.choice(members)
             y, x = rng.integers(0, 512 - size + 1, 2)
             soft = self.clean[i, y : y + size, x : x + size]
             share = ((soft > -200) & (soft < 300)).mean()
-            # Soft tissue is where low contrasts are; air outside the body teaches hardly anything.
+            # Low contrasts are in soft tissue. Training learns almost nothing from air.
             if share > 0.5 or rng.random() < (0.35 if (soft > -900).mean() > 0.3 else 0.1):
                 break
         clean, noise, own = self._simulate(i, y, x, size, half, steepness)
@@ -109,12 +113,24 @@ class CtPatches:
         left_of_own = share_left(lambda f: given(f) * blur(f)) / share_left(given)
         return clean[inner], made, float(self.own[i] * left_of_own**0.5)
 
+    def _sharp_enough(self, half: float) -> np.ndarray:
+        """The slices of a group that may have noise of a kernel; groups without any are passed
+        over."""
+        found = {}
+        for name, members in self.members.items():
+            chosen = members[self.half[members] * FINER >= half]
+            if len(chosen):
+                found[name] = chosen
+        shares = np.array([self.shares[name] for name in found])
+        return found[self.rng.choice(list(found), p=shares / shares.sum())]
+
     def _level(self, own: float, half: float) -> tuple[float, float]:
         """Standard deviation, HU, of the noise that a sample gets, and the share of it that its
         target gets back. Sharp kernels have more noise: 55 HU at most at 0.25 cycles a pixel, 115
-        at 0.57."""
+        at 0.57, and mostly no less than an eighth of that."""
         highest = 55 * (half / 0.25) ** 0.9
-        least = max(self.lowest, 1.2 * own)
+        little = self.rng.random() < self.little_share
+        least = max(self.lowest if little else highest / 8, 1.2 * own)
         highest = max(highest, 2 * least)
         sd = float(np.exp(self.rng.uniform(np.log(least), np.log(highest))))
         return sd, (own / sd) ** 2

@@ -3,7 +3,7 @@
 The three scans at hand are chests and a head; an abdomen has loops, vessels and organs with edges
 in soft tissue everywhere. A picture of shapes that hide one another, their sizes by a power law
 (the dead-leaves model: Lee, Mumford, Huang, Int. J. Comput. Vis. 41, 2001), has edges of every size
-and contrast, so that a network does not learn three patients' anatomy as what all bodies look like.
+and contrast, so that a network does not learn the anatomy of three patients as that of all bodies.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ TISSUES = (
 
 
 BLUR = 0.4
-"""Standard deviation in pixels of what softens the edges: sharper than any kernel, whose own blur
-comes later."""
+"""Standard deviation in pixels of the edges' blur: less than any kernel's, whose blur is applied
+later."""
 HALF = 0.187 / BLUR
-"""Spatial frequency of which that leaves half, cycles a pixel."""
+"""Spatial frequency that this blur halves, cycles a pixel."""
 
 
 def body(rng: np.random.Generator, pixel_mm: float) -> np.ndarray:
@@ -52,7 +52,7 @@ def body(rng: np.random.Generator, pixel_mm: float) -> np.ndarray:
 
 
 def _leaf(image: np.ndarray, rng: np.random.Generator, half: np.ndarray) -> None:
-    """An ellipse over what is there; radii from 1.5 to 80 pixels, many small ones."""
+    """An ellipse over the picture; radii from 1.5 to 80 pixels, many small ones."""
     share, low, high = np.array(TISSUES).T
     tissue = rng.choice(len(share), p=share)
     # Density r^-2 between the bounds.

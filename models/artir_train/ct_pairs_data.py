@@ -17,7 +17,7 @@ from .data import stacked
 from .real_pairs import read_pairs
 
 PATIENTS = ("L096", "L192", "L286")
-"""Patients to train on. The others (L143, L291, L333) only ever measure."""
+"""Patients to train on. The others (L143, L291, L333) are for measuring only."""
 OWN_SHARE = 0.25
 """Variance of the full dose's noise as a share of what the quarter dose adds (measured between 0.15
 and 0.65 cycles a pixel: 0.22 to 0.30; a third would be without electronic noise)."""

@@ -1,7 +1,7 @@
-"""CT slices to train on: real ones of many patients, and made-up bodies, each with what is known of
-it.
+"""CT slices to train on: real ones of many patients and synthetic bodies, each with its kernel
+and noise level.
 
-A slice's sharpness and its own noise decide what may be done with it, so both are measured or
+A slice's sharpness and noise determine its use in training, so both are measured or
 looked up here. Only series whose licence lets them train built-in weights are read.
 """
 
@@ -22,7 +22,7 @@ from .data import data_folder, read_recompressed, read_series
 from .degrade import ct
 
 LEAVES = 150
-"""How many slices are made of leaves."""
+"""Number of slices made of leaves."""
 LEFT_OUT = ("cptac_", "cptac-gbm_", "rtog0522_")
 """Sets of ``ct-many-patients`` whose licence has changed: heads."""
 HELD_OUT = ("StageII-Colorectal-CT-005", "TCGA-92-7341", "TCGA-51-6867", "A046441")
@@ -54,7 +54,7 @@ QUIET = 11.0
 
 @dataclass(frozen=True)
 class Slice:
-    """A slice [512, 512] in HU before anything is added to it."""
+    """A slice [512, 512] in HU before noise is added."""
 
     hu: np.ndarray
     mm: float
@@ -204,7 +204,7 @@ def _noise_of(job: tuple[int, np.ndarray, np.ndarray]) -> np.ndarray:
 
 
 def pack(workers: int = 2) -> dict[str, np.ndarray]:
-    """Everything that samples are drawn from, as arrays.
+    """The source data of all samples, as arrays.
 
     clean [N, 512, 512] int16 in HU; noise, float16, reconstructed with the bare ramp at a standard
     deviation of 1 in the body; half and steepness [N] of each slice's kernel; own [N], the standard

@@ -39,7 +39,7 @@ def draw(rows: list[tuple[int, float, float]]) -> Image.Image:
 
 
 def write(folder: Path) -> None:
-    """Draws ``curve.png`` beside ``log.csv``, once there are two rows."""
+    """Draws ``curve.png`` into the folder of ``log.csv``, once there are two rows."""
     with (folder / "log.csv").open(newline="") as file:
         rows = [(int(r[0]), float(r[3]), float(r[4])) for r in csv.reader(file)]
     if len(rows) > 1:

@@ -1,4 +1,4 @@
-"""Training images: where they lie, and how they are read.
+"""Training images: their folder, and functions that read them.
 
 The folder is ``ARTIR_REAL_DATA`` (default ``../shared/data`` beside the repository). Only its
 ``train`` part is read here; the rest is test data.
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def data_folder() -> Path:
-    """Where the real data lies."""
+    """The folder of the real data."""
     given = os.environ.get("ARTIR_REAL_DATA")
     return Path(given) if given else REPOSITORY.parent / "shared" / "data"
 

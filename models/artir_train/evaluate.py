@@ -2,9 +2,9 @@
 
     python -m artir_train.evaluate models/runs/geo-haze-t/checkpoint.pt
 
-Haze: real thin cloud (RICE1 test pairs), protocol ``rgb``; the images that grew better and
-those that grew worse are reported apart, since their mean hides both. The others: what
-the run's own pack holds back; for PET the SUVmax of its hot spots too.
+Haze: real thin cloud (RICE1 test pairs), protocol ``rgb``; improved and worsened images are
+reported separately, since their mean hides both. The others: the held-out images of the
+run's data; for PET also the SUVmax of hot spots.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     python -m artir_train.evaluate_pairs models/zoo/ct-ldct-t.onnx RUN/checkpoint.pt
 
 ``--without kernels`` replaces every large kernel by one tap of the same sum, ``--without mixers``
-leaves the mixers out that hold them: the difference is what they bring.
+removes the mixers that contain them. The difference shows their effect.
 
-``--safety 0.8`` also tells what the result at that strength has besides less noise: bias by tissue,
-and structures that are neither in the quarter dose nor in the full one.
+``--safety 0.8`` also measures side effects at that strength: bias by tissue, and structures that
+are in neither the quarter dose nor the full one.
 
 A full-dose slice has noise of its own, so a method that removes all noise does not score best:
 strength s keeps 1 - s of what the network would remove.
@@ -55,7 +55,7 @@ class Network:
         self.run = native.native(self.model.config, native.Flat(self.model), "f32") or self.model
 
     def leave_out(self, what: str) -> None:
-        """Takes the large kernels, or the whole mixers that hold them, out of the network."""
+        """Removes the large kernels, or the mixers that contain them, from the network."""
         for part in self.model.modules():
             if what == "kernels" and isinstance(part, DynamicLargeKernel):
                 one = delta(part.kernel_size)

@@ -1,6 +1,6 @@
 """The nodes of ArtIR, as functions of standard operators.
 
-A model file holds one node, ``artir.Network``, and what it means: a model-local function for the
+A model file holds one node, ``artir.Network``, and its definition: a model-local function for the
 network, which calls one for the blocks of full and half resolution, ``artir.GatedBlock``, one for
 the large kernel, and two for what follows it in a step of the cascade, ``artir.Modulation`` and
 ``artir.RefinedModulation``. A stock runtime inlines them; artir's operator library takes the whole
@@ -25,7 +25,7 @@ REFINED = "RefinedModulation"
 
 
 class Graph:
-    """Nodes in the order in which they are asked for, and the weights that they take."""
+    """Nodes in the order of their creation, and their weights."""
 
     def __init__(self):
         self.nodes = []

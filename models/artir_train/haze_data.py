@@ -63,8 +63,8 @@ class HazePatches:
         else:
             at = rng.uniform(0, self.weight[-1])
             tile = self.tiles[np.searchsorted(self.weight, at, side="right")]
-            # From a part of the tile to the whole of it, made smaller: what tells haze from a
-            # bright ground may stand anywhere in a scene.
+            # From a part of the tile to the whole of it, made smaller: the cue that
+            # distinguishes haze from bright ground can be anywhere in a scene.
             scene = turned(part_of(tile, size, rng), size, rng, "bilinear")
             hazy, clear = haze.sample(haze.regrade(scene, rng), rng)
         if rng.random() < self.jpeg_share:

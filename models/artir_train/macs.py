@@ -1,7 +1,7 @@
 """Multiply-adds of a network, counted from its configuration.
 
 Convolutions, plus 2 K^2 a pixel for each large kernel (making it and applying it), as the paper
-counts; norms, gates and resizing are left out.
+counts; norms, gates and resizing are not counted.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 A mixer multiplies a dozen maps in a row. With PyTorch's own initial values each factor is about
 0.1, so that the product is about 1e-10, its gradients 1e-13, and Adam, whose epsilon is 1e-8, never
 moves a weight of it: after 17,000 patches every one was what it had been at the start. Here every
-factor starts near 1, and half of each large kernel is spread evenly over its taps, so that what a
-mixer sees of its surroundings is there from the first step.
+factor starts near 1, and half of each large kernel is spread evenly over its taps, so that a
+mixer receives its surroundings from the first step on.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def open_mixers(model: nn.Module) -> None:
 
 
 def open_dead_mixers(model: nn.Module) -> int:
-    """Does so for those that give next to nothing, and sets their residual scales to 0; returns how
-    many there were."""
+    """Initialises mixers with an almost zero output and sets their residual scales to 0. Returns
+    their number."""
     count = 0
     for block in model.modules():
         if isinstance(block, Block) and isinstance(block.mixer, LargeKernelMixer):
@@ -53,7 +53,7 @@ def even(size: int) -> torch.Tensor:
 
 @torch.no_grad()
 def _strength(block: Block) -> float:
-    """Root mean square of what a mixer varies by on normalised noise."""
+    """Root mean square of a mixer's output on normalised noise."""
     generator = torch.Generator().manual_seed(0)
     channels = block.beta.shape[1]
     maps = torch.randn(1, channels, 32, 32, generator=generator).to(block.beta)

@@ -40,7 +40,7 @@ TASKS = ("ct-denoise", "pet-enhance", "dehaze", "rgb-denoise")
 
 
 class DamagedModel(ValueError):
-    """A file that artir did not export, or that was changed since."""
+    """Not a file that artir exported, or changed since then."""
 
 
 def check_card(card: dict) -> None:
@@ -72,7 +72,7 @@ def _entry(key: str, value: str) -> bytes:
 
 
 def write(model: ModelProto, card: dict, path: Path) -> str:
-    """Writes the model with its card; returns its hash. Written beside and renamed."""
+    """Writes the model with its card under a temporary name, renames it, and returns its hash."""
     check_card(card)
     if model.metadata_props:
         raise ValueError("the model must not have metadata of its own")

@@ -1,7 +1,7 @@
 """The network forward and backward on a CPU, by artir's own library (``libartir_ops``).
 
-``make train`` builds it. It makes each pass in one call, several times as fast as PyTorch. Where it
-is missing or of another version, or a network is an ablation that it lacks, PyTorch does the work.
+``make train`` builds it. It makes each pass in one call, several times as fast as PyTorch's
+operations. If it is missing, has another version or does not support an ablation, PyTorch is used.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from .config import Config
 from .network import ArtIR
 
 VERSION = 2
-"""Of the library's interface, ``artir_train_version``."""
+"""Version of the library's interface, ``artir_train_version``."""
 PRODUCTS = {"best": 0, "pairs": 1, "f32": 2, "avx2": 3, "portable": 4}
-"""How sums over channels multiply: bf16 by the best instructions, without tiles, or f32."""
+"""Products over channels: bf16 by the best instructions, bf16 without tiles, or f32."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def library_path() -> Path:
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The library, or None, with a line in the log that says why and what to do."""
+    """The library, or None with a log line that gives the reason and the remedy."""
     path = library_path()
     build = "PyTorch trains, several times slower; to build it: cargo build --release -p artir-ops"
     if not path.is_file():
@@ -65,7 +65,7 @@ def library() -> ctypes.CDLL | None:
 
 
 class Flat:
-    """A module's parameters as parts of one list, and their gradients likewise."""
+    """A module's parameters as one list, so that one call passes, updates or averages all."""
 
     def __init__(self, module: nn.Module):
         parameters = list(module.parameters())
@@ -110,7 +110,7 @@ class Native:
 
     @property
     def products(self) -> str:
-        """How it multiplies, in words."""
+        """The precision of its products, in words."""
         return self.library.artir_train_products(self.handle).decode()
 
     def peak(self, threads: int) -> float:

@@ -1,4 +1,4 @@
-"""ArtIR: a three-level U-shaped network with large kernels at the lowest resolution alone."""
+"""ArtIR: a three-level U-shaped network with large kernels only at the lowest resolution."""
 
 from __future__ import annotations
 
@@ -83,5 +83,5 @@ class ArtIR(nn.Module):
 
 
 def parameter_count(model: nn.Module) -> int:
-    """How many numbers training can change."""
+    """The number of trainable parameters."""
     return sum(parameter.numel() for parameter in model.parameters())

@@ -1,4 +1,4 @@
-"""What a CT model does to a real slice besides removing noise: bias, noise left, new structures."""
+"""Side effects of a CT model on real slices: bias, remaining noise, new structures."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ TISSUES = {
 }
 """Lowest and highest HU of the full dose, smoothed."""
 SMOOTH = 3.0
-"""Pixels: what tells tissue from tissue must not be the noise that is in the result too."""
+"""Smoothing in pixels, so that the tissue masks do not follow noise in the result."""
 BLOB = (2.0, 4.0)
 """Gaussians in pixels whose difference is a band that holds lesions of 4 to 8 mm."""
 DISC = 0.43
-"""What that band leaves of a disc 6 pixels wide, in its middle."""
+"""Gain of that band at the centre of a disc 6 pixels wide."""
 NEW = (10.0, 15.0, 20.0)
-"""Heights in HU, in that band, from which a structure counts."""
+"""Thresholds in HU, in that band, for a structure."""
 
 
 def tissue_bias(result: np.ndarray, full: np.ndarray) -> dict[str, float]:

@@ -22,8 +22,8 @@ class PetPatches:
 
     Phantoms have no noise: they are their own targets. Slices of real series have the noise of
     their counts. At an f-th of them it has f times the variance, f - 1 of it added here; the target
-    is the slice less 1 / (f - 1) of what is added, and so has noise that is independent of the
-    input's (``ct_data`` says why). The network learns the image without noise, and a hot spot's
+    is the slice less 1 / (f - 1) of the added noise, so that its noise is independent of the
+    input's (see ``ct_data``). The network learns the image without noise, and a hot spot's
     mean is right on average; how much noise stays is the user's choice.
 
     Images and their noise are made once and kept in ``cache``: for each image two noises, of a scan

@@ -19,7 +19,7 @@ TEST_PATIENTS = ("STS_001", "STS_019")
 
 @dataclass
 class Phantom:
-    """suv [S, S]; body and reference [S, S] bool: what attenuates, and an even region."""
+    """suv [S, S]; body and reference [S, S] bool: the attenuating pixels, and an even region."""
 
     suv: np.ndarray
     body: np.ndarray

@@ -1,4 +1,4 @@
-"""Whole-body PET series: how they are read, and how many counts they were made from."""
+"""Whole-body PET series: reading them, and estimating their counts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_whole_body(file: Path) -> tuple[np.ndarray, float]:
 
 
 def body_mask(suv: np.ndarray) -> np.ndarray:
-    """Where a slice attenuates."""
+    """The mask of a slice's attenuating pixels."""
     return binary_fill_holes(binary_closing(suv > 0.15, iterations=3))
 
 
@@ -54,8 +54,8 @@ def full_counts(
 ) -> torch.Tensor:
     """The counts [N] that slices [N, S, S] of a series ``suv`` were made from.
 
-    The noise of a typical region says how many they were in its slice; all slices share the
-    sensitivity found so.
+    The counts follow from the noise of a typical region of one slice. All slices share the
+    sensitivity found there.
     """
     variation, middle, region = typical_region(suv)
     one = torch.from_numpy(suv[middle])[None]
@@ -72,7 +72,7 @@ def full_counts(
 
 
 def _expected(images: torch.Tensor, masks: torch.Tensor, mm: float, scan: pet.Scan) -> torch.Tensor:
-    """What a scanner of sensitivity 1 counts of each image."""
+    """The counts of each image by a scanner of sensitivity 1."""
     spacing = torch.full((len(images),), mm)
     lines = pet.project(images.clamp(min=0), pet.angles(scan.views, images.device))
     return (lines * pet.survival(masks, spacing, scan.views)).sum((0, 2))

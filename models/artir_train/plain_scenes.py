@@ -1,7 +1,7 @@
-"""Clear scenes without much to see: sea, sand, snow, forest, fields, bare soil, and their borders.
+"""Clear scenes without texture: sea, sand, snow, forest, fields, bare soil, and their borders.
 
 The tiles at hand hold few of these, and they are where a network mistakes a bright or a blue ground
-for haze: nothing in them tells their brightness.
+for haze: they contain no cue to their brightness.
 """
 
 from __future__ import annotations

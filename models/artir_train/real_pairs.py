@@ -41,7 +41,9 @@ def read_pairs(folder: Path | None = None) -> list[Pair]:
         full, quarter = (read_recompressed(folder / doses[d]["file"]) for d in ("full", "quarter"))
         kernel = doses["full"]["set"].removeprefix("full_")
         entry = doses["full"]
-        found.append(Pair(name, kernel, entry["patient"], entry["spacing"][0], quarter, full))
+        # Two pairs came without it.
+        mm = entry.get("spacing", [float("nan")])[0]
+        found.append(Pair(name, kernel, entry["patient"], mm, quarter, full))
     return found
 
 

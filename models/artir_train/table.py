@@ -1,4 +1,4 @@
-"""The paper's variants and ablations: parameters and multiply-adds beside what it prints.
+"""The paper's variants and ablations: parameters and multiply-adds, compared with the paper's.
 
 python -m artir_train.table
 """

@@ -52,7 +52,7 @@ SOURCES = {
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a file of ``models/configs`` says."""
+    """The settings of a file in ``models/configs``."""
 
     data: str
     variant: str
@@ -92,8 +92,8 @@ def dual_domain_loss(
 ) -> torch.Tensor:
     """Mean absolute error of the pixels, plus ``weight`` times that of the orthonormal spectra.
 
-    An error counts 1 + ``bright`` times the target's value: hot spots are few pixels, and are what
-    a PET image is made for."""
+    Errors are weighted by 1 + ``bright`` x the target's value, because hot spots are few pixels but
+    the purpose of a PET image."""
     difference = result.float() - target
     spectrum = torch.fft.rfft2(difference, norm="ortho")
     fourier = (spectrum.real.abs() + spectrum.imag.abs()).mean()
@@ -110,9 +110,9 @@ def psnr_loss(result: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def worse_loss(result: torch.Tensor, target: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-    """How much farther from the target the results are than what was given, where they are: mean
-    absolute errors of areas of 32x32 pixels. Where nothing tells haze from a bright ground, a
-    network then rather leaves the ground as it is."""
+    """Excess of the results' error over the inputs', where it is positive: mean absolute errors of
+    areas of 32x32 pixels. With this loss a network leaves the ground unchanged where it cannot
+    distinguish haze from bright ground."""
     after = torch.nn.functional.avg_pool2d((result.float() - target).abs().mean(1, True), 32)
     before = torch.nn.functional.avg_pool2d((given - target).abs().mean(1, True), 32)
     return (after - before).clamp(min=0).mean()
@@ -121,8 +121,8 @@ def worse_loss(result: torch.Tensor, target: torch.Tensor, given: torch.Tensor) 
 def peak_shares(
     result: torch.Tensor, target: torch.Tensor, least: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """For each hot spot of the target, the result's highest value there as a share of its own: what
-    SUVmax is followed by; and the spot's contrast, how far of itself it stands above the mean of
+    """For each hot spot of the target: the ratio of the result's highest value to its own (SUVmax),
+    and the spot's contrast, its relative height above the mean of
     its surroundings. A hot spot is a value of ``least`` or more that none within 4 pixels exceeds;
     in the result it may have moved by 2."""
     highest = torch.nn.functional.max_pool2d(target, 9, stride=1, padding=4)
@@ -170,7 +170,7 @@ class Trainer:
         self.seconds = 0.0
 
     def _fastest(self, model: ArtIR, flat: native.Flat, products: str):
-        """The model by artir's own library on a CPU; compiled on a GPU; else as it is."""
+        """The model in artir's own library on a CPU, compiled on a GPU, else unchanged."""
         if self.device == "cuda":
             return torch.compile(model)
         return native.native(self.config, flat, products) or model
@@ -194,7 +194,7 @@ class Trainer:
         return self.folder / "checkpoint.pt"
 
     def save(self) -> None:
-        """Writes the checkpoint beside and renames it, so that a kill leaves a whole one."""
+        """Writes a temporary file and renames it, so that a kill leaves a complete checkpoint."""
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {
             "config": dataclasses.asdict(self.config),
@@ -219,7 +219,7 @@ class Trainer:
         self.seconds = state["hours"] * 3600
 
     def start_from(self, path: Path) -> None:
-        """Takes over the weights of a zoo file; optimiser and schedule begin anew."""
+        """Loads the weights of a zoo file. Optimiser and schedule start over."""
         weights.load(path, self.model)
         mixer_start.open_dead_mixers(self.model)
         self.average.load_state_dict(self.model.state_dict())
@@ -294,8 +294,8 @@ def pace(trainer: Trainer, seconds: float, steps: int, progress: float) -> str:
 
 
 def train(trainer: Trainer, minutes: float | None, steps: int | None, every: float = 300.0) -> None:
-    """Runs to the end of the schedule; validates and saves every so many seconds and at the end.
-    The log of an earlier run in the same folder goes when this one begins at its first step."""
+    """Runs to the end of the schedule; validates and saves at regular intervals and at the end.
+    The log of an earlier run in the same folder is deleted when this one starts at step 0."""
     trainer.folder.mkdir(parents=True, exist_ok=True)
     log = trainer.folder / "log.csv"
     if not trainer.steps:
@@ -335,8 +335,8 @@ def main() -> None:
     length.add_argument("--minutes", type=float, help="the schedule follows the clock")
     length.add_argument("--steps", type=int, help="the schedule follows the steps: reproducible")
     begin = parser.add_mutually_exclusive_group()
-    begin.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
-    begin.add_argument("--start", type=Path, help="begin with the weights of a zoo file")
+    begin.add_argument("--resume", action="store_true", help="continue from the run's checkpoint")
+    begin.add_argument("--start", type=Path, help="start with the weights of a zoo file")
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--every", type=float, default=300, help="seconds between checkpoints")
     parser.add_argument("--runs", type=Path, default=REPOSITORY / "models" / "runs")

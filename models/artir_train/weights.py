@@ -1,4 +1,4 @@
-"""The weights of a model file, so that training can go on from what is committed.
+"""The weights of a model file, so that training can continue from a committed model.
 
 A file has its residual scales multiplied into the projections before them. Only the product is
 known, so it is divided anew: every row of a projection gets the length that a fresh one has, and

@@ -76,19 +76,21 @@ def test_levels_and_sharpness_are_those_that_are_stated(source):
         if float(target.mean().round(decimals=-1)) == 100:
             whole.append(float((noisy - target).std()))
         levels.append(float(noisy.std()))
-    # A made-up body takes any level from 5 HU on, a slice with noise of its own 1.2 times that.
-    assert 4 < min(whole) < 9 and 75 < max(whole) < 135
-    assert 0.2 < len(whole) / 400 < 0.75
+    # A made-up body takes any level, mostly from an eighth of the kernel's highest on.
+    assert 3 < min(whole) < 9 and 75 < max(whole) < 135
+    assert np.mean(np.array(whole) < 4.6) < 0.1
+    assert 0.4 < len(whole) / 400 < 0.68
+    # A slice with noise of its own, 15 HU, takes 1.2 times that and more, and so has 23 in all.
+    assert min(levels) < 9 and np.quantile(levels, 0.5) > 23
 
 
-def test_sharp_noise_is_not_laid_on_soft_slices(source):
-    source.weight[:] = [0, 1, 0, 1e-9]
-    for _ in range(100):
-        half = float(np.exp(source.rng.uniform(*np.log([0.42, 0.64]))))
-        weight = np.where(source.half * 1.35 >= half, source.weight, 0)
-        assert weight[1] == 0
-    means = [float(source.batch(1, 64)[1].mean()) for _ in range(60)]
-    assert any(m > 90 for m in means) and any(m < 30 for m in means)
+def test_sharp_noise_is_not_laid_on_soft_slices_and_groups_keep_their_shares(source):
+    soft = [tuple(source._sharp_enough(0.2)) for _ in range(400)]
+    counts = [soft.count((i,)) / 400 for i in (1, 2, 3)]
+    # Of the groups at hand: single slices 0.4, means of neighbours 0.13, made-up bodies 0.3.
+    assert counts == pytest.approx([0.4 / 0.83, 0.13 / 0.83, 0.3 / 0.83], abs=0.08)
+    sharp = {tuple(source._sharp_enough(0.6)) for _ in range(100)}
+    assert sharp == {(2,), (3,)}
 
 
 def test_a_slice_is_blurred_to_the_softer_kernel_and_so_is_its_noise(source):

@@ -1,4 +1,4 @@
-"""Fills a GPU kit: models, inputs, what is expected of the operators, and the slimmed provider.
+"""Fills a GPU kit: models, inputs, expected results, and the slimmed provider.
 
 python scripts/gpu_kit/make.py FOLDER --runtime .runtime --architecture 90
 """
@@ -53,7 +53,7 @@ def networks(folder: Path) -> list[dict]:
             weights.load(source, model)
             shutil.copy(source, path)
         else:
-            # A fresh network skips its blocks, and its large kernels pass on what they get.
+            # A fresh network skips its blocks, and its large kernels are the identity.
             for key, value in model.named_parameters():
                 if key.endswith(("beta", "gamma")):
                     nn.init.uniform_(value, -0.2, 0.2)

@@ -1,4 +1,4 @@
-"""The operators of a GPU kit: each alone in a model, and what it should give."""
+"""The operators of a GPU kit: each alone in a model, with its expected result."""
 
 from __future__ import annotations
 

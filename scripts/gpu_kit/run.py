@@ -1,4 +1,4 @@
-"""Runs a GPU kit where it lies: operators, networks, time and memory, PyTorch on the same GPU.
+"""Runs a GPU kit in its own folder: operators, networks, time and memory, PyTorch on the same GPU.
 
     python run.py [--device cuda:0] [--rehearse]
 
@@ -27,7 +27,7 @@ sys.path.insert(0, str(HERE / "models"))
 from artir_train.network import ArtIR, Config  # noqa: E402
 
 BUDGET = 6.0
-"""Seconds that PyTorch gets for one case, beside its first run."""
+"""Time limit of PyTorch for one case, in seconds, without its first run."""
 
 
 def environment() -> dict[str, str]:
@@ -127,7 +127,7 @@ def pytorch(case: dict, device: str, compiled: bool, tf32: bool, most: int) -> d
 
 
 def parity(case: dict, device: str) -> dict:
-    """PyTorch against what artir's CPU gives: says whether both mean the same network."""
+    """Compares PyTorch with artir's CPU result: both must be the same network."""
     read = [
         np.fromfile(HERE / case[k], "<f4").reshape(case["shape"]) for k in ("input", "expected")
     ]
@@ -168,7 +168,7 @@ def attempt(run, *arguments):
 
 
 def verdicts(report: dict) -> dict:
-    """What the issue asks for, each as true, false, or null where it was not measured."""
+    """The acceptance criteria: each true, false, or null if it was not measured."""
     artir = report.get("artir", {})
 
     def all_ok(name):

@@ -10,6 +10,9 @@ use std::{
     process::{Command, Output},
 };
 
+/// The file in a derived series' folder that is not an image.
+pub const MANIFEST: &str = ".artir-manifest";
+
 /// The `artir` binary of the profile that the tests were built in.
 ///
 /// # Panics
@@ -31,7 +34,10 @@ pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) ->
     artir().args(arguments).output().unwrap_or_else(|e| panic!("artir cannot be started: {e}"))
 }
 
-/// A part of the real data; `None`, with a line that says so, when it is not there.
+/// A part of the real data; `None`, with a printed line, if it is missing.
+///
+/// # Panics
+/// If it is missing in CI (`CI=true`), where a skipped test would hide a failure.
 pub fn real(part: &str) -> Option<PathBuf> {
     let root = std::env::var_os("ARTIR_REAL_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
@@ -39,8 +45,17 @@ pub fn real(part: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: no real data at {part} (ARTIR_REAL_DATA)");
+    skipped(&format!("no real data at {part} (ARTIR_REAL_DATA)"));
     None
+}
+
+/// Prints that a test is skipped for want of real data.
+///
+/// # Panics
+/// In CI (`CI=true`), where a skipped test would hide a failure.
+pub fn skipped(reason: &str) {
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI must have all test data: {reason}");
+    println!("skipped: {reason}");
 }
 
 /// The ONNX Runtime that `scripts/bootstrap.sh` brought.

@@ -1,4 +1,4 @@
-"""Writes validation/baselines.md: every method at its best parameters, beside artir's model.
+"""Writes validation/baselines.md: every method at its best parameters, and artir's model.
 
     make baselines                     all sets
     python -m baselines ct ct-siemens pet rgb haze simulated-haze clear    some (PYTHONPATH=models:validation)

@@ -22,7 +22,7 @@ Run = Callable[[np.ndarray], np.ndarray]
 def onnx_runtime(
     model: Path, threads: int, library: str | None, precision: str = "f32"
 ) -> Run:
-    """ONNX Runtime; with artir's operator library if one is given."""
+    """ONNX Runtime, with artir's operator library if ``library`` is set."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -4,7 +4,7 @@
         -o validation/dicom.md [--only PATTERN] [--skip-orthanc] [--quick]
 
 The data are found by ``ARTIR_REAL_DATA`` (default ``../shared/data``). Exit status 1 when a check
-fails; failures are told as they happen. --only is a pattern as of a shell (``pet-*``,
+fails; failures are printed as they happen. --only is a pattern as of a shell (``pet-*``,
 ``special:*``) for inputs, or for special checks by name; the page then holds those alone.
 """
 

@@ -19,9 +19,9 @@ CHANGED = {
     "SOPInstanceUID": "a new object",
     "SeriesInstanceUID": "a new series",
     "SeriesNumber": "a new series",
-    "SeriesDescription": "tells it from the source",
-    "DerivationDescription": "what was done",
-    "DerivationCodeSequence": "what was done",
+    "SeriesDescription": "distinguishes it from the source",
+    "DerivationDescription": "the processing",
+    "DerivationCodeSequence": "the processing",
     "SourceImageSequence": "from what",
     "ContributingEquipmentSequence": "by what",
     "PixelData": "compared as numbers",
@@ -67,7 +67,7 @@ def name(tag: BaseTag) -> str:
 
 
 class Value:
-    """An element as it stands in the file: VR, bytes or items."""
+    """An element of the file: VR, bytes or items."""
 
     def __init__(self, dataset: Dataset, tag: BaseTag):
         raw = dataset.get_item(tag)
@@ -114,7 +114,7 @@ def encoded(element: DataElement) -> bytes:
 
 
 def known_vr(dataset: Dataset, tag: BaseTag) -> str:
-    """The dictionary's VR; UN for what it does not know."""
+    """The dictionary's VR; UN for an unknown tag."""
     try:
         if tag.is_private_creator:
             return "LO"

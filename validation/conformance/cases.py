@@ -118,12 +118,12 @@ class Bench:
         if not count and run.code in (0, 4):
             return [f"exit code {run.code}, and nothing was written"]
         if run.code and not run.reasons():
-            return ["no reason is given"]
+            return ["the reason is missing"]
         return []
 
     @staticmethod
     def unaccounted(case: Case, run: Run, count: int) -> list[str]:
-        """No file goes without a word: it is restored, or set aside and counted."""
+        """Every file is restored, or skipped and counted."""
         listed = images.records(case.path) or images.files(case.path)
         there, aside = len(listed), sum(run.set_aside().values())
         if count + aside == there:
@@ -132,12 +132,12 @@ class Bench:
 
     @staticmethod
     def outcome(run: Run, count: int) -> str:
-        """What became of the input, in words."""
+        """The outcome of the input, in words."""
         aside = [f"{n} set aside: {why}" for why, n in sorted(run.set_aside().items())]
         reasons = list(dict.fromkeys(run.reasons()))
         if count:
             return "; ".join([f"restored {count}", *aside, *reasons])
-        return "; ".join(reasons) or "no reason given"
+        return "; ".join(reasons) or "reason missing"
 
     def with_model(self, case: Case, found: list[outputs.Pair], folder: Path) -> str:
         """The same checks after a model that changes pixels, on a few slices."""

@@ -1,4 +1,4 @@
-"""What PS3.3 asks of a derived object, and of the file that holds it."""
+"""Requirements of PS3.3 for a derived object and its file."""
 
 import re
 import struct
@@ -39,7 +39,7 @@ def values(dataset: Dataset, keyword: str) -> list[str]:
 
 
 def check(source: Dataset, derived: Dataset, path: Path) -> list[str]:
-    """What is wrong with an object derived from this source."""
+    """Faults of an object derived from this source."""
     out = file_meta(derived, path)
     out += image_type(values(source, "ImageType"), values(derived, "ImageType"), source)
     if derived.SOPClassUID in ENHANCED:
@@ -99,7 +99,7 @@ def image_type(before: list[str], after: list[str], source: Dataset) -> list[str
 
 
 def frame_types(derived: Dataset) -> list[str]:
-    """Every FrameType of an enhanced object says DERIVED."""
+    """Every FrameType of an enhanced object is DERIVED."""
     out, seen = [], 0
     for group in images.functional_groups(derived):
         for keyword in ("CTImageFrameTypeSequence", "PETFrameTypeSequence"):
@@ -139,7 +139,9 @@ def provenance(source: Dataset, derived: Dataset) -> list[str]:
     kept = images.items(source, "ContributingEquipmentSequence")
     equipment = images.items(derived, "ContributingEquipmentSequence")
     if len(equipment) != len(kept) + 1:
-        out.append(f"{len(equipment)} contributing equipments after {len(kept)}")
+        out.append(
+            f"{len(equipment)} items of contributing equipment after {len(kept)}"
+        )
     purposes = [
         images.first(e, "PurposeOfReferenceCodeSequence").get("CodeValue")
         for e in equipment
@@ -150,7 +152,7 @@ def provenance(source: Dataset, derived: Dataset) -> list[str]:
 
 
 def lossy(source: Dataset, derived: Dataset) -> list[str]:
-    """What was compressed with loss once says so for ever."""
+    """The lossy-compression attributes of the source are kept."""
     before, after = (d.get("LossyImageCompression") or "" for d in (source, derived))
     if images.syntax(source) in images.LOSSY_SYNTAXES - {"1.2.840.10008.1.2.4.91"}:
         return [] if after == "01" else [f"LossyImageCompression is {after!r} not '01'"]
@@ -158,10 +160,10 @@ def lossy(source: Dataset, derived: Dataset) -> list[str]:
 
 
 def check_series(outputs: list[Dataset]) -> list[str]:
-    """What the objects of one folder share, and what tells them apart."""
+    """Attributes that the objects of one folder share, and those that distinguish them."""
     out = []
     if len({d.get("SeriesInstanceUID") for d in outputs}) > 1:
         out.append("several SeriesInstanceUIDs in one folder")
     if len({d.get("SOPInstanceUID") for d in outputs}) < len(outputs):
-        out.append("an SOPInstanceUID stands twice in one folder")
+        out.append("an SOPInstanceUID appears twice in one folder")
     return out

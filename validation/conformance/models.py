@@ -49,7 +49,7 @@ def card(task: str, name: str, reach: int) -> dict:
 
 
 def entry(key: str, value: str) -> bytes:
-    """A ``metadata_props`` entry as it stands in a serialised model."""
+    """A serialised ``metadata_props`` entry."""
     body = StringStringEntryProto(key=key, value=value).SerializeToString()
     length, prefix = len(body), b""
     while length >= 128:

@@ -1,4 +1,4 @@
-"""No word of a patient's leaves artir but in the objects: a marker in every text, looked for in all it says."""
+"""artir writes patient data only into objects. Checked with a marker in every text, searched in all output."""
 
 import random
 import warnings
@@ -57,7 +57,7 @@ def mark(dataset: Dataset) -> None:
 
 
 def marked(source: Path) -> Dataset:
-    """A copy of a slice that says nothing but the marker."""
+    """A copy of a slice whose texts are the marker."""
     dataset = images.read(source)
     mark(dataset)
     for keyword in ADDED:
@@ -167,7 +167,7 @@ def attempts(series: Path, offered: list[str]) -> Iterator[tuple[str, Path, tupl
 
 
 def written(out: Path) -> str:
-    """What a run wrote besides objects, and the names of all it wrote."""
+    """Files of a run other than objects, and the names of all its files."""
     paths = images.files(out) if out.exists() else []
     names = [str(path.relative_to(out)) for path in paths]
     texts = [p.read_text(errors="replace") for p in paths if p.suffix != ".dcm"]
@@ -175,7 +175,7 @@ def written(out: Path) -> str:
 
 
 def leaks(told: str) -> list[str]:
-    """The marker in a text, with what stands around it."""
+    """The marker in a text, with its context."""
     out = []
     for word in (MARK, BIRTH):
         at = told.upper().find(word)

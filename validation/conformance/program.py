@@ -1,4 +1,4 @@
-"""Runs of the artir binary: how they ended, and what is wrong with the way they ended."""
+"""Runs of the artir binary, and faults in their exit."""
 
 import json
 import os
@@ -16,7 +16,7 @@ RUNTIME = "libonnxruntime.so"
 
 @dataclass
 class Run:
-    """One run: how it ended, what it said, and which paths to leave out when it is quoted."""
+    """One run: its exit, its output, and the paths to remove from quotes."""
 
     code: int
     peak: int
@@ -27,7 +27,7 @@ class Run:
     hidden: list[Path] = field(default_factory=list)
 
     def problems(self, memory: int = GIB) -> list[str]:
-        """What no run may do, whatever it is given."""
+        """Faults that no run may have, regardless of its input."""
         found = []
         if self.timed_out:
             found.append("time limit")
@@ -53,13 +53,13 @@ class Run:
         """Files that were left out, by reason."""
         out: dict[str, int] = {}
         for line in self._lines():
-            if told := re.match(r"(\d+) file\(s\) set aside: (.*)", line):
+            if told := re.match(r"(\d+) file\(s\) skipped: (.*)", line):
                 out[told[2]] = out.get(told[2], 0) + int(told[1])
         return out
 
     def reasons(self) -> list[str]:
-        """What it said on standard error besides files set aside, without paths."""
-        return [line for line in self._lines() if "set aside:" not in line]
+        """Lines on standard error except those about skipped files, without paths."""
+        return [line for line in self._lines() if "file(s) skipped:" not in line]
 
 
 class Program:

@@ -11,7 +11,7 @@ COLUMNS = (*outputs.COLUMNS, "with a model")
 HEAD = """# DICOM conformance
 
 artir over real DICOM files of many makers and transfer syntaxes. Written by `python -m conformance`; do not edit. Every
-output is checked with programs that are not artir's own. A cell says `ok` when the output has no fault that its source
+output is checked with programs that are not artir's own. A cell is `ok` if the output has no fault that its source
 does not have.
 
 - pixels: at `--strength 0`, stored and rescaled values of the output equal those of the source, as pydicom decodes them.

@@ -1,4 +1,4 @@
-"""dicom3tools and dcmtk: what they say of an output that they do not say of its source."""
+"""dicom3tools and dcmtk: faults that they report for an output but not for its source."""
 
 import re
 import shutil
@@ -43,7 +43,7 @@ def said(*command: object) -> tuple[int, str]:
 
 
 def errors(text: str, mark: str) -> frozenset[str]:
-    """The error lines, without what differs between a file and its copy."""
+    """The error lines, without the parts that differ between a file and its copy."""
     lines = (line.strip() for line in text.splitlines())
     return frozenset(PATH.sub("FILE", UID.sub("UID", x)) for x in lines if mark in x)
 
@@ -64,7 +64,7 @@ def dcentvfy(paths: list[Path]) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def dcmdump(path: Path) -> frozenset[str]:
-    """What dcmdump calls an error."""
+    """Errors reported by dcmdump."""
     code, text = said("dcmdump", "-ll", "error", path)
     found = errors(text, "E: ")
     return found | {f"exit status {code}"} if code else found
@@ -72,7 +72,7 @@ def dcmdump(path: Path) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def dcm2pnm(path: Path) -> frozenset[str]:
-    """What goes wrong when every frame is made a picture."""
+    """Errors in the conversion of every frame to a picture."""
     with tempfile.TemporaryDirectory() as folder:
         command = [converter(), "+Fa", "-ll", "error", path, Path(folder) / "frame"]
         code, text = said(*command)

@@ -5,7 +5,7 @@
         [--interruption] [--disk]
 
 The data are found by ``ARTIR_REAL_DATA`` (default ``../shared/data``), in ``geotiff``. Exit status
-1 when a check fails; failures are told as they happen. --only is a pattern as of a shell for files
+1 when a check fails; failures are printed as they happen. --only is a pattern as of a shell for files
 of the manifest (``rasterio/*``) or for special checks by name (``special:*``, ``special:edges``);
 the page then holds those alone. --quick makes ten cloud-optimised files only. --interruption and
 --disk add their special checks, which take long or need to be root.

@@ -9,7 +9,7 @@ from onnx import TensorProto, checker, helper
 
 
 def write(path: Path, channels: int) -> Path:
-    """Writes a dehazing model of so many channels that gives back what it gets."""
+    """Writes a dehazing model of so many channels that returns its input."""
     told = card("ct-denoise", f"identity-{channels}", 0)
     told["task"] = "dehaze"
     told["input"] = {

@@ -14,9 +14,9 @@ from .tools import ALLOWED
 
 HEAD = "# GeoTIFF conformance\n"
 INTRODUCTION = (
-    "`artir geo` at `--strength 0`, with a model that gives back what it gets, over the TIFFs "
-    "that GDAL, rasterio, libgeotiff and others test with, and over real scenes: what comes out "
-    "must be what went in. Written by `python -m geotiff`; do not edit."
+    "`artir geo` at `--strength 0`, with a model that returns its input, over the TIFFs "
+    "that GDAL, rasterio, libgeotiff and others test with, and over real scenes: the output "
+    "must equal the input. Written by `python -m geotiff`; do not edit."
 )
 CHECKED = f"""## What is checked
 
@@ -108,7 +108,7 @@ def refused(results: list[Result]) -> str:
 
 
 def notes(results: list[Result]) -> str:
-    """What is known to differ, and how often."""
+    """Known differences, and their number."""
     count = Counter(note for result in results for note in result.notes)
     lines = [[note, str(number)] for note, number in sorted(count.items())]
     allowed = "; ".join(sorted({why for _, why in ALLOWED}))
@@ -145,7 +145,7 @@ def every(results: list[Result], cogs: list[Result]) -> str:
 
 
 def tools(gdal: str) -> str:
-    """Versions of what checks."""
+    """Versions of the tools that check."""
     told = {
         "GDAL": f"{gdal} (tools)",
         "rasterio": f"{rasterio.__version__} (GDAL {rasterio.__gdal_version__})",
@@ -164,7 +164,7 @@ def write(
     failures: int,
     hidden: dict[str, str],
 ) -> None:
-    """Writes the page; ``hidden`` says what stands for which path of this machine."""
+    """Writes the page; ``hidden`` maps paths of this machine to placeholders."""
     parts = [HEAD, INTRODUCTION + "\n", summary(results, cogs, failures), tools(gdal)]
     parts.append(CHECKED)
     if special:

@@ -1,4 +1,4 @@
-//! Measuring models: over data sets beside published figures, and on phantoms with known truth.
+//! Measuring models: on data sets with published figures, and on phantoms with known truth.
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Decoding PNG, JPEG and TIFF from outside, within a bound of memory.
+//! Decoding untrusted PNG, JPEG and TIFF files within a memory limit.
 //!
 //! The decoders are Rust without `unsafe` tricks of their own, so they stay in this process, unlike DICOM's codecs. Two things
 //! keep them from ending it: a picture is refused by its header, before anything is allocated for its pixels, and a panic
@@ -15,7 +15,7 @@ use std::{
 
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 
-/// A decoded picture and what travels with it.
+/// A decoded picture with its metadata.
 #[derive(Debug)]
 pub struct Picture {
     /// The pixels.
@@ -30,9 +30,9 @@ pub struct Picture {
 /// `working` bytes of the caller's for each sample.
 ///
 /// # Errors
-/// Words that say what is wrong with the file, with the numbers where it is too large.
+/// The reason why the file is unusable, with the numbers if it is too large.
 pub fn decode(path: &Path, memory: u64, working: u64) -> Result<Picture, String> {
-    guarded(|| decode_unguarded(path, memory, working)).unwrap_or_else(|| Err("is damaged: its decoder gave up".into()))
+    guarded(|| decode_unguarded(path, memory, working)).unwrap_or_else(|| Err("is damaged: its decoder failed".into()))
 }
 
 fn decode_unguarded(path: &Path, memory: u64, working: u64) -> Result<Picture, String> {
@@ -69,7 +69,7 @@ fn decode_unguarded(path: &Path, memory: u64, working: u64) -> Result<Picture, S
     Ok(Picture { image, icc, exif })
 }
 
-/// Rounded up, so that what does not fit is never printed as if it did.
+/// Rounded up, so that a size above the limit is never printed as equal to it.
 pub(crate) fn mebibytes(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)
 }

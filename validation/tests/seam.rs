@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use artir_core::{Footprint, Image, NoProgress, Restorer, Settings, zoo};
+use artir_core::{Image, MemoryUse, NoProgress, Restorer, Settings, zoo};
 use artir_validation::phantom;
 use ndarray::{Array3, Axis, concatenate, s};
 
@@ -28,7 +28,7 @@ fn excess(model: &str, image: Array3<f32>) -> f64 {
         let settings = Settings { tile, memory: 16 << 30, ..Settings::default() };
         let restorer = Restorer::new(zoo::open(model).unwrap(), settings).unwrap();
         let image = Image::new(image.clone());
-        (restorer.restore(&image, &NoProgress).unwrap(), restorer.plan(image.shape(), Footprint::default()).unwrap())
+        (restorer.restore(&image, &NoProgress).unwrap(), restorer.plan(image.shape(), MemoryUse::default()).unwrap())
     };
     let ((tiled, plan), (whole, one)) = (run(Some(512)), run(None));
     assert!(plan.len() > 1 && one.len() == 1);

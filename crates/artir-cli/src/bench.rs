@@ -1,4 +1,4 @@
-//! `artir bench`: how fast the network runs on this machine, and how much of the processor and memory it takes.
+//! `artir bench`: speed and memory use of the network on this machine, compared with the processor's peak.
 
 use std::{
     path::PathBuf,
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// f32, fast, or both
     #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_values = ["f32", "fast"])]
     precision: Vec<Precision>,
-    /// Measured runs of each; the median counts
+    /// Measured runs of each combination; the median is reported
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
     /// Write the figures to a file as JSON
@@ -59,14 +59,14 @@ struct Line {
     runs: u16,
     /// Multiply-adds as the network's definition counts them, by 1e9.
     gmacs_per_second: f64,
-    /// What these threads do at most with the same instructions, measured in between, by 1e9.
+    /// Peak multiply-adds per second of the same threads and instructions, measured between the runs, by 1e9.
     peak_gmacs_per_second: f64,
     share_of_peak: f64,
     /// Largest resident size of the process during a run of a session that is alone in it.
     peak_memory_bytes: Option<u64>,
 }
 
-/// The figures and what they were measured on.
+/// The figures, and the machine that they were measured on.
 #[derive(Debug, Serialize)]
 struct Report {
     artir: &'static str,
@@ -76,7 +76,7 @@ struct Report {
     lines: Vec<Line>,
 }
 
-/// A model on some threads in one precision, and what was measured of it at one size.
+/// A model on some threads in one precision, and its measurements at one size.
 struct Subject {
     session: Session,
     threads: usize,
@@ -173,7 +173,7 @@ fn peak_memory(subject: &Subject, size: Size) -> Result<Option<u64>, Failure> {
     Ok(resident::peak().filter(|_| counts))
 }
 
-/// How long the processor's peak is measured for.
+/// Duration of the measurement of the processor's peak.
 const PEAK_TIME: Duration = Duration::from_millis(60);
 
 /// Runs the subjects in turn, so that a machine that slows down slows all of them.
@@ -181,7 +181,7 @@ fn measure(subjects: &mut [Subject], size: Size, runs: u16) -> Result<Vec<Line>,
     let mut peaks = vec![0.0f64; subjects.len()];
     for subject in subjects.iter_mut() {
         subject.seconds.clear();
-        // The first run of a size makes the maps, which later ones use again.
+        // The first run of a size allocates the maps, which later runs reuse.
         subject.session.run(image(subject.channels, size).view())?;
     }
     for _ in 0..runs {
@@ -216,13 +216,13 @@ fn measure(subjects: &mut [Subject], size: Size, runs: u16) -> Result<Vec<Line>,
     Ok(subjects.iter_mut().zip(peaks).map(line).collect())
 }
 
-/// Of sorted values.
+/// The median of sorted values.
 fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     if sorted.len().is_multiple_of(2) { f64::midpoint(sorted[middle - 1], sorted[middle]) } else { sorted[middle] }
 }
 
-/// Something with smooth parts and edges; how long the network takes does not depend on it.
+/// An image with smooth parts and edges. The network's speed does not depend on its content.
 fn picture(channel: usize, row: usize, column: usize) -> f32 {
     let wave = (0.05 * column as f32 + channel as f32).sin() * (0.03 * row as f32).cos();
     0.5 + 0.3 * wave + 0.1 * f32::from(u8::from((row / 9 + column / 7).is_multiple_of(3)))
@@ -242,14 +242,14 @@ fn print(line: &Line) {
     );
 }
 
-/// The processor's name as Linux has it, or the architecture.
+/// The processor's name as Linux reports it, or the architecture.
 fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     name.map_or(std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
-/// Most rows or columns.
+/// The largest number of rows or columns.
 const LARGEST: usize = 1 << 15;
 
 fn parse_size(text: &str) -> Result<Size, String> {

@@ -10,16 +10,16 @@ use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
 use crate::outcome::Failure;
 
-/// How much is said.
+/// Options that control the log.
 #[derive(Debug, Args)]
 pub(crate) struct Verbosity {
-    /// Say more (-v: what is done; -vv: how)
+    /// Verbose output (-v: steps; -vv: details)
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
-    /// Say nothing but errors
+    /// Print errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Form of log lines on standard error
+    /// Format of log lines on standard error
     #[arg(long, value_name = "FORM", value_parser = ["text", "json"], default_value = "text", global = true)]
     pub(crate) log_format: String,
 }
@@ -32,8 +32,8 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
         (_, 1) => "info",
         _ => "debug",
     };
-    // Codecs and GDAL have their own say at debug level and above; what they say can hold header
-    // values, so only artir's own lines are let through.
+    // Codecs and GDAL log at debug level and above, and their lines can hold header values.
+    // Therefore only artir's own lines pass the filter.
     let own = ["artir", "artir_core", "artir_dicom", "artir_geo", "artir_ops", "artir_validation"];
     let filter = own.map(|name| format!("{name}={level}")).join(",");
     let builder = tracing_subscriber::fmt()
@@ -45,10 +45,11 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
     if verbosity.log_format == "json" { builder.json().init() } else { builder.init() }
 }
 
-/// Program and arguments that decode frames in a process of its own. Codecs in C and C++ run there: a damaged frame may bring
-/// it down, and not this one.
+/// Program and arguments that decode frames in a separate process. Codecs in C and C++ run there: a damaged frame can
+/// crash that process, but not this one.
 pub(crate) fn codec_process() -> Result<(PathBuf, Vec<OsString>), Failure> {
-    let program = std::env::current_exe().map_err(|e| Failure::failed(format!("artir's own path: {e}")))?;
+    let program = std::env::current_exe()
+        .map_err(|e| Failure::failed(format!("cannot find the path of the running program: {e}")))?;
     Ok((program, vec!["decode-frames".into()]))
 }
 
@@ -58,10 +59,10 @@ pub(crate) struct Inference {
     /// Model by name, or a file ending in .onnx
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
-    /// auto, cpu, cuda[:N] or tensorrt[:N]
+    /// auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N, where N is the number of the GPU
     #[arg(long, default_value_t)]
     device: Device,
-    /// Threads; 0 takes every core
+    /// Threads; 0 uses every core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = parse_threads, allow_negative_numbers = true)]
     threads: usize,
     /// f32, or fast: bfloat16 products with f32 sums where the processor has them
@@ -76,15 +77,16 @@ pub(crate) struct Inference {
     /// Memory that inference may use, such as 512MiB or 4GiB
     #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_memory, allow_negative_numbers = true)]
     memory: u64,
-    /// Share of the restoration that is applied, 0 to 1
-    #[arg(long, value_name = "0..1", default_value_t = 1.0, value_parser = parse_strength, allow_hyphen_values = true)]
-    strength: f32,
+    /// Share of the restoration that is applied, 0 to 1 [default: the model's, or 1]
+    #[arg(long, value_name = "0..1", value_parser = parse_strength, allow_hyphen_values = true)]
+    strength: Option<f32>,
 }
 
 impl Inference {
-    /// Loads the model that was asked for, or the task's own.
+    /// Loads the requested model, or the task's default.
     pub(crate) fn restorer(&self, task: Task) -> Result<Restorer, Failure> {
         let model = self.open(task)?;
+        let strength = self.strength.or(model.card().strength).unwrap_or(1.0);
         let settings = Settings {
             device: self.device,
             threads: self.threads,
@@ -92,17 +94,17 @@ impl Inference {
             tile: self.tile,
             overlap: self.overlap,
             memory: self.memory,
-            strength: self.strength,
+            strength,
         };
         Ok(Restorer::new(model, settings)?)
     }
 
-    /// The model's file, where it was named by one.
+    /// The model's file, if `--model` names a file.
     pub(crate) fn model_file(&self) -> Option<PathBuf> {
         self.model.as_ref().filter(|name| name.ends_with(".onnx")).map(PathBuf::from)
     }
 
-    /// The card of the model that was asked for, or of the task's own; no session is made.
+    /// The card of the requested model, or of the task's default, without creating a session.
     #[cfg(feature = "geo")]
     pub(crate) fn card(&self, task: Task) -> Result<Card, Failure> {
         Ok(self.open(task)?.card().clone())
@@ -113,16 +115,13 @@ impl Inference {
             (Some(name), _) => name.as_str(),
             (None, Some(name)) => name,
             (None, None) => {
-                return Err(Failure::usage(format!(
-                    "no model for {} is built in yet: name one with --model",
-                    task.name()
-                )));
+                return Err(Failure::usage(format!("no model for {} is built in: name one with --model", task.name())));
             }
         };
         Ok(zoo::open(name)?)
     }
 
-    /// Threads; 0 takes every core.
+    /// Threads; 0 uses every core.
     #[cfg(feature = "geo")]
     pub(crate) fn threads(&self) -> usize {
         self.threads
@@ -133,7 +132,7 @@ impl Inference {
         self.memory
     }
 
-    /// Refuses a model that was made for something else.
+    /// Loads the model and refuses one whose card names another task.
     pub(crate) fn restorer_for(&self, task: Task) -> Result<Restorer, Failure> {
         let restorer = self.restorer(task)?;
         let found = restorer.card().task;
@@ -155,10 +154,10 @@ pub(crate) struct Output {
     /// Output file or folder
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
-    /// Replace what is there already
+    /// Overwrite existing results
     #[arg(long)]
     pub(crate) overwrite: bool,
-    /// Say what would be done, and do nothing
+    /// Print the planned work and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
@@ -188,14 +187,14 @@ fn whole_number(text: &str, most: usize) -> Result<usize, String> {
 
 fn parse_strength(text: &str) -> Result<f32, String> {
     let number = text.parse().ok().filter(|n: &f32| (0.0..=1.0).contains(n));
-    // Minus zero is zero, and must not make another derived UID.
+    // -0 means 0, and must not lead to another derived UID.
     number.map(|n| n + 0.0).ok_or_else(|| "must be a number from 0 to 1".into())
 }
 
 pub(crate) fn parse_memory(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let number: f64 = number.parse().map_err(|_| format!("'{text}' is no size"))?;
+    let number: f64 = number.parse().map_err(|_| format!("'{text}' is not a size such as 512MiB"))?;
     let factor = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1.0,
         "k" | "kib" => 1024.0,
@@ -204,17 +203,17 @@ pub(crate) fn parse_memory(text: &str) -> Result<u64, String> {
         "kb" => 1e3,
         "mb" => 1e6,
         "gb" => 1e9,
-        _ => return Err(format!("'{unit}' is none of KiB, MiB, GiB, kB, MB, GB")),
+        _ => return Err(format!("'{unit}' is not one of KiB, MiB, GiB, kB, MB, GB")),
     };
     let bytes = number * factor;
     match bytes {
-        _ if bytes < 1.0 => Err(format!("'{text}' is no memory at all")),
+        _ if bytes < 1.0 => Err(format!("'{text}' is less than one byte")),
         _ if bytes < MOST_MEMORY => Ok(bytes as u64),
-        _ => Err(format!("'{text}' is more than any machine has")),
+        _ => Err(format!("'{text}' is not below 1 PiB, the largest limit")),
     }
 }
 
-/// A pebibyte.
+/// 1 PiB.
 const MOST_MEMORY: f64 = (1u64 << 50) as f64;
 
 #[cfg(test)]

@@ -27,62 +27,62 @@ pub(crate) struct Args {
     /// DICOM files, folders (searched recursively) or a DICOMDIR
     #[arg(required = true, value_name = "SERIES")]
     inputs: Vec<PathBuf>,
-    /// Folder for the derived series, each a folder of its own
+    /// Folder for the results; each derived series gets its own folder in it
     #[arg(short, long, value_name = "FOLDER", required_unless_present = "list")]
     output: Option<PathBuf>,
-    /// Say what series there are, and do nothing
+    /// List the series and write nothing
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
     list: Option<ListForm>,
-    /// Replace what is there already
+    /// Overwrite existing results
     #[arg(long)]
     overwrite: bool,
-    /// Take up what an interrupted run of the same model and settings left, and bring a derived series up to date: slices
-    /// that changed, went or came are seen to, the others are kept
+    /// Continue an interrupted run of the same model and settings, or update a derived series: changed and new slices are
+    /// restored, removed slices are deleted, and the others are kept
     #[arg(long)]
     resume: bool,
-    /// Publish a series without the slices that cannot be used. Of different files with one SOPInstanceUID it keeps the
-    /// first in the order of their paths
+    /// Write a series without its unusable slices. If different files share one SOPInstanceUID, the first one in the order
+    /// of paths is used
     #[arg(long)]
     allow_partial: bool,
-    /// Restore series that artir has derived, too
+    /// Also restore series that artir itself has derived
     #[arg(long)]
     include_derived: bool,
-    /// SeriesDescription of the derived series [default: the source's and "artir"]
+    /// SeriesDescription of the derived series [default: the source's, followed by "artir"]
     #[arg(long, value_name = "TEXT", value_parser = parse_description)]
     series_description: Option<String>,
-    /// Write creation times: now, or a time as YYYYMMDDHHMMSS. Without, the same input gives the same bytes
+    /// Write creation times: now, or a time as YYYYMMDDHHMMSS. Without this option, the same input gives the same bytes
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "now",
           value_parser = parse_timestamp)]
     timestamp: Option<String>,
-    /// How derived pixels are encoded
+    /// Transfer syntax of the derived pixels
     #[arg(long, value_name = "SYNTAX", value_enum, default_value_t = Syntax::Explicit)]
     transfer_syntax: Syntax,
-    /// Write what was done to a JSON file
+    /// Write a JSON report of the run to this file
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
-    /// Write a page beside each derived series to scroll through: before, after, difference
+    /// Write an HTML page next to each derived series that shows its slices before, after, and the difference
     #[arg(long)]
     preview: bool,
     /// Window of --preview: abdomen, bone, brain, lung, mediastinum, pet, or CENTRE/WIDTH in HU or SUV [default: abdomen,
     /// for PET pet]
     #[arg(long, value_name = "WINDOW", requires = "preview", allow_hyphen_values = true)]
     window: Option<DisplayWindow>,
-    /// Name files in --report and --list=json, not tokens that stand for their names in this run
+    /// Write file names, instead of tokens, into --report and --list=json
     #[arg(long)]
     show_paths: bool,
-    /// Say what would be done, and do nothing
+    /// Print the planned work and write nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     inference: Inference,
 }
 
-/// What `artir pet` has beside.
+/// Options specific to `artir pet`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PetArgs {
     #[command(flatten)]
     pub(crate) series: Args,
-    /// What the network sees: SUV, or the series' own unit scaled to a body mean of 1
+    /// Unit of the network's input: SUV, or the series' own unit scaled to a body mean of 1
     #[arg(long, value_enum, default_value_t = Units::Suv)]
     pub(crate) units: Units,
 }
@@ -95,7 +95,7 @@ enum ListForm {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Syntax {
-    /// Explicit VR Little Endian, not compressed
+    /// Explicit VR Little Endian, uncompressed
     Explicit,
     JpeglsLossless,
     Rle,
@@ -134,13 +134,18 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
             None => list(args, &scan, form),
         };
     }
-    // From here on Ctrl-C ends the work with a report.
+    // From here on, Ctrl-C stops the work and the report is still written.
     let progress = Terminal::new(quiet);
     let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
     let inputs = args.inputs.iter().filter(|input| input.is_file()).cloned().chain(args.inference.model_file());
     let mut checks = Outputs::new(inputs);
     if let Some(path) = &args.report {
         checks.add("the report", path, Kind::File, args.overwrite)?;
+        // Folders are searched later, and a report is written even if that fails: it must not replace a slice.
+        if artir_dicom::is_dicom(path) {
+            let reason = "the report would take the place of a DICOM file: write it elsewhere";
+            return Err(Failure::usage(format!("{}: {reason}", path.display())));
+        }
     }
     let mut report = Report::default();
     let run = Run { args, modality, units, quiet, output, progress: &progress };
@@ -149,7 +154,7 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
         if let Err(failure) = &ended {
             report.ended(&failure.message);
         }
-        // What ended the run counts more than a report that cannot be written.
+        // The error that ended the run matters more than a report that cannot be written.
         match (&ended, report.write(path, args.overwrite)) {
             (Ok(_), Err(failure)) => ended = Err(failure),
             (Err(_), Err(failure)) => eprintln!("artir: {}", failure.message),
@@ -170,7 +175,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Checks all that can be checked, then restores one series after the other. An error is one of the whole command.
+    /// Checks the outputs first, then restores one series after the other. An error here ends the whole command.
     fn all(&self, mut checks: Outputs, report: &mut Report) -> Result<ExitCode, Failure> {
         let Self { args, output, .. } = *self;
         let task = match self.modality {
@@ -180,9 +185,9 @@ impl Run<'_> {
         let restorer = args.inference.restorer_for(task)?;
         report.model(&restorer);
         let options = args.options(self.units)?;
-        // A place that takes no files is named before folders are searched.
+        // An output folder that cannot be written is refused before folders are searched.
         Outputs::default().add("a series", &output.join("series"), Kind::Folder, true)?;
-        let note = |report: &mut Report, e: &artir_dicom::Error| report.ended(&args.told(e));
+        let note = |report: &mut Report, e: &artir_dicom::Error| report.ended(&args.error_text(e));
         let scan = args.scan(self.modality, self.units).inspect_err(|e| note(report, e))?;
         report.scanned(&scan, args);
         if let Some(nothing) = scan.nothing_found(&args.inputs, self.modality) {
@@ -190,7 +195,7 @@ impl Run<'_> {
             return args.nothing(&scan, nothing);
         }
         if !self.quiet {
-            tell(&scan);
+            log_skipped(&scan);
         }
         let mut tally = Tally::default();
         unusable(&scan, &mut tally)?;
@@ -199,7 +204,7 @@ impl Run<'_> {
             let number = i + 1;
             let checked = match args.obstacle(&scan, series) {
                 Some(reason) => {
-                    report.refused(number, series, &args.told(&reason), args);
+                    report.refused(number, series, &args.error_text(&reason), args);
                     let would = if args.dry_run { "would not be written" } else { "not written" };
                     Err(Failure::input(format!("series {number}: {would}: {reason}")))
                 }
@@ -212,7 +217,7 @@ impl Run<'_> {
                 Err(failure) => tally.fail(failure)?,
             }
         }
-        // With --resume, part of it may be there already.
+        // With --resume, part of the output may already exist.
         for (_, series) in possible.iter().filter(|_| !args.resume) {
             checks.needs(&output.join(&series.folder), series.least_space(&options));
         }
@@ -224,16 +229,26 @@ impl Run<'_> {
         }
         for (number, series) in possible {
             if args.dry_run {
+                if let Some(problem) = self.without_suv(series) {
+                    tally.fail(Failure::input(format!("series {number}: would not be written: {problem}")))?;
+                    continue;
+                }
                 tally.written += 1;
                 say!("series {number}: {} slices would go to {}", series.slices(), series.folder);
                 if let Some(clash) = series.clash() {
-                    tally.fail(Failure::input(format!("series {number}: would be left out: {clash}")))?;
+                    tally.fail(Failure::input(format!("series {number}: would be skipped: {clash}")))?;
                 }
             } else {
                 self.one(number, series, &restorer, &options, report, &mut tally)?;
             }
         }
         Ok(tally.code())
+    }
+
+    /// Why a PET series has no SUV. Slices without are left out of a partial series.
+    fn without_suv(&self, series: &Series) -> Option<artir_dicom::Error> {
+        let needed = self.modality == Modality::Pet && self.units == PetUnits::Suv && !self.args.allow_partial;
+        if needed { artir_dicom::suv_problem(series) } else { None }
     }
 
     fn one(
@@ -265,12 +280,11 @@ impl Run<'_> {
                         series.folder
                     );
                 }
-                if let Err(failure) = self.args.preview(number, series, &done, options) {
-                    report.problem(&failure);
+                if let Err(failure) = self.args.preview(number, series, &done, options, report) {
                     tally.fail(failure)?;
                 }
                 if let Some(clash) = series.clash() {
-                    tally.fail(Failure::input(format!("series {number}: left out: {clash}")))?;
+                    tally.fail(Failure::input(format!("series {number}: skipped: {clash}")))?;
                 }
                 for error in done.failed {
                     tally.fail(error.into())?;
@@ -280,16 +294,16 @@ impl Run<'_> {
             Err(e) => {
                 let hint = matches!(e, artir_dicom::Error::Core(_)) && e.kind() == ErrorKind::Interrupted;
                 if hint && !self.quiet {
-                    eprintln!("artir: series {number}: interrupted; --resume goes on with it");
+                    eprintln!("artir: series {number}: interrupted; continue it with --resume");
                 }
-                report.refused(number, series, &self.args.told(&e), self.args);
+                report.refused(number, series, &self.args.error_text(&e), self.args);
                 tally.fail(e.into())
             }
         }
     }
 }
 
-/// Notes the files that cannot be read, and those whose series cannot be told.
+/// Records unreadable files, and files whose series is unknown.
 fn unusable(scan: &Scan, tally: &mut Tally) -> Result<(), Failure> {
     for error in &scan.damaged {
         tally.fail(Failure::new(error.kind(), error))?;
@@ -322,7 +336,7 @@ impl Args {
         artir_dicom::scan_with(&self.inputs, options)
     }
 
-    /// How a scan without a series ends. Each series that is refused is an error of its own.
+    /// Ends a scan that found no series. Each refused series is reported as a separate error.
     fn nothing(&self, scan: &Scan, nothing: artir_dicom::Error) -> Result<ExitCode, Failure> {
         if scan.refused.is_empty() {
             return Err(nothing.into());
@@ -332,11 +346,11 @@ impl Args {
         Ok(tally.code())
     }
 
-    /// Whether a series, and its page, can be written. With --resume, what is there is looked at later.
+    /// Checks that a series and its page can be written. With --resume, existing files are checked later.
     fn check(&self, output: &Path, series: &Series, checks: &mut Outputs) -> Result<(), Failure> {
         let target = output.join(&series.folder);
         if series.instances.iter().any(|instance| artir_files::is_within(&instance.path, &target)) {
-            let reason = "the derived series would take the place of its own source: use another output folder";
+            let reason = "the derived series would overwrite its own source: use another output folder";
             return Err(Failure::usage(format!("{}: {reason}", target.display())));
         }
         let replace = self.overwrite || self.resume;
@@ -353,6 +367,7 @@ impl Args {
         series: &Series,
         done: &SeriesReport,
         options: &RestoreOptions,
+        report: &mut Report,
     ) -> Result<(), Failure> {
         if !self.preview {
             return Ok(());
@@ -360,11 +375,13 @@ impl Args {
         let default = if series.modality == Modality::Pet { "pet" } else { "abdomen" };
         let window = self.window.map_or_else(|| default.parse().map_err(Failure::failed), Ok)?;
         let page = page(&done.folder);
-        artir_dicom::preview_series(series, done, &format!("series {number}"), &page, window, options)?;
-        Ok(())
+        artir_dicom::preview_series(series, done, &format!("series {number}"), &page, window, options).map_err(|e| {
+            report.problem(&self.error_text(&e));
+            e.into()
+        })
     }
 
-    /// Why a series is refused before any of it is decoded.
+    /// The reason to refuse a series before any of its pixels are decoded.
     fn obstacle(&self, scan: &Scan, series: &Series) -> Option<artir_dicom::Error> {
         if self.allow_partial {
             return None;
@@ -374,13 +391,12 @@ impl Args {
             return series.clash();
         }
         let path = series.instances.first().map(|i| i.path.clone()).unwrap_or_default();
-        let reason = format!(
-            "{doubtful} file(s) beside its slices cannot be read and may be of it; --allow-partial does without them"
-        );
+        let reason =
+            format!("{doubtful} unreadable file(s) in its folder may belong to it; --allow-partial skips them");
         Some(artir_dicom::Error::File { path, reason })
     }
 
-    /// A file's name as a report may tell it: names can hold a patient's.
+    /// A file's name for a report: a token by default, because file names can hold a patient's name.
     fn shown(&self, path: &Path) -> String {
         let relative = self.inputs.iter().find_map(|input| path.strip_prefix(input).ok()).unwrap_or(path);
         let relative = if relative.as_os_str().is_empty() { path } else { relative };
@@ -391,8 +407,8 @@ impl Args {
         }
     }
 
-    /// An error's text as a report may tell it.
-    fn told(&self, error: &artir_dicom::Error) -> String {
+    /// An error's text for a report, without file names unless they were asked for.
+    fn error_text(&self, error: &artir_dicom::Error) -> String {
         match error {
             artir_dicom::Error::File { path, reason } => format!("{}: {reason}", self.shown(path)),
             artir_dicom::Error::NoSeries { what, detail, .. } => format!("no {what} series found{detail}"),
@@ -422,16 +438,21 @@ fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
             for refused in &scan.refused {
                 eprintln!("artir: {}", refused.error());
             }
+            for (i, clash) in scan.series.iter().enumerate().filter_map(|(i, s)| Some((i, s.clash()?))) {
+                eprintln!("artir: series {}: {clash}", i + 1);
+            }
         }
     }
-    Ok(if scan.damaged.is_empty() && scan.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(4) })
+    // As when they are restored.
+    let whole = scan.damaged.is_empty() && scan.refused.is_empty() && scan.series.iter().all(|s| s.clashing.is_empty());
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(4) })
 }
 
-/// What was left out, counted by reason, and what is unusual about the series.
-fn tell(scan: &Scan) {
+/// Logs skipped files, counted by reason, and unusual properties of the series.
+fn log_skipped(scan: &Scan) {
     tell_files(scan);
     for (i, series) in scan.series.iter().enumerate() {
-        // Files with the SOPInstanceUID of another are an error, with a line of its own.
+        // Files that share another's SOPInstanceUID are an error and have their own line.
         let findings: Vec<Finding> =
             series.findings.iter().filter(|f| !matches!(f, Finding::Clashing(_))).cloned().collect();
         if !findings.is_empty() {
@@ -442,7 +463,7 @@ fn tell(scan: &Scan) {
 
 fn tell_files(scan: &Scan) {
     for (reason, files) in scan.set_aside_by_reason() {
-        eprintln!("artir: {} file(s) set aside: {reason}", files.len());
+        eprintln!("artir: {} file(s) skipped: {reason}", files.len());
     }
 }
 

@@ -1,4 +1,4 @@
-//! `artir demo`: phantom CT and PET series and a hazy scene, restored, measured against their known truth, and shown.
+//! `artir demo`: restores phantom CT and PET series and a hazy scene, and reports the results against the known truth.
 
 use std::{
     path::{Path, PathBuf},
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Folder for inputs, results and the report
     #[arg(short, long, value_name = "FOLDER")]
     output: PathBuf,
-    /// Replace what is there already
+    /// Overwrite existing results
     #[arg(long)]
     overwrite: bool,
 }
@@ -40,18 +40,18 @@ const SLICES: usize = 3;
 /// The slice that the report shows.
 const SHOWN: usize = 1;
 
-/// A phantom series, and how its figures and pictures are made.
+/// A phantom series, with the protocol and display window of its report.
 struct Phantom {
     modality: Modality,
-    /// Short, for the terminal and the folders' names.
+    /// Short name for the terminal and the folders.
     name: &'static str,
     title: &'static str,
     note: String,
     unit: &'static str,
     protocol: Protocol,
-    /// What the pictures show from black to white, in the unit.
+    /// Display window of the pictures, in the unit.
     window: (f32, f32),
-    /// The same for the errors.
+    /// Display window of the error pictures, in the unit.
     errors: (f32, f32),
     /// Pixel spacing, mm.
     pixel: f64,
@@ -160,7 +160,7 @@ fn series_case(args: &Args, of: Phantom, restorer: &Restorer, progress: &Termina
     let mut before = Vec::new();
     let mut after = Vec::new();
     let mut shown = None;
-    // The files are artir's own, made a moment ago.
+    // artir has just written these files.
     let mut decoder = artir_dicom::Decoder::in_process();
     for (i, (measured, truth)) in of.measured.iter().zip(&of.truth).enumerate() {
         let restored = artir_dicom::read_slice(&folder.join(format!("{:04}.dcm", i + 1)), &mut decoder)?.data;
@@ -200,7 +200,7 @@ fn say_gain(what: &str, before: &Figures, after: &Figures) {
 fn haze_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Case, Failure> {
     let scene = phantom::haze::scene(512, 7);
     let input = args.output.join("hazy.tif");
-    // A made-up place in UTM zone 32, 2.5 m pixels.
+    // An arbitrary place in UTM zone 32, with 2.5 m pixels.
     artir_geo::write_rgb_geotiff(&input, &scene.hazy, [500_000.0, 2.5, 0.0, 5_400_000.0, 0.0, -2.5], 32632)?;
     let opened = Scene::open(&input.display().to_string(), &OpenOptions::default())?;
     let out = args.output.join("dehazed.tif");

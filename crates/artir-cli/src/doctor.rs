@@ -1,4 +1,4 @@
-//! `artir doctor`: what is installed, found and missing.
+//! `artir doctor`: checks the installation and suggests fixes.
 
 use std::process::ExitCode;
 
@@ -34,30 +34,30 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
     if good {
         Ok(ExitCode::SUCCESS)
     } else {
-        Err(Failure::new(artir_core::ErrorKind::Device, "something is missing: see the lines above"))
+        Err(Failure::new(artir_core::ErrorKind::Device, "a required part is missing: see the lines above"))
     }
 }
 
-/// What a GPU has and lacks, piece by piece. None of it is missing in the sense that something must be mended.
+/// Lists the requirements of a GPU, met and unmet. A machine without a GPU is not an error.
 fn gpu(what: &str, device: Device) {
-    let pieces = device.pieces();
-    let complete = pieces.iter().all(|piece| piece.found.is_ok());
+    let requirements = device.requirements();
+    let complete = requirements.iter().all(|requirement| requirement.found.is_ok());
     let (mark, answer) = match (complete, device) {
-        (false, _) => ("absent ", "no, since something is missing:".into()),
-        // It would build engines for minutes.
-        (true, Device::TensorRt(_)) => ("ok     ", "all that it needs is there; not tried here".into()),
+        (false, _) => ("absent ", "no, since requirements are missing:".into()),
+        // Trying it would build engines for minutes.
+        (true, Device::TensorRt(_)) => ("ok     ", "all requirements are met; not tried here".into()),
         (true, _) => match check_model("ct-ldct-t", device) {
-            Ok(found) => ("ok     ", format!("yes: {found}; a picture comes out as on the CPU")),
+            Ok(found) => ("ok     ", format!("yes: {found}; a test image agrees with the CPU's result")),
             Err(e) => ("absent ", format!("no: {}", e.message)),
         },
     };
     say!("{mark} {what:<14} {answer}");
-    // What CUDA has and lacks, TensorRT has and lacks as well: once is enough.
-    let shown = if device == Device::Cuda(0) { Vec::new() } else { Device::Cuda(0).pieces() };
-    for piece in pieces.into_iter().filter(|piece| !shown.contains(piece)) {
-        match piece.found {
-            Ok(found) => say!("          has     {}: {found}", piece.name),
-            Err(reason) => say!("          lacks   {}: {reason}", piece.name),
+    // TensorRT shares CUDA's requirements, so they are listed once.
+    let shown = if device == Device::Cuda(0) { Vec::new() } else { Device::Cuda(0).requirements() };
+    for requirement in requirements.into_iter().filter(|requirement| !shown.contains(requirement)) {
+        match requirement.found {
+            Ok(found) => say!("          has     {}: {found}", requirement.name),
+            Err(reason) => say!("          lacks   {}: {reason}", requirement.name),
         }
     }
 }

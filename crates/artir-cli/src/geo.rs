@@ -23,13 +23,13 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Scenes: GeoTIFF, VRT, or whatever else GDAL reads
+    /// Scenes: GeoTIFF, VRT, or another raster that GDAL reads
     #[arg(required_unless_present = "compare", value_name = "SCENE")]
     scenes: Vec<String>,
-    /// Output file, or a folder; OUT.vrt makes OUT.tif and a virtual raster over it
+    /// Output file, or a folder; OUT.vrt writes OUT.tif and a virtual raster over it
     #[arg(short, long, value_name = "OUT", required_unless_present_any = ["inspect", "compare"])]
     output: Option<PathBuf>,
-    /// Print all that a scene says of itself, and what would be restored of it, as JSON
+    /// Print a scene's metadata, and the bands that would be restored, as JSON
     #[arg(long)]
     inspect: bool,
     /// Compare two rasters, field by field and pixel by pixel; exit code 1 when they differ
@@ -38,41 +38,41 @@ pub(crate) struct Args {
     /// Bands whose pixels may differ in --compare
     #[arg(long, value_name = "N,…", value_delimiter = ',', requires = "compare")]
     except_bands: Vec<usize>,
-    /// The bands to restore, counted from 1, where the file does not say which are red, green and blue
+    /// Bands to restore, counted from 1, if the file does not name its red, green and blue bands
     #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
     bands: Option<Vec<usize>>,
-    /// Stored values that are black and white: LO,HI, percentile, reflectance (0 to 10,000), or auto (0 to 255 for 8-bit
+    /// Stored values for black and white: LO,HI, percentile, reflectance (0 to 10,000), or auto (0 to 255 for 8-bit
     /// scenes, percentile for others)
     #[arg(long, value_name = "RANGE", default_value = "auto", value_parser = parse_range, allow_hyphen_values = true)]
     range: RangeChoice,
-    /// Form of the output
+    /// Output format
     #[arg(long, value_enum, default_value_t = FormatName::Gtiff)]
     format: FormatName,
-    /// Creation option of GDAL's GTiff or COG driver, over what follows from the source; may be repeated
+    /// Creation option of GDAL's GTiff or COG driver, in place of the source's; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_creation)]
     co: Vec<(String, String)>,
-    /// A folder beside a virtual raster's own whose files it may name; may be repeated
+    /// Folder, in addition to a virtual raster's own, whose files it may reference; may be repeated
     #[arg(long, value_name = "DIR", value_parser = parse_folder)]
     allow_path: Vec<PathBuf>,
-    /// Allow everything: scenes read over a network, formats whose files name others, virtual rasters that name any file
+    /// Lift all restrictions: scenes on a network, formats that reference other files, virtual rasters that reference any file
     #[arg(long)]
     allow_remote: bool,
-    /// Replace what is there already
+    /// Overwrite existing results
     #[arg(long)]
     overwrite: bool,
-    /// Take up what an interrupted run of the same model and settings left
+    /// Continue an interrupted run of the same model and settings
     #[arg(long)]
     resume: bool,
-    /// Write a page beside each result, ending in .html: before and after under a slider, the difference, the footprint
+    /// Write an HTML page next to each result: before and after under a slider, the difference, the footprint
     #[arg(long)]
     preview: bool,
-    /// Write what was done to a JSON file
+    /// Write a JSON report of the run to this file
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
-    /// Name files in --report, not tokens that stand for their names in this run
+    /// Write file names, instead of tokens, into --report
     #[arg(long, requires = "report")]
     show_paths: bool,
-    /// Say what would be done, and do nothing
+    /// Print the planned work and write nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -81,7 +81,7 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FormatName {
-    /// GeoTIFF, laid out like its source
+    /// GeoTIFF with the layout of its source
     Gtiff,
     /// Cloud optimized GeoTIFF
     Cog,
@@ -96,7 +96,7 @@ fn parse_range(text: &str) -> Result<RangeChoice, String> {
             let number = |t: &str| t.trim().parse::<f64>().ok().filter(|v| v.is_finite());
             match text.split_once(',').map(|(lo, hi)| (number(lo), number(hi))) {
                 Some((Some(lo), Some(hi))) if lo < hi => Ok(RangeChoice::Interval([lo, hi])),
-                _ => Err("give LO,HI (LO below HI), percentile, reflectance or auto".into()),
+                _ => Err("must be LO,HI (LO below HI), percentile, reflectance or auto".into()),
             }
         }
     }
@@ -104,13 +104,13 @@ fn parse_range(text: &str) -> Result<RangeChoice, String> {
 
 fn parse_folder(text: &str) -> Result<PathBuf, String> {
     let folder = PathBuf::from(text);
-    if folder.is_dir() { Ok(folder) } else { Err("there is no such folder".into()) }
+    if folder.is_dir() { Ok(folder) } else { Err("no such folder".into()) }
 }
 
 fn parse_creation(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("give KEY=VALUE, as COMPRESS=ZSTD".into()),
+        _ => Err("must be KEY=VALUE, such as COMPRESS=ZSTD".into()),
     }
 }
 
@@ -122,25 +122,29 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         return tools::inspect(args);
     }
     let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
-    // From here on Ctrl-C ends the work with a report.
+    // From here on, Ctrl-C stops the work and the report is still written.
     let progress = Terminal::new(quiet);
-    let outputs = outputs(&args.scenes, output, args.format)?;
-    let inputs = args.scenes.iter().map(PathBuf::from).chain(args.inference.model_file());
-    let mut checks = Outputs::new(inputs);
+    let outputs = outputs(&args.scenes, output, args.format);
+    let inputs = args.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file));
+    let mut checks = Outputs::new(inputs.chain(args.inference.model_file()));
     if let Some(path) = &args.report {
         checks.add("the report", path, Kind::File, args.overwrite)?;
-        // A report in the place of a result is no failure of one scene: nothing can be written then, the report neither.
-        for out in &outputs {
+        // A report with the path of a result is an error of the whole command: neither can be written.
+        for out in outputs.iter().flatten() {
             args.places(out).iter().try_for_each(|(what, place)| checks.apart(what, place))?;
+            if artir_geo::is_read_with(out, path) {
+                let reason = format!("GDAL would read the report with {}: write it elsewhere", out.display());
+                return Err(Failure::usage(format!("{}: {reason}", path.display())));
+            }
         }
     }
     let mut report = Report::default();
-    let mut ended = restore_all(args, &outputs, checks, &mut report, &progress);
+    let mut ended = outputs.and_then(|outputs| restore_all(args, &outputs, checks, &mut report, &progress));
     if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
         if let Err(failure) = &ended {
             report.ended(failure);
         }
-        // What ended the run counts more than a report that cannot be written.
+        // The error that ended the run matters more than a report that cannot be written.
         let written = report.write(path, args.overwrite);
         match (&ended, written) {
             (Ok(_), Err(failure)) => ended = Err(failure),
@@ -151,7 +155,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     ended
 }
 
-/// Restores one scene after the other. An error is one of the whole command.
+/// Restores one scene after the other. An error here ends the whole command.
 fn restore_all(
     args: &Args,
     outputs: &[PathBuf],
@@ -164,10 +168,11 @@ fn restore_all(
     let mut tally = Tally::default();
     let mut possible = Vec::new();
     for (i, (path, out)) in args.scenes.iter().zip(outputs).enumerate() {
-        match args.check(out, &mut checks) {
+        let recovered = if args.dry_run { Ok(()) } else { artir_geo::recover(out).map_err(Failure::from) };
+        match recovered.and_then(|()| args.check(out, &mut checks)) {
             Ok(()) => possible.push((i, path, out)),
             Err(failure) => {
-                report.failed(i, path, &failure, args.show_paths);
+                report.failed(i, path, out, &failure, args.show_paths);
                 tally.fail(failure)?;
             }
         }
@@ -184,7 +189,7 @@ fn restore_all(
         match result {
             Ok(()) => tally.written += 1,
             Err(failure) => {
-                report.failed(i, path, &failure, args.show_paths);
+                report.failed(i, path, out, &failure, args.show_paths);
                 tally.fail(failure)?;
             }
         }
@@ -214,7 +219,7 @@ impl Args {
         }
     }
 
-    /// A scene's result, and what belongs to it.
+    /// A scene's result and the files that belong to it.
     fn places(&self, out: &Path) -> Vec<(&'static str, PathBuf)> {
         let mut places = vec![("a scene", out.to_owned())];
         let data = artir_geo::data_of(out);
@@ -227,13 +232,13 @@ impl Args {
         places
     }
 
-    /// Whether all of it can be written.
+    /// Checks that all of these files can be written.
     fn check(&self, out: &Path, checks: &mut Outputs) -> Result<(), Failure> {
         self.places(out).iter().try_for_each(|(what, place)| checks.add(what, place, Kind::File, self.overwrite))
     }
 }
 
-/// Where each scene goes: a file for one scene, else files of their names in a folder.
+/// The output path of each scene: the named file for one scene, else files of the same names in a folder.
 fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<PathBuf>, Failure> {
     let is_folder = output.is_dir() || output.as_os_str().to_string_lossy().ends_with('/');
     let is_file =
@@ -247,22 +252,26 @@ fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<P
     let mut names = BTreeSet::new();
     let mut out = Vec::new();
     for scene in scenes {
-        let name = output_name(scene, format).ok_or_else(|| Failure::usage(format!("{scene}: names no file")))?;
-        // File systems that do not tell case apart would make one of two.
+        let name =
+            output_name(scene, format).ok_or_else(|| Failure::usage(format!("{scene}: does not name a file")))?;
+        // File systems that ignore case would map both to one file.
         if !names.insert(name.to_string_lossy().to_lowercase()) {
-            return Err(Failure::usage(format!("two scenes would be called {}: run them apart", name.display())));
+            return Err(Failure::usage(format!(
+                "two scenes would be written to {}: run them separately",
+                name.display()
+            )));
         }
         out.push(output.join(name));
     }
     Ok(out)
 }
 
-/// The name of a scene's result in a folder: its file's, and what tells parts of one file apart.
+/// The name of a scene's result in a folder: its file's name, and the subdataset's where it has one.
 fn output_name(scene: &str, format: FormatName) -> Option<PathBuf> {
     let SceneName { file, part } = SceneName::of(scene);
     let name = PathBuf::from(Path::new(&file).file_name()?);
     let tiff = name.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"));
-    // A number is an image in a TIFF or NITF, which is named after the file.
+    // In a TIFF or NITF, the number names an image; the result is named after the file.
     let part = part.filter(|p| p.parse::<u64>().is_err());
     match part {
         None if tiff && format == FormatName::Gtiff => Some(name),
@@ -284,6 +293,9 @@ fn restore(
     progress: &Terminal,
 ) -> Result<Option<artir_geo::SceneReport>, Failure> {
     let options = args.write_options();
+    let mut space = Outputs::default();
+    space.needs(out, artir_geo::least_space(scene, &options));
+    space.check_space()?;
     if args.dry_run {
         let shape = scene.shape();
         artir_geo::check_model(scene, restorer.card())?;
@@ -292,9 +304,6 @@ fn restore(
         say!("{path} -> {} ({}x{}, {plan})", out.display(), shape.rows, shape.columns);
         return Ok(None);
     }
-    let mut space = Outputs::default();
-    space.needs(out, artir_geo::least_space(scene, &options));
-    space.check_space()?;
     let page = out.with_extension("html");
     let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
     if args.preview {

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     Ok(tally.code())
 }
 
-/// One output for each photograph: the file that was named, or the same names in a folder.
+/// One output path per photograph: the named file, or the same file names in a folder.
 fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
     let out = &args.output.output;
     let to_file = args.photos.len() == 1 && !out.is_dir() && out.extension().is_some();
@@ -62,7 +62,10 @@ fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
         let name = photo.file_name().ok_or_else(|| Failure::input(format!("{}: not a file", photo.display())))?;
         let target = out.join(name);
         if names.contains(&target) {
-            return Err(Failure::usage(format!("two photographs are named {}", name.display())));
+            return Err(Failure::usage(format!(
+                "two photographs would be written to the same name {}: run them separately",
+                name.display()
+            )));
         }
         names.push(target);
     }
@@ -77,7 +80,7 @@ fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: 
     let mut source = PhotoSource { photo: &photo, channels: restorer.card().input.channels };
     let shape = artir_core::Source::shape(&source);
     if args.output.dry_run {
-        let plan = restorer.plan(shape, artir_core::Source::footprint(&source))?.describe();
+        let plan = restorer.plan(shape, artir_core::Source::memory_use(&source))?.describe();
         say!("{} -> {} ({}x{}, {plan})", path.display(), out.display(), shape.rows, shape.columns);
         return Ok(());
     }

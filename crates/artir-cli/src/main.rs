@@ -42,29 +42,29 @@ written; 5 device or runtime missing; 130 interrupted.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Denoise CT: one derived DICOM series out for each series in
+    /// Denoise CT: write one derived DICOM series for each input series
     Ct(ct::Args),
     /// Enhance low-count PET, in SUV
     Pet(ct::PetArgs),
-    /// Dehaze a satellite or aerial scene: same grid, same georeferencing
+    /// Dehaze a satellite or aerial scene on the same grid, with the same georeferencing
     #[cfg(feature = "geo")]
     Geo(geo::Args),
     /// Restore photographs (PNG, JPEG, TIFF; 8 or 16 bit)
     Image(image::Args),
-    /// PSNR, SSIM and RMSE of a result against its reference
+    /// Measure PSNR, SSIM and RMSE of a result against its reference
     Metrics(metrics::Args),
-    /// Measure a model over a data set, beside published figures
+    /// Measure a model on a data set and compare with published figures
     Validate(validate::Args),
-    /// This machine: speed, memory, and how much of the processor's peak
+    /// Measure speed, memory, and the share of the processor's peak on this machine
     Bench(bench::Args),
-    /// The models: list, show, verify
+    /// List, show and verify models
     Models(models::Args),
-    /// Restore a phantom CT series and a hazy scene made on the spot, with a report
+    /// Generate and restore phantom CT and PET series and a hazy scene, and write a report
     #[cfg(feature = "geo")]
     Demo(demo::Args),
-    /// What is installed, found, missing, and how to mend it
+    /// Check the installation and suggest fixes
     Doctor,
-    /// Decode frames for another artir, which outlives a codec that crashes
+    /// Decode frames for another artir process, which survives a crash of a codec
     #[command(name = "decode-frames", hide = true)]
     DecodeFrames,
 }

@@ -28,28 +28,28 @@ pub(crate) struct Args {
     /// Protocol by name; may be given several times [default: ldct-400 for CT, pet-slice for PET, else rgb]
     #[arg(long, value_name = "NAME")]
     protocol: Vec<String>,
-    /// Say what the protocols are
+    /// List the protocols
     #[arg(long)]
     protocols: bool,
     /// Truncate HU or SUV to LO,HI in place of the protocol's window; or abdomen, lung, bone, brain
     #[arg(long, value_name = "LO,HI|NAME", allow_hyphen_values = true)]
     window: Option<String>,
-    /// Count pixels alone where this image is not black
+    /// Measure only pixels where this image is not black
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
-    /// Leave out pixels where the reference has this value in every channel, as stored (8 or 16 bit) or in its unit
+    /// Exclude pixels where the reference has this value in every channel, as stored (8 or 16 bit) or in its unit
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     nodata: Option<f32>,
-    /// A network that measures LPIPS: two inputs [1, 3, H, W] from -1 to 1, one number out
+    /// A network that measures LPIPS: two inputs [1, 3, H, W] from -1 to 1 and one number as output
     #[arg(long, value_name = "FILE.onnx")]
     lpips: Option<PathBuf>,
     /// Memory that one image may take while it is read, such as 512MiB or 4GiB
     #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_memory, allow_negative_numbers = true)]
     memory: u64,
-    /// As JSON, one object a pair; then one with mean and standard deviation for each protocol
+    /// Print JSON: one object per pair, then one per protocol with mean and standard deviation
     #[arg(long)]
     json: bool,
-    /// Name files of CT and PET in the JSON too, not tokens that stand for their names in this run
+    /// Write file names, instead of tokens, of CT and PET files into the JSON
     #[arg(long)]
     show_paths: bool,
 }
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(tally.code())
 }
 
-/// The one pair of files, or the files of two folders with the same name; those without a partner are failures.
+/// The pair of files, or the files of equal name in two folders. A file without a partner is a failure.
 fn pairs(args: &Args, tally: &mut Tally) -> Result<Vec<Pair>, Failure> {
     let (Some(result), Some(reference)) = (&args.result, &args.reference) else {
         return Err(Failure::usage("a result and a reference are needed"));
@@ -133,7 +133,7 @@ struct Pair {
 
 fn by_name(name: &str) -> Result<Protocol, Failure> {
     Protocol::by_name(name)
-        .ok_or_else(|| Failure::usage(format!("no protocol '{name}': there are {}", Protocol::names().join(", "))))
+        .ok_or_else(|| Failure::usage(format!("no protocol '{name}': choose one of {}", Protocol::names().join(", "))))
 }
 
 fn parse_window(text: &str) -> Result<(f64, f64), Failure> {
@@ -168,7 +168,7 @@ fn measure(
         |l: &Loaded| l.values == Values::Plain && l.data.iter().any(|v| !(-0.5..=1.5).contains(v) && !v.is_nan());
     if protocols.is_empty() && own[0] == Protocol::RGB && (outside(&a) || outside(&b)) {
         let message =
-            format!("{pair}: the values leave 0 to 1 and the files do not say what they are: give a --protocol");
+            format!("{pair}: the values exceed 0 to 1 and the files do not name their unit: choose a --protocol");
         return Err(Failure::usage(message));
     }
     let protocols = if protocols.is_empty() { &own } else { protocols };
@@ -201,7 +201,7 @@ fn measure(
     Ok(out)
 }
 
-/// Pixels that count: not nodata, inside the mask. Padding of CT slices counts, since protocols measure whole slices.
+/// Measured pixels: not nodata, and inside the mask. Padding of CT slices is measured, since protocols use whole slices.
 fn valid(b: &Loaded, nodata: Option<f32>, mask: Option<&Array2<bool>>) -> Result<Option<Array2<bool>>, String> {
     let size = (b.data.dim().1, b.data.dim().2);
     let peak = match b.values {
@@ -209,7 +209,7 @@ fn valid(b: &Loaded, nodata: Option<f32>, mask: Option<&Array2<bool>>) -> Result
         Values::Display(16) => 65535.0,
         _ => 1.0,
     };
-    // NaN, which no comparison finds, is the nodata value of many float images.
+    // NaN is the nodata value of many float images, and never compares equal.
     let is = |x: f32, v: f32| x == v / peak || (x.is_nan() && v.is_nan());
     let nodata = nodata.map(|v| b.data.map_axis(ndarray::Axis(0), |c| c.iter().any(|x| !is(*x, v))));
     let mut out: Option<Array2<bool>> = None;
@@ -226,7 +226,7 @@ fn valid(b: &Loaded, nodata: Option<f32>, mask: Option<&Array2<bool>>) -> Result
 }
 
 fn print(args: &Args, index: usize, pair: &Pair, protocol: &Protocol, figures: &Figures, lpips: Option<f64>) {
-    // A medical file's name can hold a patient's.
+    // A medical file's name can hold a patient's name.
     let hide = protocol.is_physical() && !args.show_paths;
     let name = pair.name.as_ref().map(|name| if hide { artir_core::token(name) } else { name.clone() });
     if args.json {
@@ -275,7 +275,7 @@ fn as_result(index: usize, figures: Figures, lpips: Option<f64>) -> ImageResult 
     ImageResult { index, name: String::new(), methods, seconds: None }
 }
 
-/// The name that a folder's results have among themselves.
+/// The name of a result within its folder.
 const METHOD: &str = "result";
 
 /// Count, mean and standard deviation over the pairs.

@@ -1,4 +1,4 @@
-//! `artir models`: what the models are, and whether their files are whole.
+//! `artir models`: lists, shows and verifies models.
 
 use std::process::ExitCode;
 
@@ -15,13 +15,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// One line a model
+    /// List models, one per line
     List,
-    /// A model's card
+    /// Show a model's card
     Show {
         /// Name, or a file ending in .onnx
         model: String,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -47,7 +47,7 @@ fn list() -> Result<ExitCode, Failure> {
     for name in zoo::names().map(str::to_owned).chain(zoo::found()) {
         let model = match zoo::open(&name) {
             Ok(model) => model,
-            // A file in a folder may be anything; the others are listed.
+            // A file that is not a model does not keep the others from being listed.
             Err(e) => {
                 tally.fail(e.into())?;
                 continue;
@@ -67,7 +67,7 @@ fn list() -> Result<ExitCode, Failure> {
     }
     say!("\nG MAC: 10^9 multiply-adds for one image of 256x256 pixels.");
     let folders: Vec<_> = zoo::folders().iter().map(|f| f.display().to_string()).collect();
-    say!("Models that are not built in are found by name in {}.", folders.join(", "));
+    say!("Other models are searched for by name in {}.", folders.join(", "));
     Ok(tally.code())
 }
 
@@ -90,6 +90,7 @@ fn print_card(card: &Card, hash: &str) {
     say!("  multiply-adds on 256x256  {:.2} G", card.macs_256 as f64 / 1e9);
     say!("  input        {} channel(s), {:?}, {} to {}", input.channels, input.unit, input.range[0], input.range[1]);
     say!("  tiles        {} with an overlap of {}; reach {}", card.tile, card.overlap, card.reach);
+    say!("  strength     {}", card.strength.unwrap_or(1.0));
     say!("  licence      {}", card.licence);
     let t = &card.training;
     say!("  training     {}", t.summary);

@@ -11,8 +11,8 @@ macro_rules! say {
     };
 }
 
-/// Prints a line. Whoever reads may have had enough (`| head`): the command then ends without a word. Output that cannot
-/// be written otherwise, as on a full disk, is a failure.
+/// Prints a line. If the reader has closed the pipe (`| head`), the command ends silently. Any other write error, such as
+/// a full disk, is a failure.
 pub(crate) fn line(text: std::fmt::Arguments<'_>) {
     let mut out = std::io::stdout().lock();
     if let Err(e) = writeln!(out, "{text}").and_then(|()| out.flush()) {
@@ -28,7 +28,7 @@ pub(crate) fn line(text: std::fmt::Arguments<'_>) {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: ErrorKind,
-    /// One line: what, where, why, what to do.
+    /// One line: what failed, on which file or flag, why, what to do.
     pub(crate) message: String,
 }
 
@@ -80,7 +80,7 @@ impl From<artir_geo::Error> for Failure {
     }
 }
 
-/// What became of several inputs that were worked on one after the other.
+/// Counts of written and failed inputs.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) written: usize,
@@ -88,7 +88,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Notes a failure, and says it at once. An interruption ends the whole command.
+    /// Records a failure and prints it immediately. An interruption ends the whole command.
     pub(crate) fn fail(&mut self, failure: Failure) -> Result<(), Failure> {
         if failure.kind == ErrorKind::Interrupted {
             return Err(failure);
@@ -98,7 +98,7 @@ impl Tally {
         Ok(())
     }
 
-    /// 0 when nothing failed, 4 when something was written all the same, else the first failure's.
+    /// 0 if nothing failed, 4 if some inputs were written despite failures, else the first failure's code.
     pub(crate) fn code(&self) -> ExitCode {
         match self.failures.first() {
             None => ExitCode::SUCCESS,

@@ -1,4 +1,4 @@
-//! Outputs: checked before any work, written whole.
+//! Outputs: checked before any work, published only when complete.
 
 use std::{
     collections::BTreeMap,
@@ -12,34 +12,34 @@ use artir_files::{NewFile, free_space, is_taken, is_within, same_file, writable}
 
 use crate::outcome::Failure;
 
-/// What an output is.
+/// The kind of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     File,
     Folder,
 }
 
-/// The outputs of a command, each of which was found to be possible.
+/// The outputs of a command, each checked to be writable.
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
     /// Files and folders that are read.
     inputs: Vec<PathBuf>,
     outputs: Vec<(PathBuf, String)>,
-    /// Bytes to come by file system: where, free, needed.
+    /// Bytes to be written by file system: path, free, needed.
     space: BTreeMap<u64, (PathBuf, u64, u64)>,
 }
 
 impl Outputs {
-    /// Outputs that may not take the place of any of these inputs.
+    /// Outputs that must not overwrite any of these inputs.
     pub(crate) fn new(inputs: impl IntoIterator<Item = PathBuf>) -> Self {
         Self { inputs: inputs.into_iter().collect(), ..Self::default() }
     }
 
-    /// Adds an output. `what` names it in errors; `replace` is whether something that is there may go.
+    /// Adds an output. `what` names it in errors; `replace` allows it to overwrite an existing result.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for a place that is taken, by itself or by an input or another output;
-    /// [`ErrorKind::Output`] for one that takes no files.
+    /// [`ErrorKind::Usage`] for a path that exists, or that is an input or another output;
+    /// [`ErrorKind::Output`] for a folder that cannot be written.
     pub(crate) fn add(&mut self, what: &str, path: &Path, kind: Kind, replace: bool) -> Result<(), Failure> {
         self.check(what, path, kind, replace)?;
         self.outputs.push((path.to_owned(), what.to_owned()));
@@ -57,45 +57,47 @@ impl Outputs {
                 Kind::Folder => is_within(input, path),
             };
             if lost {
-                return usage(&format!("{what} would take the place of an input: write it elsewhere"));
+                return usage(&format!("{what} would overwrite an input: choose another path"));
             }
         }
         self.apart(what, path)?;
         match (kind, path.is_dir()) {
             (Kind::File, true) => return usage(&format!("{what} cannot be written: it is a folder")),
             (Kind::Folder, false) if is_taken(path) => {
-                return usage(&format!("{what} cannot be written: a file has its name"));
+                return usage(&format!("{what} cannot be written: a file of that name exists"));
             }
             _ => {}
         }
         if is_taken(path) && !replace {
-            return usage("is there already: use --overwrite");
+            return usage("already exists: use --overwrite");
         }
-        // Devices and pipes are no results, and must not be replaced by files.
+        // Devices and pipes are not results, and must not be replaced by files.
         if kind == Kind::File && path.metadata().is_ok_and(|meta| !meta.is_file()) {
-            return usage(&format!("{what} cannot be written: it is no file"));
+            return usage(&format!("{what} cannot be written: it is not a regular file"));
         }
         writable(path).map_err(|e| unwritable(path, &e))
     }
 
-    /// Whether an output would have a place of its own.
+    /// Checks that no other output has the same path.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for the place of an output that was added before.
+    /// [`ErrorKind::Usage`] for the path of an output that was added before.
     pub(crate) fn apart(&self, what: &str, path: &Path) -> Result<(), Failure> {
         let meet = |other: &Path| same_file(other, path) || is_within(other, path) || is_within(path, other);
         match self.outputs.iter().find(|(other, _)| meet(other)) {
             Some((_, name)) => {
-                let reason = format!("{what} and {name} would have one place: write them apart");
+                let reason = format!(
+                    "{what} and {name} would have the same path, or one would lie in the other: choose different paths"
+                );
                 Err(Failure::usage(format!("{}: {reason}", path.display())))
             }
             None => Ok(()),
         }
     }
 
-    /// Counts bytes that will be written at a path at least.
+    /// Adds the bytes that will at least be written at a path.
     pub(crate) fn needs(&mut self, path: &Path, bytes: u64) {
-        // A file system that does not say how much is free is no reason to refuse.
+        // A file system that does not report its free space is not refused.
         if let Ok((device, free)) = free_space(path) {
             let (_, _, needed) = self.space.entry(device).or_insert_with(|| (path.to_owned(), free, 0));
             *needed = needed.saturating_add(bytes);
@@ -103,12 +105,12 @@ impl Outputs {
     }
 
     /// # Errors
-    /// [`ErrorKind::Output`] when a file system does not hold what was counted.
+    /// [`ErrorKind::Output`] if a file system has less free space than needed.
     pub(crate) fn check_space(&self) -> Result<(), Failure> {
         for (path, free, needed) in self.space.values() {
             if needed > free {
                 let mib = |bytes: &u64| bytes.div_ceil(1 << 20);
-                let reason = format!("{} MiB are needed at least, and {} MiB are free", mib(needed), free >> 20);
+                let reason = format!("at least {} MiB are needed, and {} MiB are free", mib(needed), free >> 20);
                 return Err(unwritable(path, &io::Error::other(reason)));
             }
         }
@@ -120,14 +122,14 @@ fn unwritable(path: &Path, e: &io::Error) -> Failure {
     Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", path.display()))
 }
 
-/// Writes a file that gets its name when it is complete. `write` gets the name's ending too.
+/// Writes a file under a temporary name and renames it when complete. `write` also receives the extension.
 pub(crate) fn publish(
     out: &Path,
     overwrite: bool,
     write: impl FnOnce(&mut File, &str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let fail = |e: io::Error| match e.kind() {
-        io::ErrorKind::AlreadyExists => Failure::usage(format!("{}: is there already: use --overwrite", out.display())),
+        io::ErrorKind::AlreadyExists => Failure::usage(format!("{}: already exists: use --overwrite", out.display())),
         _ => unwritable(out, &e),
     };
     let mut file = NewFile::create(out).map_err(fail)?;
@@ -182,7 +184,7 @@ mod tests {
         add("there", Kind::File, true).unwrap();
         add("out/series-2", Kind::Folder, false).unwrap();
         for path in ["there", "out/series-2", "out/series-2/r.json", "out"] {
-            assert!(refused(add(path, Kind::File, true)).1.contains("one place"), "{path}");
+            assert!(refused(add(path, Kind::File, true)).1.contains("the same path"), "{path}");
         }
         add("out/series-2.html", Kind::File, false).unwrap();
         let (kind, message) = refused(add("in/series-1/a.dcm/below", Kind::File, false));

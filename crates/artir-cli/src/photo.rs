@@ -6,13 +6,13 @@ use ::image::{
     ColorType, DynamicImage, ExtendedColorType, ImageEncoder,
     codecs::{jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder},
 };
-use artir_core::{ErrorKind, Footprint, Image, Shape, Sink, Source, Window};
+use artir_core::{ErrorKind, Image, MemoryUse, Shape, Sink, Source, Window};
 use artir_validation::picture::{self, Picture};
 use ndarray::{Array3, ArrayView3, Axis, s};
 
 use crate::outcome::Failure;
 
-/// Whether a photograph can be written under a name, by its ending.
+/// Checks by its extension that a photograph can be written.
 pub(crate) fn can_write(out: &Path) -> Result<(), Failure> {
     let ending = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     match ending.as_str() {
@@ -21,7 +21,7 @@ pub(crate) fn can_write(out: &Path) -> Result<(), Failure> {
     }
 }
 
-/// A decoded photograph; the colour profile and EXIF travel with it.
+/// A decoded photograph with its colour profile and EXIF.
 pub(crate) struct Photo {
     /// Interleaved samples, `[row, column, channel]`, 0 to `peak`.
     samples: Array3<u16>,
@@ -32,7 +32,7 @@ pub(crate) struct Photo {
     exif: Option<Vec<u8>>,
 }
 
-/// Bytes of each sample beside the decoded ones: as it was, and as it is restored.
+/// Bytes per sample in addition to the decoder's: the original and the restored sample.
 const WORKING: u64 = 2 + 2;
 
 /// Decodes a photograph that can be restored within `memory` bytes.
@@ -99,7 +99,7 @@ impl Photo {
             "tif" | "tiff" => self.encode(TiffEncoder::new(&mut out), &bytes, (width, height), colour.into()),
             other => Err(Failure::usage(format!("cannot write '.{other}': use .png, .jpg or .tif"))),
         }?;
-        // Dropped, it would keep the last bytes' failure to itself.
+        // Dropping the writer would ignore an error in the last bytes.
         out.flush().map_err(unwritten)
     }
 
@@ -110,7 +110,7 @@ impl Photo {
         (width, height): (u32, u32),
         colour: ExtendedColorType,
     ) -> Result<(), Failure> {
-        // An encoder that cannot hold a profile says so; losing one in silence would shift colours.
+        // Losing the profile silently would shift colours, so an encoder that cannot keep it is logged.
         if let Some(icc) = &self.icc
             && encoder.set_icc_profile(icc.clone()).is_err()
         {
@@ -132,7 +132,7 @@ fn unwritten(e: std::io::Error) -> Failure {
     Failure::new(ErrorKind::Output, format!("cannot write: {e}"))
 }
 
-/// Hands a photograph to the pipeline, a grey one as as many equal channels as the model takes.
+/// Passes a photograph to the pipeline. A grey one is repeated for every channel of the model.
 pub(crate) struct PhotoSource<'a> {
     pub(crate) photo: &'a Photo,
     /// Channels of the model.
@@ -148,8 +148,8 @@ impl Source for PhotoSource<'_> {
         Shape { channels, rows, columns }
     }
 
-    fn footprint(&self) -> Footprint {
-        Footprint { fixed: self.photo.samples.len() as u64 * WORKING, per_pixel: 0 }
+    fn memory_use(&self) -> MemoryUse {
+        MemoryUse { fixed: self.photo.samples.len() as u64 * WORKING, per_pixel: 0 }
     }
 
     fn read(&mut self, w: Window) -> Result<Image, Failure> {
@@ -163,7 +163,7 @@ impl Source for PhotoSource<'_> {
     }
 }
 
-/// Adds residuals to a photograph's samples, rounding to nearest and saturating; to a grey one's, the mean of its channels'.
+/// Adds residuals to a photograph's samples, rounding to nearest and saturating. A grey one gets the channels' mean.
 pub(crate) struct PhotoSink(pub(crate) Photo);
 
 impl Sink for PhotoSink {

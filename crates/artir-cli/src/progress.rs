@@ -1,4 +1,4 @@
-//! A bar on a terminal, nothing elsewhere; and Ctrl-C.
+//! A progress bar on terminals, and the handling of Ctrl-C.
 
 use std::{
     io::IsTerminal,
@@ -11,7 +11,7 @@ use std::{
 use artir_core::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Shows the pipeline's progress, and passes on that the user wants it to stop.
+/// Shows the pipeline's progress and requests cancellation on Ctrl-C.
 pub(crate) struct Terminal {
     bar: Mutex<ProgressBar>,
     visible: bool,
@@ -23,8 +23,8 @@ impl Terminal {
     pub(crate) fn new(quiet: bool) -> Self {
         static HANDLER: OnceLock<()> = OnceLock::new();
         HANDLER.get_or_init(|| {
-            // The pipeline looks between tiles, and ends without publishing anything. Nobody looks while folders are
-            // searched: a second Ctrl-C ends the process at once.
+            // The pipeline checks the flag between tiles, and stops without publishing. Folder searches do not check it:
+            // a second Ctrl-C ends the process immediately.
             let stop = || {
                 if CANCELLED.swap(true, Ordering::Relaxed) {
                     std::process::exit(130);

@@ -1,6 +1,6 @@
-//! The command reference in `docs/reference`, and the commands that the documents show.
+//! The command reference in `docs/reference`, and checks of the commands in the documents.
 //!
-//! None of this is part of the product: tests write the pages and compare them. After a change of flags, run
+//! This module holds tests only: they generate the pages and compare them. After a change of flags, run
 //! `ARTIR_WRITE_REFERENCE=1 cargo test -p artir-cli reference`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -40,7 +40,7 @@ fn help(arg: &Arg) -> String {
     arg.get_long_help().or(arg.get_help()).map_or_else(String::new, |text| escaped(&text.to_string()))
 }
 
-/// An argument as an item of a list: how it is written, what it does, its values and its default.
+/// An argument as an item of a list: its form, purpose, values and default.
 fn item(arg: &Arg) -> String {
     let short = arg.get_short().map_or_else(String::new, |c| format!("-{c}, "));
     let mut out = format!("- `{short}{}`", arg.to_string().replace('`', ""));
@@ -226,7 +226,7 @@ fn commands_in_the_documents_parse() {
     assert!(seen > 30, "only {seen} commands found");
 }
 
-/// A span such as `--resume`, or `artir geo --inspect`, names what there is.
+/// Checks that a span such as `--resume`, or `artir geo --inspect`, names an existing flag or command.
 #[test]
 fn flags_in_the_text_exist() {
     let mut cli = Cli::command();

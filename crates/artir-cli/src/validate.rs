@@ -1,4 +1,4 @@
-//! `artir validate`: a model over a data set, beside what was published on it.
+//! `artir validate`: measures a model on a data set and compares it with published figures.
 
 use std::{
     path::{Path, PathBuf},
@@ -29,22 +29,22 @@ pub(crate) struct Args {
     /// Another method's results on the same images, as FOLDER=NAME; may be given several times
     #[arg(long, value_name = "FOLDER=NAME", value_parser = parse_also)]
     also: Vec<(PathBuf, String)>,
-    /// Measure the input and --also alone
+    /// Measure only the input and the results of --also
     #[arg(long, conflicts_with = "model")]
     no_model: bool,
-    /// Go on with an interrupted run
+    /// Continue an interrupted run
     #[arg(long)]
     resume: bool,
     /// Replace the results of another run
     #[arg(long, conflicts_with = "resume")]
     overwrite: bool,
-    /// Pairs that are read and measured at a time; 0 takes every core
+    /// Pairs to read and measure at a time; 0 uses every core
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1024))]
     jobs: u16,
-    /// A network that measures LPIPS: two inputs [1, 3, H, W] from -1 to 1, one number out
+    /// A network that measures LPIPS: two inputs [1, 3, H, W] from -1 to 1 and one number as output
     #[arg(long, value_name = "FILE.onnx")]
     lpips: Option<PathBuf>,
-    /// Name files in the results of medical suites too, not tokens that stand for their names in this run
+    /// Write file names, instead of tokens, into the results of medical suites
     #[arg(long)]
     show_paths: bool,
     /// List the built-in suites
@@ -72,13 +72,13 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     }
     if let Some(file) = &args.init {
         if artir_files::is_taken(file) {
-            return Err(Failure::usage(format!("{} is there already", file.display())));
+            return Err(Failure::usage(format!("{} already exists", file.display())));
         }
         publish_text(file, false, TEMPLATE)?;
         return Ok(ExitCode::SUCCESS);
     }
     let (Some(name), Some(data)) = (&args.suite, &args.data) else {
-        return Err(Failure::usage("a suite and --data are needed"));
+        return Err(Failure::usage("SUITE and --data are required"));
     };
     let (suite, text) = Suite::open(name)?;
     let reader = Reader::new(args.inference.memory(), Some(codec_process()?));
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let folder = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("validate-{stem}")));
     let journal = folder.join("journal.jsonl");
     if artir_files::is_taken(&journal) && !args.resume && !args.overwrite {
-        let message = format!("{} holds results already: use --resume or --overwrite", folder.display());
+        let message = format!("{} already holds results: use --resume or --overwrite", folder.display());
         return Err(Failure::usage(message));
     }
     let mut outputs = Outputs::new(args.inference.model_file().into_iter().chain(args.lpips.clone()));
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let results = run.measure(&journal, args.resume, &progress).map_err(|e| {
         let failure = Failure::from(e);
         match failure.kind {
-            ErrorKind::Interrupted => Failure::new(failure.kind, "interrupted: --resume goes on from here"),
+            ErrorKind::Interrupted => Failure::new(failure.kind, "interrupted: continue with --resume"),
             _ => failure,
         }
     })?;
@@ -148,7 +148,7 @@ fn context(restorer: Option<&artir_core::Restorer>) -> Result<Context, Failure> 
     Ok(Context { facts })
 }
 
-/// The processor's name where the system tells it.
+/// The processor's name, if the system reports it.
 fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = info.lines().find_map(|l| l.strip_prefix("model name")).and_then(|l| l.split_once(':'));

@@ -1,4 +1,4 @@
-//! Runs the cases of a GPU kit (`scripts/gpu-check.sh`) on a device and says what came out, as JSON.
+//! Runs the cases of a GPU kit (`scripts/gpu-check.sh`) on a device and writes the results as JSON.
 //!
 //! ```text
 //! device_check KIT DEVICE OUT.json              operators and networks against what is expected of them; time; memory

@@ -1,4 +1,4 @@
-//! A model's card: what it is for, what it eats, how it was trained, how good it is.
+//! A model's card: its task, input, training and measured quality.
 //!
 //! The card travels inside the model file (see `model.rs`) as JSON of schema 1. Unknown fields
 //! are ignored, so that later schemas can add to it.
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Range;
 
-/// What a model restores.
+/// The task of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -23,7 +23,7 @@ pub enum Task {
 }
 
 impl Task {
-    /// The name used in cards and on the command line.
+    /// The task's name in cards and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::CtDenoise => "ct-denoise",
@@ -49,7 +49,7 @@ pub enum Unit {
     Display,
 }
 
-/// What a model takes, and gives back.
+/// The input and output of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CardInput {
     /// Channels.
@@ -77,9 +77,9 @@ pub struct DataSource {
 /// How a model was trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// In words.
+    /// A summary in words.
     pub summary: String,
-    /// On what.
+    /// The data sets it was trained on.
     pub data: Vec<DataSource>,
     /// Patches seen.
     pub patches: u64,
@@ -87,7 +87,7 @@ pub struct Training {
     pub patch_size: usize,
     /// Wall-clock hours.
     pub hours: f64,
-    /// On which machine.
+    /// The hardware it was trained on.
     pub hardware: String,
 }
 
@@ -116,7 +116,7 @@ pub struct Card {
     pub name: String,
     /// The model's version.
     pub version: String,
-    /// What it restores.
+    /// Its task.
     pub task: Task,
     /// Size of the network: T, S or B.
     pub variant: String,
@@ -124,7 +124,7 @@ pub struct Card {
     pub parameters: u64,
     /// Multiply-adds for one 256x256 image.
     pub macs_256: u64,
-    /// What it takes and gives back.
+    /// Its input and output.
     pub input: CardInput,
     /// Preferred tile edge, pixels.
     pub tile: usize,
@@ -132,13 +132,16 @@ pub struct Card {
     pub overlap: usize,
     /// Height and width must be multiples of this.
     pub multiple: usize,
-    /// How far one output pixel sees, pixels to each side.
+    /// Reach of the receptive field, pixels to each side.
     pub reach: usize,
+    /// Share of the restoration, 0 to 1, that the figures hold for and that programs apply unless told otherwise. Absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strength: Option<f32>,
     /// How it was trained.
     pub training: Training,
-    /// How good it is.
+    /// Measured quality.
     pub figures: Vec<Figure>,
-    /// What it must not be used for.
+    /// Uses that are excluded, and known limits.
     pub limits: String,
     /// Licence of the weights.
     pub licence: String,
@@ -167,7 +170,10 @@ impl Card {
         if !tiles.contains(&card.tile) || !card.tile.is_multiple_of(card.multiple) || card.overlap > card.tile / 2 {
             return Err(format!("its card names tiles of {} with an overlap of {}", card.tile, card.overlap));
         }
-        // A card's texts are printed: none of them may steer the terminal.
+        if let Some(strength) = card.strength.filter(|strength| !(0.0..=1.0).contains(strength)) {
+            return Err(format!("its card names a strength of {strength}"));
+        }
+        // A card's texts are printed, so control characters for the terminal are refused.
         if card.texts().any(|text| text.chars().any(|c| c.is_control() && !['\n', '\t'].contains(&c))) {
             return Err("its card holds control characters".into());
         }
@@ -184,7 +190,7 @@ impl Card {
 
     /// The map between physical and network values.
     pub fn range(&self) -> Range {
-        // `parse` has refused every card for which this has no value.
+        // `parse` refuses every card without a valid range.
         Range::new(self.input.range, self.input.network_range)
             .unwrap_or_else(|| unreachable!("a card's range is checked when the card is read"))
     }

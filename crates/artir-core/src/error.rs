@@ -1,4 +1,4 @@
-//! What can go wrong in the core, and which exit code it means.
+//! Errors of the core and the exit code that each class maps to.
 
 use std::path::PathBuf;
 
@@ -8,13 +8,13 @@ use std::path::PathBuf;
 pub enum ErrorKind {
     /// The work itself failed (exit code 1).
     Failed,
-    /// The request makes no sense as typed (exit code 2).
+    /// The request is invalid (exit code 2).
     Usage,
     /// An input cannot be used (exit code 3).
     Input,
-    /// A result cannot be written: a full disk, a folder that takes no files (exit code 3).
+    /// A result cannot be written, for example to a full disk or a read-only folder (exit code 3).
     Output,
-    /// The device or the runtime that was asked for is not there (exit code 5).
+    /// The requested device or runtime is not available (exit code 5).
     Device,
     /// Stopped by the user (exit code 130).
     Interrupted,
@@ -37,7 +37,7 @@ pub enum Error {
     ModelDamaged {
         /// The file, or the name of a built-in model.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// No model of that name is built in or found in the models folders.
@@ -45,7 +45,7 @@ pub enum Error {
     ModelUnknown {
         /// The name that was asked for.
         name: String,
-        /// What there is instead.
+        /// The available names.
         hint: String,
     },
     /// ONNX Runtime was not found or cannot be loaded.
@@ -56,18 +56,18 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The device that was asked for by name cannot be had.
+    /// The requested device is not available.
     #[error("device '{device}' is not available: {reason}")]
     Device {
         /// The device as asked for.
         device: String,
-        /// Why not, and what to do.
+        /// The reason, and what to do.
         reason: String,
     },
     /// A setting is out of its range.
     #[error("{0}")]
     Setting(String),
-    /// The image and the model do not go together.
+    /// The image's channels do not match the model's.
     #[error("the model '{model}' takes {expected} channel(s), the image has {found}")]
     Channels {
         /// The model's name.
@@ -88,18 +88,18 @@ pub enum Error {
     /// The GPU's memory is too small.
     #[error("the GPU's memory is full: {hint}")]
     DeviceMemory {
-        /// What to do.
+        /// Advice for the user.
         hint: &'static str,
     },
-    /// The network failed, or gave what it must not give.
+    /// The network failed, or returned invalid values.
     #[error("inference failed: {0}")]
     Inference(String),
-    /// A source handed over an image whose size is not that of the window asked for.
+    /// A source returned an image whose size differs from the requested window.
     #[error("a source returned {found:?} for a window of {expected:?}")]
     WindowSize {
-        /// (channels, rows, columns) asked for.
+        /// The requested (channels, rows, columns).
         expected: (usize, usize, usize),
-        /// (channels, rows, columns) handed over.
+        /// The returned (channels, rows, columns).
         found: (usize, usize, usize),
     },
     /// Stopped by the user.

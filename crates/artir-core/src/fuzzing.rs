@@ -2,7 +2,7 @@
 
 use crate::model::{Model, sealed};
 
-/// A model file as it stands, and the same bytes behind a checksum that fits: a fuzzer would never find one.
+/// Reads a model file as given, and again with a valid checksum, which a fuzzer would never find.
 pub fn model(bytes: &[u8]) {
     for file in [bytes.to_vec(), sealed(bytes.to_vec())] {
         if let Ok(model) = Model::from_bytes(file, "fuzz") {
@@ -22,7 +22,7 @@ mod tests {
     #[test]
     fn seeds_are_models() {
         let whole = file(CARD);
-        // What stands before the checksum, which the target puts there again.
+        // The bytes before the checksum. The target appends the checksum again.
         let body = whole[..whole.len() - sealed(Vec::new()).len()].to_vec();
         assert_eq!(sealed(body.clone()), whole);
         for (name, seed) in [("whole", whole), ("body", body), ("empty-card", file("{}")), ("nothing", Vec::new())] {

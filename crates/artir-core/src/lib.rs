@@ -1,13 +1,13 @@
 //! Image restoration with ArtIR models through ONNX Runtime.
 //!
-//! One way through, the same for a CT slice and a satellite scene:
+//! Every image, a CT slice or a satellite scene, takes the same steps:
 //!
 //! ```text
 //! read -> normalise -> tile -> infer -> blend -> denormalise -> write
 //! ```
 //!
 //! Reading and writing belong to the domain crates, which implement [`Source`] and [`Sink`]; the
-//! middle is here. What leaves the pipeline is the *residual* (restored minus input, in physical
+//! middle is here. The pipeline returns the *residual* (restored minus input, in physical
 //! units), so that a sink can add it to its own stored values at full precision: a network that
 //! changes nothing changes no bit, whatever the data type.
 
@@ -39,15 +39,15 @@ pub use error::{Error, ErrorKind};
 pub use image::{Image, Shape, Window};
 pub use model::Model;
 pub use pipeline::{
-    ALGORITHM, Footprint, MOST_THREADS, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name,
+    ALGORITHM, MOST_THREADS, MemoryUse, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name,
 };
 pub use progress::{NoProgress, Progress};
-pub use provider::{Device, Piece, Provider, placement::Placed};
+pub use provider::{Device, Provider, Requirement, placement::NodePlacement};
 pub use range::Range;
 pub use runtime::{environment, runtime_path, runtime_version};
 pub use session::Session;
 pub use tile::{Span, TileLimits, TilePlan};
 pub use token::token;
 
-/// The version of artir, as it enters derived UIDs and descriptions.
+/// The version of artir, as written to descriptions of derived objects.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

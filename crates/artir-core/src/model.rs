@@ -19,7 +19,7 @@ const HASH_KEY: &[u8] = b"artir.sha256";
 /// Tag and length of the entry, tag and length of the key, the key, tag and length of the value,
 /// the value: every length fits one byte.
 const HASH_ENTRY_LEN: usize = 2 + 2 + HASH_KEY.len() + 2 + 64;
-/// The largest model is 30 MB; a file beyond this is not one of ours.
+/// The largest model has 30 MB; artir refuses files above this size.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// A checked model: its bytes, card and hash.
@@ -34,7 +34,7 @@ impl Model {
     /// Reads and checks a model file.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let read_error = |source| Error::ModelRead { path: path.to_owned(), source };
-        // What is read counts, and not what the file system says: a device has no length, and no end.
+        // Limit the bytes read rather than the reported length: a device has neither length nor end.
         let mut bytes = Vec::new();
         let mut file = File::open(path).map_err(read_error)?.take(MAX_BYTES + 1);
         file.read_to_end(&mut bytes).map_err(read_error)?;
@@ -47,7 +47,7 @@ impl Model {
         Self::from_bytes(bytes, &path.display().to_string())
     }
 
-    /// Checks a model in memory; `name` stands in errors.
+    /// Checks a model in memory; `name` appears in errors.
     pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>, name: &str) -> Result<Self, Error> {
         let bytes = bytes.into();
         let damaged = |reason: String| Error::ModelDamaged { name: name.to_owned(), reason };
@@ -88,7 +88,7 @@ fn check_hash(bytes: &[u8]) -> Result<String, String> {
     Ok(actual)
 }
 
-/// A model file with its checksum, of what stands before the checksum.
+/// Appends the checksum to the bytes of a model file.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn sealed(mut body: Vec<u8>) -> Vec<u8> {
     let hash: String = Sha256::digest(&body).iter().map(|b| format!("{b:02x}")).collect();
@@ -125,7 +125,7 @@ fn find_metadata<'a>(bytes: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// One field of a protobuf message: its number and, if length-delimited, its bytes. `None` for
-/// what is no protobuf.
+/// bytes that are not protobuf.
 fn next_field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Option<&'a [u8]>)> {
     let tag = varint(rest)?;
     let skip = |rest: &mut &'a [u8], n: u64| -> Option<&'a [u8]> {

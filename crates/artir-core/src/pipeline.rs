@@ -1,10 +1,10 @@
-//! The way of an image through the network, over a [`Source`] and a [`Sink`].
+//! Restoring an image from a [`Source`] to a [`Sink`] through the network.
 
+mod batch;
 mod memory;
 mod plan;
 mod prepared;
 mod tiles;
-mod together;
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::{
     session::threads_or_all,
 };
 
-/// Where pixels come from.
+/// Provides the pixels of an image.
 pub trait Source {
     /// The domain's own error.
     type Error;
@@ -26,25 +26,25 @@ pub trait Source {
     fn shape(&self) -> Shape;
 
     /// Physical values of a window that lies inside the image, in the unit of the model's card
-    /// (HU, SUV, or 0 to 1). What stands at invalid pixels does not matter.
+    /// (HU, SUV, or 0 to 1). Values at invalid pixels are ignored.
     fn read(&mut self, window: Window) -> Result<Image, Self::Error>;
 
-    /// What source and sink keep in memory beside the pipeline's own.
-    fn footprint(&self) -> Footprint {
-        Footprint::default()
+    /// Memory that source and sink use in addition to the pipeline's own.
+    fn memory_use(&self) -> MemoryUse {
+        MemoryUse::default()
     }
 }
 
-/// Bytes that a source and its sink keep while an image goes through.
+/// Memory of a source and its sink during a run, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Footprint {
-    /// Whatever the image's size.
+pub struct MemoryUse {
+    /// Bytes independent of the image's size.
     pub fixed: u64,
-    /// For each pixel of the rows that are read and not written yet.
+    /// Bytes for each pixel of the rows that are read but not yet written.
     pub per_pixel: u64,
 }
 
-/// Where residuals go.
+/// Receives residuals.
 pub trait Sink {
     /// The domain's own error.
     type Error;
@@ -62,15 +62,15 @@ pub struct Settings {
     pub device: Device,
     /// Threads of one run; 0 takes every core.
     pub threads: usize,
-    /// How exactly the network multiplies.
+    /// Precision of the network's products.
     pub precision: Precision,
     /// Tile edge in pixels, which must fit `memory`; `None` takes the whole image when it fits, else the card's, or less.
     pub tile: Option<usize>,
     /// Overlap in pixels, at most half of the tile; `None` takes the card's, or less in small tiles.
     pub overlap: Option<usize>,
-    /// Bytes that inference may use.
+    /// Memory that inference may use, in bytes.
     pub memory: u64,
-    /// Share of the residual that is applied, 0 to 1.
+    /// Factor on the residual, 0 to 1.
     pub strength: f32,
 }
 
@@ -88,7 +88,7 @@ impl Default for Settings {
     }
 }
 
-/// The version of artir's way from stored values to restored ones. It enters derived UIDs and the journals of interrupted
+/// The version of the algorithm from stored values to restored ones. It enters derived UIDs and the journals of interrupted
 /// runs, which releases of artir and of ONNX Runtime do not: results keep their UIDs while no pixel changes.
 ///
 /// Raise it by one with every change after which the same model, settings and source give other stored values: another
@@ -96,7 +96,7 @@ impl Default for Settings {
 /// messages and other attributes of the result are no reason.
 pub const ALGORITHM: u32 = 1;
 
-/// What made an output, in words: it enters descriptions. What derived UIDs depend on is [`Restorer::decides`].
+/// The origin of an output in words, for descriptions. Derived UIDs depend on [`Restorer::decides`] instead.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Provenance {
     /// artir's version.
@@ -134,18 +134,18 @@ impl fmt::Display for Provenance {
     }
 }
 
-/// What a run did.
+/// Counts of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunReport {
-    /// Tiles that the network saw.
+    /// Tiles that the network restored.
     pub tiles: usize,
-    /// Tiles left out since no pixel of theirs is valid.
+    /// Tiles skipped because none of their pixels is valid.
     pub skipped: usize,
-    /// Pixels that were invalid or not finite, and so left as they are.
+    /// Pixels left unchanged because they are invalid or not finite.
     pub invalid_pixels: u64,
 }
 
-/// The name of a precision in reports and derived UIDs: what is multiplied.
+/// The name of a precision in reports and derived UIDs: the type of the factors.
 pub fn precision_name(precision: Precision) -> &'static str {
     match precision {
         Precision::F32 => "f32",
@@ -153,7 +153,7 @@ pub fn precision_name(precision: Precision) -> &'static str {
     }
 }
 
-/// The most threads of a run. ONNX Runtime starts as many as it is asked for.
+/// The largest number of threads of a run. ONNX Runtime starts as many as requested, without a limit of its own.
 pub const MOST_THREADS: usize = 1024;
 
 /// A model with its settings.
@@ -176,7 +176,7 @@ impl Restorer {
         }
         let session = Session::new(&model, settings.device, settings.threads, settings.precision)?;
         if let Provider::TensorRt(_) = session.provider() {
-            // One size, one engine: building one takes minutes.
+            // TensorRT builds one engine per size, which takes minutes.
             settings.tile.get_or_insert(model.card().tile);
         }
         let runtime = format!("onnxruntime {}", runtime_version()?);
@@ -198,7 +198,7 @@ impl Restorer {
         self.settings.strength
     }
 
-    /// What decides the pixels of outputs, whatever their extent: model, algorithm and settings. Neither the runtime nor the
+    /// The model, algorithm and settings that determine the pixels of outputs of any extent. Neither the runtime nor the
     /// device is part of it.
     pub fn decides(&self) -> Encoding {
         let Settings { tile, overlap, memory, strength, device: _, threads: _, precision: _ } = self.settings;
@@ -209,8 +209,8 @@ impl Restorer {
             .float("strength", strength.into())
     }
 
-    /// What decides the pixels of an output of this extent: as [`Restorer::decides`], with the tiles that are used.
-    pub fn decides_for(&self, shape: Shape, held: Footprint) -> Result<Encoding, Error> {
+    /// [`Restorer::decides`] and the tiles used for an output of this extent.
+    pub fn decides_for(&self, shape: Shape, held: MemoryUse) -> Result<Encoding, Error> {
         let tiles = self.plan(shape, held)?.describe();
         Ok(self.decides_with(&tiles).float("strength", self.settings.strength.into()))
     }
@@ -228,15 +228,15 @@ impl Restorer {
         format!("{} on {}", self.runtime, self.session.provider().name())
     }
 
-    /// How an image of this extent will be cut, when its source and sink keep so much.
-    pub fn plan(&self, shape: Shape, held: Footprint) -> Result<TilePlan, Error> {
+    /// The tile plan for an image of this extent, given the memory of its source and sink.
+    pub fn plan(&self, shape: Shape, held: MemoryUse) -> Result<TilePlan, Error> {
         let mut holds = |rows, columns| self.session.holds(rows, columns);
         plan::plan_that_fits(self.card(), &self.settings, shape, held, &mut holds)
     }
 
     /// How many images of this extent are best restored at once, each by a restorer of its own: see
-    /// [`Restorer::share`]. Outputs do not depend on it.
-    pub fn side_by_side(&self, shape: Shape, held: Footprint) -> usize {
+    /// [`Restorer::split_threads`]. Outputs do not depend on it.
+    pub fn side_by_side(&self, shape: Shape, held: MemoryUse) -> usize {
         if self.session.provider() != Provider::Cpu {
             return 1;
         }
@@ -245,7 +245,7 @@ impl Restorer {
     }
 
     /// As many restorers on the CPU that share this one's threads.
-    pub fn share(&self, parts: usize) -> Result<Vec<Self>, Error> {
+    pub fn split_threads(&self, parts: usize) -> Result<Vec<Self>, Error> {
         let threads = threads_or_all(self.settings.threads);
         let part = |n: usize| {
             let threads = (threads / parts + usize::from(n < threads % parts)).max(1);
@@ -261,8 +261,8 @@ impl Restorer {
         if found == expected { Ok(()) } else { Err(Error::Channels { model, expected, found }) }
     }
 
-    /// What decides the pixels of an output of this extent.
-    pub fn provenance(&self, shape: Shape, held: Footprint) -> Result<Provenance, Error> {
+    /// The settings that determine the pixels of an output of this extent.
+    pub fn provenance(&self, shape: Shape, held: MemoryUse) -> Result<Provenance, Error> {
         let card = self.card();
         Ok(Provenance {
             artir_version: VERSION.into(),
@@ -302,7 +302,7 @@ impl Restorer {
     {
         let shape = source.shape();
         self.check_channels(shape)?;
-        let plan = self.plan(shape, source.footprint())?;
+        let plan = self.plan(shape, source.memory_use())?;
         let (range, strength, batch) = (self.card().range(), self.settings.strength, self.session.batch(&plan));
         let job = tiles::Job { plan: &plan, range, strength, first_row, batch };
         let mut infer = |tile: Array4<f32>| self.session.run(tile.view());

@@ -1,18 +1,18 @@
-//! Telling how far the work is, and being told to stop.
+//! Progress reporting and cancellation.
 
-/// Listens to the pipeline. Every method has a default that does nothing.
+/// Receives progress from the pipeline. Every method has a default that does nothing.
 pub trait Progress: Sync {
-    /// A piece of work begins: what it is, and how many pixels it has.
+    /// Called when a work item starts, with its name and its number of pixels.
     fn start(&self, _what: &str, _pixels: u64) {}
-    /// So many more pixels are done.
+    /// Called when more pixels are done, with their number.
     fn advance(&self, _pixels: u64) {}
-    /// Asked between tiles; `true` ends the run with [`crate::Error::Interrupted`].
+    /// Called between tiles; `true` ends the run with [`crate::Error::Interrupted`].
     fn is_cancelled(&self) -> bool {
         false
     }
 }
 
-/// Listens to nothing.
+/// Ignores all progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoProgress;
 

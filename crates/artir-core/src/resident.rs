@@ -1,6 +1,6 @@
-//! How much memory this process takes.
+//! Resident memory of this process.
 
-/// Forgets the largest resident size so far. Whether that worked: only Linux can.
+/// Resets the peak of the resident size. Returns false where the system cannot do so; only Linux can.
 pub fn forget_peak() -> bool {
     std::fs::write("/proc/self/clear_refs", "5").is_ok()
 }
@@ -22,7 +22,7 @@ mod tests {
         let with = peak().unwrap();
         assert!(with >= large.len() as u64);
         drop(std::hint::black_box(large));
-        // Where a sandbox forbids forgetting, the peak stays.
+        // Some sandboxes forbid the reset; the peak then stays.
         assert!(!forget_peak() || peak().unwrap() + (32 << 20) < with);
     }
 }

@@ -19,7 +19,7 @@ use ort::{
 
 use artir_ops::{Instructions, Precision};
 
-use crate::{Device, Error, Model, Placed, Provider, TilePlan, runtime};
+use crate::{Device, Error, Model, NodePlacement, Provider, TilePlan, runtime};
 
 /// A model, ready to run. Calls from several threads take turns.
 pub struct Session {
@@ -27,7 +27,7 @@ pub struct Session {
     provider: Provider,
     precision: Precision,
     channels: usize,
-    /// Whether the device's memory holds an image of so many rows and columns, as far as it is known.
+    /// Known results of the memory test by rows and columns.
     held: Mutex<HashMap<(usize, usize), bool>>,
 }
 
@@ -36,7 +36,7 @@ enum Inner {
     Gpu(gpu::Gpu),
 }
 
-/// 0 stands for every core.
+/// Threads; 0 uses every core.
 pub(crate) fn threads_or_all(threads: usize) -> usize {
     if threads == 0 { std::thread::available_parallelism().map_or(1, usize::from) } else { threads }
 }
@@ -53,8 +53,8 @@ fn options(threads: usize) -> Result<SessionBuilder, String> {
         .map_err(failed)?
         .with_optimization_level(GraphOptimizationLevel::All)
         .map_err(failed)?
-        // A pattern learnt from the first run is one block beside the blocks of that run: twice the memory from the
-        // second tile on, and no time won.
+        // Memory patterns keep a second block in addition to those of the first run: twice the memory from the
+        // second tile on, without any gain in speed.
         .with_memory_pattern(false)
         .map_err(failed)
 }
@@ -68,8 +68,8 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// Loads a model on a device, with artir's operators registered. `threads` is the number of
     /// threads of one run; 0 takes every core. Fast precision where the processor has no instructions for it, or on a
-    /// GPU, is f32, with a warning: see [`Session::precision`]. A GPU is used only when a picture comes out of it as it
-    /// comes out of the CPU.
+    /// GPU, is f32, with a warning: see [`Session::precision`]. A GPU is used only if its
+    /// result on a test image agrees with the CPU's.
     pub fn new(model: &Model, device: Device, threads: usize, precision: Precision) -> Result<Self, Error> {
         let provider = Provider::resolve(device)?;
         runtime::environment()?;
@@ -77,7 +77,7 @@ impl Session {
         let channels = model.card().input.channels;
         if provider.is_gpu() {
             match Self::on_gpu(model, provider, threads) {
-                // Nobody asked for this very device.
+                // `auto` may fall back, since the user did not name this device.
                 Err(e) if device == Device::Auto => tracing::warn!("device auto: cpu, since {e}"),
                 made => {
                     if made.is_ok() && precision == Precision::Fast {
@@ -104,7 +104,7 @@ impl Session {
         Ok(Self { inner: Mutex::new(Inner::Cpu(session)), provider, precision, channels, held: Mutex::default() })
     }
 
-    /// A session on a GPU, which must give what the CPU gives: see `agreement`.
+    /// A session on a GPU, whose result must agree with the CPU's: see `agreement`.
     fn on_gpu(model: &Model, provider: Provider, threads: usize) -> Result<Self, Error> {
         let channels = model.card().input.channels;
         let inner = Mutex::new(Inner::Gpu(gpu::Gpu::new(provider, model, threads)?));
@@ -150,18 +150,18 @@ impl Session {
         let outputs = session.run(ort::inputs![tensor]).map_err(failed)?;
         let output = outputs[0].try_extract_array::<f32>().map_err(failed)?;
         if output.shape() != input.shape() {
-            return Err(Error::Inference(format!("the network gave {:?} for {:?}", output.shape(), input.shape())));
+            return Err(Error::Inference(format!("the network returned {:?} for {:?}", output.shape(), input.shape())));
         }
         output.to_owned().into_dimensionality().map_err(|e| Error::Inference(e.to_string()))
     }
 
-    /// Whether the device's memory holds a run on one image of so many rows and columns. Always, on the CPU: the plan of
-    /// tiles keeps to the memory that may be used.
+    /// Whether the device's memory holds a run on one image of this many rows and columns. Always true on the CPU, where
+    /// the tile plan respects the memory limit.
     pub(crate) fn holds(&self, rows: usize, columns: usize) -> Result<bool, Error> {
         if !self.provider.is_gpu() {
             return Ok(true);
         }
-        // Asked once for each size: plans must not change while a series or a scene is under way.
+        // Tested once per size: the plan must not change during a series or a scene.
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = held.get(&(rows, columns)) {
             return Ok(*known);
@@ -175,8 +175,8 @@ impl Session {
         Ok(holds)
     }
 
-    /// How many of a plan's tiles the network should see at once: enough pixels to fill a GPU; one at a time on the CPU,
-    /// whose threads a single tile keeps busy, and in TensorRT, which would build an engine for every number of tiles.
+    /// The batch size for a plan's tiles: enough pixels to fill a GPU. It is 1 on the CPU, whose threads a single tile keeps
+    /// busy, and with TensorRT, which would build an engine for every batch size.
     pub(crate) fn batch(&self, plan: &TilePlan) -> usize {
         const PIXELS_AT_ONCE: usize = 2 << 20;
         let size = |spans: &[crate::Span]| spans.iter().map(|span| span.padded).max().unwrap_or(1).max(1);
@@ -184,12 +184,12 @@ impl Session {
         if let Provider::Cuda(_) = self.provider { (PIXELS_AT_ONCE / pixels).max(1) } else { 1 }
     }
 
-    /// Which provider takes which nodes for one image of so many rows and columns; empty for a session on the CPU, where
-    /// no node can be misplaced.
+    /// The placement of nodes on providers for one image of this size. It is empty for a session on the CPU, where all
+    /// nodes run on one provider.
     ///
     /// # Errors
-    /// What ONNX Runtime reports.
-    pub fn placement(&self, rows: usize, columns: usize) -> Result<Vec<Placed>, Error> {
+    /// Errors of ONNX Runtime.
+    pub fn placement(&self, rows: usize, columns: usize) -> Result<Vec<NodePlacement>, Error> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *inner {
             Inner::Cpu(_) => Ok(Vec::new()),
@@ -198,7 +198,7 @@ impl Session {
     }
 }
 
-/// What of the asked precision this processor can do.
+/// The requested precision, or f32 if this processor does not support it.
 fn available(asked: Precision) -> Precision {
     if asked == Precision::Fast && Instructions::fast().is_none() {
         tracing::warn!("--precision fast: this processor has no AVX512-BF16; running in f32");

@@ -1,4 +1,4 @@
-//! The plan of tiles: which windows the network sees, and how they overlap.
+//! The tile plan: windows of the image and their overlaps.
 //!
 //! The network pools globally and reaches far (480 pixels in variant T), so a tiled result differs
 //! from a whole one by nature. Tiles are therefore as large as the memory allows, all of one size,
@@ -24,7 +24,7 @@ impl Span {
     }
 }
 
-/// What bounds a plan.
+/// Constraints of a plan.
 #[derive(Clone, Copy, Debug)]
 pub struct TileLimits {
     /// Tile edge, pixels; a multiple of `multiple`.
@@ -200,7 +200,7 @@ mod tests {
         assert!(TilePlan::tiled(100, 100, limits(30, 0)).is_err());
         assert!(TilePlan::tiled(100, 100, limits(64, 33)).is_err());
         assert!(TilePlan::tiled(100, 100, limits(64, 32)).is_ok());
-        // The sum of two such overlaps has no place in 64 bits.
+        // The sum of two such overlaps overflows 64 bits.
         for huge in [usize::MAX, usize::MAX / 2 + 1, usize::MAX / 2] {
             let error = TilePlan::tiled(100, 100, limits(64, huge)).unwrap_err().to_string();
             assert!(error.contains(&huge.to_string()) && error.contains("32"), "{error}");

@@ -1,6 +1,6 @@
-//! Tokens that stand for file names in reports and logs.
+//! Tokens in place of file names in reports and logs.
 //!
-//! A plain hash of a name hides nothing from somebody who can guess the name: a list of patients and a loop are enough.
+//! An unsalted hash does not hide a name from anyone who can guess it by trying a list of patients.
 //! Each process therefore salts its tokens with 128 random bits that it never writes. The same name has the same token
 //! within a run, and another one in the next.
 
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
-/// Twelve hexadecimal digits that stand for `name` in this run.
+/// The token of `name` in this run: twelve hexadecimal digits.
 pub fn token(name: &str) -> String {
     static SALT: OnceLock<[u8; 16]> = OnceLock::new();
     salted(SALT.get_or_init(salt), name)

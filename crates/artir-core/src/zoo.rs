@@ -16,7 +16,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|(name, _)| *name)
 }
 
-/// The built-in model that a task uses unless told otherwise.
+/// The default model of a task.
 pub fn default_for(task: Task) -> Option<&'static str> {
     match task {
         Task::CtDenoise => Some("ct-ldct-t"),
@@ -67,7 +67,10 @@ pub fn open(name: &str) -> Result<Model, Error> {
         Some(path) => Model::open(&path),
         None => Err(Error::ModelUnknown {
             name: name.to_owned(),
-            hint: format!("built in are {}; a file's name must end in .onnx", names().collect::<Vec<_>>().join(", ")),
+            hint: format!(
+                "choose one of {}, or a file whose name ends in .onnx",
+                names().collect::<Vec<_>>().join(", ")
+            ),
         }),
     }
 }

@@ -34,7 +34,7 @@ impl Layout {
     }
 }
 
-/// How derived pixels are encoded. There is no lossy choice.
+/// Transfer syntax of the derived pixels, always lossless.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutputSyntax {
@@ -57,14 +57,14 @@ impl OutputSyntax {
     }
 }
 
-/// How frames of a transfer syntax are read.
+/// The decoder for frames of a transfer syntax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// They are the pixels.
+    /// Uncompressed: the frame's bytes are the pixels.
     Native,
-    /// By code of this crate, which checks every step.
+    /// This crate's own decoder, which checks every step.
     Checked,
-    /// By a codec that damaged streams can bring down.
+    /// A codec that damaged streams can crash.
     Fragile,
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn reading(transfer_syntax: &str) -> Reading {
 /// Decodes one frame to little-endian bytes, `layout.bytes()` of them.
 ///
 /// # Errors
-/// Words for what the frame, or the transfer syntax, does not allow.
+/// The reason why the frame or its transfer syntax cannot be decoded.
 pub(crate) fn decode(transfer_syntax: &str, stream: Vec<u8>, layout: Layout) -> Result<Vec<u8>, String> {
     let mut bytes = match reading(transfer_syntax) {
         Reading::Native => stream,
@@ -94,13 +94,13 @@ pub(crate) fn decode(transfer_syntax: &str, stream: Vec<u8>, layout: Layout) -> 
         }
     };
     if bytes.len() < layout.bytes() {
-        return Err(format!("{} bytes of pixels were decoded where {} are needed", bytes.len(), layout.bytes()));
+        return Err(format!("{} bytes of pixels were decoded, but {} are needed", bytes.len(), layout.bytes()));
     }
     bytes.truncate(layout.bytes());
     Ok(bytes)
 }
 
-/// Whether pixels come out of a codec that knows values alone. RLE keeps words, unused bits and all (PS3.5, G).
+/// Whether the codec keeps sample values only. RLE keeps whole words including unused bits (PS3.5, G).
 pub(crate) fn is_compressed(transfer_syntax: &str) -> bool {
     matches!(reading(transfer_syntax), Reading::Fragile)
 }
@@ -118,7 +118,7 @@ pub(crate) fn check_claim(transfer_syntax: &str, stream: &[u8], layout: Layout) 
             claim.rows, claim.columns, claim.components, layout.rows, layout.columns
         ));
     }
-    // The codecs of JPEG and JPEG-LS give one byte for up to eight bits and two above: the header must agree.
+    // The JPEG and JPEG-LS codecs return one byte for up to eight bits, else two. The header must agree.
     let widths_differ = by_claim && (claim.bits > 8) != (layout.bits_allocated == 16);
     if u16::from(claim.bits) > layout.bits_allocated || widths_differ {
         return Err(format!("its compressed frame has {} bits in {}", claim.bits, layout.bits_allocated));
@@ -126,10 +126,10 @@ pub(crate) fn check_claim(transfer_syntax: &str, stream: &[u8], layout: Layout) 
     Ok(())
 }
 
-/// Only what looks like a UID of the standard is quoted.
+/// Quotes only UIDs of the standard's root.
 fn unknown(transfer_syntax: &str) -> String {
     let standard = transfer_syntax.starts_with("1.2.840.10008.") && transfer_syntax.len() < 30;
-    let which = if standard { transfer_syntax } else { "(not one of the standard)" };
+    let which = if standard { transfer_syntax } else { "(not one of the DICOM standard)" };
     format!("its transfer syntax {which} cannot be decoded")
 }
 
@@ -175,7 +175,7 @@ pub(crate) fn encode(syntax: OutputSyntax, frame: Vec<u8>, layout: Layout) -> Re
     Ok(out)
 }
 
-/// One frame, as the codecs want to see it.
+/// One frame in the form that the codecs need.
 struct OneFrame<'a> {
     transfer_syntax: &'a str,
     data: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What a compressed frame says of itself, read before a codec is let near it: a codec allocates by these words.
+//! Headers of compressed frames, checked before decoding because codecs allocate memory by these values.
 
 /// Size of an image in a codestream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(crate) fn jpeg2000(stream: &[u8]) -> Result<Claim, String> {
     let [x, y, x0, y0, tile_x, tile_y, tile_x0, tile_y0] = [4, 8, 12, 16, 20, 24, 28, 32].map(word);
     let bad = x0 >= x || y0 >= y || tile_x == 0 || tile_y == 0 || tile_x0 > x0 || tile_y0 > y0;
     if bad || (x - tile_x0).div_ceil(tile_x) * (y - tile_y0).div_ceil(tile_y) > MAX_TILES {
-        return Err("a JPEG 2000 frame whose tiles make no sense".into());
+        return Err("a JPEG 2000 frame with an invalid tile size".into());
     }
     let components = u16::from_be_bytes([siz[36], siz[37]]);
     Ok(Claim { rows: (y - y0) as u32, columns: (x - x0) as u32, components, bits: (siz[38] & 0x7f) + 1 })

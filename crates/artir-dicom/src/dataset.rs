@@ -1,7 +1,7 @@
 //! A data set whose values keep the bytes of their file.
 //!
-//! Text is never decoded and encoded again, so that every character set, private attribute and odd padding comes out as
-//! it went in; only byte order is made little-endian. Pixels stay in the file until a frame is asked for.
+//! Text is never decoded and encoded again, so every character set, private attribute and padding is preserved. Only the
+//! byte order is changed, to little-endian. Pixels stay in the file until a frame is read.
 
 mod read;
 mod write;

@@ -1,4 +1,4 @@
-//! The derived object: what changes, what goes, what stays (PS3.3, C.7.6.1 and C.12.1).
+//! The derived object: changed, removed and kept attributes (PS3.3, C.7.6.1 and C.12.1).
 
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::{tags, uids};
@@ -9,14 +9,14 @@ use crate::{
     uid,
 };
 
-/// What the derived objects of a series have in common.
+/// Attributes that the derived objects of a series share.
 #[derive(Clone, Debug)]
 pub(crate) struct Derivation<'a> {
     pub(crate) modality: Modality,
     pub(crate) series_instance_uid: &'a str,
     /// Text of DerivationDescription, ASCII.
     pub(crate) description: &'a str,
-    /// SeriesDescription in full, or what is appended to the source's.
+    /// SeriesDescription in full, or the text appended to the source's.
     pub(crate) series_description: SeriesDescription<'a>,
     /// Name, version and hash of the model, for ContributingEquipmentSequence.
     pub(crate) model: &'a str,
@@ -64,7 +64,7 @@ pub(crate) fn is_stale(tag: Tag) -> bool {
     tag.element() == 0 || tag.group() <= 4 || STALE.contains(&tag)
 }
 
-/// Makes the derived data set from the source's, without pixels and without SOPInstanceUID, which hangs on the pixels.
+/// Makes the derived data set from the source's, without pixels and without SOPInstanceUID, which depends on the pixels.
 pub(crate) fn derive(source: &DataSet, derivation: &Derivation<'_>, source_syntax: &str) -> DataSet {
     let mut set = source.clone();
     set.retain(|tag, _| !is_stale(*tag));
@@ -75,7 +75,7 @@ pub(crate) fn derive(source: &DataSet, derivation: &Derivation<'_>, source_synta
     set.put_text(tags::SERIES_NUMBER, VR::IS, &number.clamp(-(1 << 31), (1 << 31) - 1).to_string());
     put_series_description(&mut set, derivation.series_description);
     put_equipment(&mut set, derivation);
-    // A lossy source stays one, also where its writer forgot to say so (PS3.3, C.7.6.1.1.5).
+    // The result of a lossy source is lossy, even if the source lacks the attribute (PS3.3, C.7.6.1.1.5).
     if [uids::JPEG_BASELINE8_BIT, uids::JPEG_EXTENDED12_BIT].contains(&source_syntax) {
         set.put_text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "01");
     }
@@ -83,7 +83,7 @@ pub(crate) fn derive(source: &DataSet, derivation: &Derivation<'_>, source_synta
         set.put_text(tags::INSTANCE_CREATION_DATE, VR::DA, &now[..8]);
         set.put_text(tags::INSTANCE_CREATION_TIME, VR::TM, &now[8..]);
     }
-    // Parts of one object that was cut in pieces stay parts of one (PS3.3, C.7.6.16.2.2.4).
+    // Parts of one concatenation stay parts of one (PS3.3, C.7.6.16.2.2.4).
     for tag in [tags::CONCATENATION_UID, tags::SOP_INSTANCE_UID_OF_CONCATENATION_SOURCE] {
         if let Some(old) = source.text(tag) {
             let new = uid::derive(&[b"concatenation", old.as_bytes(), derivation.series_instance_uid.as_bytes()]);
@@ -93,7 +93,7 @@ pub(crate) fn derive(source: &DataSet, derivation: &Derivation<'_>, source_synta
     set
 }
 
-/// Says of a classic object where it comes from.
+/// Adds the source references of a classic object.
 pub(crate) fn put_source(set: &mut DataSet, source: &DataSet, derivation: &Derivation<'_>) {
     let reference = source_reference(source, None);
     set.put_items(tags::SOURCE_IMAGE_SEQUENCE, vec![reference]);
@@ -101,7 +101,7 @@ pub(crate) fn put_source(set: &mut DataSet, source: &DataSet, derivation: &Deriv
     set.items_mut(tags::DERIVATION_CODE_SEQUENCE).push(codes::RESTORATION.item());
 }
 
-/// Sets DerivationDescription, behind what the source's history says where both fit (VR ST: 1,024 characters).
+/// Appends to the source's DerivationDescription if both fit (VR ST: 1,024 characters), else replaces it.
 pub(crate) fn put_description(set: &mut DataSet, description: &str) {
     let mut text = set.bytes(tags::DERIVATION_DESCRIPTION).map(<[u8]>::to_vec).unwrap_or_default();
     while text.last().is_some_and(|b| [b' ', 0].contains(b)) {
@@ -195,7 +195,7 @@ fn put_equipment(set: &mut DataSet, derivation: &Derivation<'_>) {
     set.items_mut(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE).push(item);
 }
 
-/// What every derived object says of itself.
+/// Caution in every derived object.
 pub(crate) const CAUTION: &str = "Research use only. Not for diagnosis.";
 
 /// The file meta information of a derived object (PS3.10, 7.1).
@@ -207,12 +207,16 @@ pub(crate) fn meta(set: &DataSet, transfer_syntax: &str) -> DataSet {
     meta.put_text(tags::MEDIA_STORAGE_SOP_INSTANCE_UID, VR::UI, uid(tags::SOP_INSTANCE_UID));
     meta.put_text(tags::TRANSFER_SYNTAX_UID, VR::UI, transfer_syntax);
     meta.put_text(tags::IMPLEMENTATION_CLASS_UID, VR::UI, IMPLEMENTATION_CLASS_UID);
-    meta.put_text(tags::IMPLEMENTATION_VERSION_NAME, VR::SH, "ARTIR_0.1");
+    meta.put_text(tags::IMPLEMENTATION_VERSION_NAME, VR::SH, IMPLEMENTATION_VERSION_NAME);
     meta
 }
 
-/// artir's implementation class, a UID of the 2.25 form made once.
+/// artir's implementation class UID, generated once in the 2.25 form.
 const IMPLEMENTATION_CLASS_UID: &str = "2.25.190531236274935671240189273519274186302";
+
+/// At most 16 characters, as VR SH holds.
+const IMPLEMENTATION_VERSION_NAME: &str =
+    concat!("ARTIR_", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
 
 #[cfg(test)]
 mod tests {

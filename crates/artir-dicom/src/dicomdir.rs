@@ -11,7 +11,7 @@ pub(crate) fn is_dicomdir(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR"))
 }
 
-/// The files that a DICOMDIR refers to; those that are not there are set aside.
+/// The files that a DICOMDIR refers to; missing ones are skipped.
 ///
 /// # Errors
 /// [`Error::File`] when it cannot be read, or is none.
@@ -24,7 +24,7 @@ pub(crate) fn files(path: &Path, set_aside: &mut Vec<SetAside>) -> Result<Vec<Pa
     let mut found = Vec::new();
     for record in file.set.items(tags::DIRECTORY_RECORD_SEQUENCE) {
         let parts = record.texts(tags::REFERENCED_FILE_ID);
-        // Studies and series have records without a file; records that are no longer in use say so with 0.
+        // Studies and series have records without a file; records that are no longer in use have the value 0.
         if parts.is_empty() || record.integer(tags::RECORD_IN_USE_FLAG) == Some(0) {
             continue;
         }
@@ -36,13 +36,13 @@ pub(crate) fn files(path: &Path, set_aside: &mut Vec<SetAside>) -> Result<Vec<Pa
         match resolve(root, &parts) {
             Some(target) => found.push(target),
             None => set_aside
-                .push(SetAside { path: root.join(relative), reason: "named by the DICOMDIR, and not there".into() }),
+                .push(SetAside { path: root.join(relative), reason: "named by the DICOMDIR, but missing".into() }),
         }
     }
     Ok(found)
 }
 
-/// Media that were copied often have their names in lower case.
+/// Finds a file regardless of case, since copies of media often have names in lower case.
 fn resolve(root: &Path, parts: &[&str]) -> Option<PathBuf> {
     let exact: PathBuf = std::iter::once(root).chain(parts.iter().map(Path::new)).collect();
     if exact.is_file() {

@@ -1,4 +1,4 @@
-//! What a derived multi-frame object says frame by frame (PS3.3, C.7.6.16).
+//! Functional groups of a derived multi-frame object (PS3.3, C.7.6.16).
 
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
@@ -30,7 +30,7 @@ pub(crate) fn put_groups(
         unshare(set, tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
         mapping::unshare(set);
     }
-    // A group may not stand among the shared and the frames' own at once (PS3.3, C.7.6.16.1.1).
+    // A group must not be both among the shared groups and among the frames' own (PS3.3, C.7.6.16.1.1).
     unshare(set, tags::DERIVATION_IMAGE_SEQUENCE);
     for shared in set.items_mut(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE) {
         derive_frame_type(shared, frame_type, derivation.modality);
@@ -82,7 +82,7 @@ fn derive_frame_type(groups: &mut DataSet, sequence: Tag, modality: Modality) {
     }
 }
 
-/// Drops from converted attributes what was true of the old pixels.
+/// Removes converted attributes that were valid for the old pixels only.
 fn drop_stale(groups: &mut DataSet) {
     for sequence in [
         tags::UNASSIGNED_PER_FRAME_CONVERTED_ATTRIBUTES_SEQUENCE,

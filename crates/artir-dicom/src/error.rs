@@ -1,4 +1,4 @@
-//! What can be wrong with a study.
+//! Errors of this crate.
 
 use std::path::{Path, PathBuf};
 
@@ -19,18 +19,18 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// Nothing among the inputs can be restored.
+    /// No input can be restored.
     #[error("{input}: no {what} series found{detail}")]
     NoSeries {
         /// The inputs, as typed.
         input: String,
         /// `CT` or `PET`.
         what: &'static str,
-        /// What was found instead.
+        /// The objects that were found instead.
         detail: String,
     },
-    /// The output folder holds this series already.
-    #[error("{}: is there already: use --overwrite", path.display())]
+    /// The output folder already holds this series.
+    #[error("{}: already exists: use --overwrite", path.display())]
     Exists {
         /// The folder.
         path: PathBuf,

@@ -14,14 +14,14 @@ use crate::{
     dataset::{DataSet, Form, Pixels, ReadError, Reader, Stop, Value},
 };
 
-/// Retired, and still met.
+/// Retired, but still in use.
 pub(crate) const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
-/// A deflated data set may grow to this before it counts as an attack.
+/// Largest size of an inflated data set. A larger one is treated as an attack.
 const MAX_INFLATED: u64 = 768 << 20;
 
-/// An open file: its data set, and its pixels where they are.
+/// An open file: its data set and the location of its pixels.
 pub(crate) struct DicomFile {
-    /// TransferSyntaxUID, as found or as guessed.
+    /// TransferSyntaxUID, from the header or guessed.
     pub(crate) transfer_syntax: String,
     pub(crate) set: DataSet,
     big_endian: bool,
@@ -31,7 +31,7 @@ pub(crate) struct DicomFile {
 /// The bytes that offsets of pixels count in.
 enum Stream {
     File(BufReader<File>),
-    /// What was inflated.
+    /// The inflated data set.
     Memory(Cursor<Vec<u8>>),
 }
 
@@ -47,7 +47,7 @@ impl Read for Stream {
 impl Seek for Stream {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match (self, to) {
-            // Short ways within the buffer need no system call.
+            // Seeking within the buffer needs no system call.
             (Self::File(file), SeekFrom::Start(to)) => {
                 let at = file.stream_position()?;
                 file.seek_relative(to.cast_signed() - at.cast_signed())?;
@@ -59,10 +59,10 @@ impl Seek for Stream {
     }
 }
 
-/// What a file turned out to be.
+/// The kind of a file.
 pub(crate) enum Opened {
     Dicom(Box<DicomFile>),
-    /// Nothing that looks like DICOM.
+    /// Not DICOM.
     Other,
 }
 
@@ -73,8 +73,13 @@ struct Start {
     transfer_syntax: String,
 }
 
+/// Whether a file is DICOM, be it damaged. One that cannot be read counts as one.
+pub fn is_dicom(path: &Path) -> bool {
+    path.is_file() && !matches!(DicomFile::look(path, Stop::AtPixels), Ok(Opened::Other))
+}
+
 impl DicomFile {
-    /// Opens a file that ought to be DICOM.
+    /// Opens a file that must be DICOM.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -94,7 +99,7 @@ impl DicomFile {
     }
 
     fn try_open(path: &Path, stop: Stop) -> Result<Opened, ReadError> {
-        // Devices and pipes have no length to check anything against, and opening a pipe may wait for ever.
+        // Devices and pipes have no length to check against, and opening a pipe may block.
         if !std::fs::metadata(path)?.is_file() {
             return Ok(Opened::Other);
         }
@@ -135,16 +140,16 @@ impl DicomFile {
     /// A frame's bytes as they are stored, native ones little-endian.
     ///
     /// # Errors
-    /// Words that say what is missing.
+    /// The reason, as text.
     pub(crate) fn frame_bytes(&mut self, frame: u32, frames: u32, native_length: u64) -> Result<Vec<u8>, String> {
         let vr = self.set.get(tags::PIXEL_DATA).map(|e| e.vr);
         let ranges = match self.pixels().ok_or("no pixel data: the file is truncated, or holds no image")? {
             Pixels::Native { offset, length } => {
                 let first = u64::from(frame) * native_length;
-                // Native pixels of odd length are padded, or ought to be.
+                // Native pixels of odd length should be padded, but not all are.
                 if first + native_length > *length {
                     let needed = u64::from(frames) * native_length;
-                    return Err(format!("{length} bytes of pixels where {needed} are needed: the file is truncated"));
+                    return Err(format!("{length} bytes of pixels, but {needed} are needed: the file is truncated"));
                 }
                 vec![(offset + first, native_length)]
             }
@@ -238,7 +243,7 @@ fn find_start(stream: &mut (impl Read + Seek), length: u64) -> Result<Option<Sta
                 uids::IMPLICIT_VR_LITTLE_ENDIAN => Form::IMPLICIT,
                 EXPLICIT_VR_BIG_ENDIAN => Form::BIG_ENDIAN,
                 uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => Form::EXPLICIT,
-                // Some writers encode implicitly and say otherwise; the first element tells.
+                // Some writers declare explicit VR but encode implicitly. The first element shows which one is used.
                 _ if first_is_implicit(stream, at)? => Form::IMPLICIT,
                 _ => Form::EXPLICIT,
             };
@@ -255,7 +260,7 @@ fn first_is_implicit(stream: &mut (impl Read + Seek), at: u64) -> io::Result<boo
     Ok(stream.read_exact(&mut head).is_ok() && VR::from_binary([head[4], head[5]]).is_none())
 }
 
-/// Tells the encoding of a data set without meta header by its first element.
+/// Detects the encoding of a data set without meta header from its first element.
 fn guess(stream: &mut (impl Read + Seek), at: u64, sure: bool) -> Result<Option<Start>, ReadError> {
     let mut head = [0; 8];
     stream.seek(SeekFrom::Start(at))?;
@@ -270,7 +275,7 @@ fn guess(stream: &mut (impl Read + Seek), at: u64, sure: bool) -> Result<Option<
         ([8, 0], false) if u32::from_le_bytes([head[4], head[5], head[6], head[7]]) <= 256 => {
             (Form::IMPLICIT, uids::IMPLICIT_VR_LITTLE_ENDIAN)
         }
-        _ if sure => return Err(ReadError::Damaged("it says not how it is encoded".into())),
+        _ if sure => return Err(ReadError::Damaged("its encoding is unknown".into())),
         _ => return Ok(None),
     };
     Ok(Some(Start { at, form, transfer_syntax: transfer_syntax.to_owned() }))

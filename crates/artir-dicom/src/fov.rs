@@ -1,12 +1,12 @@
 //! Pixels outside the field of view of a CT. Scanners reconstruct a circle and fill the corners of the square with a
-//! constant, often far below air, and many name it in no PixelPaddingValue. Such pixels measure nothing: the network must
-//! not see their edge, and they stay as they are.
+//! constant, often far below air, and many name it in no PixelPaddingValue. Such pixels are no measurement: the network
+//! must not see their edge, and they are left unchanged.
 //!
 //! Two rules find them. A constant below -1024 HU that reaches the border of the image is no measurement: air is at
 //! -1000 HU, so noise that is cut off there covers less than half of any region. And any constant, be it air's, that
 //! fills the square outside the reconstruction circle.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use dicom_dictionary_std::tags;
 use ndarray::Array2;
@@ -16,7 +16,7 @@ use crate::{
     view::View,
 };
 
-/// The lowest HU of the modality; what is below is no density of anything.
+/// The lowest HU of the modality. Lower values are not a density.
 const LOWEST_HU: f64 = -1024.0;
 /// Pixels that a region must have to be a filling, and not a few equal values of noise. The second is a share of all.
 const LEAST_REGION: (usize, usize) = (16, 4096);
@@ -38,7 +38,7 @@ pub(crate) fn outside(view: &View<'_>, stored: &Array2<i32>, encoding: &Encoding
     mask.iter().any(|outside| *outside).then_some(mask)
 }
 
-/// Whether a stored value is below the lowest HU for certain, its own step's rounding allowed for.
+/// Whether a stored value is below the lowest HU by more than its rounding.
 fn below_air(encoding: &Encoding) -> impl Fn(i32) -> bool {
     let step = match encoding.transform {
         Transform::Linear { slope, .. } => slope.abs(),
@@ -47,11 +47,13 @@ fn below_air(encoding: &Encoding) -> impl Fn(i32) -> bool {
     move |stored| encoding.rescale(stored) + step / 2.0 < LOWEST_HU
 }
 
-/// Marks regions of one value below air that reach the border.
+/// Marks regions of one value below air that reach the border. Where one of them is large enough to be a filling, the small
+/// ones of its value are parts of it: a circle off the middle leaves a few pixels in a far corner.
 fn fill_from_border(stored: &Array2<i32>, below: &impl Fn(i32) -> bool, mask: &mut Array2<bool>) {
     let (rows, columns) = stored.dim();
     let least = LEAST_REGION.0.max(stored.len() / LEAST_REGION.1);
     let mut seen = Array2::from_elem(stored.raw_dim(), false);
+    let mut regions: BTreeMap<i32, Vec<Vec<(usize, usize)>>> = BTreeMap::new();
     let sides = (0..rows).flat_map(|r| [(r, 0), (r, columns - 1)]);
     let ends = (0..columns).flat_map(|c| [(0, c), (rows - 1, c)]);
     for start in sides.chain(ends) {
@@ -71,13 +73,14 @@ fn fill_from_border(stored: &Array2<i32>, below: &impl Fn(i32) -> bool, mask: &m
                 }
             }
         }
-        if region.len() >= least {
-            region.into_iter().for_each(|at| mask[at] = true);
-        }
+        regions.entry(value).or_default().push(region);
+    }
+    for of_value in regions.into_values().filter(|of_value| of_value.iter().any(|region| region.len() >= least)) {
+        of_value.into_iter().flatten().for_each(|at| mask[at] = true);
     }
 }
 
-/// The eight pixels around one, as far as there are.
+/// The neighbours of a pixel, at most eight.
 fn neighbours((r, c): (usize, usize), (rows, columns): (usize, usize)) -> impl Iterator<Item = (usize, usize)> {
     let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
     around(r, rows).flat_map(move |nr| around(c, columns).map(move |nc| (nr, nc)))
@@ -110,7 +113,7 @@ impl Circle {
         }
     }
 
-    /// How far a pixel is beyond the circle, in pixels.
+    /// Distance of a pixel from the circle, outwards, in pixels.
     fn beyond(&self, (r, c): (usize, usize)) -> f64 {
         let from_middle = |at: usize, length: usize| at as f64 - (length as f64 - 1.0) / 2.0;
         let y = from_middle(r, self.shape.0) * self.spacing[0];
@@ -222,8 +225,8 @@ mod tests {
         let hu = slice(20.0, -1024.0, Some((30.0, -1024.0)));
         let mask = marked(&hu, Some("30")).unwrap();
         assert!(mask.indexed_iter().all(|(at, outside)| *outside == (from_middle(at) > 30.0) || hu[at] == -1024.0));
-        // A field off the middle, of which the border of the image shows a crescent.
-        let far = |(r, c): (usize, usize)| (r as f64).hypot(c as f64 - 20.0) > 90.0;
+        // A field off the middle, of which the border of the image shows a crescent, and a few pixels in a far corner.
+        let far = |(r, c): (usize, usize)| (r as f64).hypot(c as f64 - 20.0) > 90.0 || r + c < 3;
         let mut hu = slice(20.0, -1024.0, None);
         hu.indexed_iter_mut().for_each(|(at, v)| *v = if far(at) { -2000.0 } else { *v });
         let mask = marked(&hu, None).unwrap();

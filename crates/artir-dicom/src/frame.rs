@@ -1,4 +1,4 @@
-//! The pixels of one frame: what the header says of them, and stored values in and out.
+//! The pixels of one frame: the Image Pixel module, and decoding and encoding of stored values.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -8,13 +8,13 @@ use crate::{
     codec::{Layout, OutputSyntax},
     dataset::DataSet,
     hu::Padding,
-    terms::told,
+    terms::quotable,
 };
 
 /// Largest frame that is decoded, pixels: no scanner makes more, and a damaged header may claim anything.
 pub(crate) const MAX_PIXELS: usize = 8192 * 8192;
 
-/// The Image Pixel module (PS3.3, C.7.6.3), as far as CT and PET go.
+/// The Image Pixel module (PS3.3, C.7.6.3), as far as CT and PET use it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PixelFormat {
     pub(crate) layout: Layout,
@@ -58,11 +58,11 @@ impl PixelFormat {
         if required(tags::SAMPLES_PER_PIXEL, "SamplesPerPixel (0028,0002)")? != 1 {
             return Err("a colour image".into());
         }
-        // MONOCHROME1 turns the display round, not the values.
+        // MONOCHROME1 inverts the display, not the values.
         match set.text(tags::PHOTOMETRIC_INTERPRETATION) {
             Some("MONOCHROME2" | "MONOCHROME1") => {}
             other => {
-                return Err(format!("PhotometricInterpretation (0028,0004) is {}, not monochrome", told(other)));
+                return Err(format!("PhotometricInterpretation (0028,0004) is {}, not monochrome", quotable(other)));
             }
         }
         if ![8, 16].contains(&bits_allocated) || !(8..=bits_allocated).contains(&bits_stored) {
@@ -90,7 +90,7 @@ impl PixelFormat {
         Ok(Self { layout, shift: high_bit + 1 - bits_stored, signed, overlay_bits, padding, frames })
     }
 
-    /// Least and largest value that the stored bits hold.
+    /// Smallest and largest value that the stored bits hold.
     pub(crate) fn limits(&self) -> (i32, i32) {
         let bits = u32::from(self.layout.bits_stored);
         if self.signed { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) }

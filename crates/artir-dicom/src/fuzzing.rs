@@ -1,4 +1,4 @@
-//! Entry points for fuzzers: what reads a stranger's bytes, without files.
+//! Entry points for fuzzers: parsers of untrusted bytes, without files.
 
 use std::path::Path;
 
@@ -29,13 +29,13 @@ pub fn rle(bytes: &[u8]) {
     assert_eq!(back.as_ref(), Ok(&frame), "RLE loses bytes");
 }
 
-/// The decoder process's protocol, both ways: what is read is read again from what it is written as.
+/// The decoder process's protocol, in both directions: a parsed message is encoded and parsed again.
 pub fn protocol(bytes: &[u8]) {
     let mut from = bytes;
     while let Ok(Some(request)) = Request::read(&mut from) {
         let again = request.bytes().ok().and_then(|bytes| Request::read(&mut bytes.as_slice()).ok().flatten());
         assert_eq!(again.as_ref(), Some(&request), "a request changes on its way");
-        // As the child does, without the codecs that are known to fall.
+        // As the child does, without the codecs that are known to crash.
         if codec::reading(&request.syntax) == Reading::Fragile {
             drop(codec::check_claim(&request.syntax, &request.stream, request.layout));
         } else if request.layout.pixels() <= 1 << 20 {
@@ -54,7 +54,7 @@ pub fn protocol(bytes: &[u8]) {
 pub fn header(bytes: &[u8]) {
     if let Ok(Opened::Dicom(file)) = DicomFile::from_bytes(bytes.to_vec(), Stop::AtPixels) {
         for modality in [Modality::Ct, Modality::Pet] {
-            // Either answer is right: a place, or why there is none.
+            // Both results are valid: a place in a series, or a reason.
             drop(place(&file.set, Path::new("fuzz"), modality));
         }
     }
@@ -65,7 +65,7 @@ pub fn header(bytes: &[u8]) {
 pub fn frame(bytes: &[u8]) {
     let Ok(Opened::Dicom(mut file)) = DicomFile::from_bytes(bytes.to_vec(), Stop::AtEnd) else { return };
     let Ok(format) = PixelFormat::read(&file.set) else { return };
-    // Large frames say nothing new, and take a fuzzer's time.
+    // Large frames cost a fuzzer's time without covering more code.
     if format.layout.pixels() > 1 << 20 {
         return;
     }

@@ -1,6 +1,6 @@
 //! Planes in the patient's space: how slices lie, and how they follow each other (PS3.3, C.7.6.2).
 
-/// Where a frame lies.
+/// Position and orientation of a frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Plane {
     /// Centre of the first pixel, mm.
@@ -59,7 +59,7 @@ impl Stack {
         let Some(spacing) = apart.get(apart.len() / 2).copied() else {
             return Self { coincident, ..Self::default() };
         };
-        // A gap is a whole number of steps; two positions alone cannot tell.
+        // A gap is a whole number of steps, which two positions alone do not show.
         let lost = |step: f64| {
             let steps = (step / spacing).round();
             if steps >= 2.0 && (step / spacing - steps).abs() < 0.1 { steps as usize - 1 } else { 0 }

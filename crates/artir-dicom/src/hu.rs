@@ -1,4 +1,4 @@
-//! Stored values <-> output units (HU, Bq/mL), and what restoring does to stored values.
+//! Conversion between stored values and output units (HU, Bq/mL), and adding residuals to stored values.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView2};
 
-use crate::{dataset::DataSet, terms::told};
+use crate::{dataset::DataSet, terms::quotable};
 
 /// The stored values that mean "no pixel here" (PixelPaddingValue, and PixelPaddingRangeLimit where there is one).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +50,10 @@ impl Transform {
         if slope == 0.0 {
             return Err("RescaleSlope (0028,1053) is 0".into());
         }
-        // Absent, and "US" for unspecified, are what CT had before HU could be said (PS3.3, C.8.2.1).
+        // Older CT objects have no RescaleType, or "US" for unspecified (PS3.3, C.8.2.1).
         match (type_wanted, set.text(tags::RESCALE_TYPE)) {
             (Some(wanted), Some(found)) if !found.eq_ignore_ascii_case(wanted) && found != "US" => {
-                Err(format!("RescaleType (0028,1054) is {}, not {wanted}", told(Some(found))))
+                Err(format!("RescaleType (0028,1054) is {}, not {wanted}", quotable(Some(found))))
             }
             _ => Ok(Self::Linear { slope, intercept }),
         }
@@ -62,7 +62,7 @@ impl Transform {
     fn table(item: &DataSet, type_wanted: Option<&str>) -> Result<Self, String> {
         let found = item.text(tags::MODALITY_LUT_TYPE);
         if found.is_none() || type_wanted != found {
-            return Err(format!("ModalityLUTType (0028,3004) is {}", told(found)));
+            return Err(format!("ModalityLUTType (0028,3004) is {}", quotable(found)));
         }
         let descriptor: [f64; 3] =
             item.vector(tags::LUT_DESCRIPTOR).ok_or("LUTDescriptor (0028,3002) is missing or has not three values")?;
@@ -82,10 +82,10 @@ impl Transform {
     }
 }
 
-/// How stored values are to be read and written.
+/// The conversion of stored values.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Encoding {
-    /// Least and largest value that the stored bits hold.
+    /// Smallest and largest value that the stored bits hold.
     pub(crate) limits: (i32, i32),
     pub(crate) transform: Transform,
     pub(crate) padding: Option<Padding>,
@@ -124,7 +124,7 @@ impl Encoding {
             }
             (true, false) => below,
             (false, true) => above,
-            // Padding fills the whole range: then no pixel is valid, and none gets here.
+            // If padding covers the whole range, no pixel is valid and this is not reached.
             (false, false) => value,
         }
     }

@@ -1,6 +1,6 @@
 //! CT and PET series in, valid derived series out.
 //!
-//! The way of the data: [`scan`] finds series by their headers (`find/`, `geometry.rs`, `dicomdir.rs`). A file keeps
+//! The data flow: [`scan`] finds series by their headers (`find/`, `geometry.rs`, `dicomdir.rs`). A file keeps
 //! its bytes (`dataset.rs`, `file.rs`); a frame is decoded (`codestream.rs`, `codec.rs`, `rle.rs`, or in a child process,
 //! `worker.rs`), its words become stored values (`frame.rs`) and these HU or SUV (`hu.rs`, `suv.rs`, `units.rs`,
 //! `slice.rs`), outside the field of view none (`fov.rs`). The core restores them (`restore.rs`). The result becomes
@@ -46,10 +46,11 @@ mod write;
 
 pub use codec::OutputSyntax;
 pub use error::Error;
+pub use file::is_dicom;
 pub use find::{Finding, Instance, Modality, Refused, Scan, ScanOptions, Series, SetAside, scan, scan_with};
 pub use list::{Listing, list};
 pub use preview::{DisplayWindow, PreviewWriter, preview_series};
 pub use restore::{RestoreOptions, SeriesReport, restore_series};
 pub use slice::{PhysicalSlice, read_slice};
-pub use suv::{PetUnits, SuvSummary, suv_summary};
+pub use suv::{PetUnits, SuvSummary, suv_problem, suv_summary};
 pub use worker::{Decoder, serve};

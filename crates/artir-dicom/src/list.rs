@@ -1,4 +1,4 @@
-//! What a scan found, as a machine reads it.
+//! The result of a scan as JSON.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use crate::{Error, Modality, Scan, Series, suv::Survey};
 
-/// Version of the form below. It grows when a field changes its meaning or goes.
+/// Version of the schema below. It grows when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
 
-/// Everything that `--list=json` says. Files are paths relative to the input that they were found in.
+/// The output of `--list=json`. Files are paths relative to the input that they were found in.
 #[derive(Debug, Serialize)]
 pub struct Listing {
     schema: u32,
@@ -31,6 +31,9 @@ struct ListedSeries {
     /// Distance of rows, then of columns.
     pixel_spacing_mm: [f64; 2],
     slice_spacing_mm: f64,
+    /// Files that share a SOPInstanceUID with a slice, and differ from it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    clashing: Vec<String>,
     findings: Vec<String>,
     slices: Vec<ListedSlice>,
 }
@@ -48,7 +51,7 @@ struct ListedSlice {
     /// Time from the injection to the start of the scan.
     #[serde(skip_serializing_if = "Option::is_none")]
     uptake_s: Option<f64>,
-    /// Why there is no factor, or no slice.
+    /// The reason why there is no factor, or no slice.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
 }
@@ -59,7 +62,7 @@ struct ListedFile {
     reason: String,
 }
 
-/// Lists a scan. `shown` makes the name of a file that may be told. For PET every header is read once more, for its SUV
+/// Lists a scan. `shown` returns the printed name of a file. For PET every header is read once more, for its SUV
 /// factor and uptake time.
 pub fn list(scan: &Scan, shown: &dyn Fn(&Path) -> String) -> Listing {
     let damaged = scan.damaged.iter().filter_map(|e| match e {
@@ -106,6 +109,7 @@ fn list_series(series: &Series, shown: &dyn Fn(&Path) -> String) -> ListedSeries
         columns: series.columns,
         pixel_spacing_mm: series.pixel_spacing,
         slice_spacing_mm: series.slice_spacing,
+        clashing: series.clashing.iter().map(|path| shown(path)).collect(),
         findings: series.findings.iter().chain(&survey.summary().findings).map(ToString::to_string).collect(),
         slices: slices.collect(),
     }

@@ -52,7 +52,7 @@ impl NewRescale {
     }
 
     /// Restates the mappings of a classic object or of a frame's groups. Returns how many could not follow: tables, and items
-    /// that are no mapping. Ranges that hold no stored value any more go without a word, since no pixel has them.
+    /// that are no mapping. Ranges that no longer hold a stored value are dropped without a finding, since no pixel is in them.
     pub(crate) fn restate(&self, set: &mut DataSet) -> usize {
         if !set.contains(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE) {
             return 0;
@@ -209,7 +209,8 @@ fn remove(groups: &mut DataSet) {
     }
 }
 
-/// The mappings of a frame: its own, else those that it shares, else the object's, else what a conversion kept aside.
+/// The mappings of a frame: its own, else those that it shares, else the object's, else those
+/// that a conversion stored separately.
 fn in_effect<'a>(view: &View<'a>) -> Vec<&'a DataSet> {
     let aside = view.places().flat_map(|place| ASIDE.into_iter().flat_map(|sequence| place.items(sequence)));
     let holders = view.places().chain(aside);

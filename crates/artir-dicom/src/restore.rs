@@ -1,4 +1,4 @@
-//! A series from its files to its derived files: one thread reads and decodes, one infers, one encodes and writes.
+//! Restores a series: one thread reads and decodes, one infers, one encodes and writes.
 
 use std::{
     ffi::OsString,
@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use artir_core::{ErrorKind, Footprint, Progress, Restorer, Shape, Sink, Source, Window};
+use artir_core::{ErrorKind, MemoryUse, Progress, Restorer, Shape, Sink, Source, Window};
 use artir_files::Manifest;
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView3, Axis, s};
@@ -29,26 +29,26 @@ use crate::{
     write::{Header, Object},
 };
 
-/// How a derived series is made.
+/// Options of a derived series.
 #[derive(Clone, Debug)]
 pub struct RestoreOptions {
-    /// Replace a derived series that is there already.
+    /// Replace an existing derived series.
     pub overwrite: bool,
-    /// Take up what an interrupted run left, and bring a published series of the same model and settings up to date: what
-    /// was made of the same sources stays, the rest is made anew.
+    /// Continue an interrupted run, or update a published series of the same model and settings: objects of unchanged
+    /// sources are kept, the rest is made again.
     pub resume: bool,
     /// Publish a series without the slices that failed.
     pub allow_partial: bool,
-    /// What is appended to SeriesDescription. As much of it is written as VR LO holds: the first 64 characters of ASCII,
+    /// Text appended to SeriesDescription. As much of it is written as VR LO holds: the first 64 characters of ASCII,
     /// without backslashes.
     pub suffix: String,
     /// SeriesDescription in full, instead.
     pub series_description: Option<String>,
     /// Creation time as VR DT, to the second; `None` writes none, so that outputs are reproducible.
     pub timestamp: Option<String>,
-    /// How pixels are encoded.
+    /// Transfer syntax of the derived pixels.
     pub syntax: OutputSyntax,
-    /// What PET values are shown to the network as.
+    /// Unit of PET values for the network.
     pub units: PetUnits,
     /// Program and arguments that run [`crate::serve`], to decode in; `None` decodes in this process.
     pub codec_process: Option<(PathBuf, Vec<OsString>)>,
@@ -79,7 +79,7 @@ impl RestoreOptions {
     }
 }
 
-/// What was written.
+/// The written series.
 #[derive(Debug)]
 pub struct SeriesReport {
     /// The folder.
@@ -88,23 +88,23 @@ pub struct SeriesReport {
     pub files: Vec<String>,
     /// The derived SeriesInstanceUID.
     pub series_uid: String,
-    /// All that decided the pixels, in words.
+    /// The model and settings that determine the pixels, in words.
     pub provenance: String,
     /// Slices that an earlier run had completed, published or not.
     pub resumed: usize,
-    /// Why slices are missing from it.
+    /// The reasons why slices are missing.
     pub failed: Vec<Error>,
-    /// What a reader should know of the restoring, beside the findings of the scan.
+    /// Findings of the restoration, in addition to those of the scan.
     pub findings: Vec<Finding>,
     /// SUV factors and uptake times of a PET series that was restored in SUV.
     pub suv: Option<SuvSummary>,
 }
 
-/// Restores a series into `out/FOLDER/NNNN.dcm`; nothing appears there before every slice is written.
+/// Restores a series into `out/FOLDER/NNNN.dcm`. The folder appears only after every slice is written.
 ///
 /// # Errors
 /// [`Error::File`] for a slice that cannot be used (the whole series is then refused, unless partial series are
-/// allowed), and what the core or the file system reports.
+/// allowed), and errors of the core and the file system.
 pub fn restore_series(
     series: &Series,
     restorer: &Restorer,
@@ -115,20 +115,20 @@ pub fn restore_series(
     let slice_pixels = u64::from(series.rows) * u64::from(series.columns);
     progress.start(&series.folder, slice_pixels * series.slices() as u64);
     let shape = Shape { channels: 1, rows: series.rows as usize, columns: series.columns as usize };
-    let provenance = restorer.provenance(shape, Footprint::default())?.to_string();
+    let provenance = restorer.provenance(shape, MemoryUse::default())?.to_string();
     let task = restorer.card().task.name();
-    let decides = restorer.decides_for(shape, Footprint::default())?;
+    let decides = restorer.decides_for(shape, MemoryUse::default())?;
     let what = Restoring { provenance: &provenance, decides: decides.as_str(), task };
     let run = |restorer: &Restorer, slice: &Slice| -> Result<Array2<f32>, Error> {
         let mut sink = Collect { residual: Array2::zeros(slice.frame.stored.raw_dim()) };
         restorer.run(&mut slice.source(), &mut sink, progress)?;
         Ok(sink.residual)
     };
-    let shared = match restorer.side_by_side(shape, Footprint::default()).min(series.slices()) {
+    let shared = match restorer.side_by_side(shape, MemoryUse::default()).min(series.slices()) {
         0 | 1 => Vec::new(),
-        parts => restorer.share(parts)?,
+        parts => restorer.split_threads(parts)?,
     };
-    let together = restorer.at_once(shape, Footprint::default())?.max(shared.len());
+    let together = restorer.batch_size(shape, MemoryUse::default())?.max(shared.len());
     let report = restore_with(series, &what, out, options, together, &mut |slices| {
         if let [slice] = slices {
             return Ok(vec![run(restorer, slice)?]);
@@ -160,17 +160,17 @@ fn side_by_side(
     })
 }
 
-/// What restores.
+/// Origin and settings of the restored pixels.
 #[derive(Clone, Copy)]
 struct Restoring<'a> {
-    /// What made the pixels, in words.
+    /// The origin of the pixels, in words.
     provenance: &'a str,
-    /// What decides the pixels, as text with a version.
+    /// The model and settings that determine the pixels, as text with a version.
     decides: &'a str,
     task: &'a str,
 }
 
-/// What goes from thread to thread; an object opens with its key. Frames lie between the opening and the closing of their object.
+/// A message between threads. An object opens with its key; its frames follow until it closes.
 enum Step {
     Open(String, Box<Header>),
     Frame(Slice, Array2<f32>),
@@ -179,13 +179,13 @@ enum Step {
     Failed(Error),
 }
 
-/// Steps that may wait between two threads: enough to overlap, few enough to stay small.
+/// Steps that may wait between two threads: enough to overlap work, few enough to bound memory.
 const QUEUE: usize = 2;
 
 /// A function that gives the residuals of slices.
 type Residuals<'a> = &'a mut dyn FnMut(&[&Slice]) -> Result<Vec<Array2<f32>>, Error>;
 
-/// The path of a series with any function that gives residuals of up to `together` slices.
+/// Restores a series with any function that returns the residuals of up to `together` slices.
 fn restore_with(
     series: &Series,
     what: &Restoring<'_>,
@@ -277,7 +277,7 @@ fn restore_with(
 struct Planned<'a> {
     /// Its file's name in the series.
     name: String,
-    /// Hash of what it is made of.
+    /// Hash of its sources.
     key: String,
     instance: &'a Instance,
 }
@@ -308,7 +308,7 @@ pub(crate) fn name(index: usize) -> String {
     format!("{:04}.dcm", index + 1)
 }
 
-/// Whether a folder holds exactly this derived series, whole.
+/// Whether a folder holds exactly this derived series and is complete.
 fn is_published(manifest: &Manifest, folder: &Path, identity: &Identity, objects: &[Planned<'_>]) -> bool {
     let same =
         |(entry, object): (&artir_files::Entry, &Planned<'_>)| entry.key == object.key && entry.name == object.name;
@@ -318,11 +318,11 @@ fn is_published(manifest: &Manifest, folder: &Path, identity: &Identity, objects
         && manifest.entries.iter().all(|entry| Manifest::open(folder, entry).is_some())
 }
 
-/// Reads and decodes; ends early when nobody listens any more.
+/// Reads and decodes. Stops early when the receiver has ended.
 fn decode_all(series: &Series, todo: &[Planned<'_>], scale: &Scale, decoder: &mut Decoder, to: SyncSender<Step>) {
     for Planned { key, instance, .. } in todo {
         let fail = |reason: String| Error::file(&instance.path, reason);
-        // The outer result says whether anybody listens.
+        // The outer result tells whether the receiver still runs.
         let mut decode = || -> Result<Result<(), Error>, ()> {
             let send = |step| to.send(step).map_err(drop);
             let opened = open(series, instance);
@@ -374,14 +374,14 @@ fn open(series: &Series, instance: &Instance) -> Result<(DicomFile, Header), Err
     Ok((file, header))
 }
 
-/// Gives slices their residuals, `together` at a time, and passes the rest on.
+/// Adds residuals to slices, `together` at a time, and forwards all other steps.
 fn infer_all(
     from: Receiver<Step>,
     to: SyncSender<Step>,
     together: usize,
     residuals: Residuals<'_>,
 ) -> Result<(), Error> {
-    // Steps from a slice on that waits for others. What comes before goes on at once, so that an object that is complete
+    // Steps from a slice on that waits for others. Earlier steps are forwarded immediately, so that a complete object
     // is written even when the next one fails.
     let mut waiting = Vec::new();
     let mut slices = 0;
@@ -389,7 +389,7 @@ fn infer_all(
         let is_slice = matches!(step, Step::Frame(..));
         if slices == 0 && !is_slice {
             if to.send(step).is_err() {
-                // The writer has ended, and says why.
+                // The writer has ended and reports the reason.
                 return Ok(());
             }
             continue;
@@ -406,7 +406,7 @@ fn infer_all(
     infer(&mut waiting, &to, residuals).map(|_| ())
 }
 
-/// Gives the slices among some steps their residuals and passes all of them on; whether anybody listens.
+/// Adds residuals to the slices among some steps and forwards all of them. Returns whether the receiver still runs.
 fn infer(waiting: &mut Vec<Step>, to: &SyncSender<Step>, residuals: Residuals<'_>) -> Result<bool, Error> {
     let slices: Vec<&Slice> = waiting
         .iter()
@@ -432,10 +432,10 @@ fn infer(waiting: &mut Vec<Step>, to: &SyncSender<Step>, residuals: Residuals<'_
     Ok(true)
 }
 
-/// What the writer did.
+/// The writer's result.
 #[derive(Default)]
 struct Written {
-    /// Real-world value mappings that were left out.
+    /// Real-world value mappings that were removed.
     dropped_mappings: usize,
     failed: Vec<Error>,
 }
@@ -465,7 +465,7 @@ fn write_all(
         };
         if let Err(e) = result {
             open = None;
-            // A slice that cannot be used may be left out; a disk that is full may not.
+            // An unusable slice may be skipped; a write error may not.
             if !options.allow_partial || !matches!(e, Error::File { .. }) {
                 return Err(e);
             }

@@ -3,7 +3,7 @@
 /// Decodes one frame of a single sample per pixel into little-endian bytes.
 ///
 /// # Errors
-/// Words for a stream that does not hold the frame.
+/// The reason, if the stream does not hold the frame.
 pub(crate) fn decode(stream: &[u8], pixels: usize, bytes_per_pixel: usize) -> Result<Vec<u8>, String> {
     let word = |i: usize| -> Option<usize> {
         let bytes = stream.get(4 * i..4 * i + 4)?;
@@ -25,7 +25,7 @@ pub(crate) fn decode(stream: &[u8], pixels: usize, bytes_per_pixel: usize) -> Re
     Ok(out)
 }
 
-/// PackBits (PS3.5, G.3.2). What is left over after the last pixel is padding.
+/// PackBits (PS3.5, G.3.2). Bytes after the last pixel are padding.
 fn unpack<'a>(packed: &[u8], mut plane: impl ExactSizeIterator<Item = &'a mut u8>) -> Result<(), String> {
     let mut at = 0;
     while plane.len() > 0 {

@@ -1,4 +1,4 @@
-//! One slice in the unit that networks and protocols see, and back.
+//! One slice in the unit of networks and protocols, and the conversion back.
 
 use std::path::Path;
 
@@ -17,35 +17,35 @@ use crate::{
     hu::{Encoding, Transform},
     mapping::{Line, NewRescale},
     suv,
-    terms::told,
+    terms::quotable,
     view::View,
     worker::Decoder,
 };
 
-/// One slice in the unit that networks and protocols see.
+/// One slice in the unit of networks and protocols.
 #[derive(Clone, Debug)]
 pub struct PhysicalSlice {
-    /// What the values are: HU for CT, SUVbw for PET.
+    /// Unit of the values: HU for CT, SUVbw for PET.
     pub modality: Modality,
     /// `[row, column]`.
     pub data: Array2<f32>,
     /// False at padding pixels and outside the field of view; `None` when there are none.
     pub valid: Option<Array2<bool>>,
-    /// Position along the normal of its plane, mm; `None` where the file does not say.
+    /// Position along the normal of its plane, mm; `None` if the file has none.
     pub position: Option<f64>,
 }
 
 /// Reads one CT slice in HU, or one PET slice in SUVbw. Files from outside need an isolated decoder.
 ///
 /// # Errors
-/// [`Error::File`] for a file that is no such slice, or that lacks what SUV needs.
+/// [`Error::File`] for a file that is not such a slice, or that lacks an attribute for SUV.
 pub fn read_slice(path: &Path, decoder: &mut Decoder) -> Result<PhysicalSlice, Error> {
     let fail = |reason: String| Error::file(path, reason);
     let mut file = DicomFile::open(path, Stop::AtEnd)?;
     let modality = match file.set.text(tags::MODALITY) {
         Some("CT") => Modality::Ct,
         Some("PT") => Modality::Pet,
-        other => return Err(fail(format!("Modality (0008,0060) is {}, not CT or PT", told(other)))),
+        other => return Err(fail(format!("Modality (0008,0060) is {}, not CT or PT", quotable(other)))),
     };
     let format = PixelFormat::read(&file.set).map_err(fail)?;
     if format.frames != 1 {
@@ -80,7 +80,7 @@ impl Slice {
     /// Decodes frame `frame` of a file. `per_unit` is the network unit for each rescaled unit.
     ///
     /// # Errors
-    /// Words that say what is wrong with it.
+    /// The reason, as text.
     pub(crate) fn read(
         file: &mut DicomFile,
         format: &PixelFormat,
@@ -164,7 +164,7 @@ impl Slice {
     }
 }
 
-/// How a frame's stored values are to be read.
+/// The conversion of a frame's stored values.
 fn encoding(file: &DicomFile, format: &PixelFormat, frame: u32, modality: Modality) -> Result<Encoding, String> {
     let view = View::new(&file.set, frame);
     let group = view.group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
@@ -176,7 +176,7 @@ fn encoding(file: &DicomFile, format: &PixelFormat, frame: u32, modality: Modali
     Ok(Encoding { limits: format.limits(), transform, padding: format.padding })
 }
 
-/// Hands a slice to the pipeline.
+/// Passes a slice to the pipeline.
 pub(crate) struct SliceSource {
     pub(crate) data: Array2<f32>,
     pub(crate) valid: Option<Array2<bool>>,

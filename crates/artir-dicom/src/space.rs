@@ -1,14 +1,14 @@
-//! How much disk a derived series takes at least.
+//! Lower bound of the disk space of a derived series.
 
 use crate::{OutputSyntax, RestoreOptions, Series, dataset::Stop, file::DicomFile, frame::PixelFormat};
 
-/// Pixels compress at most by so much without loss: slices are noisy.
+/// Largest lossless compression ratio, since slices are noisy.
 const MOST_COMPRESSED: u64 = 8;
 
 impl Series {
-    /// Bytes that its derived series takes at least.
+    /// Lower bound of the bytes of its derived series.
     pub fn least_space(&self, options: &RestoreOptions) -> u64 {
-        // The first slice stands for all; one that cannot be read is reported when its turn comes.
+        // The first slice represents all. An unreadable slice is reported when it is restored.
         let format = self.instances.first().and_then(|first| {
             let file = DicomFile::open(&first.path, Stop::AtPixels).ok()?;
             PixelFormat::read(&file.set).ok()

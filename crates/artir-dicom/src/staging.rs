@@ -1,7 +1,7 @@
-//! Series published whole or not at all, and continued after an interruption.
+//! Publishing a series only when complete, and continuing it after an interruption.
 //!
-//! A series is made in the hidden folder beside its final place, with a journal of the objects that are complete. Objects
-//! are known by their key, a hash of all that decides their bytes, so that `--resume` takes up whatever is still right:
+//! A series is made in a hidden folder next to its final path, with a journal of the objects that are complete. Objects
+//! are known by their key, a hash of all that decides their bytes, so that `--resume` keeps every object that is still valid:
 //! from the journal of a killed run, and from a published series, whose manifest lists the same keys. The rest is made
 //! anew, and the series is published as a whole.
 
@@ -18,17 +18,17 @@ use sha2::{Digest, Sha256};
 use crate::Error;
 
 const JOURNAL: &str = "journal";
-/// The first line of a journal. What its other lines mean goes with the number.
+/// The first line of a journal. The number is the version of its format.
 const FORM: &str = "artir-journal 1";
 /// The folder that becomes the series.
 const SERIES: &str = "series";
 
-/// What decides a series beside its sources, by hashes.
+/// Hashes of the inputs of a series other than its sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
-    /// Source series, model and what decides pixels: the derived series keeps its UID with it.
+    /// Source series, model and settings of the pixels: as long as they stay, so does the derived UID.
     pub(crate) series: String,
-    /// What else decides the bytes of objects.
+    /// Other settings that determine the bytes of objects.
     pub(crate) settings: String,
 }
 
@@ -46,12 +46,12 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Enters the hidden folder beside `target`. With `resume`, what an earlier run left with the same identity is taken
-    /// up; without, it is thrown away.
+    /// Enters the hidden folder of `target`. With `resume`, the unfinished result of an earlier run with the same identity
+    /// is continued; without, it is deleted.
     ///
     /// # Errors
     /// [`Error::Exists`] when the target is there, and is neither to be replaced nor the same series to be brought up to
-    /// date; what the file system reports.
+    /// date; errors of the file system.
     pub(crate) fn open(target: PathBuf, identity: &Identity, overwrite: bool, resume: bool) -> Result<Self, Error> {
         let may_replace = |target: &Path| {
             overwrite
@@ -73,7 +73,7 @@ impl Staging {
         let done: BTreeMap<_, _> = listed.into_iter().filter(|(key, sha256)| is_whole(&part, key, sha256)).collect();
         part.clear(|name| name.to_str().is_some_and(|name| name == JOURNAL || done.contains_key(name)))
             .map_err(fail)?;
-        // Written anew, so that a torn last line is gone.
+        // Rewrite the journal without an incomplete last line.
         let mut journal = part.create("journal.new").map_err(fail)?;
         let mut text = head(identity);
         for (key, sha256) in &done {
@@ -118,17 +118,17 @@ impl Staging {
         Ok(StagedFile { file: BufWriter::with_capacity(1 << 20, file), hash: Sha256::new() })
     }
 
-    /// Where an object lies between its start and its completion.
+    /// Path of an object until it is completed.
     pub(crate) fn unfinished(&self, key: &str) -> PathBuf {
         self.part.path().join(format!("{key}.new"))
     }
 
-    /// A place for bytes that are needed for a while.
+    /// Path of a temporary file.
     pub(crate) fn scratch(&self) -> Result<File, Error> {
         tempfile::tempfile_in(self.part.path()).map_err(|e| Error::write(&self.target, e))
     }
 
-    /// Completes an object, and notes that it is.
+    /// Completes an object and records it in the journal.
     pub(crate) fn complete(&mut self, key: &str, staged: StagedFile) -> Result<(), Error> {
         let fail = |e: io::Error| Error::write(&self.target, e);
         let StagedFile { file, hash } = staged;
@@ -140,7 +140,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Leaves what is done for a later run to take up.
+    /// Keeps the completed objects for a later run.
     pub(crate) fn suspend(mut self) {
         self.part.keep();
     }
@@ -155,8 +155,8 @@ impl Staging {
         Manifest { series, settings, entries: objects.iter().filter_map(entry).collect() }
     }
 
-    /// Gives the objects of a manifest their names and the folder its own, with the manifest in it. What stood there goes
-    /// only once the new one has its place.
+    /// Gives the objects of a manifest their names and the folder its own, with the manifest in it. An older series is
+    /// removed only after the new one is in place.
     pub(crate) fn publish(self, manifest: &Manifest) -> Result<PathBuf, Error> {
         let Self { part, parent: _parent, target, .. } = self;
         let publish = || -> io::Result<PathBuf> {
@@ -229,7 +229,7 @@ fn read_journal(part: &HiddenFolder, identity: &Identity) -> BTreeMap<String, St
     let mut lines = BufReader::new(file).lines().map_while(Result::ok);
     let found: String = lines.by_ref().take(2).map(|line| line + "\n").collect();
     if found != head(identity) {
-        tracing::info!("what an earlier run left was made with other settings: starting anew");
+        tracing::info!("the unfinished result of an earlier run has other settings: starting over");
         return BTreeMap::new();
     }
     // The last line of a killed run may be torn; its object is then made again.

@@ -11,29 +11,29 @@ use std::ops::RangeInclusive;
 use dicom_dictionary_std::tags;
 
 pub(crate) use self::survey::Survey;
-pub use self::survey::{SuvSummary, suv_summary};
+pub use self::survey::{SuvSummary, suv_problem, suv_summary};
 use self::uptake::{SeriesClock, Times};
-use crate::{dataset::DataSet, find::Finding, terms::told, view::View};
+use crate::{dataset::DataSet, find::Finding, terms::quotable, view::View};
 
 /// Owner of Philips' SUV factor and activity factor, elements 00 and 09 of group 7053. Both apply to rescaled values.
 const PHILIPS: &str = "Philips PET Private Group";
-/// Doses that people and animals are given, Bq.
+/// Plausible doses for people and animals, Bq.
 const DOSE: RangeInclusive<f64> = 1e6..=1e10;
-/// Weights of people and animals, kg.
+/// Plausible weights of people and animals, kg.
 const WEIGHT: RangeInclusive<f64> = 0.5..=500.0;
 
-/// What the values of a PET series are shown to the network as.
+/// Unit of a PET series' values for the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PetUnits {
-    /// SUVbw, g/mL; a series that lacks what it needs is refused.
+    /// SUVbw, g/mL. A series without the needed attributes is refused.
     #[default]
     Suv,
     /// The series' own unit, scaled so that the body's mean is 1, which is what SUVbw is by its definition.
     Native,
 }
 
-/// How values become SUVbw.
+/// The conversion to SUVbw.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Suv {
     /// SUVbw (g/mL) = factor x rescaled value (Bq/mL, counts or g/mL). Decay since the injection is in it.
@@ -44,7 +44,7 @@ pub(crate) struct Suv {
     pub(crate) findings: Vec<Finding>,
 }
 
-/// What a header tells of SUV. The factor may depend on the other slices of its series.
+/// Attributes of a header for SUV. The factor may depend on the other slices of its series.
 #[derive(Clone, Debug)]
 struct Evidence {
     scale: Scale,
@@ -54,7 +54,7 @@ struct Evidence {
 /// g/mL of SUVbw for each unit of the rescaled value.
 #[derive(Clone, Copy, Debug)]
 enum Scale {
-    /// As the header has it, or as decay correction to the injection leaves it.
+    /// The header's factor, or values that are decay-corrected to the injection.
     Final(f64),
     /// Before the decay from the injection to the start of the scan.
     AtInjection(f64),
@@ -64,16 +64,16 @@ impl Evidence {
     /// Reads a frame's header.
     ///
     /// # Errors
-    /// Words that name the attribute that is missing or does not fit.
+    /// Text that names the missing or invalid attribute.
     fn read(view: &View<'_>) -> Result<Self, String> {
         let drug = view.first_item(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE);
         Ok(Self { scale: scale(view, drug)?, times: Times::read(view, drug) })
     }
 
-    /// The factor, with what the slices of the series tell together of its times.
+    /// The factor, using the times of all slices of the series.
     ///
     /// # Errors
-    /// Words that name the attributes that are missing or do not fit.
+    /// Text that names the missing or invalid attributes.
     fn suv(&self, series: SeriesClock) -> Result<Suv, String> {
         let uptake = self.times.uptake(series);
         match self.scale {
@@ -90,7 +90,7 @@ impl Evidence {
 /// The factor of a slice without its series.
 ///
 /// # Errors
-/// Words that name the attributes that are missing or do not fit.
+/// Text that names the missing or invalid attributes.
 pub(crate) fn of_slice(view: &View<'_>) -> Result<Suv, String> {
     let evidence = Evidence::read(view)?;
     let mut clock = SeriesClock::default();
@@ -103,10 +103,10 @@ fn scale(view: &View<'_>, drug: Option<&DataSet>) -> Result<Scale, String> {
         Some("BQML") => becquerels(view, drug, 1.0),
         Some("GML") => match view.text(tags::SUV_TYPE) {
             None | Some("BW") => Ok(Scale::Final(1.0)),
-            other => Err(format!("SUVType (0054,1006) is {}, not body weight", told(other))),
+            other => Err(format!("SUVType (0054,1006) is {}, not body weight", quotable(other))),
         },
         Some("CNTS") => counts(view, drug),
-        Some(other) => Err(format!("Units (0054,1001) are {}, which does not lead to SUV", told(Some(other)))),
+        Some(other) => Err(format!("Units (0054,1001) are {}, which does not lead to SUV", quotable(Some(other)))),
         None => Err("Units (0054,1001) is missing, and SUV needs it".into()),
     }
 }
@@ -143,7 +143,7 @@ fn becquerels(view: &View<'_>, drug: Option<&DataSet>, activity: f64) -> Result<
     match view.text(tags::DECAY_CORRECTION) {
         Some("ADMIN") => Ok(Scale::Final(factor)),
         Some("START") => Ok(Scale::AtInjection(factor)),
-        other => Err(format!("DecayCorrection (0054,1102) is {}, not START or ADMIN", told(other))),
+        other => Err(format!("DecayCorrection (0054,1102) is {}, not START or ADMIN", quotable(other))),
     }
 }
 

@@ -1,5 +1,4 @@
-//! Values that an error may quote. Anything else in an attribute could be a patient's, so only the standard's own terms
-//! are told.
+//! Values that an error may quote. Any other value could be patient data, so only the standard's own terms are quoted.
 
 /// Defined terms of RescaleType, Modality LUT Type, Units, SUVType, DecayCorrection, PhotometricInterpretation and
 /// Modality, as far as errors speak of them (PS3.3, C.11.1.1.2, C.8.9.1.1, C.7.6.3.1.2, C.7.3.1.1.1).
@@ -63,8 +62,8 @@ const TERMS: [&str; 57] = [
     "RTDOSE",
 ];
 
-/// The value if it is a term, else words that stand for it.
-pub(crate) fn told(value: Option<&str>) -> &str {
+/// The value if it is a term, else a placeholder.
+pub(crate) fn quotable(value: Option<&str>) -> &str {
     match value {
         None => "missing",
         Some(value) if TERMS.contains(&value) => value,
@@ -78,8 +77,8 @@ mod tests {
 
     #[test]
     fn only_terms_are_quoted() {
-        assert_eq!(told(Some("CNTS")), "CNTS");
-        assert_eq!(told(None), "missing");
-        assert!(!told(Some("SMITH^JOHN")).contains("SMITH"));
+        assert_eq!(quotable(Some("CNTS")), "CNTS");
+        assert_eq!(quotable(None), "missing");
+        assert!(!quotable(Some("SMITH^JOHN")).contains("SMITH"));
     }
 }

@@ -1,4 +1,4 @@
-//! UIDs and short names that depend on nothing but what they name.
+//! Deterministic UIDs and short names.
 
 use sha2::{Digest, Sha256};
 
@@ -20,7 +20,7 @@ pub(crate) fn derive(parts: &[&[u8]]) -> String {
 }
 
 /// Twelve hexadecimal digits for the folder name of a derived series. They are not salted: the same series must get the same
-/// folder in every run, and with the UIDs that enter them nobody can guess what else does.
+/// folder in every run, and the UIDs among their inputs keep the others from being guessed.
 pub(crate) fn short(text: &str) -> String {
     Sha256::digest(text).iter().take(6).map(|b| format!("{b:02x}")).collect()
 }

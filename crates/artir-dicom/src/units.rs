@@ -1,4 +1,4 @@
-//! The scale between a series' values and what the network sees.
+//! The scale from a series' values to network units.
 
 use std::path::Path;
 
@@ -39,7 +39,7 @@ impl Scale {
     }
 
     /// # Errors
-    /// Words for a frame that lacks what SUV needs.
+    /// The reason, for a frame without the attributes that SUV needs.
     pub(crate) fn per_unit(&self, path: &Path, frame: u32) -> Result<f64, String> {
         match self {
             Self::Same(scale) => Ok(*scale),
@@ -51,7 +51,7 @@ impl Scale {
     }
 }
 
-/// Every so many rows and columns are looked at.
+/// Step in rows and columns of the sampled pixels.
 const STRIDE: usize = 4;
 
 /// The factor that gives the body a mean of 1, as SUVbw has by its definition when the tracer is spread evenly.

@@ -1,4 +1,4 @@
-//! Attributes as one frame has them: its own, those it shares with others, and the object's (PS3.3, C.7.6.16).
+//! Attributes that apply to one frame: its own, shared ones, and the object's (PS3.3, C.7.6.16).
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
@@ -28,12 +28,12 @@ impl<'a> View<'a> {
         within(self.own).or_else(|| within(self.shared)).unwrap_or(self.set)
     }
 
-    /// The data sets that say something of the frame: its own groups, the shared ones, the object.
+    /// The data sets that apply to the frame: its own groups, the shared ones, the object.
     pub(crate) fn places(&self) -> impl Iterator<Item = &'a DataSet> {
         [self.own, self.shared, Some(self.set)].into_iter().flatten()
     }
 
-    /// The items of a sequence that stands among a frame's functional groups, or in a classic object.
+    /// The items of a sequence in a frame's functional groups, or in a classic object.
     pub(crate) fn items(&self, sequence: Tag) -> &'a [DataSet] {
         let within = |groups: Option<&'a DataSet>| groups.map(|g| g.items(sequence)).filter(|items| !items.is_empty());
         within(self.own).or_else(|| within(self.shared)).unwrap_or_else(|| self.set.items(sequence))

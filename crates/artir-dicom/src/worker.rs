@@ -1,6 +1,6 @@
-//! Fragile codecs at arm's length: a child process decodes, and a frame that kills or stalls it is an error, not an end.
+//! Isolation of fragile codecs: a child process decodes, so a frame that crashes or stalls a codec is only an error.
 //!
-//! `worker/protocol.rs` has what the two send each other, `worker/limits.rs` what the child may take from the system.
+//! `worker/protocol.rs` defines the messages, `worker/limits.rs` the resource limits of the child.
 
 mod limits;
 pub(crate) mod protocol;
@@ -43,7 +43,7 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may be gone already, which is as well.
+        // The child may have ended already.
         drop(self.process.kill());
         drop(self.process.wait());
     }
@@ -60,7 +60,7 @@ impl Running {
 }
 
 impl Decoder {
-    /// Decodes in this process: a codec that crashes takes it along.
+    /// Decodes in this process, which a crashing codec ends.
     pub fn in_process() -> Self {
         Self::default()
     }
@@ -100,7 +100,7 @@ impl Decoder {
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // What a dying codec has to say may quote the file.
+            // Messages of a crashing codec may quote the file.
             .stderr(Stdio::null())
             .spawn()?;
         let (Some(mut to), Some(mut from)) = (process.stdin.take(), process.stdout.take()) else {
@@ -136,7 +136,7 @@ const READY: &[u8] = b"artir";
 /// The child's part: limits itself, reads requests until its input ends, and answers each.
 ///
 /// # Errors
-/// What the pipes report, and the limit that cannot be set, which the parent is told as well.
+/// Errors of the pipes, and a limit that cannot be set, which is also sent to the parent.
 pub fn serve(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     // A panic is answered with an error; its message may quote the file.
     std::panic::set_hook(Box::new(|_| {}));
@@ -160,7 +160,7 @@ mod tests {
 
     const LAYOUT: Layout = Layout { rows: 2, columns: 3, bits_allocated: 8, bits_stored: 8 };
 
-    /// A shell script that says that it is ready, and goes on as told.
+    /// A shell script that reports that it is ready and then runs `rest`.
     fn script(rest: &str) -> Decoder {
         let script = format!("printf '\\000\\005\\000\\000\\000artir'; {rest}");
         Decoder::isolated("sh".into(), vec!["-c".into(), script.into()])

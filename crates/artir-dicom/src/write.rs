@@ -27,7 +27,7 @@ use crate::{
     worker::Decoder,
 };
 
-/// What is known of an object before its frames.
+/// Properties of an object that are known before its frames.
 pub(crate) struct Header {
     pub(crate) path: PathBuf,
     pub(crate) source: DataSet,
@@ -36,7 +36,7 @@ pub(crate) struct Header {
     pub(crate) multi_frame: bool,
 }
 
-/// Where encoded frames wait for the header, which depends on all of them.
+/// Temporary file of encoded frames. The header depends on all of them.
 trait Store: Read + Write + Seek + Send {}
 impl<T: Read + Write + Seek + Send> Store for T {}
 

@@ -1,4 +1,4 @@
-//! What can be known of outputs before any work.
+//! Checks of outputs before any work.
 
 use std::{
     fs, io,
@@ -10,12 +10,12 @@ use rustix::fs::Access;
 
 use crate::place::{exists, parent};
 
-/// Whether anything has this name, be it a link that leads nowhere.
+/// Whether this name exists, even as a broken link.
 pub fn is_taken(path: &Path) -> bool {
     exists(path)
 }
 
-/// A path without links and steps back, also where its last parts do not exist yet.
+/// A path without links and `..`, even if its last parts do not exist yet.
 pub fn resolve(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     for ancestor in absolute.ancestors() {
@@ -26,7 +26,7 @@ pub fn resolve(path: &Path) -> PathBuf {
     absolute
 }
 
-/// Whether two paths lead to one file, by whatever names.
+/// Whether two paths lead to the same file.
 pub fn same_file(a: &Path, b: &Path) -> bool {
     match (a.metadata(), b.metadata()) {
         (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
@@ -34,7 +34,7 @@ pub fn same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// Whether a path is `folder`, or lies in it.
+/// Whether a path is `folder` or inside it.
 pub fn is_within(path: &Path, folder: &Path) -> bool {
     resolve(path).starts_with(resolve(folder))
 }
@@ -45,10 +45,10 @@ fn ground(path: &Path) -> PathBuf {
     resolved.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/")).to_owned()
 }
 
-/// Whether a file or folder could be made at a path: its folder, or the nearest one above it that exists, takes files.
+/// Checks that a file or folder can be created at a path: the nearest existing folder above it is writable.
 ///
 /// # Errors
-/// [`io::ErrorKind::NotADirectory`] when a file is in the way, and what the file system reports.
+/// [`io::ErrorKind::NotADirectory`] when a file is in the way, and errors of the file system.
 pub fn writable(path: &Path) -> io::Result<()> {
     let folder = ground(path);
     if !folder.is_dir() {
@@ -61,7 +61,7 @@ pub fn writable(path: &Path) -> io::Result<()> {
 /// The file system that a path lies on, by its number, and the bytes that are free there.
 ///
 /// # Errors
-/// What the file system reports.
+/// Errors of the file system.
 pub fn free_space(path: &Path) -> io::Result<(u64, u64)> {
     let folder = ground(path);
     let stat = rustix::fs::statvfs(&folder)?;

@@ -1,4 +1,4 @@
-//! What decides a result, as text with a version.
+//! The inputs that determine a result, as text with a version.
 
 use std::{
     fmt::Write as _,
@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 /// Named values in a fixed order, one a line, below a line with the name and the version of the form.
 ///
-/// UIDs, manifests and journals depend on this text, so it must not change by itself: it never holds what Rust prints of a
-/// value for debugging. Whoever adds a line, removes one or changes how a value is written raises the version.
+/// UIDs, manifests and journals depend on this text, so it must not change by itself: it never contains Rust's debug
+/// output of a value. Raise the version when you add or remove a line, or change how a value is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoding {
     text: String,
@@ -66,10 +66,10 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// SHA-256 of all that a reader gives, 64 hexadecimal digits.
+/// SHA-256 of a reader's bytes, 64 hexadecimal digits.
 ///
 /// # Errors
-/// What the reader reports.
+/// Errors of the reader.
 pub fn hash_file(mut reader: impl Read) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 18];

@@ -13,7 +13,7 @@ use crate::{FileSet, HiddenFolder, OutputFolder, place::parent};
 
 const NEW: &str = "new";
 
-/// A file that gets its name when it is complete. Dropped before that, it leaves nothing. Its mode is what the umask says.
+/// A file that gets its name when it is complete. Dropped before that, it leaves nothing. Its mode follows the umask.
 #[derive(Debug)]
 pub struct NewFile {
     file: File,
@@ -39,7 +39,7 @@ impl NewFile {
         &mut self.file
     }
 
-    /// Where it is until it has its name, for libraries that open files themselves.
+    /// Its temporary path, for libraries that open files themselves.
     pub fn path(&self) -> PathBuf {
         self.hidden.path().join(NEW)
     }
@@ -74,7 +74,7 @@ pub fn append_to(path: &Path) -> io::Result<File> {
 /// Opens a file for reading that is a file, and no link to one.
 ///
 /// # Errors
-/// [`io::ErrorKind::NotFound`] for anything else, and what the file system reports.
+/// [`io::ErrorKind::NotFound`] for anything else, and errors of the file system.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     open_as(path, fs::OpenOptions::new().read(true))
 }

@@ -17,7 +17,7 @@ impl OutputFolder {
     /// Makes a folder and those above it.
     ///
     /// # Errors
-    /// What the file system reports.
+    /// Errors of the file system.
     pub fn create(path: &Path) -> io::Result<Self> {
         let missing = |p: &&Path| !p.as_os_str().is_empty() && !p.exists();
         let made = path.ancestors().take_while(missing).map(Path::to_owned).collect();

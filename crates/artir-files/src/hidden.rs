@@ -1,4 +1,4 @@
-//! Folders in which results are made out of sight.
+//! Hidden folders in which results are made.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -22,15 +22,15 @@ use crate::{
 };
 
 const LOCK: &str = "lock";
-/// An old result on its way out, where two names cannot be swapped.
+/// Name of an old result during its replacement, on file systems that cannot swap names.
 pub(crate) const OLD: &str = "old";
 
-/// Tries to enter the folder while other runs leave theirs.
+/// Attempts to enter the folder while other runs leave it.
 const TRIES: usize = 100;
 
-/// A hidden folder beside a result's place, in which one run at a time makes it. No other user may enter it, so files in it
-/// are made with the mode that the result is to have. Dropped, it goes with all that is in it, unless it is to be kept for
-/// a later run to take up.
+/// A hidden folder next to a result's path, in which one run at a time makes it. No other user may enter it, so files in it
+/// are made with the mode that the result is to have. When dropped, it is removed with its contents, unless it is kept
+/// for a later run to continue.
 ///
 /// Links are never followed: neither at the folder's own name, nor at those of the files that [`HiddenFolder::create`] and
 /// [`HiddenFolder::open_file`] are asked for.
@@ -44,12 +44,12 @@ pub struct HiddenFolder {
 }
 
 impl HiddenFolder {
-    /// Enters the hidden folder of a result, and brings what a killed run left half published to its end: afterwards
+    /// Enters the hidden folder of a result, and completes what a killed run had begun to publish: afterwards
     /// `target` is whole, old or new, or was never there.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] when another run works in it, [`io::ErrorKind::PermissionDenied`] when it is another
-    /// user's, [`io::ErrorKind::NotADirectory`] when a file or a link has its name, or what the file system reports.
+    /// user's, [`io::ErrorKind::NotADirectory`] when a file or a link has its name, or an error of the file system.
     pub fn open(target: &Path) -> io::Result<Self> {
         let name =
             target.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it has no file name"))?;
@@ -72,20 +72,20 @@ impl HiddenFolder {
         target.file_name().is_some_and(|name| exists(&parent(target).join(hidden_name(name))))
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The result that is made in it.
+    /// The path of the result.
     pub fn target(&self) -> &Path {
         &self.target
     }
 
-    /// Makes an empty file, in place of whatever has its name.
+    /// Creates an empty file and replaces any file of that name.
     ///
     /// # Errors
-    /// What the file system reports.
+    /// Errors of the file system.
     pub fn create(&self, name: &str) -> io::Result<File> {
         remove(&self.path.join(name))?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -95,7 +95,7 @@ impl HiddenFolder {
     /// Opens a file for reading and writing.
     ///
     /// # Errors
-    /// [`io::ErrorKind::NotFound`] also for a link, a folder and the like; what the file system reports.
+    /// [`io::ErrorKind::NotFound`] also for a link, a folder and the like; errors of the file system.
     pub fn open_file(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(&self.folder, name, flags, Mode::empty()) {
@@ -106,10 +106,10 @@ impl HiddenFolder {
         if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
-    /// Makes a folder in it, in place of whatever has its name.
+    /// Creates a folder in it and replaces anything of that name.
     ///
     /// # Errors
-    /// What the file system reports.
+    /// Errors of the file system.
     pub fn create_folder(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.path.join(name);
         remove(&path)?;
@@ -117,10 +117,10 @@ impl HiddenFolder {
         Ok(path)
     }
 
-    /// Removes what is in it, except what is to stay.
+    /// Removes its contents, except for names for which `stays` is true.
     ///
     /// # Errors
-    /// What the file system reports.
+    /// Errors of the file system.
     pub fn clear(&self, stays: impl Fn(&OsStr) -> bool) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let name = entry?.file_name();
@@ -131,7 +131,7 @@ impl HiddenFolder {
         Ok(())
     }
 
-    /// Leaves it where it is.
+    /// Keeps the folder when dropped.
     pub fn keep(&mut self) {
         self.keep = true;
     }
@@ -139,7 +139,7 @@ impl HiddenFolder {
     /// Gives the result back its old form, which a killed run had moved to `old`, unless a new one has its place.
     ///
     /// # Errors
-    /// What the file system reports.
+    /// Errors of the file system.
     pub fn put_back(&self, old: &Path) -> io::Result<()> {
         if !exists(old) {
             return Ok(());
@@ -147,7 +147,7 @@ impl HiddenFolder {
         if exists(&self.target) {
             return remove(old);
         }
-        tracing::info!("{}: putting back what an interrupted run had moved away", self.target.display());
+        tracing::info!("{}: restoring the result that an interrupted run had moved away", self.target.display());
         fs::rename(old, &self.target)?;
         sync_folder(parent(&self.target))
     }

@@ -1,12 +1,12 @@
 //! Results that appear whole or not at all, whatever ends the run that makes them.
 //!
-//! Every writer of artir goes the same way. A result `OUT/NAME` is made in a hidden folder `OUT/.artir-NAME`, which one run
+//! Every writer of artir uses the same steps. A result `OUT/NAME` is made in a hidden folder `OUT/.artir-NAME`, which one run
 //! at a time may enter ([`HiddenFolder`]); it is written to the disk, and then gets its name by one rename. A single file is
-//! a [`NewFile`], a folder of files is published by [`HiddenFolder::publish_folder`], and a file with others beside it by
-//! [`HiddenFolder::publish_set`]. A run that was killed leaves the old result, or the new one; what else it left is taken up
-//! or removed when the next run opens the hidden folder.
+//! a [`NewFile`], a folder of files is published by [`HiddenFolder::publish_folder`], and a file with sidecar files by
+//! [`HiddenFolder::publish_set`]. A run that was killed leaves the old result, or the new one; its other files are
+//! continued or removed when the next run opens the hidden folder.
 //!
-//! What decides a result is written down as an [`Encoding`], whose hash identifies a [`Manifest`] or a journal.
+//! The inputs of a result are written as an [`Encoding`], whose hash identifies a [`Manifest`] or a journal.
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What a folder of results holds, and what each file in it was made from.
+//! The manifest of a folder of results: its files, and a hash of the inputs of each.
 
 use std::{
     fmt::Write as _,
@@ -14,7 +14,7 @@ use crate::{
     file::open_regular,
 };
 
-/// A manifest of more bytes is none of artir's.
+/// A larger file is not a manifest of artir.
 const LONGEST: u64 = 64 << 20;
 
 /// One file.
@@ -32,8 +32,8 @@ pub struct Entry {
 ///
 /// ```text
 /// artir-manifest 1
-/// series HASH          what all files have in common, and keep while files are added
-/// settings HASH        what else decides their bytes
+/// series HASH          shared by all files, and unchanged when files are added
+/// settings HASH        other settings that determine their bytes
 /// file KEY SHA256 NAME
 /// end HASH             of the lines above
 /// ```
@@ -43,7 +43,7 @@ pub struct Entry {
 pub struct Manifest {
     /// Hash of what makes the results one series.
     pub series: String,
-    /// Hash of the settings that decide bytes beside that.
+    /// Hash of the other settings that determine bytes.
     pub settings: String,
     /// The files.
     pub entries: Vec<Entry>,
@@ -65,7 +65,7 @@ impl Manifest {
         out + &format!("end {end}\n")
     }
 
-    /// From text. `None` for what is no whole manifest of this version.
+    /// From text. `None` if it is not a complete manifest of this version.
     pub fn from_text(text: &str) -> Option<Self> {
         let end = text.rfind("end ")?;
         let (body, last) = text.split_at(end);

@@ -1,4 +1,4 @@
-//! Renames, and what makes them last.
+//! Renames, and their durability on disk.
 
 use std::{
     fs::{self, File},
@@ -16,7 +16,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether anything has this name, be it a link that leads nowhere.
+/// Whether this name exists, even as a broken link.
 pub(crate) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
@@ -29,7 +29,7 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes whatever has this name; a link goes, what it leads to stays.
+/// Removes the file, folder or link of this name, but never the target of a link.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     let removed = match path.symlink_metadata() {
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
@@ -50,10 +50,10 @@ pub(crate) fn exchange(a: &Path, b: &Path) -> Option<io::Result<()>> {
     }
 }
 
-/// Renames, unless the new name is taken.
+/// Renames, unless the new name exists.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`], and what the file system reports.
+/// [`io::ErrorKind::AlreadyExists`], and errors of the file system.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if exists(to) => Err(io::ErrorKind::AlreadyExists.into()),

@@ -1,9 +1,9 @@
-//! Giving results their names: a folder, or a file with others beside it.
+//! Publishes results by renaming: a folder, or a file with sidecar files.
 //!
-//! A folder, or a file alone, takes one rename. A file with others beside it takes several, between which a kill may fall.
-//! So a list of them is written to the disk first (`publish` in the hidden folder), and the next run completes what the
-//! list names. In between, the main file is missing: without it nobody reads the others, so that no reader ever sees new
-//! files with old ones.
+//! A folder, or a file alone, takes one rename. A file with sidecar files takes several, and a kill may happen between
+//! them. So a list of them is written to the disk first (`publish` in the hidden folder), and the next run completes the
+//! list. In between, the main file is missing. Without it no program reads the sidecar files, so that no reader ever sees
+//! new files with old ones.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -20,20 +20,20 @@ use crate::{
     place::{exchange, exists, parent, remove, rename_new, sync_folder},
 };
 
-/// The list of a publication under way.
+/// The list of a publication in progress.
 const LIST: &str = "publish";
 const FORM: &str = "artir-publish 1";
 /// The longest list that is read.
 const LONGEST_LIST: u64 = 1 << 20;
 
-/// A file that is complete in its hidden folder, with those that belong beside it.
+/// A complete file in its hidden folder, with its sidecar files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FileSet {
     /// The path in the hidden folder of the file that becomes the result.
     pub main: String,
-    /// Files that belong to it: path in the hidden folder, and name beside the result.
+    /// Files that belong to it: path in the hidden folder, and name in the result's folder.
     pub beside: Vec<(String, OsString)>,
-    /// Names beside the result that would be taken for parts of it, and go.
+    /// Sidecar names that would be read as parts of the result and are removed.
     pub gone: Vec<OsString>,
 }
 
@@ -54,12 +54,12 @@ impl HiddenFolder {
         Ok(self.target().to_owned())
     }
 
-    /// Gives a file the result's name, and those beside it theirs. All of them are written to the disk before.
+    /// Gives a file the result's name, and its sidecar files theirs. All of them are written to the disk before.
     ///
     /// # Errors
-    /// [`io::ErrorKind::AlreadyExists`] when the result's name is taken and may not be replaced;
-    /// [`io::ErrorKind::IsADirectory`] when a folder has one of the names; what the file system reports. What was there is
-    /// then still there.
+    /// [`io::ErrorKind::AlreadyExists`] when the result's name, or that of a sidecar file, is taken and may not be replaced;
+    /// [`io::ErrorKind::IsADirectory`] when a folder has one of the names; errors of the file system. An older result is
+    /// then unchanged.
     pub fn publish_set(&mut self, set: &FileSet, overwrite: bool) -> io::Result<()> {
         let target = self.target().to_owned();
         let folder = parent(&target).to_owned();
@@ -74,7 +74,7 @@ impl HiddenFolder {
                 return Err(io::Error::new(io::ErrorKind::IsADirectory, format!("{} is a folder", path.display())));
             }
         }
-        if !overwrite && exists(&target) {
+        if !overwrite && (exists(&target) || !taken.is_empty()) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         if set.beside.is_empty() && taken.is_empty() {
@@ -89,7 +89,7 @@ impl HiddenFolder {
             Ok(())
         });
         if result.is_err() {
-            // What was moved last comes back first.
+            // Undo the moves in reverse order.
             match done.iter().rev().try_for_each(|(from, to)| fs::rename(to, from)) {
                 Ok(()) => remove(&self.path().join(LIST))?,
                 // The next run completes it.
@@ -127,7 +127,7 @@ pub(crate) fn complete(folder: &HiddenFolder) -> io::Result<()> {
     if let Some(set) = read_list(&text)
         && exists(&folder.path().join(&set.main))
     {
-        tracing::info!("{}: completing what an interrupted run had begun to publish", folder.target().display());
+        tracing::info!("{}: completing the publication that an interrupted run had begun", folder.target().display());
         apply(folder, &set, &mut |from, to| fs::rename(from, to))?;
     }
     remove(&folder.path().join(LIST))
@@ -211,7 +211,7 @@ fn replace(
     remove(old)?;
     rename(target, old)?;
     rename(staged, target).inspect_err(|_| {
-        // Best effort: the first error is the one that tells why.
+        // Best effort: the first error is the one that matters.
         drop(rename(old, target));
     })
 }

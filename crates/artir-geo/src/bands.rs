@@ -1,4 +1,4 @@
-//! Which bands are restored, and what restoring does to their values.
+//! Selection of the bands to restore, and adding residuals to their values.
 
 use gdal::{Dataset, raster::ColorInterpretation};
 
@@ -7,13 +7,13 @@ use crate::{
     samples::{Sample, nodata_as},
 };
 
-/// Finds the bands to restore (counted from 1): as asked for, or red, green and blue by colour interpretation, or the only
-/// one.
+/// Finds the bands to restore (counted from 1): the requested ones, or red, green and blue by colour interpretation, or
+/// the only band.
 pub(crate) fn find(dataset: &Dataset, asked: Option<&[usize]>) -> Result<Vec<usize>, String> {
     let count = dataset.raster_count();
     if let Some(bands) = asked {
         if let Some(b) = bands.iter().find(|b| !(1..=count).contains(*b)) {
-            return Err(format!("there is no band {b}: the scene has {count}"));
+            return Err(format!("there is no band {b}: the scene has {count} band(s)"));
         }
         let mut sorted = bands.to_vec();
         sorted.sort_unstable();
@@ -31,11 +31,11 @@ pub(crate) fn find(dataset: &Dataset, asked: Option<&[usize]>) -> Result<Vec<usi
     match rgb.map(find) {
         [Some(r), Some(g), Some(b)] => Ok(vec![r, g, b]),
         _ if count == 1 => Ok(vec![1]),
-        _ => Err("the file does not say which bands are red, green and blue: name them, as --bands 1,2,3".into()),
+        _ => Err("the file does not name its red, green and blue bands: use --bands, for example --bands 1,2,3".into()),
     }
 }
 
-/// Which pixels count, and what the network's answer is worth in stored values.
+/// Validity of pixels, and the conversion of residuals to stored values.
 #[derive(Clone, Copy)]
 pub(crate) struct Meaning<'a> {
     pub(crate) interval: Interval,
@@ -43,7 +43,7 @@ pub(crate) struct Meaning<'a> {
     pub(crate) nodata: &'a [Option<f64>],
 }
 
-/// Marks the pixels that count: not nodata in every band. `valid` holds what masks say.
+/// Marks pixels that are nodata in every band as invalid. `valid` holds the masks' result on entry.
 pub(crate) fn mark_valid<T: Sample>(planes: &[Vec<T>], nodata: &[Option<f64>], valid: &mut [bool]) {
     let nodata: Vec<Option<T>> = nodata.iter().map(|n| nodata_as(*n)).collect();
     if nodata.iter().any(Option::is_none) {
@@ -69,7 +69,7 @@ pub(crate) fn add<T: Sample>(
     let nodata: Vec<Option<T>> = meaning.nodata.iter().map(|n| nodata_as(*n)).collect();
     let count = residual.first().map_or(0, |r| r.len());
     if nodata.iter().any(Option::is_none) {
-        // No value of some band marks anything, so that no pixel can become invalid.
+        // Some band has no nodata value, so no pixel can become invalid.
         for (plane, residual) in planes.iter_mut().zip(residual) {
             for (i, (value, r)) in plane[at..at + count].iter_mut().zip(*residual).enumerate() {
                 if *r != 0.0 && valid.is_none_or(|v| v[at + i]) {
@@ -94,7 +94,7 @@ pub(crate) fn add<T: Sample>(
             }
             all_nodata &= Some(*value) == nodata[band];
         }
-        // A pixel whose every band held nodata before is invalid, and was passed over.
+        // A pixel with nodata in every band is invalid and was skipped.
         if all_nodata && before.iter().zip(&nodata).any(|(v, n)| Some(*v) != *n) {
             let moved = |band: usize| (planes[band][at + i].value() - before[band].value()).abs();
             let band = (0..planes.len()).max_by(|a, b| moved(*a).total_cmp(&moved(*b))).unwrap_or(0);

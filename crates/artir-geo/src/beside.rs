@@ -1,28 +1,39 @@
-//! Files beside a result that would be read with it: what an older file of that name had there.
+//! Sidecar files of an older result that GDAL would read with the new one.
 
 use std::path::{Path, PathBuf};
 
 use gdal::DriverManager;
 
-use crate::{Error, carry::open_again, description::Description, ffi, publish::is_virtual, raster::same_file};
+use crate::{
+    Error,
+    description::Description,
+    ffi,
+    publish::{data_of, is_virtual},
+    raster::same_file,
+    write_metadata::open_again,
+};
 
 /// Endings that follow a whole name, in lower case.
 const AFTER_NAME: [&str; 7] = [".aux.xml", ".ovr", ".msk", ".msk.ovr", ".ovr.msk", ".aux", ".rrd"];
 
-/// Endings that follow a name without its extension, in lower case: world files, and what ERDAS, MapInfo, Esri and
-/// satellites' deliveries keep beside an image.
+/// Endings that follow a name without its extension, in lower case: world files, and the
+/// sidecar files of ERDAS, MapInfo, Esri and satellite products.
 const AFTER_STEM: [&str; 14] = [
     ".tfw", ".tifw", ".tiffw", ".tfwx", ".wld", ".aux", ".rrd", ".tab", ".prj", ".rpb", ".rpc", ".imd", ".pvl",
     "_rpc.txt",
 ];
 
-/// Extensions of images, which can share what is named after a stem.
+/// Extensions of images, which can share the sidecar files of one stem.
 const IMAGES: [&str; 20] = [
     "tif", "tiff", "jp2", "j2k", "jpg", "jpeg", "png", "gif", "bmp", "img", "bil", "bip", "bsq", "dat", "ntf", "nitf",
     "ecw", "sid", "webp", "ers",
 ];
 
-/// What of an older file lies beside a name that is to be written. Names count without case, as they do for GDAL.
+/// Extensions of the documents in which satellites' deliveries describe their images. Some are named after the delivery and
+/// not after the image: `LC08_X_MTL.txt` is read with `LC08_X_B4.TIF`, `summary.txt` with any image of ALOS.
+const DOCUMENTS: [&str; 8] = ["xml", "txt", "pvl", "rpc", "rpb", "imd", "eph", "dim"];
+
+/// Sidecar files of an older file of this name. Names are compared without case, as GDAL does.
 ///
 /// # Errors
 /// [`Error::Write`] for a file that would be read with the result and may not, or must not, be removed.
@@ -44,7 +55,7 @@ pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Er
         if after(&name, &AFTER_NAME) {
             own.push(path);
         } else if is_virtual(out) {
-            // Nothing else is read with a virtual raster.
+            // GDAL reads no other sidecar file with a virtual raster.
         } else if after(&stem, &AFTER_STEM) {
             shared.push(path);
         } else if found == name || same_file(&path.to_string_lossy(), out) {
@@ -53,37 +64,55 @@ pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Er
             if lower(path.file_stem()) == stem {
                 other = Some(path);
             }
-        } else if found.starts_with(&stem) {
+        } else if found.starts_with(&stem)
+            || DOCUMENTS.contains(&&*lower(path.extension())) && !found.ends_with(".aux.xml")
+        {
             unknown.push(path);
         }
     }
     if let Some(read) = read_along(out, &unknown).map_err(&fail)? {
-        return Err(fail(format!("{read} would be read with it: move that away, or write to another name or folder")));
+        return Err(fail(format!(
+            "GDAL would read {read} with it: move that file, or write to another name or folder"
+        )));
     }
     own.sort();
     shared.sort();
     if let (Some(shared), Some(other)) = (shared.first(), &other) {
         let (shared, other) = (shared.display(), other.display());
         return Err(fail(format!(
-            "{shared} would be read with it, and could belong to {other}: write to another name or folder"
+            "GDAL would read {shared} with it, which could belong to {other}: write to another name or folder"
         )));
     }
     own.append(&mut shared);
     match own.first() {
         Some(first) if !overwrite => Err(fail(format!(
-            "{} is left of an older file and would be read with it: use --overwrite to remove it, or another name",
+            "GDAL would read {} with it, a sidecar of an older file: use --overwrite to remove it, or another name",
             first.display()
         ))),
         _ => match own.iter().find(|p| p.is_dir() && !p.is_symlink()) {
-            Some(folder) => Err(fail(format!("{} is a folder, and would be read with it", folder.display()))),
+            Some(folder) => Err(fail(format!("GDAL would read {} with it, which is a folder", folder.display()))),
             None => Ok(own),
         },
     }
 }
 
-/// Which of some files GDAL reads with a TIFF of that name: tried on an empty one, in a folder with links to them.
+/// Whether a file of that name would be read with a result.
+pub fn is_read_with(out: &Path, file: &Path) -> bool {
+    let lower = |p: Option<&std::ffi::OsStr>| p.unwrap_or_default().to_string_lossy().to_lowercase();
+    let after = |start: &str, endings: &[&str]| {
+        lower(file.file_name()).strip_prefix(start).is_some_and(|ending| endings.contains(&ending))
+    };
+    let one_folder = || artir_files::resolve(out).parent() == artir_files::resolve(file).parent();
+    let named = |out: &Path| {
+        let stem = after(&lower(out.file_stem()), &AFTER_STEM) && !is_virtual(out);
+        after(&lower(out.file_name()), &AFTER_NAME) || stem
+    };
+    (named(out) || named(&data_of(out))) && one_folder()
+}
+
+/// The files that GDAL reads with a TIFF of that name, found with an empty TIFF in a folder of links to them.
 fn read_along(out: &Path, files: &[PathBuf]) -> Result<Option<String>, String> {
-    const MOST: usize = 1000;
+    const MOST: usize = 10_000;
     if files.is_empty() {
         return Ok(None);
     }
@@ -112,10 +141,10 @@ fn link(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::copy(from, to).map(drop)
 }
 
-/// Opens a result by its final name, as its users will, and compares it with what it was to be.
+/// Opens a result by its final name, as its users will, and compares it with the intended description.
 ///
 /// # Errors
-/// Words that name the fields that read otherwise, and the files that are read with it.
+/// Text that names the differing fields, and the files that GDAL reads with the result.
 pub(crate) fn verify(promised: &Description, out: &Path, written: &[PathBuf]) -> Result<(), String> {
     let published = open_again(out)?;
     let found = Description::of(&published)?;
@@ -131,7 +160,7 @@ pub(crate) fn verify(promised: &Description, out: &Path, written: &[PathBuf]) ->
         return Ok(());
     }
     let what = if fields.is_empty() { "by more than its own files".into() } else { fields.join(", ") };
-    Err(format!("it is written, and reads otherwise under its name: {what}{with}"))
+    Err(format!("it was written, but reads differently under its final name: {what}{with}"))
 }
 
 #[cfg(test)]
@@ -163,6 +192,23 @@ mod tests {
     }
 
     #[test]
+    fn names_that_would_be_read_with_a_result_are_known() {
+        let with = |out: &str, file: &str| is_read_with(Path::new(out), Path::new(file));
+        for (out, file) in [
+            ("d/o.tif", "d/o.tif.aux.xml"),
+            ("d/o.tif", "./d/O.TFW"),
+            ("o.vrt", "o.vrt.aux.xml"),
+            ("o.vrt", "o.tif.msk"),
+            ("o.vrt", "o.tfw"),
+        ] {
+            assert!(with(out, file), "{out} {file}");
+        }
+        for (out, file) in [("d/o.tif", "o.tif.aux.xml"), ("o.tif", "o.json"), ("o.tif", "p.tif.aux.xml")] {
+            assert!(!with(out, file), "{out} {file}");
+        }
+    }
+
+    #[test]
     fn what_only_gdal_knows_to_belong_to_it_is_named_and_stays() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("o.tif");
@@ -174,6 +220,21 @@ mod tests {
             let refused = in_the_way(&out, overwrite).unwrap_err().to_string();
             assert!(refused.contains("o.xml"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_document_of_a_delivery_is_found_by_another_name_than_the_image() {
+        let dir = tempfile::tempdir().unwrap();
+        let landsat = "GROUP = L1_METADATA_FILE\n  GROUP = PRODUCT_METADATA\n    SPACECRAFT_ID = \"LANDSAT_8\"\n  \
+                       END_GROUP = PRODUCT_METADATA\nEND_GROUP = L1_METADATA_FILE\nEND\n";
+        std::fs::write(dir.path().join("LC08_X_MTL.txt"), landsat).unwrap();
+        touch(dir.path(), &["HDR-ALAV2A.txt", "RPC-ALAV2A.txt"]);
+        std::fs::write(dir.path().join("summary.txt"), "Lbi_Satellite=\"ALOS\"\n").unwrap();
+        for (name, read) in [("LC08_X_B4.TIF", "LC08_X_MTL.txt"), ("IMG-ALAV2A.tif", "ALAV2A")] {
+            let refused = in_the_way(&dir.path().join(name), false).unwrap_err().to_string();
+            assert!(refused.contains(read) || refused.contains("summary.txt"), "{refused}");
+        }
+        assert!(in_the_way(&dir.path().join("other.tif"), false).unwrap().is_empty(), "notes of somebody else's");
     }
 
     #[test]

@@ -1,14 +1,13 @@
-//! Cloud optimized GeoTIFF: a finished GeoTIFF, laid out anew by GDAL's own COG driver.
+//! Cloud optimized GeoTIFF: a finished GeoTIFF, copied by GDAL's COG driver.
 
 use std::path::Path;
 
 use gdal::DriverManager;
 
 use crate::{
-    Scene,
-    carry::open_again,
-    ffi,
+    Scene, ffi,
     layout::{can_predict, compression, refuse_lossy, to_options},
+    write_metadata::open_again,
 };
 
 /// Copies the GeoTIFF at `from` to a COG at `to`.
@@ -25,7 +24,7 @@ pub(crate) fn write(
         ("BIGTIFF".into(), "IF_SAFER".into()),
         ("NUM_THREADS".into(), if threads == 0 { "ALL_CPUS".into() } else { threads.to_string() }),
     ];
-    if scene.facts.tags.is_some_and(|t| matches!(t.predictor, Some(2 | 3))) && can_predict(compression) {
+    if scene.info.tags.is_some_and(|t| matches!(t.predictor, Some(2 | 3))) && can_predict(compression) {
         options.push(("PREDICTOR".into(), "YES".into()));
     }
     for (key, value) in creation {

@@ -1,4 +1,4 @@
-//! Two rasters, field by field and pixel by pixel.
+//! Compares two rasters, field by field and pixel by pixel.
 
 use gdal::{Dataset, raster::RasterBand};
 
@@ -10,31 +10,31 @@ use crate::{
     raster::CACHE_BYTES,
 };
 
-/// One thing in which two rasters differ.
+/// One difference of two rasters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The field, in words.
+    /// The field's name.
     pub field: String,
-    /// What the first raster has, as JSON.
+    /// The first raster's value, as JSON.
     pub first: String,
-    /// What the second has.
+    /// The second raster's value.
     pub second: String,
 }
 
-/// How two rasters are compared.
+/// Options of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CompareOptions {
     /// Bands whose pixels may differ, counted from 1.
     pub except_bands: Vec<usize>,
-    /// How far the rasters may reach.
+    /// Files and networks that the rasters may access.
     pub access: Access,
 }
 
-/// Rows that are compared at a time.
+/// Rows to compare at a time.
 const ROWS: usize = 256;
 
-/// Everything in which two rasters differ: georeferencing, metadata, bands, and pixels bit for bit. How the files are
-/// laid out (compression, blocks, overviews) and statistics do not count.
+/// All differences of two rasters: georeferencing, metadata, bands, and pixels bit for bit. File layout (compression,
+/// blocks, overviews) and statistics are ignored.
 ///
 /// # Errors
 /// [`Error::Scene`] when one cannot be opened or read.

@@ -1,4 +1,4 @@
-//! What a raster says of itself, read as one value that can be written, compared and printed.
+//! A raster's metadata as one value that can be written, compared and printed.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     tiff::has_endless_profile,
 };
 
-/// Everything that is carried over, as GDAL reports it.
+/// All metadata that artir preserves, as GDAL reports it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Description {
     /// Columns and rows.
@@ -40,7 +40,7 @@ pub(crate) struct BandDescription {
     pub(crate) colour: u32,
     pub(crate) description: String,
     pub(crate) unit: String,
-    /// 1 and 0 where the file names none, which means the same.
+    /// 1 and 0 if the file has none, which means the same.
     pub(crate) scale: f64,
     pub(crate) offset: f64,
     pub(crate) categories: Vec<String>,
@@ -50,7 +50,7 @@ pub(crate) struct BandDescription {
     pub(crate) domains: Domains,
 }
 
-/// Domains that GDAL makes itself, or that describe the file and not the scene.
+/// Domains that GDAL generates, or that describe the file rather than the scene.
 const OWN_DOMAINS: [&str; 4] = ["IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "OVERVIEWS", "SUBDATASETS"];
 
 impl Description {
@@ -87,7 +87,7 @@ impl Description {
         })
     }
 
-    /// Whether reading it whole would not end.
+    /// Whether listing all metadata domains would not end.
     pub(crate) fn is_endless(dataset: &Dataset) -> bool {
         matches!(names(dataset), Names::Known)
     }
@@ -97,7 +97,7 @@ impl Description {
         self.domains.get("").is_some_and(|items| items.iter().any(|i| i == "AREA_OR_POINT=Point"))
     }
 
-    /// Names what differs, with both values, each in JSON.
+    /// Lists the differences, with both values as JSON.
     pub(crate) fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
         let mut out = Vec::new();
         if self.size != other.size {
@@ -186,7 +186,7 @@ fn domain_differences(whose: &str, a: &Domains, b: &Domains, out: &mut Vec<(Stri
         let same = x == y || name.starts_with("xml:") && tokens(x).is_some_and(|t| tokens(y) == Some(t));
         if !same {
             let what = if name.is_empty() { "metadata".into() } else { format!("metadata domain '{name}'") };
-            // Only what differs: a domain can hold hundreds of items.
+            // List only differing items: a domain can hold hundreds.
             let only = |this: Option<&Vec<String>>, that: Option<&Vec<String>>| -> Vec<String> {
                 let that = that.map(Vec::as_slice).unwrap_or_default();
                 this.into_iter().flatten().filter(|i| !that.contains(i)).cloned().collect()
@@ -196,8 +196,7 @@ fn domain_differences(whose: &str, a: &Domains, b: &Domains, out: &mut Vec<(Stri
     }
 }
 
-/// `domains` without the item that pixels are areas, unless `other` says so too: that is what they are when nothing is
-/// said, and a GeoTIFF says it of itself.
+/// `domains` without AREA_OR_POINT=Area, unless `other` has it too. Area is the default, and every GeoTIFF writes it.
 fn without_area(domains: &Domains, other: &Domains) -> Domains {
     const AREA: &str = "AREA_OR_POINT=Area";
     let says = |d: &Domains| d.get("").is_some_and(|items| items.iter().any(|i| i == AREA));
@@ -213,13 +212,13 @@ fn without_area(domains: &Domains, other: &Domains) -> Domains {
 }
 
 /// An XML document's elements, attributes and texts, without the space between elements, which GDAL sets anew in the files
-/// that it keeps beside others. `None` for what is no document.
+/// that it writes as sidecars. `None` for text that is not a document.
 fn tokens(domain: Option<&Vec<String>>) -> Option<Vec<String>> {
     let [text] = domain?.as_slice() else { return None };
     let document = roxmltree::Document::parse(text).ok()?;
     let mut out = Vec::new();
     for node in document.descendants() {
-        // How deep it lies tells which elements hold which.
+        // The depth shows which elements contain which.
         let depth = node.ancestors().count();
         if node.is_element() {
             out.push(format!("{depth} <{:?}", node.tag_name()));
@@ -238,7 +237,7 @@ const MOST_METADATA: usize = 64 << 20;
 /// Domains of one band or dataset.
 const MOST_DOMAINS: usize = 10_000;
 
-/// Where the names of metadata domains come from.
+/// The source of the names of metadata domains.
 enum Names {
     /// GDAL's list.
     Listed,
@@ -246,13 +245,13 @@ enum Names {
     Known,
 }
 
-/// The names that can be asked for.
+/// The names of the domains.
 fn names(dataset: &Dataset) -> Names {
     let endless = || ffi::file_list(dataset).first().is_some_and(|f| has_endless_profile(f));
     if open::driver(dataset) == "GTiff" && endless() { Names::Known } else { Names::Listed }
 }
 
-/// All metadata that is carried over. Statistics are dropped: they are no longer true of restored pixels. `left` are the
+/// All metadata that artir preserves. Statistics are dropped, since they do not apply to restored pixels. `left` are the
 /// bytes that may still be read.
 fn domains(object: Object, names: &Names, left: &mut usize) -> Result<Domains, String> {
     let mut names = match names {

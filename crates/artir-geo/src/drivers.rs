@@ -1,4 +1,4 @@
-//! Which of GDAL's drivers may open what.
+//! The GDAL drivers that may open scenes and virtual rasters.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -66,7 +66,7 @@ pub(crate) fn local() -> Vec<&'static str> {
 /// Whether only [`local`] drivers are registered; `None` before anything was opened.
 static CONFINED: Mutex<Option<bool>> = Mutex::new(None);
 
-/// Takes away all other drivers. GDAL opens the sources of a virtual raster, overviews and masks itself, with whatever is
+/// Deregisters all other drivers. GDAL opens the sources of a virtual raster, overviews and masks itself, with whatever is
 /// registered, so that a list handed over with one call to open would not reach them.
 pub(crate) fn confine() {
     let mut confined = CONFINED.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! What can be wrong with a scene.
+//! Errors of this crate.
 
 use artir_core::ErrorKind;
 
@@ -17,13 +17,13 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The output is there already.
-    #[error("{path}: is there already: use --overwrite")]
+    /// The output already exists.
+    #[error("{path}: already exists: use --overwrite")]
     Exists {
         /// The output.
         path: String,
     },
-    /// Writing failed, or what was written is not what it should be.
+    /// Writing failed, or the written file differs from the intended one.
     #[error("{path}: cannot write: {reason}")]
     Write {
         /// The output.

@@ -1,11 +1,11 @@
-//! Entry points for fuzzers: what reads a stranger's bytes before GDAL does, without files.
+//! Entry points for fuzzers: parsers of untrusted bytes that run before GDAL, without files.
 
 use crate::{
     tiff::{Tags, endless_profile},
     vrt,
 };
 
-/// The policy for virtual rasters: which files a document names, or why it is not to be opened.
+/// The policy for virtual rasters: the files that a document references, or the reason to refuse it.
 pub fn virtual_raster(bytes: &[u8]) {
     drop(vrt::named(&String::from_utf8_lossy(bytes)));
 }

@@ -1,12 +1,12 @@
-//! Where a raster lies: coordinate reference system, geotransform, ground control points.
+//! Georeferencing: coordinate reference system, geotransform, ground control points.
 
 use gdal::Dataset;
 use serde_json::{Value, json};
 
 use crate::ffi::{self, Crs, Gcp, Of, ThreadOption};
 
-/// Whether two systems are the same to the last number, unit, axis and identifier. Names of conversions and axes, and
-/// where a system is used, do not count: GeoTIFF has no keys for them, and GDAL makes them up.
+/// Whether two systems are the same to the last number, unit, axis and identifier. Names of conversions and axes,
+/// and usages, are ignored: GeoTIFF has no keys for them, and GDAL invents them.
 pub(crate) fn same_crs(a: &Option<Crs>, b: &Option<Crs>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => {
@@ -55,7 +55,7 @@ fn datum_of(ensemble: &str) -> String {
     format!("DATUM[\"{}\",{ellipsoid}]", name.trim_end_matches(" ensemble"))
 }
 
-/// What follows the quote that ends a text; a doubled quote stands for one in it.
+/// The text after a closing quote. A doubled quote is an escaped one.
 fn after_text(text: &str) -> &str {
     let mut rest = text;
     while let Some(at) = rest.find('"') {
@@ -68,7 +68,7 @@ fn after_text(text: &str) -> &str {
     ""
 }
 
-/// What follows a pair of brackets and all in it.
+/// The text after a pair of brackets and its contents.
 fn after_brackets(text: &str) -> &str {
     let (mut depth, mut rest) = (0, text);
     while let Some(at) = rest.find(['[', ']', '"']) {
@@ -105,7 +105,7 @@ impl Georef {
         }
     }
 
-    /// Writes it into a new dataset, `source` being the one that it was read from. `point` tells that pixels are points.
+    /// Writes it into a new dataset, `source` being the one that it was read from. `point` means that pixels are points.
     pub(crate) fn apply(&self, source: &Dataset, target: &Dataset, point: bool) {
         if self.crs.is_some() {
             ffi::copy_crs(source, target);
@@ -119,7 +119,7 @@ impl Georef {
     }
 
     /// The points that GDAL must be given so that the file holds these. Where pixels are points, GDAL (3.6.2) moves
-    /// ground control points by a pixel between writing and reading; how far is found by trying.
+    /// ground control points by a pixel between writing and reading; the distance is found with a test file.
     fn before_shift(&self, source: &Dataset, point: bool) -> Vec<Gcp> {
         if !point {
             return self.gcps.clone();
@@ -129,7 +129,7 @@ impl Georef {
         self.gcps.iter().map(moved).collect()
     }
 
-    /// Names what differs, with both values.
+    /// Lists the differences, with both values.
     pub(crate) fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
         let mut out = Vec::new();
         let mut check = |same: bool, what: &str, a: Value, b: Value| {
@@ -183,7 +183,7 @@ fn shift_of_points(source: &Dataset) -> Option<[f64; 2]> {
     static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let path = format!("/vsimem/artir-points-{number}.tif");
-    // Nothing is to be left in memory beside the file.
+    // Remove the file's sidecars from memory, too.
     let _quiet = ThreadOption::set("GDAL_PAM_ENABLED", "NO");
     let one = Gcp { id: "1".into(), info: String::new(), at: [8.0, 8.0], is: [0.0; 3] };
     let write = || -> gdal::errors::Result<()> {

@@ -1,4 +1,4 @@
-//! What decides a result's bytes, as text with a version: an interrupted run goes on from a journal of the same hash alone.
+//! The inputs that determine a result's bytes, as text with a version. A run resumes only from a journal of equal hash.
 
 use std::{fs::File, path::Path};
 
@@ -14,10 +14,10 @@ const HEAD: usize = 1 << 20;
 /// size and time starts anew; of those that are read over a network, or within an archive, the first part counts.
 pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> Encoding {
     let WriteOptions { overwrite: _, resume: _, format, creation, threads: _ } = options;
-    let interval = scene.facts.interval;
+    let interval = scene.info.interval;
     let mut out = Encoding::new("artir-scene", 1)
         .text("pixels", pixels)
-        .text("bands", &scene.facts.bands.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))
+        .text("bands", &scene.info.bands.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))
         .float("black", interval.lo)
         .float("white", interval.hi)
         .text(
@@ -35,14 +35,14 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
         out = match File::open(path).and_then(hash_file) {
             Ok(sha256) => out.text("file", &sha256),
             Err(_) => {
-                // Reading all of it would fetch it twice.
+                // Reading all of it would transfer it twice.
                 let head = ffi::read_part(&file, 0, HEAD).unwrap_or_default();
                 out.text("remote", &file).text("head", &hex(&Sha256::digest(head)))
             }
         };
     }
-    // What GDAL makes of the files, which depends on its version and settings too.
-    out.text("description", &scene.facts.description.json().to_string())
+    // The description as GDAL reads it, which also depends on GDAL's version and settings.
+    out.text("description", &scene.info.description.json().to_string())
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! Which stored values the network sees as black and white.
+//! The stored values that the network receives as black and white.
 
 use crate::samples::Planes;
 
-/// How black and white are found.
+/// The rule for black and white.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum RangeChoice {
     /// 0 to 255 for 8-bit scenes, as [`RangeChoice::Percentile`] for all others.
     #[default]
     Auto,
-    /// Stored values, as given.
+    /// Stored values chosen by the user.
     Interval([f64; 2]),
     /// From zero (or the 0.5th percentile, where values are negative) to the 99.5th percentile of the valid pixels of
     /// all restored bands together. Black stays zero, since stretching from the darkest pixel would hide haze from the
@@ -18,8 +18,8 @@ pub enum RangeChoice {
     Reflectance,
 }
 
-/// Stored values that stand for black and white. The same for all restored bands and the whole scene, so that neither
-/// colours nor tiles drift apart.
+/// Stored values for black and white. They are the same for all restored bands and the whole scene, so that colours and
+/// tiles stay consistent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// Black.

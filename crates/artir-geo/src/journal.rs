@@ -1,7 +1,7 @@
-//! What an interrupted scene has done, for `--resume`: the restored rows, strip by strip, beside the unfinished file.
+//! The journal for `--resume`: the restored rows of an interrupted scene, strip by strip, next to the unfinished file.
 //!
-//! A TIFF that was cut off cannot be taken up where it ended, nor would its bytes come out as those of an uninterrupted
-//! run. So the rows wait in a file of their own, and a resumed run writes them into a new TIFF before it goes on.
+//! A truncated TIFF cannot be continued, and its bytes would differ from those of an uninterrupted run. Therefore the
+//! rows are kept in a separate file, and a resumed run writes them into a new TIFF before it continues.
 
 use std::{
     fs::File,
@@ -13,11 +13,11 @@ use sha2::{Digest, Sha256};
 
 const JOURNAL: &str = "journal";
 const ROWS: &str = "rows";
-/// Begins the first line. What the other lines mean goes with the number.
+/// Start of the first line. The number is the version of the journal's format.
 const FORM: &str = "artir-rows 1";
 
-/// The journal of one scene. Each line after the first, which says what was done with what, stands for a strip: its number of
-/// rows and the SHA-256 of their bytes.
+/// The journal of one scene. The first line identifies settings and sources. Each other line is a strip: its number of rows
+/// and the SHA-256 of their bytes.
 pub(crate) struct Journal {
     lines: File,
     rows: File,
@@ -28,7 +28,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Takes up what the folder holds of the same `identity` (one line), or starts anew. `row_bytes` are the bytes of a
+    /// Continues the folder's journal if it has the same `identity` (one line), else starts over. `row_bytes` are the bytes of a
     /// row of one plane.
     pub(crate) fn open(
         folder: &HiddenFolder,
@@ -56,7 +56,7 @@ impl Journal {
         }
         rows.set_len(whole)?;
         rows.seek(SeekFrom::Start(0))?;
-        // Written anew, so that a torn last line is gone.
+        // Rewrite the journal without an incomplete last line.
         let mut text = format!("{FORM} {identity}\n");
         for (count, digest) in &kept {
             text.push_str(&format!("{count} {digest}\n"));
@@ -77,7 +77,7 @@ impl Journal {
         &self.done
     }
 
-    /// The next strip of an earlier run, its planes one after another. To be called once for each, before any is added.
+    /// The next strip of an earlier run, its planes one after another. Call it once for each strip, before adding any.
     pub(crate) fn next(&mut self, rows: usize) -> io::Result<Vec<Vec<u8>>> {
         let mut planes = Vec::new();
         for _ in 0..self.planes {
@@ -88,7 +88,7 @@ impl Journal {
         Ok(planes)
     }
 
-    /// Notes a strip that is restored.
+    /// Records a restored strip.
     pub(crate) fn add(&mut self, rows: usize, planes: &[Vec<u8>]) -> io::Result<()> {
         let mut hash = Sha256::new();
         for plane in planes {
@@ -103,7 +103,7 @@ fn read(folder: &HiddenFolder, identity: &str) -> Vec<(usize, String)> {
     let Ok(file) = folder.open_file(JOURNAL) else { return Vec::new() };
     let mut lines = BufReader::new(file).lines().map_while(Result::ok);
     if lines.next().as_deref() != Some(&*format!("{FORM} {identity}")) {
-        tracing::info!("what an earlier run left was made with other settings or sources: starting anew");
+        tracing::info!("the unfinished result of an earlier run has other settings or sources: starting over");
         return Vec::new();
     }
     let entry = |line: String| {

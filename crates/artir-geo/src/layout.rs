@@ -1,4 +1,4 @@
-//! How the result is laid out: like its source, unless that is lossy or the user says otherwise.
+//! The layout of the result: that of its source, unless it is lossy or the user overrides it.
 
 use gdal::{
     Dataset, DriverManager,
@@ -21,17 +21,17 @@ pub(crate) struct Layout(Vec<(String, String)>);
 /// Bytes that a row of blocks may have, all bands together.
 pub(crate) const MOST_BYTES: usize = 128 << 20;
 
-/// Compressions that lose nothing and that every GDAL writes, by the name that it reports and takes alike.
+/// Lossless compressions that every GDAL build can write, by GDAL's name.
 const LOSSLESS: [&str; 5] = ["LZW", "PACKBITS", "ZSTD", "DEFLATE", "LZMA"];
 
 impl Layout {
-    /// The scene's own layout, then what the user says.
+    /// The scene's layout, overridden by the user's options.
     pub(crate) fn of(scene: &Scene, creation: &[(String, String)], threads: usize) -> Result<Self, String> {
         let mut out = Self::default();
         let source = &scene.dataset;
         let compression = compression(scene);
         out.set("COMPRESS", compression);
-        let tags = scene.facts.tags.unwrap_or_default();
+        let tags = scene.info.tags.unwrap_or_default();
         if let Some(predictor) = tags.predictor.filter(|p| matches!(p, 2 | 3) && can_predict(compression)) {
             out.set("PREDICTOR", &predictor.to_string());
         }
@@ -74,14 +74,14 @@ impl Layout {
         self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
     }
 
-    /// Nothing says which band is what but the source: left alone, GDAL takes the third band of three for blue.
+    /// Sets the photometric interpretation from the source. Otherwise GDAL assumes that three bands are red, green and blue.
     fn photometric(&mut self, scene: &Scene) -> Result<(), String> {
-        let colours: Vec<u32> = scene.facts.description.bands.iter().map(|b| b.colour).collect();
+        let colours: Vec<u32> = scene.info.description.bands.iter().map(|b| b.colour).collect();
         let is = |i: usize, wanted: ColorInterpretation| colours.get(i) == Some(&wanted.c_int());
         let rgb = is(0, ColorInterpretation::RedBand)
             && is(1, ColorInterpretation::GreenBand)
             && is(2, ColorInterpretation::BlueBand);
-        let tag = scene.facts.tags.and_then(|t| t.photometric);
+        let tag = scene.info.tags.and_then(|t| t.photometric);
         self.set(
             "PHOTOMETRIC",
             match tag {
@@ -94,7 +94,7 @@ impl Layout {
         let alpha = (0..colours.len()).any(|i| is(i, ColorInterpretation::AlphaBand));
         self.set(
             "ALPHA",
-            match (alpha, scene.facts.tags.and_then(|t| t.extra_sample)) {
+            match (alpha, scene.info.tags.and_then(|t| t.extra_sample)) {
                 (true, Some(1)) => "PREMULTIPLIED",
                 (true, _) => "NON-PREMULTIPLIED",
                 (false, _) => "NO",
@@ -104,11 +104,11 @@ impl Layout {
     }
 
     fn blocks(&mut self, scene: &Scene) {
-        let (columns, rows) = scene.facts.description.size;
-        let (width, height) = scene.facts.block;
-        match scene.facts.tags {
+        let (columns, rows) = scene.info.description.size;
+        let (width, height) = scene.info.block;
+        match scene.info.tags {
             // One row of such blocks would not fit where memory is to be bounded.
-            _ if scene.facts.row_of_blocks(height) > MOST_BYTES => self.tiles(256, 256),
+            _ if scene.info.row_of_blocks(height) > MOST_BYTES => self.tiles(256, 256),
             Some(tags) if tags.tiled && width % 16 == 0 && height % 16 == 0 => self.tiles(width, height),
             Some(tags) if !tags.tiled && height <= rows => self.set("BLOCKYSIZE", &height.to_string()),
             // Formats without strips are read by tiles best.
@@ -140,7 +140,7 @@ impl Layout {
         self
     }
 
-    /// Makes the file, of the description's size.
+    /// Creates the file with the description's size.
     pub(crate) fn create(&self, scene: &Scene, description: &Description, path: &Path) -> Result<Dataset, String> {
         fn typed<T: GdalType>(
             _: &[Vec<T>],
@@ -154,7 +154,7 @@ impl Layout {
         }
         let options = to_options(&self.0)?;
         let (size, count) = (description.size, description.bands.len());
-        ffi::checked(|| on_planes!(&scene.facts.planes(), p => typed(p, path, size, count, &options)))
+        ffi::checked(|| on_planes!(&scene.info.planes(), p => typed(p, path, size, count, &options)))
     }
 
     /// Rows of a block.
@@ -172,7 +172,7 @@ pub(crate) fn to_options(pairs: &[(String, String)]) -> Result<RasterCreationOpt
     Ok(out)
 }
 
-/// The source's compression, or DEFLATE in place of one that loses something.
+/// The source's compression, or DEFLATE in place of a lossy one.
 pub(crate) fn compression(scene: &Scene) -> &'static str {
     let name = structure(&scene.dataset, "COMPRESSION");
     let known = |name: &str| LOSSLESS.into_iter().find(|n| *n == name);
@@ -201,5 +201,5 @@ pub(crate) fn refuse_lossy(key: &str, value: &str) -> Result<(), String> {
         "COPY_SRC_OVERVIEWS" | "SPARSE_OK" | "TFW" | "RPB" | "RPCTXT" | "PROFILE" | "TILING_SCHEME" => true,
         _ => false,
     };
-    if lossy { Err(format!("--co {key}={value}: it would change what the scene holds")) } else { Ok(()) }
+    if lossy { Err(format!("--co {key}={value}: this option would change the scene's values or grid")) } else { Ok(()) }
 }

@@ -29,17 +29,17 @@ const PREFIXES: [&str; 25] = [
     "MEM",
 ];
 
-/// A scene's name, taken apart.
+/// A parsed scene name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SceneName {
     /// The file, archive member or address.
     pub file: String,
-    /// What the name says beside it, such as the variable in `NETCDF:"a.nc":red`.
+    /// The rest of the name, such as the variable in `NETCDF:"a.nc":red`.
     pub part: Option<String>,
 }
 
 impl SceneName {
-    /// Takes a name apart. A file of that very name comes first: colons are letters like others in names of files.
+    /// Parses a name. An existing file of that exact name takes precedence, since file names may contain colons.
     pub fn of(name: &str) -> Self {
         let whole = |file: &str| Self { file: file.to_owned(), part: None };
         if std::fs::symlink_metadata(name).is_ok() {
@@ -67,7 +67,7 @@ impl SceneName {
     }
 }
 
-/// Which of the words between colons are the file: the longest run that is there, else the one that looks most like it.
+/// Finds the file among the words between colons: the longest run that exists, else the most likely one.
 fn file_in(words: &[&str]) -> (usize, usize) {
     const MOST: usize = 32;
     for length in (1..=words.len().min(MOST)).rev() {
@@ -89,7 +89,7 @@ pub(crate) fn query(name: &str) -> Option<(&str, &str)> {
     Some(rest.rsplit_once('?').unwrap_or((rest, "")))
 }
 
-/// What follows the prefix of a driver.
+/// The name after the prefix of a driver.
 pub(crate) fn after_prefix(name: &str) -> Option<&str> {
     let (prefix, rest) = name.split_once(':')?;
     PREFIXES.contains(&prefix.to_ascii_uppercase().as_str()).then_some(rest)

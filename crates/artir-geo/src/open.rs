@@ -1,4 +1,4 @@
-//! Opening a raster without reaching further than its user meant.
+//! Opens a raster with access only to the files and networks that the user allowed.
 
 use std::path::{Path, PathBuf};
 
@@ -10,12 +10,12 @@ use crate::{
     reach::{Place, Reach},
 };
 
-/// How far a scene may reach.
+/// Files and networks that a scene may access.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// Allow everything: what GDAL reads over a network, every driver, and virtual rasters that name any file.
+    /// Allow everything: networks, every driver, and virtual rasters that reference any file.
     pub remote: bool,
-    /// Folders beside a scene's own that its virtual raster may name files in.
+    /// Folders, in addition to the scene's own, whose files its virtual raster may reference.
     pub folders: Vec<PathBuf>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Opened {
 /// Opens a raster for reading.
 ///
 /// # Errors
-/// Words that say why it cannot be, or must not be without being allowed to.
+/// The reason why it cannot be opened, or needs permission.
 pub(crate) fn open(path: &str, access: &Access) -> Result<Opened, String> {
     quiet();
     if path.trim_start().starts_with('<') {
@@ -71,7 +71,7 @@ pub(crate) fn open(path: &str, access: &Access) -> Result<Opened, String> {
         return Ok(Opened { dataset: again(path, access)?, name: path.to_owned() });
     }
     if is_remote(path) {
-        return Err("lies on a network: use --allow-remote".into());
+        return Err("is on a network: use --allow-remote".into());
     }
     drivers::confine();
     let (name, place) = locate(path)?;
@@ -82,7 +82,7 @@ pub(crate) fn open(path: &str, access: &Access) -> Result<Opened, String> {
     Ok(Opened { dataset, name })
 }
 
-/// Opens a raster that was opened and found fit before, by the name that GDAL knows it by.
+/// Reopens a raster that was already checked, by GDAL's name.
 pub(crate) fn again(name: &str, access: &Access) -> Result<Dataset, String> {
     quiet();
     if access.remote {
@@ -131,16 +131,16 @@ fn locate_file(path: &str) -> Result<(String, Place), String> {
             rest = more;
         }
         if rest.len() == path.len() || rest.contains("/vsi") {
-            return Err("is no file and no part of a local archive: use --allow-remote".into());
+            return Err("is neither a file nor part of a local archive: use --allow-remote".into());
         }
         return Ok((path.to_owned(), Place::InArchive(path.to_owned())));
     }
     let kind = std::fs::metadata(path).map_err(|e| e.to_string())?.file_type();
     if !kind.is_file() && !kind.is_dir() {
-        return Err("is no regular file".into());
+        return Err("is not a regular file".into());
     }
     let real = std::fs::canonicalize(path).map_err(|e| e.to_string())?;
-    // GDAL resolves what a virtual raster names from where a link to it leads; the way there is left out.
+    // GDAL resolves relative names in a virtual raster from the target of a link, so use the resolved path.
     let virtual_raster = kind.is_file() && crate::vrt::is_virtual_raster(path);
     let name = match real.to_str() {
         Some(real) if virtual_raster => real.to_owned(),
@@ -151,13 +151,13 @@ fn locate_file(path: &str) -> Result<(String, Place), String> {
     Ok((name.clone(), Place::File { name, real }))
 }
 
-/// Sends GDAL's own messages nowhere; those that matter are asked for.
+/// Suppresses GDAL's messages. artir reads the relevant ones from GDAL's error state.
 fn quiet() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| gdal::config::set_error_handler(|_, _, _| {}));
 }
 
-/// GDAL's message without the path, which stands in the error already.
+/// GDAL's message without the path, which the error already contains.
 pub(crate) fn without_path(message: &str, path: &str) -> String {
     message.replace(path, "the file").replace('\n', " ")
 }

@@ -1,4 +1,4 @@
-//! A finished scene gets its name, together with the files beside it and the virtual raster over it.
+//! Publishes a finished scene, with its sidecar files and its virtual raster.
 
 use std::{
     ffi::OsString,
@@ -18,19 +18,19 @@ pub(crate) fn is_virtual(out: &Path) -> bool {
     out.extension().is_some_and(|e| e.eq_ignore_ascii_case("vrt"))
 }
 
-/// The TIFF of a result: itself, or what its virtual raster describes.
+/// The TIFF of a result: the result itself, or the TIFF under its virtual raster.
 pub fn data_of(out: &Path) -> PathBuf {
     if is_virtual(out) { out.with_extension("tif") } else { out.to_owned() }
 }
 
-/// Files that have their final names, out of sight.
+/// Files with their final names in the hidden folder.
 pub(crate) struct Staged {
     folder: PathBuf,
     set: FileSet,
 }
 
 impl Staged {
-    /// Takes a finished TIFF with what is beside it. `stale` files of older results go when it gets its place.
+    /// Takes a finished TIFF with its sidecar files. Publishing removes the `stale` files of older results.
     pub(crate) fn new(hidden: &HiddenFolder, done: &Path, out: &Path, stale: &[PathBuf]) -> io::Result<Self> {
         let folder = hidden.create_folder(SET)?;
         let mut staged = Self { folder, set: FileSet::default() };
@@ -67,13 +67,13 @@ impl Staged {
         self.folder.join(data_of(out).file_name().unwrap_or_default())
     }
 
-    /// Where the virtual raster goes.
+    /// Path of the virtual raster.
     pub(crate) fn main(&self, out: &Path) -> PathBuf {
         self.folder.join(out.file_name().unwrap_or_default())
     }
 
-    /// Gives the files their places. What an older result had beside it would be read with the new one, and goes. Returns
-    /// the files beside the result.
+    /// Publishes the files. Removes the sidecar files of an older result, which GDAL would read with the new one. Returns
+    /// the sidecar files of the result.
     pub(crate) fn publish(self, hidden: &mut HiddenFolder, out: &Path, overwrite: bool) -> io::Result<Vec<PathBuf>> {
         hidden.publish_set(&self.set, overwrite)?;
         let folder = out.parent().unwrap_or(Path::new(""));

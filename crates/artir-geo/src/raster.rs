@@ -1,4 +1,4 @@
-//! A scene: what is restored of it, which pixels count, and what would be damaged.
+//! A scene: its restored bands, its valid pixels, and checks for data that restoring would damage.
 
 use std::path::Path;
 
@@ -20,18 +20,18 @@ use crate::{
     tiff::Tags,
 };
 
-/// How a scene is opened.
+/// Options for opening a scene.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OpenOptions {
-    /// The bands to restore, counted from 1 (red, green, blue), where colour interpretation does not say.
+    /// The bands to restore, counted from 1 (red, green, blue), if colour interpretation is missing.
     pub bands: Option<Vec<usize>>,
-    /// Which values are black and white.
+    /// The rule for black and white.
     pub range: RangeChoice,
-    /// How far the scene may reach.
+    /// Files and networks that the scene may access.
     pub access: Access,
 }
 
-/// Bytes of GDAL's block cache; its own default, a share of the machine's memory, is no bound.
+/// Bytes of GDAL's block cache; its default, a share of the machine's memory, is too large.
 pub(crate) const CACHE_BYTES: u64 = 64 << 20;
 /// Edge of the decimated scene that percentiles are taken from, pixels.
 const SAMPLE: usize = 1024;
@@ -39,12 +39,12 @@ const SAMPLE: usize = 1024;
 /// An opened scene that can be restored without damage.
 pub struct Scene {
     pub(crate) dataset: Dataset,
-    pub(crate) facts: Facts,
+    pub(crate) info: SceneInfo,
 }
 
-/// What is known of a scene; threads share it, each with a handle of its own on the file.
+/// Properties of a scene. Threads share them, each with a separate handle on the file.
 #[derive(Clone, Debug)]
-pub(crate) struct Facts {
+pub(crate) struct SceneInfo {
     pub(crate) path: String,
     /// The name that GDAL knows it by.
     opened: String,
@@ -62,7 +62,7 @@ pub(crate) struct Facts {
     options: OpenOptions,
 }
 
-/// What beside nodata says that a pixel does not count.
+/// Marks of invalid pixels other than nodata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Validity {
     Nodata,
@@ -74,7 +74,7 @@ pub(crate) enum Validity {
 
 impl std::fmt::Debug for Scene {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scene").field("facts", &self.facts).finish_non_exhaustive()
+        f.debug_struct("Scene").field("info", &self.info).finish_non_exhaustive()
     }
 }
 
@@ -82,7 +82,7 @@ impl Scene {
     /// Opens a scene.
     ///
     /// # Errors
-    /// [`Error::Scene`] with the reason: not a raster, or something that would be damaged, by name.
+    /// [`Error::Scene`] with the reason: not a raster, or data that restoring would damage.
     pub fn open(path: &str, options: &OpenOptions) -> Result<Self, Error> {
         Self::try_open(path, options).map_err(|reason| Error::Scene { path: path.to_owned(), reason })
     }
@@ -113,7 +113,7 @@ impl Scene {
             Some(ffi::Nodata::Float(v)) => Some(v),
             _ => None,
         });
-        let facts = Facts {
+        let info = SceneInfo {
             nodata: nodata.collect(),
             tags: Tags::read(path),
             block: dataset.rasterband(bands[0]).map_err(|e| e.to_string())?.block_size(),
@@ -125,24 +125,24 @@ impl Scene {
             bands,
             validity,
         };
-        let mut scene = Self { dataset, facts };
-        scene.facts.interval = scene.find_interval(options.range)?;
+        let mut scene = Self { dataset, info };
+        scene.info.interval = scene.find_interval(options.range)?;
         Ok(scene)
     }
 
     /// The scene's extent, with a channel for each restored band.
     pub fn shape(&self) -> Shape {
-        self.facts.shape()
+        self.info.shape()
     }
 
     /// The bands that are restored, counted from 1.
     pub fn bands(&self) -> &[usize] {
-        &self.facts.bands
+        &self.info.bands
     }
 
-    /// The stored values that stand for black and white.
+    /// The stored values for black and white.
     pub fn interval(&self) -> Interval {
-        self.facts.interval
+        self.info.interval
     }
 
     fn find_interval(&self, choice: RangeChoice) -> Result<Interval, String> {
@@ -151,7 +151,7 @@ impl Scene {
         match choice {
             RangeChoice::Interval([lo, hi]) => fixed(lo, hi),
             RangeChoice::Reflectance => fixed(0.0, 10_000.0),
-            RangeChoice::Auto if self.facts.kind() == gdal_sys::GDALDataType::GDT_Byte => fixed(0.0, 255.0),
+            RangeChoice::Auto if self.info.kind() == gdal_sys::GDALDataType::GDT_Byte => fixed(0.0, 255.0),
             RangeChoice::Auto | RangeChoice::Percentile => self.percentiles(),
         }
     }
@@ -159,22 +159,22 @@ impl Scene {
     fn percentiles(&self) -> Result<Interval, String> {
         let (columns, rows) = self.dataset.raster_size();
         let out = (columns.min(SAMPLE), rows.min(SAMPLE));
-        let mut planes = self.facts.planes();
+        let mut planes = self.info.planes();
         let mut valid = vec![true; out.0 * out.1];
-        for band in &self.facts.bands {
+        for band in &self.info.bands {
             let band = self.dataset.rasterband(*band).map_err(|e| e.to_string())?;
             planes
                 .read_decimated(&band, out)
-                .map_err(|why| format!("its pixels: {}", without_path(&why, &self.facts.path)))?;
+                .map_err(|why| format!("its pixels: {}", without_path(&why, &self.info.path)))?;
         }
-        read_mask(&self.dataset, self.facts.bands[0], self.facts.validity, (0, 0), (columns, rows), out, &mut valid)?;
-        on_planes!(&planes, p => bands::mark_valid(p, &self.facts.nodata, &mut valid));
-        // A scene of one value, or of none, has nothing to restore; any interval does.
-        Ok(Interval::of_sample(&planes, self.facts.bands.len(), &valid).unwrap_or(Interval { lo: 0.0, hi: 1.0 }))
+        read_mask(&self.dataset, self.info.bands[0], self.info.validity, (0, 0), (columns, rows), out, &mut valid)?;
+        on_planes!(&planes, p => bands::mark_valid(p, &self.info.nodata, &mut valid));
+        // A scene with one value, or none, has nothing to restore, so any interval works.
+        Ok(Interval::of_sample(&planes, self.info.bands.len(), &valid).unwrap_or(Interval { lo: 0.0, hi: 1.0 }))
     }
 }
 
-impl Facts {
+impl SceneInfo {
     pub(crate) fn shape(&self) -> Shape {
         let (columns, rows) = self.description.size;
         Shape { channels: self.bands.len(), rows, columns }
@@ -210,7 +210,7 @@ impl Facts {
     }
 }
 
-/// All that a raster says of itself, as JSON, with what a model would restore of it, or why it would be refused.
+/// A raster's metadata as JSON, with the bands that a model would restore, or the reason for a refusal.
 ///
 /// # Errors
 /// [`Error::Scene`] when GDAL cannot open it.
@@ -225,7 +225,7 @@ pub fn inspect_raster(
         Ok(scene) => {
             let fit = check_model(&scene, card);
             let fit = fit.and_then(|()| rehearse::form(&scene, write).map_err(fail));
-            let mut out = inspect(&scene.dataset, &scene.facts.description, fit.is_ok().then_some(&scene.facts));
+            let mut out = inspect(&scene.dataset, &scene.info.description, fit.is_ok().then_some(&scene.info));
             match fit {
                 Ok(()) => {}
                 Err(Error::Scene { reason, .. }) => out["refused"] = reason.into(),
@@ -243,7 +243,7 @@ pub fn inspect_raster(
     Ok(out)
 }
 
-fn inspect(dataset: &Dataset, description: &Description, scene: Option<&Facts>) -> serde_json::Value {
+fn inspect(dataset: &Dataset, description: &Description, scene: Option<&SceneInfo>) -> serde_json::Value {
     let mut out = description.json();
     let structure = |key: &str| open::structure(dataset, key);
     out["driver"] = open::driver(dataset).into();
@@ -273,9 +273,9 @@ pub fn read_rgb(path: &Path) -> Result<Array3<u8>, Error> {
     let scene = Scene::open(&name, &OpenOptions::default())?;
     let Shape { rows, columns, .. } = scene.shape();
     let fail = |reason: &str| Error::Scene { path: name.clone(), reason: reason.to_owned() };
-    let mut planes = scene.facts.planes();
+    let mut planes = scene.info.planes();
     let all = ffi::RawRows { row: 0, rows, columns };
-    planes.read_rows(&scene.dataset, &scene.facts.bands, &all).map_err(|why| scene.facts.unreadable(&why))?;
+    planes.read_rows(&scene.dataset, &scene.info.bands, &all).map_err(|why| scene.info.unreadable(&why))?;
     match planes {
         Planes::U8(planes) if planes.len() == 3 => {
             Array3::from_shape_vec((3, rows, columns), planes.concat()).map_err(|e| fail(&e.to_string()))
@@ -284,7 +284,7 @@ pub fn read_rgb(path: &Path) -> Result<Array3<u8>, Error> {
     }
 }
 
-/// A header can claim any size. What it claims must be backed by some bytes of the file, unless the file is sparse.
+/// Checks a header's claimed size against the bytes of the file, unless the file is sparse.
 fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), String> {
     let (columns, rows) = dataset.raster_size();
     let first = dataset.rasterband(1).map_err(|e| e.to_string())?;
@@ -301,12 +301,12 @@ fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), String> {
     let Ok(file) = std::fs::metadata(path) else { return Ok(()) };
     let claimed = columns as u64 * rows as u64 / 8 * dataset.raster_count() as u64;
     if open::driver(dataset) == "GTiff" && claimed > (64 << 20) && claimed / 4096 > file.len() {
-        return Err(format!("its header claims {columns}x{rows} pixels, and the file has {} bytes", file.len()));
+        return Err(format!("its header claims {columns}x{rows} pixels, but the file has {} bytes", file.len()));
     }
     Ok(())
 }
 
-/// Names what would be damaged.
+/// Refuses scenes with data that restoring would damage.
 fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), String> {
     let kind = |i: usize| dataset.rasterband(i).map(|b| ffi::type_number(&b)).map_err(|e| e.to_string());
     let first = kind(restored[0])?;
@@ -351,8 +351,8 @@ fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), String> {
     Ok(())
 }
 
-/// What says which pixels count. NAIP ships near infrared as a fourth band tagged alpha, which it is not: opacity is 0
-/// or full nearly everywhere, reflectance is not.
+/// Finds the mask or alpha band that marks valid pixels. NAIP products tag near infrared as alpha, although it is not.
+/// Real opacity is 0 or full nearly everywhere, reflectance is not.
 fn validity(dataset: &Dataset, restored: &[usize]) -> Result<Validity, String> {
     let first = dataset.rasterband(restored[0]).map_err(|e| e.to_string())?;
     let flags = first.mask_flags().map_err(|e| e.to_string())?;
@@ -379,7 +379,7 @@ fn is_opacity(dataset: &Dataset, band: &RasterBand<'_>) -> Result<bool, String> 
     Ok(extreme * 2 > sample.data().len())
 }
 
-/// Clears `valid` where mask or alpha say that nothing was measured.
+/// Clears `valid` where mask or alpha mark a pixel as invalid.
 pub(crate) fn read_mask(
     dataset: &Dataset,
     band: usize,

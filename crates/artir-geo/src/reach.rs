@@ -1,4 +1,4 @@
-//! Which files a raster may make GDAL open: those in its own folder, and in folders that the user named.
+//! Restricts the files that GDAL opens for a raster to its own folder and the folders that the user allowed.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -13,7 +13,7 @@ use crate::{
     vrt::{self, Named, shortened},
 };
 
-/// Virtual rasters within virtual rasters that are followed.
+/// Virtual rasters within virtual rasters, and overviews of overviews, that are followed.
 const DEEPEST: usize = 8;
 /// Different files that all of them together may name.
 const MOST_FILES: usize = 200_000;
@@ -22,10 +22,10 @@ const MOST_BYTES: usize = 256 << 20;
 /// Reads of files that one read of the whole may cause: seven small files, each naming the next forty times, cause 10^11.
 const MOST_READS: u64 = 1_000_000;
 
-/// Where a raster's file lies.
+/// Location of a raster's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A file or folder: the name that GDAL is given, and the file with all links followed.
+    /// A file or folder: the name for GDAL, and the path with all links resolved.
     File { name: String, real: PathBuf },
     /// A member of an archive, or a compressed file.
     InArchive(String),
@@ -38,7 +38,7 @@ impl Place {
         }
     }
 
-    /// What names in a virtual raster start from.
+    /// The base of relative names in a virtual raster.
     fn folder(&self) -> String {
         match self {
             Self::File { real, .. } => {
@@ -57,7 +57,7 @@ impl Place {
     }
 }
 
-/// What one read of a virtual raster comes to.
+/// Total cost of reading a virtual raster once.
 #[derive(Clone, Copy, Debug)]
 struct Followed {
     reads: u64,
@@ -65,7 +65,7 @@ struct Followed {
     depth: usize,
 }
 
-/// Follows what a raster names. Each file is looked at once.
+/// Follows the references of a raster. Each file is checked once.
 #[derive(Debug)]
 pub(crate) struct Reach {
     /// Folders whose files may be read, links followed.
@@ -74,10 +74,12 @@ pub(crate) struct Reach {
     archive: Option<String>,
     /// Virtual rasters by [`Place::key`]; `None` while one is being followed.
     followed: HashMap<String, Option<Followed>>,
-    /// Names of images that were found fit.
+    /// Names of images that passed the check.
     images: HashSet<String>,
+    /// Overviews of overviews that are being looked at.
+    overviews: usize,
     bytes: usize,
-    /// Names of files by folder, in lower case and as they are.
+    /// Names of files by folder, in lower case and in original case.
     listings: HashMap<String, BTreeSet<(String, String)>>,
 }
 
@@ -90,18 +92,26 @@ impl Reach {
                 let typed = Path::new(name).parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 folders.extend(std::fs::canonicalize(typed).ok());
                 folders.extend(real.parent().map(Path::to_owned));
-                // A raster that is a folder consists of what lies in it.
+                // A raster that is a folder consists of the files in it.
                 folders.push(real.clone());
             }
             Place::InArchive(_) => archive = Some(place.folder()),
         }
-        Self { folders, archive, followed: HashMap::new(), images: HashSet::new(), bytes: 0, listings: HashMap::new() }
+        Self {
+            folders,
+            archive,
+            followed: HashMap::new(),
+            images: HashSet::new(),
+            overviews: 0,
+            bytes: 0,
+            listings: HashMap::new(),
+        }
     }
 
-    /// Looks at all that a raster names before GDAL opens any of it.
+    /// Checks all references of a raster before GDAL opens any of them.
     ///
     /// # Errors
-    /// Words that say what it must not name.
+    /// The reason, naming the reference that is not allowed.
     pub(crate) fn follow(&mut self, place: &Place) -> Result<(), String> {
         self.check_beside(place)?;
         if vrt::is_virtual_raster(place.name()) {
@@ -113,15 +123,15 @@ impl Reach {
         refuse_remote_header(place.name())
     }
 
-    /// Looks at a raster that is open: at the overviews that it names, which GDAL opens to list its files, and then at that list.
+    /// Checks an open raster: first its overviews, which GDAL opens to list files, then the list of files.
     pub(crate) fn check(&mut self, dataset: &Dataset, place: &Place) -> Result<(), String> {
         if let Some(file) = dataset.metadata_item("OVERVIEW_FILE", "OVERVIEWS") {
-            let near = file.strip_prefix(":::BASE:::").map(|rest| join(&given_folder(place), rest));
-            let file = near.unwrap_or(file);
-            self.inside(&file)?;
-            if vrt::is_virtual_raster(&file) {
-                return Err("its overviews are a virtual raster: use --allow-remote if it is to be trusted".into());
-            }
+            // GDAL takes it for any name that it can open: one with a driver's prefix, a document, an address.
+            let file = match file.strip_prefix(":::BASE:::") {
+                Some(rest) => join(&given_folder(place), &vrt::plain(rest, true)?.name),
+                None => vrt::plain(&file, false)?.name,
+            };
+            self.look_at_overviews(&file, place)?;
         }
         for file in ffi::file_list(dataset).iter().filter(|f| *f != place.name()) {
             if is_remote(file) {
@@ -175,7 +185,7 @@ impl Reach {
         Ok(Followed { reads: 1, depth: 0 })
     }
 
-    /// Opens a source as GDAL would, and looks at what comes with it.
+    /// Opens a source as GDAL would, and checks its sidecar files.
     fn open_image(&mut self, source: &Place) -> Result<(), String> {
         if !self.images.insert(source.name().to_owned()) {
             return Ok(());
@@ -185,7 +195,7 @@ impl Reach {
         }
         let fail = |why: String| format!("names {}: {why}", shortened(source.name()));
         self.check_beside(source).map_err(fail)?;
-        // A folder of many tiles is not to be listed again for each of them.
+        // Listing a folder of many tiles once is enough.
         let _listing = ffi::ThreadOption::set("GDAL_DISABLE_READDIR_ON_OPEN", "TRUE");
         let dataset = open_with(source.name(), Some(&drivers::IMAGES)).map_err(fail)?;
         self.check(&dataset, source).map_err(fail)
@@ -199,20 +209,20 @@ impl Reach {
             let inside = plain(&full).filter(|p| self.in_archive(p) && ffi::read_part(&full, 0, 1).is_some());
             return inside
                 .map(|_| Place::InArchive(full))
-                .ok_or_else(|| format!("names '{name}', which is no file of its own folder"));
+                .ok_or_else(|| format!("names '{name}', which is not a file in its own folder"));
         }
         if self.archive.is_some() {
-            return Err(format!("names '{name}', which is no file of its own archive"));
+            return Err(format!("names '{name}', which is not a file in its own archive"));
         }
-        let real = std::fs::canonicalize(&full).map_err(|_| format!("names '{name}', which is not there"))?;
+        let real = std::fs::canonicalize(&full).map_err(|_| format!("names '{name}', which does not exist"))?;
         if !real.is_file() {
-            return Err(format!("names '{name}', which is no regular file"));
+            return Err(format!("names '{name}', which is not a regular file"));
         }
         self.inside_real(&real, &name)?;
         Ok(Place::File { name: full, real })
     }
 
-    /// Whether a file that GDAL reads lies where it may. One that is not there is read by nobody.
+    /// Checks that a file that GDAL reads is in an allowed folder. A missing file passes, since it cannot be read.
     fn inside(&self, path: &str) -> Result<(), String> {
         if path.starts_with("/vsi") {
             let fine = plain(path).is_some_and(|p| self.in_archive(&p));
@@ -229,7 +239,7 @@ impl Reach {
             return Ok(());
         }
         let folder = real.parent().unwrap_or(Path::new("/")).display();
-        Err(format!("names {name}, outside its own folder: use --allow-path {folder} if that may be read"))
+        Err(format!("names {name}, outside its own folder: use --allow-path {folder} to allow it"))
     }
 
     fn in_archive(&self, path: &Path) -> bool {
@@ -253,20 +263,32 @@ impl Reach {
         let beside = from(&start).filter(|(lower, _)| [".ovr", ".msk"].iter().any(|e| lower.ends_with(e)));
         let auxiliary = from(&stem).filter(|(lower, _)| *lower == format!("{stem}aux") || lower.ends_with(".rrd"));
         let found: Vec<String> = beside.chain(auxiliary).map(|(_, name)| join(&folder, &name)).collect();
-        for path in found.iter().filter(|p| p.as_str() != place.name()) {
-            self.inside(path)?;
-            if vrt::is_virtual_raster(path) {
-                return Err(format!("{} beside it is a virtual raster, not overviews or a mask", shortened(path)));
-            }
-            if self.images.contains(path) {
-                continue;
-            }
-            self.images.insert(path.clone());
-            // What is neither is ignored by GDAL, too.
-            if let Ok(dataset) = open_with(path, Some(&["GTiff", "HFA"])) {
-                self.check(&dataset, &Place::File { name: path.clone(), real: PathBuf::from(path) })?;
-            }
+        found.iter().filter(|p| p.as_str() != place.name()).try_for_each(|path| self.look_at_overviews(path, place))
+    }
+
+    /// Looks at a file of overviews or a mask of another, which GDAL opens with any driver, and which can name others again.
+    fn look_at_overviews(&mut self, path: &str, of: &Place) -> Result<(), String> {
+        self.inside(path)?;
+        if vrt::is_virtual_raster(path) {
+            return Err(format!("{} is a virtual raster, not overviews or a mask", shortened(path)));
         }
+        if !self.images.insert(path.to_owned()) {
+            return Ok(());
+        }
+        if self.overviews >= DEEPEST {
+            return Err("nests overviews too deeply".into());
+        }
+        let place = match of {
+            Place::File { .. } => Place::File { name: path.to_owned(), real: PathBuf::from(path) },
+            Place::InArchive(_) => Place::InArchive(path.to_owned()),
+        };
+        self.overviews += 1;
+        self.check_beside(&place)?;
+        // What none of the drivers opens is ignored by GDAL, too.
+        if let Ok(dataset) = open_with(path, Some(&drivers::local())) {
+            self.check(&dataset, &place)?;
+        }
+        self.overviews -= 1;
         Ok(())
     }
 
@@ -292,7 +314,7 @@ impl Reach {
     }
 }
 
-/// The folder in the name that GDAL is given, where it looks for files beside.
+/// The folder in GDAL's name, in which GDAL searches for sidecar files.
 fn given_folder(place: &Place) -> String {
     match place.name().rsplit_once('/') {
         Some((folder, _)) => folder.to_owned(),
@@ -304,7 +326,7 @@ fn join(folder: &str, name: &str) -> String {
     if name.starts_with('/') { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
-/// Whether a name is a link to another link. GDAL starts relative names where the first one leads.
+/// Whether a name is a link to another link. GDAL resolves relative names from the first link's target.
 fn links_twice(path: &str) -> bool {
     let Ok(target) = std::fs::read_link(path) else { return false };
     let target = Path::new(path).parent().unwrap_or(Path::new("/")).join(target);

@@ -1,5 +1,5 @@
-//! What a result cannot hold, found before any pixel is restored: an empty file of the same description is written and
-//! compared, by the same code that writes the result.
+//! Detects before restoring whether the result can hold the scene's metadata. It writes an empty file of the same
+//! description with the code that writes the result, and compares it.
 
 use std::{
     path::{Path, PathBuf},
@@ -26,17 +26,17 @@ const SMALL: usize = 64;
 /// Refuses a scene that a model does not take.
 ///
 /// # Errors
-/// [`Error::Scene`] with what the model takes.
+/// [`Error::Scene`] that names the model's bands.
 pub fn check_model(scene: &Scene, card: &Card) -> Result<(), Error> {
     let (takes, has) = (card.input.channels, scene.bands().len());
     if takes == has {
         return Ok(());
     }
     let reason = format!("the model '{}' takes {takes} band(s), and {has} would be restored: see --bands", card.name);
-    Err(Error::Scene { path: scene.facts.path.clone(), reason })
+    Err(Error::Scene { path: scene.info.path.clone(), reason })
 }
 
-/// Finds all that would keep a scene from being written as `out`, but for its pixels and the disk.
+/// Finds all reasons why a scene cannot be written as `out`, except for its pixels and the disk.
 ///
 /// # Errors
 /// Those of [`crate::restore_scene`].
@@ -50,12 +50,12 @@ pub fn rehearse(scene: &Scene, out: &Path, options: &WriteOptions) -> Result<(),
     if is_virtual(out) { form_virtual(scene, options).map_err(fail) } else { Ok(()) }
 }
 
-/// The files that a result consists of, but for those beside them.
+/// The files of a result, without sidecar files.
 fn files(out: &Path) -> Vec<PathBuf> {
     if is_virtual(out) { vec![out.to_owned(), data_of(out)] } else { vec![out.to_owned()] }
 }
 
-/// What older files of a result's names left beside them, and must go with them.
+/// Sidecar files of older results with these names, which must be removed with them.
 ///
 /// # Errors
 /// Those of [`beside::in_the_way`].
@@ -67,7 +67,7 @@ pub(crate) fn stale(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Error> 
     Ok(found)
 }
 
-/// Refuses a name that is taken.
+/// Refuses a name that is in use.
 fn check_name(scene: &Scene, out: &Path, options: &WriteOptions) -> Result<(), Error> {
     let fail = |reason: &str| Error::Write { path: out.display().to_string(), reason: reason.to_owned() };
     if crate::ffi::file_list(&scene.dataset).iter().any(|f| same_file(f, out)) {
@@ -82,13 +82,18 @@ fn check_name(scene: &Scene, out: &Path, options: &WriteOptions) -> Result<(), E
     if out.file_name().is_none() {
         return Err(fail("it has no file name"));
     }
+    match out.to_str() {
+        None => return Err(fail("its name is not UTF-8, which GDAL needs")),
+        Some(name) if name.starts_with("/vsi") => return Err(fail("results are written to files alone")),
+        Some(_) => {}
+    }
     Ok(())
 }
 
-/// Whether the form of the result holds all that the scene says.
+/// Checks that the result's format holds all of the scene's metadata.
 ///
 /// # Errors
-/// Words that say what it does not hold.
+/// Text that names the fields that it does not hold.
 pub(crate) fn form(scene: &Scene, options: &WriteOptions) -> Result<(), String> {
     Stage::new().with(|stage| tiff(scene, options, stage).map(drop))
 }
@@ -100,10 +105,10 @@ fn form_virtual(scene: &Scene, options: &WriteOptions) -> Result<(), String> {
     })
 }
 
-/// Writes the empty file, and compares it. Returns where it is, and what it was compared with.
+/// Writes the empty file and compares it. Returns its path and the expected description.
 fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf, Description), String> {
     let layout = Layout::of(scene, &options.creation, options.threads)?.empty();
-    let mut wanted = scene.facts.description.clone();
+    let mut wanted = scene.info.description.clone();
     let path = stage.path("scene.tif");
     if options.format == Format::GeoTiff {
         let target = write::create(scene, &wanted, &layout, &path)?;
@@ -141,9 +146,9 @@ impl Stage {
         gdal::vsi::read_dir(&self.0, false).unwrap_or_default()
     }
 
-    /// Runs `work` and takes away all that it left.
+    /// Runs `work` and removes its files.
     fn with<T>(&self, work: impl FnOnce(&Self) -> Result<T, String>) -> Result<T, String> {
-        // GDAL names the file, which nobody else can see.
+        // GDAL's message names a file in memory, which means nothing to the user.
         let result = work(self).map_err(|why| why.replace(&format!("{}/", self.0.display()), ""));
         for name in self.names() {
             // Best effort: an empty file is a few kilobytes of memory.
@@ -152,13 +157,13 @@ impl Stage {
         result
     }
 
-    /// Some drivers write files of other names beside a TIFF, which would then be missing.
+    /// Some drivers write additional files with other names, which would then be missing.
     fn check(&self, done: &Path) -> Result<(), String> {
         let done = done.file_name().unwrap_or_default().to_string_lossy().into_owned();
         for name in self.names().iter().map(|n| n.to_string_lossy()) {
             let belongs = |stem: &str| name == stem || BESIDE.iter().any(|e| name == format!("{stem}{e}"));
             if !belongs(&done) && !belongs("scene.tif") {
-                return Err(format!("GDAL would keep a part of it in a file of its own ({name})"));
+                return Err(format!("GDAL would write a part of it to a separate file ({name})"));
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Values as a scene stores them, in its own type.
+//! Stored values in the scene's own data type.
 
 use gdal::{
     Dataset,
@@ -12,7 +12,7 @@ use crate::ffi::{self, RawRows};
 pub(crate) trait Sample: GdalType + Copy + Default + PartialEq + Send + 'static {
     /// The value itself; exact for every type here.
     fn value(self) -> f64;
-    /// The nearest value of this type; what lies beyond the ends becomes the end.
+    /// The nearest value of this type, saturating.
     fn nearest(v: f64) -> Self;
     /// The next value above (or below), the other way at the end of the type.
     fn neighbour(self, above: bool) -> Self;
@@ -139,7 +139,7 @@ impl Planes {
 pub(crate) fn nodata_as<T: Sample>(nodata: Option<f64>) -> Option<T> {
     let wanted = nodata?;
     let as_sample = T::nearest(wanted);
-    // A float band's value is often written as a rounded decimal; what the pixels hold is its nearest float.
+    // A float band's value is often written as a rounded decimal; the pixels hold the nearest float.
     let same = as_sample.value() == wanted || (size_of::<T>() == 4 && is_float::<T>() && wanted.is_finite());
     same.then_some(as_sample)
 }
@@ -177,6 +177,6 @@ mod tests {
         assert_eq!(nodata_as::<u8>(Some(7.5)), None);
         assert_eq!(nodata_as::<f32>(Some(-3.4e38)), Some(-3.4e38));
         assert_eq!(nodata_as::<u16>(None), None);
-        assert_eq!(nodata_as::<f32>(Some(f64::NAN)), None, "what is not finite is invalid anyhow");
+        assert_eq!(nodata_as::<f32>(Some(f64::NAN)), None, "values that are not finite are invalid anyway");
     }
 }

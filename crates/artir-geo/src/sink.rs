@@ -1,4 +1,4 @@
-//! Residuals onto stored values, strip by strip into the new file; other bands pass through as they are.
+//! Adds residuals to stored values and writes them strip by strip. Other bands are copied unchanged.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use crate::{
     bands::{self, Meaning},
     ffi::{self, RawRows},
     journal::Journal,
-    raster::Facts,
+    raster::SceneInfo,
     samples::on_planes,
     strips::{Strip, Strips},
 };
 
-/// Where restored rows go.
+/// Writes restored rows.
 pub(crate) struct SceneSink<'a> {
-    pub(crate) scene: &'a Facts,
+    pub(crate) scene: &'a SceneInfo,
     pub(crate) strips: &'a Strips,
-    /// A handle of its own on the scene, for the bands that pass through.
+    /// A separate handle on the scene, for the bands that are copied.
     pub(crate) source: Dataset,
     pub(crate) target: Dataset,
     /// Blocks of the new file hold all bands.
     pub(crate) interleaved: bool,
     pub(crate) journal: Journal,
-    /// The output, as it will be called.
+    /// The output's final name.
     pub(crate) name: String,
 }
 
@@ -65,7 +65,7 @@ impl SceneSink<'_> {
         }
     }
 
-    /// Notes a strip that is complete, and writes it.
+    /// Records a complete strip and writes it.
     fn finish(&mut self, strip: &Arc<Strip>) -> Result<(), Error> {
         let planes = strip.planes();
         let mut all: Vec<Vec<u8>> = (0..self.scene.bands.len()).map(|i| planes.bytes(i)).collect();

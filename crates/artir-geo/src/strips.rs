@@ -1,11 +1,11 @@
-//! Rows between reading and writing. Every row is read once; a strip of them waits until all its rows are restored.
+//! Buffer of rows between reading and writing. Every row is read once; a strip waits until all its rows are restored.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use artir_core::{Footprint, Image, Shape, Source, Window};
+use artir_core::{Image, MemoryUse, Shape, Source, Window};
 use gdal::Dataset;
 use ndarray::{Array2, Array3};
 
@@ -13,7 +13,7 @@ use crate::{
     Error, bands,
     ffi::{self, RawRows},
     layout::MOST_BYTES,
-    raster::{CACHE_BYTES, Facts, read_mask},
+    raster::{CACHE_BYTES, SceneInfo, read_mask},
     samples::{Planes, Sample, on_planes},
 };
 
@@ -38,12 +38,12 @@ impl Strip {
     }
 }
 
-/// The strips that are read and not written yet, from top to bottom. Reader and writer share them: the reader looks at
-/// rows that are still as they were, the writer changes rows above those.
+/// The strips that are read but not yet written, from top to bottom. Reader and writer share them: the reader uses
+/// original rows, the writer changes rows above those.
 #[derive(Default)]
 pub(crate) struct Strips(Mutex<VecDeque<Arc<Strip>>>);
 
-/// A thread that panicked ends the run; nobody looks at what it left.
+/// A panic in one thread ends the run, so its partial data are never used.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -78,23 +78,23 @@ pub(crate) fn strip_rows(block_rows: usize, rows: usize) -> usize {
     LEAST.div_ceil(block).max(1).saturating_mul(block).min(rows.max(1))
 }
 
-/// Hands a scene to the pipeline.
+/// Passes a scene to the pipeline.
 pub(crate) struct SceneSource<'a> {
-    pub(crate) scene: &'a Facts,
+    pub(crate) scene: &'a SceneInfo,
     /// The reader's own handle on the scene.
     pub(crate) dataset: Dataset,
     pub(crate) strips: &'a Strips,
     pub(crate) strip_rows: usize,
-    /// Rows above this one are written already: the sink will not ask for them.
+    /// Rows above this one are already written: the sink does not need them.
     pub(crate) first_row: usize,
 }
 
-/// What reader and writer keep in memory.
-pub(crate) fn footprint(scene: &Facts) -> Footprint {
+/// Memory of reader and writer.
+pub(crate) fn memory_use(scene: &SceneInfo) -> MemoryUse {
     let value = ffi::type_bytes(scene.kind()) as u64;
-    // Beside the cache: a strip that is being read, one on its way to the file, and what GDAL compresses of it.
+    // In addition to the cache: a strip being read, one being written, and its compressed copy in GDAL.
     let strip = scene.row_of_blocks(strip_rows(scene.block.1, scene.description.size.1)).min(MOST_BYTES);
-    Footprint { fixed: CACHE_BYTES + 3 * strip as u64, per_pixel: value * scene.bands.len() as u64 + 1 }
+    MemoryUse { fixed: CACHE_BYTES + 3 * strip as u64, per_pixel: value * scene.bands.len() as u64 + 1 }
 }
 
 impl SceneSource<'_> {
@@ -122,12 +122,12 @@ impl Source for SceneSource<'_> {
         self.scene.shape()
     }
 
-    fn footprint(&self) -> Footprint {
-        footprint(self.scene)
+    fn memory_use(&self) -> MemoryUse {
+        memory_use(self.scene)
     }
 
     fn read(&mut self, w: Window) -> Result<Image, Error> {
-        // Rows above this tile that the sink does not want either.
+        // Rows above this tile that the sink no longer needs.
         self.strips.forget_before(w.row.min(self.first_row));
         let start = w.row - w.row % self.strip_rows;
         let mut next = self.strips.end().unwrap_or(start);

@@ -1,8 +1,8 @@
-//! What GDAL does not tell of a TIFF file: a few tags of its first directory (TIFF 6.0, sections 2 and 8; BigTIFF).
+//! TIFF tags that GDAL does not report, from the first directory (TIFF 6.0, sections 2 and 8; BigTIFF).
 
 use crate::ffi;
 
-/// Tags of the first directory, as far as they decide how the result is laid out.
+/// Tags of the first directory that determine the layout of the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tags {
     /// 64-bit offsets.
@@ -11,7 +11,7 @@ pub(crate) struct Tags {
     pub(crate) photometric: Option<u64>,
     /// Tag 317: 2 horizontal differences, 3 floating point.
     pub(crate) predictor: Option<u64>,
-    /// Tag 322 is there.
+    /// Tag 322 is present.
     pub(crate) tiled: bool,
     /// Tag 338, first value: 1 associated (premultiplied) alpha, 2 unassociated.
     pub(crate) extra_sample: Option<u64>,
@@ -24,7 +24,7 @@ const MOST_DIRECTORIES: usize = 1024;
 type Fetch<'a> = &'a mut dyn FnMut(u64, usize) -> Option<Vec<u8>>;
 
 impl Tags {
-    /// Reads the tags of a file; `None` when it is no TIFF.
+    /// Reads the tags of a file; `None` if it is not a TIFF.
     pub(crate) fn read(path: &str) -> Option<Self> {
         Self::parse(&mut |at, length| ffi::read_part(path, at, length))
     }
@@ -128,7 +128,7 @@ impl Form {
         Some((entries, next))
     }
 
-    /// Tag and first value of an entry of short or long values, which stand in the entry itself.
+    /// Tag and first value of an entry of short or long values, which are stored in the entry itself.
     fn entry(&self, entry: &[u8]) -> Option<(u64, u64)> {
         let width = match self.number(&entry[2..4]) {
             3 => 2,

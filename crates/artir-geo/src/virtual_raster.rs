@@ -1,4 +1,4 @@
-//! A result as a virtual raster: a TIFF with the pixels, and a VRT of the same name that describes it.
+//! Writes a result as a virtual raster: a TIFF with the pixels, and a VRT of the same name that describes it.
 
 use std::path::Path;
 
@@ -6,9 +6,9 @@ use gdal::{DriverManager, raster::RasterCreationOptions};
 
 use crate::{
     Scene,
-    carry::open_again,
     description::Description,
     ffi::{self, Object},
+    write_metadata::open_again,
 };
 
 /// Writes the VRT over a TIFF, and compares it with a description.
@@ -17,7 +17,7 @@ pub(crate) fn copy(scene: &Scene, wanted: &Description, data: &Path, to: &Path) 
     let driver = DriverManager::get_driver_by_name("VRT").map_err(|e| e.to_string())?;
     let copy = ffi::checked(|| source.create_copy(&driver, to, &RasterCreationOptions::new()))?;
     // GDAL copies some domains; a VRT holds any.
-    for (name, items) in &scene.facts.description.domains {
+    for (name, items) in &scene.info.description.domains {
         Object::dataset(&copy).set_domain(name, items);
     }
     ffi::checked(|| copy.close())?;

@@ -1,4 +1,4 @@
-//! What a virtual raster (VRT) names. One from a stranger can name any file and any server, and run code.
+//! References of a virtual raster (VRT). An untrusted VRT can reference any file and any server, and run code.
 
 use crate::{ffi, name::after_prefix};
 
@@ -16,15 +16,15 @@ pub(crate) struct Named {
     pub(crate) relative: bool,
 }
 
-/// Whether GDAL takes a file for a VRT: by the start of what it holds, whatever it is called.
+/// Whether GDAL takes a file for a VRT: by its first bytes, regardless of its name.
 pub(crate) fn is_virtual_raster(path: &str) -> bool {
     ffi::read_part(path, 0, 1024).is_some_and(|start| start.windows(11).any(|w| w == b"<VRTDataset"))
 }
 
-/// Reads a VRT and lists what it names, as often as it does.
+/// Reads a VRT and lists its references, with repetitions.
 ///
 /// # Errors
-/// Words that say why it is not to be opened.
+/// The reason why it must not be opened.
 pub(crate) fn read(path: &str) -> Result<(Vec<Named>, usize), String> {
     let bytes = ffi::read_part(path, 0, MOST_BYTES + 1).ok_or("cannot be read")?;
     if bytes.len() > MOST_BYTES {
@@ -34,7 +34,7 @@ pub(crate) fn read(path: &str) -> Result<(Vec<Named>, usize), String> {
 }
 
 /// GDAL looks for elements and attributes alike, in any case, wherever it reads a value. So names are compared without
-/// case, and what stands in an unusual place is refused.
+/// case, and references in unusual places are refused.
 pub(crate) fn named(text: &str) -> Result<Vec<Named>, String> {
     // Declarations of types, and with them entities that expand without end, are errors to this parser.
     let options = roxmltree::ParsingOptions { nodes_limit: MOST_NODES, ..Default::default() };
@@ -100,7 +100,10 @@ fn check_attributes(node: &roxmltree::Node<'_, '_>, element: &str) -> Result<(),
 fn file_name(node: &roxmltree::Node<'_, '_>) -> Result<Named, String> {
     let mut children = node.children();
     let text = match (children.next(), children.next()) {
-        (Some(only), None) if only.is_text() => only.text().unwrap_or_default(),
+        // GDAL takes a CDATA section for a text of its own, and reads the first text alone.
+        (Some(only), None) if only.is_text() && !node.document().input_text()[node.range()].contains("<![") => {
+            only.text().unwrap_or_default()
+        }
         _ => return Err("names a file in a form that is not checked".into()),
     };
     let mut relative = None;
@@ -111,15 +114,15 @@ fn file_name(node: &roxmltree::Node<'_, '_>) -> Result<Named, String> {
             other => return Err(format!("has relativeToVRT=\"{other}\", which is neither 0 nor 1")),
         };
         if relative.replace(value).is_some() {
-            return Err("says relativeToVRT twice".into());
+            return Err("has relativeToVRT twice".into());
         }
     }
     plain(text, relative.unwrap_or(false))
 }
 
 /// A name that GDAL, too, takes for a plain file.
-fn plain(text: &str, relative: bool) -> Result<Named, String> {
-    let refuse = || Err(format!("names '{}', which is no plain file", shortened(text)));
+pub(crate) fn plain(text: &str, relative: bool) -> Result<Named, String> {
+    let refuse = || Err(format!("names '{}', which is not a plain file", shortened(text)));
     if text.is_empty() || text.trim() != text || text.contains('\u{fffd}') || text.starts_with('<') {
         return refuse();
     }
@@ -127,7 +130,7 @@ fn plain(text: &str, relative: bool) -> Result<Named, String> {
     if scheme || text.contains("://") || after_prefix(text).is_some() {
         return refuse();
     }
-    // Handed to GDAL as it is, whatever stands before a colon could be a driver's name.
+    // GDAL could read text before a colon as a driver's name, so such a name is refused.
     let first = text.split('/').next().unwrap_or_default();
     if !relative && first.contains(':') {
         return refuse();
@@ -148,9 +151,10 @@ pub(crate) fn shortened(text: &str) -> String {
 /// Files in metadata: those of overviews, which GDAL opens, and of geolocation arrays, which warping would.
 fn items(metadata: &roxmltree::Node<'_, '_>, out: &mut Vec<Named>) -> Result<(), String> {
     for item in metadata.children().filter(|n| n.tag_name().name().eq_ignore_ascii_case("MDI")) {
-        let keys = item.attributes().filter(|a| a.name().eq_ignore_ascii_case("key"));
-        for key in keys.map(|a| a.value().to_ascii_uppercase()) {
-            match key.as_str() {
+        // GDAL takes the first attribute for the key, whatever it is called, and what follows an equals sign in it for a value.
+        for key in item.attributes().map(|a| a.value().to_ascii_uppercase()) {
+            let key = key.split(['=', ':']).next().unwrap_or_default().trim();
+            match key {
                 "OVERVIEW_FILE" => return Err("names a file of overviews in its metadata".into()),
                 "X_DATASET" | "Y_DATASET" => out.push(plain(item.text().unwrap_or_default().trim(), false)?),
                 _ => {}
@@ -213,6 +217,8 @@ mod tests {
             "a.tif\n",
             "",
             "a<!-- -->.tif",
+            "a<![CDATA[.tif]]>",
+            "<![CDATA[a.tif]]>",
             "<b>a.tif</b>",
             "&lt;VRTDataset/>",
         ] {
@@ -236,6 +242,8 @@ mod tests {
             "<GDALWarpOptions/>",
             "<SourceDataset>a.tif</SourceDataset>",
             "<Metadata domain=\"OVERVIEWS\"><MDI key=\"overview_file\">/etc/x.tif</MDI></Metadata>",
+            "<Metadata domain=\"OVERVIEWS\"><MDI name=\"OVERVIEW_FILE\">/etc/x.tif</MDI></Metadata>",
+            "<Metadata domain=\"OVERVIEWS\"><MDI key=\"OVERVIEW_FILE=/etc/x.tif\">y</MDI></Metadata>",
         ] {
             assert!(with(inside).is_err(), "{inside}");
         }

@@ -1,15 +1,13 @@
-//! The restored scene: made in a hidden folder beside its final name, compared with its source, then published.
+//! Writes the restored scene: made in a hidden folder next to its final path, compared with its source, then published.
 
 use std::path::{Path, PathBuf};
 
 use artir_core::{Progress, Restorer, RunReport};
-use artir_files::{HiddenFolder, OutputFolder};
+use artir_files::{HiddenFolder, OutputFolder, is_taken};
 use gdal::{Dataset, Metadata};
 
 use crate::{
-    Error, Scene, beside,
-    carry::open_again,
-    cog,
+    Error, Scene, beside, cog,
     description::Description,
     ffi::{self, ThreadOption},
     identity::identity,
@@ -18,11 +16,12 @@ use crate::{
     publish::{Staged, is_virtual},
     rehearse::{self, check_model, rehearse},
     sink::SceneSink,
-    strips::{SceneSource, Strips, footprint, strip_rows},
+    strips::{SceneSource, Strips, memory_use, strip_rows},
     virtual_raster,
+    write_metadata::open_again,
 };
 
-/// The form of a result.
+/// The format of a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// GeoTIFF, laid out like its source.
@@ -32,14 +31,14 @@ pub enum Format {
     Cog,
 }
 
-/// How a restored scene is written.
+/// Options for writing a restored scene.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteOptions {
-    /// Replace what is there already.
+    /// Overwrite an existing result.
     pub overwrite: bool,
-    /// Take up what an interrupted run left.
+    /// Continue an interrupted run.
     pub resume: bool,
-    /// The form.
+    /// The format.
     pub format: Format,
     /// Creation options of GDAL's driver, by name and value, over those that follow from the source.
     pub creation: Vec<(String, String)>,
@@ -47,35 +46,35 @@ pub struct WriteOptions {
     pub threads: usize,
 }
 
-/// What was written.
+/// The written result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SceneReport {
     /// The file.
     pub path: PathBuf,
-    /// Files beside it, for what its format cannot hold (`.aux.xml`) or for what its source had beside it.
+    /// Sidecar files: `.aux.xml` for fields that the format cannot hold, and those that the source had.
     pub beside: Vec<PathBuf>,
-    /// What the pipeline did.
+    /// Counts of the pipeline.
     pub run: RunReport,
-    /// Rows that an interrupted run had done.
+    /// Rows that an interrupted run had completed.
     pub rows_resumed: usize,
 }
 
-/// What the journal of an interrupted run is made of, in the hidden folder.
+/// Files of the journal in the hidden folder.
 const JOURNAL_FILES: [&str; 3] = ["journal", "rows", "lock"];
 
 /// Endings of files that belong to a GeoTIFF.
 pub(crate) const BESIDE: [&str; 4] = [".aux.xml", ".ovr", ".msk", ".msk.ovr"];
 
-/// How the pixels of a scene will be cut, in words.
+/// The tile plan of a scene, in words.
 ///
 /// # Errors
 /// The core's own.
 pub fn plan(scene: &Scene, restorer: &Restorer) -> Result<String, Error> {
-    Ok(restorer.plan(scene.shape(), footprint(&scene.facts))?.describe())
+    Ok(restorer.plan(scene.shape(), memory_use(&scene.info))?.describe())
 }
 
 /// Restores a scene into `out`; where that ends in `.vrt`, into a TIFF of the same name and a virtual raster over it.
-/// Nothing appears there before the file is complete and was compared with its source.
+/// The file appears only after it is complete and was compared with its source.
 ///
 /// # Errors
 /// [`Error::Scene`] for pixels that cannot be read, [`Error::Exists`], [`Error::Write`], and the core's own.
@@ -87,10 +86,10 @@ pub fn restore_scene(
     progress: &dyn Progress,
 ) -> Result<SceneReport, Error> {
     check_model(scene, restorer.card())?;
-    progress.start(&scene.facts.path, scene.shape().pixels());
-    let decides = restorer.decides_for(scene.shape(), footprint(&scene.facts))?;
+    progress.start(&scene.info.path, scene.shape().pixels());
+    let decides = restorer.decides_for(scene.shape(), memory_use(&scene.info))?;
     let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
-        // What an earlier run has done counts as done.
+        // Rows of an earlier run count as completed.
         progress.advance(first as u64 * scene.shape().columns as u64);
         restorer.run_from(first, source, sink, progress)
     };
@@ -100,7 +99,7 @@ pub fn restore_scene(
 /// A run from a row on, from source to sink.
 type Run<'a> = &'a mut dyn FnMut(usize, &mut SceneSource<'_>, &mut SceneSink<'_>) -> Result<RunReport, Error>;
 
-/// The path of a scene with any function that carries residuals from source to sink.
+/// Restores a scene with any function that passes residuals from source to sink.
 fn restore_with(
     scene: &Scene,
     pixels: &str,
@@ -110,6 +109,7 @@ fn restore_with(
 ) -> Result<SceneReport, Error> {
     let name = out.display().to_string();
     let fail = |reason: String| Error::Write { path: name.clone(), reason };
+    recover(out)?;
     rehearse(scene, out, options)?;
     let layout = Layout::of(scene, &options.creation, options.threads).map_err(&fail)?;
     let stale = rehearse::stale(out, options.overwrite)?;
@@ -117,28 +117,28 @@ fn restore_with(
     let _made = OutputFolder::create(parent).map_err(|e| fail(e.to_string()))?;
     let mut folder = HiddenFolder::open(out).map_err(|e| fail(e.to_string()))?;
     let staged = folder.path().join("scene.tif");
-    // Whatever an earlier run left beside its journal is of no use, and GDAL would read some of it with the new file.
+    // Remove all other files of an earlier run: GDAL would read some of them with the new file.
     folder.clear(|name| JOURNAL_FILES.iter().any(|f| name == *f)).map_err(|e| fail(e.to_string()))?;
 
     let identity = identity(scene, pixels, options).hash();
     let columns = scene.shape().columns;
-    let row_bytes = columns * ffi::type_bytes(scene.facts.kind());
-    let journal = Journal::open(&folder, &identity, options.resume, scene.facts.bands.len(), row_bytes);
+    let row_bytes = columns * ffi::type_bytes(scene.info.kind());
+    let journal = Journal::open(&folder, &identity, options.resume, scene.info.bands.len(), row_bytes);
     let journal = journal.map_err(|e| fail(e.to_string()))?;
     let rows_resumed = journal.rows_done();
 
     let cog = options.format == Format::Cog;
     let layout = if cog { layout.intermediate() } else { layout };
-    let target = create(scene, &scene.facts.description, &layout, &staged).map_err(&fail)?;
+    let target = create(scene, &scene.info.description, &layout, &staged).map_err(&fail)?;
     let strips = Strips::default();
     let strip_rows = strip_rows(layout.block_rows(), scene.shape().rows);
-    let facts = &scene.facts;
+    let info = &scene.info;
     let mut source =
-        SceneSource { scene: facts, dataset: facts.reopen()?, strips: &strips, strip_rows, first_row: rows_resumed };
+        SceneSource { scene: info, dataset: info.reopen()?, strips: &strips, strip_rows, first_row: rows_resumed };
     let mut sink = SceneSink {
-        scene: facts,
+        scene: info,
         strips: &strips,
-        source: facts.reopen()?,
+        source: info.reopen()?,
         interleaved: layout.get("INTERLEAVE") == Some("PIXEL"),
         target,
         journal,
@@ -154,27 +154,55 @@ fn restore_with(
             return Err(e);
         }
     };
-    let intermediate = Description { overviews: Vec::new(), ..facts.description.clone() };
-    let wanted = if cog { &intermediate } else { &facts.description };
+    let intermediate = Description { overviews: Vec::new(), ..info.description.clone() };
+    let wanted = if cog { &intermediate } else { &info.description };
     finish(scene, wanted, sink.target, &layout, &staged, false).map_err(&fail)?;
     let mut done = staged.clone();
     if cog {
         done = folder.path().join("cog.tif");
         cog::write(scene, &staged, &done, &options.creation, options.threads).map_err(&fail)?;
-        scene.facts.description.complete(&scene.dataset, &done).map_err(&fail)?;
+        scene.info.description.complete(&scene.dataset, &done).map_err(&fail)?;
     }
     nothing_else(&folder, &done).map_err(&fail)?;
     let staged = Staged::new(&folder, &done, out, &stale).map_err(|e| fail(e.to_string()))?;
     if is_virtual(out) {
         let (data, main) = (staged.data(out), staged.main(out));
-        virtual_raster::copy(scene, &facts.description, &data, &main).map_err(&fail)?;
+        virtual_raster::copy(scene, &info.description, &data, &main).map_err(&fail)?;
     }
-    let beside = staged.publish(&mut folder, out, options.overwrite).map_err(|e| fail(e.to_string()))?;
-    beside::verify(&facts.description, out, &beside).map_err(&fail)?;
+    let beside = match staged.publish(&mut folder, out, options.overwrite) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            // Its place was free when the run began. The rows stay, so that no work is lost.
+            folder.keep();
+            let reason =
+                "its place was taken while it was made: free it and use --resume, or use --resume with --overwrite";
+            return Err(fail(reason.into()));
+        }
+        other => other.map_err(|e| fail(e.to_string()))?,
+    };
+    beside::verify(&info.description, out, &beside).map_err(&fail)?;
     Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed })
 }
 
-/// A new file that says of itself what a description says.
+/// Brings to its end what a killed run had begun to publish under a name, before anything there is taken for an older
+/// result's. Rows that an interrupted run left stay.
+///
+/// # Errors
+/// [`Error::Write`] when another run is at work there, and for what the file system reports.
+pub fn recover(out: &Path) -> Result<(), Error> {
+    if !HiddenFolder::is_left(out) {
+        return Ok(());
+    }
+    // While a result is being published, its name is free.
+    let free = !is_taken(out);
+    let mut folder =
+        HiddenFolder::open(out).map_err(|e| Error::Write { path: out.display().to_string(), reason: e.to_string() })?;
+    if !(free && is_taken(out)) {
+        folder.keep();
+    }
+    Ok(())
+}
+
+/// A new file with the metadata of a description.
 pub(crate) fn create(
     scene: &Scene,
     description: &Description,
@@ -195,7 +223,7 @@ fn mask_is_beside(scene: &Scene) -> bool {
     ffi::file_list(&scene.dataset).iter().any(|f| f.to_ascii_lowercase().ends_with(".msk"))
 }
 
-/// Writes what an earlier run restored.
+/// Writes the rows that an earlier run restored.
 fn replay(sink: &mut SceneSink<'_>) -> Result<(), Error> {
     let mut row = 0;
     for rows in sink.journal.strips().to_vec() {
@@ -208,8 +236,8 @@ fn replay(sink: &mut SceneSink<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Overviews, and what the format cannot hold; then the comparison with the description. `empty` overviews have their size
-/// and no pixels.
+/// Adds overviews and the fields that the format cannot hold, then compares with the description. `empty` overviews have
+/// their size but no pixels.
 pub(crate) fn finish(
     scene: &Scene,
     description: &Description,
@@ -222,11 +250,11 @@ pub(crate) fn finish(
     let mut target = target;
     let wanted = !description.overviews.is_empty();
     if wanted && !beside {
-        // Blocks must have their place before overviews get theirs.
+        // Flush first: all blocks must have their place in the file before the overviews.
         ffi::checked(|| target.flush_cache())?;
         overviews(scene, &mut target, layout, empty)?;
     }
-    // A full disk shows here and nowhere else.
+    // Only this call reports a full disk.
     ffi::checked(|| target.close())?;
     if wanted && beside {
         let mut reader = open_again(path)?;
@@ -243,7 +271,7 @@ fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout, empty: bool) 
         let long = if columns >= rows { columns as f64 / *c as f64 } else { rows as f64 / *r as f64 };
         long.round() as i32
     };
-    let levels: Vec<i32> = scene.facts.description.overviews.iter().map(factor).filter(|f| *f > 1).collect();
+    let levels: Vec<i32> = scene.info.description.overviews.iter().map(factor).filter(|f| *f > 1).collect();
     if levels.is_empty() {
         return Ok(());
     }
@@ -260,7 +288,7 @@ fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout, empty: bool) 
     ffi::checked(|| target.build_overviews(resampling, &levels, &[]))?;
     let first = target.rasterband(1).map_err(|e| e.to_string())?;
     let built = (0..first.overview_count().unwrap_or(0)).filter_map(|i| first.overview(i as usize).ok());
-    let wanted = scene.facts.description.overviews.iter().filter(|o| factor(o) > 1);
+    let wanted = scene.info.description.overviews.iter().filter(|o| factor(o) > 1);
     if built.map(|o| o.size()).ne(wanted.copied()) {
         return Err("its overviews have sizes that GDAL does not build".into());
     }
@@ -273,7 +301,7 @@ pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Some drivers write files of other names beside a TIFF, which would then be missing.
+/// Some drivers write additional files with other names, which would then be missing.
 fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), String> {
     let stem = done.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for entry in std::fs::read_dir(folder.path()).map_err(|e| e.to_string())? {
@@ -285,7 +313,7 @@ fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), String> {
             && !belongs(&stem)
             && !belongs("scene.tif")
         {
-            return Err(format!("GDAL would keep a part of it in a file of its own ({name})"));
+            return Err(format!("GDAL would write a part of it to a separate file ({name})"));
         }
     }
     Ok(())

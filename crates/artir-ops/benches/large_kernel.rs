@@ -1,5 +1,5 @@
 //! The operator on a 4K frame's bottleneck map (540x960), by kernel size: the engine's two ways on one thread, and
-//! inside ONNX Runtime on two threads beside the Conv form that a stock runtime would run.
+//! inside ONNX Runtime on two threads, compared with the Conv form of a stock runtime.
 
 use std::sync::OnceLock;
 
@@ -79,7 +79,7 @@ fn session_operator(bencher: Bencher<'_, '_>, size: usize) {
     });
 }
 
-/// What the model file's function body becomes in a stock runtime once its constants are folded.
+/// The model file's function body as a stock runtime executes it, after constant folding.
 #[divan::bench(args = [15, 31, 63], sample_count = 3)]
 fn session_conv_form(bencher: Bencher<'_, '_>, size: usize) {
     let side = size as i64;

@@ -1,4 +1,4 @@
-//! What can be wrong with an operator's attributes, inputs or surroundings.
+//! Errors of an operator's attributes, inputs or environment.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub enum Error {
     TapShape {
         /// Name of the operator's input: `w` or `b`.
         input: &'static str,
-        /// Shape found; -1 stands for a dimension that is not known yet.
+        /// Shape found; -1 is a dimension that is not known yet.
         shape: Vec<i64>,
         /// Side of the kernel in taps.
         kernel_size: usize,
@@ -28,7 +28,7 @@ pub enum Error {
     /// The map input is not `[N, 1, H, W]`.
     #[error("input X has shape {0:?}; it must be [N, 1, H, W] with one channel")]
     MapShape(Vec<i64>),
-    /// A buffer's length does not match the shape given with it.
+    /// A buffer's length does not match its shape.
     #[error("a buffer holds {got} elements where the shape {shape:?} asks for {want}")]
     BufferLength {
         /// Elements found.
@@ -44,7 +44,7 @@ pub enum Error {
     /// A required input is missing.
     #[error("input {0} is missing")]
     MissingInput(&'static str),
-    /// A tensor's memory is not where its type may stand.
+    /// A tensor's memory is not aligned for its type.
     #[error("the memory of {0} is missing or not aligned to its element type")]
     Memory(&'static str),
     /// ONNX Runtime reported a failure; its message follows.
@@ -75,8 +75,8 @@ pub enum Error {
         /// Numbers needed.
         want: usize,
     },
-    /// Gradients were asked for without a pass that was kept.
-    #[error("backward needs a forward pass that was kept, and takes it only once")]
+    /// Gradients were requested without a kept forward pass.
+    #[error("backward needs a kept forward pass, and can use it only once")]
     NothingKept,
     /// The network has widths that the loops do not have.
     #[error("the network's widths are not multiples of 16, or too large: use the model without these operators")]
@@ -94,7 +94,7 @@ pub enum Error {
         name: String,
         /// Shape found.
         found: Vec<usize>,
-        /// Shape asked for.
+        /// Requested shape.
         wanted: Vec<usize>,
     },
     /// A weight holds a NaN or an infinity.
@@ -106,7 +106,7 @@ pub enum Error {
     /// A weight is not part of the model.
     #[error("weight {0} must be a constant of the model")]
     WeightNotConstant(String),
-    /// The image is not what the network takes.
+    /// The image does not fit the network.
     #[error(
         "the image has shape {shape:?}; it must be [N, {channels}, H, W] with H and W multiples of 4 above zero: pad by \
          reflection and crop"
@@ -122,11 +122,11 @@ pub enum Error {
     Cuda {
         /// The call that failed.
         call: &'static str,
-        /// What was said.
+        /// The message.
         reason: String,
     },
     /// A gated block has a number of channels that the CUDA kernel does not have.
-    #[error("a gated block of {0} channels: the CUDA kernel takes multiples of 16 up to 128")]
+    #[error("a gated block of {0} channels: the CUDA kernel supports multiples of 16 up to 128")]
     BlockChannels(usize),
     /// A gated block's hidden channels make no two halves.
     #[error("{name} is {value}; it must be even and above zero")]
@@ -137,11 +137,11 @@ pub enum Error {
         value: i64,
     },
     /// The GPU has too little shared memory for a kernel.
-    #[error("the GPU gives a block {has} bytes of shared memory, the kernel needs {needed}")]
+    #[error("the GPU has {has} bytes of shared memory per block, the kernel needs {needed}")]
     SharedMemory {
         /// Bytes that the kernel needs.
         needed: usize,
-        /// Bytes that the GPU gives.
+        /// Bytes that the GPU has per block.
         has: u32,
     },
 }

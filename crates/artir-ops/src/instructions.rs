@@ -1,4 +1,4 @@
-//! What the processor can do.
+//! Instruction sets of the processor.
 
 /// How exactly the network multiplies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,7 +24,7 @@ impl Precision {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Instructions {
-    /// What the compiler makes of plain arrays.
+    /// Code that the compiler generates for plain arrays.
     Portable,
     /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
@@ -41,7 +41,7 @@ pub enum Instructions {
 }
 
 impl Instructions {
-    /// What this processor has for f32, best first; the portable loops always are.
+    /// Instruction sets of this processor for f32, best first. The portable loops are always included.
     pub fn available() -> Vec<Self> {
         let mut found = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -59,7 +59,7 @@ impl Instructions {
         found
     }
 
-    /// What this processor has for products of fewer bits than f32, if anything.
+    /// The instruction set of this processor for products of fewer bits than f32, if any.
     pub fn fast() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16") {

@@ -6,8 +6,8 @@
 //!
 //! Domain `artir` has two operators on the CPU, [`network`]'s `Network` and [`large_kernel`]'s `DynamicLargeKernel`, and
 //! four on an NVIDIA GPU ([`cuda`]), `DynamicLargeKernel`, `Modulation`, `RefinedModulation` and `GatedBlock`, into which the
-//! network falls apart there. A session has the ones or the others: a node that its provider does not take would be copied
-//! to the CPU and back.
+//! network is expanded there. A session registers one of the two sets: ONNX Runtime would copy the inputs of a node that
+//! its provider does not support to the CPU and back.
 
 pub mod cuda;
 mod error;

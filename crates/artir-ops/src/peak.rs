@@ -1,4 +1,4 @@
-//! What the processor could do at most: multiplications and additions out of registers, nothing else.
+//! Peak throughput of the processor: multiply-adds on registers without memory access.
 
 use std::time::{Duration, Instant};
 

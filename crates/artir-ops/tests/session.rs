@@ -203,7 +203,7 @@ fn wrong_weights_and_sizes_are_refused_when_the_session_is_made() {
 
 #[test]
 fn the_shared_library_registers_the_same_operator() {
-    // target/PROFILE/deps/TEST; the library stands beside the tests and one folder up.
+    // target/PROFILE/deps/TEST; the library is in the folder of the tests and one folder up.
     let library: PathBuf = std::env::current_exe().unwrap().with_file_name("libartir_ops.so");
     let (k, h, w) = (7, 20, 30);
     let (scale, map) = (taps(k, 1), values(h * w, 3));

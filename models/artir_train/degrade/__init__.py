@@ -1,1 +1,1 @@
-"""Simulated degradations: what the networks are trained to undo."""
+"""Simulated degradations that the networks are trained to remove."""

@@ -65,7 +65,7 @@ def reconstruction_filter(
 def kernel_window(
     frequency: torch.Tensor, half: torch.Tensor, steepness: torch.Tensor
 ) -> torch.Tensor:
-    """What a reconstruction kernel leaves of the ramp at a frequency: ``2^-(f / half)^steepness``.
+    """Gain of a reconstruction kernel relative to the ramp: ``2^-(f / half)^steepness``.
 
     ``half``, in the unit of ``frequency``, is where half is left. Two numbers describe real
     kernels: in cycles a millimetre and steepness, a B30f has 0.35 and 2, a D45f 0.8 and 4 (from the

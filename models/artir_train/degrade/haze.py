@@ -94,7 +94,7 @@ def regrade(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     scene = mean + (scene - mean) * np.float32(rng.uniform(0.75, 1.5))
     flat = float(scene.std()) < 0.08
     if flat and rng.random() < 0.3:
-        # Sand, snow and water have no texture that betrays their brightness: any is possible.
+        # Sand, snow and water have no texture that shows their brightness: any is possible.
         scene = scene - scene.mean() + rng.uniform(0.2, 0.85)
     else:
         scene = scene * rng.uniform(0.7, 1.3)
@@ -113,8 +113,8 @@ def add_haze(
 
 def sample(clear: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A training pair (hazy, clear) from a clear scene. Three in ten stay clear, and half of
-    those without texture, so that the network learns to leave alone what shows no haze: bright
-    sand, snow and water must not be darkened on a guess."""
+    those without texture, so that the network learns to leave scenes without haze unchanged: bright
+    sand, snow and water must not be darkened."""
     if rng.random() < (0.5 if clear.std() < 0.08 else 0.3):
         quantised = np.round(clear * 255) / 255
         return quantised.astype(np.float32), clear

@@ -7,7 +7,7 @@ use std::{
 
 use super::Error;
 
-/// Endings that are no part of an image's name. UIDs have dots of their own.
+/// Extensions of images. Names without them are kept whole, since UIDs contain dots.
 const ENDINGS: [&str; 9] = ["png", "jpg", "jpeg", "tif", "tiff", "npy", "dcm", "ima", "bmp"];
 
 /// A path without the ending of an image file.
@@ -62,7 +62,7 @@ impl Named {
         self.paths.iter().flat_map(|(key, paths)| paths.iter().map(|p| (key.as_str(), p.as_path())))
     }
 
-    /// The image of the first of these names that is there.
+    /// The image of the first of these names that exists.
     ///
     /// # Errors
     /// [`Error::File`] when several files have the name, since any choice might be the wrong one.

@@ -1,4 +1,4 @@
-//! What becomes of SUVmax, the figure that PET lesions are followed by.
+//! The change of SUVmax, the figure by which PET lesions are followed.
 
 use ndarray::{ArrayView3, s};
 

@@ -1,4 +1,4 @@
-//! Reading images of every kind that results are stored in.
+//! Reading images of all supported formats.
 
 use std::{
     ffi::OsString,
@@ -15,16 +15,16 @@ use ndarray::{Array2, Array3, Axis};
 use super::{Error, npy};
 use crate::picture;
 
-/// What the numbers of an image are.
+/// The unit of an image's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
-    /// Display values 0 to 1, stored with so many bits.
+    /// Display values 0 to 1, and the number of stored bits.
     Display(u8),
     /// CT in Hounsfield units.
     Hounsfield,
     /// PET in SUV by body weight.
     Suv,
-    /// Numbers of a file that does not say what they are.
+    /// Values of a file that does not name their unit.
     Plain,
 }
 
@@ -46,18 +46,18 @@ impl Values {
     }
 }
 
-/// An image as protocols and networks see it.
+/// An image in the form that protocols and networks use.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// `[channel, row, column]`.
     pub data: Array3<f32>,
     /// False where a CT slice has padding: the network does not see it, but protocols measure it as they measure all.
     pub valid: Option<Array2<bool>>,
-    /// What the values are.
+    /// Unit of the values.
     pub values: Values,
 }
 
-/// Reads images of every kind, each within a bound of memory.
+/// Reads images of all supported formats, each within a memory limit.
 #[derive(Debug)]
 pub struct Reader {
     memory: u64,
@@ -74,7 +74,7 @@ impl Default for Reader {
 }
 
 impl Reader {
-    /// `memory` is what one image may take while it is read, in bytes. `codec_process` has the program and the arguments that
+    /// `memory` limits the bytes of one image while it is read. `codec_process` has the program and the arguments that
     /// run [`artir_dicom::serve`], which files from outside need: with none, DICOM's codecs run in this process.
     pub fn new(memory: u64, codec_process: Option<(PathBuf, Vec<OsString>)>) -> Self {
         Self { memory, codec_process, idle: Mutex::default() }
@@ -83,7 +83,7 @@ impl Reader {
     /// Reads PNG, JPEG, TIFF (8 and 16 bit, opacity left aside), NPY and single-frame CT or PET DICOM.
     ///
     /// NPY arrays are `[H, W]`, `[C, H, W]` or `[H, W, C]` with C of 1 or 3. Unsigned 8 and 16-bit ones are display values;
-    /// floats are what they are: HU, SUV, or display values 0 to 1.
+    /// floats are HU, SUV, or display values 0 to 1.
     ///
     /// # Errors
     /// [`Error::File`].
@@ -109,7 +109,7 @@ impl Reader {
                 data: slice.data.insert_axis(Axis(0)),
                 valid: slice.valid,
             }),
-            // With the preamble it is DICOM, and its reason counts; anything else is simply not an image.
+            // A file with the preamble is DICOM, so return DICOM's reason. Any other file is not an image.
             Err(e) if start.ends_with(b"DICM") && start.len() == 132 => Err(fail(reason_of(&e))),
             Err(_) => Err(fail("not a PNG, JPEG, TIFF, NPY or DICOM image".into())),
         }
@@ -129,7 +129,7 @@ impl Reader {
     }
 }
 
-/// A DICOM error without the path, which is said already.
+/// A DICOM error without the path, which the caller adds.
 pub(super) fn reason_of(error: &artir_dicom::Error) -> String {
     match error {
         artir_dicom::Error::File { reason, .. } => reason.clone(),
@@ -137,7 +137,7 @@ pub(super) fn reason_of(error: &artir_dicom::Error) -> String {
     }
 }
 
-/// Bytes of each sample beside the decoded ones: as f32 in the order of the file, and in the order of planes.
+/// Bytes per sample in addition to the decoder's: as f32 in the order of the file, and in the order of planes.
 const WORKING: u64 = 4 + 4;
 
 fn picture(path: &Path, memory: u64) -> Result<Loaded, String> {

@@ -1,6 +1,6 @@
-//! Measuring a model over a data set, beside what was published for it.
+//! Measures a model on a data set and compares it with published figures.
 //!
-//! The way of the data: a suite (`suite.rs`) says where the images lie and how they are measured, `pairs.rs` and
+//! The data flow: a suite (`suite.rs`) names the images' paths and the protocol, `pairs.rs` and
 //! `files.rs` find them, `load.rs`, `npy.rs` and `noise.rs` read or make them, `run.rs` restores and measures with a journal to resume from
 //! (`hot_spots.rs`: SUVmax), `results.rs` sums up, and `table.rs` and `page.rs` show it.
 
@@ -46,20 +46,20 @@ pub enum Error {
     Suite {
         /// Its name or file.
         name: String,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// The data set is not where it was said to be, or laid out differently.
+    /// The data set is missing, or has another layout.
     #[error("{folder}: {reason}; expected: {layout}")]
     Data {
         /// The folder.
         folder: String,
-        /// What is missing.
+        /// The reason.
         reason: String,
         /// The layout that the suite expects.
         layout: String,
     },
-    /// The results of another run lie in the output folder.
+    /// The output folder holds the results of another run.
     #[error("{path}: {reason}")]
     Journal {
         /// The journal.

@@ -11,7 +11,7 @@ use ndarray_npy::{ReadNpyExt, ReadableElement};
 
 use super::Values;
 
-/// An array `[H, W]`, `[C, H, W]` or `[H, W, C]` with C of 1 or 3, as `[C, H, W]`; and what its values are.
+/// An array `[H, W]`, `[C, H, W]` or `[H, W, C]` with C of 1 or 3, as `[C, H, W]`; and the unit of its values.
 pub(super) fn read(path: &Path, memory: u64) -> Result<(Array3<f32>, Values), String> {
     let mut file = BufReader::new(File::open(path).map_err(|e| e.to_string())?);
     let length = file.get_ref().metadata().map_err(|e| e.to_string())?.len();
@@ -21,7 +21,7 @@ pub(super) fn read(path: &Path, memory: u64) -> Result<(Array3<f32>, Values), St
     let bytes: u64 = kind.get(2..).and_then(|n| n.parse().ok()).ok_or("its NPY header has no usable 'descr'")?;
     let needed = shape.iter().try_fold(bytes, |n, d| n.checked_mul(*d)).and_then(|n| n.checked_add(start));
     if needed != Some(length) {
-        return Err(format!("holds {length} bytes, which an array {shape:?} of {kind} does not fill"));
+        return Err(format!("holds {length} bytes, but an array {shape:?} of {kind} has another size"));
     }
     // The values as they are stored, as f32, and as f32 in the order of planes.
     let peak = length.saturating_add((length / bytes.max(1)).saturating_mul(4 + 4));
@@ -42,7 +42,7 @@ pub(super) fn read(path: &Path, memory: u64) -> Result<(Array3<f32>, Values), St
         [_, _] => array.into_dimensionality::<Ix2>().map(|a| a.insert_axis(Axis(0))),
         [1 | 3, _, _] => array.into_dimensionality::<Ix3>(),
         [_, _, 1 | 3] => array.into_dimensionality::<Ix3>().map(|a| a.permuted_axes([2, 0, 1])),
-        other => return Err(format!("an NPY array {other:?} is no image: [H, W], [C, H, W] or [H, W, C]")),
+        other => return Err(format!("an NPY array {other:?} is not an image: [H, W], [C, H, W] or [H, W, C]")),
     };
     Ok((data.map_err(|e| e.to_string())?.as_standard_layout().into_owned(), values))
 }
@@ -112,10 +112,10 @@ mod tests {
             bad.extend(&good[128..]);
             std::fs::write(&path, bad).unwrap();
             let said = read(&path).unwrap_err();
-            assert!(said.contains("does not fill") || said.contains("usable"), "{shape}: {said}");
+            assert!(said.contains("has another size") || said.contains("usable"), "{shape}: {said}");
         }
         std::fs::write(&path, &good[..good.len() - 3]).unwrap();
-        assert!(read(&path).unwrap_err().contains("does not fill"));
+        assert!(read(&path).unwrap_err().contains("has another size"));
         std::fs::write(&path, &good[..20]).unwrap();
         assert!(read(&path).unwrap_err().contains("cut short"));
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::report::{self, Panel, escape, window};
 
-/// What the page says besides the results.
+/// Contents of the page other than the results.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     /// The machine, the runtime, the model's card: names and values.

@@ -14,27 +14,27 @@ use super::{
 /// Two files that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
-    /// What they have in common.
+    /// Their common key.
     pub key: String,
     /// The degraded image; `None` when noise is added to the reference.
     pub input: Option<PathBuf>,
-    /// What it should be.
+    /// The reference image.
     pub reference: PathBuf,
 }
 
-/// Why a file is in no pair.
+/// The reason why a file is in no pair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// No reference has its key.
     NoReference(String),
     /// No input has its key.
     NoInput(String),
-    /// It is DICOM, and cannot be read.
+    /// It is an unreadable DICOM file.
     Unreadable(String),
 }
 
 impl Why {
-    /// In words; `shown` hides what may hold a patient's name.
+    /// In words; `shown` hides names that may contain a patient's.
     pub fn words(&self, shown: impl Fn(&str) -> String) -> String {
         match self {
             Self::NoReference(key) => format!("has no reference '{}'", shown(key)),
@@ -44,12 +44,12 @@ impl Why {
     }
 }
 
-/// What was found.
+/// The pairs of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs {
     /// In the order of their keys.
     pub pairs: Vec<Pair>,
-    /// Files in no pair: path below the folder, and why.
+    /// Files in no pair: path below the folder, and the reason.
     pub unmatched: Vec<(String, Why)>,
 }
 
@@ -89,7 +89,7 @@ pub fn find(suite: &Suite, folder: &Path, reader: &Reader) -> Result<Pairs, Erro
     };
     let mut used = std::collections::BTreeSet::new();
     for (key, path) in inputs {
-        // Several degraded images may share one reference (SOTS): then the input's own name tells them apart.
+        // Several degraded images may share one reference (SOTS); the input's own name distinguishes them.
         let shared = transform(input, &key);
         match references.get(&shared) {
             Some(reference) => {

@@ -1,4 +1,4 @@
-//! What a run found, image by image and summed up; as JSON of schema 1.
+//! The results of a run, per image and in summary, as JSON of schema 1.
 //!
 //! ```text
 //! schema            1
@@ -8,13 +8,13 @@
 //! strength          share of the residual that was applied
 //! methods[]         name; images; for psnr (dB), ssim, rmse, lpips, suv_max (PET: SUVmax of hot spots as a
 //!                   share of the reference's): mean, sd (of a sample), count; left_out
-//! published         source, rows[]: method, psnr, ssim, rmse, lpips; what is not printed legibly is absent
+//! published         source, rows[]: method, psnr, ssim, rmse, lpips; figures that are not legible are absent
 //! images[]          index, name, methods: {method: {psnr, ssim, rmse, lpips, suv_max, left_out} or {error}}
 //! failures[]        name, reason: files that have no partner, pairs that could not be read
 //! ```
 //!
-//! Numbers are doubles; the PSNR of identical images is the string "inf" and does not enter means. No time stands in the
-//! file: the same run gives the same bytes, interrupted or not.
+//! Numbers are doubles; the PSNR of identical images is the string "inf" and does not enter means. The file contains no
+//! time: the same run gives the same bytes, interrupted or not.
 
 use std::collections::BTreeMap;
 
@@ -66,10 +66,10 @@ pub struct MethodFigures {
     /// PET: SUVmax of the hot spots as a share of the reference's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suv_max: Option<f64>,
-    /// Pixels that do not count.
+    /// Excluded pixels.
     #[serde(default)]
     pub left_out: usize,
-    /// Why there are no figures.
+    /// The reason why there are no figures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -178,7 +178,7 @@ pub struct ModelInfo {
     pub sha256: String,
 }
 
-/// What was published.
+/// Published figures.
 #[derive(Clone, Debug, Serialize)]
 pub struct PublishedInfo {
     /// Where.
@@ -215,7 +215,7 @@ pub struct Results {
     pub published: Option<PublishedInfo>,
     /// Image by image.
     pub images: Vec<ImageResult>,
-    /// What could not be used.
+    /// Unusable files and pairs.
     pub failures: Vec<Failed>,
 }
 

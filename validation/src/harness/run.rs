@@ -26,16 +26,16 @@ use super::{
     results::{Failed, ImageResult, MethodFigures, ModelInfo, ProtocolInfo, PublishedInfo, Value},
 };
 
-/// How a suite is run.
+/// Options of a run.
 #[derive(Debug, Default)]
 pub struct Options {
     /// Result folders of other methods, by name.
     pub also: Vec<(String, PathBuf)>,
-    /// Pairs that are read and measured at a time; the network takes one after the other. 0 takes every core.
+    /// Pairs to read and measure at a time; the network restores one after the other. 0 uses every core.
     pub jobs: usize,
-    /// A learned perceptual distance to measure besides.
+    /// A learned perceptual distance to measure as well.
     pub lpips: Option<Lpips>,
-    /// Names of files among the results of a medical suite; tokens that stand for them otherwise.
+    /// Names of files among the results of a medical suite; tokens otherwise.
     pub show_paths: bool,
     /// Reads the images.
     pub reader: Reader,
@@ -54,7 +54,7 @@ pub struct Run<'a> {
     options: &'a Options,
     also: Vec<(String, Named)>,
     identity: String,
-    /// The network takes one image at a time: only so are its seconds its own.
+    /// The network restores one image at a time, so that its time is measured without interference.
     turn: Mutex<()>,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Images {
 }
 
 impl<'a> Run<'a> {
-    /// Checks what can be checked before the first image.
+    /// Checks all settings before the first image.
     pub fn new(
         (suite, text): (&'a Suite, &str),
         pairs: &'a Pairs,
@@ -83,7 +83,7 @@ impl<'a> Run<'a> {
         part(VERSION);
         part(text);
         part(&restorer.map_or(String::new(), |r| r.decides().hash()));
-        // Seconds, and last bits, are those of where it ran.
+        // Seconds and the last bits depend on the machine.
         part(&restorer.map_or(String::new(), Restorer::place));
         part(options.lpips.as_ref().map_or("", Lpips::hash));
         part(if options.show_paths { "paths" } else { "" });
@@ -95,7 +95,7 @@ impl<'a> Run<'a> {
         let mut also = Vec::new();
         for (name, folder) in &options.also {
             if name == INPUT || restorer.is_some_and(|r| r.card().name == *name) {
-                let reason = "another method has this name already".into();
+                let reason = "another method already has this name".into();
                 return Err(Error::Suite { name: format!("--also {name}"), reason });
             }
             let files = Named::new(folder)?;
@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// [`Error::Journal`] when the journal belongs to another run, and `Interrupted` from the core. A pair that cannot
-    /// be measured is no error here: it stands among the failures.
+    /// be measured is not an error here: it is listed among the failures.
     pub fn measure(&self, journal: &Path, resume: bool, progress: &dyn Progress) -> Result<Results, Error> {
         let mut done = if resume { self.read_journal(journal)? } else { BTreeMap::new() };
         let file = Mutex::new(self.open_journal(journal, &done)?);
@@ -202,7 +202,7 @@ impl<'a> Run<'a> {
         self.shown(&pair.key)
     }
 
-    /// An error without its path, which the name stands for.
+    /// An error without its path, which the name replaces.
     fn reason(&self, error: &Error) -> String {
         match error {
             Error::File { path, reason } if self.options.show_paths || !self.protocol.is_physical() => {
@@ -322,7 +322,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// What an earlier run has measured.
+    /// The measurements of an earlier run.
     fn read_journal(&self, path: &Path) -> Result<BTreeMap<usize, ImageResult>, Error> {
         let mut text = String::new();
         if artir_files::open_regular(path).and_then(|mut file| file.read_to_string(&mut text)).is_err() {
@@ -336,7 +336,7 @@ impl<'a> Run<'a> {
         }
         // A line that was cut short when the run was is measured again.
         let results = lines.filter_map(|line| serde_json::from_str::<ImageResult>(line).ok());
-        // A token stands for a name in one run alone: all results of this one get tokens of this one.
+        // Tokens are valid in one run only, so all results get tokens of this run.
         let results = results.filter_map(|r| {
             let name = self.name(self.pairs.pairs.get(r.index)?);
             Some((r.index, ImageResult { name, ..r }))
@@ -350,7 +350,7 @@ impl<'a> Run<'a> {
         for result in done.values() {
             text += &line(result)?;
         }
-        // Whole before it takes the old one's place, which may hold hours of results.
+        // Complete the new journal before it replaces the old one, which may hold hours of results.
         artir_files::write_file(path, true, text.as_bytes()).map_err(fail)?;
         artir_files::append_to(path).map_err(fail)
     }
@@ -365,7 +365,7 @@ impl Progress for Quiet<'_> {
     }
 }
 
-/// Tells a file from what it was before: its size and when it was written.
+/// Identifies a version of a file by its size and modification time.
 fn stamp(path: &Path) -> String {
     let Ok(meta) = path.metadata() else { return String::new() };
     let since = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
@@ -392,7 +392,7 @@ fn append(file: &Mutex<File>, path: &Path, result: &ImageResult) -> Result<(), E
         .map_err(|e| Error::Journal { path: path.display().to_string(), reason: e.to_string() })
 }
 
-/// A pair by its place, with what the model makes of it.
+/// A pair by its index, with the model's result.
 pub(super) fn case(
     run: &Run<'_>,
     index: usize,

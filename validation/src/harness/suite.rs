@@ -1,4 +1,4 @@
-//! A suite: where a data set's images lie, how they are paired and measured, and what was published.
+//! A suite: paths, pairing and protocol of a data set, and the published figures.
 
 use std::path::Path;
 
@@ -62,7 +62,7 @@ const BUILT_IN: &[(&str, &str)] = built_in![
 /// A suite file to start from.
 pub const TEMPLATE: &str = include_str!("../../suites/TEMPLATE.toml");
 
-/// A data set, its protocol, and what was published on it.
+/// A data set, its protocol, and published figures.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Suite {
@@ -70,7 +70,7 @@ pub struct Suite {
     pub schema: u32,
     /// The data set in words.
     pub title: String,
-    /// Which built-in model is taken unless told otherwise.
+    /// The default model.
     pub task: Task,
     /// The protocol's name.
     pub protocol: String,
@@ -80,7 +80,7 @@ pub struct Suite {
     pub layout_is_certain: bool,
     /// Degraded images; absent when noise is added to the references.
     pub input: Option<Side>,
-    /// What they should be.
+    /// The reference images.
     pub reference: Side,
     /// Noise to add.
     pub noise: Option<Noise>,
@@ -94,7 +94,7 @@ pub struct Suite {
 pub struct Side {
     /// Pattern of paths below the data folder, with `*` and `**`.
     pub files: String,
-    /// What makes two sides' files a pair: their paths below the pattern's fixed part without extension, or their
+    /// The key that makes two files a pair: their paths below the pattern's fixed part without extension, or their
     /// position along the normal (DICOM).
     #[serde(default)]
     pub key: KeyKind,
@@ -104,7 +104,7 @@ pub struct Side {
     pub replace: Option<(String, String)>,
 }
 
-/// What a key is made of.
+/// The source of a key.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyKind {
@@ -130,13 +130,13 @@ pub struct Noise {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Published {
-    /// Where they stand.
+    /// Their source.
     pub source: String,
     /// One row for each method.
     pub rows: Vec<PublishedRow>,
 }
 
-/// One method's published figures; what is not given legibly is absent.
+/// One method's published figures; figures that are not legible are absent.
 #[derive(Clone, Debug, Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedRow {
@@ -172,7 +172,7 @@ impl Suite {
             }
             None => {
                 let known: Vec<_> = Self::names().collect();
-                return Err(wrong(format!("is none of {}, and no file that ends in .toml", known.join(", "))));
+                return Err(wrong(format!("is not one of {}, nor a file that ends in .toml", known.join(", "))));
             }
         };
         Self::parse(&text).map(|suite| (suite, text)).map_err(wrong)
@@ -185,7 +185,7 @@ impl Suite {
         }
         let Some(protocol) = Protocol::by_name(&suite.protocol) else {
             let names = Protocol::names().join(", ");
-            return Err(format!("the protocol '{}' is none of {names}", suite.protocol));
+            return Err(format!("the protocol '{}' is not one of {names}", suite.protocol));
         };
         if suite.input.is_some() == suite.noise.is_some() {
             return Err("it needs either input files or noise".into());

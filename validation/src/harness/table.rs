@@ -2,7 +2,7 @@
 
 use super::{Results, Statistic, Value};
 
-/// The summary beside what was published; every figure stands under its protocol's name.
+/// The summary and the published figures; every figure is printed under its protocol's name.
 pub fn table(results: &Results) -> String {
     let unit = &results.protocol.unit;
     let lpips = results.methods.iter().any(|m| m.lpips.is_some())
@@ -18,7 +18,7 @@ pub fn table(results: &Results) -> String {
     let figure = |s: Option<Statistic>, digits: usize| {
         s.map_or_else(|| "-".into(), |s| format!("{:.digits$} ± {:.digits$}", s.mean, s.sd))
     };
-    // As published: a digit that is not printed there is not added here.
+    // Print published figures with their own number of digits.
     let plain = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
     let digits = if unit == "1" { 4 } else { 3 };
     let mut rows = vec![head];

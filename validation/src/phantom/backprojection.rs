@@ -33,7 +33,7 @@ impl Geometry {
         PI * view as f64 / self.views as f64
     }
 
-    /// `[view][bin]` of what `ray` gives for an angle and a distance from the centre in mm.
+    /// `[view][bin]` of the values of `ray` for an angle and a distance from the centre in mm.
     pub(super) fn rays(&self, ray: impl Fn(f64, f64) -> f64 + Sync) -> Vec<Vec<f64>> {
         let bins = self.bins();
         let at = |bin: usize| (bin as f64 + 0.5 - bins as f64 / 2.0) * self.width();

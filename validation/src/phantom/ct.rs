@@ -105,7 +105,7 @@ fn body(z: f64) -> Vec<Ellipse> {
         e(50.0, -52.0, 20.0, 9.0, 0.0, -900.0),    // its gas
         e(12.0, -8.0 + z, 30.0, 8.0, 25.0, 120.0), // pancreas
     ];
-    // Lesions of falling size, 30 and 20 HU under the liver: what noise hides.
+    // Lesions of falling size, 30 and 20 HU under the liver, which noise hides.
     for (i, (x, y)) in [(-90.0, -20.0), (-60.0, -42.0), (-48.0, 4.0), (-84.0, 14.0)].into_iter().enumerate() {
         let radius = 8.0 - 1.7 * i as f64;
         out.push(e(x, y, radius, radius, 0.0, if i % 2 == 0 { -30.0 } else { -20.0 }));

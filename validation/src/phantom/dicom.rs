@@ -20,7 +20,7 @@ const UPTAKE_SECONDS: f64 = 3600.0;
 /// Writes CT slices in HU as `0001.dcm`, `0002.dcm` and so on; the same slices give the same files.
 ///
 /// # Errors
-/// What the file system reports.
+/// Errors of the file system.
 pub fn write_series(folder: &Path, slices: &[Array2<f32>], pixel: f64) -> io::Result<()> {
     write(folder, slices, pixel, ct)
 }
@@ -28,7 +28,7 @@ pub fn write_series(folder: &Path, slices: &[Array2<f32>], pixel: f64) -> io::Re
 /// The same for PET slices in SUVbw, stored as Bq/mL.
 ///
 /// # Errors
-/// What the file system reports.
+/// Errors of the file system.
 pub fn write_pet_series(folder: &Path, slices: &[Array2<f32>], pixel: f64) -> io::Result<()> {
     write(folder, slices, pixel, |o, suv, i| pet(o, suv, i, slices.len()))
 }
@@ -63,7 +63,7 @@ fn put(o: &mut InMemDicomObject, tag: Tag, vr: VR, value: &str) {
     o.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
 }
 
-/// What CT and PET objects have in common.
+/// Attributes that CT and PET objects share.
 fn common((rows, columns): (usize, usize), index: usize, pixel: f64) -> InMemDicomObject {
     let mut o = InMemDicomObject::new_empty();
     let mut text = |tag: Tag, vr: VR, value: &str| put(&mut o, tag, vr, value);
@@ -176,7 +176,7 @@ fn pet(o: &mut InMemDicomObject, suv: &Array2<f32>, index: usize, slices: usize)
     drug.put(DataElement::new(tags::RADIOPHARMACEUTICAL_CODE_SEQUENCE, VR::SQ, fdg));
     let drugs = DataSetSequence::from(vec![drug]);
     o.put(DataElement::new(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE, VR::SQ, drugs));
-    // The codes say what PatientPosition says for CT: supine, head first. PS3.3 forbids both together.
+    // The codes mean the same as PatientPosition for CT: supine, head first. PS3.3 forbids both together.
     o.remove_element(tags::PATIENT_POSITION);
     for (tag, value, meaning) in [
         (tags::PATIENT_ORIENTATION_CODE_SEQUENCE, "F-10450", "recumbent"),

@@ -1,6 +1,6 @@
 //! Bodies as sums of ellipses, whose line integrals are known exactly.
 
-/// An ellipse that adds to the value of what it lies in. Lengths in mm from the centre, x to the right, y down.
+/// An ellipse that adds to the value of its surroundings. Lengths in mm from the centre, x to the right, y down.
 #[derive(Clone, Copy, Debug)]
 pub struct Ellipse {
     /// Centre.
@@ -13,7 +13,7 @@ pub struct Ellipse {
     pub b: f64,
     /// Turn of the first axis from x towards y, degrees.
     pub turn: f64,
-    /// What it adds: attenuation in HU (1000 is water against air), activity in SUV.
+    /// The added value: attenuation in HU (1000 is water against air), activity in SUV.
     pub value: f64,
 }
 

@@ -1,6 +1,6 @@
-//! One self-contained page: images before, after and as they should be, with their figures.
+//! One self-contained page: images before, after and the reference, with their figures.
 //!
-//! The page needs nothing from outside and may load nothing: images are embedded, and a Content-Security-Policy forbids
+//! The page needs no other files and may load none: images are embedded, and a Content-Security-Policy forbids
 //! every request. All text is escaped.
 
 mod png;
@@ -10,7 +10,7 @@ use std::fmt::Write;
 /// An 8-bit image: grey (one byte a pixel) or RGB (three).
 #[derive(Clone, Debug)]
 pub struct Panel {
-    /// What it shows.
+    /// Caption.
     pub caption: String,
     /// Width and height, pixels.
     pub size: (usize, usize),
@@ -21,9 +21,9 @@ pub struct Panel {
 /// One restored image.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// What it is.
+    /// Title.
     pub title: String,
-    /// How it was made and how it is shown.
+    /// Origin and display window.
     pub note: String,
     /// Images, from left to right.
     pub panels: Vec<Panel>,
@@ -38,9 +38,9 @@ pub struct Case {
 pub struct Report {
     /// Its title.
     pub title: String,
-    /// What was run: artir, models, runtime.
+    /// Versions of artir, models and runtime.
     pub facts: Vec<(String, String)>,
-    /// What was restored.
+    /// The restored images.
     pub cases: Vec<Case>,
 }
 

@@ -1,7 +1,7 @@
-//! What a CT network takes away: bias by tissue, contrast of small lesions, sharpness of edges, noise by frequency.
+//! Effects of a CT network on image quality: bias by tissue, contrast of small lesions, sharpness of edges, noise by frequency.
 //!
-//! Everything is measured on a body whose truth is known, scanned many times, so that what noise does and what the network
-//! does can be told apart.
+//! All figures are measured on many scans of a body with known truth, which separates the effects of noise from those of
+//! the network.
 
 mod body;
 mod spectrum;
@@ -20,7 +20,7 @@ const SCANS: u64 = 12;
 /// Photons of a full-dose ray: about 15 HU of noise in the middle of the body.
 const FULL_DOSE: f64 = 5.0e5;
 
-/// What was found at one dose.
+/// Figures at one dose.
 #[derive(Clone, Debug)]
 pub struct Dose {
     /// Share of the full dose.
@@ -42,7 +42,7 @@ pub struct Dose {
 /// Measures a CT model at full, half and quarter dose.
 ///
 /// # Errors
-/// What the network reports.
+/// Errors of the network.
 pub fn measure(restorer: &Restorer) -> Result<Vec<Dose>, Error> {
     [1.0, 0.5, 0.25].into_iter().map(|share| dose(restorer, share)).collect()
 }

@@ -1,4 +1,4 @@
-//! `--report`: what was done, for machines.
+//! `--report`: a record of the run as JSON.
 
 use std::path::Path;
 
@@ -9,26 +9,26 @@ use serde::Serialize;
 use super::Args;
 use crate::{outcome::Failure, outputs::publish_text};
 
-/// Version of the form. It grows when a field changes its meaning or goes.
+/// Version of the report's schema. It grows when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     schema: u32,
     artir: &'static str,
-    /// Absent where none could be loaded.
+    /// Absent if no model could be loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model_sha256: Option<String>,
     series: Vec<Entry>,
-    /// Files left out, by reason: no slices of the modality, or copies.
+    /// Skipped files by reason: not slices of the modality, or copies.
     set_aside: Vec<Files>,
     /// Slices of series that cannot be restored whatever the flags.
     refused: Vec<Files>,
     /// Files that are DICOM and cannot be read.
     damaged: Vec<String>,
-    /// What ended the whole run before its end.
+    /// The error that ended the whole run early.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
 }
@@ -55,9 +55,9 @@ struct Entry {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     clashing: Vec<String>,
     findings: Vec<String>,
-    /// Why it was refused, or slices are missing.
+    /// The reason why it was refused or is incomplete.
     problems: Vec<String>,
-    /// All that decided the pixels.
+    /// The model and all settings that determine the pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     provenance: Option<String>,
     /// Of a PET series that was restored in SUV, least and largest: SUVbw (g/mL) = factor x rescaled value.
@@ -85,7 +85,7 @@ impl Default for Report {
 }
 
 impl Report {
-    /// Notes what a scan found beside series.
+    /// Records the files that a scan found outside any series.
     pub(super) fn scanned(&mut self, scan: &Scan, args: &Args) {
         let files = |reason: &str, files: Vec<String>| Files { reason: reason.to_owned(), count: files.len(), files };
         let set_aside = scan.set_aside_by_reason().into_iter();
@@ -94,18 +94,18 @@ impl Report {
         let refused = scan.refused.iter();
         self.refused =
             refused.map(|r| files(&r.reason, r.files.iter().map(|path| args.shown(path)).collect())).collect();
-        self.damaged = scan.damaged.iter().map(|e| args.told(e)).collect();
+        self.damaged = scan.damaged.iter().map(|e| args.error_text(e)).collect();
     }
 
-    /// Notes what ended the whole run. What was noted first, in words that name no file, stays.
+    /// Records the error that ended the whole run. The first one recorded, which names no file, is kept.
     pub(super) fn ended(&mut self, problem: &str) {
         self.problem.get_or_insert_with(|| problem.to_owned());
     }
 
-    /// Notes what failed of the series that was added last, beside its slices.
-    pub(super) fn problem(&mut self, failure: &Failure) {
+    /// Records a failure of the series that was added last, other than a failed slice.
+    pub(super) fn problem(&mut self, problem: &str) {
         if let Some(entry) = self.series.last_mut() {
-            entry.problems.push(failure.message.clone());
+            entry.problems.push(problem.to_owned());
         }
     }
 
@@ -119,7 +119,7 @@ impl Report {
         let entry = Entry {
             outcome: if whole { "written" } else { "partial" },
             resumed: done.resumed,
-            problems: series.clash().iter().chain(&done.failed).map(|e| args.told(e)).collect(),
+            problems: series.clash().iter().chain(&done.failed).map(|e| args.error_text(e)).collect(),
             findings: series.findings.iter().chain(&done.findings).map(ToString::to_string).collect(),
             provenance: Some(done.provenance.clone()),
             suv_factor: done.suv.as_ref().and_then(|suv| suv.factor),
@@ -141,7 +141,7 @@ impl Report {
 }
 
 impl Entry {
-    /// A series of which nothing is written.
+    /// A series of which no file is written.
     fn new(number: usize, series: &Series, args: &Args) -> Self {
         Self {
             series: number,

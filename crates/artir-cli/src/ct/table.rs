@@ -1,8 +1,8 @@
-//! `--list` for eyes.
+//! `--list` as a table.
 
 use artir_dicom::{Modality, Series, suv_summary};
 
-/// A line for each series. No UID, name or description: those can tell who the patient is.
+/// One line per series, without UID, name or description: those can identify the patient.
 pub(super) fn render(series: &[Series]) -> String {
     let is_pet = series.iter().any(|s| s.modality == Modality::Pet);
     let mut head = vec!["series", "what", "slices", "matrix", "pixels, mm", "spacing, mm"];
@@ -41,7 +41,7 @@ pub(super) fn render(series: &[Series]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// One text where least and largest read the same.
+/// Smallest and largest value, or one text if both format alike.
 fn range(range: Option<[f64; 2]>, shown: impl Fn(f64) -> String) -> String {
     let Some([least, most]) = range.map(|r| r.map(shown)) else { return "-".into() };
     if least == most { least } else { format!("{least} to {most}") }

@@ -1,4 +1,4 @@
-//! `--report`: what was done, for machines.
+//! `--report`: a record of the run as JSON.
 
 use std::path::Path;
 
@@ -8,20 +8,20 @@ use serde::Serialize;
 
 use crate::{outcome::Failure, outputs::publish_text};
 
-/// Version of the form. It grows when a field changes its meaning or goes.
+/// Version of the report's schema. It grows when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     schema: u32,
     artir: &'static str,
-    /// Absent where none could be loaded.
+    /// Absent if no model could be loaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model_sha256: Option<String>,
     scenes: Vec<Entry>,
-    /// What ended the whole run before its end.
+    /// The error that ended the whole run early.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
 }
@@ -36,7 +36,7 @@ impl Default for Report {
 #[derive(Debug, Default, Serialize)]
 struct Entry {
     scene: usize,
-    /// The scene as typed with `--show-paths`, else the token that stands for its name in this run.
+    /// The scene as typed with `--show-paths`, else the token of its name.
     name: String,
     /// `written` or `failed`.
     outcome: &'static str,
@@ -57,9 +57,9 @@ struct Done {
     tiles: usize,
     tiles_without_valid_pixel: usize,
     invalid_pixels: u64,
-    /// Rows that an interrupted run had done.
+    /// Rows that an interrupted run had completed.
     rows_resumed: usize,
-    /// Files beside the result.
+    /// Sidecar files of the result.
     files_beside: usize,
     plan: String,
     strength: f32,
@@ -71,7 +71,7 @@ impl Report {
         self.model_sha256 = Some(restorer.model_hash().to_owned());
     }
 
-    /// Notes what ended the whole run.
+    /// Records the error that ended the whole run.
     pub(super) fn ended(&mut self, failure: &Failure) {
         self.problem = Some(failure.message.clone());
     }
@@ -103,10 +103,15 @@ impl Report {
         self.scenes.push(Entry { scene: index + 1, name, outcome: "written", done: Some(done), problem: None });
     }
 
-    pub(super) fn failed(&mut self, index: usize, path: &str, failure: &Failure, show_paths: bool) {
+    pub(super) fn failed(&mut self, index: usize, path: &str, out: &Path, failure: &Failure, show_paths: bool) {
         let name = name(path, show_paths);
-        // The message begins with the path as it was typed.
-        let problem = Some(if show_paths { failure.message.clone() } else { failure.message.replace(path, &name) });
+        // The message names the scene as typed, or its result, whose name can be made from it.
+        let problem = Some(if show_paths {
+            failure.message.clone()
+        } else {
+            let out = out.display().to_string();
+            failure.message.replace(path, &name).replace(&out, &artir_core::token(&out))
+        });
         self.scenes.push(Entry { scene: index + 1, name, outcome: "failed", problem, done: None });
     }
 

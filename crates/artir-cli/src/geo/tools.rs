@@ -1,4 +1,4 @@
-//! `artir geo --inspect` and `--compare`: looking at rasters, and writing none.
+//! `artir geo --inspect` and `--compare`, which only read rasters.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use artir_geo::CompareOptions;
 use super::Args;
 use crate::outcome::{Failure, Tally};
 
-/// Prints all that each scene says of itself.
+/// Prints each scene's metadata.
 pub(super) fn inspect(args: &Args) -> Result<ExitCode, Failure> {
     let mut tally = Tally::default();
     let card = args.inference.card(Task::Dehaze)?;

@@ -18,7 +18,7 @@ pub use lpips::Lpips;
 use planes::{Planes, Reduced};
 pub use protocol::{Colour, PeakRange, Protocol, SsimWindow, named_window};
 
-/// What was measured.
+/// The measured figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
     /// The protocol's name.
@@ -33,7 +33,7 @@ pub struct Figures {
     pub left_out: usize,
 }
 
-/// Why nothing was measured.
+/// The reason why nothing was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MetricsError {
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn masked_pixels_do_not_count() {
         let (a, b) = pair(3, 40, 150);
-        // The left 30 columns are damaged and masked: the rest gives what it gives by itself.
+        // The left 30 columns are damaged and masked: the figures equal those of the other columns alone.
         let valid = Array2::from_shape_fn((40, 150), |(_, x)| x >= 30);
         let mut damaged = a.clone();
         damaged.slice_mut(s![.., .., ..30]).fill(0.77);

@@ -195,7 +195,7 @@ fn luma(rgb: &[f32]) -> Vec<f32> {
             let Self(out, [r, g, b]) = self;
             for (((out, r), g), b) in out.iter_mut().zip(r).zip(g).zip(b) {
                 let sum = 65.481 * byte(*r) + 128.553 * byte(*g) + 24.966 * byte(*b);
-                // 0, or NaN for what is not finite.
+                // 0, or NaN for a value that is not finite.
                 let nothing = 0.0 * r + 0.0 * g + 0.0 * b;
                 *out = (16.0 + sum / 255.0 + 0.5).floor() as f32 + nothing;
             }

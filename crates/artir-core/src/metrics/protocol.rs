@@ -1,4 +1,4 @@
-//! What is measured, and how: protocols as they are published.
+//! Measurement protocols as published.
 
 use std::borrow::Cow;
 
@@ -171,7 +171,7 @@ impl Protocol {
         Self::ALL.iter().map(|p| p.name.to_string()).collect()
     }
 
-    /// The same with another truncation (HU or SUV), and a name of its own that says so. A fixed range becomes the
+    /// The same with another truncation (HU or SUV), and a name that includes it. A fixed range becomes the
     /// window's width.
     ///
     /// `None` when the window is empty or not finite, or when the protocol measures display values.

@@ -173,7 +173,7 @@ impl<const R: usize> WithSimd for Job<'_, R> {
 
 struct Scratch<const R: usize> {
     /// The rows under the window, `[row modulo window][quantity][column]`; columns that a narrow part does not reach are
-    /// left from another part, and what comes of them is not summed.
+    /// left from another part, and their results are not summed.
     ring: Vec<f64>,
     /// Vertical means, `[quantity][column]`.
     vertical: Vec<f64>,

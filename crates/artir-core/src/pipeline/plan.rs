@@ -1,13 +1,13 @@
-//! One piece or tiles, by the memory that each would take.
+//! The tile plan: the whole image if it fits the memory, else tiles.
 
-use super::{Footprint, Settings};
+use super::{MemoryUse, Settings};
 use crate::{Card, Error, Shape, TileLimits, TilePlan};
 
 /// Tiles are not halved below this edge, in pixels.
 const SMALLEST_TILE: usize = 128;
 
-/// Chooses between one piece and tiles.
-pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: Footprint) -> Result<TilePlan, Error> {
+/// Chooses between the whole image and tiles.
+pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: MemoryUse) -> Result<TilePlan, Error> {
     let allowed = settings.memory;
     if let Some(tile) = settings.tile {
         let overlap = settings.overlap.unwrap_or(card.overlap.min(TilePlan::most_overlap(tile, card.multiple)));
@@ -36,8 +36,8 @@ fn tiled(card: &Card, shape: Shape, tile: usize, overlap: usize) -> Result<TileP
     TilePlan::tiled(shape.rows, shape.columns, TileLimits { tile, overlap, multiple: card.multiple })
 }
 
-/// The overlap of tiles whose edge artir chooses. One that was asked for is kept, or refused where the tiles are too small
-/// for it; the card's own shrinks with them.
+/// The overlap of tiles whose edge artir chooses. A requested overlap is kept, or refused if the tiles are too small for
+/// it. The card's overlap shrinks with the tiles.
 fn overlap_of(card: &Card, settings: &Settings, tile: usize) -> usize {
     settings.overlap.unwrap_or(card.overlap.min(tile / 4).min(TilePlan::most_overlap(tile, card.multiple)))
 }
@@ -50,31 +50,31 @@ fn too_large(tile: usize, bytes: u64, allowed: u64) -> Error {
     ))
 }
 
-/// Images of this extent to restore at once: as many as keep the threads busy and fit the memory, which more than one
-/// need only where an image is small for so many threads.
-pub(super) fn side_by_side(card: &Card, settings: &Settings, shape: Shape, held: Footprint, threads: usize) -> usize {
+/// The number of images of this extent to restore in parallel: as many as keep the threads busy and fit the memory. It
+/// exceeds 1 only if an image is small for the number of threads.
+pub(super) fn side_by_side(card: &Card, settings: &Settings, shape: Shape, held: MemoryUse, threads: usize) -> usize {
     let edge = shape.rows.max(shape.columns);
     let bytes = needed(card, shape, held, edge, true);
     if settings.tile.is_some() || bytes > settings.memory {
         return 1;
     }
-    // The narrowest pass has a quarter of the image's rows and columns, and a job there about so many of them.
+    // The narrowest pass has a quarter of the image's rows and columns. A job covers JOB_ROWS x JOB_COLUMNS.
     let jobs = (shape.rows / 4).div_ceil(JOB_ROWS) * (shape.columns / 4).div_ceil(JOB_COLUMNS);
     let busy = (jobs / JOBS_A_THREAD).max(1);
-    // Beside the network's memory, each has a session, and three slices with their residuals wait in the queues.
+    // Each worker also needs a session, and three slices with their residuals wait in the queues.
     let waiting = 3 * 8 * (shape.rows * shape.columns * shape.channels) as u64;
     let room = (settings.memory - FIXED_BYTES) / (bytes - FIXED_BYTES + SESSION_BYTES + waiting);
     threads.div_ceil(busy).min(usize::try_from(room).unwrap_or(usize::MAX)).max(1)
 }
 
-/// The network operator's jobs at its narrowest pass.
+/// Rows and columns of one job at the network operator's narrowest pass.
 const JOB_ROWS: usize = 16;
 const JOB_COLUMNS: usize = 32;
-/// So many for each thread let threads end together.
+/// Jobs per thread that let all threads end at about the same time.
 const JOBS_A_THREAD: usize = 4;
 
-/// The plan, with smaller tiles for as long as the device's memory does not hold one: `holds` tries a tile of so many rows
-/// and columns. A tile that was asked for is not made smaller.
+/// The plan, with tiles reduced until one fits the device's memory. `holds` tries a tile of the given rows and columns.
+/// A tile size that the user requested is not reduced.
 ///
 /// # Errors
 /// [`Error::DeviceMemory`] when not even the smallest tile fits, and what `holds` reports.
@@ -82,7 +82,7 @@ pub(super) fn plan_that_fits(
     card: &Card,
     settings: &Settings,
     shape: Shape,
-    held: Footprint,
+    held: MemoryUse,
     holds: &mut dyn FnMut(usize, usize) -> Result<bool, Error>,
 ) -> Result<TilePlan, Error> {
     let mut plan = plan(card, settings, shape, held)?;
@@ -94,21 +94,21 @@ pub(super) fn plan_that_fits(
             return Ok(plan);
         }
         let largest = rows.max(columns);
-        // From one piece to the card's tile, from there by halves.
+        // From the whole image to the card's tile, then by halves.
         let next = if largest > card.tile { card.tile } else { (largest / 2).next_multiple_of(card.multiple) };
         if settings.tile.is_some() || next < smallest || next >= largest {
-            let hint = if settings.tile.is_some() { "take smaller tiles (--tile)" } else { "take another device" };
+            let hint = if settings.tile.is_some() { "use a smaller --tile" } else { "use another device" };
             return Err(Error::DeviceMemory { hint });
         }
-        tracing::info!("the GPU's memory does not hold {rows} x {columns} pixels: taking tiles of {next}");
+        tracing::info!("the GPU's memory does not hold {rows} x {columns} pixels: using tiles of {next}");
         plan = tiled(card, shape, next, overlap_of(card, settings, next))?;
     }
 }
 
-/// Bytes that a run needs: the network's own, two row bands of residuals (one that tiles are blended into and one on its
-/// way to the sink), what source and sink hold of the rows in between, and the blending weights of every row and column.
-/// A raster may claim any extent, so the sum saturates.
-fn needed(card: &Card, shape: Shape, held: Footprint, tile: usize, whole: bool) -> u64 {
+/// Bytes that a run needs: the network's memory, two row bands of residuals (one being blended, one on its way to the
+/// sink), the rows held by source and sink, and the blending weights of every row and column. The sum saturates, since a
+/// raster may claim any extent.
+fn needed(card: &Card, shape: Shape, held: MemoryUse, tile: usize, whole: bool) -> u64 {
     let product = |factors: &[u64]| factors.iter().fold(1u64, |all, factor| all.saturating_mul(*factor));
     let pad = |n: usize| n.checked_next_multiple_of(card.multiple).unwrap_or(n) as u64;
     let edge = |n: usize| if whole { pad(n) } else { pad(n).min(tile as u64) };
@@ -121,19 +121,19 @@ fn needed(card: &Card, shape: Shape, held: Footprint, tile: usize, whole: bool) 
     [network, residuals, rows_held, weights, held.fixed, FIXED_BYTES].into_iter().fold(0, u64::saturating_add)
 }
 
-/// Bytes of blending weights for each row and column: a sum and, in two tiles at most of those that overlap there, a weight
-/// as f64 and one as f32.
+/// Bytes of blending weights for each row and column: the sum and, for at most two overlapping tiles, a weight as f64 and
+/// one as f32.
 const WEIGHT_BYTES: u64 = 8 + 2 * (8 + 4);
 
-/// Resident bytes of one more session.
+/// Resident bytes of each additional session.
 const SESSION_BYTES: u64 = 16 << 20;
 
 /// Resident bytes before the first pixel: ONNX Runtime, weights, code.
 const FIXED_BYTES: u64 = 100 << 20;
 
-/// Peak resident bytes for each pixel: the operator's maps, which are two of full resolution and an eighth of that
-/// (nine bytes for each channel of width), and four copies of the image as float32: as given, padded, as restored, and
-/// the restored one in the pipeline's hands. Measured with variant T on square images of 512, 1024 and 2048 pixels: 166,
+/// Estimated peak bytes for each pixel = 9 x network width + 16 x image channels. The operator holds 2 1/4 maps of full
+/// resolution as float32; the pipeline holds four float32 copies of the image (given, padded, restored, returned).
+/// Measured with variant T on square images of 512, 1024 and 2048 pixels: 166,
 /// 440 and 1,524 MiB, for which this gives 190, 460 and 1,540.
 fn bytes_per_pixel(card: &Card) -> u64 {
     let width = if card.variant == "B" { 48 } else { 32 };
@@ -149,7 +149,7 @@ mod tests {
         let card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
         let shape = Shape { channels: 3, rows: 1500, columns: 2000 };
         let mut tried = Vec::new();
-        let plan = plan_that_fits(&card, settings, shape, Footprint::default(), &mut |rows, columns| {
+        let plan = plan_that_fits(&card, settings, shape, MemoryUse::default(), &mut |rows, columns| {
             tried.push(rows.max(columns));
             Ok(rows.max(columns) <= room)
         });
@@ -175,7 +175,7 @@ mod tests {
         let mut card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
         card.multiple = 128;
         let shape = Shape { channels: 3, rows: 600, columns: 600 };
-        let plan = plan_that_fits(&card, &Settings::default(), shape, Footprint::default(), &mut |_, _| Ok(false));
+        let plan = plan_that_fits(&card, &Settings::default(), shape, MemoryUse::default(), &mut |_, _| Ok(false));
         assert!(matches!(plan, Err(Error::DeviceMemory { .. })));
     }
 
@@ -190,7 +190,7 @@ mod tests {
 
     fn planned(settings: &Settings, rows: usize, columns: usize) -> Result<TilePlan, Error> {
         let card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
-        plan(&card, settings, Shape { channels: 3, rows, columns }, Footprint::default())
+        plan(&card, settings, Shape { channels: 3, rows, columns }, MemoryUse::default())
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
         let error = asked(200, 200).unwrap_err().to_string();
         assert!(error.contains("--overlap 200") && error.contains("128"), "{error}");
         assert!(asked(usize::MAX / 2 + 1, 512).is_err());
-        // The card's own overlap shrinks with the tiles, in silence.
+        // The card's overlap shrinks with the tiles without a warning.
         let small = Settings { tile: Some(64), ..Settings::default() };
         assert_eq!(planned(&small, 4000, 4000).unwrap().overlap, 32);
     }
@@ -215,7 +215,7 @@ mod tests {
         assert!(asked(1024).is_ok());
         let error = asked(4096).unwrap_err().to_string();
         assert!(error.contains("--tile 4096") && error.contains("2048 MiB"), "{error}");
-        // A tile beyond the image is the image.
+        // A tile larger than the image means the whole image.
         let small = Settings { tile: Some(1 << 40), ..Settings::default() };
         assert_eq!(planned(&small, 500, 500).unwrap().len(), 1);
     }
@@ -234,7 +234,7 @@ mod tests {
         let card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
         let shape = Shape { channels: 3, rows: 600, columns: 600 };
         let mut fails = |_, _| Err(Error::Inference("broken".into()));
-        let plan = plan_that_fits(&card, &Settings::default(), shape, Footprint::default(), &mut fails);
+        let plan = plan_that_fits(&card, &Settings::default(), shape, MemoryUse::default(), &mut fails);
         assert!(matches!(plan, Err(Error::Inference(_))));
     }
 
@@ -244,13 +244,13 @@ mod tests {
         let count = |edge: usize, threads: usize, memory: u64| {
             let shape = Shape { channels: 1, rows: edge, columns: edge };
             let settings = Settings { memory, ..Settings::default() };
-            side_by_side(model.card(), &settings, shape, Footprint::default(), threads)
+            side_by_side(model.card(), &settings, shape, MemoryUse::default(), threads)
         };
         assert_eq!(count(512, 1, 2 << 30), 1);
         assert_eq!(count(512, 2, 2 << 30), 1);
         assert_eq!(count(512, 64, 2 << 30), 8);
         assert_eq!(count(2048, 64, 4 << 30), 1);
-        // Two of 512 x 512 fit, more do not; an image that needs tiles goes alone.
+        // Two images of 512 x 512 fit, more do not. An image that needs tiles is restored alone.
         assert_eq!(count(512, 64, 310 << 20), 2);
         assert_eq!(count(128, 64, 2 << 30), 64);
         assert_eq!(count(4096, 64, 2 << 30), 1);

@@ -1,4 +1,4 @@
-//! One tile on its way: filled, mapped to network units, padded, and its residual mapped back.
+//! Preparation of one tile: filling, mapping to network units, padding, and mapping its residual back.
 
 use ndarray::{Array2, Array3, Array4, ArrayView3, Axis, s};
 
@@ -12,7 +12,7 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// Fills what is invalid or not finite, and maps to network units. One NaN would poison the
+    /// Fills pixels that are invalid or not finite, and maps to network units. One NaN would poison the
     /// global mean of the whole tile.
     pub(super) fn prepare(image: Image, range: Range) -> Self {
         let Image { mut data, mut valid } = image;
@@ -65,7 +65,7 @@ impl Tile {
             *r = range.residual(*r - input) * strength;
         });
         if !finite {
-            return Err(Error::Inference("the network gave a value that is not finite".into()));
+            return Err(Error::Inference("the network returned a value that is not finite".into()));
         }
         if let Some(mask) = &self.valid {
             for mut plane in residual.outer_iter_mut() {

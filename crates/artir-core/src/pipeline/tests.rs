@@ -261,7 +261,7 @@ fn tiles_seen_together_give_what_they_give_alone() {
 fn restorers_that_share_threads_give_the_same_bits() {
     let settings = Settings { device: crate::Device::Cpu, threads: 5, ..Settings::default() };
     let whole = Restorer::new(crate::zoo::open("ct-ldct-t").unwrap(), settings).unwrap();
-    let shared = whole.share(3).unwrap();
+    let shared = whole.split_threads(3).unwrap();
     assert_eq!(shared.iter().map(|one| one.settings.threads).collect::<Vec<_>>(), [2, 2, 1]);
     let image = Array4::from_shape_fn((1, 1, 60, 72), |(_, _, y, x)| ((y * 7 + x * 3) % 23) as f32 / 23.0);
     let expected = whole.session.run(image.view()).unwrap();
@@ -270,7 +270,7 @@ fn restorers_that_share_threads_give_the_same_bits() {
     }
 }
 
-/// Whoever changes this text changes the UIDs of derived series, and starts interrupted runs anew: see [`ALGORITHM`].
+/// A change of this text changes the UIDs of derived series and restarts interrupted runs: see [`ALGORITHM`].
 #[test]
 fn what_decides_pixels_is_pinned_and_names_no_runtime() {
     let settings = Settings { device: crate::Device::Cpu, threads: 1, strength: 0.75, ..Settings::default() };
@@ -279,13 +279,13 @@ fn what_decides_pixels_is_pinned_and_names_no_runtime() {
     let restorer = Restorer::new(model.clone(), settings).unwrap();
     let common = format!("artir-pixels 1\nalgorithm=1\nmodel={hash}\nprecision=f32\n");
     let shape = crate::Shape { channels: 1, rows: 512, columns: 512 };
-    let text = restorer.decides_for(shape, Footprint::default()).unwrap();
+    let text = restorer.decides_for(shape, MemoryUse::default()).unwrap();
     assert_eq!(text.as_str(), format!("{common}tiles=whole\nstrength=3fe8000000000000\n"));
     let any = restorer.decides();
     let rest = "overlap=auto\nmemory=2147483648\nstrength=3fe8000000000000\n";
     assert_eq!(any.as_str(), format!("{common}tiles=auto\n{rest}"));
     // Threads change no bit; an overlap does where there are tiles.
     let restorer = Restorer::new(model, other).unwrap();
-    assert_eq!(restorer.decides_for(shape, Footprint::default()).unwrap(), text);
+    assert_eq!(restorer.decides_for(shape, MemoryUse::default()).unwrap(), text);
     assert_ne!(restorer.decides(), any);
 }

@@ -10,21 +10,21 @@ use crate::{Error, Progress, Range, TilePlan, Window, blend::Blend};
 /// The network, as a function of padded tiles of one size, `[tile, channel, row, column]`.
 pub(super) type Infer<'a> = &'a mut dyn FnMut(Array4<f32>) -> Result<Array4<f32>, Error>;
 
-/// What is done with every tile.
+/// The processing of every tile.
 pub(super) struct Job<'a> {
     pub(super) plan: &'a TilePlan,
     pub(super) range: Range,
     pub(super) strength: f32,
-    /// Rows before this one are written already.
+    /// Rows before this one are already written.
     pub(super) first_row: usize,
-    /// The most tiles that the network sees at once.
+    /// The largest batch of tiles for the network.
     pub(super) batch: usize,
 }
 
 /// Rows on their way to the sink: the image row of the first, and their residual `[channel, row, column]`.
 type Rows = (usize, Array3<f32>);
 
-/// A complete row band goes to the sink in so many parts, of which three may be under way.
+/// A complete row band goes to the sink in this many parts, of which three may be queued.
 const PARTS: usize = 4;
 
 impl Job<'_> {
@@ -64,7 +64,7 @@ impl Job<'_> {
                 }
             });
             let writer = scope.spawn(move || rows_in.into_iter().try_for_each(write));
-            // The reader ends early only after an error, which it has sent.
+            // The reader stops early only after an error, which it has already sent.
             let mut read = |_| tile_in.recv().unwrap_or_else(|_| Err(Error::Interrupted.into()));
             let result = self.blend(channels, progress, infer, &mut read, &mut |rows| Ok(rows_out.send(rows).is_ok()));
             drop((tile_in, rows_out));
@@ -98,7 +98,7 @@ impl Job<'_> {
         Ok(Tile::prepare(image, self.range))
     }
 
-    /// Takes tiles as they come and hands on complete rows; `write` says whether anybody still listens.
+    /// Processes tiles in order and passes complete rows to `write`, which returns false once the sink has stopped.
     fn blend<E: From<Error>>(
         &self,
         channels: usize,
@@ -149,7 +149,7 @@ impl Job<'_> {
         Ok(report)
     }
 
-    /// Shows tiles of row `i` to the network, and blends what it changes.
+    /// Runs the network on tiles of row `i` and blends the residuals.
     fn see(
         &self,
         i: usize,
@@ -160,7 +160,7 @@ impl Job<'_> {
         let mut tiles = tiles.into_iter().peekable();
         while let Some((j, tile, input)) = tiles.next() {
             let (mut together, mut inputs) = (vec![(j, tile)], vec![input]);
-            // Tiles have one size but where an image is smaller than a tile.
+            // All tiles have one size, unless the image is smaller than a tile.
             while let Some((j, tile, input)) = tiles.next_if(|(.., next)| next.dim() == inputs[0].dim()) {
                 together.push((j, tile));
                 inputs.push(input);

@@ -1,4 +1,4 @@
-//! ONNX Runtime's CUDA provider: what it needs, and its options.
+//! ONNX Runtime's CUDA provider: its requirements and options.
 
 use std::path::Path;
 
@@ -8,17 +8,17 @@ use ort::{
     session::builder::SessionBuilder,
 };
 
-use super::Piece;
+use super::Requirement;
 use crate::runtime;
 
 /// The CUDA version that onnxruntime-gpu 1.31.1 and the kernels' PTX are made for.
 const CUDA: (u32, u32) = (13, 0);
-/// The oldest architecture that CUDA 13 serves: Turing.
+/// The oldest architecture that CUDA 13 supports: Turing.
 const CAPABILITY: (u32, u32) = (7, 5);
-/// Files of the runtime beside its main library.
+/// Files of the runtime in the folder of its main library.
 const PROVIDER: [&str; 2] = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so"];
-/// Libraries of CUDA that the provider takes, and the PyPI package that brings each: four it is linked to, cuDNN it
-/// opens when it first needs it.
+/// CUDA libraries that the provider uses, and the PyPI package of each. The provider is linked to four of them and loads
+/// cuDNN on first use.
 const LIBRARIES: [(&str, &str); 5] = [
     ("libcudart.so.13", "nvidia-cuda-runtime"),
     ("libcublasLt.so.13", "nvidia-cublas"),
@@ -27,31 +27,31 @@ const LIBRARIES: [(&str, &str); 5] = [
     ("libcudnn.so.9", "nvidia-cudnn-cu13"),
 ];
 
-/// What CUDA on this GPU needs.
-pub(crate) fn pieces(number: u32) -> Vec<Piece> {
+/// The requirements of CUDA on this GPU.
+pub(crate) fn requirements(number: u32) -> Vec<Requirement> {
     let found = driver().map_err(|e| e.to_string());
     let mut out = vec![
-        Piece::new("NVIDIA driver", driver_piece(&found)),
-        Piece::new(format!("GPU {number}"), gpu_piece(&found, number)),
-        Piece::new("CUDA provider of ONNX Runtime", provider_piece(&PROVIDER, CUDA::is_available)),
+        Requirement::new("NVIDIA driver", driver_requirement(&found)),
+        Requirement::new(format!("GPU {number}"), gpu_requirement(&found, number)),
+        Requirement::new("CUDA provider of ONNX Runtime", provider_requirement(&PROVIDER, CUDA::is_available)),
     ];
-    out.extend(LIBRARIES.map(|(name, package)| library_piece(name, package)));
+    out.extend(LIBRARIES.map(|(name, package)| library_requirement(name, package)));
     out
 }
 
-fn driver_piece(found: &Result<Driver, String>) -> Result<String, String> {
+fn driver_requirement(found: &Result<Driver, String>) -> Result<String, String> {
     match found {
         Ok(driver) if driver.version >= CUDA => Ok(format!("for CUDA {}.{}", driver.version.0, driver.version.1)),
         Ok(driver) => Err(format!(
-            "it serves CUDA {}.{}, and {}.{} is needed: install NVIDIA's driver 580 or later",
+            "it supports CUDA {}.{}, but {}.{} is required: install NVIDIA's driver 580 or later",
             driver.version.0, driver.version.1, CUDA.0, CUDA.1
         )),
         Err(reason) => Err(format!("{reason}: install NVIDIA's driver 580 or later")),
     }
 }
 
-fn gpu_piece(found: &Result<Driver, String>, number: u32) -> Result<String, String> {
-    let Ok(driver) = found else { return Err("unknown: there is no driver that could tell".into()) };
+fn gpu_requirement(found: &Result<Driver, String>, number: u32) -> Result<String, String> {
+    let Ok(driver) = found else { return Err("unknown: there is no NVIDIA driver to ask".into()) };
     let count = driver.gpus.len();
     let gpu = driver
         .gpus
@@ -62,12 +62,12 @@ fn gpu_piece(found: &Result<Driver, String>, number: u32) -> Result<String, Stri
     if gpu.capability >= CAPABILITY {
         Ok(what)
     } else {
-        Err(format!("too old: {what}; {}.{} or later is needed", CAPABILITY.0, CAPABILITY.1))
+        Err(format!("too old: {what}; {}.{} or later is required", CAPABILITY.0, CAPABILITY.1))
     }
 }
 
-/// Whether the runtime that is loaded has a provider: its files, and its word.
-pub(super) fn provider_piece(
+/// Checks that the loaded runtime has a provider: its files exist and it lists the provider.
+pub(super) fn provider_requirement(
     files: &[&str],
     is_available: impl FnOnce() -> ort::Result<bool>,
 ) -> Result<String, String> {
@@ -75,7 +75,7 @@ pub(super) fn provider_piece(
     let path = runtime::runtime_path().map_err(|e| format!("none: {e}"))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     if let Some(missing) = files.iter().find(|name| !folder.join(name).is_file()) {
-        return Err(format!("{missing} is not beside {}: {MEND}", path.display()));
+        return Err(format!("{missing} is missing in the folder of {}: {MEND}", path.display()));
     }
     match is_available() {
         Ok(true) => Ok(folder.display().to_string()),
@@ -84,20 +84,20 @@ pub(super) fn provider_piece(
     }
 }
 
-/// Whether the loader finds a library.
-pub(super) fn library_piece(name: &str, package: &str) -> Piece {
+/// Checks that the loader finds a library.
+pub(super) fn library_requirement(name: &str, package: &str) -> Requirement {
     let found = library_loads(name).map(|()| "found".to_owned());
     let advice = format!("install CUDA 13, or pip install {package} and put its folder into LD_LIBRARY_PATH");
-    Piece::new(name, found.map_err(|e| format!("{e}: {advice}")))
+    Requirement::new(name, found.map_err(|e| format!("{e}: {advice}")))
 }
 
 /// The provider with artir's options.
 pub(crate) fn provider(number: u32) -> ExecutionProviderDispatch {
     CUDA::default()
         .with_device_id(i32::try_from(number).unwrap_or(i32::MAX))
-        // Single precision is what was asked for and what the CPU gives; TF32 keeps eleven bits of it.
+        // The user expects single precision, as on the CPU. TF32 keeps only eleven bits of the mantissa.
         .with_tf32(false)
-        // The exhaustive search picks by a stopwatch, so that two runs may differ in their last bits.
+        // The exhaustive search chooses by measured time, so two runs could differ in their last bits.
         .with_conv_algorithm_search(ConvAlgorithmSearch::Heuristic)
         .build()
         .error_on_failure()
@@ -106,7 +106,7 @@ pub(crate) fn provider(number: u32) -> ExecutionProviderDispatch {
 /// Registers provider and operators with a session that is to run on a GPU through CUDA alone.
 ///
 /// # Errors
-/// What ONNX Runtime reports.
+/// Errors of ONNX Runtime.
 pub(crate) fn equip(builder: SessionBuilder, number: u32) -> Result<SessionBuilder, String> {
     let mut builder = builder.with_execution_providers([provider(number)]).map_err(|e| e.to_string())?;
     artir_ops::register_cuda(&mut builder, artir_ops::CudaOperators::All).map_err(|e| e.to_string())?;
@@ -126,22 +126,22 @@ mod tests {
 
     #[test]
     fn drivers_and_gpus_are_judged_by_their_versions() {
-        assert_eq!(driver_piece(&machine((13, 2), (9, 0))).unwrap(), "for CUDA 13.2");
-        let old = driver_piece(&machine((12, 8), (9, 0))).unwrap_err();
+        assert_eq!(driver_requirement(&machine((13, 2), (9, 0))).unwrap(), "for CUDA 13.2");
+        let old = driver_requirement(&machine((12, 8), (9, 0))).unwrap_err();
         assert!(old.contains("12.8") && old.contains("13.0") && old.contains("580"), "{old}");
-        assert!(driver_piece(&Err("no driver".into())).unwrap_err().starts_with("no driver"));
+        assert!(driver_requirement(&Err("no driver".into())).unwrap_err().starts_with("no driver"));
 
-        assert!(gpu_piece(&machine((13, 0), (7, 5)), 0).unwrap().contains("8192 MiB, compute capability 7.5"));
-        assert!(gpu_piece(&machine((13, 0), (7, 0)), 0).unwrap_err().contains("7.5 or later"));
-        assert!(gpu_piece(&machine((13, 0), (9, 0)), 1).unwrap_err().contains("lists 1 GPU(s)"));
+        assert!(gpu_requirement(&machine((13, 0), (7, 5)), 0).unwrap().contains("8192 MiB, compute capability 7.5"));
+        assert!(gpu_requirement(&machine((13, 0), (7, 0)), 0).unwrap_err().contains("7.5 or later"));
+        assert!(gpu_requirement(&machine((13, 0), (9, 0)), 1).unwrap_err().contains("lists 1 GPU(s)"));
     }
 
     #[test]
     fn a_provider_that_is_not_there_is_named_with_its_place() {
-        let missing = provider_piece(&["libonnxruntime_providers_nowhere.so"], || Ok(true)).unwrap_err();
-        assert!(missing.contains("libonnxruntime_providers_nowhere.so is not beside"), "{missing}");
+        let missing = provider_requirement(&["libonnxruntime_providers_nowhere.so"], || Ok(true)).unwrap_err();
+        assert!(missing.contains("libonnxruntime_providers_nowhere.so is missing in the folder of"), "{missing}");
         assert!(missing.contains("bootstrap.sh --gpu"), "{missing}");
-        assert!(provider_piece(&[], || Ok(false)).unwrap_err().contains("built without it"));
-        assert!(provider_piece(&[], || Ok(true)).is_ok());
+        assert!(provider_requirement(&[], || Ok(false)).unwrap_err().contains("built without it"));
+        assert!(provider_requirement(&[], || Ok(true)).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Which execution provider runs the network: what was asked for, what was got, and why.
+//! The execution provider that runs the network: requested device, chosen provider, and the reason.
 
 pub(crate) mod cuda;
 pub(crate) mod placement;
@@ -8,11 +8,11 @@ use std::{fmt, str::FromStr};
 
 use crate::Error;
 
-/// A device as asked for with `--device`.
+/// A device as requested with `--device`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Device {
-    /// An NVIDIA GPU through CUDA if all that it needs is there, else the CPU. Never TensorRT, which builds engines for
+    /// An NVIDIA GPU through CUDA if all its requirements are met, else the CPU. Never TensorRT, which builds engines for
     /// minutes.
     #[default]
     Auto,
@@ -41,7 +41,7 @@ impl FromStr for Device {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, index) = match text.split_once(':') {
             Some((name, index)) => {
-                let index = index.parse().map_err(|_| format!("'{index}' is no device number"))?;
+                let index = index.parse().map_err(|_| format!("'{index}' is not a device number"))?;
                 (name, Some(index))
             }
             None => (text, None),
@@ -51,35 +51,35 @@ impl FromStr for Device {
             ("cpu", None) => Ok(Self::Cpu),
             ("cuda", n) => Ok(Self::Cuda(n.unwrap_or(0))),
             ("tensorrt", n) => Ok(Self::TensorRt(n.unwrap_or(0))),
-            _ => Err(format!("'{text}' is none of auto, cpu, cuda[:N], tensorrt[:N]")),
+            _ => Err(format!("'{text}' is not one of auto, cpu, cuda[:N], tensorrt[:N]")),
         }
     }
 }
 
-/// Something that a device needs.
+/// A requirement of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// What it is.
+pub struct Requirement {
+    /// Its name.
     pub name: String,
-    /// What was found; or why it is missing, and what to do.
+    /// The part that was found, or the reason why it is missing and what to do.
     pub found: Result<String, String>,
 }
 
-impl Piece {
+impl Requirement {
     fn new(name: impl Into<String>, found: Result<String, String>) -> Self {
         Self { name: name.into(), found }
     }
 }
 
 impl Device {
-    /// All that the device needs, found or missing, in the order in which one piece needs the other. The CPU needs
-    /// nothing beside ONNX Runtime; `auto` is asked as CUDA's first GPU.
-    pub fn pieces(self) -> Vec<Piece> {
+    /// The requirements of the device, met or missing, each after those it depends on. The CPU needs only ONNX Runtime;
+    /// `auto` lists the requirements of the first GPU through CUDA.
+    pub fn requirements(self) -> Vec<Requirement> {
         match self {
             Self::Cpu => Vec::new(),
-            Self::Auto => cuda::pieces(0),
-            Self::Cuda(n) => cuda::pieces(n),
-            Self::TensorRt(n) => tensorrt::pieces(n),
+            Self::Auto => cuda::requirements(0),
+            Self::Cuda(n) => cuda::requirements(n),
+            Self::TensorRt(n) => tensorrt::requirements(n),
         }
     }
 }
@@ -92,23 +92,23 @@ pub enum Provider {
     Cpu,
     /// ONNX Runtime's CUDA provider on this GPU, with artir's CUDA operators.
     Cuda(u32),
-    /// TensorRT on this GPU, with CUDA for what it does not take.
+    /// TensorRT on this GPU, with CUDA for the nodes that TensorRT does not support.
     TensorRt(u32),
 }
 
 impl Provider {
-    /// Chooses a provider. A device asked for by name that is not there is an error, never a silent run on the CPU.
+    /// Chooses a provider. If a device requested by name is not available, that is an error, never a silent run on the CPU.
     ///
     /// # Errors
-    /// [`Error::Device`] with the first piece that is missing.
+    /// [`Error::Device`] with the first missing requirement.
     pub fn resolve(device: Device) -> Result<Self, Error> {
-        Self::resolve_by(device, &Device::pieces)
+        Self::resolve_by(device, &Device::requirements)
     }
 
-    fn resolve_by(device: Device, pieces: &dyn Fn(Device) -> Vec<Piece>) -> Result<Self, Error> {
+    fn resolve_by(device: Device, requirements: &dyn Fn(Device) -> Vec<Requirement>) -> Result<Self, Error> {
         let missing = || {
-            let piece = pieces(device).into_iter().find(|piece| piece.found.is_err())?;
-            Some(format!("{}: {}", piece.name, piece.found.err().unwrap_or_default()))
+            let requirement = requirements(device).into_iter().find(|requirement| requirement.found.is_err())?;
+            Some(format!("{}: {}", requirement.name, requirement.found.err().unwrap_or_default()))
         };
         let provider = match device {
             Device::Cpu => return Ok(Self::Cpu),
@@ -117,7 +117,7 @@ impl Provider {
         };
         match (missing(), device) {
             (None, Device::Auto) => {
-                tracing::info!("device auto: cuda:0, since all that it needs is there");
+                tracing::info!("device auto: cuda:0, since all its requirements are met");
                 Ok(provider)
             }
             (None, _) => Ok(provider),
@@ -159,8 +159,8 @@ mod tests {
         }
     }
 
-    fn with(found: [Result<String, String>; 2]) -> Vec<Piece> {
-        found.into_iter().zip(["driver", "library"]).map(|(found, name)| Piece::new(name, found)).collect()
+    fn with(found: [Result<String, String>; 2]) -> Vec<Requirement> {
+        found.into_iter().zip(["driver", "library"]).map(|(found, name)| Requirement::new(name, found)).collect()
     }
 
     #[test]
@@ -184,23 +184,23 @@ mod tests {
         }
     }
 
-    /// On a machine without a GPU, every piece says by name what is missing; on one with, this shows what there is.
+    /// Without a GPU, every requirement names the missing part; with one, this prints the found parts.
     #[test]
     fn pieces_of_this_machine_have_names_and_reasons() {
         for device in [Device::Cuda(0), Device::TensorRt(0)] {
-            let pieces = device.pieces();
-            assert!(pieces.len() > 5);
-            for piece in &pieces {
-                assert!(!piece.name.is_empty());
-                match &piece.found {
-                    Ok(found) => assert!(!found.is_empty(), "{}", piece.name),
-                    Err(reason) => assert!(reason.contains(':'), "{}: {reason}", piece.name),
+            let requirements = device.requirements();
+            assert!(requirements.len() > 5);
+            for requirement in &requirements {
+                assert!(!requirement.name.is_empty());
+                match &requirement.found {
+                    Ok(found) => assert!(!found.is_empty(), "{}", requirement.name),
+                    Err(reason) => assert!(reason.contains(':'), "{}: {reason}", requirement.name),
                 }
             }
             if let Err(e) = Provider::resolve(device) {
-                assert!(pieces.iter().any(|p| p.found.as_ref().is_err_and(|r| e.to_string().contains(r))), "{e}");
+                assert!(requirements.iter().any(|p| p.found.as_ref().is_err_and(|r| e.to_string().contains(r))), "{e}");
             }
         }
-        assert!(Device::Cpu.pieces().is_empty());
+        assert!(Device::Cpu.requirements().is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Which provider took which nodes, from ONNX Runtime's own profile of a run.
+//! Placement of nodes on providers, read from ONNX Runtime's profile of a run.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Nodes of one operator on one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct NodePlacement {
     /// The provider, by ONNX Runtime's name.
     pub provider: String,
     /// The operator.
@@ -18,13 +18,13 @@ pub struct Placed {
 /// The placement in a profile of one run.
 ///
 /// # Errors
-/// What is wrong with the file.
-pub(crate) fn read(profile: &Path) -> Result<Vec<Placed>, String> {
+/// The reason why the profile is unusable.
+pub(crate) fn read(profile: &Path) -> Result<Vec<NodePlacement>, String> {
     let text = std::fs::read_to_string(profile).map_err(|e| format!("{}: {e}", profile.display()))?;
     parse(&text)
 }
 
-fn parse(profile: &str) -> Result<Vec<Placed>, String> {
+fn parse(profile: &str) -> Result<Vec<NodePlacement>, String> {
     let events: Vec<Value> = serde_json::from_str(profile).map_err(|e| format!("the profile does not parse: {e}"))?;
     let mut counts = BTreeMap::new();
     for event in &events {
@@ -38,11 +38,11 @@ fn parse(profile: &str) -> Result<Vec<Placed>, String> {
     if counts.is_empty() {
         return Err("the profile names no node".into());
     }
-    Ok(counts.into_iter().map(|((provider, operator), nodes)| Placed { provider, operator, nodes }).collect())
+    Ok(counts.into_iter().map(|((provider, operator), nodes)| NodePlacement { provider, operator, nodes }).collect())
 }
 
-/// What landed on the CPU, in words; `None` when nothing did.
-pub(crate) fn on_cpu(placed: &[Placed]) -> Option<String> {
+/// The nodes that run on the CPU, in words; `None` if there are none.
+pub(crate) fn on_cpu(placed: &[NodePlacement]) -> Option<String> {
     let landed: Vec<String> = placed
         .iter()
         .filter(|p| p.provider == "CPUExecutionProvider")
@@ -69,7 +69,7 @@ mod tests {
             event("c_kernel_time", "CPUExecutionProvider", "Shape"),
         ];
         let placed = parse(&format!("[{}]", events.join(","))).unwrap();
-        let one = |provider: &str, operator: &str, nodes| Placed {
+        let one = |provider: &str, operator: &str, nodes| NodePlacement {
             provider: provider.into(),
             operator: operator.into(),
             nodes,

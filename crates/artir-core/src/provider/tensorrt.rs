@@ -1,6 +1,6 @@
-//! ONNX Runtime's TensorRT provider: what it needs, its options, and where its engines are kept.
+//! ONNX Runtime's TensorRT provider: its requirements, options, and the folder of its engines.
 //!
-//! TensorRT's libraries could not be had where artir was made: this has never run. The options are those that
+//! This code has never run: TensorRT's libraries were not available during development. The options are those that
 //! onnxruntime-gpu 1.31.1 reads, by name.
 
 use std::path::{Path, PathBuf};
@@ -12,22 +12,22 @@ use ort::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Piece, cuda};
+use super::{Requirement, cuda};
 
 const PROVIDER: [&str; 2] = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_tensorrt.so"];
 const LIBRARIES: [(&str, &str); 2] =
     [("libnvinfer.so.10", "tensorrt-cu13"), ("libnvonnxparser.so.10", "tensorrt-cu13")];
 
-/// What TensorRT on this GPU needs: all that CUDA needs, and its own libraries.
-pub(crate) fn pieces(number: u32) -> Vec<Piece> {
-    let mut out = cuda::pieces(number);
-    let provider = cuda::provider_piece(&PROVIDER, TensorRT::is_available);
-    out.push(Piece::new("TensorRT provider of ONNX Runtime", provider));
-    out.extend(LIBRARIES.map(|(name, package)| cuda::library_piece(name, package)));
+/// The requirements of TensorRT on this GPU: those of CUDA, and TensorRT's own libraries.
+pub(crate) fn requirements(number: u32) -> Vec<Requirement> {
+    let mut out = cuda::requirements(number);
+    let provider = cuda::provider_requirement(&PROVIDER, TensorRT::is_available);
+    out.push(Requirement::new("TensorRT provider of ONNX Runtime", provider));
+    out.extend(LIBRARIES.map(|(name, package)| cuda::library_requirement(name, package)));
     out
 }
 
-/// What an engine is built for. An engine for anything else may be wrong, or fail to load.
+/// The key of an engine. An engine that was built for another key may be wrong, or fail to load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Engine {
     /// The model's hash.
@@ -46,7 +46,7 @@ impl Engine {
     /// An engine of this machine's TensorRT for a GPU of it.
     ///
     /// # Errors
-    /// What driver and library say.
+    /// Errors of the driver and the library.
     pub(crate) fn of_this_machine(model: &str, shape: [usize; 4], number: u32) -> Result<Self, String> {
         let version = tensorrt_version().map_err(|e| e.to_string())?;
         let found = driver().map_err(|e| e.to_string())?;
@@ -82,7 +82,7 @@ impl Engine {
             ("trt_profile_opt_shapes", shape.clone()),
             ("trt_profile_max_shapes", shape),
             ("trt_fp16_enable", "0".into()),
-            // It has no such operator: the node goes to CUDA, where artir's does.
+            // TensorRT has no such operator, so the node runs on artir's CUDA operator.
             ("trt_op_types_to_exclude", "DynamicLargeKernel".into()),
         ]
     }
@@ -95,11 +95,11 @@ pub(crate) fn cache() -> PathBuf {
     folder.unwrap_or_else(std::env::temp_dir).join("artir/tensorrt")
 }
 
-/// Registers providers and operators with a session that is to run on a GPU through TensorRT, and through CUDA what
-/// TensorRT leaves. Blocks are standard operators there, for TensorRT to fuse.
+/// Registers providers and operators for a session on a GPU. TensorRT runs the nodes that it supports, CUDA the others.
+/// Blocks are standard operators there, for TensorRT to fuse.
 ///
 /// # Errors
-/// What ONNX Runtime reports, or the file system.
+/// Errors of ONNX Runtime or the file system.
 pub(crate) fn equip(
     builder: SessionBuilder,
     number: u32,
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(one, engine().folder(cache));
         assert_eq!(one.parent(), Some(cache));
         for other in [
-            Engine { model: "abd".into(), ..engine() },
+            Engine { model: "xyz".into(), ..engine() },
             Engine { shape: [4, 1, 256, 512], ..engine() },
             Engine { shape: [1, 1, 512, 256], ..engine() },
             Engine { precision: "f16", ..engine() },

@@ -1,4 +1,5 @@
-//! Where ONNX Runtime is looked for. Whoever can put a library there runs code as artir's user, so the places are few.
+//! The search for ONNX Runtime. Anyone who can place a library in a searched folder runs code as artir's user, so the
+//! list of folders is short.
 
 use std::{
     ffi::OsString,
@@ -6,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the search depends on.
+/// The inputs of the search.
 pub(super) struct Surroundings {
     /// `ORT_DYLIB_PATH`, unless it is empty.
     pub(super) named: Option<OsString>,
@@ -21,7 +22,7 @@ pub(super) struct Surroundings {
 impl Surroundings {
     pub(super) fn of_this_process() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        // The XDG base directory specification has relative paths ignored.
+        // The XDG base directory specification says to ignore relative paths.
         let data = set("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let home = || std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(".local/share"));
         Self {
@@ -32,7 +33,7 @@ impl Surroundings {
         }
     }
 
-    /// The folders in their order: beside the executable, `../lib/artir` seen from it, artir's data folder and, for an
+    /// The folders in their order: the executable's own, `../lib/artir` relative to it, artir's data folder and, for an
     /// executable that lies in the `target` folder of its own source tree, `.runtime` of that tree.
     fn folders(&self) -> Vec<PathBuf> {
         let beside = self.executable.as_deref().and_then(Path::parent);
@@ -54,7 +55,7 @@ impl Surroundings {
 /// Words that name the places without a library, or the named file that is none.
 pub(super) fn find(around: &Surroundings) -> Result<PathBuf, String> {
     if let Some(named) = &around.named {
-        // Another library than the one that was asked for would be a surprise: there is no fallback.
+        // No fallback: the user asked for this library and no other.
         let path = Path::new(named);
         let fail = |why: String| format!("ORT_DYLIB_PATH names {}, {why}", path.display());
         let found = fs::canonicalize(path).map_err(|e| fail(format!("which cannot be used: {e}")))?;
@@ -92,7 +93,7 @@ fn version_in_name(name: &str) -> Option<Vec<u32>> {
     }
 }
 
-/// Passes over a library that anyone could have put there, as beside an executable in `/tmp`: the library itself, its
+/// Skips a library that any user could have placed, such as one next to an executable in `/tmp`: the library itself, its
 /// folder, and both of them behind links.
 #[cfg(unix)]
 fn owned_by_few(library: &Path) -> Result<PathBuf, String> {
@@ -102,7 +103,7 @@ fn owned_by_few(library: &Path) -> Result<PathBuf, String> {
     for path in [Some(real.as_path()), real.parent(), library.parent()].into_iter().flatten() {
         if fs::metadata(path).map_err(fail)?.permissions().mode() & 0o002 != 0 {
             return Err(format!(
-                "{} was passed over, since every user may write to {}: set ORT_DYLIB_PATH if it is to be trusted",
+                "{} was skipped, since every user may write to {}: set ORT_DYLIB_PATH if it is to be trusted",
                 library.display(),
                 path.display()
             ));
@@ -142,7 +143,7 @@ mod tests {
             path
         }
 
-        /// What is found by an executable, when `ORT_DYLIB_PATH` is not set.
+        /// The library that an executable finds if `ORT_DYLIB_PATH` is not set.
         fn found(&self, executable: &str) -> Result<PathBuf, String> {
             find(&self.around(executable, None))
         }
@@ -234,7 +235,7 @@ mod tests {
         assert_eq!(world.found(INSTALLED), Ok(data.clone()));
         fs::remove_file(&data).unwrap();
         let error = world.found(INSTALLED).unwrap_err();
-        assert!(error.contains("passed over") && error.contains("opt/bin"), "{error}");
+        assert!(error.contains("was skipped") && error.contains("opt/bin"), "{error}");
         symlink(&library, &data).unwrap();
         assert!(world.found(INSTALLED).is_err(), "a link to it is no better");
     }

@@ -1,18 +1,18 @@
-//! A GPU must give what the CPU gives before it is trusted with an image.
+//! The test that a GPU's result agrees with the CPU's. A GPU that fails it restores no image.
 
 use ndarray::{Array4, Zip};
 
-/// How far the two may be apart: a share of the most that the network changes.
+/// Largest allowed difference, relative to the network's largest change.
 const AGREEMENT: f32 = 1e-3;
-/// A network that changes less than this, in its own units, is held to a share of this.
+/// Lower bound of that largest change, in network units, for networks that change almost nothing.
 const LEAST: f32 = 1e-3;
 /// Rows and columns of the picture that both restore: large enough for every tap of the largest kernel to meet another
 /// pixel, small enough to cost the CPU a tenth of a second.
 const EDGE: usize = 128;
-/// More than one, since slices and tiles go in batches.
+/// Images in the test batch. More than one, since slices and tiles are batched.
 const IMAGES: usize = 2;
 
-/// Something with smooth parts, edges and grain, from 0 to 1.
+/// A test image with smooth parts, edges and grain, from 0 to 1.
 pub(super) fn picture(channels: usize) -> Array4<f32> {
     let mut state = 1u32;
     Array4::from_shape_fn((IMAGES, channels, EDGE, EDGE - 4), |(_, c, y, x)| {
@@ -24,10 +24,10 @@ pub(super) fn picture(channels: usize) -> Array4<f32> {
     })
 }
 
-/// Why a device's result cannot be trusted, if it cannot: `picture` is what was restored, `cpu` and `device` the results.
+/// The reason why a device's result is wrong, if it is. `picture` is the input, `cpu` and `device` are the results.
 pub(super) fn objection(picture: &Array4<f32>, cpu: &Array4<f32>, device: &Array4<f32>) -> Option<String> {
     let largest = |a: &Array4<f32>, b: &Array4<f32>| {
-        // A NaN is as far away as can be.
+        // Count a NaN as an infinite difference.
         let further =
             |most: f32, a: &f32, b: &f32| if (a - b).is_nan() { f32::INFINITY } else { most.max((a - b).abs()) };
         Zip::from(a).and(b).fold(0.0f32, further)
@@ -60,7 +60,7 @@ mod tests {
         }
         let broken = cpu.mapv(|_| f32::NAN);
         assert!(objection(&picture, &broken, &broken).is_some());
-        // Doing nothing is no agreement, unless the CPU does nothing either.
+        // An unchanged image agrees only if the CPU does not change it either.
         assert_eq!(objection(&picture, &picture, &picture), None);
         assert!(objection(&picture, &cpu, &picture).is_some());
     }

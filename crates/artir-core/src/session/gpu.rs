@@ -1,4 +1,4 @@
-//! Sessions on a GPU: batches, bound memory, and what happens when the GPU's memory is full.
+//! Sessions on a GPU: batches, bound memory, and the reaction to full GPU memory.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use ort::{
 };
 
 use crate::{
-    Error, Model, Placed, Provider,
+    Error, Model, NodePlacement, Provider,
     provider::{cuda, placement, tensorrt},
 };
 
-/// What ONNX Runtime, CUDA, cuDNN and cuBLAS say when there is no memory left.
+/// Out-of-memory messages of ONNX Runtime, CUDA, cuDNN and cuBLAS.
 const OUT_OF_MEMORY: [&str; 5] = [
     "out of memory",
     "Failed to allocate memory",
@@ -26,7 +26,7 @@ const OUT_OF_MEMORY: [&str; 5] = [
 fn failed(e: impl std::fmt::Display) -> Error {
     let said = e.to_string();
     if OUT_OF_MEMORY.iter().any(|text| said.contains(text)) {
-        return Error::DeviceMemory { hint: "take smaller tiles (--tile), or another device" };
+        return Error::DeviceMemory { hint: "use a smaller --tile, or another device" };
     }
     Error::Inference(said)
 }
@@ -38,11 +38,11 @@ pub(super) struct Gpu {
     hash: String,
     threads: usize,
     made: Vec<(Option<[usize; 4]>, Ready)>,
-    /// The most images that have not yet been too many at once.
+    /// The largest batch that has not failed for lack of memory.
     most: usize,
 }
 
-/// An ONNX Runtime session, and the memory that it takes images from and gives them back in.
+/// An ONNX Runtime session with its input and output memory.
 pub(super) struct Ready {
     session: OrtSession,
     memory: MemoryInfo<'static>,
@@ -58,7 +58,7 @@ impl Gpu {
         Ok(made)
     }
 
-    /// Runs the network on `[image, channel, row, column]`; fewer images at a time when the GPU's memory asks for it.
+    /// Runs the network on `[image, channel, row, column]`; in smaller batches if the GPU's memory is too small.
     pub(super) fn run(&mut self, input: ArrayView4<'_, f32>) -> Result<Array4<f32>, Error> {
         let mut most = self.most;
         let result = in_parts(input, &mut most, &mut |part| {
@@ -69,8 +69,8 @@ impl Gpu {
         result
     }
 
-    /// Which provider takes which nodes of an image of this size.
-    pub(super) fn placement(&mut self, shape: [usize; 4]) -> Result<Vec<Placed>, Error> {
+    /// The placement of nodes on providers for an image of this size.
+    pub(super) fn placement(&mut self, shape: [usize; 4]) -> Result<Vec<NodePlacement>, Error> {
         let equip = |builder| self.equip(builder, shape);
         placed(&self.bytes, self.threads, shape, &equip)
     }
@@ -95,7 +95,7 @@ impl Gpu {
                 tensorrt::equip(builder, number, &engine, &tensorrt::cache())
             }
             Provider::Cuda(number) => cuda::equip(builder, number),
-            Provider::Cpu => Err("the CPU is no GPU".into()),
+            Provider::Cpu => Err("the CPU is not a GPU".into()),
         }
     }
 
@@ -112,11 +112,11 @@ impl Gpu {
             builder.commit_from_memory(&self.bytes).map_err(|e| e.to_string())
         };
         let session = match build(true) {
-            // ONNX Runtime does not say which nodes it would put there.
+            // ONNX Runtime does not name the nodes that would fall back.
             Err(reason) if reason.contains("fallback to CPU") => {
                 let placed = placed(&self.bytes, self.threads, shape, &|builder| self.equip(builder, shape));
                 let landed = placed.ok().and_then(|placed| placement::on_cpu(&placed));
-                let nodes = landed.unwrap_or_else(|| "which ones cannot be said".into());
+                let nodes = landed.unwrap_or_else(|| "ONNX Runtime does not name them".into());
                 tracing::warn!("some nodes run on the CPU, with copies both ways: {nodes}");
                 build(false)
             }
@@ -147,14 +147,14 @@ impl Ready {
         let outputs = self.session.run_binding(&binding).map_err(failed)?;
         let output = outputs[0].try_extract_array::<f32>().map_err(failed)?;
         if output.shape() != shape {
-            return Err(Error::Inference(format!("the network gave {:?} for {shape:?}", output.shape())));
+            return Err(Error::Inference(format!("the network returned {:?} for {shape:?}", output.shape())));
         }
         output.to_owned().into_dimensionality().map_err(failed)
     }
 }
 
-/// Ordinary memory. Page-locked memory would be copied from and to without the processor, but ONNX Runtime calls it the GPU's
-/// since 1.23, and the `ort` crate then does not let the processor reach it at the API level that artir is built for.
+/// Ordinary host memory. Page-locked memory would transfer faster, but ONNX Runtime reports it as GPU memory since 1.23,
+/// and then the `ort` crate denies the CPU access to it at the API level that artir is built for.
 fn host_memory() -> Result<MemoryInfo<'static>, Error> {
     MemoryInfo::new(AllocationDevice::CPU, 0, AllocatorType::Device, MemoryType::Default).map_err(failed)
 }
@@ -165,7 +165,7 @@ fn placed(
     threads: usize,
     shape: [usize; 4],
     equip: &dyn Fn(SessionBuilder) -> Result<SessionBuilder, String>,
-) -> Result<Vec<Placed>, Error> {
+) -> Result<Vec<NodePlacement>, Error> {
     let folder = tempfile::tempdir().map_err(failed)?;
     let prefix = folder.path().join("profile");
     let builder = equip(super::options(threads).map_err(failed)?).map_err(failed)?;
@@ -193,7 +193,7 @@ fn in_parts(input: ArrayView4<'_, f32>, most: &mut usize, run: Run<'_>) -> Resul
             }
             Err(Error::DeviceMemory { .. }) if count > 1 => {
                 *most = count / 2;
-                tracing::info!("the GPU's memory holds no {count} images at once: going on with {most}");
+                tracing::info!("the GPU's memory is too small for a batch of {count} images: continuing with {most}");
             }
             Err(e) => return Err(e),
         }
@@ -228,7 +228,7 @@ mod tests {
             let got = in_parts(numbered(13).view(), &mut most, &mut run).unwrap();
             assert_eq!(got, numbered(13).mapv(|v| v + 0.5), "room for {room}");
             assert_eq!(sizes.iter().sum::<usize>(), 13);
-            // What was learnt holds for the next run.
+            // The reduced batch size is kept for the next run.
             let mut tried = 0;
             in_parts(numbered(13).view(), &mut most, &mut |part| {
                 tried += 1;

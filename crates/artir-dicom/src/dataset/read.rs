@@ -1,4 +1,4 @@
-//! Reading a data set: every length is checked against what the stream still holds before anything is allocated.
+//! Reading a data set: every length is checked against the rest of the stream before memory is allocated.
 //!
 //! Encodings: PS3.5, 7.1 (elements), 7.5 (sequences), A.1 to A.4 (transfer syntaxes), 6.2.2 (unknown VR).
 
@@ -9,7 +9,7 @@ use dicom_dictionary_std::{StandardDataDictionary, tags};
 
 use super::{DataSet, Element, Pixels, Value};
 
-/// Sequences within sequences: an honest object has under ten.
+/// Largest nesting depth of sequences. Valid objects have fewer than ten levels.
 const MAX_DEPTH: usize = 40;
 /// Items and elements of a file together. An enhanced object of 2,000 frames has some 200,000.
 const MAX_ELEMENTS: usize = 8_000_000;
@@ -31,18 +31,18 @@ impl Form {
     pub(crate) const BIG_ENDIAN: Self = Self { explicit: true, big_endian: true };
 }
 
-/// How far a data set is read.
+/// The part of a data set to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// Up to the pixels, which are not looked at.
+    /// Up to the pixels, without parsing them.
     AtPixels,
-    /// To its end; pixels are found, and left where they are.
+    /// To its end; pixels are located but not loaded.
     AtEnd,
     /// Up to the first element of another group (the file meta information).
     AfterGroup(u16),
 }
 
-/// What is wrong with a stream. The words quote no value.
+/// An error in a stream. The text quotes no value.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     #[error("damaged or truncated: {0}")]
@@ -74,7 +74,7 @@ pub(crate) struct Reader<R> {
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// Starts at the stream's place `at`, which it is moved to.
+    /// Moves the stream to `at` and starts there.
     pub(crate) fn new(mut stream: R, at: u64, length: u64, form: Form) -> io::Result<Self> {
         stream.seek(SeekFrom::Start(at))?;
         Ok(Self { stream, at, length, form, elements: 0, signed: false })
@@ -91,7 +91,7 @@ impl<R: Read + Seek> Reader<R> {
         while self.at < self.length {
             let start = self.at;
             if let Stop::AfterGroup(group) = stop {
-                // What follows the group may be encoded in another way: nothing but its first word is looked at.
+                // The following group may have another encoding, so only its first word is read.
                 let next = self.u16()?;
                 self.seek(start)?;
                 if next != group {
@@ -140,7 +140,7 @@ impl<R: Read + Seek> Reader<R> {
 
     fn value(&mut self, length: u32) -> Result<Vec<u8>, ReadError> {
         if u64::from(length) > self.left() {
-            return damaged(format!("an element claims {length} bytes where {} are left", self.left()));
+            return damaged(format!("an element claims {length} bytes, but {} are left", self.left()));
         }
         let mut bytes = vec![0; length as usize];
         self.stream.read_exact(&mut bytes)?;
@@ -173,8 +173,8 @@ impl<R: Read + Seek> Reader<R> {
     fn element(&mut self, set: &mut DataSet, head: Head, depth: usize) -> Result<(), ReadError> {
         let Head { tag, vr, length } = head;
         if tag.group() == 0xfffe {
-            // Delimiters that stray into a data set say nothing; a value in one would.
-            return if length == 0 { Ok(()) } else { damaged(format!("{tag} stands outside a sequence")) };
+            // Stray delimiters without a value are ignored; one with a value is an error.
+            return if length == 0 { Ok(()) } else { damaged(format!("{tag} appears outside a sequence")) };
         }
         let vr = vr.unwrap_or_else(|| self.dictionary_vr(tag, length));
         let is_pixels = (tag == tags::PIXEL_DATA || is_float_pixels(tag)) && vr != VR::SQ;
@@ -184,7 +184,7 @@ impl<R: Read + Seek> Reader<R> {
             (true, _) if depth == 0 => {
                 let (offset, length) = (self.at, u64::from(length));
                 if length > self.left() {
-                    return damaged(format!("{length} bytes of pixels where {} are left", self.left()));
+                    return damaged(format!("the pixels claim {length} bytes, but {} are left", self.left()));
                 }
                 self.seek(offset + length)?;
                 Value::Pixels(Pixels::Native { offset, length })
@@ -199,7 +199,7 @@ impl<R: Read + Seek> Reader<R> {
             (_, UNDEFINED) => Value::Items(self.items(None, depth + 1)?),
             _ if vr == VR::SQ => {
                 if u64::from(length) > self.left() {
-                    return damaged(format!("a sequence claims {length} bytes where {} are left", self.left()));
+                    return damaged(format!("a sequence claims {length} bytes, but {} are left", self.left()));
                 }
                 Value::Items(self.items(Some(self.at + u64::from(length)), depth + 1)?)
             }
@@ -218,7 +218,7 @@ impl<R: Read + Seek> Reader<R> {
             self.signed = bytes.first() == Some(&1);
         }
         if set.insert(tag, Element { vr, value }).is_some() {
-            return damaged(format!("{tag} stands in it twice"));
+            return damaged(format!("{tag} appears twice"));
         }
         Ok(())
     }
@@ -233,7 +233,7 @@ impl<R: Read + Seek> Reader<R> {
             match (head.tag, end) {
                 (SEQUENCE_END, _) => break,
                 (ITEM, _) => items.push(self.item(head.length, depth)?),
-                _ => return damaged(format!("{} stands where an item should", head.tag)),
+                _ => return damaged(format!("{} appears in place of an item", head.tag)),
             }
         }
         if end.is_some_and(|end| self.at > end) {
@@ -245,7 +245,7 @@ impl<R: Read + Seek> Reader<R> {
     fn item(&mut self, length: u32, depth: usize) -> Result<DataSet, ReadError> {
         let end = (length != UNDEFINED).then(|| self.at + u64::from(length));
         if end.is_some_and(|end| end > self.length) {
-            return damaged(format!("an item claims {length} bytes where {} are left", self.left()));
+            return damaged(format!("an item claims {length} bytes, but {} are left", self.left()));
         }
         let mut set = DataSet::default();
         while end.is_none_or(|end| self.at < end) {
@@ -273,14 +273,14 @@ impl<R: Read + Seek> Reader<R> {
             match head.tag {
                 SEQUENCE_END => break,
                 ITEM if u64::from(head.length) > self.left() => {
-                    return damaged(format!("a fragment claims {} bytes where {} are left", head.length, self.left()));
+                    return damaged(format!("a fragment claims {} bytes, but {} are left", head.length, self.left()));
                 }
                 ITEM if table.is_none() => table = Some(self.value(head.length)?),
                 ITEM => {
                     fragments.push((self.at, head.length));
                     self.seek(self.at + u64::from(head.length))?;
                 }
-                other => return damaged(format!("{other} stands among the fragments of the pixels")),
+                other => return damaged(format!("{other} appears among the fragments of the pixels")),
             }
         }
         let table = table.unwrap_or_default();
@@ -295,16 +295,16 @@ impl<R: Read + Seek> Reader<R> {
             match head.tag {
                 SEQUENCE_END => return Ok(fragments),
                 ITEM => fragments.push(self.value(head.length)?),
-                other => return damaged(format!("{other} stands among the fragments of an icon")),
+                other => return damaged(format!("{other} appears among the fragments of an icon")),
             }
         }
     }
 
-    /// The VR of an element that does not bear its own.
+    /// The VR of an element that is encoded without one.
     fn dictionary_vr(&self, tag: Tag, length: u32) -> VR {
         let private = tag.group() % 2 == 1;
         if private {
-            // Owners of private blocks are LO; what they own is not known (PS3.5, 7.8.1 and 6.2.2).
+            // Owners of private blocks are LO; the VR of their elements is not known (PS3.5, 7.8.1 and 6.2.2).
             return if length == UNDEFINED {
                 VR::SQ
             } else if (0x10..=0xff).contains(&tag.element()) {
@@ -345,7 +345,7 @@ pub(super) fn has_long_length(vr: VR) -> bool {
     matches!(vr, OB | OD | OF | OL | OV | OW | SQ | SV | UC | UN | UR | UT | UV)
 }
 
-/// Turns big-endian values round.
+/// Converts big-endian values to little-endian.
 fn swap(vr: VR, bytes: &mut [u8]) {
     let width = match vr {
         VR::US | VR::SS | VR::OW | VR::AT => 2,

@@ -1,4 +1,4 @@
-//! Encodings made by hand, and by another library.
+//! Encodings written by hand and by another library.
 
 use std::io::Cursor;
 
@@ -95,7 +95,7 @@ fn lies_about_length_are_found_before_anything_is_allocated() {
     let twice = [implicit((0x0008, 0x0060), b"CT"), implicit((0x0008, 0x0060), b"PT")].concat();
     assert!(parse(&twice, Form::IMPLICIT).unwrap_err().to_string().contains("twice"));
     let pixels = implicit((0x7fe0, 0x0010), &[0; 8]);
-    assert!(parse(&pixels[..12], Form::IMPLICIT).unwrap_err().to_string().contains("4 are left"));
+    assert!(parse(&pixels[..12], Form::IMPLICIT).unwrap_err().to_string().contains("but 4 are left"));
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(crate) fn write(out: &mut impl Write, set: &DataSet) -> io::Result<()> {
     write_range(out, set, |_| true)
 }
 
-/// Writes the elements that are wanted. Whoever has made new pixels writes them between the elements below and above.
+/// Writes the selected elements. The caller writes new pixels between the elements below and above them.
 pub(crate) fn write_range(out: &mut impl Write, set: &DataSet, wanted: impl Fn(Tag) -> bool) -> io::Result<()> {
     for (tag, element) in set.iter().filter(|(tag, _)| wanted(*tag)) {
         write_element(out, tag, element)?;
@@ -56,7 +56,7 @@ fn write_element(out: &mut impl Write, tag: Tag, element: &Element) -> io::Resul
     }
 }
 
-/// What stands before native pixels of a length.
+/// The element header of native pixels of a length.
 pub(crate) fn native_header(out: &mut impl Write, bits_allocated: u16, length: usize) -> io::Result<()> {
     head(out, tags::PIXEL_DATA, if bits_allocated > 8 { VR::OW } else { VR::OB }, length)
 }
@@ -84,7 +84,7 @@ pub(crate) fn write_fragments(out: &mut impl Write, store: &mut dyn Read, length
     delimiter(out, 0xe0dd, [0; 4])
 }
 
-/// What stands before a fragment of encapsulated pixels.
+/// The item header of a fragment of encapsulated pixels.
 fn fragment_header(out: &mut impl Write, length: usize) -> io::Result<()> {
     let length = u32::try_from(length).map_err(|_| io::Error::other("a fragment of over 4 GiB"))?;
     delimiter(out, 0xe000, length.to_le_bytes())

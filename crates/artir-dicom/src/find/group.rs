@@ -1,14 +1,14 @@
-//! Objects that make one series, and the series made of them.
+//! Grouping of objects into series.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Finding, Modality, Series, header::Placed};
+use super::{Finding, Modality, Series, header::GroupedObject};
 use crate::{
     geometry::{Plane, SAME_POSITION, Stack},
     uid,
 };
 
-/// What all slices of a restorable series share.
+/// Properties that all slices of a restorable series share.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Group {
     pub(super) series_uid: String,
@@ -29,8 +29,8 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Name of the derived series' folder. Every field enters it, so that the parts of a series that was split do not
-    /// meet; the text that is hashed must not change between versions, since `--resume` goes by the name.
+    /// Name of the derived series' folder. Every field enters it, so that the parts of a split series
+    /// differ. The hashed text must not change between versions, since `--resume` depends on the name.
     fn folder(&self) -> String {
         let mut text = String::from("artir series, form 1\n");
         let mut line = |name: &str, value: &str| text.extend([name, "=", value, "\n"]);
@@ -54,19 +54,19 @@ impl Group {
 /// one of `kept`; `findings` hold for all of the series.
 pub(super) fn series_of(
     modality: Modality,
-    kept: Vec<Placed>,
-    clashing: &[Placed],
+    kept: Vec<GroupedObject>,
+    clashing: &[GroupedObject],
     findings: &[Finding],
 ) -> Vec<Series> {
-    let mut groups: BTreeMap<Group, Vec<Placed>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group, Vec<GroupedObject>> = BTreeMap::new();
     for object in kept {
         groups.entry(object.group.clone()).or_default().push(object);
     }
     let mut out = Vec::new();
     for (group, objects) in groups {
         for (group, objects) in split_acquisitions(group, objects) {
-            // It is in doubt whether the file that was kept belongs here, and this series may lack the one left out.
-            let touches = |c: &&Placed| {
+            // The kept file may not belong to this series, and the skipped one may.
+            let touches = |c: &&GroupedObject| {
                 let part = group.acquisition.is_none() || group.acquisition == c.instance.acquisition;
                 let own = part && c.group == Group { acquisition: None, ..group.clone() };
                 own || objects.iter().any(|o| o.instance.uid == c.instance.uid)
@@ -80,7 +80,7 @@ pub(super) fn series_of(
 
 /// Splits a group in which several acquisitions lie at the same positions, as the phases of one series do. Acquisitions
 /// that follow each other along the body stay together.
-fn split_acquisitions(group: Group, objects: Vec<Placed>) -> Vec<(Group, Vec<Placed>)> {
+fn split_acquisitions(group: Group, objects: Vec<GroupedObject>) -> Vec<(Group, Vec<GroupedObject>)> {
     let mut at: Vec<(f64, Option<i64>)> =
         objects.iter().map(|o| (o.instance.first(), o.instance.acquisition)).collect();
     at.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -88,7 +88,7 @@ fn split_acquisitions(group: Group, objects: Vec<Placed>) -> Vec<(Group, Vec<Pla
     if !overlap {
         return vec![(group, objects)];
     }
-    let mut parts: BTreeMap<Option<i64>, Vec<Placed>> = BTreeMap::new();
+    let mut parts: BTreeMap<Option<i64>, Vec<GroupedObject>> = BTreeMap::new();
     for object in objects {
         parts.entry(object.instance.acquisition).or_default().push(object);
     }
@@ -98,7 +98,7 @@ fn split_acquisitions(group: Group, objects: Vec<Placed>) -> Vec<(Group, Vec<Pla
 fn assemble(
     modality: Modality,
     group: Group,
-    mut objects: Vec<Placed>,
+    mut objects: Vec<GroupedObject>,
     clashing: Vec<PathBuf>,
     known: &[Finding],
 ) -> Series {

@@ -1,4 +1,4 @@
-//! One header: the place of its object in a series, or the reason why it has none.
+//! Classifies an object by its header: its place in a series, or the reason to skip it.
 
 use std::path::Path;
 
@@ -15,26 +15,33 @@ use crate::{
 };
 
 /// An object with the group that it belongs to.
-pub(crate) struct Placed {
+pub(crate) struct GroupedObject {
     pub(super) group: Group,
     pub(super) identity: Identity,
     pub(super) instance: Instance,
     pub(super) pixel_spacing: [f64; 2],
     /// Whether artir derived it.
     pub(super) restored: bool,
-    /// Why PET values are not what SUV is computed from, though `--units native` can take them.
+    /// The reason why SUV cannot be computed from these PET values, although `--units native` accepts them.
     pub(super) not_uptake: Option<quantity::NotUptake>,
 }
 
-/// Reads one header: its place in a series, or the reason why it has none.
-pub(super) fn look(path: &Path, modality: Modality) -> Result<Result<Placed, String>, Error> {
+impl GroupedObject {
+    /// StudyInstanceUID.
+    pub(super) fn study(&self) -> Option<&String> {
+        self.identity.study()
+    }
+}
+
+/// Reads one header and returns its place in a series, or the reason to skip it.
+pub(super) fn look(path: &Path, modality: Modality) -> Result<Result<GroupedObject, String>, Error> {
     match DicomFile::look(path, Stop::AtPixels)? {
         Opened::Other => Ok(Err("not a DICOM file".into())),
         Opened::Dicom(file) => Ok(place(&file.set, path, modality)),
     }
 }
 
-pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Placed, String> {
+pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<GroupedObject, String> {
     if set.contains(tags::DIRECTORY_RECORD_SEQUENCE) {
         return Err("a DICOMDIR".into());
     }
@@ -106,7 +113,7 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Pl
         along_normal: planes.iter().map(Plane::along_normal).collect(),
         planes,
     };
-    Ok(Placed {
+    Ok(GroupedObject {
         group,
         identity: Identity::read(set),
         instance,
@@ -121,7 +128,7 @@ fn class_name(uid: &str) -> &str {
     entry.map_or("a class that is not in the standard", UidDictionaryEntry::name)
 }
 
-/// Whether artir derived an object: an archive may drop the equipment, or the code of the derivation, but hardly both.
+/// Whether artir derived an object. Either mark is enough: an archive may drop the equipment or the derivation code.
 fn is_restored(set: &DataSet) -> bool {
     let by_artir = |item: &DataSet| {
         [tags::MANUFACTURER, tags::MANUFACTURER_MODEL_NAME].iter().any(|tag| item.text(*tag) == Some("artir"))

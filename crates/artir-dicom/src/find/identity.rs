@@ -1,12 +1,12 @@
-//! Whose image an object is, and where its coordinates are valid: patient, study, frame of reference.
+//! The patient, study and frame of reference of an object.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use super::{header::Placed, series::Finding};
+use super::{header::GroupedObject, series::Finding};
 use crate::dataset::DataSet;
 
-/// What an object says of its patient, study and frame of reference. Empty values are as good as absent.
+/// Patient, study and frame of reference of an object. Empty values are treated as absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// PatientID, in the bytes of its character set.
@@ -19,7 +19,7 @@ pub(crate) struct Identity {
     frame_of_reference: Option<String>,
 }
 
-/// One of the values that tell patients apart.
+/// One of the values that distinguish patients.
 type Field = fn(&Identity) -> Option<&Vec<u8>>;
 
 /// PatientID as errors name it.
@@ -41,6 +41,11 @@ impl Identity {
             study_uid: uid(tags::STUDY_INSTANCE_UID),
             frame_of_reference: uid(tags::FRAME_OF_REFERENCE_UID),
         }
+    }
+
+    /// StudyInstanceUID.
+    pub(super) fn study(&self) -> Option<&String> {
+        self.study_uid.as_ref()
     }
 }
 
@@ -83,8 +88,8 @@ pub(super) fn conflict<'a>(identities: impl Iterator<Item = &'a Identity> + Clon
 }
 
 /// Enters patient, study and frame of reference into the groups of one series' objects. An object without one takes that
-/// of the others where they agree. Returns what the series is split by.
-pub(super) fn enter(objects: &mut [Placed]) -> Vec<Finding> {
+/// of the others where they agree. Returns the attributes that split the series.
+pub(super) fn enter(objects: &mut [GroupedObject]) -> Vec<Finding> {
     let only = |values: Vec<&String>| {
         let first = values.first().copied().cloned();
         let several = values.iter().any(|v| Some(*v) != first.as_ref());

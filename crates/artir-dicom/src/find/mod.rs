@@ -1,12 +1,12 @@
 //! Finding series: a scan of headers, without pixels.
 //!
 //! Files are listed (`walk.rs`) and their headers looked at (`header.rs`). An object that is not what the modality
-//! measures (`quantity.rs`), or that artir derived itself, is set aside. The objects of one SeriesInstanceUID must be of
-//! one patient (`identity.rs`); copies among them are set aside (`repeats.rs`), and the rest is split into series
+//! measures (`quantity.rs`), or that artir derived itself, is skipped. The objects of one SeriesInstanceUID must be of
+//! one patient (`identity.rs`); copies among them are skipped (`repeats.rs`), and the rest is split into series
 //! (`group.rs`, `series.rs`).
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -21,38 +21,38 @@ mod walk;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::header::place;
-use self::{header::Placed, quantity::NotUptake};
+use self::{header::GroupedObject, quantity::NotUptake};
 pub use self::{
     modality::Modality,
     series::{Finding, Instance, Series},
 };
 use crate::{Error, PetUnits};
 
-/// What a scan takes in.
+/// Options of a scan.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct ScanOptions {
     /// CT or PET.
     pub modality: Modality,
-    /// Take series that artir derived for sources.
+    /// Accept series that artir derived as sources.
     pub include_derived: bool,
-    /// What PET values will be shown to the network as: where it is not SUV, they need no correction.
+    /// Unit of PET values for the network. Without SUV, the values need no attenuation correction.
     pub units: PetUnits,
 }
 
 impl ScanOptions {
-    /// Takes in what is of the modality, and not derived by artir.
+    /// Accepts objects of the modality that artir did not derive.
     pub fn new(modality: Modality) -> Self {
         Self { modality, include_derived: false, units: PetUnits::Suv }
     }
 }
 
-/// A file, or a folder, that is left out.
+/// A skipped file or folder.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SetAside {
     /// The file.
     pub path: PathBuf,
-    /// Why, in words that name no patient's data.
+    /// The reason, without patient data.
     pub reason: String,
 }
 
@@ -61,7 +61,7 @@ pub struct SetAside {
 pub struct Refused {
     /// Their files.
     pub files: Vec<PathBuf>,
-    /// Why, in words that name no patient's data.
+    /// The reason, without patient data.
     pub reason: String,
 }
 
@@ -72,32 +72,32 @@ impl Refused {
     }
 }
 
-/// What a scan found.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Series, in a stable order.
     pub series: Vec<Series>,
-    /// Files left out: what is no slice of the modality.
+    /// Skipped files: not slices of the modality.
     pub set_aside: Vec<SetAside>,
-    /// Slices whose series cannot be told.
+    /// Slices whose series is unknown.
     pub refused: Vec<Refused>,
     /// Files that are DICOM and cannot be read. Slices of a series may be among them.
     pub damaged: Vec<Error>,
 }
 
 impl Scan {
-    /// The damaged files in the folders that a series lies in: nobody can say whether they belong to it.
+    /// The damaged files in the folders of a series, which may belong to it.
     pub fn damaged_beside<'a>(&'a self, series: &Series) -> impl Iterator<Item = &'a Error> {
         let folders: BTreeSet<PathBuf> =
             series.instances.iter().filter_map(|i| i.path.parent().map(Path::to_owned)).collect();
         self.damaged.iter().filter(move |e| {
             let Error::File { path, .. } = e else { return true };
-            // A folder whose list was cut short is named itself.
+            // An incomplete folder listing is recorded under the folder's own path.
             path.parent().is_some_and(|p| folders.contains(p)) || folders.contains(path)
         })
     }
 
-    /// Files set aside by reason, in the order of the reasons.
+    /// Skipped files by reason, in the order of the reasons.
     pub fn set_aside_by_reason(&self) -> BTreeMap<&str, Vec<&Path>> {
         let mut reasons: BTreeMap<&str, Vec<&Path>> = BTreeMap::new();
         for file in &self.set_aside {
@@ -134,17 +134,17 @@ impl Scan {
 /// Searches files and folders for series of a modality.
 ///
 /// # Errors
-/// [`Error::File`] for an input that is not there, and where slices of several patients are all that was found;
+/// [`Error::File`] for a missing input, and if only slices of several patients were found;
 /// [`Error::NoSeries`] when nothing can be restored.
 pub fn scan(inputs: &[PathBuf], modality: Modality) -> Result<Scan, Error> {
     let found = scan_with(inputs, ScanOptions::new(modality))?;
     found.nothing_found(inputs, modality).map_or(Ok(found), Err)
 }
 
-/// Searches files and folders; what is found may be nothing.
+/// Searches files and folders. The result may be empty.
 ///
 /// # Errors
-/// [`Error::File`] for an input that is not there.
+/// [`Error::File`] for a missing input.
 pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error> {
     let modality = options.modality;
     let mut found = Scan::default();
@@ -156,7 +156,7 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
             Err(e) => found.damaged.push(e),
         }
     }
-    let mut by_series: BTreeMap<String, Vec<Placed>> = BTreeMap::new();
+    let mut by_series: BTreeMap<String, Vec<GroupedObject>> = BTreeMap::new();
     for object in chosen(placed, options, &mut found.set_aside) {
         by_series.entry(object.group.series_uid.clone()).or_default().push(object);
     }
@@ -172,24 +172,28 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
     Ok(found)
 }
 
-/// Sets aside what artir derived, and PET that does not lead to SUV.
-fn chosen(placed: Vec<Placed>, options: ScanOptions, set_aside: &mut Vec<SetAside>) -> Vec<Placed> {
-    let corrected = placed.iter().any(|o| o.not_uptake.is_none());
+/// Skips objects that artir derived, and PET objects without SUV.
+fn chosen(placed: Vec<GroupedObject>, options: ScanOptions, set_aside: &mut Vec<SetAside>) -> Vec<GroupedObject> {
+    let corrected: HashSet<Option<String>> =
+        placed.iter().filter(|o| o.not_uptake.is_none() && !o.restored).map(|o| o.study().cloned()).collect();
     let mut out = Vec::with_capacity(placed.len());
     for object in placed {
-        // In a unit of its own every PET image can be restored; one without correction hardly is what is wanted of a study
-        // that has both.
+        // With native units every PET image can be restored. If a study has both, only the corrected images are used:
+        // the user hardly wants the uncorrected ones.
         let wanted = match (&object.not_uptake, options.units) {
             (None, _) => true,
-            (Some(NotUptake::Uncorrected), PetUnits::Native) => !corrected,
+            (Some(NotUptake::Uncorrected), PetUnits::Native) => !corrected.contains(&object.study().cloned()),
             (Some(NotUptake::Unit(_)), PetUnits::Native) => true,
             (Some(_), PetUnits::Suv) => false,
         };
         let reason = match &object.not_uptake {
             _ if object.restored && !options.include_derived => {
-                "restored by artir before: --include-derived restores it again".into()
+                "already restored by artir: use --include-derived to restore it again".into()
             }
-            Some(what) if !wanted => what.reason(),
+            Some(what) if !wanted => match (what, corrected.contains(&object.study().cloned())) {
+                (NotUptake::Uncorrected, true) => what.reason(),
+                _ => format!("{}; --units native restores it without SUV", what.reason()),
+            },
             _ => {
                 out.push(object);
                 continue;
@@ -200,7 +204,7 @@ fn chosen(placed: Vec<Placed>, options: ScanOptions, set_aside: &mut Vec<SetAsid
     out
 }
 
-fn of_several_patients(objects: Vec<Placed>, attribute: &str) -> Refused {
+fn of_several_patients(objects: Vec<GroupedObject>, attribute: &str) -> Refused {
     let files: Vec<PathBuf> = objects.into_iter().map(|o| o.instance.path).collect();
     let reason = format!(
         "its SeriesInstanceUID (0020,000E) is that of {} other file(s), and {attribute} differs among them: slices of \

@@ -1,10 +1,10 @@
-//! What artir looks for: CT or PET.
+//! The modalities that artir restores: CT and PET.
 
 use dicom_dictionary_std::{tags, uids};
 
 use crate::dataset::DataSet;
 
-/// What is looked for.
+/// A modality to search for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Modality {
@@ -23,7 +23,7 @@ impl Modality {
         }
     }
 
-    /// What values are in: `HU` or `SUV`.
+    /// The unit of its values: `HU` or `SUV`.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Ct => "HU",

@@ -1,16 +1,16 @@
-//! What the values of an object are, when they are not what its modality measures.
+//! Detection of objects whose values are not HU, activity or SUV.
 //!
 //! Maps of iodine, blood flow and the like, and colour renderings, are kept in the same classes as CT and PET images.
-//! Four places tell: SamplesPerPixel and PhotometricInterpretation; the rescale type; the units of real-world values;
+//! Four places show this: SamplesPerPixel and PhotometricInterpretation; the rescale type; the units of real-world values;
 //! and ImageType from value 4 on. Reasons quote terms of this file alone, since an attribute can hold anything.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use super::Modality;
-use crate::{dataset::DataSet, hu::is_hounsfield, terms::told, view::View};
+use crate::{dataset::DataSet, hu::is_hounsfield, terms::quotable, view::View};
 
-/// Words of ImageType that stand for a rendering: brightness, not a measurement.
+/// Words of ImageType for a rendering: brightness, not a measurement.
 const RENDERINGS: [&str; 5] = ["VRT", "SSD", "VOLREN", "RENDERING", "RENDERED"];
 
 /// Terms of ImageType value 4 whose images are not of the modality's unit (PS3.3, C.8.2.1.1.1 and C.8.16.1.4).
@@ -50,11 +50,11 @@ const FOREIGN_WORDS: [&str; 18] = [
     "RHO",
 ];
 
-/// Words before and after the name of a material which say that it is what an image lacks. The rest is in HU.
+/// Words before and after the name of a material that mean its removal from the image. The rest is in HU.
 const WITHOUT: [&str; 4] = ["NO", "NON", "WITHOUT", "MINUS"];
 const REMOVED: [&str; 3] = ["REMOVED", "SUPPRESSED", "SUBTRACTED"];
 
-/// What else an object's values are, in words for the line that sets it aside.
+/// The other quantity of an object, as a reason to skip it.
 pub(super) fn foreign(set: &DataSet, frames: u32, modality: Modality) -> Option<String> {
     colour(set, frames)
         .or_else(|| (modality == Modality::Ct).then(|| rescale_type(set, frames)).flatten())
@@ -62,7 +62,7 @@ pub(super) fn foreign(set: &DataSet, frames: u32, modality: Modality) -> Option<
         .or_else(|| image_type(set, frames, modality))
 }
 
-/// What is left out when SUV are wanted, and can be restored in its own unit.
+/// PET values without SUV, which can still be restored in their own unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotUptake {
     /// No correction for attenuation.
@@ -72,7 +72,7 @@ pub(super) enum NotUptake {
 }
 
 impl NotUptake {
-    /// The reason, for the line that sets an object aside.
+    /// The reason to skip the object.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Uncorrected => "PET without attenuation correction: CorrectedImage (0028,0051) lacks ATTN".into(),
@@ -81,11 +81,11 @@ impl NotUptake {
     }
 }
 
-/// Units of maps that are computed from activity (PS3.3, C.8.9.1.1.3). Those of activity and uptake are left to the SUV
-/// factor, which names what it lacks.
+/// Units of maps that are computed from activity (PS3.3, C.8.9.1.1.3). Those of activity and uptake are checked by the SUV
+/// factor, whose errors name the missing attribute.
 const MAP_UNITS: [&str; 9] = ["CM2", "PCNT", "MGMINML", "UMOLMINML", "MLMING", "MLG", "1CM", "MLMINML", "STDDEV"];
 
-/// Why a PET object does not lead to SUV, whatever dose and weight it names.
+/// The reason why SUV cannot be computed for a PET object, regardless of dose and weight.
 pub(super) fn not_uptake(set: &DataSet) -> Option<NotUptake> {
     let view = View::new(set, 0);
     let corrections = view.text(tags::CORRECTED_IMAGE);
@@ -94,7 +94,7 @@ pub(super) fn not_uptake(set: &DataSet) -> Option<NotUptake> {
         return Some(NotUptake::Uncorrected);
     }
     let units = view.text(tags::UNITS).filter(|u| MAP_UNITS.contains(u));
-    units.map(|u| NotUptake::Unit(told(Some(u)).to_owned()))
+    units.map(|u| NotUptake::Unit(quotable(Some(u)).to_owned()))
 }
 
 fn colour(set: &DataSet, frames: u32) -> Option<String> {
@@ -103,7 +103,7 @@ fn colour(set: &DataSet, frames: u32) -> Option<String> {
     }
     match set.text(tags::PHOTOMETRIC_INTERPRETATION) {
         None | Some("MONOCHROME1" | "MONOCHROME2") => {}
-        other => return Some(format!("PhotometricInterpretation (0028,0004) is {}, not monochrome", told(other))),
+        other => return Some(format!("PhotometricInterpretation (0028,0004) is {}, not monochrome", quotable(other))),
     }
     let types = [tags::CT_IMAGE_FRAME_TYPE_SEQUENCE, tags::PET_FRAME_TYPE_SEQUENCE];
     let of_frame = |frame| types.map(|t| View::new(set, frame).group(t));
@@ -112,12 +112,12 @@ fn colour(set: &DataSet, frames: u32) -> Option<String> {
     is_colour.then(|| "a map that is shown in colour".into())
 }
 
-/// RescaleType, or ModalityLUTType. Absent, and US for unspecified, are what CT had before HU could be said (PS3.3,
-/// C.8.2.1): other attributes must tell then.
+/// RescaleType, or ModalityLUTType. Older CT objects have none, or US for unspecified (PS3.3, C.8.2.1). Other attributes
+/// decide then.
 fn rescale_type(set: &DataSet, frames: u32) -> Option<String> {
     let not_hu = |value: Option<&str>, name: &str| {
         let value = value.filter(|v| !is_hounsfield(v) && *v != "US")?;
-        Some(format!("{name} is {}, not HU", told(Some(value))))
+        Some(format!("{name} is {}, not HU", quotable(Some(value))))
     };
     (0..frames).find_map(|frame| {
         let group = View::new(set, frame).group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
@@ -186,7 +186,7 @@ fn term(terms: &'static [&'static str], value: &str) -> Option<&'static str> {
     terms.iter().copied().find(|t| t.eq_ignore_ascii_case(value))
 }
 
-/// A word for a map, unless its neighbours say that it was taken out of the image.
+/// A word for a map, unless its neighbours mean its removal from the image.
 fn foreign_word(value: &str) -> Option<&'static str> {
     let words = words(value);
     words.iter().enumerate().find_map(|(i, word)| {

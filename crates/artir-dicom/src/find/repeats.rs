@@ -4,21 +4,21 @@ use std::{collections::HashMap, fs::File, io, path::Path};
 
 use sha2::{Digest, Sha256};
 
-use super::{Scan, SetAside, header::Placed};
+use super::{Scan, SetAside, header::GroupedObject};
 use crate::Error;
 
 /// The first file of each SOPInstanceUID in the order of paths, and the later ones that are not its copies.
 pub(super) struct Distinct {
-    pub(super) kept: Vec<Placed>,
-    pub(super) clashing: Vec<Placed>,
+    pub(super) kept: Vec<GroupedObject>,
+    pub(super) clashing: Vec<GroupedObject>,
 }
 
-/// Sets copies aside, byte for byte the same. Objects are of one SeriesInstanceUID; slices and a multi-frame object made
+/// Skips byte-identical copies. Objects are of one SeriesInstanceUID; slices and a multi-frame object made
 /// of them may share a SOPInstanceUID, since their classes keep them apart.
 ///
 /// Only files that share a SOPInstanceUID are read.
-pub(super) fn separate(objects: Vec<Placed>, found: &mut Scan) -> Distinct {
-    let key = |o: &Placed| (o.group.sop_class.clone(), o.instance.uid.clone());
+pub(super) fn separate(objects: Vec<GroupedObject>, found: &mut Scan) -> Distinct {
+    let key = |o: &GroupedObject| (o.group.sop_class.clone(), o.instance.uid.clone());
     let mut count: HashMap<_, usize> = HashMap::new();
     for object in &objects {
         *count.entry(key(object)).or_default() += 1;
@@ -40,7 +40,7 @@ pub(super) fn separate(objects: Vec<Placed>, found: &mut Scan) -> Distinct {
         };
         let others = seen.entry(key).or_default();
         if others.contains(&hash) {
-            let reason = "a copy, byte for byte, of another file".into();
+            let reason = "a byte-identical copy of another file".into();
             found.set_aside.push(SetAside { path: object.instance.path, reason });
             continue;
         }

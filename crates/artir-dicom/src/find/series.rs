@@ -1,4 +1,4 @@
-//! A series that was found, and what a reader should know of it.
+//! A series that was found, and its findings.
 
 use std::path::PathBuf;
 
@@ -34,11 +34,11 @@ impl Instance {
 /// A series that can be restored, its slices sorted along their normal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// What it is.
+    /// Its modality.
     pub modality: Modality,
     /// The source's SeriesInstanceUID.
     pub uid: String,
-    /// Folder that the derived series goes to: `series-` and 12 digits hashed from what tells it from others.
+    /// Folder that the derived series goes to: `series-` and 12 digits of a hash of the properties that distinguish it.
     pub folder: String,
     /// Rows, pixels.
     pub rows: u32,
@@ -53,7 +53,7 @@ pub struct Series {
     /// Files left out because they share a SOPInstanceUID with one of `instances` and hold other bytes. A series with
     /// such files is restored only as a partial one.
     pub clashing: Vec<PathBuf>,
-    /// What a reader of the series should know.
+    /// Findings for a reader of the series.
     pub findings: Vec<Finding>,
     /// Usual distance of neighbouring slices, mm; 0 for a single one.
     pub slice_spacing: f64,
@@ -65,7 +65,7 @@ impl Series {
         self.instances.iter().map(|i| i.along_normal.len()).sum()
     }
 
-    /// The error of a series of which files were left out for their SOPInstanceUID. It names the first of them.
+    /// The error of a series with skipped files that share a SOPInstanceUID. It names the first of them.
     pub fn clash(&self) -> Option<Error> {
         let first = self.clashing.first()?;
         let n = self.clashing.len();
@@ -81,11 +81,11 @@ impl Series {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Finding {
-    /// So many slices seem to be missing between others.
+    /// The number of slices that seem to be missing between others.
     Missing(usize),
     /// Neighbours are between these distances apart, mm.
     UnevenSpacing(f64, f64),
-    /// So many slices lie where another lies.
+    /// The number of slices at the position of another slice.
     Coincident(usize),
     /// The stack is sheared by a tilted gantry, degrees.
     GantryTilt(f64),
@@ -93,11 +93,11 @@ pub enum Finding {
     NonSquarePixels(f64, f64),
     /// The source's SeriesInstanceUID holds several values of an attribute, and this series is the slices of one.
     Split(&'static str),
-    /// So many files share a SOPInstanceUID with another slice, and differ from it.
+    /// The number of files that share a SOPInstanceUID with another slice but differ from it.
     Clashing(usize),
-    /// SeriesTime is no start of the scan. It was taken from this attribute.
+    /// SeriesTime is not the start of the scan; this attribute was used instead.
     ScanStartFrom(&'static str),
-    /// The injection seems to follow the start of the scan by so many seconds.
+    /// The injection seems to follow the start of the scan, by this many seconds.
     InjectionAfterStart(f64),
     /// The date of the injection does not fit that of the scan, and its time of day was used.
     InjectionDateIgnored,
@@ -107,9 +107,9 @@ pub enum Finding {
     ZoneAssumed,
     /// Slices have different SUV factors: least and largest.
     SuvFactorsDiffer(f64, f64),
-    /// So many real-world value mappings could not be restated for a new slope, and were left out.
+    /// The number of real-world value mappings that were removed, since they cannot be restated for the new slope.
     MappingsDropped(usize),
-    /// artir has restored it before.
+    /// artir has already restored it.
     Restored,
 }
 
@@ -118,13 +118,13 @@ impl std::fmt::Display for Finding {
         match self {
             Self::Missing(n) => write!(f, "{n} slice(s) missing"),
             Self::UnevenSpacing(least, most) => write!(f, "uneven spacing, {least:.2} to {most:.2} mm"),
-            Self::Coincident(n) => write!(f, "{n} slice(s) at a position that is taken"),
+            Self::Coincident(n) => write!(f, "{n} slice(s) at the position of another slice"),
             Self::GantryTilt(degrees) => write!(f, "gantry tilted by {degrees:.1} degrees"),
             Self::NonSquarePixels(rows, columns) => write!(f, "pixels of {rows:.3} x {columns:.3} mm"),
             Self::Split(attribute) => {
                 write!(f, "split from a series in which {attribute} differs")
             }
-            Self::Clashing(n) => write!(f, "{n} file(s) with the SOPInstanceUID of another slice left out"),
+            Self::Clashing(n) => write!(f, "{n} file(s) skipped that share the SOPInstanceUID of another slice"),
             Self::ScanStartFrom(attribute) => {
                 write!(f, "SeriesTime (0008,0031) is not the start of the scan: {attribute} was used")
             }
@@ -148,9 +148,9 @@ impl std::fmt::Display for Finding {
             Self::SuvFactorsDiffer(least, most) => write!(f, "SUV factors from {least:.4e} to {most:.4e}"),
             Self::MappingsDropped(n) => write!(
                 f,
-                "{n} item(s) of RealWorldValueMappingSequence (0040,9096) left out: they cannot follow a new RescaleSlope"
+                "{n} item(s) of RealWorldValueMappingSequence (0040,9096) removed: they do not fit the new RescaleSlope"
             ),
-            Self::Restored => write!(f, "restored by artir before"),
+            Self::Restored => write!(f, "already restored by artir"),
         }
     }
 }

@@ -12,15 +12,14 @@ use walkdir::{DirEntry, WalkDir};
 use super::{Scan, SetAside};
 use crate::{Error, dicomdir};
 
-/// What `artir` names the folders in which it makes a result.
+/// Prefix of the folders in which artir makes a result.
 const WORKING_FOLDER: &str = artir_files::PREFIX;
 
-/// Lists the files to look at. What cannot be reached below an input is set aside; an input that is not there is an
-/// error.
+/// Lists the files to read. Unreachable files below an input are skipped; a missing input is an error.
 pub(super) fn files(inputs: &[PathBuf], found: &mut Scan) -> Result<Vec<PathBuf>, Error> {
     let mut walk = Walk { found, files: Vec::new(), seen: HashSet::new() };
     for input in inputs {
-        // The link itself, not its target: a link that leads nowhere is set aside, as within a folder.
+        // Check the link itself, not its target: a broken link is skipped, as within a folder.
         fs::symlink_metadata(input).map_err(|e| Error::file(input, e.to_string()))?;
         if input.is_file() && dicomdir::is_dicomdir(input) {
             for path in dicomdir::files(input, &mut walk.found.set_aside)? {
@@ -50,7 +49,7 @@ impl Walk<'_> {
                         entries.skip_current_dir();
                     }
                 }
-                // What artir notes of a series in its folder is nobody's slice.
+                // artir's own manifest in a series' folder is not a slice.
                 Ok(entry) if entry.file_type().is_file() && entry.file_name() == Manifest::NAME => {}
                 Ok(entry) if entry.file_type().is_file() => self.file(entry.into_path()),
                 Ok(entry) => self.set_aside(entry.path(), "neither a file nor a folder"),
@@ -59,14 +58,14 @@ impl Walk<'_> {
         }
     }
 
-    /// Notes a file, unless another name has led to it.
+    /// Adds a file, unless it was reached by another name.
     fn file(&mut self, path: PathBuf) {
         if self.is_new(&path) {
             self.files.push(path);
         }
     }
 
-    /// Whether a folder is to be searched. Links can lead to one folder on so many ways that a search would not end.
+    /// Whether a folder is to be searched. Links can reach one folder by a number of paths that a search would never finish.
     fn enter(&mut self, folder: &DirEntry) -> bool {
         let working = folder.file_name().to_str().is_some_and(|name| name.starts_with(WORKING_FOLDER));
         if working && folder.depth() > 0 {
@@ -84,8 +83,8 @@ impl Walk<'_> {
         self.seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
     }
 
-    /// Links that lead nowhere or back, and folders that may not be read, are set aside. Any other failure may have cut a
-    /// folder's list short, so that slices of a series are missing without a trace: it counts as damage.
+    /// Broken or circular links and folders without read permission are skipped. Any other failure counts as damage: the
+    /// folder's listing may be incomplete, and slices of a series could be missing unnoticed.
     fn unreachable(&mut self, error: &walkdir::Error, input: &Path) {
         let path = error.path().unwrap_or(input);
         if error.loop_ancestor().is_some() {
@@ -96,9 +95,9 @@ impl Walk<'_> {
         };
         let is_link = fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink());
         match (io_error.kind(), is_link) {
-            (io::ErrorKind::NotFound, true) => self.set_aside(path, "a link that leads nowhere"),
+            (io::ErrorKind::NotFound, true) => self.set_aside(path, "a broken link"),
             (io::ErrorKind::PermissionDenied, _) => {
-                self.set_aside(path, "a folder that may not be read: permission denied");
+                self.set_aside(path, "a folder without read permission");
             }
             // A link to itself; its error kind has no stable name.
             (_, true) => self.set_aside(path, "a link that cannot be followed"),

@@ -1,8 +1,8 @@
-//! One self-contained page with which a reader scrolls through a series: before, after, and their difference.
+//! One self-contained page to scroll through a series: before, after, and their difference.
 //!
 //! The page carries its pictures and may load nothing: a Content-Security-Policy forbids every request, and admits one
 //! style and one script by their hashes. It holds no patient data but the pictures: a heading, slice numbers, positions
-//! and the window. Slices come one at a time and go straight to a temporary file beside the page.
+//! and the window. Slices come one at a time and go straight to a temporary file in the page's folder.
 
 mod encode;
 mod series;
@@ -26,11 +26,11 @@ const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// What a page may hold, bytes: browsers take this without delay, and it still goes by e-mail or chat.
+/// Largest size of a page, bytes: small enough for browsers and for e-mail.
 const LIMIT: u64 = 64_000_000;
 
-/// Writes the page, which appears under its name when [`finish`](Self::finish) returns; dropped before that, it leaves
-/// nothing. Until then nobody but its owner can read it, and afterwards whom the umask admits.
+/// Writes the page, which appears under its name when [`finish`](Self::finish) returns. If dropped earlier, it leaves no
+/// file. Until then only its owner can read it, afterwards the umask decides.
 #[derive(Debug)]
 pub struct PreviewWriter {
     page: NewFile,
@@ -38,27 +38,27 @@ pub struct PreviewWriter {
     unit: String,
     window: DisplayWindow,
     greys: Greys,
-    /// Slices that were announced.
+    /// Slices that will be added.
     slices: usize,
     /// Slices that were added, shown or not.
     seen: usize,
-    /// Every so manieth of them is shown.
+    /// Show every n-th slice.
     every: usize,
-    /// Where the slices that are shown lie in the file: offset and length.
+    /// Position of the shown slices in the file: offset and length.
     records: Vec<(u64, usize)>,
-    /// Bytes that the slices may end at.
+    /// Largest offset at which the slices may end.
     limit: u64,
 }
 
 impl PreviewWriter {
-    /// Begins a page at `path`, whose folder is made where it is missing. A page that is there is replaced at the end.
+    /// Begins a page at `path` and creates its folder if needed. An existing page is replaced at the end.
     ///
     /// `heading` names the series without naming the patient, `unit` is that of the values (`HU` or `SUV`), and
     /// `slices` is how many will be added: it decides how many of them are shown.
     ///
     /// # Errors
     /// `InvalidInput` for a window that PS3.3 C.11.2.1.2 does not define for this unit: less than 1 HU wide, not above
-    /// 0, not finite; and what the file system reports.
+    /// 0, not finite; and errors of the file system.
     pub fn create(path: &Path, heading: &str, unit: &str, window: DisplayWindow, slices: usize) -> io::Result<Self> {
         Self::with_limit(path, heading, unit, window, slices, LIMIT)
     }
@@ -73,7 +73,10 @@ impl PreviewWriter {
     ) -> io::Result<Self> {
         let greys = Greys::new(window, unit).ok_or_else(|| {
             let DisplayWindow { centre, width } = window;
-            io::Error::new(io::ErrorKind::InvalidInput, format!("{centre}/{width} {unit} is no display window"))
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{centre}/{width} {unit} is not a valid display window"),
+            )
         })?;
         let mut writer = Self {
             page: NewFile::create(path)?,
@@ -95,13 +98,13 @@ impl PreviewWriter {
         Ok(writer)
     }
 
-    /// Adds a slice, HU or SUV by `[row, column]`. It may turn out to be one of those that are not shown.
+    /// Adds a slice, HU or SUV by `[row, column]`. It may be one of those that are not shown.
     ///
     /// `index` counts from 0, `position_mm` is along the slice normal, and `pixel_spacing_mm` is that of rows and of
     /// columns, as in PixelSpacing (0028,0030); pixels without a usable spacing are shown as squares.
     ///
     /// # Errors
-    /// `InvalidInput` for pictures that are empty or of different sizes, and what the file system reports. The page is
+    /// `InvalidInput` for pictures that are empty or of different sizes, and errors of the file system. The page is
     /// of no use after an error.
     pub fn add(
         &mut self,
@@ -144,7 +147,7 @@ impl PreviewWriter {
         }
         self.page.file().write_all(record.as_bytes())?;
         self.records.push((at, record.len()));
-        // The first slice may have been an easy one. Nothing is gained by thinning out a single slice.
+        // The first slice may have compressed well, so the size is checked for each. A single slice cannot be thinned out.
         while self.page.file().stream_position()? > self.limit && self.records.len() > 1 {
             self.thin_out()?;
         }
@@ -174,7 +177,7 @@ impl PreviewWriter {
     /// Completes the page and gives it its name, which is returned.
     ///
     /// # Errors
-    /// `InvalidInput` when no slice was added, and what the file system reports.
+    /// `InvalidInput` when no slice was added, and errors of the file system.
     pub fn finish(mut self) -> io::Result<PathBuf> {
         if self.seen == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a page without slices"));
@@ -193,7 +196,7 @@ impl PreviewWriter {
         Ok(target)
     }
 
-    /// A part of the page with what is known from the start, and `more`. All values are HTML.
+    /// A part of the page, filled in with the known values and `more`. All values are HTML.
     fn fill(&self, part: &str, more: &[(&str, &str)]) -> String {
         let DisplayWindow { centre, width } = self.window;
         let Greys { black, white, range } = self.greys;
@@ -221,7 +224,7 @@ fn parts() -> (&'static str, &'static str) {
 /// Width of a picture by its height. Columns lie the second number of a spacing apart.
 fn aspect((columns, rows): (u32, u32), [between_rows, between_columns]: [f64; 2]) -> f64 {
     let pixel = between_columns / between_rows;
-    // A proportion of a hundred is no pixel's.
+    // No real pixel has an aspect ratio of 100.
     let usable = between_rows > 0.0 && between_columns > 0.0 && (0.01..=100.0).contains(&pixel);
     f64::from(columns) / f64::from(rows) * if usable { pixel } else { 1.0 }
 }

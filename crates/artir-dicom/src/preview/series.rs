@@ -1,4 +1,4 @@
-//! The page of a restored series: source and derived slices are read again, so that it shows what is in the files.
+//! The page of a restored series: source and derived slices are read again, so that it shows the written files.
 
 use std::path::Path;
 
@@ -38,7 +38,7 @@ pub fn preview_series(
     let mut index = 0;
     for (i, instance) in series.instances.iter().enumerate() {
         let derived = restored.folder.join(name(i));
-        // Of a partial series, what is missing is not shown.
+        // Missing slices of a partial series are not shown.
         if !derived.exists() {
             index += instance.along_normal.len();
             continue;

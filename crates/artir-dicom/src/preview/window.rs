@@ -35,9 +35,9 @@ impl FromStr for DisplayWindow {
         let (centre, width) = text
             .split_once('/')
             .and_then(|(centre, width)| Some((number(centre)?, number(width)?)))
-            .ok_or_else(|| format!("`{text}` is no window: use CENTRE/WIDTH or one of {}", names()))?;
+            .ok_or_else(|| format!("`{text}` is not a window: use CENTRE/WIDTH or one of {}", names()))?;
         if width <= 0.0 {
-            return Err(format!("`{text}`: a window's width is above 0"));
+            return Err(format!("`{text}`: a window's width must be above 0"));
         }
         Ok(Self { centre, width })
     }

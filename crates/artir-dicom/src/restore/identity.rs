@@ -1,5 +1,5 @@
-//! What decides a derived series, as text with a version. UIDs, manifests and journals hang on it: neither the version of
-//! the runtime nor that of artir is part of it, so that the same pixels keep their UIDs.
+//! The inputs that determine a derived series, as text with a version. UIDs, manifests and journals depend on it. Neither
+//! the version of the runtime nor that of artir is part of it, so that the same pixels keep their UIDs.
 
 use std::fs::File;
 
@@ -8,11 +8,11 @@ use artir_files::{Encoding, hash_file};
 use super::{RestoreOptions, Restoring};
 use crate::{Error, Instance, Modality, Series, staging::Identity, suv::PetUnits, uid, units::Scale};
 
-/// The version of what derived objects hold beside pixels. Raise it with every change after which the same source and
+/// The version of the attributes of derived objects. Raise it with every change after which the same source and
 /// settings give other attributes, so that `--resume` makes older objects anew. Their UIDs stay.
 const OBJECTS: u32 = 1;
 
-/// What makes derived objects one series: the source series, and all that decides pixels but the slices themselves.
+/// The inputs that make derived objects one series: the source series, and the model and settings, but not the slices.
 /// A series that gets more slices keeps it.
 pub(super) fn series(series: &Series, what: &Restoring<'_>, options: &RestoreOptions) -> Encoding {
     let unit = match (series.modality, options.units) {
@@ -32,7 +32,7 @@ pub(super) fn series_uid(series: &Encoding) -> String {
     uid::derive(&[series.as_str().as_bytes()])
 }
 
-/// What identifies a folder of derived objects.
+/// The identity of a folder of derived objects.
 pub(super) fn identity(series: &Encoding, what: &Restoring<'_>, options: &RestoreOptions) -> Identity {
     let RestoreOptions {
         overwrite: _,
@@ -42,7 +42,7 @@ pub(super) fn identity(series: &Encoding, what: &Restoring<'_>, options: &Restor
         series_description,
         timestamp,
         syntax,
-        // Part of what decides the series.
+        // Included in the series' identity.
         units: _,
         codec_process: _,
     } = options;
@@ -67,7 +67,7 @@ pub(super) fn key(instance: &Instance, scale: &Scale) -> Result<String, Error> {
     for frame in 0..instance.frames() {
         source = match scale.per_unit(&instance.path, frame) {
             Ok(scale) => source.float("scale", scale),
-            // Restoring it will fail, and say why.
+            // Restoring it will fail and report the reason.
             Err(_) => source.text("scale", "unknown"),
         };
     }
@@ -78,8 +78,8 @@ pub(super) fn key(instance: &Instance, scale: &Scale) -> Result<String, Error> {
 mod tests {
     use super::*;
 
-    /// Whoever changes one of these texts changes the UIDs of derived series, or starts interrupted runs anew: raise the
-    /// version in its first line, and say so in the changelog.
+    /// A change of these texts changes the UIDs of derived series, or restarts interrupted runs. Raise the version in the
+    /// first line, and add a line to the changelog.
     #[test]
     fn forms_are_pinned() {
         let (dir, found) = crate::restore::tests::folder(&[("a", crate::restore::tests::slice(0.0, "1.2.3.1", 1))]);

@@ -163,7 +163,7 @@ fn copies_are_set_aside_and_doubles_are_reported() {
         ("d", slice(5.0, "1.2.3.3", 1)),
     ]);
     assert_eq!(found.set_aside.len(), 1);
-    assert!(found.set_aside[0].path.ends_with("b") && found.set_aside[0].reason.contains("byte for byte"));
+    assert!(found.set_aside[0].path.ends_with("b") && found.set_aside[0].reason.contains("byte-identical"));
     assert_eq!(found.series[0].slices(), 3);
     assert_eq!(found.series[0].findings, [Finding::Coincident(1)]);
 }

@@ -4,7 +4,7 @@ use dicom_core::chrono::{Datelike, NaiveDate};
 
 pub(super) const DAY: f64 = 86_400.0;
 
-/// A point in time by the clock on the wall. Anonymisers often remove the date and leave the time.
+/// A local date and time. Anonymisers often remove the date and leave the time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Moment {
     /// Days since a fixed day.
@@ -17,7 +17,7 @@ pub(super) struct Moment {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct DateTime {
     pub(super) clock: Moment,
-    /// Its offset from UTC, seconds.
+    /// Offset from UTC, seconds.
     pub(super) offset: Option<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! SUV factors of a whole series: a start of the scan that was rewritten shows only in some of its slices.
+//! SUV factors of a whole series. All slices are needed, since a rewritten start of the scan shows in only some of them.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use crate::{Error, Series, dataset::Stop, file::DicomFile, find::Finding, view::
 /// How far the factors of a series may lie apart, relative, where its slices' own times had to serve for SeriesTime.
 const SAME_FACTOR: f64 = 5e-3;
 
-/// What `--list` and the report state of a PET series.
+/// SUV properties of a PET series for `--list` and the report.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SuvSummary {
     /// Least and largest SUV factor of its slices: SUVbw (g/mL) = factor x rescaled value (Bq/mL, counts or g/mL). `None`
@@ -19,9 +19,9 @@ pub struct SuvSummary {
     pub factor: Option<[f64; 2]>,
     /// Least and largest time from the injection to the start of the scan, seconds.
     pub uptake_s: Option<[f64; 2]>,
-    /// What had to be assumed.
+    /// Assumptions that were made.
     pub findings: Vec<Finding>,
-    /// Why a slice has no factor.
+    /// The reason why a slice has no factor.
     pub problem: Option<String>,
 }
 
@@ -34,6 +34,15 @@ pub(crate) struct Survey {
 /// Reads the headers of a PET series.
 pub fn suv_summary(series: &Series) -> SuvSummary {
     Survey::of(series).summary()
+}
+
+/// The error of the first slice of a PET series that has no SUV factor.
+pub fn suv_problem(series: &Series) -> Option<Error> {
+    let survey = Survey::of(series);
+    series.instances.iter().find_map(|instance| {
+        let reason = survey.file(&instance.path).iter().find_map(|frame| frame.as_ref().err())?;
+        Some(Error::file(&instance.path, reason.clone()))
+    })
 }
 
 impl Survey {
@@ -75,7 +84,7 @@ impl Survey {
         let mut findings: Vec<Finding> = Vec::new();
         let known = self.frames.values().flatten().flatten();
         for finding in known.clone().flat_map(|suv| &suv.findings) {
-            // Frames repeat what holds for their series; one of each kind is enough.
+            // Frames repeat the findings of their series; one of each kind is enough.
             if !findings.iter().any(|f| std::mem::discriminant(f) == std::mem::discriminant(finding)) {
                 findings.push(finding.clone());
             }

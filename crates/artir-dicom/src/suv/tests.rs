@@ -45,7 +45,7 @@ fn suv(attributes: &[(Tag, &str)], of_drug: &[(Tag, &str)]) -> Result<Suv, Strin
     of_slice(&View::new(&pet(attributes, of_drug), 0))
 }
 
-/// The uptake time, seconds, and what had to be assumed for it.
+/// The uptake time, seconds, and the assumptions for it.
 fn uptake(attributes: &[(Tag, &str)], of_drug: &[(Tag, &str)]) -> (f64, Vec<Finding>) {
     let suv = suv(attributes, of_drug).unwrap();
     (suv.uptake.unwrap(), suv.findings)
@@ -168,7 +168,7 @@ fn offsets_from_utc_are_honoured() {
     const DATED: Tag = tags::RADIOPHARMACEUTICAL_START_DATE_TIME;
     const ZONE: Tag = tags::TIMEZONE_OFFSET_FROM_UTC;
     let no_time = (tags::RADIOPHARMACEUTICAL_START_TIME, "");
-    // 10:00 in the zone of the object, whatever zone it is given in.
+    // 10:00 in the object's zone, although written in another zone.
     for (zone, injection) in [
         ("-0500", "20200101150000+0000"),
         ("-0500", "20200101100000-0500"),
@@ -181,7 +181,7 @@ fn offsets_from_utc_are_honoured() {
     // UTC is a day ahead.
     let evening = [(ZONE, "-0800"), (tags::SERIES_TIME, "200000"), (tags::ACQUISITION_TIME, "200000")];
     assert_eq!(uptake(&evening, &[no_time, (DATED, "20200102030000+0000")]), (HOUR, vec![]));
-    // Where the object does not tell its zone, the time of day does.
+    // If the object's zone is unknown, the time of day decides.
     assert_eq!(uptake(&[], &[(DATED, "20200101100000-0500")]), (HOUR, vec![]));
     assert_eq!(uptake(&[], &[(DATED, "20200101150000+0000")]), (HOUR, vec![]));
     assert_eq!(uptake(&[], &[no_time, (DATED, "20200101100000-0500")]), (HOUR, vec![Finding::ZoneAssumed]));
@@ -194,8 +194,15 @@ fn a_date_that_was_not_shifted_gives_way_to_the_time() {
     assert_eq!(uptake(&[], &dated("20200101100000")), (HOUR, vec![]));
     assert_eq!(uptake(&[], &dated("19970311100000")), (HOUR, vec![Finding::InjectionDateIgnored]));
     assert_eq!(uptake(&[], &dated("20250311100000")), (HOUR, vec![Finding::InjectionDateIgnored]));
+    // A date alone that does not fit may hide a late scan as well as an anonymised date.
+    for text in ["19970311100000", "20191231100000", "20200101120001"] {
+        let no_time = [(tags::RADIOPHARMACEUTICAL_START_TIME, ""), dated(text)[0]];
+        let refused = suv(&[], &no_time).unwrap_err();
+        assert!(refused.contains("(0018,1078) is neither within 6 half-lives"), "{text}: {refused}");
+    }
+    let dateless = [(tags::SERIES_DATE, ""), (tags::ACQUISITION_DATE, "")];
     let no_time = [(tags::RADIOPHARMACEUTICAL_START_TIME, ""), dated("19970311100000")[0]];
-    assert_eq!(uptake(&[], &no_time), (HOUR, vec![Finding::InjectionDateIgnored]));
+    assert_eq!(uptake(&dateless, &no_time), (HOUR, vec![]));
     assert_eq!(uptake(&[], &dated("20200101093000")), (1.5 * HOUR, vec![Finding::InjectionTimesDiffer]));
     assert_eq!(uptake(&[], &dated("20200101")), (HOUR, vec![]), "a date alone");
 }
@@ -230,7 +237,7 @@ fn a_rewritten_series_time_gives_way_to_the_scanner_s() {
         (tags::ACTUAL_FRAME_DURATION, "180000"),
     ];
     for rewritten in [[(tags::SERIES_TIME, "163000")], [(tags::SERIES_TIME, "")], [(tags::SERIES_DATE, "20200102")]] {
-        // The date of the acquisition is its own, or nobody could tell that the series was rewritten.
+        // AcquisitionDate differs; otherwise the rewritten SeriesTime could not be detected.
         let rewritten = [&rewritten[..], &[(tags::ACQUISITION_DATE, "20200101")]].concat();
         let with = |more: &[(Tag, &str)]| uptake(&[&rewritten, more].concat(), &[]);
         assert_eq!(with(&ge), (HOUR, vec![Finding::ScanStartFrom("GE's scan time (0009,xx0D)")]));

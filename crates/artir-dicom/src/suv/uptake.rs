@@ -13,16 +13,16 @@ use crate::{dataset::DataSet, find::Finding, view::View};
 
 /// Owner of GE's private scan date and time, element 0D of group 0009.
 const GE: &str = "GEMS_PETD_01";
-/// How far the clocks of injector and scanner may differ, seconds: an injection may seem to follow the start by so much.
+/// Largest difference of the injector's and the scanner's clocks, seconds. An injection may seem that much later than the start.
 const SKEW: f64 = 3600.0;
-/// Half-lives after which nobody scans any more: less than 2 % of the dose is left.
+/// Largest plausible uptake in half-lives: less than 2 % of the dose is left.
 const HALF_LIVES: f64 = 6.0;
 /// SeriesTime may be later than AcquisitionTime by this much, seconds: writers round them differently.
 const SAME_TIME: f64 = 1.0;
 /// Two times of one injection may differ by this much, seconds: one of them is often given to the minute.
 const SAME_MINUTE: f64 = 60.0;
 
-/// What the slices of a series tell together of its times.
+/// Times derived from all slices of a series.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SeriesClock {
     /// SeriesTime is later than the acquisition of a slice, and so not the start of the scan.
@@ -48,7 +48,7 @@ pub(super) struct Uptake {
     pub(super) findings: Vec<Finding>,
 }
 
-/// What a header tells of the times of scan and injection.
+/// Times of scan and injection in a header.
 #[derive(Clone, Debug)]
 pub(super) struct Times {
     series: Option<Moment>,
@@ -131,6 +131,10 @@ impl Times {
                 }
                 seconds
             }
+            // Without a second time of the injection, nothing tells which part of the first one is wrong.
+            None if by_date.is_some() && self.injection_time.is_none() => {
+                return Err(out_of_bounds("RadiopharmaceuticalStartDateTime (0018,1078)"));
+            }
             None => {
                 let seconds = self.by_time_of_day(scan, &allowed)?;
                 if by_date.is_some() {
@@ -177,11 +181,11 @@ impl Times {
             first => first,
         };
         if !allowed.contains(&first) {
-            return Err(
-                "RadiopharmaceuticalStartTime (0018,1072) is neither within 6 half-lives (0018,1075) before the \
-                        start of the scan nor within an hour after it"
-                    .into(),
-            );
+            let name = match self.injection_time {
+                Some(_) => "RadiopharmaceuticalStartTime (0018,1072)",
+                None => "RadiopharmaceuticalStartDateTime (0018,1078)",
+            };
+            return Err(out_of_bounds(name));
         }
         if allowed.contains(&(first + DAY)) {
             return Err(
@@ -193,6 +197,12 @@ impl Times {
         }
         Ok(first)
     }
+}
+
+fn out_of_bounds(name: &str) -> String {
+    format!(
+        "{name} is neither within 6 half-lives (0018,1075) before the start of the scan nor within an hour after it"
+    )
 }
 
 /// Seconds by which one moment of an object is later than another. Where one has no date, they count as of one day.
@@ -209,14 +219,14 @@ fn on_clock(moment: DateTime, object_zone: Option<f64>) -> Moment {
 }
 
 /// RadiopharmaceuticalStartDateTime on the clock of the object's other times; `None` where its zone has an offset from UTC
-/// and nothing tells the zone of the others.
+/// and the zone of the others is unknown.
 fn local(moment: DateTime, object_zone: Option<f64>, time: Option<f64>, findings: &mut Vec<Finding>) -> Option<Moment> {
     let Some(own) = moment.offset.filter(|_| object_zone.is_none()) else {
         return Some(on_clock(moment, object_zone));
     };
     match time {
         Some(time) => ((moment.clock.seconds - time).abs() < SAME_MINUTE).then_some(moment.clock),
-        // Exports convert to UTC. Any other offset is the zone that the scanner stands in.
+        // Exports convert to UTC. Any other offset is the scanner's own zone.
         None if own == 0.0 => None,
         None => {
             findings.push(Finding::ZoneAssumed);

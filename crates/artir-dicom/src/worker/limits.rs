@@ -1,4 +1,4 @@
-//! What the decoder process may take from the system. A codec that is made to run wild ends there.
+//! Resource limits of the decoder process, which stop a runaway codec.
 
 use std::io;
 
@@ -7,13 +7,14 @@ use crate::codec::Layout;
 /// Processor time of a child. artir replaces a child long before an honest one comes here: see `worker.rs`.
 #[cfg(unix)]
 const SECONDS: u64 = 120;
-/// Files that may be open: the three pipes, and room for what the C library opens.
+/// Files that may be open: the three pipes, and a few for the C library.
 #[cfg(unix)]
 const FILES: u64 = 16;
 /// Address space for the program itself and a small frame.
 #[cfg(unix)]
 const FIXED_BYTES: u64 = 1 << 30;
-/// Address space for each pixel: JPEG 2000, the hungriest codec, holds two copies as 32-bit words beside input and output.
+/// Address space for each pixel: JPEG 2000, the codec with the largest memory, holds two copies as 32-bit words in
+/// addition to input and output.
 #[cfg(unix)]
 const BYTES_PER_PIXEL: u64 = 16;
 
@@ -42,7 +43,7 @@ pub(super) fn apply() -> io::Result<()> {
     Ok(())
 }
 
-/// Limits the address space to what a frame of this size needs.
+/// Limits the address space to the needs of a frame of this size.
 ///
 /// # Errors
 /// As [`apply`].

@@ -1,4 +1,4 @@
-//! What artir and its decoder process send each other over pipes. Neither side believes a length before the bytes are there.
+//! Messages between artir and its decoder process. Neither side allocates by a length before the bytes have arrived.
 
 use std::io::{self, Read, Write};
 
@@ -21,14 +21,14 @@ pub(crate) struct Request {
     pub(crate) stream: Vec<u8>,
 }
 
-/// The frame's pixels as little-endian bytes, or why there are none.
+/// The frame's pixels as little-endian bytes, or the reason why there are none.
 pub(crate) type Answer = Result<Vec<u8>, String>;
 
 impl Request {
     /// Encodes a request.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] for what [`Request::read`] would refuse.
+    /// [`io::ErrorKind::InvalidInput`] for a request that [`Request::read`] would refuse.
     pub(crate) fn bytes(&self) -> io::Result<Vec<u8>> {
         self.check().map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         let Layout { rows, columns, bits_allocated, bits_stored } = self.layout;
@@ -45,7 +45,7 @@ impl Request {
     /// Reads a request; `None` at the end of the input.
     ///
     /// # Errors
-    /// What the pipe reports, and [`io::ErrorKind::InvalidData`] for what is no request.
+    /// Errors of the pipe, and [`io::ErrorKind::InvalidData`] for bytes that are not a request.
     pub(crate) fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let mut first = [0; 1];
         if from.read(&mut first)? == 0 {
@@ -87,7 +87,7 @@ impl Request {
 /// Sends an answer.
 ///
 /// # Errors
-/// What the pipe reports.
+/// Errors of the pipe.
 pub(crate) fn write_answer(to: &mut impl Write, answer: &Answer) -> io::Result<()> {
     let (status, bytes) = match answer {
         Ok(bytes) => (0, bytes.as_slice()),
@@ -102,7 +102,7 @@ pub(crate) fn write_answer(to: &mut impl Write, answer: &Answer) -> io::Result<(
 /// Reads an answer. A reason is shown to the user, so it is cut short and freed of control characters.
 ///
 /// # Errors
-/// What the pipe reports, and [`io::ErrorKind::InvalidData`] for what is no answer.
+/// Errors of the pipe, and [`io::ErrorKind::InvalidData`] for bytes that are not an answer.
 pub(crate) fn read_answer(from: &mut impl Read) -> io::Result<Answer> {
     let [status] = take::<1>(from)?;
     let bytes = read_block(from)?;

@@ -1,4 +1,4 @@
-//! Every state that a kill between two steps leaves, and what the next run makes of it.
+//! Every state that a kill between two steps can leave, and its completion by the next run.
 
 use super::*;
 
@@ -107,6 +107,18 @@ fn a_set_that_cannot_be_published_leaves_what_was_there() {
     folder.publish_set(&set(), true).unwrap();
     drop(folder);
     assert_eq!(state(dir.path()), as_state(&NEW_FILES));
+}
+
+#[test]
+fn what_came_beside_meanwhile_is_not_replaced_without_a_word() {
+    for name in ["out.tif.aux.xml", "out.tif.msk"] {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), &[(name, "somebody's")]);
+        let mut folder = HiddenFolder::open(&dir.path().join("out.tif")).unwrap();
+        stage(&folder);
+        assert_eq!(folder.publish_set(&set(), false).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(state(dir.path()), as_state(&[(name, "somebody's")]));
+    }
 }
 
 #[test]

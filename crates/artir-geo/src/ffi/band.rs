@@ -1,4 +1,4 @@
-//! Bands: what describes them, and their values as they are stored.
+//! Bands: their metadata and their stored values.
 
 use std::ffi::{CString, c_void};
 
@@ -228,7 +228,7 @@ fn transfer_planes(
     let (of_value, of_row) = (space(value)?, space(value * at.columns)?);
     let of_plane = space(value * at.columns * at.rows)?;
     let (done, noted) = super::watch(|| {
-        // SAFETY: the buffer holds exactly the planes, by the check above, and GDAL is told their spacing.
+        // SAFETY: the buffer holds exactly the planes, by the check above, and their spacing is passed to GDAL.
         unsafe {
             sys::GDALDatasetRasterIOEx(
                 dataset.c_dataset(),
@@ -252,7 +252,7 @@ fn transfer_planes(
     });
     match noted {
         None if done == CPLErr::CE_None => Ok(()),
-        noted => Err(noted.unwrap_or_else(|| "GDAL does not say why".into()).replace('\n', " ")),
+        noted => Err(noted.unwrap_or_else(|| "GDAL gives no reason".into()).replace('\n', " ")),
     }
 }
 
@@ -284,6 +284,6 @@ fn transfer(band: &RasterBand<'_>, at: &RawRows, way: GDALRWFlag::Type, bytes: &
     });
     match noted {
         None if done == CPLErr::CE_None => Ok(()),
-        noted => Err(noted.unwrap_or_else(|| "GDAL does not say why".into()).replace('\n', " ")),
+        noted => Err(noted.unwrap_or_else(|| "GDAL gives no reason".into()).replace('\n', " ")),
     }
 }

@@ -1,4 +1,4 @@
-//! What the gdal crate does not wrap.
+//! GDAL functions that the gdal crate does not wrap.
 
 mod band;
 mod georef;
@@ -132,14 +132,14 @@ unsafe fn text(text: *const c_char) -> Option<String> {
     Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
 }
 
-/// Bounds GDAL's block cache, bytes.
+/// Limits GDAL's block cache, bytes.
 pub(crate) fn set_cache(bytes: i64) {
     // SAFETY: a plain setter.
     unsafe { sys::GDALSetCacheMax64(bytes) };
 }
 
-/// Forgets the last error, runs `work`, and returns the error that GDAL noted meanwhile: a full disk is told in no
-/// other way.
+/// Forgets the last error, runs `work`, and returns the error that GDAL recorded meanwhile. This is the only
+/// report of a full disk.
 pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<String>) {
     // SAFETY: the error state is the thread's own, and the message is copied at once.
     unsafe { sys::CPLErrorReset() };
@@ -152,7 +152,7 @@ pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<String>) {
     (result, error)
 }
 
-/// Runs `work` and turns what GDAL reports, by its result or by its error state alone, into one text.
+/// Runs `work` and returns GDAL's error, from its result or its error state, as one text.
 pub(crate) fn checked<T>(work: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T, String> {
     use gdal::errors::GdalError;
     let (result, noted) = watch(work);
@@ -163,7 +163,7 @@ pub(crate) fn checked<T>(work: impl FnOnce() -> gdal::errors::Result<T>) -> Resu
         (Err(GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. }), None) => msg,
         (Err(e), None) => e.to_string(),
     };
-    Err(if message.is_empty() { "GDAL does not say why".into() } else { message.replace('\n', " ") })
+    Err(if message.is_empty() { "GDAL gives no reason".into() } else { message.replace('\n', " ") })
 }
 
 /// Sets one of GDAL's options for this thread until it is dropped.

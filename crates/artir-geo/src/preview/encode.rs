@@ -35,8 +35,8 @@ pub(super) fn sha256(text: &str) -> String {
     base64(&Sha256::digest(text))
 }
 
-/// Text as HTML. Control characters and those that turn the direction of text become U+FFFD: a name shall not
-/// rearrange what stands around it.
+/// Text as HTML. Control characters and those that turn the direction of text become U+FFFD: a name must
+/// not rearrange the text around it.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Where a scene lies on the Earth.
+//! The footprint of a scene on the Earth.
 
 use gdal::{
     Dataset,
@@ -10,7 +10,7 @@ use super::{encode::number, grid::Grid};
 /// Points of the outline on each edge: edges that are straight in a projection are curved in longitude and latitude.
 const EDGE: usize = 32;
 
-/// Where a scene lies. Coordinates are x before y, longitude before latitude (traditional GIS order).
+/// The footprint of a scene. Coordinates are x before y, longitude before latitude (traditional GIS order).
 #[derive(Debug, Default)]
 pub(super) struct Footprint {
     pub(super) crs: Option<Crs>,
@@ -21,7 +21,7 @@ pub(super) struct Footprint {
     /// Longitudes and latitudes, degrees of EPSG:4326, in order around the scene from the upper left corner; longitudes
     /// go on beyond 180 where the scene does. Empty where there are none.
     pub(super) outline: Vec<[f64; 2]>,
-    /// What else there is to say.
+    /// Remarks.
     pub(super) notes: Vec<String>,
 }
 

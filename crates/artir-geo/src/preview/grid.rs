@@ -2,7 +2,7 @@
 
 use gdal::{Dataset, Metadata, spatial_ref::SpatialRef};
 
-/// Where pixels lie. Positions count columns and rows from the outer corner of the first pixel.
+/// The mapping from pixels to coordinates. Positions count columns and rows from the outer corner of the first pixel.
 #[derive(Debug)]
 pub(super) enum Grid {
     /// A geotransform.
@@ -12,7 +12,7 @@ pub(super) enum Grid {
 }
 
 impl Grid {
-    /// The grid of a dataset and its reference system, or in words why there is none.
+    /// The grid of a dataset and its reference system, or the reason why there is none.
     pub(super) fn of(dataset: &Dataset) -> Result<(Self, Option<SpatialRef>), &'static str> {
         if let Ok(coefficients) = dataset.geo_transform() {
             let [_, a, b, _, d, e] = coefficients;
@@ -146,7 +146,7 @@ fn solve(points: &[[f64; 4]], size: [f64; 2], count: usize, coordinate: usize) -
 mod tests {
     use super::*;
 
-    /// Control points on a regular mesh, where a function says they lie.
+    /// Control points on a regular mesh, with positions from a function.
     fn mesh(n: usize, at: impl Fn(f64, f64) -> [f64; 2]) -> Vec<[f64; 4]> {
         let step = |i: usize| 1000.0 * i as f64 / (n - 1) as f64;
         let point = |i: usize| {

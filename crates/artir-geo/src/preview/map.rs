@@ -7,7 +7,7 @@ const MAP: [f64; 2] = [560.0, 380.0];
 const LEFT: f64 = 84.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;
-/// What part of the map the outline fills at most.
+/// Largest share of the map that the outline fills.
 const FILL: f64 = 0.7;
 
 /// Degrees between two lines of a graticule.
@@ -35,7 +35,7 @@ impl View {
         let middle = [0, 1].map(|i| (low[i] + high[i]) / 2.0);
         // Near a pole a degree of longitude is nothing, and something must be drawn.
         let narrow = middle[1].to_radians().cos().max(0.05);
-        // A millimetre, below which floating-point degrees cannot tell points apart.
+        // A millimetre, the resolution of degrees as floating-point numbers.
         let span = [((high[0] - low[0]) * narrow).max(1e-8), (high[1] - low[1]).max(1e-8)];
         let scale = FILL * (MAP[0] / span[0]).min(MAP[1] / span[1]);
         Some(Self { middle, scale: [scale * narrow, scale] })
@@ -52,7 +52,7 @@ impl View {
     /// The round degrees that the map shows of an axis, and how many decimals they need.
     fn lines(&self, axis: usize) -> (Vec<f64>, usize) {
         let half = MAP[axis] / self.scale[axis] / 2.0;
-        // Labels of longitudes stand side by side and take more room than those of latitudes.
+        // Labels of longitudes are side by side and need more room than those of latitudes.
         let (step, decimals) = step(if axis == 0 { half } else { half / 2.0 });
         let first = ((self.middle[axis] - half) / step).ceil() as i64;
         let last = ((self.middle[axis] + half) / step).floor() as i64;

@@ -31,7 +31,7 @@ const LONGEST: usize = 1600;
 /// Bytes of GDAL's block cache; its own default, a share of the machine's memory, is no bound.
 const CACHE_BYTES: i64 = 64 << 20;
 
-/// What a preview shows.
+/// The inputs of a preview.
 #[derive(Clone, Copy, Debug)]
 pub struct Preview<'a> {
     /// The scene before, as GDAL opens it: a path or one of GDAL's own names (`/vsizip/...`).
@@ -45,20 +45,19 @@ pub struct Preview<'a> {
 }
 
 /// Writes one HTML page that holds everything it shows. The file appears under its name when it is complete; after an error
-/// nothing is left, and what was there is still there.
+/// no new file is left, and an existing one is unchanged.
 ///
 /// Both scenes are read once, a few megapixels at a time, and averaged to at most 1600 px on the long edge. Both are
-/// shown on one linear scale: from the 2nd to the 98th percentile of the valid pixels before. The footprint is given in
+/// shown on one linear scale: from the 2nd to the 98th percentile of the valid pixels before. The footprint is in
 /// longitude and latitude, degrees of EPSG:4326.
 ///
 /// # Errors
-/// The reason, without the page's path: a page that is there without `overwrite`, or that would replace a scene; other
-/// than one or three bands, or bands that are missing or complex; a result of another size; what GDAL or the file system
-/// reports.
+/// The reason, without the page's path: an existing page without `overwrite`, or that would replace a scene; other
+/// than one or three bands, or bands that are missing or complex; a result of another size; errors of GDAL or the file system.
 pub fn write_preview(page: &Path, preview: &Preview<'_>, overwrite: bool) -> Result<(), String> {
     if page.symlink_metadata().is_ok() {
         if !overwrite {
-            return Err("it exists already: use --overwrite".into());
+            return Err("already exists: use --overwrite".into());
         }
         let same = |other: &Path| matches!((page.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b);
         if same(Path::new(preview.source)) || same(preview.result) {
@@ -72,7 +71,7 @@ pub fn write_preview(page: &Path, preview: &Preview<'_>, overwrite: bool) -> Res
     artir_files::write_file(page, overwrite, html.as_bytes()).map_err(|e| e.to_string())
 }
 
-/// Opens a scene. GDAL's reason is told without the path, which may be long and is known to whoever asked.
+/// Opens a scene. The error holds GDAL's reason without the path, which the caller knows.
 fn open(path: &Path, what: &str) -> Result<Dataset, String> {
     ffi::set_cache(CACHE_BYTES);
     let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
@@ -141,14 +140,14 @@ fn html(preview: &Preview<'_>) -> Result<String, String> {
     Ok(fill(PAGE, &values.each_ref().map(|(name, value)| (*name, value.as_str()))))
 }
 
-/// A file's name without its folders. What follows a question mark in an address may hold a key to it.
+/// A file's name without its folders. The query of an address is dropped, since it may contain a key.
 fn file_name(source: &str) -> String {
     let remote = source.contains("://") || source.starts_with("/vsi");
     let path = if remote { source.split('?').next().unwrap_or_default() } else { source };
     path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default().to_owned()
 }
 
-/// Decimals that tell values apart which lie a hundredth of this from each other.
+/// Decimals that distinguish values a hundredth of this apart.
 fn decimals(range: f64) -> usize {
     (2.0 - range.abs().log10()).ceil().clamp(0.0, 12.0) as usize
 }
@@ -170,7 +169,7 @@ fn scale_in_words(stretch: Option<Stretch>, decimals: usize) -> String {
     )
 }
 
-/// Where the scene lies: a map, a table of the corners, and what else there is to say, as HTML.
+/// Where the scene lies: a map, a table of the corners, and remarks, as HTML.
 fn place(footprint: &Footprint) -> String {
     let mut out = String::new();
     if !footprint.outline.is_empty() {
@@ -180,7 +179,7 @@ fn place(footprint: &Footprint) -> String {
             map::svg(&footprint.outline)
         );
     }
-    out += "<div class=\"facts\">";
+    out += "<div class=\"info\">";
     let geographic = footprint.crs.as_ref().is_some_and(|crs| crs.geographic);
     let unit = footprint.crs.as_ref().map_or("unit".into(), |crs| escape(&crs.unit));
     let (places, fine) = if geographic { (8, 10) } else { (3, 6) };

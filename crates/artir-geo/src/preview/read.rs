@@ -14,7 +14,7 @@ const WINDOW: usize = 1 << 20;
 pub(super) struct Picture {
     /// Columns and rows.
     pub(super) size: (usize, usize),
-    /// Edge of the square of scene pixels that one pixel stands for.
+    /// Edge of the square of scene pixels that one pixel represents.
     pub(super) factor: usize,
     /// The bands by row and column, in the scene's values; NaN where no pixel is valid.
     pub(super) planes: Vec<Vec<f32>>,
@@ -104,7 +104,7 @@ fn open(dataset: &Dataset, number: usize) -> Result<RasterBand<'_>, String> {
     Ok(band)
 }
 
-/// What to read at a time, columns and rows: whole blocks where that is little enough.
+/// Columns and rows to read at a time: whole blocks if they are small enough.
 fn window((wide, high): (usize, usize)) -> (usize, usize) {
     let high = high.clamp(1, 512);
     let rows = high * (64 / high).max(1);

@@ -88,8 +88,8 @@ fn links_count_where_they_lead() {
     assert_eq!(refusal(&at.join("elsewhere.vrt"), &own()), None);
     assert!(std::process::Command::new("mkfifo").arg(at.join("in/pipe")).status().is_ok_and(|s| s.success()));
     std::fs::write(&path, vrt(&[("pipe", 1)])).unwrap();
-    assert!(refusal(&path, &own()).is_some_and(|why| why.contains("no regular file")));
-    assert!(refusal(&at.join("in/pipe"), &own()).is_some_and(|why| why.contains("no regular file")));
+    assert!(refusal(&path, &own()).is_some_and(|why| why.contains("not a regular file")));
+    assert!(refusal(&at.join("in/pipe"), &own()).is_some_and(|why| why.contains("not a regular file")));
 }
 
 #[test]
@@ -137,6 +137,59 @@ fn what_lies_beside_a_raster_is_looked_at_too() {
     std::fs::write(at.join("a.tif.aux.xml"), beside).unwrap();
     let found = refusal(&at.join("a.tif"), &own());
     assert!(found.as_ref().is_some_and(|why| why.contains("outside its own folder")), "{found:?}");
+}
+
+#[test]
+fn overviews_that_are_named_are_plain_files_and_nothing_is_fetched_to_find_out() {
+    let dir = folder();
+    let at = dir.path().join("in");
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let remote = format!("/vsicurl/http://{}/x.tif", server.local_addr().unwrap());
+    let outside = dir.path().join("b.tif").display().to_string();
+    let document = |source: &str| vrt(&[(source, 0)]).replace('<', "&lt;");
+    let names = |file: &str| {
+        format!(
+            "<PAMDataset><Metadata domain=\"OVERVIEWS\"><MDI key=\"OVERVIEW_FILE\">{file}</MDI></Metadata></PAMDataset>"
+        )
+    };
+    let escapes = [
+        remote.clone(),
+        format!("vrt://{remote}?bands=1,2,3"),
+        document(&remote),
+        document(&outside),
+        format!("vrt://{outside}?bands=1,2,3"),
+        format!("GTIFF_DIR:1:{outside}"),
+        format!(":::BASE:::GTIFF_DIR:1:{outside}"),
+        "MEM:::DATAPOINTER=1,PIXELS=8,LINES=8,BANDS=3".into(),
+    ];
+    for file in &escapes {
+        std::fs::write(at.join("a.tif.aux.xml"), names(file)).unwrap();
+        let found = refusal(&at.join("a.tif"), &own());
+        assert!(found.as_ref().is_some_and(|why| why.contains("names") || why.contains("reads")), "{file}: {found:?}");
+    }
+    // Overviews are opened by any driver, and can have overviews in turn.
+    std::fs::remove_file(at.join("a.tif.aux.xml")).unwrap();
+    let png = gdal::DriverManager::get_driver_by_name("PNG").unwrap();
+    let source = crate::write_metadata::open_again(&at.join("a.tif")).unwrap();
+    source.create_copy(&png, at.join("a.tif.ovr"), &gdal::raster::RasterCreationOptions::new()).unwrap();
+    for file in &escapes {
+        std::fs::write(at.join("a.tif.ovr.aux.xml"), names(file)).unwrap();
+        assert!(refusal(&at.join("a.tif"), &own()).is_some(), "{file} of overviews");
+    }
+    for name in ["a.tif.ovr", "a.tif.ovr.aux.xml"] {
+        std::fs::remove_file(at.join(name)).unwrap();
+    }
+    for (name, next) in [("a.tif", "c.tif"), ("c.tif", "d.tif"), ("d.tif", escapes[1].as_str())] {
+        let tiff = std::fs::read(dir.path().join("b.tif")).unwrap();
+        std::fs::write(at.join(name), tiff).unwrap();
+        let next = if name == "d.tif" { next.to_owned() } else { format!(":::BASE:::{next}") };
+        std::fs::write(at.join(format!("{name}.aux.xml")), names(&next)).unwrap();
+    }
+    assert!(refusal(&at.join("a.tif"), &own()).is_some(), "overviews of overviews of overviews");
+    assert_eq!(server.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "nobody called");
+    std::fs::remove_file(at.join("d.tif.aux.xml")).unwrap();
+    assert_eq!(refusal(&at.join("a.tif"), &own()), None, "files of its own folder");
 }
 
 #[test]

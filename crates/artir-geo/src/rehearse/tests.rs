@@ -109,7 +109,7 @@ fn a_large_scene_costs_next_to_nothing() {
     assert!(ffi::create_mask(&made));
     made.close().unwrap();
     let scene = open(&path);
-    assert_eq!(scene.facts.description.overviews.len(), 3);
+    assert_eq!(scene.info.description.overviews.len(), 3);
     Stage::new()
         .with(|stage| {
             let (empty, _) = tiff(&scene, &WriteOptions::default(), stage)?;

@@ -1,4 +1,4 @@
-//! The CUDA driver: what it says of the machine, and launches on it.
+//! The CUDA driver: queries and kernel launches.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_int, c_void};
@@ -14,7 +14,7 @@ use crate::ort_op::check;
 /// The kernels, for the driver's compiler.
 const PTX: &str = include_str!("kernels.ptx");
 
-/// What the driver compiled them to, by name.
+/// The compiled kernels, by name.
 const KERNELS: [&CStr; 16] = [
     c"large_kernel_f32_8",
     c"large_kernel_f32_2",
@@ -48,7 +48,7 @@ pub struct Gpu {
     pub capability: (u32, u32),
 }
 
-/// The driver and what it drives.
+/// The driver and its GPUs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Driver {
     /// The CUDA version that it serves, such as (13, 0).
@@ -99,7 +99,7 @@ fn device(number: u32) -> Result<sys::CUdevice, Error> {
     Ok(device)
 }
 
-/// What the NVIDIA driver says of itself and of the GPUs.
+/// Versions and properties of the NVIDIA driver and its GPUs.
 ///
 /// # Errors
 /// [`Error::Cuda`] when there is no driver, or none that starts.
@@ -152,7 +152,7 @@ pub fn free_memory(number: u32) -> Result<u64, Error> {
     Ok(free as u64)
 }
 
-/// Whether the system's loader finds a shared library, and what it says if not.
+/// Checks that the system's loader finds a shared library, and returns its message if not.
 ///
 /// # Errors
 /// [`Error::Cuda`] with the loader's reason.
@@ -171,7 +171,7 @@ pub fn library_loads(name: &str) -> Result<(), Error> {
 /// TensorRT's version, such as `10.13.2`.
 ///
 /// # Errors
-/// [`Error::Cuda`] when the library cannot be loaded, or does not say.
+/// [`Error::Cuda`] when the library cannot be loaded or does not report a version.
 pub fn tensorrt_version() -> Result<String, Error> {
     let failed = |e: libloading::Error| Error::Cuda { call: "libnvinfer.so.10", reason: e.to_string() };
     // SAFETY: the function takes nothing, returns an int, and is part of TensorRT's public interface (NvInferRuntime.h).

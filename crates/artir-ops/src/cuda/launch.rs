@@ -1,4 +1,4 @@
-//! What a kernel is launched with, and who launches it.
+//! Arguments and launchers of kernels.
 
 use std::ffi::{CStr, c_void};
 
@@ -19,7 +19,7 @@ pub(crate) struct Launch {
     pub(crate) shared: u32,
 }
 
-/// What decides how a kernel is launched.
+/// Properties that determine the launch of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Bytes of shared memory that a block may have when it asks for them: 48 KiB at least.
@@ -57,7 +57,7 @@ impl Launch {
 
 /// What runs kernels: the CUDA driver, or, in tests, the CPU.
 pub(crate) trait Machine: Sized {
-    /// The provider whose nodes the operators take, by ONNX Runtime's name; `None` stands for the CPU's.
+    /// The provider whose nodes the operators take, by ONNX Runtime's name; `None` is the CPU.
     const PROVIDER: Option<&'static CStr>;
 
     /// The machine on which the calling thread's node runs.
@@ -68,7 +68,7 @@ pub(crate) trait Machine: Sized {
     /// The stream on which a node's work goes.
     ///
     /// # Safety
-    /// Called with what ONNX Runtime hands to KernelComputeV2.
+    /// Called with ONNX Runtime's arguments of KernelComputeV2.
     unsafe fn stream(api: *const OrtApi, context: *const OrtKernelContext) -> Result<*mut c_void, Error>;
 
     /// Puts a launch on the stream.

@@ -5,7 +5,7 @@
 //! compiles for its GPU when it first meets them. The driver's library is looked for at run time, so that nothing of
 //! CUDA is needed to build artir or to run it on a CPU.
 //!
-//! Nothing here has run on a GPU yet. What could be checked without one is: the kernels' sources, compiled for the CPU
+//! Nothing here has run on a GPU yet. Tests check the parts that need none: the kernels' sources, compiled for the CPU
 //! (`emulated`), against the operators' definitions, as they are and as nodes of ONNX Runtime sessions.
 
 mod driver;

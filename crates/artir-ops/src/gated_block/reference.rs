@@ -1,4 +1,4 @@
-//! The definition of a half, written down in float64: what the kernel is tested against.
+//! The definition of a half in float64, against which the kernel is tested.
 
 /// Weights as in the model; biases may be empty.
 pub(crate) struct Weights<'a> {
@@ -28,7 +28,7 @@ fn erf(z: f64) -> f64 {
     std::f64::consts::FRAC_2_SQRT_PI * (-z * z).exp() * sum
 }
 
-/// One half over maps `[batch, channels, height, width]`, as its formula says it.
+/// One half over maps `[batch, channels, height, width]`, by its formula.
 pub(crate) fn half(map: &[f32], shape: [usize; 4], w: &Weights<'_>, gelu: bool) -> Vec<f64> {
     let [batch, channels, height, width] = shape;
     let (area, hidden) = (height * width, w.local.len() / 18);

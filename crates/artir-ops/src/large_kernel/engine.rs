@@ -78,7 +78,7 @@ impl Engine {
     /// Computes all maps of `input` into `output`, both row-major `[batch, height, width]`.
     ///
     /// # Errors
-    /// [`Error::BufferLength`] or [`Error::TooLarge`] when the buffers do not have the shape, and what `parallel`
+    /// [`Error::BufferLength`] or [`Error::TooLarge`] when the buffers do not have the shape, and the errors of `parallel`
     /// reports; the output's contents are then unspecified.
     pub fn run<E: Element>(
         &self,

@@ -1,9 +1,9 @@
 //! Both correlations of one frame by FFT.
 //!
-//! The input is real, so half of its spectrum says it all; the two kernels are real, so `g = w + i b` has both
+//! The input is real, so half of its spectrum is enough; the two kernels are real, so `g = w + i b` has both
 //! results in one inverse transform: the real part of `g * X` is `w * X`, the imaginary part `b * X`. One real
 //! forward and one complex inverse transform a frame, whatever K is. Correlation is convolution with the kernel
-//! turned round, so tap k stands at `centre - k`, modulo the frame. Kernel spectra are made in float64 and rounded
+//! turned round, so tap k is at `centre - k`, modulo the frame. Kernel spectra are made in float64 and rounded
 //! once, which keeps the error at that of the data's own float32 transforms.
 
 use std::sync::Arc;
@@ -116,7 +116,7 @@ impl Correlator {
         let panel = lend(&mut scratch.rows, PANEL * half);
         let transform = lend(&mut scratch.transform, self.transform_scratch);
         let line = lend(&mut scratch.line, self.width);
-        // What lies beyond the block's reach must not enter: it could hold a NaN that the block does not see.
+        // Values beyond the block's reach must not enter: a NaN there must not affect the block.
         let Block { map, rows, columns: block_columns } = &frame.block;
         let first = (rows.start.saturating_sub(self.radius) as isize - frame.top) as usize;
         let last = ((rows.end + self.radius).min(input.shape.height) as isize - frame.top) as usize;

@@ -1,4 +1,4 @@
-//! The definition, written down in float64: what every faster path is tested against.
+//! The definition in float64, against which every faster path is tested.
 
 use super::Taps;
 

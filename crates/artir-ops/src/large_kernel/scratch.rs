@@ -4,14 +4,14 @@ use std::cell::RefCell;
 
 use rustfft::num_complex::Complex32;
 
-/// Buffers that grow to what the largest block needed (a few MB at most, see `plan`) and live as long as their
+/// Buffers that grow to the size of the largest block (a few MB at most, see `plan`) and live as long as their
 /// thread, so that a run allocates nothing.
 #[derive(Default)]
 pub(crate) struct Scratch {
     /// Two complex frames, see `fft`.
     pub(crate) columns: Vec<Complex32>,
     pub(crate) rows: Vec<Complex32>,
-    /// What the transforms ask for.
+    /// Scratch memory of the transforms.
     pub(crate) transform: Vec<Complex32>,
     /// A padded copy of a block's input, see `direct`.
     pub(crate) patch: Vec<f32>,

@@ -43,7 +43,7 @@ impl Taps {
         &self.weight
     }
 
-    /// The taps that are the same at every pixel, `[K, K]` row-major; `None` stands for zeros.
+    /// The taps that are the same at every pixel, `[K, K]` row-major; `None` means zeros.
     pub fn bias(&self) -> Option<&[f32]> {
         self.bias.as_deref()
     }

@@ -4,7 +4,7 @@
 ///
 /// # Safety
 /// The implementations on machine registers may be used only where their instructions exist, which is why every
-/// method is unsafe: the caller stands in a function that has the matching `target_feature`.
+/// method is unsafe: the caller must be a function that has the matching `target_feature`.
 pub(super) trait Vector: Copy {
     /// Values in one register.
     const LANES: usize;
@@ -19,7 +19,7 @@ pub(super) trait Vector: Copy {
     unsafe fn multiply_add(self, factor: Self, term: Self) -> Self;
 }
 
-/// Lanes without instructions of their own: SSE2 or NEON come out of the compiler.
+/// Lanes without explicit instructions: the compiler generates SSE2 or NEON.
 #[derive(Clone, Copy)]
 pub(super) struct Portable([f32; 8]);
 

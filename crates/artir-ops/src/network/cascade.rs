@@ -62,7 +62,7 @@ impl Plane {
     }
 }
 
-/// What a step multiplies: `z`, its large-kernel map and its channel weights.
+/// The factors of a step: `z`, its large-kernel map and its channel weights.
 #[derive(Clone, Copy)]
 pub(super) struct Modulation<'a> {
     pub(super) map: Map,

@@ -27,7 +27,7 @@ impl Planes {
         Self { start, channels, rows, columns }
     }
 
-    /// The image so many images farther on.
+    /// The image at this distance in the batch.
     pub(super) fn image(self, number: usize) -> Self {
         // SAFETY: the caller's batch has that many.
         Self { start: unsafe { self.start.add(number * self.channels * self.rows * self.columns) }, ..self }
@@ -117,7 +117,7 @@ pub(super) unsafe fn tail(
     });
 }
 
-/// Sums come in chunks of sixteen pixels; what the last chunk has too many is computed and dropped.
+/// Sums come in chunks of sixteen pixels; surplus pixels of the last chunk are computed and dropped.
 fn tail_width(tile: Tile) -> usize {
     (tile.right - tile.left).next_multiple_of(UNIT) + 2
 }

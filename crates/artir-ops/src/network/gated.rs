@@ -15,11 +15,11 @@ use super::pointwise::{Packed, Pixels, Unit, pointwise};
 use super::ring::Ring;
 use crate::instructions::Instructions;
 
-/// One half of a block. `local` has twice as many units as `project` has inputs: what is gated, and the gate.
+/// One half of a block. `local` has twice as many units as `project` has inputs: the gated values, and the gate.
 pub(super) struct Gated {
     pub(super) expand: Expand,
     pub(super) local: Local,
-    /// Whether the first factor goes through GELU, which comes out doubled: the second factor's taps are halved then.
+    /// Whether GELU is applied to the first factor. It returns twice its value: the second factor's taps are halved then.
     pub(super) gelu: Option<Gelu>,
     pub(super) project: Packed,
     pub(super) bias: Buffer,

@@ -51,6 +51,7 @@ impl Gelu {
         Self { table: TABLE.get_or_init(|| make(slope)) }
     }
 
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn table(&self) -> &[[f32; 32]; 4] {
         &self.table.0
     }

@@ -16,7 +16,7 @@ pub(super) struct Map {
 }
 
 // SAFETY: a `Map` is only a place. Who reads and writes there promises, job by job, that no two write to one pixel and
-// none reads what another writes.
+// no job reads another's output.
 unsafe impl Sync for Map {}
 // SAFETY: as above.
 unsafe impl Send for Map {}
@@ -37,7 +37,7 @@ impl Map {
         self.columns * UNIT
     }
 
-    /// Where the sixteen channels of a unit stand at a pixel.
+    /// Position of the sixteen channels of a unit at a pixel.
     #[inline(always)]
     pub(super) fn at(&self, row: usize, unit: usize, column: usize) -> *mut f32 {
         debug_assert!(row < self.rows && unit < self.units && column < self.columns);

@@ -5,7 +5,7 @@
 //! sums are made in an order that suits a processor:
 //!
 //! - maps keep sixteen channels of a pixel together (`map`);
-//! - a block is one pass over its map (`gated`): what is wider than the map stays in the cache;
+//! - a block is one pass over its map (`gated`): the widened map stays in the cache;
 //! - layer norms' weights are multiplied into the convolutions that follow them (`expand`);
 //! - the way up sums over channels first and interpolates then (`resample`);
 //! - nothing is allocated but two maps of full size and an eighth of that (`run`).

@@ -59,12 +59,12 @@ impl Packed {
     }
 }
 
-/// What becomes of the sums.
+/// Processing of the sums.
 pub(super) trait Finish<V: Lanes> {
     /// Takes the sum for the tile's pixel and the unit of output channels.
     ///
     /// # Safety
-    /// As the implementation says.
+    /// See the implementation.
     unsafe fn put(&self, pixel: usize, unit: usize, sum: V);
 }
 

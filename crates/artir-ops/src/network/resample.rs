@@ -179,7 +179,7 @@ unsafe fn up_job<V: Lanes>(cutter: &mut Cutter, weights: &Up, from: Map, onto: M
 }
 
 /// For each tap column, the sum of its three taps, interpolated to one row of the result: the upper or the lower of the
-/// two that a source row turns into. `present` says which tap rows meet the interpolated map at all.
+/// two that a source row turns into. `present` lists the tap rows that meet the interpolated map.
 ///
 /// # Safety
 /// The instructions exist, and all lines have `width` pixels.

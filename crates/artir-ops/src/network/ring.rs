@@ -15,7 +15,7 @@ pub(super) struct Ring<const ROWS: usize> {
     width: usize,
     /// Words from one column to the next.
     step: usize,
-    /// The map's column that stands first; may lie left of the map.
+    /// The map's column at the start of the ring; may be left of the map.
     first: isize,
 }
 
@@ -49,7 +49,7 @@ impl<const ROWS: usize> Ring<ROWS> {
         odd(self.width) * self.step
     }
 
-    /// Where a column of the map stands in a row's first unit.
+    /// Position of a column of the map in a row's first unit.
     #[inline(always)]
     pub(super) fn at(&self, row: isize, column: isize) -> *mut f32 {
         let (slot, column) = (row.rem_euclid(ROWS as isize) as usize, (column - self.first) as usize);

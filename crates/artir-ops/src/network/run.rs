@@ -62,7 +62,7 @@ impl Network {
         Ok(Self { of, weights, instructions: by, threads, kept: Mutex::default() })
     }
 
-    /// What distinguishes this network from others.
+    /// Configuration of this network.
     pub fn architecture(&self) -> &Architecture {
         &self.of
     }
@@ -71,7 +71,7 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::ImageShape`] unless channels are the network's and rows and columns multiples of 4 above zero,
-    /// [`Error::BufferLength`] when a buffer does not have the shape, and what `parallel` reports; the output's contents
+    /// [`Error::BufferLength`] when a buffer does not have the shape, and the errors of `parallel`; the output's contents
     /// are then unspecified.
     pub fn run(
         &self,
@@ -119,7 +119,7 @@ impl Network {
         result
     }
 
-    /// Memory of this length: what an earlier run left if it fits exactly, so that no run holds more than it needs.
+    /// Memory of this length: that of an earlier run if the length is equal, so that no run holds more than it needs.
     fn borrow(&self, len: usize) -> Buffer {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|buffer| buffer.len() == len);
@@ -191,7 +191,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Runs a job for each tile of so many pixels.
+    /// Runs a job for each tile of this many pixels.
     fn tiles(&self, rows: usize, columns: usize, widest: usize, job: impl Fn(Tile) + Sync) -> Result<(), Error> {
         let heights = [128, 64, 32, 16];
         let tilings = heights.map(|highest| Tiling::new(rows, columns, highest, widest));

@@ -5,7 +5,7 @@ use crate::Error;
 /// One weight: its name in the model, its shape and its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
-    /// Name in the model file; stands in errors.
+    /// Name in the model file, used in errors.
     pub name: String,
     /// Dimensions.
     pub shape: Vec<usize>,

@@ -15,7 +15,7 @@ use crate::Error;
 use crate::instructions::Instructions;
 use crate::large_kernel::{Engine, Taps};
 
-/// What distinguishes one network from another.
+/// Configuration of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Architecture {
     /// Blocks at levels 1, 2 and 3, each in the encoder and in the decoder, and in refinement.
@@ -175,7 +175,7 @@ impl Builder {
         let project = self.pointwise(hidden, channels)?;
         Ok(Gated {
             expand: Expand::new(&gain, &shift, &expand, None, 0..2 * hidden, self.instructions),
-            // GELU comes out doubled.
+            // GELU returns twice its value.
             local: Local::new(3, &local, None, |channel| if channel < hidden { 1.0 } else { 0.5 }),
             gelu: Some(Gelu::new()),
             project: self.pack(hidden, channels, &project),

@@ -105,7 +105,7 @@ pub(super) unsafe fn dimensions(api: *const OrtApi, value: *const OrtValue) -> R
     }
 }
 
-/// The dimensions that a description of a shape holds; -1 stands for an unknown one.
+/// The dimensions that a description of a shape holds; -1 is an unknown one.
 ///
 /// # Safety
 /// `api` is a valid table, `shape` of its making.

@@ -13,7 +13,7 @@ use super::table::Kernel;
 use crate::Error;
 use crate::large_kernel::{Engine, Shape, Taps};
 
-/// What a node for elements of type `E` keeps.
+/// State of a node for elements of type `E`.
 pub(super) struct LargeKernel<E> {
     api: *const OrtApi,
     kernel_size: i64,
@@ -140,7 +140,7 @@ unsafe fn constant<E: OrtElement>(
     }
 }
 
-/// Whether an optional input stands in the node: its name is then not empty (length 1 is the terminating zero).
+/// Whether an optional input is present: its name is then not empty (length 1 is the terminating zero).
 unsafe fn is_named(api: *const OrtApi, info: *const OrtKernelInfo, index: usize) -> Result<bool, Error> {
     let mut length = 0;
     // SAFETY: passed on to the caller; a null buffer asks for the length alone.

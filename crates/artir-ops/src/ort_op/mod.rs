@@ -46,7 +46,7 @@ pub unsafe extern "C" fn RegisterCustomOps(options: *mut OrtSessionOptions, base
 /// Registers the CPU's operators with a session that the `ort` crate builds.
 ///
 /// # Errors
-/// What ONNX Runtime reports.
+/// Errors of ONNX Runtime.
 #[cfg(feature = "ort")]
 pub fn register(builder: &mut ort::session::builder::SessionBuilder) -> Result<(), Error> {
     add_to(builder, Set::Cpu)
@@ -91,7 +91,7 @@ pub enum CudaOperators {
 /// Registers the operators of CUDA's provider, and none of the CPU's, with a session that the `ort` crate builds.
 ///
 /// # Errors
-/// What ONNX Runtime reports.
+/// Errors of ONNX Runtime.
 #[cfg(feature = "ort")]
 pub fn register_cuda(
     builder: &mut ort::session::builder::SessionBuilder,

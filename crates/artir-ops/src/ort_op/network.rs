@@ -11,7 +11,7 @@ use super::table::Kernel;
 use crate::network::{Architecture, Network, Tensor};
 use crate::{Error, Precision};
 
-/// What a node keeps.
+/// State of a node.
 pub(super) struct NetworkKernel<const FAST: bool> {
     api: *const OrtApi,
     network: Network,

@@ -15,35 +15,35 @@ use crate::Error;
 pub(super) trait Kernel: Sized {
     /// The operator's name in domain `artir`.
     const NAME: &'static CStr;
-    /// Declared inputs; the last one may stand for many.
+    /// Declared inputs; the last one may be variadic.
     const INPUTS: usize;
     /// Element type of all inputs and of the output, whose shape is that of the first input but for [`Self::WIDER`].
     const TYPE: ONNXTensorElementDataType;
     /// How many channels (dimension 1) the output has for one of the first input.
     const WIDER: i64 = 1;
 
-    /// The provider whose nodes these are, by ONNX Runtime's name; null stands for the CPU's.
+    /// The provider whose nodes these are, by ONNX Runtime's name; null is the CPU.
     fn provider() -> *const c_char {
         std::ptr::null()
     }
 
-    /// Whether an input must be there, may be left out, or stands for any number.
+    /// Whether an input must be there, may be left out, or is variadic.
     fn input(index: usize) -> OrtCustomOpInputOutputCharacteristic;
 
-    /// Reads the attributes and the constant inputs; what is wrong with them is known before the first run.
+    /// Reads the attributes and the constant inputs; errors in them are reported before the first run.
     ///
     /// # Safety
-    /// Called with what ONNX Runtime hands to CreateKernelV2.
+    /// Called with ONNX Runtime's arguments of CreateKernelV2.
     unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo) -> Result<Self, Error>;
 
     /// Runs the operator once.
     ///
     /// # Safety
-    /// Called with what ONNX Runtime hands to KernelComputeV2.
+    /// Called with ONNX Runtime's arguments of KernelComputeV2.
     unsafe fn compute(&self, context: *mut OrtKernelContext) -> Result<(), Error>;
 }
 
-/// An operator. ONNX Runtime sees `base` alone, which therefore stands first.
+/// An operator. ONNX Runtime accesses only `base`, which must be the first field.
 #[repr(C)]
 pub(super) struct Operator {
     base: OrtCustomOp,
@@ -80,7 +80,7 @@ unsafe extern "system" fn destroy<K: Kernel>(kernel: *mut c_void) {
 }
 
 /// Makes the first input's shape the output's: dimension 1 `times` over, and a name for each dimension that has neither a value
-/// nor a name, since ONNX Runtime would take its -1 for a value, and reckon on with it.
+/// nor a name, since ONNX Runtime would treat -1 as a real size.
 ///
 /// # Safety
 /// `api` is a valid table, `shape` of its making.
@@ -103,7 +103,7 @@ unsafe fn describe(api: *const OrtApi, shape: *mut OrtTensorTypeAndShapeInfo, ti
             .map(|i| match (values[i] >= 0, names[i].is_null()) {
                 (true, _) => CString::default(),
                 (false, false) if !CStr::from_ptr(names[i]).is_empty() => CStr::from_ptr(names[i]).to_owned(),
-                // A name of its own: the same one would say that two dimensions are equal.
+                // A unique name: equal names would mean that two dimensions are equal.
                 _ => CString::new(format!("artir.{}", NAMED.fetch_add(1, Ordering::Relaxed))).unwrap_or_default(),
             })
             .collect();

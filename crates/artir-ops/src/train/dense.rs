@@ -26,7 +26,7 @@ pub(super) struct Dense {
 pub(super) type Inputs<'a> = &'a [Map];
 
 impl Dense {
-    /// `exact`: the result in float32 throughout, whatever the kind; gradients are products of the kind all the same.
+    /// `exact`: the result in float32 throughout, whatever the kind. Gradients still use products of the kind.
     pub(super) fn new(kind: Kind, exact: bool, stride: usize, linear: Linear) -> Self {
         let [inputs, outputs] = [linear.inputs, linear.outputs].map(|c| c.next_multiple_of(UNIT));
         let [forward, backward, bias] = Default::default();

@@ -14,7 +14,7 @@ use crate::network::buffer::Buffer;
 use crate::network::depthwise::depthwise;
 use crate::network::lanes::{UNIT, with_lanes};
 
-/// Parameters, and what products and convolutions read of them.
+/// Parameters, and their layouts for products and convolutions.
 pub(super) struct Gated {
     channels: usize,
     /// Channels after the gate; twice as many before it.
@@ -291,7 +291,7 @@ unsafe fn gate_strip<V: Wide, const PIXELS: usize>(
 
 /// The gate's results for one unit, and their gradients.
 struct GateBack {
-    /// Gradient of what is gated, a row.
+    /// Gradient of the gated values, one row.
     of: Units,
     /// To the ring of the convolution's gradients.
     slopes: Units,

@@ -1,4 +1,4 @@
-//! A convolution over all channels, with what stands before and after it multiplied into its weights: a layer norm's
+//! A convolution over all channels, with the operations before and after it multiplied into its weights: a layer norm's
 //! weight and bias, and the scale of a residual. Gradients come back the same way.
 
 use crate::network::buffer::Buffer;

@@ -59,7 +59,7 @@ impl Mixer {
         out
     }
 
-    /// The maps in the buffers that [`Mixer::lengths`] tells of.
+    /// The maps in the buffers of [`Mixer::lengths`].
     fn lay_out(&self, kept: &mut [Buffer], of: Map) -> (Map, Map, Vec<Kept>) {
         let mut next = kept.iter_mut().map(Buffer::as_mut_ptr);
         let mut take = || next.next().unwrap_or(std::ptr::null_mut());
@@ -83,7 +83,7 @@ impl Mixer {
         (Map::new(normal, of.rows, of.columns, of.units), wide, steps)
     }
 
-    /// Writes `to`; what the backward pass needs is returned.
+    /// Writes `to` and returns the values that the backward pass needs.
     ///
     /// # Safety
     /// The instructions exist, and tiles are set up if the convolutions have them; `from` and `to` have the same size and

@@ -1,7 +1,7 @@
 //! A training step's forward and backward pass on a processor.
 //!
 //! [`Trainer`] makes both over the whole network in one call each, from a flat list of parameters to a flat list of their
-//! gradients; the loss and what surrounds it stay with the caller. [`c_api`] is the way in for other languages.
+//! gradients; the caller computes the loss. [`c_api`] is the interface for other languages.
 //!
 //! - Each image of a batch is one thread's work from beginning to end, so that no thread waits for another.
 //! - Maps lie as in [`crate::network`], float32, sixteen channels together. Of a block its input alone is kept.

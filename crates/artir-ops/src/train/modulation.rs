@@ -19,14 +19,14 @@ pub(super) struct Step {
     pub(super) weigh: usize,
     pub(super) weigh_bias: usize,
     pub(super) local: Local,
-    /// What follows on doubled channels, unless this is the last step.
+    /// The next layer, on doubled channels, unless this is the last step.
     pub(super) refine: Option<Local>,
     /// `a`, `b`, and both turned round.
     pub(super) kernels: Buffer,
     pub(super) weights: Buffer,
 }
 
-/// What a step's backward pass needs of the forward one.
+/// Values of a step's forward pass that its backward pass needs.
 #[derive(Clone, Copy)]
 pub(super) struct Kept {
     pub(super) z: Map,
@@ -125,7 +125,7 @@ impl Step {
     }
 }
 
-/// Runs `each` for sixteen pixels (or what is left) of a row at a time.
+/// Runs `each` for sixteen pixels of a row at a time, fewer at its end.
 macro_rules! chunks {
     ($map:expr, |$row:ident, $first:ident, $some:ident| $each:expr) => {
         for $row in 0..$map.rows {

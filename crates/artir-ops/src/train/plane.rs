@@ -11,7 +11,7 @@ use crate::network::lanes::UNIT;
 /// Columns that one go of the loop makes.
 const WIDTH: usize = 2 * UNIT;
 
-/// A plane with so many zeros on both sides that a go may begin and end outside of it.
+/// A plane with zeros on both sides, so that a vector may begin and end outside of it.
 #[derive(Clone, Copy)]
 pub(super) struct Plane {
     start: *mut f32,

@@ -26,7 +26,7 @@ impl Kind {
         Self { instructions: self.instructions.exact(), tiles: false }
     }
 
-    /// Words of a pixel's channels. Tiles take 32 channels at a time; what is missing is zeros.
+    /// Words of a pixel's channels. Tiles have 32 channels; missing ones are zeros.
     pub(super) fn words(self, channels: usize) -> usize {
         if self.tiles {
             channels.next_multiple_of(2 * UNIT) / 2
@@ -48,7 +48,7 @@ impl Kind {
         }
     }
 
-    /// Rows that a product over so many pixels makes: the last ones are to be ignored.
+    /// Rows of a product over this many pixels. Surplus rows at the end must be ignored.
     pub(super) fn pixel_rows(self, pixels: usize) -> usize {
         if self.tiles { pixels.next_multiple_of(UNIT) } else { pixels }
     }
@@ -83,13 +83,13 @@ pub(super) struct Extent {
     pub(super) out_unit: usize,
 }
 
-/// What the sums begin with.
+/// The initial value of the sums.
 #[derive(Clone, Copy)]
 pub(super) enum Start {
     Zero,
     /// A value for each lane.
     Bias(*const f32),
-    /// What is there already.
+    /// The output's current values.
     Out,
 }
 

@@ -12,7 +12,7 @@ use crate::network::Architecture;
 use crate::network::buffer::Buffer;
 use crate::network::lanes::UNIT;
 
-/// What has parameters.
+/// A layer with parameters.
 pub(super) enum Layer {
     Gated(Gated),
     Mixer(Mixer),
@@ -45,7 +45,7 @@ impl Layer {
     }
 }
 
-/// What makes one map out of others.
+/// An operation that computes one map from others.
 #[derive(Clone, Copy)]
 pub(super) enum Act {
     Layer(usize),
@@ -60,14 +60,14 @@ pub(super) struct Node {
     pub(super) to: usize,
 }
 
-/// A map's size: the image's, halved so many times; and its units of channels.
+/// A map's size: the image's, the number of times it is halved, and its units of channels.
 #[derive(Clone, Copy)]
 pub(super) struct Value {
     pub(super) halved: usize,
     pub(super) units: usize,
 }
 
-/// The list. Map 0 is the image, in the first channels of one unit; the last one is what is added to the image.
+/// The list. Map 0 is the image, in the first channels of one unit; the last one is added to the image.
 pub(super) struct Program {
     pub(super) layers: Vec<Layer>,
     pub(super) nodes: Vec<Node>,

@@ -1,4 +1,4 @@
-//! What happens to one row of pixels between products: operands, layer norm, and its gradient.
+//! Operations on one row of pixels between products: operands, layer norm, and its gradient.
 
 use super::memory::{Scratch, Units};
 use super::product::{Kind, padded};

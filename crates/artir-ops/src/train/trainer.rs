@@ -39,7 +39,7 @@ struct Image {
     scratch: Scratch,
     pool: Pool,
     values: Vec<Option<Buffer>>,
-    /// What each node keeps besides.
+    /// Additional state of each node.
     kept: Vec<Vec<Buffer>>,
     sums: Buffer,
     size: [usize; 2],
@@ -127,7 +127,7 @@ impl Trainer {
         crate::peak::by(self.kind.instructions, threads, time)
     }
 
-    /// Restores `[batch, channel, row, column]` into `y`. With `keep`, what [`Trainer::backward`] needs is kept.
+    /// Restores `[batch, channel, row, column]` into `y`. With `keep`, the values for [`Trainer::backward`] are kept.
     ///
     /// # Errors
     /// [`Error::ImageShape`] unless rows and columns are multiples of 4 above zero, [`Error::ListLength`] for lists of
@@ -152,7 +152,7 @@ impl Trainer {
         self.parameters.clear();
         self.parameters.extend_from_slice(parameters);
         let layers = Mutex::new(self.program.layers.iter_mut());
-        share(threads, || {
+        on_threads(threads, || {
             loop {
                 let next = layers.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some(layer) = next else { break };
@@ -165,7 +165,7 @@ impl Trainer {
         let (program, kind) = (&self.program, self.kind);
         let jobs = self.images.iter_mut().zip(x.chunks_exact(area)).zip(y.chunks_exact_mut(area));
         let jobs = Mutex::new(jobs);
-        share(threads, || {
+        on_threads(threads, || {
             let _tiles = held(kind);
             loop {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -204,7 +204,7 @@ impl Trainer {
         let (program, kind, sums, sums_len) = (&self.program, self.kind, &self.sums, self.sums_len);
         let jobs = self.images[..batch].iter_mut().zip(dy.chunks_exact(area)).zip(parts.iter_mut());
         let jobs = Mutex::new(jobs);
-        share(threads, || {
+        on_threads(threads, || {
             let _tiles = held(kind);
             loop {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -218,7 +218,7 @@ impl Trainer {
         let images = &self.images[..batch];
         let parameters = &self.parameters;
         let layers = Mutex::new(program.layers.iter().zip(sums));
-        share(threads, || {
+        on_threads(threads, || {
             loop {
                 let next = layers.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some((layer, &begin)) = next else { break };
@@ -239,8 +239,8 @@ fn check_len(given: usize, wanted: usize) -> Result<(), Error> {
     if given == wanted { Ok(()) } else { Err(Error::ListLength { got: given, want: wanted }) }
 }
 
-/// Runs `work` in so many threads, this one included.
-fn share(threads: usize, work: impl Fn() + Sync) {
+/// Runs `work` on this many threads, including the current one.
+fn on_threads(threads: usize, work: impl Fn() + Sync) {
     std::thread::scope(|scope| {
         for _ in 1..threads {
             scope.spawn(&work);

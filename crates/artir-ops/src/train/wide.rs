@@ -1,4 +1,4 @@
-//! What training needs of sixteen lanes beyond what a restoration needs.
+//! Operations of sixteen lanes that only training needs.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;

@@ -94,7 +94,7 @@ impl Lanes for Avx2 {
             let negative = _mm256_set1_ps(-rational::LARGEST);
             let root = _mm256_set1_ps(std::f32::consts::FRAC_1_SQRT_2);
             Self(self.0.map(|x| {
-                // The bound comes first: the second operand is what `min` and `max` give for NaN, and NaN goes on.
+                // The bound comes first: `min` and `max` return the second operand for NaN, so NaN is preserved.
                 let z = _mm256_max_ps(negative, _mm256_min_ps(limit, _mm256_mul_ps(x, root)));
                 let square = _mm256_mul_ps(z, z);
                 let polynomial = |of: &[f32]| {

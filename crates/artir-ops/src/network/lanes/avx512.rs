@@ -109,7 +109,7 @@ impl<const PAIRS: bool> Lanes for Avx512<PAIRS> {
         }
     }
 
-    /// By the table: its coefficients come out of two registers each with one permutation, which leaves the
+    /// By the table: one permutation reads each coefficient from two registers, which leaves the
     /// multiply-add units to the convolutions.
     #[inline(always)]
     unsafe fn double_gelu(self, gelu: &Gelu) -> Self {

@@ -28,7 +28,7 @@ pub(crate) const UNIT: usize = 16;
 ///
 /// # Safety
 /// An implementation on machine registers may be used only where their instructions exist, which is why its methods
-/// are unsafe: the caller stands in a function that has the matching `target_feature`, and all between are
+/// are unsafe: the caller must be a function that has the matching `target_feature`, and all between are
 /// `inline(always)`.
 pub(crate) trait Lanes: Copy {
     /// Whether 32 registers hold sixteen values each: decides how many sums are in flight.

@@ -1,4 +1,4 @@
-//! Making a small scene, for demonstrations and tests.
+//! Writes small scenes for demonstrations and tests.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Writing a description into a new file, and comparing what was written with what was meant.
+//! Writes a description into a new file and compares the result with the description.
 
 use std::path::Path;
 
@@ -10,14 +10,14 @@ use crate::{
     georef::same_crs,
 };
 
-/// Domains that GDAL would write into files of formats of their own, and read back changed.
+/// Domains that GDAL would write into separate files of special formats, and read back changed.
 const BESIDE: [&str; 1] = ["IMD"];
 
 impl Description {
-    /// Writes the description into a new file of the same size, as far as its format holds it. What GDAL refuses here
-    /// shows when the file is opened again.
+    /// Writes the description into a new file of the same size, as far as its format supports it. The comparison after
+    /// reopening finds everything that GDAL refused.
     pub(crate) fn apply(&self, source: &Dataset, target: &mut Dataset) -> Result<(), String> {
-        // First, while the file's directory is not laid out yet: what bands are, and then what they say.
+        // Set band interpretation first, before the file's directory is laid out, then the bands' metadata.
         for (i, wanted) in self.bands.iter().enumerate() {
             let to = target.rasterband(i + 1).map_err(|e| e.to_string())?;
             if ffi::colour(&to) != wanted.colour {
@@ -28,7 +28,7 @@ impl Description {
             Object::dataset(target).set_domain(name, items);
         }
         self.georef.apply(source, target, self.is_point());
-        // A TIFF has one nodata value for all bands; several go beside the file.
+        // A TIFF has one nodata value for all bands; different ones go into `.aux.xml`.
         let shared = self.bands.windows(2).all(|pair| pair[0].nodata == pair[1].nodata);
         for (i, wanted) in self.bands.iter().enumerate() {
             let mut to = target.rasterband(i + 1).map_err(|e| e.to_string())?;
@@ -69,13 +69,13 @@ impl Description {
         }
     }
 
-    /// Opens a finished file and puts beside it (`.aux.xml`) what its format could not hold, so that GDAL reads it back.
+    /// Opens a finished file and writes the fields that its format does not support into `.aux.xml`, where GDAL reads them.
     /// Then compares.
     ///
     /// # Errors
     /// The fields that still differ.
     pub(crate) fn complete(&self, source: &Dataset, path: &Path) -> Result<(), String> {
-        // What stands beside a file can hide what stands in it, which then has to go beside it too.
+        // A field in `.aux.xml` can hide another one in the file, which must then be repeated in `.aux.xml`.
         const ROUNDS: usize = 3;
         for _ in 0..ROUNDS {
             let mut written = open_again(path)?;
@@ -92,7 +92,7 @@ impl Description {
         if names.is_empty() { Ok(()) } else { Err(format!("the result would differ in {}", names.join(", "))) }
     }
 
-    /// Sets fields of a file that is open for reading alone, which GDAL then keeps beside it.
+    /// Sets fields of a file that is open read-only, so that GDAL writes them to `.aux.xml`.
     fn add_beside(&self, source: &Dataset, target: &mut Dataset, found: &Self) -> Result<(), String> {
         if self.georef != found.georef {
             if !same_crs(&self.georef.crs, &found.georef.crs) {
@@ -138,6 +138,9 @@ impl Description {
 pub(crate) fn open_again(path: &Path) -> Result<Dataset, String> {
     let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
     let how = DatasetOptions { open_flags: flags, ..DatasetOptions::default() };
+    // Nothing that GDAL could take for a driver's prefix is left at the start.
+    let colon = path.is_relative() && path.to_string_lossy().contains(':');
+    let path = if colon { &Path::new(".").join(path) } else { path };
     let (opened, noted) = ffi::watch(|| Dataset::open_ex(path, how));
-    opened.map_err(|_| format!("it cannot be opened again: {}", noted.unwrap_or_default()))
+    opened.map_err(|_| format!("it cannot be reopened: {}", noted.unwrap_or_default()))
 }

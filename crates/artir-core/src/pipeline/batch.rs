@@ -1,35 +1,35 @@
-//! Several images in one run of the network: slices that would not fill a GPU alone.
+//! Batches: several images in one run of the network, because one slice alone does not fill a GPU.
 
 use ndarray::{Array3, Array4, Axis, concatenate};
 
-use super::{Footprint, Restorer, prepared::Tile};
+use super::{MemoryUse, Restorer, prepared::Tile};
 use crate::{Error, Image, Progress, Shape};
 
 impl Restorer {
-    /// How many images of this extent the network should see at once: more than one on a GPU alone, and only where an
-    /// image goes through in one piece.
+    /// The number of images of this extent in one run of the network. It exceeds 1 only on a GPU, and only for images
+    /// that are restored without tiles.
     ///
     /// # Errors
     /// As [`Restorer::plan`].
-    pub fn at_once(&self, shape: Shape, held: Footprint) -> Result<usize, Error> {
+    pub fn batch_size(&self, shape: Shape, held: MemoryUse) -> Result<usize, Error> {
         let plan = self.plan(shape, held)?;
         Ok(if plan.len() == 1 { self.session.batch(&plan) } else { 1 })
     }
 
     /// The residuals (restored minus input, physical unit, times the strength), `[channel, row, column]`, of images of
-    /// one extent that go through in one piece, as [`Restorer::run`] would hand them to a sink.
+    /// one extent that are restored without tiles, as [`Restorer::run`] would pass them to a sink.
     ///
     /// # Errors
-    /// [`Error::Channels`] and [`Error::WindowSize`] for images that are not of the model or not of one extent,
-    /// [`Error::Setting`] where images of this extent go through in tiles, [`Error::Interrupted`], and what the network
+    /// [`Error::Channels`] and [`Error::WindowSize`] for images that do not fit the model or differ in extent,
+    /// [`Error::Setting`] if images of this extent need tiles, [`Error::Interrupted`], and what the network
     /// reports.
     pub fn residuals(&self, images: Vec<Image>, progress: &dyn Progress) -> Result<Vec<Array3<f32>>, Error> {
         let Some(expected) = images.first().map(|image| image.data.dim()) else { return Ok(Vec::new()) };
         let shape = images[0].shape();
         self.check_channels(shape)?;
-        let plan = self.plan(shape, Footprint::default())?;
+        let plan = self.plan(shape, MemoryUse::default())?;
         let ([rows], [columns]) = (&plan.rows[..], &plan.columns[..]) else {
-            return Err(Error::Setting("images that go through in tiles are restored one by one".into()));
+            return Err(Error::Setting("images that need tiles are restored one by one".into()));
         };
         if progress.is_cancelled() {
             return Err(Error::Interrupted);
@@ -80,7 +80,7 @@ mod tests {
             Image::new(Array3::from_shape_fn((1, 21, 30), |(_, y, x)| ((y * seed + x * 7) % 40) as f32 * 20.0 - 300.0))
         };
         let mut images = vec![image(3), image(5), image(11)];
-        // One with a hole, one without anything to see.
+        // One image with invalid pixels, one with invalid pixels only.
         images[1].valid = Some(Array2::from_shape_fn((21, 30), |(y, x)| y < 10 || x > 4));
         images[2].valid = Some(Array2::from_elem((21, 30), false));
         let together = restorer.residuals(images.clone(), &NoProgress).unwrap();
@@ -96,6 +96,6 @@ mod tests {
         let odd = vec![image(3), Image::new(Array3::zeros((1, 21, 31)))];
         assert!(matches!(restorer.residuals(odd, &NoProgress), Err(Error::WindowSize { .. })));
         let shape = Shape { channels: 1, rows: 21, columns: 30 };
-        assert_eq!(restorer.at_once(shape, Footprint::default()).unwrap(), 1, "one at a time on the CPU");
+        assert_eq!(restorer.batch_size(shape, MemoryUse::default()).unwrap(), 1, "one at a time on the CPU");
     }
 }
