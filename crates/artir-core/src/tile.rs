@@ -4,7 +4,7 @@
 //! from a whole one by nature. Tiles are therefore as large as the memory allows, all of one size,
 //! start at multiples of the network's stride, and are blended over their overlaps.
 
-use crate::Error;
+use crate::{Error, error::SettingError};
 
 /// One tile along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +57,11 @@ impl TilePlan {
     pub fn tiled(rows: usize, columns: usize, limits: TileLimits) -> Result<Self, Error> {
         let TileLimits { tile, overlap, multiple } = limits;
         if tile == 0 || tile % multiple != 0 {
-            return Err(Error::Setting(format!("--tile {tile}: must be a positive multiple of {multiple}")));
+            return Err(SettingError::Tile { tile, multiple }.into());
         }
         let most = Self::most_overlap(tile, multiple);
         if overlap > most {
-            return Err(Error::Setting(format!(
-                "--overlap {overlap}: must be at most {most} in tiles of {tile} pixels: use a larger --tile, or more \
-                 --memory for larger tiles"
-            )));
+            return Err(SettingError::Overlap { overlap, most, tile }.into());
         }
         Ok(Self { rows: axis(rows, limits), columns: axis(columns, limits), overlap })
     }
