@@ -108,6 +108,13 @@ pub struct Figure {
 }
 
 /// The card of a model.
+///
+/// ```
+/// let model = artir_core::zoo::open("ct-ldct-t")?;
+/// let card = model.card();
+/// assert_eq!((card.task.name(), card.input.channels), ("ct-denoise", 1));
+/// # Ok::<(), artir_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Card {
     /// Schema version; 1.

@@ -10,6 +10,18 @@
 //! middle is here. The pipeline returns the *residual* (restored minus input, in physical
 //! units), so that a sink can add it to its own stored values at full precision: a network that
 //! changes nothing changes no bit, whatever the data type.
+//!
+//! An array in memory needs no source and no sink:
+//!
+//! ```no_run
+//! use artir_core::{Image, NoProgress, Restorer, Settings, zoo};
+//!
+//! # let slice = ndarray::Array3::zeros((1, 512, 512));
+//! // A CT slice in HU, `[channel, row, column]`.
+//! let restorer = Restorer::new(zoo::open("ct-ldct-t")?, Settings::default())?;
+//! let restored = restorer.restore(&Image::new(slice), &NoProgress)?;
+//! # Ok::<(), artir_core::Error>(())
+//! ```
 
 #![deny(unsafe_code)]
 

@@ -36,6 +36,14 @@ pub struct TileLimits {
 }
 
 /// Tiles that cover an image.
+///
+/// ```
+/// use artir_core::{TileLimits, TilePlan};
+///
+/// let plan = TilePlan::tiled(600, 900, TileLimits { tile: 512, overlap: 64, multiple: 4 })?;
+/// assert_eq!((plan.len(), plan.describe().as_str()), (4, "tile 512x512 overlap 64"));
+/// # Ok::<(), artir_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TilePlan {
     /// Tiles from top to bottom.

@@ -3,6 +3,15 @@
 //! The data flow: a suite (`suite.rs`) names the images' paths and the protocol, `pairs.rs` and
 //! `files.rs` find them, `load.rs`, `npy.rs` and `noise.rs` read or make them, `run.rs` restores and measures with a journal to resume from
 //! (`hot_spots.rs`: SUVmax), `results.rs` sums up, and `table.rs` and `page.rs` show it.
+//!
+//! ```
+//! use artir_harness::Suite;
+//!
+//! let (suite, _text) = Suite::open("rice1")?;
+//! assert_eq!((suite.task.name(), suite.protocol.as_str()), ("dehaze", "rgb"));
+//! assert!(Suite::open("no-such-suite").is_err());
+//! # Ok::<(), artir_harness::Error>(())
+//! ```
 
 #![deny(unsafe_code)]
 
