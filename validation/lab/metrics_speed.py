@@ -54,7 +54,7 @@ def main() -> None:
         "--release",
         "-q",
         "-p",
-        "artir-core",
+        "artir-metrics",
         "--example",
         "metrics_speed",
     ]
