@@ -18,6 +18,7 @@ mod hidden;
 mod manifest;
 mod place;
 mod publish;
+mod sidecar;
 
 pub use check::{free_space, is_taken, is_within, resolve, same_file, writable};
 pub use encoding::{Encoding, hash_file, hex};
@@ -26,6 +27,7 @@ pub use folder::OutputFolder;
 pub use hidden::HiddenFolder;
 pub use manifest::{Entry, Manifest};
 pub use publish::FileSet;
+pub use sidecar::{follows_name, follows_stem};
 
 /// The beginning of the names of artir's own files in folders of results: hidden folders and manifests.
 pub const PREFIX: &str = ".artir-";

@@ -6,12 +6,14 @@ use image::{
 };
 use sha2::{Digest, Sha256};
 
+use crate::error::Reason;
+
 /// A PNG of a picture, `size` being columns and rows, in base64.
-pub(super) fn png(size: (u32, u32), kind: ExtendedColorType, samples: &[u8]) -> Result<String, String> {
+pub(super) fn png(size: (u32, u32), kind: ExtendedColorType, samples: &[u8]) -> Result<String, Reason> {
     let mut bytes = Vec::new();
     PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive)
         .write_image(samples, size.0, size.1, kind)
-        .map_err(|e| e.to_string())?;
+        .map_err(|e| Reason::Unfit(format!("its pictures cannot be encoded: {e}")))?;
     Ok(base64(&bytes))
 }
 
