@@ -85,7 +85,7 @@ docs:
 
 safety:
 	scripts/bootstrap.sh
-	cargo run --release -p artir-validation --example safety -- ct-ldct-t validation/safety-ct-ldct-t.md
+	cargo run --release -p artir-harness --example safety -- ct-ldct-t validation/safety-ct-ldct-t.md
 
 # glibc gives large blocks back to the kernel and fetches them anew at every step, which takes half of the time.
 KEEP_MEMORY = MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=67108864

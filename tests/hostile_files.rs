@@ -342,8 +342,8 @@ fn damaged_virtual_rasters_are_restored_or_refused() {
 fn slices(bench: &Bench) -> Vec<(Vec<u8>, String)> {
     let image = |offset: f32| Array2::from_shape_fn((40, 40), |(y, x)| offset + ((x * 7 + y * 13) % 50) as f32);
     let (ct, pet) = (bench.at("beside/ct"), bench.at("beside/pet"));
-    artir_validation::phantom::dicom::write_series(&ct, &[image(0.0)], 0.7).unwrap();
-    artir_validation::phantom::dicom::write_pet_series(&pet, &[image(1.0).mapv(|v| v / 10.0)], 4.0).unwrap();
+    artir_phantom::dicom::write_series(&ct, &[image(0.0)], 0.7).unwrap();
+    artir_phantom::dicom::write_pet_series(&pet, &[image(1.0).mapv(|v| v / 10.0)], 4.0).unwrap();
     let mut files = vec![ct.join("0001.dcm"), pet.join("0001.dcm")];
     for syntax in ["rle", "jpegls-lossless"] {
         let out = format!("beside/{syntax}");

@@ -57,7 +57,7 @@ def main() -> None:
         "--release",
         "-q",
         "-p",
-        "artir-core",
+        "artir-metrics",
         "--example",
         "metrics_speed",
     ]

@@ -34,7 +34,7 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
     };
     // Codecs and GDAL log at debug level and above, and their lines can hold header values.
     // Therefore only artir's own lines pass the filter.
-    let own = ["artir", "artir_core", "artir_dicom", "artir_geo", "artir_ops", "artir_validation"];
+    let own = ["artir", "artir_core", "artir_dicom", "artir_geo", "artir_ops", "artir_photo", "artir_harness"];
     let filter = own.map(|name| format!("{name}={level}")).join(",");
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))

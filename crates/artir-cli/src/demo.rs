@@ -5,18 +5,13 @@ use std::{
     process::ExitCode,
 };
 
-use artir_core::{
-    ErrorKind, Restorer, Settings,
-    metrics::{Figures, Protocol, measure},
-    zoo,
-};
+use artir_core::{ErrorKind, Restorer, Settings, zoo};
 use artir_dicom::{Modality, RestoreOptions};
 use artir_files::{HiddenFolder, OutputFolder};
 use artir_geo::{OpenOptions, Scene, WriteOptions};
-use artir_validation::{
-    phantom,
-    report::{Case, Panel, Report, window},
-};
+use artir_metrics::{Figures, Protocol, measure};
+use artir_page::report::{Case, Panel, Report, window};
+use artir_phantom as phantom;
 use ndarray::{Array2, Array3, Axis};
 
 use crate::{
@@ -135,7 +130,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         ],
         cases,
     };
-    publish_text(&page, args.overwrite, &report.to_html())?;
+    publish_text(&page, args.overwrite, &report.to_html().map_err(Failure::failed)?)?;
     say!("report: {}", page.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -16,7 +16,6 @@ mod image;
 mod metrics;
 mod models;
 mod outputs;
-mod photo;
 mod progress;
 #[cfg(all(test, feature = "geo"))]
 mod reference;

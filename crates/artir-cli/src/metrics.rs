@@ -6,10 +6,8 @@ use std::{
     process::ExitCode,
 };
 
-use artir_core::metrics::{Figures, Lpips, Protocol, measure_where, named_window};
-use artir_validation::harness::{
-    ImageResult, Loaded, MethodFigures, MethodSummary, Named, Reader, Statistic, Value, Values,
-};
+use artir_harness::{ImageResult, Loaded, MethodFigures, MethodSummary, Named, Reader, Statistic, Value, Values};
+use artir_metrics::{Figures, Lpips, Protocol, measure_where, named_window};
 use ndarray::Array2;
 
 use crate::{

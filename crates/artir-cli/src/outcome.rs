@@ -73,6 +73,18 @@ impl From<artir_dicom::Error> for Failure {
     }
 }
 
+impl From<artir_photo::Error> for Failure {
+    fn from(e: artir_photo::Error) -> Self {
+        Self::new(e.kind(), e)
+    }
+}
+
+impl From<artir_metrics::LpipsError> for Failure {
+    fn from(e: artir_metrics::LpipsError) -> Self {
+        Self::new(e.kind(), e)
+    }
+}
+
 /// Counts of written and failed inputs.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {

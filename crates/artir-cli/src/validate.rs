@@ -5,8 +5,9 @@ use std::{
     process::ExitCode,
 };
 
-use artir_core::{ErrorKind, metrics::Lpips};
-use artir_validation::harness::{self, Context, Options, Reader, Run, Suite, TEMPLATE};
+use artir_core::ErrorKind;
+use artir_harness::{self as harness, Context, Options, Reader, Run, Suite, TEMPLATE};
+use artir_metrics::Lpips;
 
 use crate::{
     common::{Inference, codec_process},

@@ -15,12 +15,12 @@
 
 mod blend;
 mod card;
+mod directories;
 mod error;
 mod fill;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 mod image;
-pub mod metrics;
 mod model;
 mod pipeline;
 mod progress;

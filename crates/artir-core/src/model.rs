@@ -8,6 +8,7 @@
 
 use std::{borrow::Cow, fs::File, io::Read, path::Path};
 
+use artir_files::hex;
 use sha2::{Digest, Sha256};
 
 use crate::{Card, Error};
@@ -81,7 +82,7 @@ fn check_hash(bytes: &[u8]) -> Result<String, String> {
     expected.extend_from_slice(HASH_KEY);
     expected.extend_from_slice(&[0x12, 64]);
     let stored = entry.strip_prefix(expected.as_slice()).ok_or_else(missing)?;
-    let actual: String = Sha256::digest(body).iter().map(|b| format!("{b:02x}")).collect();
+    let actual = hex(&Sha256::digest(body));
     if actual.as_bytes() != stored {
         return Err("its checksum does not match: the file was changed or damaged".into());
     }
@@ -91,7 +92,7 @@ fn check_hash(bytes: &[u8]) -> Result<String, String> {
 /// Appends the checksum to the bytes of a model file.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn sealed(mut body: Vec<u8>) -> Vec<u8> {
-    let hash: String = Sha256::digest(&body).iter().map(|b| format!("{b:02x}")).collect();
+    let hash = hex(&Sha256::digest(&body));
     body.extend([METADATA_TAG, (HASH_ENTRY_LEN - 2) as u8, 0x0a, HASH_KEY.len() as u8]);
     body.extend_from_slice(HASH_KEY);
     body.extend([0x12, 64]);

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use artir_files::hex;
 use artir_ops::cuda::{driver, tensorrt_version};
 use ort::{
     ep::{ArbitrarilyConfigurableExecutionProvider, ExecutionProvider, TensorRT},
@@ -13,6 +14,7 @@ use ort::{
 use sha2::{Digest, Sha256};
 
 use super::{Requirement, cuda};
+use crate::directories;
 
 const PROVIDER: [&str; 2] = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_tensorrt.so"];
 const LIBRARIES: [(&str, &str); 2] =
@@ -62,8 +64,7 @@ impl Engine {
         // An engine keeps the rounding that it was built with.
         let tf32 = std::env::var("NVIDIA_TF32_OVERRIDE").unwrap_or_default();
         let key = format!("{model}\n{n}x{c}x{h}x{w}\n{precision}\n{version}\n{gpu}\n{tf32}");
-        let hash: String = Sha256::digest(key).iter().take(16).map(|b| format!("{b:02x}")).collect();
-        cache.join(hash)
+        cache.join(hex(&Sha256::digest(key)[..16]))
     }
 
     /// The provider's options.
@@ -88,11 +89,9 @@ impl Engine {
     }
 }
 
-/// The folder of all engines: `$XDG_CACHE_HOME/artir/tensorrt` or `~/.cache/artir/tensorrt`.
+/// The folder of all engines: `tensorrt` in artir's cache folder.
 pub(crate) fn cache() -> PathBuf {
-    let set = std::env::var_os("XDG_CACHE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
-    let folder = set.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
-    folder.unwrap_or_else(std::env::temp_dir).join("artir/tensorrt")
+    directories::cache().unwrap_or_else(|| std::env::temp_dir().join("artir")).join("tensorrt")
 }
 
 /// Registers providers and operators for a session on a GPU. TensorRT runs the nodes that it supports, CUDA the others.

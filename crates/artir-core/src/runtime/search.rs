@@ -7,13 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::directories;
+
 /// The inputs of the search.
 pub(super) struct Surroundings {
     /// `ORT_DYLIB_PATH`, unless it is empty.
     pub(super) named: Option<OsString>,
     /// The running executable, links resolved.
     pub(super) executable: Option<PathBuf>,
-    /// `$XDG_DATA_HOME`, or `~/.local/share`.
+    /// artir's data folder.
     pub(super) data: Option<PathBuf>,
     /// The source tree that this build was made from.
     pub(super) tree: PathBuf,
@@ -22,13 +24,10 @@ pub(super) struct Surroundings {
 impl Surroundings {
     pub(super) fn of_this_process() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        // The XDG base directory specification says to ignore relative paths.
-        let data = set("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = || std::env::home_dir().filter(|home| home.is_absolute()).map(|home| home.join(".local/share"));
         Self {
             named: set("ORT_DYLIB_PATH"),
             executable: std::env::current_exe().and_then(fs::canonicalize).ok(),
-            data: data.or_else(home),
+            data: directories::data(),
             tree: Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
         }
     }
@@ -39,7 +38,7 @@ impl Surroundings {
         let beside = self.executable.as_deref().and_then(Path::parent);
         let mut out: Vec<PathBuf> =
             beside.iter().flat_map(|dir| [dir.to_path_buf(), dir.join("../lib/artir")]).collect();
-        out.extend(self.data.as_ref().map(|data| data.join("artir")));
+        out.extend(self.data.clone());
         if let (Ok(tree), Some(executable)) = (fs::canonicalize(&self.tree), &self.executable)
             && executable.starts_with(tree.join("target"))
         {

@@ -3,7 +3,6 @@
 //! The page carries its pictures and may load nothing: a Content-Security-Policy forbids every request, and admits one
 //! style and one script by their hashes. It names files without their folders.
 
-mod encode;
 mod footprint;
 mod grid;
 mod map;
@@ -12,13 +11,13 @@ mod stretch;
 
 use std::path::Path;
 
+use artir_page::{Inline, escape, fill, number, png};
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 
 use crate::{
     error::{Error, Reason},
     ffi,
 };
-use encode::{escape, fill, number, png, sha256};
 use footprint::Footprint;
 use map::{latitude, longitude};
 use read::Picture;
@@ -122,25 +121,17 @@ fn html(preview: &Preview<'_>) -> Result<String, Reason> {
     let after = read(&after, "the result", result)?;
     let stretch = Stretch::of(&before);
     let scale = stretch.unwrap_or(Stretch { black: 0.0, white: 1.0 });
-    let size = match (u32::try_from(before.size.0), u32::try_from(before.size.1)) {
-        (Ok(columns), Ok(rows)) => (columns, rows),
-        _ => return Err("the scene is too large".into()),
-    };
-    let picture = |(kind, samples): (_, Vec<u8>)| png(size, kind, &samples);
+    let picture = |(kind, samples): (_, Vec<u8>)| png(before.size, kind, &samples);
     let numbers: Vec<String> = bands.iter().map(usize::to_string).collect();
     let decimals = decimals(scale.range());
     let values = [
-        ("style", STYLE.to_owned()),
-        ("style-hash", sha256(STYLE)),
-        ("script", SCRIPT.to_owned()),
-        ("script-hash", sha256(SCRIPT)),
         ("title", escape(title)),
         ("source", escape(&file_name(source))),
         ("result", escape(&result.file_name().unwrap_or_default().to_string_lossy())),
         ("columns", columns.to_string()),
         ("rows", rows.to_string()),
-        ("width", size.0.to_string()),
-        ("height", size.1.to_string()),
+        ("width", before.size.0.to_string()),
+        ("height", before.size.1.to_string()),
         ("bands", format!("{} {}", if bands.len() == 1 { "band" } else { "bands" }, numbers.join(", "))),
         ("reduced", reduced(before.factor)),
         ("range", number(scale.range(), decimals)),
@@ -150,7 +141,9 @@ fn html(preview: &Preview<'_>) -> Result<String, Reason> {
         ("after", picture(scale.picture(&after))?),
         ("difference", picture(scale.difference(&before, &after))?),
     ];
-    Ok(fill(PAGE, &values.each_ref().map(|(name, value)| (*name, value.as_str()))))
+    let inline = Inline::new(STYLE, SCRIPT);
+    let values = values.iter().map(|(name, value)| (*name, value.as_str())).chain(inline.values());
+    Ok(fill(PAGE, &values.collect::<Vec<_>>()))
 }
 
 /// A file's name without its folders. The query of an address is dropped, since it may contain a key.
