@@ -10,6 +10,7 @@ mod ct;
 #[cfg(feature = "geo")]
 mod demo;
 mod doctor;
+mod flags;
 #[cfg(feature = "geo")]
 mod geo;
 mod image;
@@ -20,6 +21,7 @@ mod progress;
 #[cfg(all(test, feature = "geo"))]
 mod reference;
 mod validate;
+mod values;
 
 use std::process::ExitCode;
 

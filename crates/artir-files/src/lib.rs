@@ -6,6 +6,17 @@
 //! [`HiddenFolder::publish_set`]. A run that was killed leaves the old result, or the new one; its other files are
 //! continued or removed when the next run opens the hidden folder.
 //!
+//! ```
+//! let folder = std::env::temp_dir().join(format!("artir-files-{}", std::process::id()));
+//! let mut file = artir_files::NewFile::create(&folder.join("result.txt"))?;
+//! std::io::Write::write_all(file.file(), b"whole")?;
+//! // Until now, there is no file of this name.
+//! file.publish(false)?;
+//! assert_eq!(std::fs::read(folder.join("result.txt"))?, b"whole");
+//! # std::fs::remove_dir_all(folder)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! The inputs of a result are written as an [`Encoding`], whose hash identifies a [`Manifest`] or a journal.
 
 #![deny(unsafe_code)]

@@ -103,8 +103,9 @@ fn a_run_that_fails_leaves_nothing() {
     let scene = open(&example(dir.path()), None).unwrap();
     let out = dir.path().join("new").join("out.tif");
     let options = WriteOptions::default();
-    let failed =
-        restore_with(&scene, "", &out, &options, &mut |_, _, _| Err(artir_core::Error::Inference("no".into()).into()));
+    let failed = restore_with(&scene, "", &out, &options, &mut |_, _, _| {
+        Err(artir_core::Error::from(artir_core::InferenceError::NotFinite).into())
+    });
     assert!(failed.is_err() && !dir.path().join("new").exists());
 }
 
