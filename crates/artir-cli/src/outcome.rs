@@ -104,13 +104,6 @@ impl From<artir_metrics::LpipsError> for Failure {
     }
 }
 
-#[cfg(feature = "geo")]
-impl From<artir_geo::Error> for Failure {
-    fn from(e: artir_geo::Error) -> Self {
-        Self::new(e.kind(), e)
-    }
-}
-
 /// Counts of written and failed inputs.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {

@@ -30,6 +30,7 @@ mod list;
 mod manifest;
 mod place;
 mod publish;
+mod sidecar;
 
 pub use check::{free_space, is_taken, is_within, resolve, same_file, writable};
 pub use encoding::{Encoding, hash_file, hex};
@@ -38,6 +39,7 @@ pub use folder::OutputFolder;
 pub use hidden::HiddenFolder;
 pub use list::FileSet;
 pub use manifest::{Entry, Manifest};
+pub use sidecar::{follows_name, follows_stem};
 
 /// The beginning of the names of artir's own files in folders of results: hidden folders and manifests.
 pub const PREFIX: &str = ".artir-";

@@ -11,6 +11,7 @@ use std::{
 use crate::{
     encoding::hex,
     place::{exists, parent, remove, sync_folder},
+    sidecar::belongs,
 };
 
 /// The list of a publication in progress.
@@ -28,6 +29,14 @@ pub struct FileSet {
     pub beside: Vec<(String, OsString)>,
     /// Sidecar names that would be read as parts of the result and are removed.
     pub gone: Vec<OsString>,
+}
+
+impl FileSet {
+    /// A name that a publication of this result has no business with.
+    pub(crate) fn foreign(&self, target: &Path) -> Option<&OsStr> {
+        let names = self.beside.iter().map(|(_, name)| name).chain(&self.gone);
+        names.map(OsString::as_os_str).find(|name| !belongs(target, Path::new(name)))
+    }
 }
 
 /// The text of a list.
@@ -50,7 +59,8 @@ pub(crate) fn complete(list: io::Result<File>, hidden: &Path, target: &Path) -> 
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(e),
     };
-    if let Some(set) = read_list(&text)
+    // A list that names other files than a publication can have made is not artir's.
+    if let Some(set) = read_list(&text).filter(|set| set.foreign(target).is_none())
         && exists(&hidden.join(&set.main))
     {
         tracing::info!("{}: completing the publication that an interrupted run had begun", target.display());

@@ -39,12 +39,16 @@ impl HiddenFolder {
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when the result's name, or that of a sidecar file, is taken and may not be replaced;
-    /// [`io::ErrorKind::IsADirectory`] when a folder has one of the names; errors of the file system. An older result is
-    /// then unchanged.
+    /// [`io::ErrorKind::IsADirectory`] when a folder has one of the names; [`io::ErrorKind::InvalidInput`] for a name that is
+    /// not that of a sidecar file; errors of the file system. An older result is then unchanged.
     pub fn publish_set(&mut self, set: &FileSet, overwrite: bool) -> io::Result<()> {
         let target = self.target().to_owned();
         let folder = parent(&target).to_owned();
         let main = self.path().join(&set.main);
+        if let Some(name) = set.foreign(&target) {
+            let reason = format!("{} is not the name of one of its sidecar files", Path::new(name).display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
         for name in std::iter::once(&set.main).chain(set.beside.iter().map(|(from, _)| from)) {
             File::open(self.path().join(name))?.sync_all()?;
         }
