@@ -119,7 +119,7 @@ pub struct Figure {
 pub struct Card {
     /// Schema version; 1.
     pub schema: u32,
-    /// The model's name, as `--model` takes it.
+    /// The model's name, by which `zoo::open` finds it.
     pub name: String,
     /// The model's version.
     pub version: String,
