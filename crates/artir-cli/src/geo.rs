@@ -17,7 +17,7 @@ use self::report::Report;
 use crate::{
     common::Inference,
     outcome::{Failure, Tally},
-    outputs::{Kind, Outputs},
+    outputs::{Kind, Outputs, end_with_report, may_replace_report},
     progress::Terminal,
 };
 
@@ -128,7 +128,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let inputs = args.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file));
     let mut checks = Outputs::new(inputs.chain(args.inference.model_file()));
     if let Some(path) = &args.report {
-        checks.add("the report", path, Kind::File, args.overwrite)?;
+        checks.add("the report", path, Kind::File, args.replaces_report(path))?;
         // A report with the path of a result is an error of the whole command: neither can be written.
         for out in outputs.iter().flatten() {
             args.places(out).iter().try_for_each(|(what, place)| checks.apart(what, place))?;
@@ -139,20 +139,12 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         }
     }
     let mut report = Report::default();
-    let mut ended = outputs.and_then(|outputs| restore_all(args, &outputs, checks, &mut report, &progress));
-    if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
-        if let Err(failure) = &ended {
-            report.ended(failure);
-        }
-        // The error that ended the run matters more than a report that cannot be written.
-        let written = report.write(path, args.overwrite);
-        match (&ended, written) {
-            (Ok(_), Err(failure)) => ended = Err(failure),
-            (Err(_), Err(failure)) => eprintln!("artir: {}", failure.message),
-            _ => {}
-        }
+    let ended = outputs.and_then(|outputs| restore_all(args, &outputs, checks, &mut report, &progress));
+    let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) else { return ended };
+    if let Err(failure) = &ended {
+        report.ended(failure);
     }
-    ended
+    end_with_report(ended, path, args.replaces_report(path), &report)
 }
 
 /// Restores one scene after the other. An error here ends the whole command.
@@ -200,6 +192,10 @@ fn restore_all(
 impl Args {
     fn open_options(&self) -> OpenOptions {
         OpenOptions { bands: self.bands.clone(), range: self.range, access: self.access() }
+    }
+
+    fn replaces_report(&self, path: &Path) -> bool {
+        may_replace_report(path, self.overwrite, self.resume)
     }
 
     fn access(&self) -> Access {

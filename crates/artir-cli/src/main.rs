@@ -12,6 +12,7 @@ mod demo;
 mod doctor;
 #[cfg(feature = "geo")]
 mod geo;
+mod hints;
 mod image;
 mod metrics;
 mod models;

@@ -39,7 +39,8 @@ pub use error::{Error, ErrorKind};
 pub use image::{Image, Shape, Window};
 pub use model::Model;
 pub use pipeline::{
-    ALGORITHM, MOST_THREADS, MemoryUse, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name,
+    ALGORITHM, Feed, MOST_THREADS, MemoryUse, Pool, PoolEnded, Provenance, Restorer, RunReport, Settings, Sink, Source,
+    Work, precision_name,
 };
 pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Provider, Requirement, placement::NodePlacement};

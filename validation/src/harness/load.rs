@@ -132,7 +132,7 @@ impl Reader {
 /// A DICOM error without the path, which the caller adds.
 pub(super) fn reason_of(error: &artir_dicom::Error) -> String {
     match error {
-        artir_dicom::Error::File { reason, .. } => reason.clone(),
+        artir_dicom::Error::File { reason, .. } => reason.to_string(),
         other => other.to_string(),
     }
 }

@@ -6,7 +6,7 @@ use artir_core::Restorer;
 use artir_geo::{Scene, SceneReport};
 use serde::Serialize;
 
-use crate::{outcome::Failure, outputs::publish_text};
+use crate::outcome::Failure;
 
 /// Version of the report's schema. It grows when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
@@ -113,11 +113,6 @@ impl Report {
             failure.message.replace(path, &name).replace(&out, &artir_core::token(&out))
         });
         self.scenes.push(Entry { scene: index + 1, name, outcome: "failed", problem, done: None });
-    }
-
-    pub(super) fn write(&self, path: &Path, overwrite: bool) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(self).map_err(Failure::failed)?;
-        publish_text(path, overwrite, &(text + "\n"))
     }
 }
 
