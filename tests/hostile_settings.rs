@@ -294,7 +294,7 @@ fn measured_slices_are_decoded_in_a_process_of_their_own() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).display().to_string();
     let slice = ndarray::Array2::from_shape_fn((64, 64), |(y, x)| ((x * 7 + y * 13) % 90) as f32);
-    artir_validation::phantom::dicom::write_series(&dir.path().join("in"), &[slice], 0.7).unwrap();
+    artir_phantom::dicom::write_series(&dir.path().join("in"), &[slice], 0.7).unwrap();
     fs::write(at("ct.onnx"), models::ct_identity()).unwrap();
     let arguments =
         ["ct", &at("in"), "-o", &at("out"), "--model", &at("ct.onnx"), "--transfer-syntax", "jpegls-lossless"];

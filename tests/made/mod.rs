@@ -9,8 +9,8 @@ use std::{
     process::Output,
 };
 
+use artir_phantom::dicom::write_series;
 use artir_tests::{artir, models};
-use artir_validation::phantom::dicom::write_series;
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, Array3};

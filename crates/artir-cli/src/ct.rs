@@ -1,6 +1,7 @@
 //! `artir ct` and `artir pet`: DICOM series in, derived series out.
 
 mod args;
+pub(crate) mod hint;
 mod list;
 mod report;
 mod table;
@@ -19,7 +20,6 @@ use self::{
     report::Report,
 };
 use crate::{
-    hints,
     outcome::{Failure, Tally},
     outputs::{Kind, Outputs, end_with_report},
     progress::Terminal,
@@ -98,7 +98,7 @@ impl Run<'_> {
                 Some(reason) => {
                     report.refused(number, series, &args.error_text(&reason), args);
                     let would = if args.dry_run { "would not be written" } else { "not written" };
-                    Err(Failure::input(format!("series {number}: {would}: {}", hints::error(&reason))))
+                    Err(Failure::input(format!("series {number}: {would}: {}", hint::error(&reason))))
                 }
                 None => check(args, output, series, &mut checks).inspect_err(|failure| {
                     report.refused(number, series, &failure.message, args);
@@ -124,7 +124,7 @@ impl Run<'_> {
                 if let Some(problem) = self.without_suv(series) {
                     tally.fail(Failure::input(format!(
                         "series {number}: would not be written: {}",
-                        hints::error(&problem)
+                        hint::error(&problem)
                     )))?;
                     continue;
                 }
@@ -132,7 +132,7 @@ impl Run<'_> {
                 say!("series {number}: {} slices would go to {}", series.slices(), series.folder);
                 if let Some(clash) = series.clash() {
                     tally
-                        .fail(Failure::input(format!("series {number}: would be skipped: {}", hints::error(&clash))))?;
+                        .fail(Failure::input(format!("series {number}: would be skipped: {}", hint::error(&clash))))?;
                 }
             } else {
                 self.one(number, series, &restorer, &options, report, &mut tally)?;
@@ -176,7 +176,7 @@ impl Run<'_> {
                     tally.fail(failure)?;
                 }
                 if let Some(clash) = series.clash() {
-                    tally.fail(Failure::input(format!("series {number}: skipped: {}", hints::error(&clash))))?;
+                    tally.fail(Failure::input(format!("series {number}: skipped: {}", hint::error(&clash))))?;
                 }
                 for error in done.failed {
                     tally.fail(error.into())?;
@@ -218,7 +218,7 @@ impl Run<'_> {
 /// Records unreadable files, and files whose series is unknown.
 fn unusable(scan: &Scan, tally: &mut Tally) -> Result<(), Failure> {
     for error in &scan.damaged {
-        tally.fail(Failure::new(error.kind(), hints::error(error)))?;
+        tally.fail(Failure::new(error.kind(), hint::error(error)))?;
     }
     for refused in &scan.refused {
         tally.fail(refused.error().into())?;

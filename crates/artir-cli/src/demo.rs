@@ -5,18 +5,13 @@ use std::{
     process::ExitCode,
 };
 
-use artir_core::{
-    ErrorKind, Restorer, Settings,
-    metrics::{Figures, Protocol, measure},
-    zoo,
-};
+use artir_core::{ErrorKind, Restorer, Settings, zoo};
 use artir_dicom::{Modality, RestoreOptions};
 use artir_files::{HiddenFolder, OutputFolder};
 use artir_geo::{OpenOptions, Scene, WriteOptions};
-use artir_validation::{
-    phantom,
-    report::{Case, Panel, Report, window},
-};
+use artir_metrics::{Figures, Protocol, measure};
+use artir_page::report::{Case, Panel, Report, window};
+use artir_phantom as phantom;
 use ndarray::{Array2, Array3, Axis};
 
 use crate::{
@@ -135,7 +130,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         ],
         cases,
     };
-    publish_text(&page, args.overwrite, &report.to_html())?;
+    publish_text(&page, args.overwrite, &report.to_html().map_err(Failure::failed)?)?;
     say!("report: {}", page.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -204,7 +199,7 @@ fn haze_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Ca
     artir_geo::write_rgb_geotiff(&input, &scene.hazy, [500_000.0, 2.5, 0.0, 5_400_000.0, 0.0, -2.5], 32632)?;
     let opened = Scene::open(&input.display().to_string(), &OpenOptions::default())?;
     let out = args.output.join("dehazed.tif");
-    let options = WriteOptions { overwrite: args.overwrite, ..WriteOptions::default() };
+    let options = WriteOptions::default().with_overwrite(args.overwrite);
     artir_geo::restore_scene(&opened, restorer, &out, &options, progress)?;
     let restored = artir_geo::read_rgb(&out)?;
     let display = |image: &Array3<u8>| image.mapv(|v| f32::from(v) / 255.0);

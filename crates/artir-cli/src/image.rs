@@ -5,13 +5,14 @@ use std::{
     process::ExitCode,
 };
 
-use artir_core::{Restorer, Task};
+use artir_core::{Progress, Restorer, Source, Task};
+use artir_photo::{Format, Photo, PhotoSink, PhotoSource};
 
 use crate::{
     common::{Inference, Output},
+    flags,
     outcome::{Failure, Tally},
     outputs::{Kind, Outputs, publish},
-    photo::{self, PhotoSink, PhotoSource},
     progress::Terminal,
 };
 
@@ -34,8 +35,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let mut checks = Outputs::new(args.photos.iter().cloned().chain(args.inference.model_file()));
     let mut possible = Vec::new();
     for (photo, out) in args.photos.iter().zip(&outputs) {
-        let checked =
-            photo::can_write(out).and_then(|()| checks.add("a photograph", out, Kind::File, args.output.overwrite));
+        let format = Format::of(out).map_err(|e| named(out, &e));
+        let checked = format.and_then(|_| checks.add("a photograph", out, Kind::File, args.output.overwrite));
         match checked {
             Ok(()) => possible.push((photo, out)),
             Err(failure) => tally.fail(failure)?,
@@ -73,19 +74,22 @@ fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<(), Failure> {
-    use artir_core::Progress;
-
-    let photo = photo::read(path, args.inference.memory())?;
-    let named = |f: Failure| Failure::new(f.kind, format!("{}: {}", path.display(), f.message));
-    let mut source = PhotoSource { photo: &photo, channels: restorer.card().input.channels };
-    let shape = artir_core::Source::shape(&source);
+    let photo = Photo::read(path, args.inference.memory()).map_err(|e| named(path, &e))?;
+    let mut source = PhotoSource::new(&photo, restorer.card().input.channels);
+    let shape = source.shape();
     if args.output.dry_run {
-        let plan = restorer.plan(shape, artir_core::Source::memory_use(&source))?.describe();
+        let plan = restorer.plan(shape, source.memory_use())?.describe();
         say!("{} -> {} ({}x{}, {plan})", path.display(), out.display(), shape.rows, shape.columns);
         return Ok(());
     }
     progress.start(&path.display().to_string(), shape.pixels());
-    let mut sink = PhotoSink(photo.clone());
-    restorer.run(&mut source, &mut sink, progress).map_err(named)?;
-    publish(out, args.output.overwrite, |file, extension| sink.0.write(file, extension))
+    let mut sink = PhotoSink::new(photo.clone());
+    restorer.run(&mut source, &mut sink, progress).map_err(|e| named(path, &e))?;
+    let (restored, format) = (sink.into_photo(), Format::of(out).map_err(|e| named(out, &e))?);
+    publish(out, args.output.overwrite, |file| restored.write(file, format).map_err(Failure::from))
+}
+
+/// A failure that names its photograph.
+fn named(photo: &Path, e: &artir_photo::Error) -> Failure {
+    Failure::new(e.kind(), format!("{}: {}", photo.display(), flags::photo(e)))
 }

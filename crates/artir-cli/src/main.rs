@@ -10,18 +10,19 @@ mod ct;
 #[cfg(feature = "geo")]
 mod demo;
 mod doctor;
+mod flags;
 #[cfg(feature = "geo")]
 mod geo;
-mod hints;
+
 mod image;
 mod metrics;
 mod models;
 mod outputs;
-mod photo;
 mod progress;
 #[cfg(all(test, feature = "geo"))]
 mod reference;
 mod validate;
+mod values;
 
 use std::process::ExitCode;
 

@@ -124,25 +124,24 @@ fn unwritable(path: &Path, e: &io::Error) -> Failure {
     Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", path.display()))
 }
 
-/// Writes a file under a temporary name and renames it when complete. `write` also receives the extension.
+/// Writes a file under a temporary name and renames it when complete.
 pub(crate) fn publish(
     out: &Path,
     overwrite: bool,
-    write: impl FnOnce(&mut File, &str) -> Result<(), Failure>,
+    write: impl FnOnce(&mut File) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let fail = |e: io::Error| match e.kind() {
         io::ErrorKind::AlreadyExists => Failure::usage(format!("{}: already exists: use --overwrite", out.display())),
         _ => unwritable(out, &e),
     };
     let mut file = NewFile::create(out).map_err(fail)?;
-    let extension = out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    write(file.file(), &extension).map_err(|f| Failure::new(f.kind, format!("{}: {}", out.display(), f.message)))?;
+    write(file.file()).map_err(|f| Failure::new(f.kind, format!("{}: {}", out.display(), f.message)))?;
     file.publish(overwrite).map_err(fail)
 }
 
 /// Writes a text as a file.
 pub(crate) fn publish_text(out: &Path, overwrite: bool, text: &str) -> Result<(), Failure> {
-    publish(out, overwrite, |file, _| {
+    publish(out, overwrite, |file| {
         let fail = |e: io::Error| Failure::new(ErrorKind::Output, format!("cannot write: {e}"));
         io::Write::write_all(file, text.as_bytes()).map_err(fail)
     })

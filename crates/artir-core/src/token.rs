@@ -6,6 +6,7 @@
 
 use std::sync::OnceLock;
 
+use artir_files::hex;
 use sha2::{Digest, Sha256};
 
 /// The token of `name` in this run: twelve hexadecimal digits.
@@ -16,7 +17,7 @@ pub fn token(name: &str) -> String {
 
 fn salted(salt: &[u8; 16], name: &str) -> String {
     let digest = Sha256::new().chain_update(salt).chain_update(name).finalize();
-    digest.iter().take(6).map(|b| format!("{b:02x}")).collect()
+    hex(&digest[..6])
 }
 
 fn salt() -> [u8; 16] {
@@ -43,7 +44,7 @@ mod tests {
         let (one, other) = (salt(), salt());
         assert_ne!(one, other);
         assert_ne!(salted(&one, "DOE^JANE.dcm"), salted(&other, "DOE^JANE.dcm"));
-        let plain: String = Sha256::digest("DOE^JANE.dcm").iter().take(6).map(|b| format!("{b:02x}")).collect();
+        let plain = hex(&Sha256::digest("DOE^JANE.dcm")[..6]);
         assert_ne!(token("DOE^JANE.dcm"), plain);
     }
 }

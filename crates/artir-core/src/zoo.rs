@@ -2,18 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Model, Task};
+use artir_zoo::MODELS;
 
-/// The built-in models: name and file.
-const BUILT_IN: &[(&str, &[u8])] = &[
-    ("ct-ldct-t", include_bytes!("../../../models/zoo/ct-ldct-t.onnx")),
-    ("geo-haze-t", include_bytes!("../../../models/zoo/geo-haze-t.onnx")),
-    ("pet-lowcount-t", include_bytes!("../../../models/zoo/pet-lowcount-t.onnx")),
-];
+use crate::{Error, Model, Task, directories};
 
 /// Names of the built-in models.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name)
+    MODELS.iter().map(|(name, _)| *name)
 }
 
 /// The default model of a task.
@@ -31,11 +26,7 @@ pub fn folders() -> Vec<PathBuf> {
     let mut out: Vec<PathBuf> = std::env::var_os("ARTIR_MODELS")
         .map(|v| std::env::split_paths(&v).filter(|p| !p.as_os_str().is_empty()).collect())
         .unwrap_or_default();
-    let data = std::env::var_os("XDG_DATA_HOME")
-        .filter(|v| !v.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
-    out.extend(data.map(|d| d.join("artir").join("models")));
+    out.extend(directories::data().map(|data| data.join("models")));
     out
 }
 
@@ -59,7 +50,7 @@ pub fn open(name: &str) -> Result<Model, Error> {
     if name.ends_with(".onnx") || name.contains(std::path::is_separator) {
         return Model::open(Path::new(name));
     }
-    if let Some((name, bytes)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+    if let Some((name, bytes)) = MODELS.iter().find(|(known, _)| *known == name) {
         return Model::from_bytes(*bytes, name);
     }
     let file = format!("{name}.onnx");
@@ -67,10 +58,7 @@ pub fn open(name: &str) -> Result<Model, Error> {
         Some(path) => Model::open(&path),
         None => Err(Error::ModelUnknown {
             name: name.to_owned(),
-            hint: format!(
-                "choose one of {}, or a file whose name ends in .onnx",
-                names().collect::<Vec<_>>().join(", ")
-            ),
+            known: names().map(str::to_owned).chain(found()).collect(),
         }),
     }
 }

@@ -1,5 +1,6 @@
 //! Deterministic UIDs and short names.
 
+use artir_files::hex;
 use sha2::{Digest, Sha256};
 
 /// A UID of the 2.25 form (PS3.5, B.2) from the SHA-256 of the parts; the same parts give the same UID.
@@ -22,7 +23,7 @@ pub(crate) fn derive(parts: &[&[u8]]) -> String {
 /// Twelve hexadecimal digits for the folder name of a derived series. They are not salted: the same series must get the same
 /// folder in every run, and the UIDs among their inputs keep the others from being guessed.
 pub(crate) fn short(text: &str) -> String {
-    Sha256::digest(text).iter().take(6).map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(text)[..6])
 }
 
 #[cfg(test)]

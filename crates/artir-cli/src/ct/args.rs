@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use crate::{
     common::{Inference, codec_process},
-    hints,
+    ct::hint,
     outcome::Failure,
     outputs::may_replace_report,
 };
@@ -158,9 +158,9 @@ impl Args {
     /// An error's text for a report, without file names unless they were asked for.
     pub(super) fn error_text(&self, error: &Error) -> String {
         match error {
-            Error::File { path, reason } => format!("{}: {}", self.shown(path), hints::reason(reason)),
-            Error::NoSeries { .. } => hints::no_series(error),
-            other => hints::error(other),
+            Error::File { path, reason } => format!("{}: {}", self.shown(path), hint::reason(reason)),
+            Error::NoSeries { .. } => hint::no_series(error),
+            other => hint::error(other),
         }
     }
 }

@@ -8,12 +8,12 @@ use super::{
     args::{Args, ListForm},
     table,
 };
-use crate::{hints, outcome::Failure};
+use crate::{ct::hint, outcome::Failure};
 
 pub(super) fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
     match form {
         ListForm::Json => {
-            let listing = artir_dicom::list(scan, &Shown { file: &|path| args.shown(path), reason: &hints::reason });
+            let listing = artir_dicom::list(scan, &Shown { file: &|path| args.shown(path), reason: &hint::reason });
             let text = serde_json::to_string_pretty(&listing).map_err(Failure::failed)?;
             say!("{text}");
         }
@@ -21,13 +21,13 @@ pub(super) fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode,
             say!("{}", table::render(&scan.series));
             tell_files(scan);
             for error in &scan.damaged {
-                eprintln!("artir: {}", hints::error(error));
+                eprintln!("artir: {}", hint::error(error));
             }
             for refused in &scan.refused {
-                eprintln!("artir: {}", hints::error(&refused.error()));
+                eprintln!("artir: {}", hint::error(&refused.error()));
             }
             for (i, clash) in scan.series.iter().enumerate().filter_map(|(i, s)| Some((i, s.clash()?))) {
-                eprintln!("artir: series {}: {}", i + 1, hints::error(&clash));
+                eprintln!("artir: series {}: {}", i + 1, hint::error(&clash));
             }
         }
     }
@@ -51,7 +51,7 @@ pub(super) fn log_skipped(scan: &Scan) {
 
 fn tell_files(scan: &Scan) {
     for (reason, files) in scan.set_aside_by_reason() {
-        eprintln!("artir: {} file(s) skipped: {}", files.len(), hints::reason(reason));
+        eprintln!("artir: {} file(s) skipped: {}", files.len(), hint::reason(reason));
     }
 }
 

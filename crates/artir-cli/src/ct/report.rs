@@ -5,7 +5,7 @@ use artir_dicom::{Reason, Scan, Series, SeriesReport};
 use serde::Serialize;
 
 use super::Args;
-use crate::hints;
+use super::hint;
 
 /// Version of the report's schema. It grows when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
@@ -85,7 +85,7 @@ impl Default for Report {
 impl Report {
     /// Records the files that a scan found outside any series.
     pub(super) fn scanned(&mut self, scan: &Scan, args: &Args) {
-        let files = |why: &Reason, files: Vec<String>| Files { reason: hints::reason(why), count: files.len(), files };
+        let files = |why: &Reason, files: Vec<String>| Files { reason: hint::reason(why), count: files.len(), files };
         let set_aside = scan.set_aside_by_reason().into_iter();
         self.set_aside =
             set_aside.map(|(why, f)| files(why, f.iter().map(|path| args.shown(path)).collect())).collect();

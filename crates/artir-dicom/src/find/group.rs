@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use artir_files::hex;
+
 use super::{Series, header::GroupedObject};
 use crate::{
     Finding, Modality,
@@ -36,11 +38,10 @@ impl Group {
         let mut text = String::from("artir series, form 1\n");
         let mut line = |name: &str, value: &str| text.extend([name, "=", value, "\n"]);
         let uid = |uid: &Option<String>| uid.clone().unwrap_or_else(|| "-".into());
-        let hex = |bytes: &Vec<u8>| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
         let numbers = |numbers: &[i64]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         line("series", &self.series_uid);
         line("study", &uid(&self.study_uid));
-        line("patient", &self.patient_id.as_ref().map_or_else(|| "-".into(), hex));
+        line("patient", &self.patient_id.as_ref().map_or_else(|| "-".into(), |id| hex(id)));
         line("frame of reference", &uid(&self.frame_of_reference));
         line("class", &self.sop_class);
         line("orientation", &numbers(&self.orientation));

@@ -4,7 +4,6 @@
 //! style and one script by their hashes. It holds no patient data but the pictures: a heading, slice numbers, positions
 //! and the window. Slices come one at a time and go straight to a temporary file in the page's folder.
 
-mod encode;
 mod series;
 mod window;
 
@@ -14,9 +13,9 @@ use std::{
 };
 
 use artir_files::NewFile;
+use artir_page::{Inline, Samples, escape, fill, number, ordinal, png};
 use ndarray::ArrayView2;
 
-use encode::{escape, fill, number, ordinal, png, sha256};
 use window::Greys;
 
 pub use series::preview_series;
@@ -38,6 +37,7 @@ pub struct PreviewWriter {
     unit: String,
     window: DisplayWindow,
     greys: Greys,
+    inline: Inline,
     /// Slices that will be added.
     slices: usize,
     /// Slices that were added, shown or not.
@@ -84,6 +84,7 @@ impl PreviewWriter {
             unit: escape(unit),
             window,
             greys,
+            inline: Inline::new(STYLE, SCRIPT),
             slices,
             seen: 0,
             every: 1,
@@ -93,7 +94,7 @@ impl PreviewWriter {
         let (head, tail) = parts();
         let head = writer.fill(head, &[("heading", &escape(heading))]);
         // The last part is written last, and is a little longer than its template.
-        writer.limit = limit.saturating_sub((tail.len() + SCRIPT.len() + 1000) as u64);
+        writer.limit = limit.saturating_sub((tail.len() + writer.inline.script_len() + 1000) as u64);
         writer.page.file().write_all(head.as_bytes())?;
         Ok(writer)
     }
@@ -124,10 +125,7 @@ impl PreviewWriter {
             return Ok(());
         }
         let (rows, columns) = before.dim();
-        let size = match (u32::try_from(columns), u32::try_from(rows)) {
-            (Ok(columns), Ok(rows)) => (columns, rows),
-            _ => return Err(invalid("a slice is too large")),
-        };
+        let size = (columns, rows);
         let grey = |values: ArrayView2<'_, f32>| -> Vec<u8> { values.iter().map(|v| self.greys.of(*v)).collect() };
         let change: Vec<u8> = before.iter().zip(after).map(|(b, a)| self.greys.of_change(*b, *a)).collect();
         let record = format!(
@@ -136,9 +134,9 @@ impl PreviewWriter {
             index + 1,
             position_mm.filter(|p| p.is_finite()).map_or("null".into(), |p| format!("{p:.3}")),
             aspect(size, pixel_spacing_mm),
-            png(size, &grey(before))?,
-            png(size, &grey(after))?,
-            png(size, &change)?,
+            png(size, Samples::Grey, &grey(before))?,
+            png(size, Samples::Grey, &grey(after))?,
+            png(size, Samples::Grey, &change)?,
         );
         let at = self.page.file().stream_position()?;
         if self.records.is_empty() {
@@ -201,15 +199,9 @@ impl PreviewWriter {
         let DisplayWindow { centre, width } = self.window;
         let Greys { black, white, range } = self.greys;
         let numbers = [("centre", centre), ("width", width), ("black", black), ("white", white), ("range", range)];
-        let numbers = numbers.map(|(name, value)| (name, number(value)));
-        let (style, script) = (sha256(STYLE), sha256(SCRIPT));
-        let mut values = vec![
-            ("unit", self.unit.as_str()),
-            ("style", STYLE),
-            ("style-hash", &style),
-            ("script", SCRIPT),
-            ("script-hash", &script),
-        ];
+        let numbers = numbers.map(|(name, value)| (name, number(value, 4)));
+        let mut values = self.inline.values().to_vec();
+        values.push(("unit", &self.unit));
         values.extend(numbers.iter().map(|(name, value)| (*name, value.as_str())));
         values.extend(more);
         fill(part, &values)
@@ -222,11 +214,11 @@ fn parts() -> (&'static str, &'static str) {
 }
 
 /// Width of a picture by its height. Columns lie the second number of a spacing apart.
-fn aspect((columns, rows): (u32, u32), [between_rows, between_columns]: [f64; 2]) -> f64 {
+fn aspect((columns, rows): (usize, usize), [between_rows, between_columns]: [f64; 2]) -> f64 {
     let pixel = between_columns / between_rows;
     // No real pixel has an aspect ratio of 100.
     let usable = between_rows > 0.0 && between_columns > 0.0 && (0.01..=100.0).contains(&pixel);
-    f64::from(columns) / f64::from(rows) * if usable { pixel } else { 1.0 }
+    columns as f64 / rows as f64 * if usable { pixel } else { 1.0 }
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
-
-"use strict";
 (() => {
-  const at = id => document.getElementById(id);
+  const { at, clamp, isPressed, press, onKey, onWheel } = artir;
   const block = at("slices");
   // Each slice: number, position in mm, proportions, and its pictures before, after and their difference as base64.
   const { slices, total } = JSON.parse(block.textContent);
@@ -31,7 +29,7 @@
   }
 
   function arrange() {
-    const flipped = flip.getAttribute("aria-pressed") === "true";
+    const flipped = isPressed(flip);
     stage.classList.toggle("flipped", flipped);
     put(left, flipped ? "after" : "before");
     put(right, flipped ? "before" : "after");
@@ -51,7 +49,7 @@
   // Shows a slice. Calls that come while one is being decoded only move the goal: every decoded slice is shown, none
   // queues up.
   async function show(goal) {
-    wanted = Math.min(Math.max(goal, 0), slices.length - 1);
+    wanted = clamp(goal, 0, slices.length - 1);
     slider.value = wanted;
     if (busy) return;
     busy = true;
@@ -71,13 +69,13 @@
   }
 
   function setFlip(on) {
-    flip.setAttribute("aria-pressed", String(on));
+    press(flip, on);
     arrange();
   }
 
   function toggleDifference() {
     difference.hidden = !difference.hidden;
-    toggle.setAttribute("aria-pressed", String(!difference.hidden));
+    press(toggle, !difference.hidden);
     show(wanted);
   }
 
@@ -86,18 +84,19 @@
     PageDown: () => wanted + 10, PageUp: () => wanted - 10, Home: () => 0, End: () => slices.length - 1,
   };
 
-  addEventListener("keydown", event => {
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
+  onKey(event => {
     if (moves[event.key]) {
-      event.preventDefault();
       show(moves[event.key]());
-    } else if (event.key === "d" || event.key === "D") {
-      if (!event.repeat) toggleDifference();
-    } else if (event.key === " " && !(event.target instanceof HTMLButtonElement)) {
-      // On a button, the space bar presses that button.
-      event.preventDefault();
-      if (!event.repeat) setFlip(true);
+      return true;
     }
+    if (event.key === "d" || event.key === "D") {
+      if (!event.repeat) toggleDifference();
+      return true;
+    }
+    // On a button, the space bar presses that button.
+    if (event.key !== " " || event.target instanceof HTMLButtonElement) return false;
+    if (!event.repeat) setFlip(true);
+    return true;
   });
   addEventListener("keyup", event => {
     if (event.key === " " && !(event.target instanceof HTMLButtonElement)) setFlip(false);
@@ -105,24 +104,22 @@
   // A key that is let go elsewhere is not reported here.
   addEventListener("blur", () => setFlip(false));
 
-  flip.addEventListener("click", () => setFlip(flip.getAttribute("aria-pressed") !== "true"));
+  flip.addEventListener("click", () => setFlip(!isPressed(flip)));
   toggle.addEventListener("click", toggleDifference);
   // A click leaves the focus where it is, so that the space bar goes on flipping.
   for (const button of [flip, toggle]) button.addEventListener("mousedown", event => event.preventDefault());
 
   // A notch of a wheel is one slice; the small steps of a touchpad add up to one.
   let turned = 0;
-  stage.addEventListener("wheel", event => {
-    if (event.ctrlKey || !event.deltaY) return;
-    event.preventDefault();
-    const sign = Math.sign(event.deltaY);
+  onWheel(stage, pixels => {
+    const sign = Math.sign(pixels);
     if (Math.sign(turned) !== sign) turned = 0;
-    turned += event.deltaMode === 0 ? Math.max(-50, Math.min(50, event.deltaY)) : 50 * sign;
+    turned += clamp(pixels, -50, 50);
     if (Math.abs(turned) >= 50) {
       turned = 0;
       show(wanted + sign);
     }
-  }, { passive: false });
+  });
 
   slider.max = slices.length - 1;
   slider.addEventListener("input", () => show(Number(slider.value)));

@@ -1,11 +1,12 @@
 //! The footprint of a scene on the Earth.
 
+use artir_page::number;
 use gdal::{
     Dataset,
     spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef},
 };
 
-use super::{encode::number, grid::Grid};
+use super::grid::Grid;
 
 /// Points of the outline on each edge: edges that are straight in a projection are curved in longitude and latitude.
 const EDGE: usize = 32;

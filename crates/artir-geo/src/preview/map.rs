@@ -1,6 +1,6 @@
 //! A footprint as a drawing: an inline SVG, north up.
 
-use super::encode::number;
+use artir_page::number;
 
 /// Width and height of the map, px; its frame leaves room for labels.
 const MAP: [f64; 2] = [560.0, 380.0];

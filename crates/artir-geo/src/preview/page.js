@@ -1,14 +1,11 @@
-
-"use strict";
 (() => {
-  const at = id => document.getElementById(id);
+  const { at, clamp, press, onKey, onWheel } = artir;
   const stage = at("stage"), slider = at("slider"), compare = at("compare"), change = at("change");
   const difference = at("difference"), image = document.querySelector("#after img");
   const most = 32;
   // The boundary in percent of the stage; the picture's magnification and where its upper left corner lies, px.
   let split = 50, zoom = 1, x = 0, y = 0;
 
-  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
   const set = (name, value) => document.documentElement.style.setProperty(name, value);
   set("--aspect", Number(image.getAttribute("width")) / Number(image.getAttribute("height")));
 
@@ -56,8 +53,8 @@
   function show(changed) {
     difference.hidden = at("legend").hidden = !changed;
     stage.classList.toggle("still", changed);
-    compare.setAttribute("aria-pressed", String(!changed));
-    change.setAttribute("aria-pressed", String(changed));
+    press(compare, !changed);
+    press(change, changed);
   }
 
   const steps = {
@@ -68,13 +65,12 @@
     d: () => show(difference.hidden), "+": () => magnify(1.5), "=": () => magnify(1.5), "-": () => magnify(1 / 1.5),
     0: () => magnify(0),
   };
-  addEventListener("keydown", event => {
-    if (event.ctrlKey || event.altKey || event.metaKey) return;
+  onKey(event => {
     const action = keys[event.key.toLowerCase()];
     if (event.target === slider && steps[event.key]) divide(steps[event.key]());
     else if (action && !(event.repeat && event.key.toLowerCase() === "d")) action();
-    else return;
-    event.preventDefault();
+    else return false;
+    return true;
   });
 
   // A drag moves the boundary; beside the boundary it moves a picture that is larger than the stage.
@@ -110,13 +106,10 @@
     stage.addEventListener(end, event => { if (drag?.id === event.pointerId) drag = null; });
   }
 
-  stage.addEventListener("wheel", event => {
-    if (!event.deltaY) return;
-    event.preventDefault();
+  onWheel(stage, (pixels, event) => {
     const { left, top } = box();
-    const pixels = event.deltaMode === 0 ? event.deltaY : 40 * event.deltaY;
     magnify(Math.exp(-clamp(pixels, -200, 200) / 300), [event.clientX - left, event.clientY - top]);
-  }, { passive: false });
+  });
 
   compare.addEventListener("click", () => show(false));
   change.addEventListener("click", () => show(true));

@@ -1,6 +1,6 @@
 //! Values as 8-bit greys, one scale for both scenes and all bands.
 
-use image::ExtendedColorType;
+use artir_page::Samples;
 
 use super::read::Picture;
 
@@ -54,7 +54,7 @@ impl Stretch {
     }
 
     /// A picture in greys or colours; invalid pixels are transparent.
-    pub(super) fn picture(self, picture: &Picture) -> (ExtendedColorType, Vec<u8>) {
+    pub(super) fn picture(self, picture: &Picture) -> (Samples, Vec<u8>) {
         samples(
             picture.planes.len(),
             picture.size,
@@ -64,7 +64,7 @@ impl Stretch {
     }
 
     /// The difference of two pictures of one size, after minus before, band by band.
-    pub(super) fn difference(self, before: &Picture, after: &Picture) -> (ExtendedColorType, Vec<u8>) {
+    pub(super) fn difference(self, before: &Picture, after: &Picture) -> (Samples, Vec<u8>) {
         let valid = |at| before.is_valid(at) && after.is_valid(at);
         samples(before.planes.len(), before.size, valid, |band, at| {
             self.of_change(before.planes[band][at], after.planes[band][at])
@@ -78,13 +78,13 @@ fn samples(
     (columns, rows): (usize, usize),
     valid: impl Fn(usize) -> bool,
     grey: impl Fn(usize, usize) -> u8,
-) -> (ExtendedColorType, Vec<u8>) {
+) -> (Samples, Vec<u8>) {
     let opaque = (0..columns * rows).all(&valid);
     let kind = match (bands, opaque) {
-        (1, true) => ExtendedColorType::L8,
-        (1, false) => ExtendedColorType::La8,
-        (_, true) => ExtendedColorType::Rgb8,
-        (_, false) => ExtendedColorType::Rgba8,
+        (1, true) => Samples::Grey,
+        (1, false) => Samples::GreyAlpha,
+        (_, true) => Samples::Rgb,
+        (_, false) => Samples::Rgba,
     };
     let mut out = Vec::with_capacity(columns * rows * (bands + usize::from(!opaque)));
     for at in 0..columns * rows {
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(stretch(&[7.0; 9]), Some([6.5, 7.5]));
         let constant = picture(&[-1e30; 4]);
         let grey = Stretch::of(&constant).unwrap().picture(&constant);
-        assert_eq!(grey, (ExtendedColorType::L8, vec![128; 4]));
+        assert_eq!(grey, (Samples::Grey, vec![128; 4]));
         let mut sparse = vec![0.0; 1000];
         sparse[5] = 40.0;
         assert_eq!(stretch(&sparse), Some([0.0, 40.0]));
@@ -149,11 +149,11 @@ mod tests {
     fn invalid_pixels_are_transparent() {
         let s = Stretch { black: 0.0, white: 255.0 };
         let gap = picture(&[10.0, f32::NAN]);
-        assert_eq!(s.picture(&gap), (ExtendedColorType::La8, vec![10, 255, 0, 0]));
-        assert_eq!(s.difference(&picture(&[10.0, 3.0]), &gap), (ExtendedColorType::La8, vec![128, 255, 0, 0]));
+        assert_eq!(s.picture(&gap), (Samples::GreyAlpha, vec![10, 255, 0, 0]));
+        assert_eq!(s.difference(&picture(&[10.0, 3.0]), &gap), (Samples::GreyAlpha, vec![128, 255, 0, 0]));
         // One band of three without a value leaves the pixel valid.
         let planes = vec![vec![f32::NAN, f32::NAN], vec![20.0, f32::NAN], vec![30.0, f32::NAN]];
         let rgb = Picture { size: (2, 1), factor: 1, planes };
-        assert_eq!(s.picture(&rgb), (ExtendedColorType::Rgba8, vec![0, 20, 30, 255, 0, 0, 0, 0]));
+        assert_eq!(s.picture(&rgb), (Samples::Rgba, vec![0, 20, 30, 255, 0, 0, 0, 0]));
     }
 }
