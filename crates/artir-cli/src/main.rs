@@ -13,6 +13,7 @@ mod doctor;
 mod flags;
 #[cfg(feature = "geo")]
 mod geo;
+
 mod image;
 mod metrics;
 mod models;

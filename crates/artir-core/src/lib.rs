@@ -54,7 +54,9 @@ pub use error::{
 };
 pub use image::{Image, Shape, Window};
 pub use model::Model;
-pub use pipeline::{ALGORITHM, MemoryUse, Provenance, Restorer, RunReport, Sink, Source, precision_name};
+pub use pipeline::{
+    ALGORITHM, Feed, MemoryUse, Pool, PoolEnded, Provenance, Restorer, RunReport, Sink, Source, Work, precision_name,
+};
 pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Provider, Requirement, UnknownDevice, placement::NodePlacement};
 pub use range::Range;

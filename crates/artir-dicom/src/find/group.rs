@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use artir_files::hex;
 
-use super::{Finding, Modality, Series, header::GroupedObject};
+use super::{Series, header::GroupedObject};
 use crate::{
-    geometry::{Plane, SAME_POSITION, Stack},
+    Finding, Modality,
+    read::geometry::{Plane, SAME_POSITION, Stack},
     uid,
 };
 

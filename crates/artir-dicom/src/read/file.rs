@@ -1,0 +1,287 @@
+//! DICOM files: with and without preamble and meta header, deflated or not (PS3.10, 7.1; PS3.5, annex A).
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Cursor, Read, Seek, SeekFrom},
+    path::Path,
+};
+
+use dicom_core::VR;
+use dicom_dictionary_std::{tags, uids};
+
+use crate::{
+    Error, Reason,
+    read::dataset::{DataSet, Form, Pixels, ReadError, Reader, Stop, Value},
+};
+
+/// Retired, but still in use.
+pub(crate) const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
+/// Largest size of an inflated data set. A larger one is treated as an attack.
+const MAX_INFLATED: u64 = 768 << 20;
+
+/// An open file: its data set and the location of its pixels.
+pub(crate) struct DicomFile {
+    /// TransferSyntaxUID, from the header or guessed.
+    pub(crate) transfer_syntax: String,
+    pub(crate) set: DataSet,
+    big_endian: bool,
+    stream: Stream,
+}
+
+/// The bytes that offsets of pixels count in.
+enum Stream {
+    File(BufReader<File>),
+    /// The inflated data set.
+    Memory(Cursor<Vec<u8>>),
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Memory(bytes) => bytes.read(buffer),
+        }
+    }
+}
+
+impl Seek for Stream {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match (self, to) {
+            // Seeking within the buffer needs no system call.
+            (Self::File(file), SeekFrom::Start(to)) => {
+                let at = file.stream_position()?;
+                file.seek_relative(to.cast_signed() - at.cast_signed())?;
+                Ok(to)
+            }
+            (Self::File(file), to) => file.seek(to),
+            (Self::Memory(bytes), to) => bytes.seek(to),
+        }
+    }
+}
+
+/// The kind of a file.
+pub(crate) enum Opened {
+    Dicom(Box<DicomFile>),
+    /// Not DICOM.
+    Other,
+}
+
+/// Where a data set starts, and how it is encoded.
+struct Start {
+    at: u64,
+    form: Form,
+    transfer_syntax: String,
+}
+
+/// Whether a file is DICOM, be it damaged. One that cannot be read counts as one.
+pub fn is_dicom(path: &Path) -> bool {
+    path.is_file() && !matches!(DicomFile::look(path, Stop::AtPixels), Ok(Opened::Other))
+}
+
+impl DicomFile {
+    /// Opens a file that must be DICOM.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub(crate) fn open(path: &Path, stop: Stop) -> Result<Self, Error> {
+        match Self::look(path, stop)? {
+            Opened::Dicom(file) => Ok(*file),
+            Opened::Other => Err(Error::file(path, Reason::NotDicom)),
+        }
+    }
+
+    /// Opens any file.
+    ///
+    /// # Errors
+    /// [`Error::File`] for one that is DICOM and damaged, or that cannot be read.
+    pub(crate) fn look(path: &Path, stop: Stop) -> Result<Opened, Error> {
+        Self::try_open(path, stop).map_err(|e| Error::file(path, e))
+    }
+
+    fn try_open(path: &Path, stop: Stop) -> Result<Opened, ReadError> {
+        // Devices and pipes have no length to check against, and opening a pipe may block.
+        if !std::fs::metadata(path)?.is_file() {
+            return Ok(Opened::Other);
+        }
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        Self::read(Stream::File(BufReader::new(file)), length, stop)
+    }
+
+    /// Reads a file that is in memory.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn from_bytes(bytes: Vec<u8>, stop: Stop) -> Result<Opened, ReadError> {
+        let length = bytes.len() as u64;
+        Self::read(Stream::Memory(Cursor::new(bytes)), length, stop)
+    }
+
+    fn read(mut stream: Stream, length: u64, stop: Stop) -> Result<Opened, ReadError> {
+        let Some(start) = find_start(&mut stream, length)? else { return Ok(Opened::Other) };
+        let (mut stream, start_at, length) = if start.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
+            let inflated = inflate(&mut stream, start.at)?;
+            let length = inflated.len() as u64;
+            (Stream::Memory(Cursor::new(inflated)), 0, length)
+        } else {
+            (stream, start.at, length)
+        };
+        let set = Reader::new(&mut stream, start_at, length, start.form)?.read(stop)?;
+        let file = Self { transfer_syntax: start.transfer_syntax, set, big_endian: start.form.big_endian, stream };
+        Ok(Opened::Dicom(Box::new(file)))
+    }
+
+    /// Where the pixels are; `None` for an object without.
+    pub(crate) fn pixels(&self) -> Option<&Pixels> {
+        match &self.set.get(tags::PIXEL_DATA)?.value {
+            Value::Pixels(pixels) => Some(pixels),
+            _ => None,
+        }
+    }
+
+    /// A frame's bytes as they are stored, native ones little-endian.
+    ///
+    /// # Errors
+    /// The reason.
+    pub(crate) fn frame_bytes(&mut self, frame: u32, frames: u32, native_length: u64) -> Result<Vec<u8>, Reason> {
+        let vr = self.set.get(tags::PIXEL_DATA).map(|e| e.vr);
+        let ranges = match self
+            .pixels()
+            .ok_or_else(|| Reason::pixels("no pixel data: the file is truncated, or holds no image"))?
+        {
+            Pixels::Native { offset, length } => {
+                let first = u64::from(frame) * native_length;
+                // Native pixels of odd length should be padded, but not all are.
+                if first + native_length > *length {
+                    let needed = u64::from(frames) * native_length;
+                    let reason = format!("{length} bytes of pixels, but {needed} are needed: the file is truncated");
+                    return Err(Reason::Pixels(reason));
+                }
+                vec![(offset + first, native_length)]
+            }
+            Pixels::Encapsulated { offsets, fragments } => frame_fragments(offsets, fragments, frame, frames)?,
+        };
+        let native = matches!(self.pixels(), Some(Pixels::Native { .. }));
+        let mut bytes = Vec::new();
+        for (offset, length) in ranges {
+            self.stream.seek(SeekFrom::Start(offset))?;
+            let read = (&mut self.stream).take(length).read_to_end(&mut bytes)?;
+            if read as u64 != length {
+                return Err(Reason::pixels("the file has become shorter while it was read"));
+            }
+        }
+        if native && self.big_endian && vr != Some(VR::OB) {
+            for word in bytes.chunks_exact_mut(2) {
+                word.swap(0, 1);
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// The fragments of one frame (PS3.5, A.4): one for each frame, or as the offset table has it.
+fn frame_fragments(
+    offsets: &[u32],
+    fragments: &[(u64, u32)],
+    frame: u32,
+    frames: u32,
+) -> Result<Vec<(u64, u64)>, Reason> {
+    let wide = |f: &[(u64, u32)]| f.iter().map(|(at, n)| (*at, u64::from(*n))).collect::<Vec<_>>();
+    let frame = frame as usize;
+    if fragments.is_empty() {
+        return Err(Reason::pixels("its pixel data is empty"));
+    }
+    if frames == 1 {
+        return Ok(wide(fragments));
+    }
+    if fragments.len() == frames as usize {
+        return Ok(wide(&fragments[frame..=frame]));
+    }
+    if offsets.len() != frames as usize {
+        let reason = format!("{} fragments for {frames} frames, without an offset table", fragments.len());
+        return Err(Reason::Pixels(reason));
+    }
+    // Offsets count from the first fragment's item, of which the header has eight bytes.
+    let base = fragments[0].0 - 8;
+    let starts = |i: usize| offsets.get(i).map(|o| base + u64::from(*o) + 8);
+    let first = fragments.iter().position(|(at, _)| Some(*at) == starts(frame));
+    let end = match starts(frame + 1) {
+        Some(next) => fragments.iter().position(|(at, _)| *at == next),
+        None => Some(fragments.len()),
+    };
+    match (first, end) {
+        (Some(first), Some(end)) if first < end => Ok(wide(&fragments[first..end])),
+        _ => Err(Reason::pixels("the offset table does not fit the fragments")),
+    }
+}
+
+fn inflate(stream: &mut (impl Read + Seek), at: u64) -> Result<Vec<u8>, ReadError> {
+    stream.seek(SeekFrom::Start(at))?;
+    let mut bytes = Vec::new();
+    let mut inflated = flate2::read::DeflateDecoder::new(stream).take(MAX_INFLATED + 1);
+    inflated.read_to_end(&mut bytes).map_err(|_| ReadError::Damaged("its data set cannot be inflated".into()))?;
+    if bytes.len() as u64 > MAX_INFLATED {
+        return Err(ReadError::Damaged(format!("its data set inflates to over {} MiB", MAX_INFLATED >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// Finds the data set; `None` for a file that is not DICOM.
+fn find_start(stream: &mut (impl Read + Seek), length: u64) -> Result<Option<Start>, ReadError> {
+    let mut head = Vec::new();
+    stream.seek(SeekFrom::Start(0))?;
+    (&mut *stream).take(144).read_to_end(&mut head)?;
+    let preamble = head.get(128..132) == Some(b"DICM".as_slice());
+    let at = if preamble { 132 } else { 0 };
+    let Some(start) = head.get(at..at + 8) else {
+        return if preamble { Err(ReadError::Damaged("it ends after its preamble".into())) } else { Ok(None) };
+    };
+    let at = at as u64;
+    if start[..2] == [2, 0] && VR::from_binary([start[4], start[5]]).is_some() {
+        let mut reader = Reader::new(&mut *stream, at, length, Form::EXPLICIT)?;
+        let meta = match reader.read(Stop::AfterGroup(2)) {
+            Ok(meta) => meta,
+            Err(_) if !preamble => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let at = reader.position();
+        if let Some(uid) = meta.text(tags::TRANSFER_SYNTAX_UID) {
+            let form = match uid {
+                uids::IMPLICIT_VR_LITTLE_ENDIAN => Form::IMPLICIT,
+                EXPLICIT_VR_BIG_ENDIAN => Form::BIG_ENDIAN,
+                uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => Form::EXPLICIT,
+                // Some writers declare explicit VR but encode implicitly. The first element shows which one is used.
+                _ if first_is_implicit(stream, at)? => Form::IMPLICIT,
+                _ => Form::EXPLICIT,
+            };
+            return Ok(Some(Start { at, form, transfer_syntax: uid.to_owned() }));
+        }
+        return guess(stream, at, true);
+    }
+    guess(stream, at, preamble)
+}
+
+fn first_is_implicit(stream: &mut (impl Read + Seek), at: u64) -> io::Result<bool> {
+    let mut head = [0; 8];
+    stream.seek(SeekFrom::Start(at))?;
+    Ok(stream.read_exact(&mut head).is_ok() && VR::from_binary([head[4], head[5]]).is_none())
+}
+
+/// Detects the encoding of a data set without meta header from its first element.
+fn guess(stream: &mut (impl Read + Seek), at: u64, sure: bool) -> Result<Option<Start>, ReadError> {
+    let mut head = [0; 8];
+    stream.seek(SeekFrom::Start(at))?;
+    if stream.read_exact(&mut head).is_err() {
+        return if sure { Err(ReadError::Damaged("it ends after its header".into())) } else { Ok(None) };
+    }
+    let explicit = VR::from_binary([head[4], head[5]]).is_some();
+    let (form, transfer_syntax) = match (&head[..2], explicit) {
+        ([8, 0], true) => (Form::EXPLICIT, uids::EXPLICIT_VR_LITTLE_ENDIAN),
+        ([0, 8], true) => (Form::BIG_ENDIAN, EXPLICIT_VR_BIG_ENDIAN),
+        // The first element of an image is short: a group length, a character set, an image type, a class.
+        ([8, 0], false) if u32::from_le_bytes([head[4], head[5], head[6], head[7]]) <= 256 => {
+            (Form::IMPLICIT, uids::IMPLICIT_VR_LITTLE_ENDIAN)
+        }
+        _ if sure => return Err(ReadError::Damaged("its encoding is unknown".into())),
+        _ => return Ok(None),
+    };
+    Ok(Some(Start { at, form, transfer_syntax: transfer_syntax.to_owned() }))
+}
