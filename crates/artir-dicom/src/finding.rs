@@ -1,5 +1,7 @@
 //! Unusual properties of a series, and assumptions that were made about it.
 
+use crate::Repair;
+
 /// Something unusual about a series, which does not keep it from being restored slice by slice.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -32,6 +34,8 @@ pub enum Finding {
     SuvFactorsDiffer(f64, f64),
     /// The number of real-world value mappings that were removed, since they cannot be restated for the new slope.
     MappingsDropped(usize),
+    /// Files, so many, that were read in spite of a departure from the standard.
+    Repaired(Repair, usize),
     /// artir has already restored it.
     Restored,
 }
@@ -73,6 +77,7 @@ impl std::fmt::Display for Finding {
                 f,
                 "{n} item(s) of RealWorldValueMappingSequence (0040,9096) removed: they do not fit the new RescaleSlope"
             ),
+            Self::Repaired(repair, files) => write!(f, "{files} file(s) read in spite of: {repair}"),
             Self::Restored => write!(f, "already restored by artir"),
         }
     }

@@ -49,6 +49,7 @@ pub use read::{
     codec::CodecError,
     file::is_dicom,
     modality::Modality,
+    repair::Repair,
     slice::{PhysicalSlice, read_slice},
     suv::PetUnits,
     worker::{Decoder, serve},

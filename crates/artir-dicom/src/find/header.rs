@@ -35,11 +35,26 @@ impl GroupedObject {
     }
 }
 
+/// A damaged file: the reason to skip it, if what comes before the damage shows that it is no image of the modality; else its
+/// SeriesInstanceUID, as far as that is known.
+pub(super) fn look_at_damaged(path: &Path, modality: Modality) -> Result<Reason, Option<String>> {
+    let Some(set) = DicomFile::before_damage(path) else { return Err(None) };
+    match set.text(tags::SOP_CLASS_UID) {
+        Some(class) if !modality.owns(class, &set) && !modality.may_own(class) => {
+            Ok(Reason::NotSlice(format!("not a {} image: {}, and damaged", modality.name(), class_name(class))))
+        }
+        _ => Err(set.text(tags::SERIES_INSTANCE_UID).map(str::to_owned)),
+    }
+}
+
 /// Reads one header and returns its place in a series, or the reason to skip it.
 pub(super) fn look(path: &Path, modality: Modality) -> Result<Result<GroupedObject, Reason>, Error> {
     match DicomFile::look(path, Stop::AtPixels)? {
         Opened::Other => Ok(Err(Reason::NotDicom)),
-        Opened::Dicom(file) => Ok(place(&file.set, path, modality)),
+        Opened::Dicom(file) => Ok(place(&file.set, path, modality).map(|mut object| {
+            object.instance.repairs = file.repairs().iter().copied().filter(|repair| !repair.is_of_pixels()).collect();
+            object
+        })),
     }
 }
 
@@ -112,6 +127,7 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         uid: uid.to_owned(),
         instance_number: set.integer(tags::INSTANCE_NUMBER).unwrap_or(0),
         acquisition: set.integer(tags::ACQUISITION_NUMBER),
+        repairs: Vec::new(),
         along_normal: planes.iter().map(Plane::along_normal).collect(),
         planes,
     };

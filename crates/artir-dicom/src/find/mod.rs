@@ -86,15 +86,20 @@ pub struct Scan {
     pub refused: Vec<Refused>,
     /// Files that are DICOM and cannot be read. Slices of a series may be among them.
     pub damaged: Vec<Error>,
+    /// SeriesInstanceUID of damaged files, as far as they can be read.
+    series_of_damaged: BTreeMap<PathBuf, String>,
 }
 
 impl Scan {
-    /// The damaged files in the folders of a series, which may belong to it.
+    /// The damaged files in the folders of a series that may belong to it.
     pub fn damaged_beside<'a>(&'a self, series: &Series) -> impl Iterator<Item = &'a Error> {
         let folders: BTreeSet<PathBuf> =
             series.instances.iter().filter_map(|i| i.path.parent().map(Path::to_owned)).collect();
         self.damaged.iter().filter(move |e| {
             let Error::File { path, .. } = e else { return true };
+            if self.series_of_damaged.get(path).is_some_and(|uid| *uid != series.uid) {
+                return false;
+            }
             // An incomplete folder listing is recorded under the folder's own path.
             path.parent().is_some_and(|p| folders.contains(p)) || folders.contains(path)
         })
@@ -165,7 +170,15 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
         match header::look(&path, modality) {
             Ok(Ok(object)) => placed.push(object),
             Ok(Err(reason)) => found.set_aside.push(SetAside { path, reason }),
-            Err(e) => found.damaged.push(e),
+            Err(e) => match header::look_at_damaged(&path, modality) {
+                Ok(reason) => found.set_aside.push(SetAside { path, reason }),
+                Err(series) => {
+                    if let Some(uid) = series {
+                        found.series_of_damaged.insert(path, uid);
+                    }
+                    found.damaged.push(e);
+                }
+            },
         }
     }
     let mut by_series: BTreeMap<String, Vec<GroupedObject>> = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Error, Finding, Modality, Reason, read::geometry::Plane};
+use crate::{Error, Finding, Modality, Reason, Repair, read::geometry::Plane};
 
 /// One object, as its header describes it: a slice, or a multi-frame object of several.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Instance {
     pub acquisition: Option<i64>,
     /// Position along the slice normal of each frame, mm, in the object's own order.
     pub along_normal: Vec<f64>,
+    /// Departures from the standard that its header was read in spite of.
+    pub(super) repairs: Vec<Repair>,
     pub(super) planes: Vec<Plane>,
 }
 

@@ -62,8 +62,8 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn open(path: &'a Path) -> Result<Self, Error> {
-        let file = DicomFile::open(path, Stop::AtEnd)?;
-        let format = PixelFormat::read(&file.set).map_err(|reason| Error::file(path, reason))?;
+        let mut file = DicomFile::open(path, Stop::AtEnd)?;
+        let format = PixelFormat::of_file(&mut file).map_err(|reason| Error::file(path, reason))?;
         Ok(Self { path, file, format })
     }
 

@@ -12,7 +12,11 @@ use dicom_encoding::{
 };
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use crate::read::{codestream, file::EXPLICIT_VR_BIG_ENDIAN, rle};
+use crate::read::{
+    codestream,
+    file::{EXPLICIT_VR_BIG_ENDIAN, GE_PRIVATE_BIG_ENDIAN_PIXELS},
+    rle,
+};
 
 /// The reason why a frame cannot be decoded or encoded. A decoder process sends it to its parent as text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +65,7 @@ pub(crate) fn reading(transfer_syntax: &str) -> Reading {
         uids::IMPLICIT_VR_LITTLE_ENDIAN
         | uids::EXPLICIT_VR_LITTLE_ENDIAN
         | EXPLICIT_VR_BIG_ENDIAN
+        | GE_PRIVATE_BIG_ENDIAN_PIXELS
         | uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
         | uids::ENCAPSULATED_UNCOMPRESSED_EXPLICIT_VR_LITTLE_ENDIAN => Reading::Native,
         uids::RLE_LOSSLESS => Reading::Checked,

@@ -73,6 +73,34 @@ pub(crate) fn jpeg2000(stream: &[u8]) -> Result<Claim, CodecError> {
     Ok(Claim { rows: (y - y0) as u32, columns: (x - x0) as u32, components, bits: (siz[38] & 0x7f) + 1 })
 }
 
+/// Whether the compression of a frame has lost information, by its syntax or its own header.
+pub(crate) fn is_lossy(transfer_syntax: &str, stream: &[u8]) -> bool {
+    match transfer_syntax.strip_prefix("1.2.840.10008.1.2.4.") {
+        Some("50" | "51") => true,
+        Some("80" | "81") => jpeg_ls_near(stream).is_some_and(|near| near > 0),
+        Some("90" | "91" | "92" | "93" | "201" | "202" | "203") => {
+            // The wavelet transformation of the COD marker: 0 is the irreversible one (ISO/IEC 15444-1, A.6.1).
+            let at = stream.windows(2).position(|w| w == [0xff, 0x52]);
+            at.and_then(|at| stream.get(at + 13)) == Some(&0)
+        }
+        _ => false,
+    }
+}
+
+/// NEAR of the first scan of JPEG-LS (ITU-T T.87, C.2.3).
+fn jpeg_ls_near(stream: &[u8]) -> Option<u8> {
+    let mut at = 2;
+    loop {
+        let [0xff, marker] = *stream.get(at..at + 2)? else { return None };
+        let length = usize::from(u16::from_be_bytes([*stream.get(at + 2)?, *stream.get(at + 3)?]));
+        if marker == 0xda {
+            let components = usize::from(*stream.get(at + 4)?);
+            return stream.get(at + 5 + 2 * components).copied();
+        }
+        at += 2 + length.max(2);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +114,21 @@ mod tests {
             assert!(jpeg(&jpeg_ls[..cut]).is_err());
         }
         assert!(jpeg(&[0xff, 0xd8, 0xff, 0xda, 0, 8, 1, 1, 1, 1, 1, 1]).is_err(), "a scan before its frame");
+    }
+
+    #[test]
+    fn lost_information_shows_in_the_codestream() {
+        let jpeg_ls = |near: u8| {
+            let mut s = vec![0xff, 0xd8, 0xff, 0xf7, 0, 11, 12, 2, 0, 1, 128, 1, 1, 0x11, 0];
+            s.extend([0xff, 0xda, 0, 8, 1, 1, 0, near, 0, 0]);
+            s
+        };
+        assert!(is_lossy("1.2.840.10008.1.2.4.81", &jpeg_ls(2)) && !is_lossy("1.2.840.10008.1.2.4.81", &jpeg_ls(0)));
+        let cod = |wavelet: u8| [&[0xff, 0x4f, 0xff, 0x52, 0, 12, 0, 0, 0, 1, 0, 5, 4, 4, 0][..], &[wavelet]].concat();
+        assert!(is_lossy("1.2.840.10008.1.2.4.91", &cod(0)) && !is_lossy("1.2.840.10008.1.2.4.91", &cod(1)));
+        for cut in 0..jpeg_ls(2).len() {
+            is_lossy("1.2.840.10008.1.2.4.81", &jpeg_ls(2)[..cut]);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! DICOM files: with and without preamble and meta header, deflated or not (PS3.10, 7.1; PS3.5, annex A).
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, BufReader, Cursor, Read, Seek, SeekFrom},
     path::Path,
@@ -11,11 +12,14 @@ use dicom_dictionary_std::{tags, uids};
 
 use crate::{
     Error, Reason,
-    read::dataset::{DataSet, Form, Pixels, ReadError, Reader, Stop, Value},
+    read::dataset::{DataSet, Form, Pixels, ReadError, Reader, Stop, Value, words},
+    read::repair::Repair,
 };
 
 /// Retired, but still in use.
 pub(crate) const EXPLICIT_VR_BIG_ENDIAN: &str = "1.2.840.10008.1.2.2";
+/// GE's own: implicit VR, and big-endian pixels.
+pub(crate) const GE_PRIVATE_BIG_ENDIAN_PIXELS: &str = "1.2.840.113619.5.2";
 /// Largest size of an inflated data set. A larger one is treated as an attack.
 const MAX_INFLATED: u64 = 768 << 20;
 
@@ -24,8 +28,12 @@ pub(crate) struct DicomFile {
     /// TransferSyntaxUID, from the header or guessed.
     pub(crate) transfer_syntax: String,
     pub(crate) set: DataSet,
+    /// Words of native pixels are big-endian.
     big_endian: bool,
     stream: Stream,
+    repairs: BTreeSet<Repair>,
+    /// The first fragment of each frame, where no offset table says it.
+    frame_starts: Option<Vec<usize>>,
 }
 
 /// The bytes that offsets of pixels count in.
@@ -71,6 +79,8 @@ struct Start {
     at: u64,
     form: Form,
     transfer_syntax: String,
+    /// Whether the way there follows the standard.
+    regular: bool,
 }
 
 /// Whether a file is DICOM, be it damaged. One that cannot be read counts as one.
@@ -124,9 +134,60 @@ impl DicomFile {
         } else {
             (stream, start.at, length)
         };
-        let set = Reader::new(&mut stream, start_at, length, start.form)?.read(stop)?;
-        let file = Self { transfer_syntax: start.transfer_syntax, set, big_endian: start.form.big_endian, stream };
-        Ok(Opened::Dicom(Box::new(file)))
+        let mut reader = Reader::new(&mut stream, start_at, length, start.form)?;
+        let set = reader.read(stop)?;
+        let mut repairs = reader.repairs().clone();
+        if !start.regular {
+            repairs.insert(Repair::Start);
+        }
+        let big_endian = start.form.big_endian || start.transfer_syntax == GE_PRIVATE_BIG_ENDIAN_PIXELS;
+        let transfer_syntax = start.transfer_syntax;
+        Ok(Opened::Dicom(Box::new(Self { transfer_syntax, set, big_endian, stream, repairs, frame_starts: None })))
+    }
+
+    /// What a damaged file says before its damage; `None` where even that cannot be read.
+    pub(crate) fn before_damage(path: &Path) -> Option<DataSet> {
+        let file = File::open(path).ok()?;
+        let length = file.metadata().ok()?.len();
+        let mut stream = Stream::File(BufReader::new(file));
+        let start = find_start(&mut stream, length).ok()??;
+        let mut set = DataSet::default();
+        // The damage is known; what comes before it counts.
+        drop(Reader::new(&mut stream, start.at, length, start.form).ok()?.read_into(&mut set, Stop::AtPixels));
+        Some(set)
+    }
+
+    /// The departures from the standard that the file was read in spite of.
+    pub(crate) fn repairs(&self) -> &BTreeSet<Repair> {
+        &self.repairs
+    }
+
+    /// Whether the pixels are not compressed.
+    pub(crate) fn is_native(&self) -> bool {
+        matches!(self.pixels(), Some(Pixels::Native { .. }))
+    }
+
+    /// Records another departure, found in the pixels.
+    pub(crate) fn add_repair(&mut self, repair: Repair) {
+        self.repairs.insert(repair);
+    }
+
+    /// The fragments that start a frame.
+    fn starts_of_frames(&mut self, fragments: &[(u64, u32)]) -> Result<Vec<usize>, Reason> {
+        if let Some(starts) = &self.frame_starts {
+            return Ok(starts.clone());
+        }
+        let mut starts = Vec::new();
+        for (i, (at, length)) in fragments.iter().enumerate() {
+            let mut head = Vec::new();
+            self.stream.seek(SeekFrom::Start(*at))?;
+            (&mut self.stream).take(u64::from(*length).min(16)).read_to_end(&mut head)?;
+            if starts_frame(&head) {
+                starts.push(i);
+            }
+        }
+        self.frame_starts = Some(starts.clone());
+        Ok(starts)
     }
 
     /// Where the pixels are; `None` for an object without.
@@ -157,9 +218,30 @@ impl DicomFile {
                 }
                 vec![(offset + first, native_length)]
             }
-            Pixels::Encapsulated { offsets, fragments } => frame_fragments(offsets, fragments, frame, frames)?,
+            Pixels::Encapsulated { offsets, fragments } => {
+                let (mut offsets, fragments) = (offsets.clone(), fragments.clone());
+                if offsets.is_empty()
+                    && let Some(table) = self.set.bytes(tags::EXTENDED_OFFSET_TABLE)
+                {
+                    offsets = words(table).map(u64::from_le_bytes).collect();
+                }
+                if frames > 1 && fragments.len() > frames as usize && offsets.len() != frames as usize {
+                    let starts = self.starts_of_frames(&fragments)?;
+                    if starts.len() != frames as usize {
+                        let reason =
+                            format!("{} fragments for {frames} frames, without an offset table", fragments.len());
+                        return Err(Reason::Pixels(reason));
+                    }
+                    self.repairs.insert(Repair::NoOffsetTable);
+                    let first = starts[frame as usize];
+                    let end = starts.get(frame as usize + 1).copied().unwrap_or(fragments.len());
+                    wide(&fragments[first..end])
+                } else {
+                    frame_fragments(&offsets, &fragments, frame, frames)?
+                }
+            }
         };
-        let native = matches!(self.pixels(), Some(Pixels::Native { .. }));
+        let native = self.is_native();
         let mut bytes = Vec::new();
         for (offset, length) in ranges {
             self.stream.seek(SeekFrom::Start(offset))?;
@@ -177,14 +259,29 @@ impl DicomFile {
     }
 }
 
+/// Whether a fragment starts a frame, by its first bytes: an RLE header (PS3.5, G.5), or the first marker of JPEG, JPEG-LS or
+/// JPEG 2000.
+fn starts_frame(head: &[u8]) -> bool {
+    match head {
+        [0xff, 0xd8, 0xff, ..] | [0xff, 0x4f, 0xff, 0x51, ..] => true,
+        // The signature box of a JP2 file.
+        [0, 0, 0, 12, b'j', b'P', b' ', b' ', ..] => true,
+        [1..=15, 0, 0, 0, 64, 0, 0, 0, ..] => true,
+        _ => false,
+    }
+}
+
+fn wide(fragments: &[(u64, u32)]) -> Vec<(u64, u64)> {
+    fragments.iter().map(|(at, n)| (*at, u64::from(*n))).collect()
+}
+
 /// The fragments of one frame (PS3.5, A.4): one for each frame, or as the offset table has it.
 fn frame_fragments(
-    offsets: &[u32],
+    offsets: &[u64],
     fragments: &[(u64, u32)],
     frame: u32,
     frames: u32,
 ) -> Result<Vec<(u64, u64)>, Reason> {
-    let wide = |f: &[(u64, u32)]| f.iter().map(|(at, n)| (*at, u64::from(*n))).collect::<Vec<_>>();
     let frame = frame as usize;
     if fragments.is_empty() {
         return Err(Reason::pixels("its pixel data is empty"));
@@ -201,7 +298,7 @@ fn frame_fragments(
     }
     // Offsets count from the first fragment's item, of which the header has eight bytes.
     let base = fragments[0].0 - 8;
-    let starts = |i: usize| offsets.get(i).map(|o| base + u64::from(*o) + 8);
+    let starts = |i: usize| offsets.get(i).and_then(|o| base.checked_add(*o)?.checked_add(8));
     let first = fragments.iter().position(|(at, _)| Some(*at) == starts(frame));
     let end = match starts(frame + 1) {
         Some(next) => fragments.iter().position(|(at, _)| *at == next),
@@ -224,39 +321,67 @@ fn inflate(stream: &mut (impl Read + Seek), at: u64) -> Result<Vec<u8>, ReadErro
     Ok(bytes)
 }
 
+/// How far from its place the start of the header may be, bytes.
+const ASTRAY: usize = 4;
+
 /// Finds the data set; `None` for a file that is not DICOM.
 fn find_start(stream: &mut (impl Read + Seek), length: u64) -> Result<Option<Start>, ReadError> {
     let mut head = Vec::new();
     stream.seek(SeekFrom::Start(0))?;
-    (&mut *stream).take(144).read_to_end(&mut head)?;
-    let preamble = head.get(128..132) == Some(b"DICM".as_slice());
-    let at = if preamble { 132 } else { 0 };
+    (&mut *stream).take(160).read_to_end(&mut head)?;
+    // The preamble may be missing, or some bytes too long or too short.
+    let near = (0..=ASTRAY).flat_map(|n| [128 + n, 128 - n]).chain(0..=ASTRAY);
+    let magic = near.into_iter().find(|at| head.get(*at..*at + 4) == Some(b"DICM".as_slice()));
+    let (preamble, at) = (magic.is_some(), magic.map_or(0, |at| at + 4));
+    let mut regular = magic.is_none_or(|at| at == 128);
     let Some(start) = head.get(at..at + 8) else {
         return if preamble { Err(ReadError::Damaged("it ends after its preamble".into())) } else { Ok(None) };
     };
     let at = at as u64;
-    if start[..2] == [2, 0] && VR::from_binary([start[4], start[5]]).is_some() {
-        let mut reader = Reader::new(&mut *stream, at, length, Form::EXPLICIT)?;
-        let meta = match reader.read(Stop::AfterGroup(2)) {
-            Ok(meta) => meta,
-            Err(_) if !preamble => return Ok(None),
-            Err(e) => return Err(e),
-        };
-        let at = reader.position();
-        if let Some(uid) = meta.text(tags::TRANSFER_SYNTAX_UID) {
-            let form = match uid {
-                uids::IMPLICIT_VR_LITTLE_ENDIAN => Form::IMPLICIT,
-                EXPLICIT_VR_BIG_ENDIAN => Form::BIG_ENDIAN,
-                uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => Form::EXPLICIT,
-                // Some writers declare explicit VR but encode implicitly. The first element shows which one is used.
-                _ if first_is_implicit(stream, at)? => Form::IMPLICIT,
-                _ => Form::EXPLICIT,
-            };
-            return Ok(Some(Start { at, form, transfer_syntax: uid.to_owned() }));
-        }
-        return guess(stream, at, true);
+    if start[..2] != [2, 0] || VR::from_binary([start[4], start[5]]).is_none() {
+        return Ok(guess(stream, at, preamble)?.map(|start| Start { regular: regular && preamble, ..start }));
     }
-    guess(stream, at, preamble)
+    let mut reader = Reader::new(&mut *stream, at, length, Form::EXPLICIT)?;
+    let meta = match reader.read(Stop::AfterGroup(2)) {
+        Ok(meta) => meta,
+        Err(_) if !preamble => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    regular &= preamble;
+    let mut at = reader.position();
+    // A stray byte between the header and the data set.
+    let deflated = meta.text(tags::TRANSFER_SYNTAX_UID) == Some(uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN);
+    if !deflated && !is_start(stream, at)? && is_start(stream, at + 1)? {
+        at += 1;
+        regular = false;
+    }
+    let Some(uid) = meta.text(tags::TRANSFER_SYNTAX_UID) else {
+        return Ok(guess(stream, at, true)?.map(|start| Start { regular, ..start }));
+    };
+    let form = match uid {
+        uids::IMPLICIT_VR_LITTLE_ENDIAN | GE_PRIVATE_BIG_ENDIAN_PIXELS => Form::IMPLICIT,
+        EXPLICIT_VR_BIG_ENDIAN => Form::BIG_ENDIAN,
+        uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => Form::EXPLICIT,
+        // Some writers declare explicit VR but encode implicitly. The first element shows which one is used.
+        _ if first_is_implicit(stream, at)? => Form::IMPLICIT,
+        _ => Form::EXPLICIT,
+    };
+    Ok(Some(Start { at, form, transfer_syntax: uid.to_owned(), regular }))
+}
+
+/// Whether the first element of an image may be at a place: one of group 8 in either byte order.
+fn is_start(stream: &mut (impl Read + Seek), at: u64) -> io::Result<bool> {
+    let mut head = [0; 8];
+    stream.seek(SeekFrom::Start(at))?;
+    if stream.read_exact(&mut head).is_err() {
+        return Ok(false);
+    }
+    let short = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) <= 256;
+    Ok(match head[..4] {
+        [8, 0, ..] => short || VR::from_binary([head[4], head[5]]).is_some(),
+        [0, 8, ..] => VR::from_binary([head[4], head[5]]).is_some(),
+        _ => false,
+    })
 }
 
 fn first_is_implicit(stream: &mut (impl Read + Seek), at: u64) -> io::Result<bool> {
@@ -283,5 +408,5 @@ fn guess(stream: &mut (impl Read + Seek), at: u64, sure: bool) -> Result<Option<
         _ if sure => return Err(ReadError::Damaged("its encoding is unknown".into())),
         _ => return Ok(None),
     };
-    Ok(Some(Start { at, form, transfer_syntax: transfer_syntax.to_owned() }))
+    Ok(Some(Start { at, form, transfer_syntax: transfer_syntax.to_owned(), regular: true }))
 }

@@ -4,7 +4,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use ndarray::Array2;
 
-use super::{codec::Layout, dataset::DataSet, hu::Padding};
+use super::{codec::Layout, dataset::DataSet, file::DicomFile, hu::Padding, repair::Repair};
 use crate::{Reason, terms::quotable};
 
 /// Largest frame that is decoded, pixels: no scanner makes more, and a damaged header may claim anything.
@@ -87,6 +87,27 @@ impl PixelFormat {
         });
         let padding = padding(set, bits_stored, signed);
         Ok(Self { layout, shift: high_bit + 1 - bits_stored, signed, overlay_bits, padding, frames })
+    }
+
+    /// Reads the module of a file, and looks at its pixels: some writers keep BitsStored although they store larger values,
+    /// such as metal's.
+    pub(crate) fn of_file(file: &mut DicomFile) -> Result<Self, Reason> {
+        let format = Self::read(&file.set)?;
+        let Layout { bits_allocated, bits_stored, .. } = format.layout;
+        let unused = bits_allocated == 16 && bits_stored < 16 && format.shift == 0 && !format.overlay_bits;
+        if format.signed || !unused || !file.is_native() {
+            return Ok(format);
+        }
+        let above = format.unused_above();
+        for frame in 0..format.frames {
+            // Missing pixels are an error of the frame that is read.
+            let Ok(bytes) = file.frame_bytes(frame, format.frames, format.layout.bytes() as u64) else { break };
+            if bytes.chunks_exact(2).any(|c| u16::from_le_bytes([c[0], c[1]]) & above != 0) {
+                file.add_repair(Repair::BitsStored);
+                return Ok(Self { layout: Layout { bits_stored: 16, ..format.layout }, ..format });
+            }
+        }
+        Ok(format)
     }
 
     /// Smallest and largest value that the stored bits hold.

@@ -47,6 +47,11 @@ impl Modality {
         }
     }
 
+    /// Whether a class holds this modality in some objects.
+    pub(crate) fn may_own(self, class: &str) -> bool {
+        self == Self::Ct && class == uids::MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE_STORAGE
+    }
+
     /// Whether an object is of this modality, by its class. Volumes of some CT consoles are secondary captures of many
     /// frames, with the functional groups of Enhanced CT and a rescale that says it leads to HU.
     pub(crate) fn owns(self, class: &str, set: &DataSet) -> bool {

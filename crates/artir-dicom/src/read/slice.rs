@@ -7,7 +7,7 @@ use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView2, Axis, Ix2, SliceInfo, SliceInfoElem, s};
 
 use super::{
-    codec,
+    codec, codestream,
     dataset::Stop,
     file::DicomFile,
     fov,
@@ -54,7 +54,7 @@ pub fn read_slice(path: &Path, decoder: &mut Decoder) -> Result<PhysicalSlice, E
             return Err(fail(Reason::NotSlice(reason)));
         }
     };
-    let format = PixelFormat::read(&file.set).map_err(fail)?;
+    let format = PixelFormat::of_file(&mut file).map_err(fail)?;
     if format.frames != 1 {
         return Err(fail(Reason::unsupported("an object of several frames")));
     }
@@ -81,6 +81,8 @@ pub(crate) struct Slice {
     pub(crate) outside: Option<Box<Array2<bool>>>,
     /// Network unit (HU, SUV) for each rescaled unit (HU, Bq/mL).
     pub(crate) per_unit: f64,
+    /// Its compression has lost information.
+    pub(crate) lossy: bool,
 }
 
 impl Slice {
@@ -98,6 +100,7 @@ impl Slice {
     ) -> Result<Self, Reason> {
         let encoding = encoding(file, format, frame, modality)?;
         let stream = file.frame_bytes(frame, format.frames, format.layout.bytes() as u64)?;
+        let lossy = codestream::is_lossy(&file.transfer_syntax, &stream);
         let bytes = decoder.decode(&file.transfer_syntax, stream, format.layout)?;
         let by_codec = codec::is_compressed(&file.transfer_syntax);
         let index = frame;
@@ -106,7 +109,7 @@ impl Slice {
             Modality::Ct => fov::outside(&View::new(&file.set, index), &frame.stored, &encoding).map(Box::new),
             Modality::Pet => None,
         };
-        Ok(Self { frame, encoding, outside, per_unit })
+        Ok(Self { frame, encoding, outside, per_unit, lossy })
     }
 
     /// The slice's values in HU or SUV, computed as they are read.

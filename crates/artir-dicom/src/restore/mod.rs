@@ -10,19 +10,22 @@ pub(crate) mod scale;
 mod space;
 mod way;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use artir_core::{ErrorKind, MemoryUse, Pool, Progress, Restorer, Shape};
 use artir_files::Manifest;
 
 pub use self::options::{Description, OptionError, RestoreOptions, Timestamp};
 use self::{
-    plan::{dropped_mappings, is_published, slices},
+    plan::{Kept, is_published, slices},
     scale::Scale,
     way::{Run, Step, restore_slices},
 };
 use crate::{
-    Error, Finding, Series, SuvSummary,
+    Error, Finding, Repair, Series, SuvSummary,
     write::{
         derive::{CAUTION, Derivation},
         staging::{self, Staging},
@@ -117,7 +120,7 @@ fn restore_with(
         findings: suv.iter().flat_map(|suv| suv.findings.clone()).collect(),
         suv,
     };
-    let mut dropped = 0;
+    let mut kept = Kept::default();
     let published = if options.resume {
         staging::recover(&target, false)?;
         Manifest::read(&target)
@@ -127,10 +130,10 @@ fn restore_with(
     if let Some(manifest) = published.as_ref().filter(|m| is_published(m, &target, &identity, &objects)) {
         staging::recover(&target, true)?;
         for object in &objects {
-            dropped += dropped_mappings(series.modality, object.instance, &target.join(&object.name))?;
+            kept.add(series.modality, object.instance, &target.join(&object.name))?;
         }
         report.resumed = slices(&objects);
-        report.finish(target, manifest, report.resumed, dropped);
+        report.finish(target, manifest, report.resumed, kept);
         return Ok(report);
     }
     let mut staging = Staging::open(target, &identity, options.overwrite, options.resume)?;
@@ -141,7 +144,7 @@ fn restore_with(
     let (done, todo): (Vec<_>, Vec<_>) = objects.into_iter().partition(|object| staging.is_done(&object.key));
     report.resumed = slices(&done);
     for object in &done {
-        dropped += dropped_mappings(series.modality, object.instance, &staging.completed(&object.key))?;
+        kept.add(series.modality, object.instance, &staging.completed(&object.key))?;
     }
     let derivation = Derivation {
         modality: series.modality,
@@ -171,19 +174,26 @@ fn restore_with(
         return Err(report.failed.into_iter().next().unwrap_or_else(nothing));
     }
     let folder = staging.publish(&manifest)?;
-    report.finish(folder, &manifest, slices, dropped + new.dropped_mappings);
+    kept.dropped_mappings += new.dropped_mappings;
+    kept.repairs.extend(new.repairs);
+    report.finish(folder, &manifest, slices, kept);
     Ok(report)
 }
 
 impl SeriesReport {
     /// Records the published objects.
-    fn finish(&mut self, folder: PathBuf, manifest: &Manifest, slices: usize, dropped_mappings: usize) {
+    fn finish(&mut self, folder: PathBuf, manifest: &Manifest, slices: usize, made: Kept) {
         self.folder = folder;
         self.files = manifest.entries.iter().map(|entry| entry.name.clone()).collect();
         self.slices = slices;
-        if dropped_mappings > 0 {
-            self.findings.push(Finding::MappingsDropped(dropped_mappings));
+        if made.dropped_mappings > 0 {
+            self.findings.push(Finding::MappingsDropped(made.dropped_mappings));
         }
+        let mut repairs: BTreeMap<Repair, usize> = BTreeMap::new();
+        for repair in made.repairs {
+            *repairs.entry(repair).or_default() += 1;
+        }
+        self.findings.extend(repairs.into_iter().map(|(repair, files)| Finding::Repaired(repair, files)));
     }
 }
 

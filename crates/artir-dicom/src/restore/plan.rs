@@ -5,9 +5,9 @@ use std::path::Path;
 use artir_files::{Entry, Manifest};
 use dicom_dictionary_std::tags;
 
-use super::{identity, options::RestoreOptions, scale::Scale};
+use super::{identity, options::RestoreOptions, scale::Scale, way::pixel_repairs};
 use crate::{
-    Error, Instance, Modality, Series,
+    Error, Instance, Modality, Repair, Series,
     read::{dataset::Stop, file::DicomFile, frame::PixelFormat, view::View},
     write::{mapping, staging::Identity},
 };
@@ -56,8 +56,27 @@ pub(super) fn is_published(manifest: &Manifest, folder: &Path, identity: &Identi
         && manifest.entries.iter().all(|entry| Manifest::open(folder, entry).is_some())
 }
 
-/// The real-world value mappings that an earlier run removed from its object, which a run that keeps the object reports too.
-pub(super) fn dropped_mappings(modality: Modality, source: &Instance, derived: &Path) -> Result<usize, Error> {
+/// What a run that keeps an object of an earlier run reports of it too.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) dropped_mappings: usize,
+    pub(super) repairs: Vec<Repair>,
+}
+
+impl Kept {
+    pub(super) fn add(&mut self, modality: Modality, source: &Instance, derived: &Path) -> Result<(), Error> {
+        self.dropped_mappings += dropped_mappings(modality, source, derived)?;
+        let mut file = DicomFile::open(&source.path, Stop::AtEnd)?;
+        let format = PixelFormat::of_file(&mut file).map_err(|reason| Error::file(&source.path, reason))?;
+        // Reading a frame finds its fragments. It was restored, so that no error is left to be reported.
+        drop(file.frame_bytes(0, format.frames, format.layout.bytes() as u64));
+        self.repairs.extend(pixel_repairs(&file));
+        Ok(())
+    }
+}
+
+/// The real-world value mappings that an earlier run removed from its object.
+fn dropped_mappings(modality: Modality, source: &Instance, derived: &Path) -> Result<usize, Error> {
     // A CT slice keeps its rescale, and with it all mappings.
     if modality != Modality::Pet {
         return Ok(0);

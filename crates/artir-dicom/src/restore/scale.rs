@@ -62,7 +62,7 @@ fn native_scale(series: &Series, decoder: &mut Decoder) -> Result<f64, Error> {
     for instance in &series.instances {
         let fail = |reason: Reason| Error::file(&instance.path, reason);
         let mut file = DicomFile::open(&instance.path, Stop::AtEnd)?;
-        let format = PixelFormat::read(&file.set).map_err(fail)?;
+        let format = PixelFormat::of_file(&mut file).map_err(fail)?;
         for frame in 0..format.frames {
             let slice = Slice::read(&mut file, &format, frame, series.modality, 1.0, decoder).map_err(fail)?;
             let rows = slice.frame.stored.rows().into_iter().step_by(STRIDE);

@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayView3, Axis, s};
 
 use super::{options::RestoreOptions, plan::Planned, scale::Scale};
 use crate::{
-    Error, Instance, Reason, Series,
+    Error, Instance, Reason, Repair, Series,
     read::{
         dataset::Stop,
         file::DicomFile,
@@ -26,7 +26,8 @@ pub(super) enum Step {
     Open(String, Box<Header>),
     /// A slice, and its residual once it is restored.
     Frame(Slice, Array2<f32>),
-    Close,
+    /// All frames have come; these departures from the standard were found in their pixels.
+    Close(Vec<Repair>),
     /// The object that is open, or was to be opened, cannot be read.
     Failed(Error),
 }
@@ -73,6 +74,8 @@ pub(super) struct Written {
     /// Real-world value mappings that were removed.
     pub(super) dropped_mappings: usize,
     pub(super) failed: Vec<Error>,
+    /// Departures from the standard in the pixels, one entry for each object.
+    pub(super) repairs: Vec<Repair>,
 }
 
 /// The settings of a run that its slices share.
@@ -110,7 +113,7 @@ pub(super) fn restore_slices(
                         return Ok(Err(PoolEnded));
                     }
                 }
-                Ok(feed.send(Step::Close))
+                Ok(feed.send(Step::Close(pixel_repairs(&file))))
             };
             let sent = read_object(&feed).unwrap_or_else(|e| feed.send(Step::Failed(e)));
             if sent.is_err() {
@@ -133,12 +136,15 @@ pub(super) fn restore_slices(
                     let pushed = object.push(slice, residual, derivation, options.syntax);
                     pushed.map(|()| open = Some((key, object)))
                 }
-                (Step::Close, Some((key, object))) => object
-                    .finish(&key, derivation, options.syntax, &mut staging)
-                    .map(|dropped_mappings| written.dropped_mappings += dropped_mappings),
+                (Step::Close(repairs), Some((key, object))) => {
+                    written.repairs.extend(repairs);
+                    object
+                        .finish(&key, derivation, options.syntax, &mut staging)
+                        .map(|dropped_mappings| written.dropped_mappings += dropped_mappings)
+                }
                 (Step::Failed(e), _) => Err(e),
                 // The rest of an object that failed.
-                (Step::Frame(..) | Step::Close, None) => Ok(()),
+                (Step::Frame(..) | Step::Close(_), None) => Ok(()),
             };
             match result {
                 Ok(()) => {}
@@ -152,19 +158,19 @@ pub(super) fn restore_slices(
     pool.run(read, write)
 }
 
+/// The departures from the standard that show in the pixels. Those of headers are findings of the search.
+pub(super) fn pixel_repairs(file: &DicomFile) -> Vec<Repair> {
+    file.repairs().iter().copied().filter(|repair| repair.is_of_pixels()).collect()
+}
+
 fn open(series: &Series, instance: &Instance) -> Result<(DicomFile, Header), Error> {
-    let file = DicomFile::open(&instance.path, Stop::AtEnd)?;
-    let format = PixelFormat::read(&file.set).map_err(|reason| Error::file(&instance.path, reason))?;
+    let mut file = DicomFile::open(&instance.path, Stop::AtEnd)?;
+    let format = PixelFormat::of_file(&mut file).map_err(|reason| Error::file(&instance.path, reason))?;
     let same = (u32::from(format.layout.rows), u32::from(format.layout.columns)) == (series.rows, series.columns);
     if format.frames != instance.frames() || !same || file.set.text(tags::SOP_INSTANCE_UID) != Some(&instance.uid) {
         return Err(Error::file(&instance.path, Reason::Changed));
     }
-    let header = Header {
-        path: instance.path.clone(),
-        source: file.set.clone(),
-        format,
-        transfer_syntax: file.transfer_syntax.clone(),
-        multi_frame: series.multi_frame,
-    };
+    let header =
+        Header { path: instance.path.clone(), source: file.set.clone(), format, multi_frame: series.multi_frame };
     Ok((file, header))
 }

@@ -1,11 +1,11 @@
 //! The derived object: changed, removed and kept attributes (PS3.3, C.7.6.1 and C.12.1).
 
 use dicom_core::{Tag, VR};
-use dicom_dictionary_std::{tags, uids};
+use dicom_dictionary_std::tags;
 
 use crate::{
     Modality, codes,
-    read::dataset::{DataSet, Element, Value},
+    read::dataset::{DataSet, Element, Value, is_text},
     uid,
 };
 
@@ -65,7 +65,7 @@ pub(crate) fn is_stale(tag: Tag) -> bool {
 }
 
 /// Makes the derived data set from the source's, without pixels and without SOPInstanceUID, which depends on the pixels.
-pub(crate) fn derive(source: &DataSet, derivation: &Derivation<'_>, source_syntax: &str) -> DataSet {
+pub(crate) fn derive(source: &DataSet, derivation: &Derivation<'_>, lossy: bool) -> DataSet {
     let mut set = source.clone();
     set.retain(|tag, _| !is_stale(*tag));
     set.put_text(tags::SERIES_INSTANCE_UID, VR::UI, derivation.series_instance_uid);
@@ -76,9 +76,10 @@ pub(crate) fn derive(source: &DataSet, derivation: &Derivation<'_>, source_synta
     put_series_description(&mut set, derivation.series_description);
     put_equipment(&mut set, derivation);
     // The result of a lossy source is lossy, even if the source lacks the attribute (PS3.3, C.7.6.1.1.5).
-    if [uids::JPEG_BASELINE8_BIT, uids::JPEG_EXTENDED12_BIT].contains(&source_syntax) {
+    if lossy {
         set.put_text(tags::LOSSY_IMAGE_COMPRESSION, VR::CS, "01");
     }
+    put_character_set(&mut set);
     if let Some(now) = derivation.timestamp {
         set.put_text(tags::INSTANCE_CREATION_DATE, VR::DA, &now[..8]);
         set.put_text(tags::INSTANCE_CREATION_TIME, VR::TM, &now[8..]);
@@ -91,6 +92,30 @@ pub(crate) fn derive(source: &DataSet, derivation: &Derivation<'_>, source_synta
         }
     }
     set
+}
+
+/// Names the character set of text that is not ASCII, where the source does not: UTF-8 if it all is, else Latin-1, which gives
+/// every byte a character (PS3.3, C.12.1.1.2).
+fn put_character_set(set: &mut DataSet) {
+    if set.text(tags::SPECIFIC_CHARACTER_SET).is_some_and(|name| name != "ISO_IR 6") {
+        return;
+    }
+    let mut foreign = Vec::new();
+    foreign_texts(set, &mut foreign);
+    if !foreign.is_empty() {
+        let utf8 = foreign.iter().all(|text| std::str::from_utf8(text).is_ok());
+        set.put_text(tags::SPECIFIC_CHARACTER_SET, VR::CS, if utf8 { "ISO_IR 192" } else { "ISO_IR 100" });
+    }
+}
+
+fn foreign_texts(set: &DataSet, found: &mut Vec<Vec<u8>>) {
+    for (_, element) in set.iter() {
+        match &element.value {
+            Value::Bytes(bytes) if is_text(element.vr) && !bytes.is_ascii() => found.push(bytes.clone()),
+            Value::Items(items) => items.iter().for_each(|item| foreign_texts(item, found)),
+            _ => {}
+        }
+    }
 }
 
 /// Adds the source references of a classic object.

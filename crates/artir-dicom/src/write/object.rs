@@ -37,7 +37,6 @@ pub(crate) struct Header {
     pub(crate) path: PathBuf,
     pub(crate) source: DataSet,
     pub(crate) format: PixelFormat,
-    pub(crate) transfer_syntax: String,
     pub(crate) multi_frame: bool,
 }
 
@@ -57,6 +56,8 @@ pub(crate) struct Object {
     rescales: Vec<Option<NewRescale>>,
     /// Of the pixels, for the instance's UID.
     hash: Sha256,
+    /// A frame's compression has lost information.
+    lossy: bool,
 }
 
 impl Object {
@@ -68,7 +69,7 @@ impl Object {
         let store: Box<dyn Store> =
             if header.multi_frame { Box::new(staging.scratch()?) } else { Box::new(Cursor::new(Vec::new())) };
         let target = staging.target().to_owned();
-        Ok(Self { header, target, store, lengths: Vec::new(), rescales: Vec::new(), hash: Sha256::new() })
+        Ok(Self { header, target, store, lengths: Vec::new(), rescales: Vec::new(), hash: Sha256::new(), lossy: false })
     }
 
     /// Takes the next frame with its residual in network units.
@@ -79,6 +80,7 @@ impl Object {
         derivation: &Derivation<'_>,
         syntax: OutputSyntax,
     ) -> Result<(), Error> {
+        self.lossy |= slice.lossy;
         self.rescales.push(slice.add(residual, derivation.modality));
         // JPEG-LS holds the stored bits alone.
         let bytes = self.header.format.bytes(&slice.frame, syntax == OutputSyntax::JpegLsLossless);
@@ -102,7 +104,12 @@ impl Object {
     ) -> Result<usize, Error> {
         let fail = |reason: Reason| Error::file(&self.header.path, reason);
         let source = &self.header.source;
-        let mut set = derive::derive(source, derivation, &self.header.transfer_syntax);
+        let mut set = derive::derive(source, derivation, self.lossy);
+        let bits = self.header.format.layout.bits_stored;
+        if source.integer(tags::BITS_STORED) != Some(i64::from(bits)) {
+            set.put_us(tags::BITS_STORED, bits);
+            set.put_us(tags::HIGH_BIT, bits - 1);
+        }
         let dropped_mappings = if self.header.multi_frame {
             enhanced::put_groups(&mut set, source, derivation, &self.rescales).map_err(fail)?
         } else {
@@ -153,7 +160,7 @@ impl Object {
         }
         let fail = |reason: Reason| Error::file(&self.header.path, reason);
         let mut file = DicomFile::open(written, Stop::AtEnd).map_err(|e| unreadable(&self.target, &e))?;
-        let format = PixelFormat::read(&file.set).map_err(fail)?;
+        let format = PixelFormat::of_file(&mut file).map_err(fail)?;
         let mut decoder = Decoder::in_process();
         for (frame, rescale) in mapped {
             let slice = Slice::read(&mut file, &format, frame, derivation.modality, 1.0, &mut decoder).map_err(fail)?;

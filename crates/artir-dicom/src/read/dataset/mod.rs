@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use dicom_core::{Tag, VR};
 
-pub(crate) use self::reader::{Form, ReadError, Reader, Stop, has_long_length};
+pub(crate) use self::reader::{Form, ReadError, Reader, Stop, has_long_length, is_text};
 
 /// A value of an element.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +30,7 @@ pub(crate) enum Pixels {
     /// One block, in bytes from the start of the stream.
     Native { offset: u64, length: u64 },
     /// Fragments, each its offset and length, the offset table left out.
-    Encapsulated { offsets: Vec<u32>, fragments: Vec<(u64, u32)> },
+    Encapsulated { offsets: Vec<u64>, fragments: Vec<(u64, u32)> },
 }
 
 /// An element without its tag.
@@ -160,7 +160,6 @@ impl DataSet {
     }
 
     /// Puts an unsigned number of two bytes.
-    #[cfg(test)]
     pub(crate) fn put_us(&mut self, tag: Tag, value: u16) {
         self.insert(tag, Element { vr: VR::US, value: Value::Bytes(value.to_le_bytes().to_vec()) });
     }

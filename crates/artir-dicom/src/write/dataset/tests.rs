@@ -93,7 +93,7 @@ fn lies_about_length_are_found_before_anything_is_allocated() {
         nested.extend([0x08, 0, 0x12, 0x21, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xff, 0, 0xe0, 0xff, 0xff, 0xff, 0xff]);
     }
     assert!(parse(&nested, Form::IMPLICIT).unwrap_err().to_string().contains("deeply"));
-    let twice = [implicit((0x0008, 0x0060), b"CT"), implicit((0x0008, 0x0060), b"PT")].concat();
+    let twice = [implicit((0x0028, 0x0010), &[1, 0]), implicit((0x0028, 0x0010), &[2, 0])].concat();
     assert!(parse(&twice, Form::IMPLICIT).unwrap_err().to_string().contains("twice"));
     let pixels = implicit((0x7fe0, 0x0010), &[0; 8]);
     assert!(parse(&pixels[..12], Form::IMPLICIT).unwrap_err().to_string().contains("but 4 are left"));

@@ -155,7 +155,7 @@ fn slice(stored: [i16; 4], slope: f64) -> Slice {
     let bytes: Vec<u8> = stored.iter().flat_map(|v| v.to_le_bytes()).collect();
     let transform = crate::read::hu::Transform::Linear { slope, intercept: 0.0 };
     let encoding = crate::read::hu::Encoding { limits: format.limits(), transform, padding: format.padding };
-    Slice { frame: format.frame(&bytes).unwrap(), encoding, outside: None, per_unit: 1.0 }
+    Slice { frame: format.frame(&bytes).unwrap(), encoding, outside: None, per_unit: 1.0, lossy: false }
 }
 
 #[test]
