@@ -86,15 +86,17 @@ impl Inference {
     /// Loads the requested model, or the task's default.
     pub(crate) fn restorer(&self, task: Task) -> Result<Restorer, Failure> {
         let model = self.open(task)?;
-        let strength = self.strength.or(model.card().strength).unwrap_or(1.0);
         let settings = Settings::default()
             .device(self.device)
             .threads(self.threads)?
             .precision(self.precision)
             .tile(self.tile)
             .overlap(self.overlap)
-            .memory(self.memory)
-            .strength(strength)?;
+            .memory(self.memory);
+        let settings = match self.strength {
+            Some(strength) => settings.strength(strength)?,
+            None => settings,
+        };
         Ok(Restorer::new(model, settings)?)
     }
 

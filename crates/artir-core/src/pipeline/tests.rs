@@ -273,7 +273,7 @@ fn restorers_that_share_threads_give_the_same_bits() {
 /// A change of this text changes the UIDs of derived series and restarts interrupted runs: see [`ALGORITHM`].
 #[test]
 fn what_decides_pixels_is_pinned_and_names_no_runtime() {
-    let settings = Settings { device: crate::Device::Cpu, threads: 1, strength: 0.75, ..Settings::default() };
+    let settings = Settings { device: crate::Device::Cpu, threads: 1, strength: Some(0.75), ..Settings::default() };
     let model = crate::zoo::open("ct-ldct-t").unwrap();
     let (hash, other) = (model.hash().to_owned(), Settings { overlap: Some(32), threads: 2, ..settings.clone() });
     let restorer = Restorer::new(model.clone(), settings).unwrap();
@@ -288,4 +288,14 @@ fn what_decides_pixels_is_pinned_and_names_no_runtime() {
     let restorer = Restorer::new(model, other).unwrap();
     assert_eq!(restorer.decides_for(shape, MemoryUse::default()).unwrap(), text);
     assert_ne!(restorer.decides(), any);
+}
+
+#[test]
+fn the_card_states_the_strength_unless_the_settings_do() {
+    let model = crate::zoo::open("ct-ldct-t").unwrap();
+    let stated = model.card().strength.unwrap();
+    assert!(stated < 1.0);
+    assert_eq!(Restorer::new(model.clone(), Settings::default()).unwrap().strength(), stated);
+    let settings = Settings::default().strength(1.0).unwrap();
+    assert_eq!(Restorer::new(model, settings).unwrap().strength(), 1.0);
 }
