@@ -89,7 +89,6 @@ impl Inference {
     /// Loads the requested model, or the task's default.
     pub(crate) fn restorer(&self, task: Task) -> Result<Restorer, Failure> {
         let model = self.open(task)?;
-        let strength = self.strength.or(model.card().strength).unwrap_or(1.0);
         let settings = Settings::default()
             .device(self.device)
             .threads(self.threads)?
@@ -97,8 +96,11 @@ impl Inference {
             .tile(self.tile)
             .overlap(self.overlap)
             .memory(self.memory)
-            .ensemble(self.ensemble)
-            .strength(strength)?;
+            .ensemble(self.ensemble);
+        let settings = match self.strength {
+            Some(strength) => settings.strength(strength)?,
+            None => settings,
+        };
         Ok(Restorer::new(model, settings)?)
     }
 

@@ -3,7 +3,7 @@
 //! Every image, a CT slice or a satellite scene, takes the same steps:
 //!
 //! ```text
-//! read -> normalise -> tile -> infer -> blend -> denormalise -> write
+//! read -> tile -> normalise -> infer -> denormalise -> blend -> write
 //! ```
 //!
 //! Reading and writing belong to the domain crates, which implement [`Source`] and [`Sink`]; the

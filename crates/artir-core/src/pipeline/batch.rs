@@ -34,7 +34,7 @@ impl Restorer {
         if progress.is_cancelled() {
             return Err(Error::Interrupted);
         }
-        let (range, strength, count) = (self.card().range(), self.settings.strength, images.len());
+        let (range, strength, count) = (self.card().range(), self.strength(), images.len());
         let mut tiles = Vec::with_capacity(count);
         for image in images {
             let found = image.data.dim();

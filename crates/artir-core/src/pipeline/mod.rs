@@ -157,28 +157,28 @@ impl Restorer {
         self.model.hash()
     }
 
-    /// Share of the residual that is applied.
+    /// Share of the residual that is applied: the settings', else the card's, else all of it.
     pub fn strength(&self) -> f32 {
-        self.settings.strength
+        self.settings.strength.or(self.card().strength).unwrap_or(1.0)
     }
 
     /// The model, algorithm and settings that determine the pixels of outputs of any extent. Neither the runtime nor the
     /// device is part of it.
     pub fn decides(&self) -> Encoding {
         // `decides_with` writes the ensemble.
-        let Settings { tile, overlap, memory, strength, ensemble: _, device: _, threads: _, precision: _ } =
+        let Settings { tile, overlap, memory, strength: _, ensemble: _, device: _, threads: _, precision: _ } =
             self.settings;
         let or_auto = |n: Option<usize>| n.map_or("auto".into(), |n| n.to_string());
         self.decides_with(&or_auto(tile))
             .text("overlap", &or_auto(overlap))
             .number("memory", memory)
-            .float("strength", strength.into())
+            .float("strength", self.strength().into())
     }
 
     /// [`Restorer::decides`] and the tiles used for an output of this extent.
     pub fn decides_for(&self, shape: Shape, held: MemoryUse) -> Result<Encoding, Error> {
         let tiles = self.plan(shape, held)?.describe();
-        Ok(self.decides_with(&tiles).float("strength", self.settings.strength.into()))
+        Ok(self.decides_with(&tiles).float("strength", self.strength().into()))
     }
 
     fn decides_with(&self, tiles: &str) -> Encoding {
@@ -256,7 +256,7 @@ impl Restorer {
             device: self.session.provider().name().into(),
             precision: precision_name(self.session.precision()).into(),
             tiles: self.plan(shape, held)?.describe(),
-            strength: self.settings.strength,
+            strength: self.strength(),
             ensemble: self.settings.ensemble,
         })
     }
@@ -288,7 +288,7 @@ impl Restorer {
         let shape = source.shape();
         self.check_channels(shape)?;
         let plan = self.plan(shape, source.memory_use())?;
-        let (range, strength, batch) = (self.card().range(), self.settings.strength, self.session.batch(&plan));
+        let (range, strength, batch) = (self.card().range(), self.strength(), self.session.batch(&plan));
         let job = tiles::Job { plan: &plan, range, strength, first_row, batch };
         let mut infer = |tile: Array4<f32>| self.infer(tile.view(), progress);
         job.run(source, sink, progress, &mut infer)

@@ -273,7 +273,7 @@ fn restorers_that_share_threads_give_the_same_bits() {
 /// A change of this text changes the UIDs of derived series and restarts interrupted runs: see [`ALGORITHM`].
 #[test]
 fn what_decides_pixels_is_pinned_and_names_no_runtime() {
-    let settings = Settings { device: crate::Device::Cpu, threads: 1, strength: 0.75, ..Settings::default() };
+    let settings = Settings { device: crate::Device::Cpu, threads: 1, strength: Some(0.75), ..Settings::default() };
     let model = crate::zoo::open("ct-ldct-t").unwrap();
     let (hash, other) = (model.hash().to_owned(), Settings { overlap: Some(32), threads: 2, ..settings.clone() });
     let restorer = Restorer::new(model.clone(), settings).unwrap();
@@ -292,7 +292,7 @@ fn what_decides_pixels_is_pinned_and_names_no_runtime() {
 
 #[test]
 fn an_ensemble_is_part_of_what_decides_pixels_and_of_their_origin() {
-    let settings = Settings::default().device(crate::Device::Cpu).threads(1).unwrap();
+    let settings = Settings::default().device(crate::Device::Cpu).threads(1).unwrap().strength(1.0).unwrap();
     let model = crate::zoo::open("ct-ldct-t").unwrap();
     let single = Restorer::new(model.clone(), settings.clone()).unwrap();
     let eight = Restorer::new(model, settings.ensemble(true)).unwrap();
@@ -308,4 +308,14 @@ fn an_ensemble_is_part_of_what_decides_pixels_and_of_their_origin() {
     let (one, mean) = (single.restore(&image, &NoProgress).unwrap(), eight.restore(&image, &NoProgress).unwrap());
     let apart = (&one - &mean).mapv(f32::abs).mean().unwrap();
     assert!(apart > 0.0 && apart < 20.0, "{apart}");
+}
+
+#[test]
+fn the_card_states_the_strength_unless_the_settings_do() {
+    let model = crate::zoo::open("ct-ldct-t").unwrap();
+    let stated = model.card().strength.unwrap();
+    assert!(stated < 1.0);
+    assert_eq!(Restorer::new(model.clone(), Settings::default()).unwrap().strength(), stated);
+    let settings = Settings::default().strength(1.0).unwrap();
+    assert_eq!(Restorer::new(model, settings).unwrap().strength(), 1.0);
 }
