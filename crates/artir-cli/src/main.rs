@@ -76,8 +76,8 @@ fn main() -> ExitCode {
     common::start_logging(&cli.verbosity);
     let quiet = cli.verbosity.quiet;
     let result = match cli.command {
-        Command::Ct(args) => ct::run(&args, artir_dicom::Modality::Ct, artir_dicom::PetUnits::Suv, quiet),
-        Command::Pet(args) => ct::run(&args.series, artir_dicom::Modality::Pet, args.units.into(), quiet),
+        Command::Ct(args) => ct::run(args, artir_dicom::Modality::Ct, artir_dicom::PetUnits::Suv, quiet),
+        Command::Pet(args) => ct::run(args.series, artir_dicom::Modality::Pet, args.units.into(), quiet),
         #[cfg(feature = "geo")]
         Command::Geo(args) => geo::run(&args, quiet),
         Command::Image(args) => image::run(&args, quiet),

@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayView3, Axis, s};
 
 use super::{options::RestoreOptions, plan::Planned, scale::Scale};
 use crate::{
-    Error, Instance, Reason, Repair, Series,
+    Error, Instance, Modality, Reason, Repair, Rescale, Series,
     read::{
         dataset::Stop,
         file::DicomFile,
@@ -99,7 +99,7 @@ pub(super) fn restore_slices(
     let read = |feed: Feed<Step>| {
         for object in todo {
             let mut read_object = |feed: &Feed<Step>| -> Result<Result<(), PoolEnded>, Error> {
-                let (mut file, header) = open(series, object.instance)?;
+                let (mut file, header) = open(series, object.instance, options.rescale)?;
                 let format = header.format.clone();
                 if feed.send(Step::Open(object.key.clone(), Box::new(header))).is_err() {
                     return Ok(Err(PoolEnded));
@@ -163,12 +163,15 @@ pub(super) fn pixel_repairs(file: &DicomFile) -> Vec<Repair> {
     file.repairs().iter().copied().filter(|repair| repair.is_of_pixels()).collect()
 }
 
-fn open(series: &Series, instance: &Instance) -> Result<(DicomFile, Header), Error> {
+fn open(series: &Series, instance: &Instance, rescale: Option<Rescale>) -> Result<(DicomFile, Header), Error> {
     let mut file = DicomFile::open(&instance.path, Stop::AtEnd)?;
     let format = PixelFormat::of_file(&mut file).map_err(|reason| Error::file(&instance.path, reason))?;
     let same = (u32::from(format.layout.rows), u32::from(format.layout.columns)) == (series.rows, series.columns);
     if format.frames != instance.frames() || !same || file.set.text(tags::SOP_INSTANCE_UID) != Some(&instance.uid) {
         return Err(Error::file(&instance.path, Reason::Changed));
+    }
+    if let Some(rescale) = rescale.filter(|_| series.modality == Modality::Ct) {
+        rescale.put(&mut file.set);
     }
     let header =
         Header { path: instance.path.clone(), source: file.set.clone(), format, multi_frame: series.multi_frame };
