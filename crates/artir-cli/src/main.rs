@@ -76,8 +76,8 @@ fn main() -> ExitCode {
     common::start_logging(&cli.verbosity);
     let quiet = cli.verbosity.quiet;
     let result = match cli.command {
-        Command::Ct(args) => ct::run_ct(&args, quiet),
-        Command::Pet(args) => ct::run_pet(&args, quiet),
+        Command::Ct(args) => ct::run_ct(args, quiet),
+        Command::Pet(args) => ct::run_pet(args, quiet),
         #[cfg(feature = "geo")]
         Command::Geo(args) => geo::run(&args, quiet),
         Command::Image(args) => image::run(&args, quiet),

@@ -27,25 +27,34 @@ use crate::{
     progress::Terminal,
 };
 
-pub(crate) fn run_ct(args: &CtArgs, quiet: bool) -> Result<ExitCode, Failure> {
-    run(&args.series, Modality::Ct, PetUnits::Suv, args.noise, quiet)
+pub(crate) fn run_ct(args: CtArgs, quiet: bool) -> Result<ExitCode, Failure> {
+    run(args.series, Modality::Ct, PetUnits::Suv, args.noise, quiet)
 }
 
-pub(crate) fn run_pet(args: &PetArgs, quiet: bool) -> Result<ExitCode, Failure> {
-    run(&args.series, Modality::Pet, args.units.into(), None, quiet)
+pub(crate) fn run_pet(args: PetArgs, quiet: bool) -> Result<ExitCode, Failure> {
+    run(args.series, Modality::Pet, args.units.into(), None, quiet)
 }
 
-fn run(args: &Args, modality: Modality, units: PetUnits, noise: Option<f64>, quiet: bool) -> Result<ExitCode, Failure> {
+fn run(
+    mut args: Args,
+    modality: Modality,
+    units: PetUnits,
+    noise: Option<f64>,
+    quiet: bool,
+) -> Result<ExitCode, Failure> {
+    args.read_lists()?;
+    let args = &args;
     if let Some(form) = args.list {
         let scan = args.scan(modality, units)?;
         return match scan.nothing_found(&args.inputs, modality) {
             Some(found) => nothing(&scan, found),
-            None => list(args, &scan, form),
+            None => list(args, &scan, units, form),
         };
     }
     // From here on, Ctrl-C stops the work and the report is still written.
     let progress = Terminal::new(quiet);
-    let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
+    // Only --dry-run goes without an output folder.
+    let output = args.output.as_deref().unwrap_or(Path::new("."));
     let inputs = args.inputs.iter().filter(|input| input.is_file()).cloned().chain(args.inference.model_file());
     let mut checks = Outputs::new(inputs);
     if let Some(path) = &args.report {
@@ -155,8 +164,8 @@ impl Run<'_> {
 
     /// Why a PET series has no SUV. Slices without are left out of a partial series.
     fn without_suv(&self, series: &Series) -> Option<artir_dicom::Error> {
-        let needed = self.modality == Modality::Pet && self.units == PetUnits::Suv && !self.args.allow_partial;
-        if needed { artir_dicom::suv_problem(series) } else { None }
+        let needed = self.modality == Modality::Pet && self.units != PetUnits::Native && !self.args.allow_partial;
+        if needed { artir_dicom::suv_problem(series, self.units) } else { None }
     }
 
     fn one(
