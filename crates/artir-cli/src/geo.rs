@@ -13,7 +13,8 @@ use std::{
 
 use artir_core::{Restorer, Task};
 use artir_geo::{
-    Access, BandNumbers, CreationOption, Format, Interval, OpenOptions, RangeChoice, Scene, SceneName, WriteOptions,
+    Access, BandNumbers, CreationOption, Cutline, Format, Interval, NodataChoice, OpenOptions, RangeChoice,
+    RegionChoice, Scene, SceneName, WriteOptions,
 };
 use clap::ValueEnum;
 
@@ -45,10 +46,34 @@ pub(crate) struct Args {
     /// Bands to restore, counted from 1, if the file does not name its red, green and blue bands
     #[arg(long, value_name = "R,G,B", value_parser = parse_bands)]
     bands: Option<BandNumbers>,
-    /// Stored values for black and white: LO,HI, percentile, reflectance (0 to 10,000), or auto (0 to 255 for 8-bit
-    /// scenes, percentile for others)
+    /// Stored values for black and white: LO,HI (or six numbers, a pair for each band), percentile, reflectance (0 to 1 by the
+    /// bands' scale and offset, else 0 to 10,000), or auto (0 to 255 for 8-bit scenes, percentile for others)
     #[arg(long, value_name = "RANGE", default_value = "auto", value_parser = parse_range, allow_hyphen_values = true)]
     range: RangeChoice,
+    /// Stored value of pixels that are no data, in place of what the file declares; none: every value counts
+    #[arg(long, value_name = "V", value_parser = parse_nodata, allow_hyphen_values = true)]
+    nodata: Option<NodataChoice>,
+    /// Raster of the scene's extent that is 0 where a pixel does not count
+    #[arg(long, value_name = "FILE")]
+    mask: Option<String>,
+    /// Leave pixels unchanged that the product's own mask marks as cloud (Sentinel-2 SCL, Landsat QA_PIXEL, PlanetScope UDM2)
+    #[arg(long)]
+    mask_clouds: bool,
+    /// Change only this window: first column, first row, columns, rows
+    #[arg(long, value_name = "X,Y,W,H", value_parser = parse_window, conflicts_with_all = ["bbox", "cutline"])]
+    window: Option<[usize; 4]>,
+    /// Change only this box, in the scene's reference system or that of --bbox-crs; x is east
+    #[arg(long, value_name = "XMIN,YMIN,XMAX,YMAX", value_parser = parse_box, allow_hyphen_values = true, conflicts_with = "cutline")]
+    bbox: Option<[f64; 4]>,
+    /// Reference system of --bbox, such as EPSG:4326
+    #[arg(long, value_name = "CRS", requires = "bbox")]
+    bbox_crs: Option<String>,
+    /// Change only what lies in the polygons of this file (GeoJSON, Shapefile, GeoPackage, FlatGeobuf, KML)
+    #[arg(long, value_name = "FILE")]
+    cutline: Option<PathBuf>,
+    /// Refuse a scene if the result cannot hold something that it states
+    #[arg(long)]
+    strict: bool,
     /// Output format
     #[arg(long, value_enum, default_value_t = FormatName::Gtiff)]
     format: FormatName,
@@ -103,13 +128,39 @@ fn parse_range(text: &str) -> Result<RangeChoice, String> {
         "reflectance" => Ok(RangeChoice::Reflectance),
         _ => {
             let number = |t: &str| t.trim().parse::<f64>().ok().filter(|v| v.is_finite());
-            let ends = text.split_once(',').and_then(|(lo, hi)| Some((number(lo)?, number(hi)?)));
-            match ends.and_then(|(lo, hi)| Interval::new(lo, hi)) {
-                Some(interval) => Ok(RangeChoice::Interval(interval)),
-                None => Err("must be LO,HI (LO below HI), percentile, reflectance or auto".into()),
+            let numbers: Option<Vec<f64>> = text.split(',').map(number).collect();
+            let pairs: Option<Vec<Interval>> = numbers
+                .filter(|numbers| numbers.len() % 2 == 0)
+                .and_then(|numbers| numbers.chunks(2).map(|pair| Interval::new(pair[0], pair[1])).collect());
+            match pairs.as_deref() {
+                Some([interval]) => Ok(RangeChoice::Interval(*interval)),
+                Some([red, green, blue]) => Ok(RangeChoice::EachBand([*red, *green, *blue])),
+                _ => Err("must be LO,HI (LO below HI), three such pairs, percentile, reflectance or auto".into()),
             }
         }
     }
+}
+
+fn parse_nodata(text: &str) -> Result<NodataChoice, String> {
+    match text {
+        "none" => Ok(NodataChoice::None),
+        _ => text.parse().map(NodataChoice::Value).map_err(|_| "must be a number, or none".into()),
+    }
+}
+
+fn numbers<T: std::str::FromStr>(text: &str) -> Option<[T; 4]> {
+    let all: Option<Vec<T>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
+    all?.try_into().ok()
+}
+
+fn parse_window(text: &str) -> Result<[usize; 4], String> {
+    let found = numbers(text).filter(|[_, _, columns, rows]| *columns > 0 && *rows > 0);
+    found.ok_or_else(|| "must be first column, first row, columns, rows: 100,200,512,512".into())
+}
+
+fn parse_box(text: &str) -> Result<[f64; 4], String> {
+    let fine = |b: &[f64; 4]| b.iter().all(|v| v.is_finite()) && b[0] < b[2] && b[1] < b[3];
+    numbers(text).filter(fine).ok_or_else(|| "must be smallest x, smallest y, largest x, largest y".into())
 }
 
 fn parse_folder(text: &str) -> Result<PathBuf, String> {
@@ -137,7 +188,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let named = args.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file));
     // A virtual raster's sources are inputs, too.
     let sources = args.scenes.iter().flat_map(|scene| artir_geo::files(scene, &access));
-    let mut checks = Outputs::new(named.chain(sources).chain(args.inference.model_file()));
+    let more = args.mask.as_ref().map(PathBuf::from).into_iter().chain(args.cutline.clone());
+    let mut checks = Outputs::new(named.chain(sources).chain(more).chain(args.inference.model_file()));
     if let Some(path) = &args.report {
         checks.add("the report", path, Kind::File, args.overwrite)?;
         // A report with the path of a result is an error of the whole command: neither can be written.
@@ -188,7 +240,7 @@ fn restore_all(
             }
         }
     }
-    let options = args.open_options();
+    let options = args.open_options()?;
     for (i, path, out) in possible {
         let result = Scene::open(path, &options).map_err(Failure::from).and_then(|scene| {
             restore(&scene, path, out, args, &restorer, progress).map(|done| {
@@ -209,9 +261,25 @@ fn restore_all(
 }
 
 impl Args {
-    fn open_options(&self) -> OpenOptions {
-        let options = OpenOptions::default().with_range(self.range).with_access(self.access());
-        self.bands.iter().fold(options, |options, bands| options.with_bands(bands.clone()))
+    fn open_options(&self) -> Result<OpenOptions, Failure> {
+        let mut options = OpenOptions::default()
+            .with_range(self.range)
+            .with_access(self.access())
+            .with_nodata(self.nodata.unwrap_or_default())
+            .with_mask_clouds(self.mask_clouds);
+        if let Some(bands) = &self.bands {
+            options = options.with_bands(bands.clone());
+        }
+        if let Some(mask) = &self.mask {
+            options = options.with_mask(mask);
+        }
+        let region = match (&self.window, &self.bbox, &self.cutline) {
+            (Some(window), ..) => Some(RegionChoice::Window(*window)),
+            (_, Some(corners), _) => Some(RegionChoice::Box { corners: *corners, crs: self.bbox_crs.clone() }),
+            (_, _, Some(file)) => Some(RegionChoice::Cutline(Cutline::read(file)?)),
+            _ => None,
+        };
+        Ok(region.into_iter().fold(options, OpenOptions::with_region))
     }
 
     fn access(&self) -> Access {
@@ -228,6 +296,7 @@ impl Args {
             .with_overwrite(self.overwrite)
             .with_resume(self.resume)
             .with_format(format)
+            .with_strict(self.strict)
             .with_creation(self.co.clone())
             .with_threads(self.inference.threads())
     }
@@ -291,6 +360,9 @@ fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<P
 
 /// The name of a scene's result in a folder: its file's name, and the subdataset's where it has one.
 fn output_name(scene: &str, format: FormatName) -> Option<PathBuf> {
+    if let Some(product) = artir_geo::product_name(scene) {
+        return Some(format!("{product}.tif").into());
+    }
     let SceneName { file, part } = SceneName::of(scene);
     let name = PathBuf::from(Path::new(&file).file_name()?);
     let tiff = name.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"));
@@ -315,6 +387,13 @@ fn restore(
     restorer: &Restorer,
     progress: &Terminal,
 ) -> Result<Option<artir_geo::SceneReport>, Failure> {
+    if let Some((value, share)) = scene.undeclared_fill() {
+        tracing::warn!(
+            "{path}: {:.1} % of its pixels are {value} in all bands, which the file does not declare as nodata: they stay as they \
+             are and are kept out of the range (--nodata {value} states it, --nodata none restores them)",
+            100.0 * share
+        );
+    }
     let options = args.write_options();
     let mut space = Outputs::default();
     space.needs(out, artir_geo::least_space(scene, &options));
@@ -328,10 +407,14 @@ fn restore(
         return Ok(None);
     }
     let page = out.with_extension("html");
+    let source = scene.gdal_name();
     let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
+    if !done.lost.is_empty() {
+        tracing::warn!("{}: a GeoTIFF cannot hold the scene's {}", out.display(), done.lost.join(", "));
+    }
     if args.preview {
         let title = format!("{} {}", restorer.card().name, restorer.card().version);
-        let preview = artir_geo::Preview::new(path, out, scene.bands()).with_title(&title);
+        let preview = artir_geo::Preview::new(source, out, scene.bands()).with_title(&title);
         artir_geo::write_preview(&page, &preview, args.overwrite)?;
     }
     Ok(Some(done))

@@ -35,7 +35,7 @@ use crate::{
         sink::SceneSink,
         strips::{SceneSource, Strips, memory_use, strip_rows},
     },
-    scene::{Scene, description::Description},
+    scene::Scene,
 };
 
 /// The written result.
@@ -49,6 +49,8 @@ pub struct SceneReport {
     pub run: RunReport,
     /// Rows that an interrupted run had completed.
     pub rows_resumed: usize,
+    /// What the result cannot hold of what the scene states.
+    pub lost: Vec<String>,
 }
 
 /// Files of the journal in the hidden folder.
@@ -59,7 +61,8 @@ const JOURNAL_FILES: [&str; 3] = ["journal", "rows", "lock"];
 /// # Errors
 /// The core's own.
 pub fn plan(scene: &Scene, restorer: &Restorer) -> Result<String, Error> {
-    Ok(restorer.plan(scene.shape(), memory_use(&scene.info))?.describe())
+    let shape = scene.info.shape_for(restorer.card().input.channels);
+    Ok(restorer.plan(shape, memory_use(&scene.info))?.describe())
 }
 
 /// Restores a scene into `out`; where that ends in `.vrt`, into a TIFF of the same name and a virtual raster over it.
@@ -76,13 +79,14 @@ pub fn restore_scene(
 ) -> Result<SceneReport, Error> {
     check_model(scene, restorer.card())?;
     progress.start(&scene.info.path, scene.shape().pixels());
-    let decides = restorer.decides_for(scene.shape(), memory_use(&scene.info))?;
+    let channels = restorer.card().input.channels;
+    let decides = restorer.decides_for(scene.info.shape_for(channels), memory_use(&scene.info))?;
     let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
         // Rows of an earlier run count as completed.
         progress.advance(first as u64 * scene.shape().columns as u64);
         restorer.run_from(first, source, sink, progress)
     };
-    restore_with(scene, decides.as_str(), out, options, &mut run)
+    restore_with(scene, channels, decides.as_str(), out, options, &mut run)
 }
 
 /// A run from a row on, from source to sink.
@@ -91,6 +95,7 @@ type Run<'a> = &'a mut dyn FnMut(usize, &mut SceneSource<'_>, &mut SceneSink<'_>
 /// Restores a scene with any function that passes residuals from source to sink.
 fn restore_with(
     scene: &Scene,
+    channels: usize,
     pixels: &str,
     out: &Path,
     options: &WriteOptions,
@@ -99,7 +104,7 @@ fn restore_with(
     let name = out.display().to_string();
     let fail = |reason: Reason| Error::Write { path: name.clone(), reason };
     recover(out)?;
-    let stale = prepare(scene, out, options)?;
+    let promise = prepare(scene, out, options)?;
     let layout = Layout::of(scene, &options.creation, options.threads).map_err(&fail)?;
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let _made = OutputFolder::create(parent).map_err(|e| fail(e.into()))?;
@@ -121,8 +126,15 @@ fn restore_with(
     let strips = Strips::default();
     let strip_rows = strip_rows(layout.block_rows(), scene.shape().rows);
     let info = &scene.info;
-    let mut source =
-        SceneSource { scene: info, dataset: info.reopen()?, strips: &strips, strip_rows, first_row: rows_resumed };
+    let mut source = SceneSource {
+        scene: info,
+        dataset: info.reopen()?,
+        marks: info.open_marks()?,
+        channels,
+        strips: &strips,
+        strip_rows,
+        first_row: rows_resumed,
+    };
     let mut sink = SceneSink {
         scene: info,
         strips: &strips,
@@ -142,20 +154,21 @@ fn restore_with(
             return Err(e);
         }
     };
-    let intermediate = Description { overviews: Vec::new(), ..info.description.clone() };
-    let wanted = if cog { &intermediate } else { &info.description };
-    finish(scene, wanted, sink.target, &layout, &staged, false).map_err(&fail)?;
+    let wanted = if cog { &info.description_without_overviews() } else { &info.description };
+    let found = finish(scene, wanted, sink.target, &layout, &staged, false).map_err(&fail)?;
+    promise.intermediate.must_equal(&found).map_err(&fail)?;
     let mut done = staged.clone();
     if cog {
         done = folder.path().join("cog.tif");
         cog::write(scene, &staged, &done, &options.creation, options.threads).map_err(&fail)?;
-        scene.info.description.complete(&scene.dataset, &done).map_err(&fail)?;
+        let found = info.description.complete(&scene.dataset, &done).map_err(&fail)?;
+        promise.description.must_equal(&found).map_err(&fail)?;
     }
     nothing_else(&folder, &done).map_err(&fail)?;
-    let staged = Staged::new(&folder, &done, out, &stale).map_err(|e| fail(e.into()))?;
+    let staged = Staged::new(&folder, &done, out, &promise.stale).map_err(|e| fail(e.into()))?;
     if is_virtual(out) {
         let (data, main) = (staged.data(out), staged.main(out));
-        virtual_raster::copy(scene, &info.description, &data, &main).map_err(&fail)?;
+        virtual_raster::copy(&promise.description, &data, &main).map_err(&fail)?;
     }
     let beside = match staged.publish(&mut folder, out, options.overwrite) {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -165,8 +178,8 @@ fn restore_with(
         }
         other => other.map_err(|e| fail(e.into()))?,
     };
-    beside::verify(&info.description, out, &beside).map_err(&fail)?;
-    Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed })
+    beside::verify(&promise.description, out, &beside).map_err(&fail)?;
+    Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed, lost: promise.lost })
 }
 
 /// Brings to its end what a killed run had begun to publish under a name, before anything there is taken for an older

@@ -59,6 +59,8 @@ pub struct WriteOptions {
     pub creation: Vec<CreationOption>,
     /// Threads that compress; 0 takes every core.
     pub threads: usize,
+    /// Refuse a scene if the result cannot hold something that the scene states.
+    pub strict: bool,
 }
 
 impl WriteOptions {
@@ -83,6 +85,13 @@ impl WriteOptions {
     /// Sets creation options.
     pub fn with_creation(mut self, creation: impl Into<Vec<CreationOption>>) -> Self {
         self.creation = creation.into();
+        self
+    }
+
+    /// Whether a scene is refused if the result cannot hold something that the scene states. Otherwise that is left out, and
+    /// [`SceneReport::lost`](crate::SceneReport::lost) names it.
+    pub fn with_strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
         self
     }
 

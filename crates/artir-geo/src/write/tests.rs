@@ -20,20 +20,27 @@ fn run_some(
     options: &WriteOptions,
     most: usize,
 ) -> Result<SceneReport, Error> {
-    restore_with(scene, &format!("residual {residual}"), out, options, &mut |start, source, sink| {
-        let shape = source.shape();
-        let mut first = start;
-        while first < shape.rows {
-            if first >= most {
-                return Err(artir_core::Error::Interrupted.into());
+    restore_with(
+        scene,
+        scene.bands().len(),
+        &format!("residual {residual}"),
+        out,
+        options,
+        &mut |start, source, sink| {
+            let shape = source.shape();
+            let mut first = start;
+            while first < shape.rows {
+                if first >= most {
+                    return Err(artir_core::Error::Interrupted.into());
+                }
+                let rows = 100.min(shape.rows - first);
+                source.read(Window { row: first, column: 0, rows, columns: shape.columns })?;
+                sink.write(first, Array3::from_elem((shape.channels, rows, shape.columns), residual).view())?;
+                first += rows;
             }
-            let rows = 100.min(shape.rows - first);
-            source.read(Window { row: first, column: 0, rows, columns: shape.columns })?;
-            sink.write(first, Array3::from_elem((shape.channels, rows, shape.columns), residual).view())?;
-            first += rows;
-        }
-        Ok(RunReport::default())
-    })
+            Ok(RunReport::default())
+        },
+    )
 }
 
 fn run(scene: &Scene, out: &Path, residual: f32) -> Result<SceneReport, Error> {
@@ -103,8 +110,9 @@ fn a_run_that_fails_leaves_nothing() {
     let scene = open(&example(dir.path()), None).unwrap();
     let out = dir.path().join("new").join("out.tif");
     let options = WriteOptions::default();
-    let failed =
-        restore_with(&scene, "", &out, &options, &mut |_, _, _| Err(artir_core::Error::Inference("no".into()).into()));
+    let failed = restore_with(&scene, 3, "", &out, &options, &mut |_, _, _| {
+        Err(artir_core::Error::Inference("no".into()).into())
+    });
     assert!(failed.is_err() && !dir.path().join("new").exists());
 }
 
@@ -351,7 +359,7 @@ fn nodata_stays_nodata_and_valid_pixels_valid() {
     let Some(folder) = real() else { return };
     let path = folder.join("rasterio/data/RGB.byte.tif");
     let scene = open(&path, None).unwrap();
-    assert_eq!(scene.info.nodata, [Some(0.0); 3]);
+    assert!(scene.info.values.iter().all(|v| v.nodata == Some(0.0)));
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out.tif");
     run(&scene, &out, -0.9).unwrap();
