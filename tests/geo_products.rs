@@ -30,7 +30,7 @@ fn geo(dir: &Path, arguments: &[&str]) -> Output {
 }
 
 fn half(dir: &Path, arguments: &[&str]) -> String {
-    let done = geo(dir, &[arguments, &["--model", "half.onnx", "-q", "--overwrite"]].concat());
+    let done = geo(dir, &[arguments, &["--model", "half.onnx", "--overwrite"]].concat());
     assert!(done.status.success(), "{arguments:?}: {}", text(&done.stderr));
     text(&done.stderr)
 }

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     /// Scenes: GeoTIFF, VRT, or another raster that GDAL reads
     #[arg(required_unless_present = "compare", value_name = "SCENE")]
     scenes: Vec<String>,
-    /// Output file, or a folder; OUT.vrt writes OUT.tif and a virtual raster over it
+    /// Output file (.tif, .jp2, .png, .img), or a folder; OUT.vrt writes OUT.tif and a virtual raster over it
     #[arg(short, long, value_name = "OUT", required_unless_present_any = ["inspect", "compare"])]
     output: Option<PathBuf>,
     /// Print a scene's metadata, and the bands that would be restored, as JSON
@@ -74,10 +74,11 @@ pub(crate) struct Args {
     /// Refuse a scene if the result cannot hold something that it states
     #[arg(long)]
     strict: bool,
-    /// Output format
-    #[arg(long, value_enum, default_value_t = FormatName::Gtiff)]
-    format: FormatName,
-    /// Creation option of GDAL's GTiff or COG driver, in place of the source's; may be repeated
+    /// Output format, in place of the one that the output's name and the scene suggest: .jp2, .png and .img name others; a COG
+    /// gives a COG
+    #[arg(long, value_enum)]
+    format: Option<FormatName>,
+    /// Creation option of the output's GDAL driver, in place of the source's; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_creation)]
     co: Vec<CreationOption>,
     /// Folder, in addition to a virtual raster's own, whose files it may reference; may be repeated
@@ -183,7 +184,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
     // From here on, Ctrl-C stops the work and the report is still written.
     let progress = Terminal::new(quiet);
-    let outputs = outputs(&args.scenes, output, args.format);
+    let outputs = outputs(&args.scenes, output);
     let access = args.access();
     let named = args.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file));
     // A virtual raster's sources are inputs, too.
@@ -287,11 +288,25 @@ impl Args {
         self.allow_path.iter().fold(access, |access, folder| access.with_folder(folder))
     }
 
-    fn write_options(&self) -> WriteOptions {
-        let format = match self.format {
-            FormatName::Gtiff => Format::GeoTiff,
-            FormatName::Cog => Format::Cog,
-        };
+    /// The format of a result by its name, or as asked for.
+    fn format_of(&self, out: &Path) -> Result<Format, Failure> {
+        let by_name = Format::of_name(out);
+        match (self.format, by_name) {
+            (None, Some(format)) => Ok(format),
+            (None, None) => {
+                let reason = "no format has this ending: use .tif, .jp2, .png, .img or .vrt, or name one with --format";
+                Err(Failure::usage(format!("{}: {reason}", out.display())))
+            }
+            (Some(_), Some(Format::Jp2 | Format::Png | Format::Imagine)) => {
+                let reason = "--format names another format than the output's ending: leave it out, or use .tif";
+                Err(Failure::usage(format!("{}: {reason}", out.display())))
+            }
+            (Some(FormatName::Gtiff), _) => Ok(Format::GeoTiff),
+            (Some(FormatName::Cog), _) => Ok(Format::Cog),
+        }
+    }
+
+    fn write_options(&self, format: Format) -> WriteOptions {
         WriteOptions::default()
             .with_overwrite(self.overwrite)
             .with_resume(self.resume)
@@ -326,12 +341,13 @@ impl Args {
 
     /// Checks that all of these files can be written.
     fn check(&self, out: &Path, checks: &mut Outputs) -> Result<(), Failure> {
+        self.format_of(out)?;
         self.places(out).iter().try_for_each(|(what, place)| checks.add(what, place, Kind::File, self.overwrite))
     }
 }
 
 /// The output path of each scene: the named file for one scene, else files of the same names in a folder.
-fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<PathBuf>, Failure> {
+fn outputs(scenes: &[String], output: &Path) -> Result<Vec<PathBuf>, Failure> {
     let is_folder = output.is_dir() || output.as_os_str().to_string_lossy().ends_with('/');
     let is_file =
         |p: &Path| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"));
@@ -344,8 +360,7 @@ fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<P
     let mut names = BTreeSet::new();
     let mut out = Vec::new();
     for scene in scenes {
-        let name =
-            output_name(scene, format).ok_or_else(|| Failure::usage(format!("{scene}: does not name a file")))?;
+        let name = output_name(scene).ok_or_else(|| Failure::usage(format!("{scene}: does not name a file")))?;
         // File systems that ignore case would map both to one file.
         if !names.insert(name.to_string_lossy().to_lowercase()) {
             return Err(Failure::usage(format!(
@@ -359,7 +374,7 @@ fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<P
 }
 
 /// The name of a scene's result in a folder: its file's name, and the subdataset's where it has one.
-fn output_name(scene: &str, format: FormatName) -> Option<PathBuf> {
+fn output_name(scene: &str) -> Option<PathBuf> {
     if let Some(product) = artir_geo::product_name(scene) {
         return Some(format!("{product}.tif").into());
     }
@@ -369,7 +384,7 @@ fn output_name(scene: &str, format: FormatName) -> Option<PathBuf> {
     // In a TIFF or NITF, the number names an image; the result is named after the file.
     let part = part.filter(|p| p.parse::<u64>().is_err());
     match part {
-        None if tiff && format == FormatName::Gtiff => Some(name),
+        None if tiff => Some(name),
         None => Some(name.with_extension("tif")),
         Some(part) => {
             let words = part.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').filter(|w| !w.is_empty());
@@ -394,7 +409,7 @@ fn restore(
             100.0 * share
         );
     }
-    let options = args.write_options();
+    let options = args.write_options(args.format_of(out)?);
     let mut space = Outputs::default();
     space.needs(out, artir_geo::least_space(scene, &options));
     space.check_space()?;
@@ -439,7 +454,7 @@ mod tests {
     fn every_scene_has_a_place_of_its_own() {
         let folder = Path::new("out/");
         let scenes = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-        let named = |names: &[&str], out: &Path| outputs(&scenes(names), out, FormatName::Gtiff).ok();
+        let named = |names: &[&str], out: &Path| outputs(&scenes(names), out).ok();
         assert_eq!(named(&["a/x.tif"], Path::new("y.tif")), Some(vec!["y.tif".into()]));
         assert_eq!(named(&["a/x.tif", "b.vrt"], folder), Some(vec!["out/x.tif".into(), "out/b.tif".into()]));
         assert_eq!(named(&["GTIFF_DIR:2:a/x.TIFF"], folder), Some(vec!["out/x.TIFF".into()]));

@@ -14,7 +14,7 @@ pub(super) fn inspect(args: &Args) -> Result<ExitCode, Failure> {
     let card = args.inference.card(Task::Dehaze)?;
     let options = args.open_options()?;
     for path in &args.scenes {
-        match artir_geo::inspect_raster(path, &options, &card, &args.write_options()) {
+        match artir_geo::inspect_raster(path, &options, &card, &args.write_options(artir_geo::Format::LikeSource)) {
             Ok(found) => {
                 let mut json = found.json;
                 if let Some(refused) = &found.refused {

@@ -49,6 +49,11 @@ pub(crate) struct BandDescription {
     pub(crate) domains: Domains,
 }
 
+/// The metadata domain with the record of how a result was made.
+const PROVENANCE: &str = "ARTIR";
+/// How the tag that names the writing software begins.
+const PROGRAM: &str = "artir ";
+
 impl Description {
     /// Reads a dataset's description.
     pub(crate) fn of(dataset: &Dataset) -> Result<Self, Reason> {
@@ -111,6 +116,43 @@ impl Description {
         }
         for (i, (a, b)) in self.bands.iter().zip(&other.bands).enumerate() {
             a.differences(b, i + 1, &mut out);
+        }
+        out
+    }
+
+    /// The same with a record of how a result was made, which replaces that of an earlier result.
+    pub(crate) fn with_provenance(&self, items: &[(String, String)]) -> Self {
+        let mut out = self.clone();
+        if items.is_empty() {
+            return out;
+        }
+        let own = out.domains.entry(String::new()).or_default();
+        let before = own.iter().find_map(|i| i.strip_prefix("TIFFTAG_SOFTWARE=")).map(str::to_owned);
+        own.retain(|i| !i.starts_with("TIFFTAG_SOFTWARE="));
+        own.push(format!("TIFFTAG_SOFTWARE={PROGRAM}{}", artir_core::VERSION));
+        own.sort();
+        let before = before.filter(|text| !text.starts_with(PROGRAM)).map(|text| format!("SOURCE_SOFTWARE={text}"));
+        let mut record: Vec<String> = items.iter().map(|(key, value)| format!("{key}={value}")).chain(before).collect();
+        record.sort();
+        out.domains.insert(PROVENANCE.to_owned(), record);
+        out
+    }
+
+    /// The same without what [`Self::with_provenance`] adds, for a comparison of scenes. `other` is the raster that it is
+    /// compared with: the software of neither counts if artir wrote one of them.
+    pub(crate) fn without_provenance(&self, other: &Self) -> Self {
+        let software = |d: &Self| {
+            let items = d.domains.get("").map(Vec::as_slice).unwrap_or_default();
+            items.iter().any(|i| i.strip_prefix("TIFFTAG_SOFTWARE=").is_some_and(|s| s.starts_with(PROGRAM)))
+        };
+        let mut out = self.clone();
+        out.domains.remove(PROVENANCE);
+        if software(self) || software(other) {
+            let own = out.domains.entry(String::new()).or_default();
+            own.retain(|i| !i.starts_with("TIFFTAG_SOFTWARE="));
+            if own.is_empty() {
+                out.domains.remove("");
+            }
         }
         out
     }

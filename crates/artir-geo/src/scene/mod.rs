@@ -281,11 +281,6 @@ impl SceneInfo {
         self.marks.iter().map(|marks| marks.open(&self.options.access).map_err(fail)).collect()
     }
 
-    /// What the scene states, without overviews, which a COG gets anew.
-    pub(crate) fn description_without_overviews(&self) -> Description {
-        Description { overviews: Vec::new(), ..self.description.clone() }
-    }
-
     /// GDAL's number of the restored bands' type.
     pub(crate) fn kind(&self) -> u32 {
         self.description.bands[self.bands[0] - 1].kind

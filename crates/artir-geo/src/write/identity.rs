@@ -5,7 +5,7 @@ use std::{fs::File, path::Path};
 use artir_files::{Encoding, hash_file, hex};
 use sha2::{Digest, Sha256};
 
-use super::options::{Format, WriteOptions};
+use super::options::WriteOptions;
 use crate::{
     ffi,
     scene::{Scene, region::Region},
@@ -17,17 +17,11 @@ const HEAD: usize = 1 << 20;
 /// Model, settings, sources and form. Sources count by their bytes, so that a file that was replaced by one of the same
 /// size and time starts anew; of those that are read over a network, or within an archive, the first part counts.
 pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> Encoding {
-    let WriteOptions { overwrite: _, resume: _, format, creation, threads: _, strict: _ } = options;
+    let WriteOptions { overwrite: _, resume: _, format, creation, threads: _, strict: _, provenance } = options;
     let mut out = Encoding::new("artir-scene", 2)
         .text("pixels", pixels)
         .text("bands", &scene.info.bands.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))
-        .text(
-            "format",
-            match format {
-                Format::GeoTiff => "gtiff",
-                Format::Cog => "cog",
-            },
-        );
+        .text("format", format.driver());
     for values in &scene.info.values {
         out = out.float("black", values.interval.black()).float("white", values.interval.white());
         out = out.float("nodata", values.nodata.unwrap_or(f64::NAN)).float("zero", values.zero);
@@ -39,6 +33,9 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
     }
     for marks in &scene.info.marks {
         out = file(out, marks.path());
+    }
+    for (key, value) in provenance {
+        out = out.text("stated", &format!("{key}={value}"));
     }
     for option in creation {
         out = out.text("option", &format!("{}={}", option.key(), option.value()));
@@ -67,7 +64,7 @@ mod tests {
     use ndarray::Array3;
 
     use super::*;
-    use crate::{CreationOption, OpenOptions, write_rgb_geotiff};
+    use crate::{CreationOption, Format, OpenOptions, write_rgb_geotiff};
 
     #[test]
     fn the_form_is_pinned() {
@@ -83,7 +80,7 @@ mod tests {
         let band = "black=0000000000000000\nwhite=406fe00000000000\nnodata=7ff8000000000000\nzero=0000000000000000\n\
                     least=0000000000000000\nmost=406fe00000000000\n";
         let form = format!(
-            "artir-scene 2\npixels=artir-pixels 1\\nmodel=x\\n\nbands=1 2 3\nformat=cog\n{band}{band}{band}\
+            "artir-scene 2\npixels=artir-pixels 1\\nmodel=x\\n\nbands=1 2 3\nformat=COG\n{band}{band}{band}\
              fill=7ff8000000000000\noption=COMPRESS=ZSTD\nfile={sha256}\ndescription={{"
         );
         assert!(text.as_str().starts_with(&form), "{}", text.as_str());

@@ -1,7 +1,8 @@
 //! Writes the restored scene: made in a hidden folder next to its final path, compared with its source, then published.
 
 pub(crate) mod beside;
-mod cog;
+mod copied;
+mod creation;
 mod file;
 mod identity;
 pub(crate) mod journal;
@@ -24,8 +25,8 @@ use self::{
     identity::identity,
     journal::Journal,
     layout::Layout,
-    options::{Format, WriteOptions},
-    publish::{BESIDE, Staged, is_virtual},
+    options::WriteOptions,
+    publish::{Staged, is_virtual, is_written_with},
     rehearse::{check_model, prepare},
 };
 use crate::{
@@ -35,7 +36,7 @@ use crate::{
         sink::SceneSink,
         strips::{SceneSource, Strips, memory_use, strip_rows},
     },
-    scene::Scene,
+    scene::{Scene, description::Description},
 };
 
 /// The written result.
@@ -80,6 +81,7 @@ pub fn restore_scene(
     check_model(scene, restorer.card())?;
     progress.start(&scene.info.path, scene.shape().pixels());
     let channels = restorer.card().input.channels;
+    let options = &WriteOptions { provenance: provenance(scene, restorer), ..options.clone() };
     let decides = restorer.decides_for(scene.info.shape_for(channels), memory_use(&scene.info))?;
     let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
         // Rows of an earlier run count as completed.
@@ -87,6 +89,23 @@ pub fn restore_scene(
         restorer.run_from(first, source, sink, progress)
     };
     restore_with(scene, channels, decides.as_str(), out, options, &mut run)
+}
+
+/// What a result states of how it was made. No time is among it: the same run gives the same bytes.
+fn provenance(scene: &Scene, restorer: &Restorer) -> Vec<(String, String)> {
+    let card = restorer.card();
+    let range: Vec<String> = scene.intervals().iter().map(|i| format!("{},{}", i.black(), i.white())).collect();
+    let bands: Vec<String> = scene.bands().iter().map(usize::to_string).collect();
+    [
+        ("VERSION", artir_core::VERSION.to_owned()),
+        ("MODEL", format!("{} {}", card.name, card.version)),
+        ("MODEL_SHA256", restorer.model_hash().to_owned()),
+        ("STRENGTH", restorer.strength().to_string()),
+        ("BANDS", bands.join(",")),
+        ("RANGE", range.join(" ")),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .to_vec()
 }
 
 /// A run from a row on, from source to sink.
@@ -105,7 +124,8 @@ fn restore_with(
     let fail = |reason: Reason| Error::Write { path: name.clone(), reason };
     recover(out)?;
     let promise = prepare(scene, out, options)?;
-    let layout = Layout::of(scene, &options.creation, options.threads).map_err(&fail)?;
+    let format = layout::format(scene, options);
+    let layout = Layout::of(scene, options, format).map_err(&fail)?;
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let _made = OutputFolder::create(parent).map_err(|e| fail(e.into()))?;
     let mut folder = HiddenFolder::open(out).map_err(|e| fail(e.into()))?;
@@ -120,9 +140,9 @@ fn restore_with(
     let journal = journal.map_err(|e| fail(e.into()))?;
     let rows_resumed = journal.rows_done();
 
-    let cog = options.format == Format::Cog;
-    let layout = if cog { layout.intermediate() } else { layout };
-    let target = create(scene, &scene.info.description, &layout, &staged).map_err(&fail)?;
+    let wanted = scene.info.description.with_provenance(&options.provenance);
+    let layout = if format.is_copied() { layout.intermediate() } else { layout };
+    let target = create(scene, &wanted, &layout, &staged).map_err(&fail)?;
     let strips = Strips::default();
     let strip_rows = strip_rows(layout.block_rows(), scene.shape().rows);
     let info = &scene.info;
@@ -154,14 +174,15 @@ fn restore_with(
             return Err(e);
         }
     };
-    let wanted = if cog { &info.description_without_overviews() } else { &info.description };
-    let found = finish(scene, wanted, sink.target, &layout, &staged, false).map_err(&fail)?;
+    let without_overviews = Description { overviews: Vec::new(), ..wanted.clone() };
+    let first = if format.is_copied() { &without_overviews } else { &wanted };
+    let found = finish(scene, first, sink.target, &layout, &staged, false).map_err(&fail)?;
     promise.intermediate.must_equal(&found).map_err(&fail)?;
     let mut done = staged.clone();
-    if cog {
-        done = folder.path().join("cog.tif");
-        cog::write(scene, &staged, &done, &options.creation, options.threads).map_err(&fail)?;
-        let found = info.description.complete(&scene.dataset, &done).map_err(&fail)?;
+    if format.is_copied() {
+        done = folder.path().join("copy.tif");
+        copied::write(scene, &staged, &done, format, options).map_err(&fail)?;
+        let found = wanted.complete(&scene.dataset, &done).map_err(&fail)?;
         promise.description.must_equal(&found).map_err(&fail)?;
     }
     nothing_else(&folder, &done).map_err(&fail)?;
@@ -216,16 +237,11 @@ fn replay(sink: &mut SceneSink<'_>) -> Result<(), Error> {
 
 /// Some drivers write additional files with other names, which would then be missing.
 fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), Reason> {
-    let stem = done.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let first = folder.path().join("scene.tif");
     for entry in std::fs::read_dir(folder.path())? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        let belongs = |stem: &str| BESIDE.iter().any(|ending| name == format!("{stem}{ending}"));
-        if !JOURNAL_FILES.contains(&&*name)
-            && name != stem
-            && name != "scene.tif"
-            && !belongs(&stem)
-            && !belongs("scene.tif")
-        {
+        let known = JOURNAL_FILES.contains(&&*name) || is_written_with(done, &name) || is_written_with(&first, &name);
+        if !known {
             return Err(format!("GDAL would write a part of it to a separate file ({name})").into());
         }
     }

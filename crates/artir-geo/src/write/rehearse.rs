@@ -10,10 +10,10 @@ use artir_core::Card;
 use artir_files::is_taken;
 
 use super::{
-    beside, cog, file,
-    layout::Layout,
-    options::{Format, WriteOptions},
-    publish::{BESIDE, data_of, is_virtual, same_file},
+    beside, copied, file,
+    layout::{self, Layout},
+    options::WriteOptions,
+    publish::{data_of, is_virtual, is_written_with, same_file},
     virtual_raster,
 };
 use crate::{
@@ -22,8 +22,8 @@ use crate::{
     scene::{Scene, description::Description},
 };
 
-/// Edge of the empty scene that a COG is made of, pixels: GDAL makes its overviews anew, which costs as much as the scene is
-/// large.
+/// Edge of the empty scene that a COG or another copy is made of, pixels: GDAL writes it whole, which costs as much as the
+/// scene is large.
 const SMALL: usize = 64;
 
 /// Refuses a scene that a model does not take.
@@ -32,7 +32,8 @@ const SMALL: usize = 64;
 /// [`Error::Scene`] that names the model's bands.
 pub fn check_model(scene: &Scene, card: &Card) -> Result<(), Error> {
     let (takes, has) = (card.input.channels, scene.bands().len());
-    if takes == has {
+    // A single band goes into every channel.
+    if takes == has || has == 1 {
         return Ok(());
     }
     let reason = Reason::Model { model: card.name.clone(), takes, has };
@@ -116,11 +117,12 @@ pub(crate) fn form(scene: &Scene, options: &WriteOptions) -> Result<Vec<String>,
 
 /// Writes the empty file and compares it. Returns its path and what the result will be.
 fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf, Promise), Reason> {
-    let layout = Layout::of(scene, &options.creation, options.threads)?.empty();
-    let source = &scene.info.description;
+    let format = layout::format(scene, options);
+    let layout = Layout::of(scene, options, format)?.empty();
+    let source = &scene.info.description.with_provenance(&options.provenance);
     let path = stage.path("scene.tif");
     let mut lost = Vec::new();
-    if options.format == Format::GeoTiff {
+    if !format.is_copied() {
         let target = file::create(scene, source, &layout, &path)?;
         let found = file::finish(scene, source, target, &layout, &path, true)?;
         let description = promised(source, &found, &mut lost)?;
@@ -136,8 +138,8 @@ fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf
     let found = file::finish(scene, &small, target, &layout, &path, true)?;
     // What the GeoTIFF lacks may yet get a place beside the COG.
     let intermediate = promised(&small, &found, &mut Vec::new())?;
-    let done = stage.path("cog.tif");
-    cog::write(scene, &path, &done, &options.creation, options.threads)?;
+    let done = stage.path("copy.tif");
+    copied::write(scene, &path, &done, format, options)?;
     let found = small.complete(&scene.dataset, &done)?;
     let description = promised(&small, &found, &mut lost)?;
     stage.check(&done)?;
@@ -196,10 +198,9 @@ impl Stage {
 
     /// Some drivers write additional files with other names, which would then be missing.
     fn check(&self, done: &Path) -> Result<(), Reason> {
-        let done = done.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let first = self.path("scene.tif");
         for name in self.names().iter().map(|n| n.to_string_lossy()) {
-            let belongs = |stem: &str| name == stem || BESIDE.iter().any(|e| name == format!("{stem}{e}"));
-            if !belongs(&done) && !belongs("scene.tif") {
+            if !is_written_with(done, &name) && !is_written_with(&first, &name) {
                 return Err(format!("GDAL would write a part of it to a separate file ({name})").into());
             }
         }
