@@ -96,6 +96,12 @@ pub(crate) struct Args {
     /// Write an HTML page next to each result: before and after under a slider, the difference, the footprint
     #[arg(long)]
     preview: bool,
+    /// Write what changed to this GeoTIFF: restored minus stored values of each restored band; one scene only
+    #[arg(long, value_name = "FILE.tif")]
+    change: Option<PathBuf>,
+    /// Write a STAC item next to each result: OUT.stac.json
+    #[arg(long)]
+    stac: bool,
     /// Write a JSON report of the run to this file
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
@@ -182,6 +188,9 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         return tools::inspect(args);
     }
     let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
+    if args.change.is_some() && args.scenes.len() > 1 {
+        return Err(Failure::usage("--change takes one scene"));
+    }
     // From here on, Ctrl-C stops the work and the report is still written.
     let progress = Terminal::new(quiet);
     let outputs = outputs(&args.scenes, output);
@@ -336,6 +345,12 @@ impl Args {
         if self.preview {
             places.push(("a preview", out.with_extension("html")));
         }
+        if self.stac {
+            places.push(("a STAC item", out.with_extension("stac.json")));
+        }
+        if let Some(change) = &self.change {
+            places.push(("the change layer", change.clone()));
+        }
         places
     }
 
@@ -431,6 +446,13 @@ fn restore(
         let title = format!("{} {}", restorer.card().name, restorer.card().version);
         let preview = artir_geo::Preview::new(source, out, scene.bands()).with_title(&title);
         artir_geo::write_preview(&page, &preview, args.overwrite)?;
+    }
+    if let Some(change) = &args.change {
+        artir_geo::write_change(scene, &done.path, change, args.overwrite)?;
+    }
+    if args.stac {
+        let model = format!("{} {}", restorer.card().name, restorer.card().version);
+        artir_geo::write_stac(scene, &done, &model, &out.with_extension("stac.json"), args.overwrite)?;
     }
     Ok(Some(done))
 }

@@ -52,6 +52,9 @@ pub fn inspect_raster(
         Err(e) => return Err(e),
     };
     let Opened { dataset, .. } = open::open(path, &options.access).map_err(fail)?;
+    if dataset.raster_count() == 0 {
+        return Err(refused);
+    }
     let description = Description::of(&dataset).map_err(fail)?;
     Ok(Inspection { json: inspect(&dataset, &description, None), refused: Some(refused) })
 }

@@ -41,6 +41,7 @@ mod open;
 mod preview;
 mod rows;
 mod scene;
+mod stac;
 mod write;
 
 pub use compare::{CompareOptions, Difference, compare};
@@ -56,9 +57,11 @@ pub use scene::{
     options::{NodataChoice, OpenOptions},
     region::{Cutline, RegionChoice},
 };
+pub use stac::write_stac;
 pub use write::{
     SceneReport,
     beside::is_read_with,
+    change::write_change,
     options::{CreationOption, Format, WriteOptions},
     plan,
     publish::data_of,

@@ -161,6 +161,7 @@ impl Description {
     /// grid and nodata are never among it.
     pub(crate) fn give_way(&mut self, found: &Self) -> Vec<String> {
         let mut lost = Vec::new();
+        self.georef.give_way(&found.georef);
         for (field, ..) in self.differences(found) {
             let dataset =
                 field == "metadata" || field.starts_with("metadata domain '") && !field.contains("' of band ");

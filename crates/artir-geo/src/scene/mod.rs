@@ -100,11 +100,14 @@ impl Scene {
         ffi::set_cache(CACHE_BYTES as i64);
         let Opened { dataset, name, product } = open::open(path, &options.access)?;
         let (columns, rows) = dataset.raster_size();
+        let parts = ffi::Object::dataset(&dataset).domain("SUBDATASETS");
+        let parts = parts.iter().filter_map(|item| item.split_once("_NAME=").map(|(_, name)| name.to_owned()));
+        let parts: Vec<String> = parts.collect();
+        if !parts.is_empty() && (dataset.raster_count() == 0 || drivers::driver(&dataset) == "GTiff") {
+            return Err(Reason::Container(parts));
+        }
         if columns == 0 || rows == 0 || dataset.raster_count() == 0 {
             return Err("it has no raster bands".into());
-        }
-        if !ffi::Object::dataset(&dataset).domain("SUBDATASETS").is_empty() && drivers::driver(&dataset) == "GTiff" {
-            return Err("it has subdatasets (several images), of which only one would be kept".into());
         }
         check_plausible(&dataset, path)?;
         let stated = product.as_ref().and_then(|p| p.bands.clone());

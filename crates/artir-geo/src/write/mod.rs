@@ -1,6 +1,7 @@
 //! Writes the restored scene: made in a hidden folder next to its final path, compared with its source, then published.
 
 pub(crate) mod beside;
+pub(crate) mod change;
 mod copied;
 mod creation;
 mod file;
