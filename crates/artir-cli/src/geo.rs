@@ -71,6 +71,10 @@ pub(crate) struct Args {
     /// Change only what lies in the polygons of this file (GeoJSON, Shapefile, GeoPackage, FlatGeobuf, KML)
     #[arg(long, value_name = "FILE")]
     cutline: Option<PathBuf>,
+    /// Remove haze from the other reflective bands as well, by what the network removes from red, green and blue and by their
+    /// wavelengths
+    #[arg(long)]
+    all_bands: bool,
     /// Refuse a scene if the result cannot hold something that it states
     #[arg(long)]
     strict: bool,
@@ -321,6 +325,7 @@ impl Args {
             .with_resume(self.resume)
             .with_format(format)
             .with_strict(self.strict)
+            .with_all_bands(self.all_bands)
             .with_creation(self.co.clone())
             .with_threads(self.inference.threads())
     }

@@ -28,6 +28,8 @@ pub(crate) struct SceneSink<'a> {
     /// Blocks of the new file hold all bands.
     pub(crate) interleaved: bool,
     pub(crate) journal: Journal,
+    /// Bands that are written later, counted from 1.
+    pub(crate) later: Vec<usize>,
     /// The output's final name.
     pub(crate) name: String,
 }
@@ -96,7 +98,7 @@ impl SceneSink<'_> {
         let at = RawRows { row, rows, columns };
         let count = self.scene.description.bands.len();
         let mut together = Vec::new();
-        for number in 1..=count {
+        for number in (1..=count).filter(|number| self.interleaved || !self.later.contains(number)) {
             let mut passing;
             let bytes = match self.scene.bands.iter().position(|b| *b == number) {
                 Some(i) => &mut restored[i],

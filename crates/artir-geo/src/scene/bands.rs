@@ -53,6 +53,11 @@ pub(super) fn find(dataset: &Dataset, asked: Option<Vec<usize>>) -> Result<Vec<u
     by_wavelength(&names).or_else(|| by_word(&names)).ok_or(Reason::NoColours)
 }
 
+/// The central wavelengths of all bands, nm, as they state them or as they are called.
+pub(crate) fn wavelengths(dataset: &Dataset) -> Result<Vec<Option<f64>>, Reason> {
+    (1..=dataset.raster_count()).map(|i| Ok(Name::of(&dataset.rasterband(i)?).place())).collect()
+}
+
 /// What a band is called, and its central wavelength, nm.
 #[derive(Clone, Debug, Default)]
 struct Name {
@@ -86,6 +91,27 @@ impl Name {
         let text = format!("{description} {called}").to_lowercase();
         let words = text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_owned);
         Self { words: words.collect(), wavelength: found.map(|v| if v < 30.0 { v * 1000.0 } else { v }) }
+    }
+
+    /// Its wavelength, or the usual one of what it is called.
+    fn place(&self) -> Option<f64> {
+        let called = |words: &[&str]| words.iter().all(|word| self.words.iter().any(|w| w == word));
+        self.wavelength.or_else(|| {
+            [
+                (&["red", "edge"][..], 705.0),
+                (&["rededge"], 705.0),
+                (&["nir"], 865.0),
+                (&["near", "infrared"], 865.0),
+                (&["swir1"], 1610.0),
+                (&["swir", "1"], 1610.0),
+                (&["swir16"], 1610.0),
+                (&["swir2"], 2200.0),
+                (&["swir", "2"], 2200.0),
+                (&["swir22"], 2200.0),
+            ]
+            .into_iter()
+            .find_map(|(words, wavelength)| called(words).then_some(wavelength))
+        })
     }
 
     /// Whether it is called by a colour and nothing that makes it another one, such as `red edge`.

@@ -27,6 +27,11 @@ impl Radiometry {
         stored * self.scale + self.offset
     }
 
+    /// The physical value of a stored step.
+    pub(crate) fn step(self) -> f64 {
+        self.scale
+    }
+
     /// Stored values for physical black and white.
     pub(crate) fn interval(self, black: f64, white: f64) -> Option<Interval> {
         Interval::new(self.stored(black), self.stored(white))
@@ -36,11 +41,8 @@ impl Radiometry {
 /// The radiometry of restored bands, from the bands' own scale and offset, or from what the product states; `None` unless all
 /// of them have one. Zero must be a value that can be stored: a temperature's is not, and has no black there.
 pub(crate) fn radiometry(description: &Description, bands: &[usize]) -> Option<Vec<Radiometry>> {
-    let own = |number: &usize| {
-        let band = &description.bands[number - 1];
-        Radiometry::new(band.scale, band.offset)
-    };
-    let found: Vec<Radiometry> = match bands.iter().map(own).collect() {
+    let own = bands.iter().map(|number| of_band(description, *number));
+    let found: Vec<Radiometry> = match own.collect() {
         Some(own) => own,
         None => vec![sentinel2(description.domains.get("")?)?; bands.len()],
     };
@@ -49,6 +51,12 @@ pub(crate) fn radiometry(description: &Description, bands: &[usize]) -> Option<V
         (limits[0]..=limits[1]).contains(&found.stored(0.0))
     };
     bands.iter().zip(&found).all(storable).then_some(found)
+}
+
+/// The radiometry of a band, from its own scale and offset.
+pub(crate) fn of_band(description: &Description, number: usize) -> Option<Radiometry> {
+    let band = &description.bands[number - 1];
+    Radiometry::new(band.scale, band.offset)
 }
 
 /// Sentinel-2 products as GDAL reads them: metadata of the product, and no scale in the bands.

@@ -17,7 +17,8 @@ const HEAD: usize = 1 << 20;
 /// Model, settings, sources and form. Sources count by their bytes, so that a file that was replaced by one of the same
 /// size and time starts anew; of those that are read over a network, or within an archive, the first part counts.
 pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> Encoding {
-    let WriteOptions { overwrite: _, resume: _, format, creation, threads: _, strict: _, provenance } = options;
+    let WriteOptions { overwrite: _, resume: _, format, creation, threads: _, strict: _, all_bands, provenance } =
+        options;
     let mut out = Encoding::new("artir-scene", 2)
         .text("pixels", pixels)
         .text("bands", &scene.info.bands.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))
@@ -34,6 +35,7 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
     for marks in &scene.info.marks {
         out = file(out, marks.path());
     }
+    out = out.text("all bands", if *all_bands { "yes" } else { "no" });
     for (key, value) in provenance {
         out = out.text("stated", &format!("{key}={value}"));
     }
@@ -81,7 +83,7 @@ mod tests {
                     least=0000000000000000\nmost=406fe00000000000\n";
         let form = format!(
             "artir-scene 2\npixels=artir-pixels 1\\nmodel=x\\n\nbands=1 2 3\nformat=COG\n{band}{band}{band}\
-             fill=7ff8000000000000\noption=COMPRESS=ZSTD\nfile={sha256}\ndescription={{"
+             fill=7ff8000000000000\nall bands=no\noption=COMPRESS=ZSTD\nfile={sha256}\ndescription={{"
         );
         assert!(text.as_str().starts_with(&form), "{}", text.as_str());
         // Other bytes of the same size and time are another source.

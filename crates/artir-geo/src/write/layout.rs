@@ -44,7 +44,8 @@ impl Layout {
             out.set("NUM_THREADS", &if options.threads == 0 { "ALL_CPUS".into() } else { options.threads.to_string() });
         }
         let pixel = structure(source, "INTERLEAVE").as_deref() == Some("PIXEL");
-        out.set("INTERLEAVE", if pixel { "PIXEL" } else { "BAND" });
+        // Other bands are written after red, green and blue. In blocks of all bands, compressed ones would be written twice.
+        out.set("INTERLEAVE", if pixel && !options.all_bands { "PIXEL" } else { "BAND" });
         out.photometric(scene);
         out.blocks(scene);
         for option in creation {

@@ -5,6 +5,7 @@ pub(crate) mod change;
 mod copied;
 mod creation;
 mod file;
+mod haze;
 mod identity;
 pub(crate) mod journal;
 pub(crate) mod layout;
@@ -23,6 +24,7 @@ use artir_files::{HiddenFolder, OutputFolder, is_taken};
 
 use self::{
     file::{create, finish},
+    haze::OtherBands,
     identity::identity,
     journal::Journal,
     layout::Layout,
@@ -82,7 +84,7 @@ pub fn restore_scene(
     check_model(scene, restorer.card())?;
     progress.start(&scene.info.path, scene.shape().pixels());
     let channels = restorer.card().input.channels;
-    let options = &WriteOptions { provenance: provenance(scene, restorer), ..options.clone() };
+    let options = &WriteOptions { provenance: provenance(scene, restorer, options.all_bands), ..options.clone() };
     let decides = restorer.decides_for(scene.info.shape_for(channels), memory_use(&scene.info))?;
     let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
         // Rows of an earlier run count as completed.
@@ -93,7 +95,7 @@ pub fn restore_scene(
 }
 
 /// What a result states of how it was made. No time is among it: the same run gives the same bytes.
-fn provenance(scene: &Scene, restorer: &Restorer) -> Vec<(String, String)> {
+fn provenance(scene: &Scene, restorer: &Restorer, all_bands: bool) -> Vec<(String, String)> {
     let card = restorer.card();
     let range: Vec<String> = scene.intervals().iter().map(|i| format!("{},{}", i.black(), i.white())).collect();
     let bands: Vec<String> = scene.bands().iter().map(usize::to_string).collect();
@@ -104,6 +106,7 @@ fn provenance(scene: &Scene, restorer: &Restorer) -> Vec<(String, String)> {
         ("STRENGTH", restorer.strength().to_string()),
         ("BANDS", bands.join(",")),
         ("RANGE", range.join(" ")),
+        ("ALL_BANDS", if all_bands { "YES" } else { "NO" }.to_owned()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .to_vec()
@@ -125,6 +128,8 @@ fn restore_with(
     let fail = |reason: Reason| Error::Write { path: name.clone(), reason };
     recover(out)?;
     let promise = prepare(scene, out, options)?;
+    let others = options.all_bands.then(|| OtherBands::of(&scene.info, &scene.dataset)).transpose();
+    let others = others.map_err(|reason| Error::Scene { path: scene.info.path.clone(), reason })?;
     let format = layout::format(scene, options);
     let layout = Layout::of(scene, options, format).map_err(&fail)?;
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -163,6 +168,7 @@ fn restore_with(
         interleaved: layout.get("INTERLEAVE") == Some("PIXEL"),
         target,
         journal,
+        later: others.as_ref().map_or_else(Vec::new, OtherBands::numbers),
         name: name.clone(),
     };
     let result = replay(&mut sink).and_then(|()| run(rows_resumed, &mut source, &mut sink));
@@ -175,6 +181,9 @@ fn restore_with(
             return Err(e);
         }
     };
+    if let Some(others) = others {
+        others.restore(info, &sink.source, &sink.target, strip_rows).map_err(|why| info.unreadable(why))?;
+    }
     let without_overviews = Description { overviews: Vec::new(), ..wanted.clone() };
     let first = if format.is_copied() { &without_overviews } else { &wanted };
     let found = finish(scene, first, sink.target, &layout, &staged, false).map_err(&fail)?;

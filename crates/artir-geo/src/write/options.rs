@@ -100,6 +100,8 @@ pub struct WriteOptions {
     pub creation: Vec<CreationOption>,
     /// Threads that compress; 0 takes every core.
     pub threads: usize,
+    /// Remove haze from the other reflective bands as well, by what the network removes from red, green and blue.
+    pub all_bands: bool,
     /// What the result states of how it was made, in its `ARTIR` domain: names and values.
     pub(crate) provenance: Vec<(String, String)>,
     /// Refuse a scene if the result cannot hold something that the scene states.
@@ -128,6 +130,12 @@ impl WriteOptions {
     /// Sets creation options.
     pub fn with_creation(mut self, creation: impl Into<Vec<CreationOption>>) -> Self {
         self.creation = creation.into();
+        self
+    }
+
+    /// Whether haze is removed from the other reflective bands as well, by what the network removes from red, green and blue.
+    pub fn with_all_bands(mut self, all_bands: bool) -> Self {
+        self.all_bands = all_bands;
         self
     }
 

@@ -11,6 +11,7 @@ use artir_files::is_taken;
 
 use super::{
     beside, copied, file,
+    haze::OtherBands,
     layout::{self, Layout},
     options::WriteOptions,
     publish::{data_of, is_virtual, is_written_with, same_file},
@@ -68,6 +69,10 @@ pub(crate) fn prepare(scene: &Scene, out: &Path, options: &WriteOptions) -> Resu
     for name in files(out) {
         check_name(scene, &name, options)?;
         stale.extend(beside::in_the_way(&name, options.overwrite)?);
+    }
+    if options.all_bands {
+        let found = OtherBands::of(&scene.info, &scene.dataset);
+        found.map_err(|reason| Error::Scene { path: scene.info.path.clone(), reason })?;
     }
     let promise = Stage::new().with(|stage| {
         let (data, promise) = tiff(scene, options, stage)?;
