@@ -96,7 +96,7 @@ fn a_report_names_a_result_without_its_folder_unless_it_is_asked_to() {
     fs::write(at.join("doe-jane/scene.tfw"), "1\n0\n0\n-1\n0\n0\n").unwrap();
     refused(at, &["scene.tif", "-o", "doe-jane/", "--report", "report.json"], 3);
     let report = fs::read_to_string(at.join("report.json")).unwrap();
-    assert!(report.contains("a sidecar of an older file") && report.contains("scene.tfw"), "{report}");
+    assert!(report.contains("is left from an older file") && report.contains("scene.tfw"), "{report}");
     assert!(!report.contains("doe-jane"), "{report}");
 }
 

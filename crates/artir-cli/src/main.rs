@@ -10,8 +10,10 @@ mod ct;
 #[cfg(feature = "geo")]
 mod demo;
 mod doctor;
+mod flags;
 #[cfg(feature = "geo")]
 mod geo;
+
 mod image;
 mod metrics;
 mod models;
@@ -20,6 +22,7 @@ mod progress;
 #[cfg(all(test, feature = "geo"))]
 mod reference;
 mod validate;
+mod values;
 
 use std::process::ExitCode;
 

@@ -71,7 +71,7 @@ pub enum MetricsError {
     #[error("the images are empty, or smaller than the protocol's crop")]
     Empty,
     /// No pixel is valid in both images.
-    #[error("no pixel counts: all are masked, or NaN or infinite in one of the images")]
+    #[error("there is nothing to measure: every pixel is masked, NaN or infinite in one of the images")]
     NoneCounted,
     /// The protocol takes its range from the reference, which is constant.
     #[error("the truncated reference is constant, so the protocol's range is 0")]

@@ -3,7 +3,7 @@
 use ndarray::{Array3, Array4, Axis, concatenate};
 
 use super::{MemoryUse, Restorer, prepared::Tile};
-use crate::{Error, Image, Progress, Shape};
+use crate::{Error, Image, Progress, Shape, error::SettingError};
 
 impl Restorer {
     /// The number of images of this extent in one run of the network. It exceeds 1 only on a GPU, and only for images
@@ -11,7 +11,7 @@ impl Restorer {
     ///
     /// # Errors
     /// As [`Restorer::plan`].
-    pub fn batch_size(&self, shape: Shape, held: MemoryUse) -> Result<usize, Error> {
+    pub(super) fn batch_size(&self, shape: Shape, held: MemoryUse) -> Result<usize, Error> {
         let plan = self.plan(shape, held)?;
         Ok(if plan.len() == 1 { self.session.batch(&plan) } else { 1 })
     }
@@ -23,18 +23,18 @@ impl Restorer {
     /// [`Error::Channels`] and [`Error::WindowSize`] for images that do not fit the model or differ in extent,
     /// [`Error::Setting`] if images of this extent need tiles, [`Error::Interrupted`], and what the network
     /// reports.
-    pub fn residuals(&self, images: Vec<Image>, progress: &dyn Progress) -> Result<Vec<Array3<f32>>, Error> {
+    pub(super) fn residuals(&self, images: Vec<Image>, progress: &dyn Progress) -> Result<Vec<Array3<f32>>, Error> {
         let Some(expected) = images.first().map(|image| image.data.dim()) else { return Ok(Vec::new()) };
         let shape = images[0].shape();
         self.check_channels(shape)?;
         let plan = self.plan(shape, MemoryUse::default())?;
         let ([rows], [columns]) = (&plan.rows[..], &plan.columns[..]) else {
-            return Err(Error::Setting("images that need tiles are restored one by one".into()));
+            return Err(SettingError::NeedsTiles.into());
         };
         if progress.is_cancelled() {
             return Err(Error::Interrupted);
         }
-        let (range, strength, count) = (self.card().range(), self.settings.strength, images.len());
+        let (range, strength, count) = (self.card().range(), self.strength(), images.len());
         let mut tiles = Vec::with_capacity(count);
         for image in images {
             let found = image.data.dim();
@@ -49,7 +49,7 @@ impl Restorer {
             Array4::zeros((0, 0, 0, 0))
         } else {
             let views: Vec<_> = inputs.iter().map(|input| input.view()).collect();
-            let together = concatenate(Axis(0), &views).map_err(|e| Error::Inference(e.to_string()))?;
+            let together = concatenate(Axis(0), &views).map_err(Error::from)?;
             self.session.run(together.view())?
         };
         let mut outputs = output.outer_iter();

@@ -209,7 +209,7 @@ fn an_error_of_either_end_ends_the_run() {
     impl Sink for Full {
         type Error = Error;
         fn write(&mut self, first: usize, _: ArrayView3<'_, f32>) -> Result<(), Error> {
-            if first > 30 { Err(Error::Setting("full".into())) } else { Ok(()) }
+            if first > 30 { Err(crate::SettingError::NeedsTiles.into()) } else { Ok(()) }
         }
     }
     struct Torn(Memory);
@@ -219,7 +219,7 @@ fn an_error_of_either_end_ends_the_run() {
             self.0.shape()
         }
         fn read(&mut self, w: Window) -> Result<Image, Error> {
-            if w.row > 60 { Err(Error::Setting("torn".into())) } else { self.0.read(w) }
+            if w.row > 60 { Err(crate::SettingError::Strength(9.0).into()) } else { self.0.read(w) }
         }
     }
     let image = noise(1, 150, 50);
@@ -229,9 +229,9 @@ fn an_error_of_either_end_ends_the_run() {
     let mut infer = |t| Ok(t);
     let mut sink = Collect { out: Array3::zeros((1, 150, 50)), next: 0 };
     let torn = job.run(&mut Torn(Memory { image: image.clone() }), &mut sink, &NoProgress, &mut infer);
-    assert!(matches!(torn, Err(Error::Setting(why)) if why == "torn"));
+    assert!(matches!(torn, Err(Error::Setting(crate::SettingError::Strength(_)))));
     let full = job.run(&mut Memory { image }, &mut Full, &NoProgress, &mut infer);
-    assert!(matches!(full, Err(Error::Setting(why)) if why == "full"));
+    assert!(matches!(full, Err(Error::Setting(crate::SettingError::NeedsTiles))));
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn restorers_that_share_threads_give_the_same_bits() {
 /// A change of this text changes the UIDs of derived series and restarts interrupted runs: see [`ALGORITHM`].
 #[test]
 fn what_decides_pixels_is_pinned_and_names_no_runtime() {
-    let settings = Settings { device: crate::Device::Cpu, threads: 1, strength: 0.75, ..Settings::default() };
+    let settings = Settings { device: crate::Device::Cpu, threads: 1, strength: Some(0.75), ..Settings::default() };
     let model = crate::zoo::open("ct-ldct-t").unwrap();
     let (hash, other) = (model.hash().to_owned(), Settings { overlap: Some(32), threads: 2, ..settings.clone() });
     let restorer = Restorer::new(model.clone(), settings).unwrap();
@@ -288,4 +288,14 @@ fn what_decides_pixels_is_pinned_and_names_no_runtime() {
     let restorer = Restorer::new(model, other).unwrap();
     assert_eq!(restorer.decides_for(shape, MemoryUse::default()).unwrap(), text);
     assert_ne!(restorer.decides(), any);
+}
+
+#[test]
+fn the_card_states_the_strength_unless_the_settings_do() {
+    let model = crate::zoo::open("ct-ldct-t").unwrap();
+    let stated = model.card().strength.unwrap();
+    assert!(stated < 1.0);
+    assert_eq!(Restorer::new(model.clone(), Settings::default()).unwrap().strength(), stated);
+    let settings = Settings::default().strength(1.0).unwrap();
+    assert_eq!(Restorer::new(model, settings).unwrap().strength(), 1.0);
 }

@@ -6,9 +6,12 @@ pub(crate) mod tensorrt;
 
 use std::{fmt, str::FromStr};
 
-use crate::Error;
+use crate::{
+    Error,
+    error::{DeviceError, Missing},
+};
 
-/// A device as requested with `--device`.
+/// A device as a user requests it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Device {
@@ -36,12 +39,12 @@ impl fmt::Display for Device {
 }
 
 impl FromStr for Device {
-    type Err = String;
+    type Err = UnknownDevice;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownDevice> {
         let (name, index) = match text.split_once(':') {
             Some((name, index)) => {
-                let index = index.parse().map_err(|_| format!("'{index}' is not a device number"))?;
+                let index = index.parse().map_err(|_| UnknownDevice::Number(index.to_owned()))?;
                 (name, Some(index))
             }
             None => (text, None),
@@ -51,9 +54,21 @@ impl FromStr for Device {
             ("cpu", None) => Ok(Self::Cpu),
             ("cuda", n) => Ok(Self::Cuda(n.unwrap_or(0))),
             ("tensorrt", n) => Ok(Self::TensorRt(n.unwrap_or(0))),
-            _ => Err(format!("'{text}' is not one of auto, cpu, cuda[:N], tensorrt[:N]")),
+            _ => Err(UnknownDevice::Name(text.to_owned())),
         }
     }
+}
+
+/// A text that names no device.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnknownDevice {
+    /// The part behind the colon is no number.
+    #[error("'{0}' is not a device number")]
+    Number(String),
+    /// No kind of device has this name.
+    #[error("'{0}' is not one of auto, cpu, cuda[:N], tensorrt[:N]")]
+    Name(String),
 }
 
 /// A requirement of a device.
@@ -62,11 +77,11 @@ pub struct Requirement {
     /// Its name.
     pub name: String,
     /// The part that was found, or the reason why it is missing and what to do.
-    pub found: Result<String, String>,
+    pub found: Result<String, Missing>,
 }
 
 impl Requirement {
-    fn new(name: impl Into<String>, found: Result<String, String>) -> Self {
+    fn new(name: impl Into<String>, found: Result<String, Missing>) -> Self {
         Self { name: name.into(), found }
     }
 }
@@ -107,8 +122,9 @@ impl Provider {
 
     fn resolve_by(device: Device, requirements: &dyn Fn(Device) -> Vec<Requirement>) -> Result<Self, Error> {
         let missing = || {
-            let requirement = requirements(device).into_iter().find(|requirement| requirement.found.is_err())?;
-            Some(format!("{}: {}", requirement.name, requirement.found.err().unwrap_or_default()))
+            let mut requirements = requirements(device).into_iter();
+            requirements
+                .find_map(|Requirement { name, found }| Some(DeviceError::Missing { name, source: found.err()? }))
         };
         let provider = match device {
             Device::Cpu => return Ok(Self::Cpu),
@@ -125,7 +141,7 @@ impl Provider {
                 tracing::info!("device auto: cpu, since CUDA is not usable: {reason}");
                 Ok(Self::Cpu)
             }
-            (Some(reason), _) => Err(Error::Device { device: device.to_string(), reason }),
+            (Some(source), _) => Err(Error::Device { device: device.to_string(), source }),
         }
     }
 
@@ -159,7 +175,7 @@ mod tests {
         }
     }
 
-    fn with(found: [Result<String, String>; 2]) -> Vec<Requirement> {
+    fn with(found: [Result<String, Missing>; 2]) -> Vec<Requirement> {
         found.into_iter().zip(["driver", "library"]).map(|(found, name)| Requirement::new(name, found)).collect()
     }
 
@@ -174,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_the_reason_and_auto_takes_the_cpu() {
-        let part = |_| with([Ok("13.0".into()), Err("not found: install it".into())]);
+        let part = |_| with([Ok("13.0".into()), Err(Missing("not found: install it".into()))]);
         assert_eq!(Provider::resolve_by(Device::Auto, &part).unwrap(), Provider::Cpu);
         for device in [Device::Cuda(0), Device::TensorRt(0)] {
             let error = Provider::resolve_by(device, &part).unwrap_err();
@@ -194,11 +210,14 @@ mod tests {
                 assert!(!requirement.name.is_empty());
                 match &requirement.found {
                     Ok(found) => assert!(!found.is_empty(), "{}", requirement.name),
-                    Err(reason) => assert!(reason.contains(':'), "{}: {reason}", requirement.name),
+                    Err(Missing(reason)) => assert!(reason.contains(':'), "{}: {reason}", requirement.name),
                 }
             }
             if let Err(e) = Provider::resolve(device) {
-                assert!(requirements.iter().any(|p| p.found.as_ref().is_err_and(|r| e.to_string().contains(r))), "{e}");
+                assert!(
+                    requirements.iter().any(|p| p.found.as_ref().is_err_and(|r| e.to_string().contains(&r.0))),
+                    "{e}"
+                );
             }
         }
         assert!(Device::Cpu.requirements().is_empty());

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde_json::Value;
 
+use crate::error::ProfileError;
+
 /// Nodes of one operator on one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodePlacement {
@@ -19,13 +21,14 @@ pub struct NodePlacement {
 ///
 /// # Errors
 /// The reason why the profile is unusable.
-pub(crate) fn read(profile: &Path) -> Result<Vec<NodePlacement>, String> {
-    let text = std::fs::read_to_string(profile).map_err(|e| format!("{}: {e}", profile.display()))?;
+pub(crate) fn read(profile: &Path) -> Result<Vec<NodePlacement>, ProfileError> {
+    let text =
+        std::fs::read_to_string(profile).map_err(|source| ProfileError::Read { path: profile.to_owned(), source })?;
     parse(&text)
 }
 
-fn parse(profile: &str) -> Result<Vec<NodePlacement>, String> {
-    let events: Vec<Value> = serde_json::from_str(profile).map_err(|e| format!("the profile does not parse: {e}"))?;
+fn parse(profile: &str) -> Result<Vec<NodePlacement>, ProfileError> {
+    let events: Vec<Value> = serde_json::from_str(profile)?;
     let mut counts = BTreeMap::new();
     for event in &events {
         let is_kernel = event["cat"] == "Node" && event["name"].as_str().is_some_and(|n| n.ends_with("_kernel_time"));
@@ -36,7 +39,7 @@ fn parse(profile: &str) -> Result<Vec<NodePlacement>, String> {
         }
     }
     if counts.is_empty() {
-        return Err("the profile names no node".into());
+        return Err(ProfileError::Empty);
     }
     Ok(counts.into_iter().map(|((provider, operator), nodes)| NodePlacement { provider, operator, nodes }).collect())
 }

@@ -4,12 +4,12 @@ mod search;
 
 use std::{
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use ort::environment::Environment;
 
-use crate::Error;
+use crate::{Error, error::RuntimeError};
 
 /// The oldest ONNX Runtime that the API table of `ort`'s feature `api-18` is in.
 const OLDEST: (u32, u32) = (1, 18);
@@ -21,38 +21,29 @@ struct Loaded {
 }
 
 /// The environment, or the reason why there is none.
-static LOADED: OnceLock<Result<Loaded, String>> = OnceLock::new();
+static LOADED: OnceLock<Result<Loaded, Arc<RuntimeError>>> = OnceLock::new();
 
-fn load() -> Result<Loaded, String> {
+fn load() -> Result<Loaded, RuntimeError> {
     let path = search::find(&search::Surroundings::of_this_process())?;
     let version = usable_version(&path)?;
-    let environment = ort::init_from(&path)
-        .map_err(|e| e.to_string())?
-        .with_name("artir")
-        .with_telemetry(false)
-        .build()
-        .map_err(|e| e.to_string())?;
+    let environment = ort::init_from(&path)?.with_name("artir").with_telemetry(false).build()?;
     environment.set_log_level(ort::logging::LogLevel::Error);
     Ok(Loaded { environment, path, version })
 }
 
 /// The version that the library reports, if artir can use it.
-fn usable_version(path: &Path) -> Result<String, String> {
-    let version = artir_ops::runtime_version(path).map_err(|e| e.to_string())?;
+fn usable_version(path: &Path) -> Result<String, RuntimeError> {
+    let version = artir_ops::runtime_version(path)?;
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().ok());
     let (major, minor) = (numbers.next().flatten(), numbers.next().flatten());
-    let (oldest_major, oldest_minor) = OLDEST;
     match major.zip(minor) {
-        Some(found) if found >= OLDEST && found.0 == oldest_major => Ok(version),
-        _ => Err(format!(
-            "{}: it is version {version}; artir needs {oldest_major}.{oldest_minor} or a later {oldest_major}.x",
-            path.display()
-        )),
+        Some(found) if found >= OLDEST && found.0 == OLDEST.0 => Ok(version),
+        _ => Err(RuntimeError::Version { path: path.to_owned(), version, oldest: OLDEST }),
     }
 }
 
-fn loaded() -> Result<&'static Loaded, Error> {
-    LOADED.get_or_init(load).as_ref().map_err(|reason| Error::Runtime { reason: reason.clone() })
+fn loaded() -> Result<&'static Loaded, Arc<RuntimeError>> {
+    LOADED.get_or_init(|| load().map_err(Arc::new)).as_ref().map_err(Arc::clone)
 }
 
 /// ONNX Runtime's environment, of which a process has one: for tools that make sessions of their own.
@@ -60,6 +51,10 @@ fn loaded() -> Result<&'static Loaded, Error> {
 /// # Errors
 /// [`Error::Runtime`] when ONNX Runtime is not found or does not load.
 pub fn environment() -> Result<&'static Environment, Error> {
+    Ok(loaded_environment()?)
+}
+
+pub(crate) fn loaded_environment() -> Result<&'static Environment, Arc<RuntimeError>> {
     loaded().map(|l| &l.environment)
 }
 
@@ -68,7 +63,7 @@ pub fn environment() -> Result<&'static Environment, Error> {
 /// # Errors
 /// [`Error::Runtime`] when ONNX Runtime is not found or does not load.
 pub fn runtime_path() -> Result<&'static Path, Error> {
-    loaded().map(|l| l.path.as_path())
+    Ok(loaded()?.path.as_path())
 }
 
 /// The version that the loaded ONNX Runtime reports, such as `1.31.1`.
@@ -76,7 +71,7 @@ pub fn runtime_path() -> Result<&'static Path, Error> {
 /// # Errors
 /// [`Error::Runtime`] when ONNX Runtime is not found or does not load.
 pub fn runtime_version() -> Result<String, Error> {
-    loaded().map(|l| l.version.clone())
+    Ok(loaded()?.version.clone())
 }
 
 #[cfg(test)]
@@ -114,7 +109,10 @@ mod tests {
             std::fs::create_dir(&folder).unwrap();
             match usable_version(&pretended(version, &folder)) {
                 Ok(found) => assert!(usable && found == version, "{version}"),
-                Err(e) => assert!(!usable && e.contains(version) && e.contains("1.18"), "{version}: {e}"),
+                Err(e) => assert!(
+                    !usable && e.to_string().contains(version) && e.to_string().contains("1.18"),
+                    "{version}: {e}"
+                ),
             }
         }
     }

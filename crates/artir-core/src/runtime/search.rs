@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::directories;
+use crate::{
+    directories,
+    error::{RuntimeError, Skipped},
+};
 
 /// The inputs of the search.
 pub(super) struct Surroundings {
@@ -51,30 +54,27 @@ impl Surroundings {
 /// The library to load, an absolute path with links resolved.
 ///
 /// # Errors
-/// Words that name the places without a library, or the named file that is none.
-pub(super) fn find(around: &Surroundings) -> Result<PathBuf, String> {
+/// [`RuntimeError::Named`], [`RuntimeError::NotAFile`] and [`RuntimeError::NotFound`].
+pub(super) fn find(around: &Surroundings) -> Result<PathBuf, RuntimeError> {
     if let Some(named) = &around.named {
         // No fallback: the user asked for this library and no other.
-        let path = Path::new(named);
-        let fail = |why: String| format!("ORT_DYLIB_PATH names {}, {why}", path.display());
-        let found = fs::canonicalize(path).map_err(|e| fail(format!("which cannot be used: {e}")))?;
-        return if found.is_file() { Ok(found) } else { Err(fail("which is not a file".into())) };
+        let path = PathBuf::from(named);
+        let found = match fs::canonicalize(&path) {
+            Ok(found) => found,
+            Err(source) => return Err(RuntimeError::Named { path, source }),
+        };
+        return if found.is_file() { Ok(found) } else { Err(RuntimeError::NotAFile(path)) };
     }
-    let folders = around.folders();
-    let mut passed_over = Vec::new();
-    for folder in &folders {
+    let places = around.folders();
+    let mut skipped = Vec::new();
+    for folder in &places {
         let Some(library) = library_in(folder) else { continue };
         match owned_by_few(&library) {
             Ok(library) => return Ok(library),
-            Err(why) => passed_over.push(why),
+            Err(why) => skipped.push(why),
         }
     }
-    let places: Vec<_> = folders.iter().map(|p| p.display().to_string()).collect();
-    let mut message = format!("there is no libonnxruntime.so in any of {}", places.join(", "));
-    for why in passed_over {
-        message += &format!("; {why}");
-    }
-    Err(message)
+    Err(RuntimeError::NotFound { places, skipped })
 }
 
 /// The library of a folder. Of several the one whose name has the greatest version; `libonnxruntime.so` alone comes last.
@@ -95,25 +95,21 @@ fn version_in_name(name: &str) -> Option<Vec<u32>> {
 /// Skips a library that any user could have placed, such as one next to an executable in `/tmp`: the library itself, its
 /// folder, and both of them behind links.
 #[cfg(unix)]
-fn owned_by_few(library: &Path) -> Result<PathBuf, String> {
+fn owned_by_few(library: &Path) -> Result<PathBuf, Skipped> {
     use std::os::unix::fs::PermissionsExt;
-    let fail = |e: std::io::Error| format!("{} cannot be used: {e}", library.display());
+    let fail = |source| Skipped::Unreadable { path: library.to_owned(), source };
     let real = fs::canonicalize(library).map_err(fail)?;
     for path in [Some(real.as_path()), real.parent(), library.parent()].into_iter().flatten() {
         if fs::metadata(path).map_err(fail)?.permissions().mode() & 0o002 != 0 {
-            return Err(format!(
-                "{} was skipped, since every user may write to {}: set ORT_DYLIB_PATH if it is to be trusted",
-                library.display(),
-                path.display()
-            ));
+            return Err(Skipped::OpenToAll { path: library.to_owned(), open: path.to_owned() });
         }
     }
     Ok(real)
 }
 
 #[cfg(not(unix))]
-fn owned_by_few(library: &Path) -> Result<PathBuf, String> {
-    fs::canonicalize(library).map_err(|e| format!("{} cannot be used: {e}", library.display()))
+fn owned_by_few(library: &Path) -> Result<PathBuf, Skipped> {
+    fs::canonicalize(library).map_err(|source| Skipped::Unreadable { path: library.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -144,14 +140,14 @@ mod tests {
 
         /// The library that an executable finds if `ORT_DYLIB_PATH` is not set.
         fn found(&self, executable: &str) -> Result<PathBuf, String> {
-            find(&self.around(executable, None))
+            find(&self.around(executable, None)).map_err(|e| e.to_string())
         }
 
         fn around(&self, executable: &str, named: Option<&Path>) -> Surroundings {
             Surroundings {
                 named: named.map(Into::into),
                 executable: Some(self.at(executable)),
-                data: Some(self.at("home/.local/share")),
+                data: Some(self.at("home/.local/share/artir")),
                 tree: self.at("tree/crates/../"),
             }
         }
@@ -177,7 +173,7 @@ mod tests {
         let beside = world.add("opt/bin/libonnxruntime.so");
         assert_eq!(world.found(INSTALLED), Ok(beside));
         let named = world.add("elsewhere/any-name.so");
-        assert_eq!(find(&world.around(INSTALLED, Some(&named))), Ok(named));
+        assert_eq!(find(&world.around(INSTALLED, Some(&named))).unwrap(), named);
     }
 
     #[test]
@@ -200,7 +196,7 @@ mod tests {
         let world = World::new();
         world.add("opt/bin/libonnxruntime.so");
         for (named, why) in [("missing.so", "No such file"), ("opt", "not a file")] {
-            let error = find(&world.around(INSTALLED, Some(&world.at(named)))).unwrap_err();
+            let error = find(&world.around(INSTALLED, Some(&world.at(named)))).unwrap_err().to_string();
             assert!(error.contains("ORT_DYLIB_PATH") && error.contains(named) && error.contains(why), "{error}");
         }
     }

@@ -111,7 +111,7 @@ fn a_run_that_fails_leaves_nothing() {
     let out = dir.path().join("new").join("out.tif");
     let options = WriteOptions::default();
     let failed = restore_with(&scene, 3, "", &out, &options, &mut |_, _, _| {
-        Err(artir_core::Error::Inference("no".into()).into())
+        Err(artir_core::Error::from(artir_core::InferenceError::NotFinite).into())
     });
     assert!(failed.is_err() && !dir.path().join("new").exists());
 }

@@ -1,0 +1,270 @@
+//! `artir ct` and `artir pet`: DICOM series in, derived series out.
+
+mod args;
+pub(crate) mod hint;
+mod list;
+mod report;
+mod table;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use artir_core::{ErrorKind, Progress, Restorer, Task};
+use artir_dicom::{Modality, PetUnits, Reason, RestoreOptions, Scan, Series, SeriesReport};
+
+pub(crate) use self::args::{Args, PetArgs};
+use self::{
+    list::{joined, list, log_skipped},
+    report::Report,
+};
+use crate::{
+    outcome::{Failure, Tally},
+    outputs::{Kind, Outputs, end_with_report},
+    progress::Terminal,
+};
+
+pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool) -> Result<ExitCode, Failure> {
+    if let Some(form) = args.list {
+        let scan = args.scan(modality, units)?;
+        return match scan.nothing_found(&args.inputs, modality) {
+            Some(found) => nothing(&scan, found),
+            None => list(args, &scan, form),
+        };
+    }
+    // From here on, Ctrl-C stops the work and the report is still written.
+    let progress = Terminal::new(quiet);
+    let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
+    let inputs = args.inputs.iter().filter(|input| input.is_file()).cloned().chain(args.inference.model_file());
+    let mut checks = Outputs::new(inputs);
+    if let Some(path) = &args.report {
+        checks.add("the report", path, Kind::File, args.replaces_report(path))?;
+        // Folders are searched later, and a report is written even if that fails: it must not replace a slice.
+        if artir_dicom::is_dicom(path) {
+            let reason = "the report would take the place of a DICOM file: write it elsewhere";
+            return Err(Failure::usage(format!("{}: {reason}", path.display())));
+        }
+    }
+    let mut report = Report::default();
+    let run = Run { args, modality, units, quiet, output, progress: &progress };
+    let ended = run.all(checks, &mut report);
+    let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) else { return ended };
+    if let Err(failure) = &ended {
+        report.ended(&failure.message);
+    }
+    end_with_report(ended, path, args.replaces_report(path), &report)
+}
+
+/// One run over all series.
+struct Run<'a> {
+    args: &'a Args,
+    modality: Modality,
+    units: PetUnits,
+    quiet: bool,
+    output: &'a Path,
+    progress: &'a Terminal,
+}
+
+impl Run<'_> {
+    /// Checks the outputs first, then restores one series after the other. An error here ends the whole command.
+    fn all(&self, mut checks: Outputs, report: &mut Report) -> Result<ExitCode, Failure> {
+        let Self { args, output, .. } = *self;
+        let task = match self.modality {
+            Modality::Pet => Task::PetEnhance,
+            _ => Task::CtDenoise,
+        };
+        let restorer = args.inference.restorer_for(task)?;
+        report.model(&restorer);
+        let options = args.options(self.units)?;
+        // An output folder that cannot be written is refused before folders are searched.
+        Outputs::default().add("a series", &output.join("series"), Kind::Folder, true)?;
+        let note = |report: &mut Report, e: &artir_dicom::Error| report.ended(&args.error_text(e));
+        let scan = args.scan(self.modality, self.units).inspect_err(|e| note(report, e))?;
+        report.scanned(&scan, args);
+        if let Some(nothing) = scan.nothing_found(&args.inputs, self.modality) {
+            note(report, &nothing);
+            return self::nothing(&scan, nothing);
+        }
+        if !self.quiet {
+            log_skipped(&scan);
+        }
+        let mut tally = Tally::default();
+        unusable(&scan, &mut tally)?;
+        let mut possible = Vec::new();
+        for (i, series) in scan.series.iter().enumerate() {
+            let number = i + 1;
+            let checked = match obstacle(args, &scan, series) {
+                Some(reason) => {
+                    report.refused(number, series, &args.error_text(&reason), args);
+                    let would = if args.dry_run { "would not be written" } else { "not written" };
+                    Err(Failure::input(format!("series {number}: {would}: {}", hint::error(&reason))))
+                }
+                None => check(args, output, series, &mut checks).inspect_err(|failure| {
+                    report.refused(number, series, &failure.message, args);
+                }),
+            };
+            match checked {
+                Ok(()) => possible.push((number, series)),
+                Err(failure) => tally.fail(failure)?,
+            }
+        }
+        // With --resume, part of the output may already exist.
+        for (_, series) in possible.iter().filter(|_| !args.resume) {
+            checks.needs(&output.join(&series.folder), series.least_space(&options));
+        }
+        if let Err(failure) = checks.check_space() {
+            for (number, series) in possible {
+                report.refused(number, series, &failure.message, args);
+            }
+            return Err(failure);
+        }
+        for (number, series) in possible {
+            if args.dry_run {
+                if let Some(problem) = self.without_suv(series) {
+                    tally.fail(Failure::input(format!(
+                        "series {number}: would not be written: {}",
+                        hint::error(&problem)
+                    )))?;
+                    continue;
+                }
+                tally.written += 1;
+                say!("series {number}: {} slices would go to {}", series.slices(), series.folder);
+                if let Some(clash) = series.clash() {
+                    tally
+                        .fail(Failure::input(format!("series {number}: would be skipped: {}", hint::error(&clash))))?;
+                }
+            } else {
+                self.one(number, series, &restorer, &options, report, &mut tally)?;
+            }
+        }
+        Ok(tally.code())
+    }
+
+    /// Why a PET series has no SUV. Slices without are left out of a partial series.
+    fn without_suv(&self, series: &Series) -> Option<artir_dicom::Error> {
+        let needed = self.modality == Modality::Pet && self.units == PetUnits::Suv && !self.args.allow_partial;
+        if needed { artir_dicom::suv_problem(series) } else { None }
+    }
+
+    fn one(
+        &self,
+        number: usize,
+        series: &Series,
+        restorer: &Restorer,
+        options: &RestoreOptions,
+        report: &mut Report,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let restored = match self.progress.is_cancelled() {
+            true => Err(artir_core::Error::Interrupted.into()),
+            false => artir_dicom::restore_series(series, restorer, self.output, options, self.progress),
+        };
+        match restored {
+            Ok(done) => {
+                tally.written += 1;
+                report.written(number, series, &done, self.args);
+                if !self.quiet && !done.findings.is_empty() {
+                    eprintln!("artir: series {number}: {}", joined(&done.findings));
+                }
+                if !self.quiet {
+                    let resumed =
+                        if done.resumed > 0 { format!(", {} of them before", done.resumed) } else { String::new() };
+                    say!("series {number}: {} slices written to {}{resumed}", done.slices, series.folder);
+                }
+                if let Err(failure) = self.preview(number, series, &done, options, report) {
+                    tally.fail(failure)?;
+                }
+                if let Some(clash) = series.clash() {
+                    tally.fail(Failure::input(format!("series {number}: skipped: {}", hint::error(&clash))))?;
+                }
+                for error in done.failed {
+                    tally.fail(error.into())?;
+                }
+                Ok(())
+            }
+            Err(e) => {
+                let hint = matches!(e, artir_dicom::Error::Core(_)) && e.kind() == ErrorKind::Interrupted;
+                if hint && !self.quiet {
+                    eprintln!("artir: series {number}: interrupted; continue it with --resume");
+                }
+                report.refused(number, series, &self.args.error_text(&e), self.args);
+                tally.fail(e.into())
+            }
+        }
+    }
+
+    fn preview(
+        &self,
+        number: usize,
+        series: &Series,
+        done: &SeriesReport,
+        options: &RestoreOptions,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        if !self.args.preview {
+            return Ok(());
+        }
+        let default = if series.modality == Modality::Pet { "pet" } else { "abdomen" };
+        let window = self.args.window.map_or_else(|| default.parse().map_err(Failure::failed), Ok)?;
+        let page = page(&done.folder);
+        artir_dicom::preview_series(series, done, &format!("series {number}"), &page, window, options).map_err(|e| {
+            report.problem(&self.args.error_text(&e));
+            e.into()
+        })
+    }
+}
+
+/// Records unreadable files, and files whose series is unknown.
+fn unusable(scan: &Scan, tally: &mut Tally) -> Result<(), Failure> {
+    for error in &scan.damaged {
+        tally.fail(Failure::new(error.kind(), hint::error(error)))?;
+    }
+    for refused in &scan.refused {
+        tally.fail(refused.error().into())?;
+    }
+    Ok(())
+}
+
+/// Ends a scan that found no series. Each refused series is reported as a separate error.
+fn nothing(scan: &Scan, nothing: artir_dicom::Error) -> Result<ExitCode, Failure> {
+    if scan.refused.is_empty() {
+        return Err(nothing.into());
+    }
+    let mut tally = Tally::default();
+    unusable(scan, &mut tally)?;
+    Ok(tally.code())
+}
+
+/// Checks that a series and its page can be written. With --resume, existing files are checked later.
+fn check(args: &Args, output: &Path, series: &Series, checks: &mut Outputs) -> Result<(), Failure> {
+    let target = output.join(&series.folder);
+    if series.instances.iter().any(|instance| artir_files::is_within(&instance.path, &target)) {
+        let reason = "the derived series would overwrite its own source: use another output folder";
+        return Err(Failure::usage(format!("{}: {reason}", target.display())));
+    }
+    let replace = args.overwrite || args.resume;
+    checks.add("a series", &target, Kind::Folder, replace)?;
+    match args.preview {
+        true => checks.add("a preview", &page(&target), Kind::File, replace),
+        false => Ok(()),
+    }
+}
+
+/// The reason to refuse a series before any of its pixels are decoded.
+fn obstacle(args: &Args, scan: &Scan, series: &Series) -> Option<artir_dicom::Error> {
+    if args.allow_partial {
+        return None;
+    }
+    let doubtful = scan.damaged_beside(series).count();
+    if doubtful == 0 {
+        return series.clash();
+    }
+    let path = series.instances.first().map(|i| i.path.clone()).unwrap_or_default();
+    Some(artir_dicom::Error::File { path, reason: Reason::UnreadableBeside(doubtful) })
+}
+
+/// The page of a derived series.
+fn page(folder: &Path) -> PathBuf {
+    folder.with_extension("html")
+}
