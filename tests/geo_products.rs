@@ -124,13 +124,13 @@ fn values_keep_their_range_and_what_they_are() {
     let dir = folder();
     let at = dir.path();
     fs::write(at.join("more.onnx"), models::rgb_multiplies(40.0)).unwrap();
-    let made = scene(&at.join("s.tif"), 3, &["PHOTOMETRIC=RGB", "NBITS=12"], |b, x, y| texture(b, x, y));
+    let made = scene(&at.join("s.tif"), 3, &["PHOTOMETRIC=RGB", "NBITS=12"], texture);
     made.close().unwrap();
     let done = geo(at, &["s.tif", "-o", "bright.tif", "--model", "more.onnx", "-q"]);
     assert!(done.status.success(), "{}", text(&done.stderr));
     assert!(pixels(&at.join("bright.tif")).iter().flatten().all(|v| *v <= 4095.0), "12 bits");
     fs::write(at.join("less.onnx"), models::rgb_multiplies(-40.0)).unwrap();
-    let made = scene(&at.join("r.tif"), 3, &["PHOTOMETRIC=RGB"], |b, x, y| texture(b, x, y));
+    let made = scene(&at.join("r.tif"), 3, &["PHOTOMETRIC=RGB"], texture);
     for i in 1..=3 {
         let mut band = made.rasterband(i).unwrap();
         band.set_scale(2.75e-5).unwrap();
@@ -205,6 +205,9 @@ fn undeclared_fill_is_told_and_kept_out_of_the_range() {
     }
 }
 
+/// Arguments, and the pixels that they let change.
+type Part<'a> = (&'a [&'a str], &'a dyn Fn(usize, usize) -> bool);
+
 #[test]
 fn a_mask_and_a_part_of_the_scene_leave_the_rest_as_it_is() {
     let dir = folder();
@@ -216,7 +219,7 @@ fn a_mask_and_a_part_of_the_scene_leave_the_rest_as_it_is() {
         [[500200,4999900],[500600,4999900],[500600,4999500],[500200,4999500],[500200,4999900]]]}}]}"#;
     fs::write(at.join("cut.geojson"), polygon).unwrap();
     let square = |x: usize, y: usize| (20..60).contains(&x) && (10..50).contains(&y);
-    let parts: [(&[&str], &dyn Fn(usize, usize) -> bool); 5] = [
+    let parts: [Part<'_>; 5] = [
         (&["--mask", "mask.tif"], &|x, _| x >= 40),
         (&["--window", "20,10,40,40"], &square),
         (&["--bbox", "500200,4999500,500600,4999900"], &square),

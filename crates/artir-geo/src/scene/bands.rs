@@ -78,8 +78,9 @@ impl Name {
     /// A wavelength below 30 is one in micrometres.
     fn from_texts(description: &str, called: &str, wavelength: Option<&str>) -> Self {
         let of_text = |text: &str| {
-            let numbers = text.split(|c: char| !c.is_ascii_digit() && c != '.').filter_map(|w| w.parse::<f64>().ok());
-            numbers.filter(|v| (0.3..=30.0).contains(v) || (300.0..=30_000.0).contains(v)).next()
+            let mut numbers =
+                text.split(|c: char| !c.is_ascii_digit() && c != '.').filter_map(|w| w.parse::<f64>().ok());
+            numbers.find(|v| (0.3..=30.0).contains(v) || (300.0..=30_000.0).contains(v))
         };
         // "B4, central wavelength 665 nm" and "red (665.0 Nanometers)".
         let lower = description.to_lowercase();

@@ -8,7 +8,7 @@ use ndarray::Array3;
 
 use super::{metadata::open_again, *};
 use crate::{
-    BandNumbers, CompareOptions, CreationOption, Interval, OpenOptions, Permission, RangeChoice, compare,
+    BandNumbers, CompareOptions, CreationOption, Format, Interval, OpenOptions, Permission, RangeChoice, compare,
     ffi::ThreadOption, open::drivers::structure, scene::validity::Validity, write_rgb_geotiff,
 };
 
@@ -432,7 +432,7 @@ fn haze_of_other_bands_is_removed_and_indices_come_closer() {
     const WAVELENGTHS: [f64; 5] = [660.0, 560.0, 485.0, 865.0, 1610.0];
     let size = (150, 140);
     let clear = |band: usize, x: usize, y: usize| {
-        let leaves = if (x / 10 + y / 14) % 2 == 0 { 1.0 } else { 0.0 };
+        let leaves = if (x / 10 + y / 14).is_multiple_of(2) { 1.0 } else { 0.0 };
         [0.05, 0.08, 0.04, 0.15 + 0.3 * leaves, 0.2][band]
     };
     let haze = |band: usize, x: usize, y: usize| {
@@ -444,7 +444,7 @@ fn haze_of_other_bands_is_removed_and_indices_come_closer() {
     let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
     let options = gdal::raster::RasterCreationOptions::from_iter(["INTERLEAVE=PIXEL", "COMPRESS=DEFLATE"]);
     let dataset = driver.create_with_band_type_with_options::<u16, _>(&path, size.0, size.1, 5, &options).unwrap();
-    for band in 0..5 {
+    for (band, wavelength) in WAVELENGTHS.into_iter().enumerate() {
         let at = |i: usize| (i % size.0, i / size.0);
         let stored = |i: usize| {
             let (x, y) = at(i);
@@ -452,7 +452,7 @@ fn haze_of_other_bands_is_removed_and_indices_come_closer() {
         };
         let mut to = dataset.rasterband(band + 1).unwrap();
         to.write((0, 0), size, &mut Buffer::new(size, (0..size.0 * size.1).map(stored).collect())).unwrap();
-        to.set_metadata_item("WAVELENGTH", &WAVELENGTHS[band].to_string(), "").unwrap();
+        to.set_metadata_item("WAVELENGTH", &wavelength.to_string(), "").unwrap();
         to.set_scale(1e-4).unwrap();
     }
     dataset.close().unwrap();

@@ -1,7 +1,7 @@
 use gdal::{DriverManager, raster::RasterCreationOptions};
 
 use super::*;
-use crate::{BandNumbers, OpenOptions, write::publish::with_ending, write_rgb_geotiff};
+use crate::{BandNumbers, Format, OpenOptions, write::publish::with_ending, write_rgb_geotiff};
 
 fn open(path: &Path) -> Scene {
     let options = OpenOptions { bands: BandNumbers::new([1, 2, 3]), ..OpenOptions::default() };
