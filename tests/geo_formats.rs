@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path, process::Output};
 
-use artir_tests::{artir, models, names, text};
+use artir_tests::{artir, models, names, scenes::pixels, text};
 use gdal::{Dataset, Metadata};
 use ndarray::Array3;
 
@@ -34,13 +34,6 @@ fn refused(dir: &Path, arguments: &[&str], code: i32) -> String {
     assert_eq!(done.status.code(), Some(code), "{arguments:?}: {said}");
     assert_eq!((said.lines().count(), names(dir)), (1, before), "{arguments:?}: {said}");
     said
-}
-
-fn pixels(path: &Path) -> Vec<Vec<f64>> {
-    let dataset = Dataset::open(path).unwrap();
-    let size = dataset.raster_size();
-    let read = |i| dataset.rasterband(i).unwrap().read_as::<f64>((0, 0), size, size, None).unwrap();
-    (1..=dataset.raster_count()).map(|i| read(i).data().to_vec()).collect()
 }
 
 #[test]
