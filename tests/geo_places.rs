@@ -97,7 +97,7 @@ fn a_report_names_no_result_unless_it_is_asked_to() {
     fs::write(at.join("out/doe-jane.tfw"), "1\n0\n0\n-1\n0\n0\n").unwrap();
     refused(at, &["doe-jane.tif", "-o", "out/", "--report", "report.json"], 3);
     let report = fs::read_to_string(at.join("report.json")).unwrap();
-    assert!(report.contains("a sidecar of an older file"), "{report}");
+    assert!(report.contains("is left from an older file"), "{report}");
     assert!(!report.contains("doe-jane.tif"), "{report}");
 }
 

@@ -55,5 +55,8 @@ pub use read::{
     suv::PetUnits,
     worker::{Decoder, serve},
 };
-pub use restore::{Description, OptionError, RestoreOptions, SeriesReport, Timestamp, restore_series};
+pub use restore::{
+    Description, NoiseChoice, OptionError, RestoreOptions, SeriesReport, SliceNoise, Timestamp, choose_strength,
+    restore_series,
+};
 pub use write::encode::OutputSyntax;

@@ -74,6 +74,9 @@ pub enum Reason {
     /// The raster's form or content is not one that can be restored, or that a result can hold.
     #[error("{0}")]
     Unfit(String),
+    /// A virtual raster is damaged or incomplete. No permission mends it.
+    #[error("{0}")]
+    Broken(String),
     /// GDAL's message.
     #[error("{0}")]
     Gdal(String),
@@ -120,10 +123,10 @@ pub enum Reason {
         why: String,
     },
     /// A sidecar file of an older file would be read with the result.
-    #[error("GDAL would read {} with it, a sidecar of an older file", .0.display())]
+    #[error("{} is left from an older file, and GDAL would read it with the result", .0.display())]
     Stale(PathBuf),
     /// The result's name was taken while the result was made. The restored rows are kept.
-    #[error("its place was taken while it was made")]
+    #[error("another file appeared under this name during the run")]
     Taken,
     /// A reason, with the part of the raster that it concerns.
     #[error("{part}: {reason}")]
@@ -168,6 +171,10 @@ impl Reason {
 
     pub(crate) fn of(self, part: impl Into<String>) -> Self {
         Self::Part { part: part.into(), reason: Box::new(self) }
+    }
+
+    pub(crate) fn broken(why: impl Into<String>) -> Self {
+        Self::Broken(why.into())
     }
 
     pub(crate) fn not_allowed(what: impl Into<String>, needs: Permission) -> Self {

@@ -13,6 +13,7 @@ use crate::{
     ct::hint,
     outcome::Failure,
     outputs::may_replace_report,
+    values,
 };
 
 #[derive(Debug, clap::Args)]
@@ -82,6 +83,16 @@ pub(crate) struct Args {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) inference: Inference,
+}
+
+/// Options specific to `artir ct`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CtArgs {
+    #[command(flatten)]
+    pub(crate) series: Args,
+    /// Noise to leave in each series, in HU: the strength is chosen by the noise that is measured in the series
+    #[arg(long, value_name = "HU", value_parser = values::noise, allow_negative_numbers = true, conflicts_with = "strength")]
+    pub(crate) noise: Option<f64>,
 }
 
 /// Options specific to `artir pet`.

@@ -7,8 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{RuntimeError, Skipped};
-use crate::directories;
+use crate::{
+    directories,
+    error::{RuntimeError, Skipped},
+};
 
 /// The inputs of the search.
 pub(super) struct Surroundings {

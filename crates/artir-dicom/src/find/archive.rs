@@ -105,7 +105,8 @@ fn zip(file: BufReader<File>, room: &mut Room<'_>) -> Result<(), Reason> {
     for i in 0..archive.len() {
         let mut entry = archive.by_index(i).map_err(damaged)?;
         if entry.is_file() {
-            let name = PathBuf::from(entry.name());
+            // An entry without a readable name gets one from its number.
+            let name = entry.name().map(|name| PathBuf::from(name.as_ref())).unwrap_or_default();
             room.take(&name, &mut entry)?;
         }
     }

@@ -4,6 +4,7 @@ mod args;
 pub(crate) mod hint;
 mod list;
 mod report;
+mod strength;
 mod table;
 
 use std::{
@@ -14,7 +15,8 @@ use std::{
 use artir_core::{ErrorKind, Progress, Restorer, Task};
 use artir_dicom::{Modality, PetUnits, RestoreOptions, Scan, Series, SeriesReport};
 
-pub(crate) use self::args::{Args, PetArgs};
+use self::args::Args;
+pub(crate) use self::args::{CtArgs, PetArgs};
 use self::{
     list::{joined, list, log_skipped},
     report::Report,
@@ -25,7 +27,21 @@ use crate::{
     progress::Terminal,
 };
 
-pub(crate) fn run(mut args: Args, modality: Modality, units: PetUnits, quiet: bool) -> Result<ExitCode, Failure> {
+pub(crate) fn run_ct(args: CtArgs, quiet: bool) -> Result<ExitCode, Failure> {
+    run(args.series, Modality::Ct, PetUnits::Suv, args.noise, quiet)
+}
+
+pub(crate) fn run_pet(args: PetArgs, quiet: bool) -> Result<ExitCode, Failure> {
+    run(args.series, Modality::Pet, args.units.into(), None, quiet)
+}
+
+fn run(
+    mut args: Args,
+    modality: Modality,
+    units: PetUnits,
+    noise: Option<f64>,
+    quiet: bool,
+) -> Result<ExitCode, Failure> {
     let _unpacked = args.read_lists()?;
     let args = &args;
     if let Some(form) = args.list {
@@ -50,7 +66,7 @@ pub(crate) fn run(mut args: Args, modality: Modality, units: PetUnits, quiet: bo
         }
     }
     let mut report = Report::default();
-    let run = Run { args, modality, units, quiet, output, progress: &progress };
+    let run = Run { args, modality, units, noise, quiet, output, progress: &progress };
     let ended = run.all(checks, &mut report);
     let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) else { return ended };
     if let Err(failure) = &ended {
@@ -64,6 +80,8 @@ struct Run<'a> {
     args: &'a Args,
     modality: Modality,
     units: PetUnits,
+    /// Noise to leave, HU.
+    noise: Option<f64>,
     quiet: bool,
     output: &'a Path,
     progress: &'a Terminal,
@@ -77,7 +95,7 @@ impl Run<'_> {
             Modality::Pet => Task::PetEnhance,
             _ => Task::CtDenoise,
         };
-        let restorer = args.inference.restorer_for(task)?;
+        let mut restorer = args.inference.restorer_for(task)?;
         report.model(&restorer);
         let options = args.options(self.units)?;
         // An output folder that cannot be written is refused before folders are searched.
@@ -138,7 +156,7 @@ impl Run<'_> {
                         .fail(Failure::input(format!("series {number}: would be skipped: {}", hint::error(&clash))))?;
                 }
             } else {
-                self.one(number, series, &restorer, &options, report, &mut tally)?;
+                self.one(number, series, &mut restorer, &options, report, &mut tally)?;
             }
         }
         Ok(tally.code())
@@ -154,11 +172,17 @@ impl Run<'_> {
         &self,
         number: usize,
         series: &Series,
-        restorer: &Restorer,
+        restorer: &mut Restorer,
         options: &RestoreOptions,
         report: &mut Report,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
+        if let Some(target) = self.noise
+            && let Err(failure) = strength::choose(number, series, restorer, target, options, self.progress)
+        {
+            report.refused(number, series, &failure.message, self.args);
+            return tally.fail(failure);
+        }
         let restored = match self.progress.is_cancelled() {
             true => Err(artir_core::Error::Interrupted.into()),
             false => artir_dicom::restore_series(series, restorer, self.output, options, self.progress),
