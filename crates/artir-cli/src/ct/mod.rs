@@ -13,7 +13,7 @@ use std::{
 };
 
 use artir_core::{ErrorKind, Progress, Restorer, Task};
-use artir_dicom::{Modality, PetUnits, Reason, RestoreOptions, Scan, Series, SeriesReport};
+use artir_dicom::{Modality, PetUnits, RestoreOptions, Scan, Series, SeriesReport};
 
 use self::args::Args;
 pub(crate) use self::args::{CtArgs, PetArgs};
@@ -27,25 +27,34 @@ use crate::{
     progress::Terminal,
 };
 
-pub(crate) fn run_ct(args: &CtArgs, quiet: bool) -> Result<ExitCode, Failure> {
-    run(&args.series, Modality::Ct, PetUnits::Suv, args.noise, quiet)
+pub(crate) fn run_ct(args: CtArgs, quiet: bool) -> Result<ExitCode, Failure> {
+    run(args.series, Modality::Ct, PetUnits::Suv, args.noise, quiet)
 }
 
-pub(crate) fn run_pet(args: &PetArgs, quiet: bool) -> Result<ExitCode, Failure> {
-    run(&args.series, Modality::Pet, args.units.into(), None, quiet)
+pub(crate) fn run_pet(args: PetArgs, quiet: bool) -> Result<ExitCode, Failure> {
+    run(args.series, Modality::Pet, args.units.into(), None, quiet)
 }
 
-fn run(args: &Args, modality: Modality, units: PetUnits, noise: Option<f64>, quiet: bool) -> Result<ExitCode, Failure> {
+fn run(
+    mut args: Args,
+    modality: Modality,
+    units: PetUnits,
+    noise: Option<f64>,
+    quiet: bool,
+) -> Result<ExitCode, Failure> {
+    let _unpacked = args.read_lists()?;
+    let args = &args;
     if let Some(form) = args.list {
         let scan = args.scan(modality, units)?;
         return match scan.nothing_found(&args.inputs, modality) {
             Some(found) => nothing(&scan, found),
-            None => list(args, &scan, form),
+            None => list(args, &scan, units, form),
         };
     }
     // From here on, Ctrl-C stops the work and the report is still written.
     let progress = Terminal::new(quiet);
-    let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
+    // Only --dry-run goes without an output folder.
+    let output = args.output.as_deref().unwrap_or(Path::new("."));
     let inputs = args.inputs.iter().filter(|input| input.is_file()).cloned().chain(args.inference.model_file());
     let mut checks = Outputs::new(inputs);
     if let Some(path) = &args.report {
@@ -106,7 +115,7 @@ impl Run<'_> {
         let mut possible = Vec::new();
         for (i, series) in scan.series.iter().enumerate() {
             let number = i + 1;
-            let checked = match obstacle(args, &scan, series) {
+            let checked = match scan.obstacle(series).filter(|_| !args.allow_partial) {
                 Some(reason) => {
                     report.refused(number, series, &args.error_text(&reason), args);
                     let would = if args.dry_run { "would not be written" } else { "not written" };
@@ -155,8 +164,8 @@ impl Run<'_> {
 
     /// Why a PET series has no SUV. Slices without are left out of a partial series.
     fn without_suv(&self, series: &Series) -> Option<artir_dicom::Error> {
-        let needed = self.modality == Modality::Pet && self.units == PetUnits::Suv && !self.args.allow_partial;
-        if needed { artir_dicom::suv_problem(series) } else { None }
+        let needed = self.modality == Modality::Pet && self.units != PetUnits::Native && !self.args.allow_partial;
+        if needed { artir_dicom::suv_problem(series, self.units) } else { None }
     }
 
     fn one(
@@ -267,19 +276,6 @@ fn check(args: &Args, output: &Path, series: &Series, checks: &mut Outputs) -> R
         true => checks.add("a preview", &page(&target), Kind::File, replace),
         false => Ok(()),
     }
-}
-
-/// The reason to refuse a series before any of its pixels are decoded.
-fn obstacle(args: &Args, scan: &Scan, series: &Series) -> Option<artir_dicom::Error> {
-    if args.allow_partial {
-        return None;
-    }
-    let doubtful = scan.damaged_beside(series).count();
-    if doubtful == 0 {
-        return series.clash();
-    }
-    let path = series.instances.first().map(|i| i.path.clone()).unwrap_or_default();
-    Some(artir_dicom::Error::File { path, reason: Reason::UnreadableBeside(doubtful) })
 }
 
 /// The page of a derived series.

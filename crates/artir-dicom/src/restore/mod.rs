@@ -110,7 +110,7 @@ fn restore_with(
         return Err(clash);
     }
     let mut decoder = options.decoder();
-    let scale = Scale::of(series, options.units, &mut decoder)?;
+    let scale = Scale::of(series, options, &mut decoder)?;
     let (objects, unreadable) = plan::objects(series, &scale, options)?;
     let suv = scale.suv_summary();
     let mut report = SeriesReport {

@@ -54,14 +54,14 @@ pub fn choose_strength(
 ) -> Result<Option<NoiseChoice>, Error> {
     restorer.set_strength(1.0).map_err(artir_core::Error::from)?;
     let mut decoder = options.decoder();
-    let scale = Scale::of(series, options.units, &mut decoder)?;
+    let scale = Scale::of(series, options, &mut decoder)?;
     let places: Vec<_> = series.instances.iter().flat_map(|i| (0..i.frames()).map(move |frame| (i, frame))).collect();
     let count = SAMPLES.min(places.len());
     let mut samples = Vec::with_capacity(count);
     for n in 0..count {
         // The middles of equal parts: the ends of a series often show other anatomy.
         let (instance, frame) = places[(2 * n + 1) * places.len() / (2 * count)];
-        let Ok(slice) = read(series, instance, frame, &scale, &mut decoder) else { continue };
+        let Ok(slice) = read(series, instance, frame, &scale, options, &mut decoder) else { continue };
         let (before, valid) = (slice.values(), slice.valid());
         if ct_noise(before.view(), valid.as_ref().map(|v| v.view())).is_none() {
             continue;
@@ -115,9 +115,10 @@ fn read(
     instance: &crate::Instance,
     frame: u32,
     scale: &Scale,
+    options: &RestoreOptions,
     decoder: &mut Decoder,
 ) -> Result<Slice, Error> {
-    let (mut file, header) = open(series, instance)?;
+    let (mut file, header) = open(series, instance, options.rescale)?;
     scale
         .per_unit(&instance.path, frame)
         .and_then(|unit| Slice::read(&mut file, &header.format, frame, series.modality, unit, decoder))

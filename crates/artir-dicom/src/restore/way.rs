@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView3, Axis, s};
 
 use super::{options::RestoreOptions, plan::Planned, scale::Scale};
 use crate::{
-    Error, Instance, Modality, Reason, Repair, Series,
+    Error, Instance, Modality, Reason, Repair, Rescale, Series,
     read::{
         dataset::Stop,
         file::DicomFile,
@@ -102,7 +102,7 @@ pub(super) fn restore_slices(
     let read = |feed: Feed<Step>| {
         for object in todo {
             let mut read_object = |feed: &Feed<Step>| -> Result<Result<(), PoolEnded>, Error> {
-                let (mut file, header) = open(series, object.instance)?;
+                let (mut file, header) = open(series, object.instance, options.rescale)?;
                 let format = header.format.clone();
                 if feed.send(Step::Open(object.key.clone(), Box::new(header))).is_err() {
                     return Ok(Err(PoolEnded));
@@ -182,12 +182,19 @@ fn noise(modality: Modality, slice: &Slice, residual: &Array2<f32>) -> Option<[f
     Some([measure(&values)?, measure(&(&values + residual))?])
 }
 
-pub(super) fn open(series: &Series, instance: &Instance) -> Result<(DicomFile, Header), Error> {
+pub(super) fn open(
+    series: &Series,
+    instance: &Instance,
+    rescale: Option<Rescale>,
+) -> Result<(DicomFile, Header), Error> {
     let mut file = DicomFile::open(&instance.path, Stop::AtEnd)?;
     let format = PixelFormat::of_file(&mut file).map_err(|reason| Error::file(&instance.path, reason))?;
     let same = (u32::from(format.layout.rows), u32::from(format.layout.columns)) == (series.rows, series.columns);
     if format.frames != instance.frames() || !same || file.set.text(tags::SOP_INSTANCE_UID) != Some(&instance.uid) {
         return Err(Error::file(&instance.path, Reason::Changed));
+    }
+    if let Some(rescale) = rescale.filter(|_| series.modality == Modality::Ct) {
+        rescale.put(&mut file.set);
     }
     let header =
         Header { path: instance.path.clone(), source: file.set.clone(), format, multi_frame: series.multi_frame };
