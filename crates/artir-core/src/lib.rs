@@ -3,7 +3,7 @@
 //! Every image, a CT slice or a satellite scene, takes the same steps:
 //!
 //! ```text
-//! read -> normalise -> tile -> infer -> blend -> denormalise -> write
+//! read -> tile -> normalise -> infer -> denormalise -> blend -> write
 //! ```
 //!
 //! Reading and writing belong to the domain crates, which implement [`Source`] and [`Sink`]; the
@@ -61,7 +61,7 @@ pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Provider, Requirement, UnknownDevice, placement::NodePlacement};
 pub use range::Range;
 pub use runtime::{environment, runtime_path, runtime_version};
-pub use session::Session;
+pub use session::{Session, standard_operators};
 pub use settings::{MOST_THREADS, Settings};
 pub use tile::{Span, TileLimits, TilePlan};
 pub use token::token;

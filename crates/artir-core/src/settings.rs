@@ -24,11 +24,12 @@ pub struct Settings {
     pub(crate) tile: Option<usize>,
     pub(crate) overlap: Option<usize>,
     pub(crate) memory: u64,
-    pub(crate) strength: f32,
+    pub(crate) strength: Option<f32>,
+    pub(crate) ensemble: bool,
 }
 
 impl Default for Settings {
-    /// Any device, all cores, single precision, 2 GiB, the whole effect.
+    /// Any device, all cores, single precision, 2 GiB, the strength of the model's card.
     fn default() -> Self {
         Self {
             device: Device::Auto,
@@ -37,7 +38,8 @@ impl Default for Settings {
             tile: None,
             overlap: None,
             memory: 2 << 30,
-            strength: 1.0,
+            strength: None,
+            ensemble: false,
         }
     }
 }
@@ -80,7 +82,7 @@ impl Settings {
         Self { memory: bytes, ..self }
     }
 
-    /// Factor on the residual, 0 to 1.
+    /// Factor on the residual, 0 to 1, in place of the one that the model's card states.
     ///
     /// # Errors
     /// [`SettingError::Strength`] for any other number.
@@ -88,6 +90,12 @@ impl Settings {
         if !(0.0..=1.0).contains(&strength) {
             return Err(SettingError::Strength(strength));
         }
-        Ok(Self { strength, ..self })
+        Ok(Self { strength: Some(strength), ..self })
+    }
+
+    /// Whether the results of all eight flips and rotations of the input are averaged: eight times the work for a slightly
+    /// better result.
+    pub fn ensemble(self, ensemble: bool) -> Self {
+        Self { ensemble, ..self }
     }
 }

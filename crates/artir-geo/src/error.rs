@@ -74,6 +74,9 @@ pub enum Reason {
     /// The raster's form or content is not one that can be restored, or that a result can hold.
     #[error("{0}")]
     Unfit(String),
+    /// A virtual raster is damaged or incomplete. No permission mends it.
+    #[error("{0}")]
+    Broken(String),
     /// GDAL's message.
     #[error("{0}")]
     Gdal(String),
@@ -88,6 +91,9 @@ pub enum Reason {
         /// The permission that it needs.
         needs: Permission,
     },
+    /// The file holds several rasters, of which one must be named.
+    #[error("it holds {} rasters, of which one must be named: {}", .0.len(), listed(.0))]
+    Container(Vec<String>),
     /// No band is marked as red, green or blue, and the caller named none.
     #[error("the file does not name its red, green and blue bands")]
     NoColours,
@@ -120,10 +126,10 @@ pub enum Reason {
         why: String,
     },
     /// A sidecar file of an older file would be read with the result.
-    #[error("GDAL would read {} with it, a sidecar of an older file", .0.display())]
+    #[error("{} is left from an older file, and GDAL would read it with the result", .0.display())]
     Stale(PathBuf),
     /// The result's name was taken while the result was made. The restored rows are kept.
-    #[error("its place was taken while it was made")]
+    #[error("another file appeared under this name during the run")]
     Taken,
     /// A reason, with the part of the raster that it concerns.
     #[error("{part}: {reason}")]
@@ -134,6 +140,13 @@ pub enum Reason {
         #[source]
         reason: Box<Reason>,
     },
+}
+
+/// The first of many names.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 24;
+    let more = if names.len() > MOST { ", ..." } else { "" };
+    format!("{}{more}", names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
 /// What a caller can allow a scene to read.
@@ -168,6 +181,10 @@ impl Reason {
 
     pub(crate) fn of(self, part: impl Into<String>) -> Self {
         Self::Part { part: part.into(), reason: Box::new(self) }
+    }
+
+    pub(crate) fn broken(why: impl Into<String>) -> Self {
+        Self::Broken(why.into())
     }
 
     pub(crate) fn not_allowed(what: impl Into<String>, needs: Permission) -> Self {

@@ -1,4 +1,4 @@
-//! PSNR, SSIM, RMSE and LPIPS under named protocols.
+//! PSNR, SSIM, RMSE and LPIPS under named protocols; the noise of a CT slice.
 //!
 //! A figure means nothing without its protocol: the truncation, the range, the window, the colour space. Each is a
 //! [`Protocol`], and every [`Figures`] carries its name. Sums are taken in `f64`.
@@ -18,6 +18,7 @@
 #![deny(unsafe_code)]
 
 mod lpips;
+mod noise;
 mod planes;
 mod protocol;
 mod ssim;
@@ -29,6 +30,7 @@ use pulp::{Simd, WithSimd, bytemuck};
 use rayon::prelude::*;
 
 pub use lpips::{Lpips, LpipsError};
+pub use noise::ct_noise;
 use planes::{Planes, Reduced};
 pub use protocol::{Colour, PeakRange, Protocol, SsimWindow, named_window};
 
@@ -71,7 +73,7 @@ pub enum MetricsError {
     #[error("the images are empty, or smaller than the protocol's crop")]
     Empty,
     /// No pixel is valid in both images.
-    #[error("no pixel counts: all are masked, or NaN or infinite in one of the images")]
+    #[error("there is nothing to measure: every pixel is masked, NaN or infinite in one of the images")]
     NoneCounted,
     /// The protocol takes its range from the reference, which is constant.
     #[error("the truncated reference is constant, so the protocol's range is 0")]

@@ -67,7 +67,7 @@ pub enum Error {
         ending: String,
     },
     /// It has another number of channels than the model.
-    #[error("a photograph of {found} colours cannot be repeated for the {expected} channels of the model")]
+    #[error("the model takes {expected} channels, and the photograph has {found} colours")]
     Colours {
         /// Its colours.
         found: usize,

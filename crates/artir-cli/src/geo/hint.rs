@@ -34,7 +34,7 @@ fn hint(error: &Error) -> Option<String> {
         Reason::NoColours => "use --bands, for example --bands 1,2,3".into(),
         Reason::NoBand { .. } | Reason::Model { .. } => "see --bands".into(),
         Reason::Stale(_) => "use --overwrite to remove it, or another name".into(),
-        Reason::Taken => "free it and use --resume, or use --resume with --overwrite".into(),
+        Reason::Taken => "move it away and use --resume, or use --resume with --overwrite".into(),
         _ => return None,
     })
 }

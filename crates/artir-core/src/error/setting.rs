@@ -44,6 +44,6 @@ pub enum SettingError {
         allowed_mib: u64,
     },
     /// The images of a batch need tiles.
-    #[error("images that need tiles are restored one by one")]
+    #[error("an image that needs tiles cannot be part of a batch")]
     NeedsTiles,
 }

@@ -34,7 +34,7 @@ impl Restorer {
         if progress.is_cancelled() {
             return Err(Error::Interrupted);
         }
-        let (range, strength, count) = (self.card().range(), self.settings.strength, images.len());
+        let (range, strength, count) = (self.card().range(), self.strength(), images.len());
         let mut tiles = Vec::with_capacity(count);
         for image in images {
             let found = image.data.dim();
@@ -50,7 +50,7 @@ impl Restorer {
         } else {
             let views: Vec<_> = inputs.iter().map(|input| input.view()).collect();
             let together = concatenate(Axis(0), &views).map_err(Error::from)?;
-            self.session.run(together.view())?
+            self.infer(together.view(), progress)?
         };
         let mut outputs = output.outer_iter();
         let mut residuals = Vec::with_capacity(count);

@@ -17,8 +17,10 @@ mod identity;
 mod list;
 mod quantity;
 mod repeats;
+mod select;
 mod series;
 pub(crate) mod survey;
+mod times;
 mod walk;
 
 #[cfg(any(test, feature = "fuzzing"))]
@@ -26,13 +28,14 @@ pub(crate) use self::header::place;
 use self::{header::GroupedObject, quantity::NotUptake};
 pub use self::{
     list::{Listing, Shown, list},
-    series::{Instance, Series},
+    select::{Selection, SelectionError},
+    series::{Details, Instance, Series},
     survey::{SuvSummary, suv_problem, suv_summary},
 };
 use crate::{Error, Modality, PetUnits, Reason};
 
 /// Options of a scan.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ScanOptions {
     /// CT or PET.
@@ -41,12 +44,25 @@ pub struct ScanOptions {
     pub include_derived: bool,
     /// Unit of PET values for the network. Without SUV, the values need no attenuation correction.
     pub units: PetUnits,
+    /// Conditions that an object must meet.
+    pub select: Selection,
+    /// SeriesInstanceUIDs to choose; empty chooses all.
+    pub series: Vec<String>,
+    /// Choose only the series with the most slices.
+    pub largest: bool,
 }
 
 impl ScanOptions {
     /// Accepts objects of the modality that artir did not derive.
     pub fn new(modality: Modality) -> Self {
-        Self { modality, include_derived: false, units: PetUnits::Suv }
+        Self {
+            modality,
+            include_derived: false,
+            units: PetUnits::Suv,
+            select: Selection::default(),
+            series: Vec::new(),
+            largest: false,
+        }
     }
 }
 
@@ -167,7 +183,7 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
     let mut found = Scan::default();
     let mut placed = Vec::new();
     for path in walk::files(inputs, &mut found)? {
-        match header::look(&path, modality) {
+        match header::look(&path, &options) {
             Ok(Ok(object)) => placed.push(object),
             Ok(Err(reason)) => found.set_aside.push(SetAside { path, reason }),
             Err(e) => match header::look_at_damaged(&path, modality) {
@@ -182,7 +198,7 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
         }
     }
     let mut by_series: BTreeMap<String, Vec<GroupedObject>> = BTreeMap::new();
-    for object in chosen(placed, options, &mut found.set_aside) {
+    for object in chosen(placed, &options, &mut found.set_aside) {
         by_series.entry(object.group.series_uid.clone()).or_default().push(object);
     }
     for mut objects in by_series.into_values() {
@@ -194,11 +210,28 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
         let repeats::Distinct { kept, clashing } = repeats::separate(objects, &mut found);
         found.series.extend(group::series_of(modality, kept, &clashing, &findings));
     }
+    if options.largest {
+        keep_largest(&mut found);
+    }
     Ok(found)
 }
 
+/// Keeps the series with the most slices; of several, the first.
+fn keep_largest(found: &mut Scan) {
+    let most = found.series.iter().map(Series::slices).max();
+    let largest = found.series.iter().position(|series| Some(series.slices()) == most);
+    for (i, series) in std::mem::take(&mut found.series).into_iter().enumerate() {
+        if Some(i) == largest {
+            found.series.push(series);
+        } else {
+            let skipped = series.instances.into_iter().map(|i| SetAside { path: i.path, reason: Reason::NotSelected });
+            found.set_aside.extend(skipped);
+        }
+    }
+}
+
 /// Skips objects that artir derived, and PET objects without SUV.
-fn chosen(placed: Vec<GroupedObject>, options: ScanOptions, set_aside: &mut Vec<SetAside>) -> Vec<GroupedObject> {
+fn chosen(placed: Vec<GroupedObject>, options: &ScanOptions, set_aside: &mut Vec<SetAside>) -> Vec<GroupedObject> {
     let corrected: HashSet<Option<String>> =
         placed.iter().filter(|o| o.not_uptake.is_none() && !o.restored).map(|o| o.study().cloned()).collect();
     let mut out = Vec::with_capacity(placed.len());
@@ -209,7 +242,7 @@ fn chosen(placed: Vec<GroupedObject>, options: ScanOptions, set_aside: &mut Vec<
             (None, _) => true,
             (Some(NotUptake::Uncorrected), PetUnits::Native) => !corrected.contains(&object.study().cloned()),
             (Some(NotUptake::Unit(_)), PetUnits::Native) => true,
-            (Some(_), PetUnits::Suv) => false,
+            (Some(_), _) => false,
         };
         let reason = match &object.not_uptake {
             _ if object.restored && !options.include_derived => Reason::Restored,

@@ -1,7 +1,7 @@
 //! Reading: from the bytes of a file to a slice in HU or SUV.
 //!
-//! A file keeps its bytes (`file.rs`, `dataset.rs`). A frame is decoded (`codestream.rs`, `codec.rs`, `rle.rs`, or in a
-//! child process, `worker.rs`), its words become stored values (`frame.rs`) and these HU or SUV (`hu.rs`, `suv.rs`,
+//! A file keeps its bytes (`file.rs`, `dataset`). A frame is decoded (`codestream.rs`, `codec.rs`, `rle.rs`, or in a
+//! child process, `worker`), its words become stored values (`frame.rs`) and these HU or SUV (`hu.rs`, `suv`,
 //! `slice.rs`), without the pixels outside the field of view (`fov.rs`).
 
 pub(crate) mod codec;
@@ -14,6 +14,7 @@ pub(crate) mod geometry;
 pub(crate) mod hu;
 pub(crate) mod modality;
 pub(crate) mod repair;
+pub(crate) mod rescale;
 pub(crate) mod rle;
 pub(crate) mod slice;
 pub(crate) mod suv;

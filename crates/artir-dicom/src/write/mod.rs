@@ -1,7 +1,7 @@
 //! Writing: derived objects, and the folder that they appear in.
 //!
 //! The restored values become stored values again (`stored.rs`) and a derived object (`derive.rs`, `enhanced.rs`,
-//! `mapping.rs`), a file (`encode.rs`, `dataset.rs`, `object.rs`), and with all others a series (`staging.rs`).
+//! `mapping`), a file (`encode.rs`, `dataset`, `object.rs`), and with all others a series (`staging`).
 
 pub(crate) mod dataset;
 pub(crate) mod decimal;

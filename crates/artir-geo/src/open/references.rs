@@ -40,7 +40,7 @@ pub(crate) fn named(text: &str) -> Result<Vec<Named>, Reason> {
     // Declarations of types, and with them entities that expand without end, are errors to this parser.
     let options = roxmltree::ParsingOptions { nodes_limit: MOST_NODES, ..Default::default() };
     let document = roxmltree::Document::parse_with_options(text, options)
-        .map_err(|e| Reason::Unfit(format!("is not the XML that artir reads ({e})")))?;
+        .map_err(|e| Reason::broken(format!("is not the XML that artir reads ({e})")))?;
     let mut out = Vec::new();
     let mut stack = vec![document.root_element()];
     while let Some(node) = stack.pop() {

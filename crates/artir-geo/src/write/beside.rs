@@ -163,7 +163,7 @@ mod tests {
             touch(dir.path(), &[name, "other.tfw", "oo.tfw", "o.html", "o.tif.json"]);
             let out = dir.path().join("o.tif");
             let refused = in_the_way(&out, false).unwrap_err().to_string();
-            assert!(refused.contains(name) && refused.contains("a sidecar of an older file"), "{refused}");
+            assert!(refused.contains(name) && refused.contains("is left from an older file"), "{refused}");
             let stale = in_the_way(&out, true).unwrap();
             assert_eq!(stale, [dir.path().join(name)]);
             stale.iter().for_each(|path| std::fs::remove_file(path).unwrap());

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::read::codec::Layout;
 
-/// Processor time of a child. artir replaces a child long before an honest one comes here: see `worker.rs`.
+/// Processor time of a child. artir replaces a child long before an honest one comes here: see `worker`.
 #[cfg(unix)]
 const SECONDS: u64 = 120;
 /// Files that may be open: the three pipes, and a few for the C library.

@@ -237,3 +237,20 @@ fn drivers_that_could_reach_elsewhere_are_gone() {
     assert!(gdal::DriverManager::get_driver_by_name("MEM").is_err());
     assert!(gdal::DriverManager::get_driver_by_name("COG").is_ok());
 }
+
+#[test]
+fn no_permission_is_offered_for_a_damaged_virtual_raster() {
+    let dir = folder();
+    let at = dir.path().join("in/x.vrt");
+    let needs = |text: &str| {
+        std::fs::write(&at, text).unwrap();
+        let options = OpenOptions { access: own(), ..OpenOptions::default() };
+        let error = Scene::open(&at.display().to_string(), &options).err().unwrap();
+        error.reason().unwrap().needs().cloned()
+    };
+    assert_eq!(needs(&vrt(&[("missing.tif", 1)])), None);
+    assert_eq!(needs(&vrt(&[("x.vrt", 1)])), None);
+    assert_eq!(needs("<VRTDataset rasterXSize=\"8\">"), None);
+    assert!(matches!(needs(&vrt(&[("../b.tif", 1)])), Some(Permission::Folder(_))));
+    assert_eq!(needs(&vrt(&[("vrt://a.tif", 1)])), Some(Permission::Everything));
+}

@@ -121,7 +121,11 @@ impl Reach {
         if references::is_virtual_raster(place.name()) {
             return self.follow_virtual(place, 0).map(drop).map_err(|why| {
                 let what = format!("a virtual raster that {why}");
-                Reason::not_allowed(what, why.needs().cloned().unwrap_or(Permission::Everything))
+                match why.innermost() {
+                    // No permission mends it.
+                    Reason::Broken(_) => Reason::Unfit(what),
+                    _ => Reason::not_allowed(what, why.needs().cloned().unwrap_or(Permission::Everything)),
+                }
             });
         }
         refuse_remote_header(place.name())
@@ -156,9 +160,9 @@ impl Reach {
     fn follow_virtual(&mut self, place: &Place, depth: usize) -> Result<Followed, Reason> {
         match self.followed.get(&place.key()) {
             Some(Some(done)) if depth + done.depth < DEEPEST => return Ok(*done),
-            Some(None) => return Err("names itself".into()),
-            _ if depth >= DEEPEST => return Err("nests virtual rasters too deeply".into()),
-            Some(Some(_)) => return Err("nests virtual rasters too deeply".into()),
+            Some(None) => return Err(Reason::broken("names itself")),
+            _ if depth >= DEEPEST => return Err(Reason::broken("nests virtual rasters too deeply")),
+            Some(Some(_)) => return Err(Reason::broken("nests virtual rasters too deeply")),
             None => {}
         }
         self.followed.insert(place.key(), None);
@@ -226,9 +230,10 @@ impl Reach {
         if self.archive.is_some() {
             return Err(format!("names '{name}', which is not a file in its own archive").into());
         }
-        let real = std::fs::canonicalize(&full).map_err(|_| format!("names '{name}', which does not exist"))?;
+        let real = std::fs::canonicalize(&full)
+            .map_err(|_| Reason::broken(format!("names '{name}', which does not exist")))?;
         if !real.is_file() {
-            return Err(format!("names '{name}', which is not a regular file").into());
+            return Err(Reason::broken(format!("names '{name}', which is not a regular file")));
         }
         self.inside_real(&real, &name)?;
         Ok(Place::File { name: full, real })
