@@ -41,7 +41,7 @@ mod write;
 pub use error::{Error, Reason};
 pub use find::{
     Details, Instance, Listing, Refused, Scan, ScanOptions, Selection, SelectionError, Series, SetAside, Shown,
-    SuvSummary, list, scan, scan_with, suv_problem, suv_summary,
+    SuvSummary, list, scan, scan_with, suv_problem, suv_summary, unpack_tar,
 };
 pub use finding::Finding;
 pub use preview::{DisplayWindow, PreviewWriter, WindowError, preview_series};

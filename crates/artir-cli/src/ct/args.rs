@@ -18,7 +18,8 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// DICOM files, folders (searched recursively), a DICOMDIR, or @FILE with one path a line
+    /// DICOM files, folders (searched recursively), ZIP and tar archives, a DICOMDIR, @FILE with one path a line, or - for a tar
+    /// on standard input
     #[arg(required = true, value_name = "SERIES")]
     pub(super) inputs: Vec<PathBuf>,
     /// Folder for the results; each derived series gets its own folder in it
@@ -152,10 +153,18 @@ impl From<Syntax> for OutputSyntax {
 }
 
 impl Args {
-    /// Puts the paths of lists (`@FILE`) in place of the lists.
-    pub(super) fn read_lists(&mut self) -> Result<(), Failure> {
+    /// Puts the paths of lists (`@FILE`) in place of the lists, and a folder in place of the tar on standard input (`-`), which
+    /// goes when it is dropped.
+    pub(super) fn read_lists(&mut self) -> Result<Option<tempfile::TempDir>, Failure> {
         let mut inputs = Vec::new();
+        let mut stream = None;
         for input in std::mem::take(&mut self.inputs) {
+            if input == Path::new("-") && stream.is_none() {
+                let folder = artir_dicom::unpack_tar(std::io::stdin().lock())?;
+                inputs.push(folder.path().to_owned());
+                stream = Some(folder);
+                continue;
+            }
             let Some(list) = input.to_str().and_then(|name| name.strip_prefix('@')).map(PathBuf::from) else {
                 inputs.push(input);
                 continue;
@@ -170,7 +179,7 @@ impl Args {
             }
         }
         self.inputs = inputs;
-        Ok(())
+        Ok(stream)
     }
 
     pub(super) fn options(&self, units: PetUnits) -> Result<RestoreOptions, Failure> {

@@ -19,7 +19,7 @@ pub(super) fn list(args: &Args, scan: &Scan, units: PetUnits, form: ListForm) ->
             say!("{text}");
         }
         ListForm::Table => {
-            say!("{}", table::render(&scan.series, units));
+            say!("{}", table::render(scan, units));
             tell_files(scan);
             for error in &scan.damaged {
                 eprintln!("artir: {}", hint::error(error));

@@ -13,7 +13,7 @@ use std::{
 };
 
 use artir_core::{ErrorKind, Progress, Restorer, Task};
-use artir_dicom::{Modality, PetUnits, Reason, RestoreOptions, Scan, Series, SeriesReport};
+use artir_dicom::{Modality, PetUnits, RestoreOptions, Scan, Series, SeriesReport};
 
 use self::args::Args;
 pub(crate) use self::args::{CtArgs, PetArgs};
@@ -42,7 +42,7 @@ fn run(
     noise: Option<f64>,
     quiet: bool,
 ) -> Result<ExitCode, Failure> {
-    args.read_lists()?;
+    let _unpacked = args.read_lists()?;
     let args = &args;
     if let Some(form) = args.list {
         let scan = args.scan(modality, units)?;
@@ -115,7 +115,7 @@ impl Run<'_> {
         let mut possible = Vec::new();
         for (i, series) in scan.series.iter().enumerate() {
             let number = i + 1;
-            let checked = match obstacle(args, &scan, series) {
+            let checked = match scan.obstacle(series).filter(|_| !args.allow_partial) {
                 Some(reason) => {
                     report.refused(number, series, &args.error_text(&reason), args);
                     let would = if args.dry_run { "would not be written" } else { "not written" };
@@ -276,19 +276,6 @@ fn check(args: &Args, output: &Path, series: &Series, checks: &mut Outputs) -> R
         true => checks.add("a preview", &page(&target), Kind::File, replace),
         false => Ok(()),
     }
-}
-
-/// The reason to refuse a series before any of its pixels are decoded.
-fn obstacle(args: &Args, scan: &Scan, series: &Series) -> Option<artir_dicom::Error> {
-    if args.allow_partial {
-        return None;
-    }
-    let doubtful = scan.damaged_beside(series).count();
-    if doubtful == 0 {
-        return series.clash();
-    }
-    let path = series.instances.first().map(|i| i.path.clone()).unwrap_or_default();
-    Some(artir_dicom::Error::File { path, reason: Reason::UnreadableBeside(doubtful) })
 }
 
 /// The page of a derived series.

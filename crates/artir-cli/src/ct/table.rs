@@ -1,11 +1,12 @@
 //! `--list` as a table.
 
-use artir_dicom::{Modality, PetUnits, Series, suv_summary};
+use artir_dicom::{Error, Modality, PetUnits, Scan, suv_summary};
 
 use super::hint;
 
 /// One line per series. It is shown to whoever asked for it, and goes into no file.
-pub(super) fn render(series: &[Series], units: PetUnits) -> String {
+pub(super) fn render(scan: &Scan, units: PetUnits) -> String {
+    let series = &scan.series;
     let is_pet = series.iter().any(|s| s.modality == Modality::Pet);
     let mut head = vec![
         "series",
@@ -45,6 +46,9 @@ pub(super) fn render(series: &[Series], units: PetUnits) -> String {
             row.push(range(suv.uptake_s, |seconds| format!("{:.1}", seconds / 60.0)));
             findings.extend(suv.findings.iter().map(ToString::to_string));
             findings.extend(suv.problem.map(|problem| format!("no SUV: {}", hint::reason(&problem))));
+        }
+        if let Some(Error::File { reason, .. }) = scan.obstacle(s) {
+            findings.push(format!("would be refused: {}", hint::reason(&reason)));
         }
         if !is_pet {
             row.extend([s.details.kvp, s.details.exposure_mas, s.details.ctdi_vol_mgy].map(number));

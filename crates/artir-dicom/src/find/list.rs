@@ -49,6 +49,9 @@ struct ListedSeries {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     clashing: Vec<String>,
     findings: Vec<String>,
+    /// The reason why it would be refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
     slices: Vec<ListedSlice>,
 }
 
@@ -102,14 +105,14 @@ pub fn list(scan: &Scan, units: PetUnits, shown: &Shown<'_>) -> Listing {
     set_aside.sort_by(|a, b| a.file.cmp(&b.file));
     Listing {
         schema: SCHEMA,
-        series: scan.series.iter().map(|s| list_series(s, units, shown)).collect(),
+        series: scan.series.iter().map(|s| list_series(scan, s, units, shown)).collect(),
         set_aside,
         refused: scan.refused.iter().flat_map(|r| r.files.iter().map(|path| listed(path, &r.reason))).collect(),
         damaged: damaged.collect(),
     }
 }
 
-fn list_series(series: &Series, units: PetUnits, shown: &Shown<'_>) -> ListedSeries {
+fn list_series(scan: &Scan, series: &Series, units: PetUnits, shown: &Shown<'_>) -> ListedSeries {
     let survey = match series.modality {
         Modality::Ct => Survey::default(),
         Modality::Pet => Survey::of(series, units),
@@ -146,6 +149,10 @@ fn list_series(series: &Series, units: PetUnits, shown: &Shown<'_>) -> ListedSer
         slice_spacing_mm: series.slice_spacing,
         clashing: series.clashing.iter().map(|path| (shown.file)(path)).collect(),
         findings: series.findings.iter().chain(&survey.summary().findings).map(ToString::to_string).collect(),
+        refused: scan.obstacle(series).map(|e| match &e {
+            Error::File { reason, .. } => (shown.reason)(reason),
+            other => other.to_string(),
+        }),
         slices: slices.collect(),
     }
 }

@@ -6,10 +6,11 @@
 //! (`group.rs`, `series.rs`). `survey.rs` finds the SUV factors of a PET series, and `list.rs` lists all of it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     path::{Path, PathBuf},
 };
 
+mod archive;
 mod dicomdir;
 mod group;
 mod header;
@@ -25,13 +26,16 @@ mod walk;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::header::place;
-use self::{header::GroupedObject, quantity::NotUptake};
 pub use self::{
+    archive::unpack_tar,
     list::{Listing, Shown, list},
     select::{Selection, SelectionError},
     series::{Details, Instance, Series},
     survey::{SuvSummary, suv_problem, suv_summary},
 };
+use self::{header::GroupedObject, quantity::NotUptake};
+use tempfile::TempDir;
+
 use crate::{Error, Modality, PetUnits, Reason};
 
 /// Options of a scan.
@@ -102,6 +106,8 @@ pub struct Scan {
     pub refused: Vec<Refused>,
     /// Files that are DICOM and cannot be read. Slices of a series may be among them.
     pub damaged: Vec<Error>,
+    /// Archives that were unpacked, which are removed with the scan.
+    archives: Vec<TempDir>,
     /// SeriesInstanceUID of damaged files, as far as they can be read.
     series_of_damaged: BTreeMap<PathBuf, String>,
 }
@@ -119,6 +125,16 @@ impl Scan {
             // An incomplete folder listing is recorded under the folder's own path.
             path.parent().is_some_and(|p| folders.contains(p)) || folders.contains(path)
         })
+    }
+
+    /// The reason to refuse a series before any of its pixels are decoded, unless it may be partial.
+    pub fn obstacle(&self, series: &Series) -> Option<Error> {
+        let doubtful = self.damaged_beside(series).count();
+        if doubtful == 0 {
+            return series.clash();
+        }
+        let path = series.instances.first().map_or(Path::new(""), |first| &first.path);
+        Some(Error::file(path, Reason::UnreadableBeside(doubtful)))
     }
 
     /// Skipped files by reason, in the order of the reasons' texts.
@@ -182,9 +198,21 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
     let modality = options.modality;
     let mut found = Scan::default();
     let mut placed = Vec::new();
-    for path in walk::files(inputs, &mut found)? {
+    let mut files = VecDeque::from(walk::files(inputs, &mut found)?);
+    while let Some(path) = files.pop_front() {
         match header::look(&path, &options) {
             Ok(Ok(object)) => placed.push(object),
+            // Archives within archives are not opened.
+            Ok(Err(Reason::NotDicom)) if !found.archives.iter().any(|a| path.starts_with(a.path())) => {
+                match archive::unpack(&path) {
+                    Ok(None) => found.set_aside.push(SetAside { path, reason: Reason::NotDicom }),
+                    Ok(Some(folder)) => {
+                        files.extend(walk::files(&[folder.path().to_owned()], &mut found)?);
+                        found.archives.push(folder);
+                    }
+                    Err(e) => found.damaged.push(e),
+                }
+            }
             Ok(Err(reason)) => found.set_aside.push(SetAside { path, reason }),
             Err(e) => match header::look_at_damaged(&path, modality) {
                 Ok(reason) => found.set_aside.push(SetAside { path, reason }),

@@ -6,7 +6,7 @@ use ndarray::{Array2, Axis};
 
 use super::{RestoreOptions, scale::Scale, way::open};
 use crate::{
-    Error, Rescale, Series,
+    Error, Series,
     read::{slice::Slice, worker::Decoder},
 };
 
@@ -61,7 +61,7 @@ pub fn choose_strength(
     for n in 0..count {
         // The middles of equal parts: the ends of a series often show other anatomy.
         let (instance, frame) = places[(2 * n + 1) * places.len() / (2 * count)];
-        let Ok(slice) = read(series, instance, frame, (&scale, options.rescale), &mut decoder) else { continue };
+        let Ok(slice) = read(series, instance, frame, &scale, options, &mut decoder) else { continue };
         let (before, valid) = (slice.values(), slice.valid());
         if ct_noise(before.view(), valid.as_ref().map(|v| v.view())).is_none() {
             continue;
@@ -114,10 +114,11 @@ fn read(
     series: &Series,
     instance: &crate::Instance,
     frame: u32,
-    (scale, rescale): (&Scale, Option<Rescale>),
+    scale: &Scale,
+    options: &RestoreOptions,
     decoder: &mut Decoder,
 ) -> Result<Slice, Error> {
-    let (mut file, header) = open(series, instance, rescale)?;
+    let (mut file, header) = open(series, instance, options.rescale)?;
     scale
         .per_unit(&instance.path, frame)
         .and_then(|unit| Slice::read(&mut file, &header.format, frame, series.modality, unit, decoder))

@@ -7,6 +7,7 @@ mod uptake;
 
 use std::ops::RangeInclusive;
 
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 pub(crate) use self::uptake::SeriesClock;
@@ -149,8 +150,13 @@ fn scale(view: &View<'_>, drug: Option<&DataSet>, findings: &mut Vec<Finding>) -
 
 /// Philips: counts to SUV at once, or to Bq/mL.
 fn counts(view: &View<'_>, drug: Option<&DataSet>, findings: &mut Vec<Finding>) -> Result<Scale, Reason> {
+    // De-identification may have removed the owner and left its elements.
+    let is_philips = view.text(tags::MANUFACTURER).is_some_and(|m| m.to_ascii_lowercase().starts_with("philips"));
+    let ownerless = (0x10..=0xff).all(|block| view.text(Tag(0x7053, block)).is_none());
     let private = |element| {
-        let (set, tag) = view.private(0x7053, PHILIPS, element)?;
+        let found = view.private(0x7053, PHILIPS, element);
+        let (set, tag) =
+            found.or((is_philips && ownerless).then_some((view.set, Tag(0x7053, 0x1000 | u16::from(element)))))?;
         set.number(tag).filter(|v| *v > 0.0)
     };
     if let Some(factor) = private(0x00) {

@@ -75,6 +75,12 @@ fn becquerels_and_counts_become_uptake() {
     let activity = (Tag(0x7053, 0x1009), "2.5 ");
     close(counts(&[activity]).unwrap().factor, 2.5 * EXPECTED);
     close(counts(&[activity, (Tag(0x7053, 0x1000), "0.00037")]).unwrap().factor, 0.00037);
+    // De-identification changes the name of the owner, or removes it.
+    for owner in [" PHILIPS  PET PRIVATE GROUP", ""] {
+        let philips = [activity, (Tag(0x7053, 0x0010), owner), (tags::MANUFACTURER, "Philips Medical Systems")];
+        close(counts(&philips).unwrap().factor, 2.5 * EXPECTED);
+    }
+    assert!(counts(&[activity, (Tag(0x7053, 0x0010), ""), (tags::MANUFACTURER, "SIEMENS")]).is_err());
 }
 
 #[test]
