@@ -142,6 +142,8 @@ fn a_report_says_what_was_done_and_names_no_file() {
 #[test]
 fn what_tells_who_the_patient_is_appears_nowhere() {
     const MARKER: &str = "ZZPATIENTZZ";
+    // A listing shows description and kernel to whoever asks for it.
+    const LISTED: &str = "ZZLISTEDZZ";
     let Some(series) = real("dicom/ct-abdomen-ge") else { return };
     let dir = tempfile::tempdir().unwrap();
     let input = dir.path().join("in");
@@ -160,7 +162,9 @@ fn what_tells_who_the_patient_is_appears_nowhere() {
         for (tag, vr) in named.into_iter().chain(more) {
             // One slice has it in RescaleType too, which is read, and refused.
             if tag != tags::RESCALE_TYPE || i == 3 {
-                object.put(DataElement::new(tag, vr, PrimitiveValue::from(MARKER)));
+                let listed = [tags::SERIES_DESCRIPTION, tags::CONVOLUTION_KERNEL].contains(&tag);
+                let marker = if listed { LISTED } else { MARKER };
+                object.put(DataElement::new(tag, vr, PrimitiveValue::from(marker)));
             }
         }
         object.write_to_file(file).unwrap();
@@ -191,11 +195,15 @@ fn what_tells_who_the_patient_is_appears_nowhere() {
         vec!["in", "-o", "out", "--dry-run"],
     ] {
         let out = ct(dir.path(), &arguments);
-        said += &(text(&out.stdout) + &text(&out.stderr));
+        let (shown, told) = (text(&out.stdout), text(&out.stderr));
+        assert!(arguments[1].starts_with("--list") || !shown.contains(LISTED), "{shown}");
+        assert!(!told.contains(LISTED), "{told}");
+        said += &(shown + &told);
     }
     said += &fs::read_to_string(dir.path().join("report.json")).unwrap();
     assert!(said.contains("damaged or truncated") && said.contains("RescaleType"), "{said}");
     assert!(!said.contains(MARKER), "{said}");
+    assert!(!fs::read_to_string(dir.path().join("report.json")).unwrap().contains(LISTED));
     // It is in the output, where it belongs.
     let folder = files(&dir.path().join("out")).into_iter().find(|p| p.is_dir()).unwrap();
     let (manifest, slices): (Vec<_>, Vec<_>) =

@@ -80,6 +80,9 @@ pub(crate) struct Inference {
     /// Share of the restoration that is applied, 0 to 1 [default: the model's, or 1]
     #[arg(long, value_name = "0..1", value_parser = values::strength, allow_hyphen_values = true)]
     strength: Option<f32>,
+    /// Average the results of the eight flips and rotations of the input: eight times the work for a slightly better result
+    #[arg(long)]
+    ensemble: bool,
 }
 
 impl Inference {
@@ -92,12 +95,18 @@ impl Inference {
             .precision(self.precision)
             .tile(self.tile)
             .overlap(self.overlap)
-            .memory(self.memory);
+            .memory(self.memory)
+            .ensemble(self.ensemble);
         let settings = match self.strength {
             Some(strength) => settings.strength(strength)?,
             None => settings,
         };
         Ok(Restorer::new(model, settings)?)
+    }
+
+    /// The task of the model that `--model` names.
+    pub(crate) fn task_of_model(&self) -> Result<Option<Task>, Failure> {
+        Ok(self.model.as_ref().map(|name| zoo::open(name)).transpose()?.map(|model| model.card().task))
     }
 
     /// The model's file, if `--model` names a file.
@@ -112,14 +121,10 @@ impl Inference {
     }
 
     fn open(&self, task: Task) -> Result<Model, Failure> {
-        let name = match (&self.model, zoo::default_for(task)) {
-            (Some(name), _) => name.as_str(),
-            (None, Some(name)) => name,
-            (None, None) => {
-                return Err(Failure::usage(format!("no model for {} is built in: name one with --model", task.name())));
-            }
-        };
-        Ok(zoo::open(name)?)
+        Ok(match &self.model {
+            Some(name) => zoo::open(name)?,
+            None => zoo::open_default(task)?,
+        })
     }
 
     /// Threads; 0 uses every core.

@@ -21,16 +21,35 @@ pub(crate) struct Args {
     /// PNG, JPEG or TIFF files, 8 or 16 bit
     #[arg(required = true)]
     photos: Vec<PathBuf>,
+    /// What the network removes: noise or haze [default: noise; with --model, what that model is for]
+    #[arg(long, value_enum)]
+    task: Option<PhotoTask>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
     inference: Inference,
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum PhotoTask {
+    Denoise,
+    Dehaze,
+}
+
+impl Args {
+    /// The task that was asked for. Naming a model asks for what it does.
+    fn task(&self) -> Result<Task, Failure> {
+        Ok(match (self.task, self.inference.task_of_model()?) {
+            (None, Some(Task::Dehaze)) | (Some(PhotoTask::Dehaze), _) => Task::Dehaze,
+            (None, _) | (Some(PhotoTask::Denoise), _) => Task::RgbDenoise,
+        })
+    }
+}
+
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let progress = Terminal::new(quiet);
     let outputs = outputs(args)?;
-    let restorer = args.inference.restorer(Task::Dehaze)?;
+    let restorer = args.inference.restorer_for(args.task()?)?;
     let mut tally = Tally::default();
     let mut checks = Outputs::new(args.photos.iter().cloned().chain(args.inference.model_file()));
     let mut possible = Vec::new();

@@ -45,7 +45,7 @@ written; 5 device or runtime missing; 130 interrupted.";
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Denoise CT: write one derived DICOM series for each input series
-    Ct(ct::Args),
+    Ct(ct::CtArgs),
     /// Enhance low-count PET, in SUV
     Pet(ct::PetArgs),
     /// Dehaze a satellite or aerial scene on the same grid, with the same georeferencing
@@ -76,8 +76,8 @@ fn main() -> ExitCode {
     common::start_logging(&cli.verbosity);
     let quiet = cli.verbosity.quiet;
     let result = match cli.command {
-        Command::Ct(args) => ct::run(&args, artir_dicom::Modality::Ct, artir_dicom::PetUnits::Suv, quiet),
-        Command::Pet(args) => ct::run(&args.series, artir_dicom::Modality::Pet, args.units.into(), quiet),
+        Command::Ct(args) => ct::run_ct(args, quiet),
+        Command::Pet(args) => ct::run_pet(args, quiet),
         #[cfg(feature = "geo")]
         Command::Geo(args) => geo::run(&args, quiet),
         Command::Image(args) => image::run(&args, quiet),

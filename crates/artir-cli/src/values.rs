@@ -13,6 +13,8 @@ pub(crate) enum ValueError {
     WholeNumber(usize),
     #[error("must be a number from 0 to 1")]
     Strength,
+    #[error("must be a number of HU above 0, at most 1000")]
+    Noise,
     #[error("'{0}' is not a size such as 512MiB")]
     Size(String),
     #[error("'{0}' is not one of KiB, MiB, GiB, kB, MB, GB")]
@@ -54,6 +56,10 @@ pub(crate) fn strength(text: &str) -> Result<f32, ValueError> {
     let number = text.parse().ok().filter(|n: &f32| (0.0..=1.0).contains(n));
     // -0 means 0, and must not lead to another derived UID.
     number.map(|n| n + 0.0).ok_or(ValueError::Strength)
+}
+
+pub(crate) fn noise(text: &str) -> Result<f64, ValueError> {
+    text.parse().ok().filter(|hu: &f64| *hu > 0.0 && *hu <= 1000.0).ok_or(ValueError::Noise)
 }
 
 /// 1 PiB.
@@ -140,6 +146,10 @@ mod tests {
         assert!(strength("-0").is_ok_and(|zero| zero.is_sign_positive()));
         for bad in ["nan", "inf", "-inf", "-0.1", "1.0001", "1e40", "", "half"] {
             assert_eq!(strength(bad), Err(ValueError::Strength), "{bad}");
+        }
+        assert_eq!((noise("12.5"), noise("1000")), (Ok(12.5), Ok(1000.0)));
+        for bad in ["0", "-3", "nan", "inf", "1001", "", "HU"] {
+            assert_eq!(noise(bad), Err(ValueError::Noise), "{bad}");
         }
     }
 

@@ -25,6 +25,7 @@ pub struct Settings {
     pub(crate) overlap: Option<usize>,
     pub(crate) memory: u64,
     pub(crate) strength: Option<f32>,
+    pub(crate) ensemble: bool,
 }
 
 impl Default for Settings {
@@ -38,6 +39,7 @@ impl Default for Settings {
             overlap: None,
             memory: 2 << 30,
             strength: None,
+            ensemble: false,
         }
     }
 }
@@ -89,5 +91,11 @@ impl Settings {
             return Err(SettingError::Strength(strength));
         }
         Ok(Self { strength: Some(strength), ..self })
+    }
+
+    /// Whether the results of all eight flips and rotations of the input are averaged: eight times the work for a slightly
+    /// better result.
+    pub fn ensemble(self, ensemble: bool) -> Self {
+        Self { ensemble, ..self }
     }
 }

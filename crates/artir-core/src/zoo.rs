@@ -11,22 +11,47 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     MODELS.iter().map(|(name, _)| *name)
 }
 
-/// The default model of a task.
-pub fn default_for(task: Task) -> Option<&'static str> {
+/// The default models of each task, best first. Those that are not built in are searched for in [`folders`].
+fn preferred(task: Task) -> &'static [&'static str] {
     match task {
-        Task::CtDenoise => Some("ct-ldct-t"),
-        Task::Dehaze => Some("geo-haze-t"),
-        Task::PetEnhance => Some("pet-lowcount-t"),
-        Task::RgbDenoise => None,
+        Task::CtDenoise => &["ct-ldct-t"],
+        Task::Dehaze => &["geo-haze-t"],
+        Task::PetEnhance => &["pet-lowcount-t"],
+        Task::RgbDenoise => &["rgb-denoise-free-t", "rgb-denoise-t"],
     }
 }
 
-/// Folders that are searched for `NAME.onnx`: `ARTIR_MODELS`, then `models` in artir's data folder.
+/// Opens the default model of a task: a built-in one, or one from [`folders`].
+///
+/// # Errors
+/// [`Error::NoModel`], and the reasons why a file is not a usable model.
+pub fn open_default(task: Task) -> Result<Model, Error> {
+    let names = preferred(task);
+    if let Some(name) = names.iter().find(|name| self::names().any(|known| known == **name)) {
+        return open(name);
+    }
+    let Some(path) = names.iter().find_map(|name| find(name)) else {
+        return Err(Error::NoModel { task: task.name(), searched: folders() });
+    };
+    let model = Model::open(&path)?;
+    tracing::warn!("using {} from {}: its licence is {}", model.card().name, path.display(), model.card().licence);
+    Ok(model)
+}
+
+/// The file of a model that is not built in.
+fn find(name: &str) -> Option<PathBuf> {
+    let file = format!("{name}.onnx");
+    folders().into_iter().map(|folder| folder.join(&file)).find(|path| path.is_file())
+}
+
+/// Folders that are searched for `NAME.onnx`: those that `ARTIR_MODELS` names, then `models` in artir's data folder, and for an
+/// executable in the `target` folder of its own source tree `models/noncommercial` of that tree.
 pub fn folders() -> Vec<PathBuf> {
     let mut out: Vec<PathBuf> = std::env::var_os("ARTIR_MODELS")
         .map(|v| std::env::split_paths(&v).filter(|p| !p.as_os_str().is_empty()).collect())
         .unwrap_or_default();
     out.extend(directories::data().map(|data| data.join("models")));
+    out.extend(directories::own_tree().map(|tree| tree.join("models/noncommercial")));
     out
 }
 
@@ -53,8 +78,7 @@ pub fn open(name: &str) -> Result<Model, Error> {
     if let Some((name, bytes)) = MODELS.iter().find(|(known, _)| *known == name) {
         return Model::from_bytes(*bytes, name);
     }
-    let file = format!("{name}.onnx");
-    match folders().into_iter().map(|f| f.join(&file)).find(|p| p.is_file()) {
+    match find(name) {
         Some(path) => Model::open(&path),
         None => Err(Error::ModelUnknown {
             name: name.to_owned(),

@@ -8,7 +8,7 @@ use std::{
 
 use artir_core::ErrorKind;
 
-use crate::read::codec::CodecError;
+use crate::read::{codec::CodecError, modality::Modality};
 
 /// An error of this crate. Its text names files and attributes, never a patient's data.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +90,9 @@ pub enum Reason {
     /// Its values do not lead to SUV. They can be restored in their own unit.
     #[error("{0}")]
     NoSuv(String),
+    /// CT values that are HU + 1024, although the header says that they are HU.
+    #[error("its values are not HU: air lies near 0 and soft tissue near 1000, but RescaleIntercept (0028,1052) is 0")]
+    NotHounsfield,
     /// Its real-world value mapping does not agree with the source's after a new RescaleSlope.
     #[error("its real-world value mapping (0040,9096) does not agree with the source's after the new RescaleSlope")]
     Mapping,
@@ -116,6 +119,12 @@ pub enum Reason {
         /// The attribute that differs.
         attribute: &'static str,
     },
+    /// An image of the other modality.
+    #[error("a {} image", .0.name())]
+    OtherModality(Modality),
+    /// An image that was not chosen.
+    #[error("not selected")]
+    NotSelected,
     /// Not a slice of the modality.
     #[error("{0}")]
     NotSlice(String),

@@ -12,6 +12,8 @@ pub enum Finding {
     UnevenSpacing(f64, f64),
     /// The number of slices at the position of another slice.
     Coincident(usize),
+    /// The number of time slices at each position.
+    TimeSlices(usize),
     /// The stack is sheared by a tilted gantry, degrees.
     GantryTilt(f64),
     /// Pixels are not square: distance of rows, then of columns, mm.
@@ -30,6 +32,16 @@ pub enum Finding {
     InjectionTimesDiffer,
     /// The scan's times were taken for those of the zone that the injection's time names.
     ZoneAssumed,
+    /// CorrectedImage is missing: attenuation and decay were taken for corrected, by the methods of the corrections.
+    CorrectionsAssumed,
+    /// SUV comes from a real-world value mapping, since the header lacks what it could be computed from.
+    SuvFromMapping,
+    /// The tracer is not FDG, on which the model was trained.
+    OtherTracer,
+    /// Monoenergetic images of a dual-energy CT, whose values are HU.
+    Monoenergetic,
+    /// Cone-beam CT, whose values are often not calibrated to HU.
+    ConeBeam,
     /// Slices have different SUV factors: least and largest.
     SuvFactorsDiffer(f64, f64),
     /// The number of real-world value mappings that were removed, since they cannot be restated for the new slope.
@@ -46,6 +58,7 @@ impl std::fmt::Display for Finding {
             Self::Missing(n) => write!(f, "{n} slice(s) missing"),
             Self::UnevenSpacing(least, most) => write!(f, "uneven spacing, {least:.2} to {most:.2} mm"),
             Self::Coincident(n) => write!(f, "{n} slice(s) at the position of another slice"),
+            Self::TimeSlices(n) => write!(f, "{n} time slices at each position, each restored by itself"),
             Self::GantryTilt(degrees) => write!(f, "gantry tilted by {degrees:.1} degrees"),
             Self::NonSquarePixels(rows, columns) => write!(f, "pixels of {rows:.3} x {columns:.3} mm"),
             Self::Split(attribute) => {
@@ -72,6 +85,19 @@ impl std::fmt::Display for Finding {
                 "TimezoneOffsetFromUTC (0008,0201) is missing: the zone of RadiopharmaceuticalStartDateTime (0018,1078) \
                  was used"
             ),
+            Self::CorrectionsAssumed => write!(
+                f,
+                "CorrectedImage (0028,0051) is missing: corrected by AttenuationCorrectionMethod (0054,1101) and \
+                 DecayCorrection (0054,1102)"
+            ),
+            Self::SuvFromMapping => write!(f, "SUV by RealWorldValueMappingSequence (0040,9096)"),
+            Self::OtherTracer => {
+                write!(f, "the tracer is not FDG, on which the model was trained: check the result with care")
+            }
+            Self::Monoenergetic => write!(f, "monoenergetic images, restored as HU"),
+            Self::ConeBeam => {
+                write!(f, "cone-beam CT, whose values are often not calibrated to HU: check the result with care")
+            }
             Self::SuvFactorsDiffer(least, most) => write!(f, "SUV factors from {least:.4e} to {most:.4e}"),
             Self::MappingsDropped(n) => write!(
                 f,

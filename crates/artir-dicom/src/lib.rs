@@ -40,8 +40,8 @@ mod write;
 
 pub use error::{Error, Reason};
 pub use find::{
-    Instance, Listing, Refused, Scan, ScanOptions, Series, SetAside, Shown, SuvSummary, list, scan, scan_with,
-    suv_problem, suv_summary,
+    Details, Instance, Listing, Refused, Scan, ScanOptions, Selection, SelectionError, Series, SetAside, Shown,
+    SuvSummary, list, scan, scan_with, suv_problem, suv_summary, unpack_tar,
 };
 pub use finding::Finding;
 pub use preview::{DisplayWindow, PreviewWriter, WindowError, preview_series};
@@ -50,9 +50,13 @@ pub use read::{
     file::is_dicom,
     modality::Modality,
     repair::Repair,
+    rescale::{Rescale, RescaleError},
     slice::{PhysicalSlice, read_slice},
     suv::PetUnits,
     worker::{Decoder, serve},
 };
-pub use restore::{Description, OptionError, RestoreOptions, SeriesReport, Timestamp, restore_series};
+pub use restore::{
+    Description, NoiseChoice, OptionError, RestoreOptions, SeriesReport, SliceNoise, Timestamp, choose_strength,
+    restore_series,
+};
 pub use write::encode::OutputSyntax;

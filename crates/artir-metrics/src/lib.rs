@@ -1,4 +1,4 @@
-//! PSNR, SSIM, RMSE and LPIPS under named protocols.
+//! PSNR, SSIM, RMSE and LPIPS under named protocols; the noise of a CT slice.
 //!
 //! A figure means nothing without its protocol: the truncation, the range, the window, the colour space. Each is a
 //! [`Protocol`], and every [`Figures`] carries its name. Sums are taken in `f64`.
@@ -18,6 +18,7 @@
 #![deny(unsafe_code)]
 
 mod lpips;
+mod noise;
 mod planes;
 mod protocol;
 mod ssim;
@@ -29,6 +30,7 @@ use pulp::{Simd, WithSimd, bytemuck};
 use rayon::prelude::*;
 
 pub use lpips::{Lpips, LpipsError};
+pub use noise::ct_noise;
 use planes::{Planes, Reduced};
 pub use protocol::{Colour, PeakRange, Protocol, SsimWindow, named_window};
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use artir_dicom::{
-    Description, DisplayWindow, Error, Modality, OutputSyntax, PetUnits, RestoreOptions, Scan, ScanOptions, Timestamp,
+    Description, DisplayWindow, Error, Modality, OutputSyntax, PetUnits, Rescale, RestoreOptions, Scan, ScanOptions,
+    Selection, Timestamp,
 };
 use clap::ValueEnum;
 
@@ -12,15 +13,17 @@ use crate::{
     ct::hint,
     outcome::Failure,
     outputs::may_replace_report,
+    values,
 };
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// DICOM files, folders (searched recursively) or a DICOMDIR
+    /// DICOM files, folders (searched recursively), ZIP and tar archives, a DICOMDIR, @FILE with one path a line, or - for a tar
+    /// on standard input
     #[arg(required = true, value_name = "SERIES")]
     pub(super) inputs: Vec<PathBuf>,
     /// Folder for the results; each derived series gets its own folder in it
-    #[arg(short, long, value_name = "FOLDER", required_unless_present = "list")]
+    #[arg(short, long, value_name = "FOLDER", required_unless_present_any = ["list", "dry_run"])]
     pub(super) output: Option<PathBuf>,
     /// List the series and write nothing
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
@@ -36,6 +39,16 @@ pub(crate) struct Args {
     /// of paths is used
     #[arg(long)]
     pub(super) allow_partial: bool,
+    /// Choose images by their attributes, such as 'SliceThickness<=3,ImageType~AXIAL': keywords or tags, and = != < <= > >= ~
+    /// (contains) !~; all conditions must be met
+    #[arg(long, value_name = "CONDITIONS")]
+    pub(super) select: Option<Selection>,
+    /// Choose series by SeriesInstanceUID
+    #[arg(long, value_name = "UID", value_parser = parse_uid)]
+    pub(super) series: Vec<String>,
+    /// Choose only the series with the most slices
+    #[arg(long)]
+    pub(super) largest: bool,
     /// Also restore series that artir itself has derived
     #[arg(long)]
     pub(super) include_derived: bool,
@@ -46,6 +59,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "now",
           value_parser = parse_timestamp)]
     pub(super) timestamp: Option<Timestamp>,
+    /// Rescale of CT values to HU, in place of the header's
+    #[arg(long, value_name = "SLOPE,INTERCEPT", allow_hyphen_values = true)]
+    pub(super) rescale: Option<Rescale>,
     /// Transfer syntax of the derived pixels
     #[arg(long, value_name = "SYNTAX", value_enum, default_value_t = Syntax::Explicit)]
     pub(super) transfer_syntax: Syntax,
@@ -69,12 +85,22 @@ pub(crate) struct Args {
     pub(super) inference: Inference,
 }
 
+/// Options specific to `artir ct`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CtArgs {
+    #[command(flatten)]
+    pub(crate) series: Args,
+    /// Noise to leave in each series, in HU: the strength is chosen by the noise that is measured in the series
+    #[arg(long, value_name = "HU", value_parser = values::noise, allow_negative_numbers = true, conflicts_with = "strength")]
+    pub(crate) noise: Option<f64>,
+}
+
 /// Options specific to `artir pet`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PetArgs {
     #[command(flatten)]
     pub(crate) series: Args,
-    /// Unit of the network's input: SUV, or the series' own unit scaled to a body mean of 1
+    /// Unit of the network's input
     #[arg(long, value_enum, default_value_t = Units::Suv)]
     pub(crate) units: Units,
 }
@@ -95,7 +121,13 @@ pub(super) enum Syntax {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Units {
+    /// By body weight
     Suv,
+    /// By lean body mass (James)
+    Suvlbm,
+    /// By ideal body weight
+    Suvibw,
+    /// The series' own unit, scaled to a body mean of 1
     Native,
 }
 
@@ -103,6 +135,8 @@ impl From<Units> for PetUnits {
     fn from(units: Units) -> Self {
         match units {
             Units::Suv => Self::Suv,
+            Units::Suvlbm => Self::SuvLbm,
+            Units::Suvibw => Self::SuvIbw,
             Units::Native => Self::Native,
         }
     }
@@ -119,6 +153,35 @@ impl From<Syntax> for OutputSyntax {
 }
 
 impl Args {
+    /// Puts the paths of lists (`@FILE`) in place of the lists, and a folder in place of the tar on standard input (`-`), which
+    /// goes when it is dropped.
+    pub(super) fn read_lists(&mut self) -> Result<Option<tempfile::TempDir>, Failure> {
+        let mut inputs = Vec::new();
+        let mut stream = None;
+        for input in std::mem::take(&mut self.inputs) {
+            if input == Path::new("-") && stream.is_none() {
+                let folder = artir_dicom::unpack_tar(std::io::stdin().lock())?;
+                inputs.push(folder.path().to_owned());
+                stream = Some(folder);
+                continue;
+            }
+            let Some(list) = input.to_str().and_then(|name| name.strip_prefix('@')).map(PathBuf::from) else {
+                inputs.push(input);
+                continue;
+            };
+            let fail = |why: &str| Failure::input(format!("{}: {why}", list.display()));
+            let text = std::fs::read_to_string(&list).map_err(|e| fail(&e.to_string()))?;
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+            let before = inputs.len();
+            inputs.extend(lines.map(PathBuf::from));
+            if inputs.len() == before {
+                return Err(fail("the list names no file"));
+            }
+        }
+        self.inputs = inputs;
+        Ok(stream)
+    }
+
     pub(super) fn options(&self, units: PetUnits) -> Result<RestoreOptions, Failure> {
         let (program, arguments) = codec_process()?;
         Ok(RestoreOptions::default()
@@ -129,6 +192,7 @@ impl Args {
             .timestamp(self.timestamp.clone())
             .syntax(self.transfer_syntax.into())
             .units(units)
+            .rescale(self.rescale)
             .codec_process(program, arguments))
     }
 
@@ -141,6 +205,9 @@ impl Args {
         let mut options = ScanOptions::new(modality);
         options.include_derived = self.include_derived;
         options.units = units;
+        options.select = self.select.clone().unwrap_or_default();
+        options.series = self.series.clone();
+        options.largest = self.largest;
         artir_dicom::scan_with(&self.inputs, options)
     }
 
@@ -163,6 +230,12 @@ impl Args {
             other => hint::error(other),
         }
     }
+}
+
+/// A UID (PS3.5, 9.1).
+fn parse_uid(text: &str) -> Result<String, String> {
+    let is_uid = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if is_uid { Ok(text.to_owned()) } else { Err("is not a UID: digits and dots, at most 64".into()) }
 }
 
 fn parse_description(text: &str) -> Result<Description, artir_dicom::OptionError> {

@@ -1,6 +1,6 @@
 //! The flags that help: the command line adds them to the errors of the library, which knows no flags.
 
-use artir_dicom::{Error, Reason};
+use artir_dicom::{Error, Modality, Reason};
 
 use crate::flags;
 
@@ -11,6 +11,9 @@ pub(crate) fn reason(reason: &Reason) -> String {
         Reason::NotUptake(_) => format!("{reason}; --units native restores it without SUV"),
         Reason::Clash(_) => format!("{reason}: --allow-partial keeps the first file of each SOPInstanceUID"),
         Reason::UnreadableBeside(_) => format!("{reason}; --allow-partial skips them"),
+        Reason::NotHounsfield => format!("{reason}; --rescale 1,-1024 restores it as HU + 1024"),
+        Reason::OtherModality(Modality::Pet) => format!("{reason}: use artir pet"),
+        Reason::OtherModality(_) => format!("{reason}: use artir ct"),
         Reason::Restored => format!("{reason}: use --include-derived to restore it again"),
         other => other.to_string(),
     }

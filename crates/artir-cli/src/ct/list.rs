@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use artir_dicom::{Finding, Scan, Shown};
+use artir_dicom::{Finding, PetUnits, Scan, Shown};
 
 use super::{
     args::{Args, ListForm},
@@ -10,15 +10,16 @@ use super::{
 };
 use crate::{ct::hint, outcome::Failure};
 
-pub(super) fn list(args: &Args, scan: &Scan, form: ListForm) -> Result<ExitCode, Failure> {
+pub(super) fn list(args: &Args, scan: &Scan, units: PetUnits, form: ListForm) -> Result<ExitCode, Failure> {
     match form {
         ListForm::Json => {
-            let listing = artir_dicom::list(scan, &Shown { file: &|path| args.shown(path), reason: &hint::reason });
+            let listing =
+                artir_dicom::list(scan, units, &Shown { file: &|path| args.shown(path), reason: &hint::reason });
             let text = serde_json::to_string_pretty(&listing).map_err(Failure::failed)?;
             say!("{text}");
         }
         ListForm::Table => {
-            say!("{}", table::render(&scan.series));
+            say!("{}", table::render(scan, units));
             tell_files(scan);
             for error in &scan.damaged {
                 eprintln!("artir: {}", hint::error(error));

@@ -4,6 +4,7 @@ mod args;
 pub(crate) mod hint;
 mod list;
 mod report;
+mod strength;
 mod table;
 
 use std::{
@@ -12,9 +13,10 @@ use std::{
 };
 
 use artir_core::{ErrorKind, Progress, Restorer, Task};
-use artir_dicom::{Modality, PetUnits, Reason, RestoreOptions, Scan, Series, SeriesReport};
+use artir_dicom::{Modality, PetUnits, RestoreOptions, Scan, Series, SeriesReport};
 
-pub(crate) use self::args::{Args, PetArgs};
+use self::args::Args;
+pub(crate) use self::args::{CtArgs, PetArgs};
 use self::{
     list::{joined, list, log_skipped},
     report::Report,
@@ -25,17 +27,34 @@ use crate::{
     progress::Terminal,
 };
 
-pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool) -> Result<ExitCode, Failure> {
+pub(crate) fn run_ct(args: CtArgs, quiet: bool) -> Result<ExitCode, Failure> {
+    run(args.series, Modality::Ct, PetUnits::Suv, args.noise, quiet)
+}
+
+pub(crate) fn run_pet(args: PetArgs, quiet: bool) -> Result<ExitCode, Failure> {
+    run(args.series, Modality::Pet, args.units.into(), None, quiet)
+}
+
+fn run(
+    mut args: Args,
+    modality: Modality,
+    units: PetUnits,
+    noise: Option<f64>,
+    quiet: bool,
+) -> Result<ExitCode, Failure> {
+    let _unpacked = args.read_lists()?;
+    let args = &args;
     if let Some(form) = args.list {
         let scan = args.scan(modality, units)?;
         return match scan.nothing_found(&args.inputs, modality) {
             Some(found) => nothing(&scan, found),
-            None => list(args, &scan, form),
+            None => list(args, &scan, units, form),
         };
     }
     // From here on, Ctrl-C stops the work and the report is still written.
     let progress = Terminal::new(quiet);
-    let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
+    // Only --dry-run goes without an output folder.
+    let output = args.output.as_deref().unwrap_or(Path::new("."));
     let inputs = args.inputs.iter().filter(|input| input.is_file()).cloned().chain(args.inference.model_file());
     let mut checks = Outputs::new(inputs);
     if let Some(path) = &args.report {
@@ -47,7 +66,7 @@ pub(crate) fn run(args: &Args, modality: Modality, units: PetUnits, quiet: bool)
         }
     }
     let mut report = Report::default();
-    let run = Run { args, modality, units, quiet, output, progress: &progress };
+    let run = Run { args, modality, units, noise, quiet, output, progress: &progress };
     let ended = run.all(checks, &mut report);
     let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) else { return ended };
     if let Err(failure) = &ended {
@@ -61,6 +80,8 @@ struct Run<'a> {
     args: &'a Args,
     modality: Modality,
     units: PetUnits,
+    /// Noise to leave, HU.
+    noise: Option<f64>,
     quiet: bool,
     output: &'a Path,
     progress: &'a Terminal,
@@ -74,7 +95,7 @@ impl Run<'_> {
             Modality::Pet => Task::PetEnhance,
             _ => Task::CtDenoise,
         };
-        let restorer = args.inference.restorer_for(task)?;
+        let mut restorer = args.inference.restorer_for(task)?;
         report.model(&restorer);
         let options = args.options(self.units)?;
         // An output folder that cannot be written is refused before folders are searched.
@@ -94,7 +115,7 @@ impl Run<'_> {
         let mut possible = Vec::new();
         for (i, series) in scan.series.iter().enumerate() {
             let number = i + 1;
-            let checked = match obstacle(args, &scan, series) {
+            let checked = match scan.obstacle(series).filter(|_| !args.allow_partial) {
                 Some(reason) => {
                     report.refused(number, series, &args.error_text(&reason), args);
                     let would = if args.dry_run { "would not be written" } else { "not written" };
@@ -135,7 +156,7 @@ impl Run<'_> {
                         .fail(Failure::input(format!("series {number}: would be skipped: {}", hint::error(&clash))))?;
                 }
             } else {
-                self.one(number, series, &restorer, &options, report, &mut tally)?;
+                self.one(number, series, &mut restorer, &options, report, &mut tally)?;
             }
         }
         Ok(tally.code())
@@ -143,19 +164,25 @@ impl Run<'_> {
 
     /// Why a PET series has no SUV. Slices without are left out of a partial series.
     fn without_suv(&self, series: &Series) -> Option<artir_dicom::Error> {
-        let needed = self.modality == Modality::Pet && self.units == PetUnits::Suv && !self.args.allow_partial;
-        if needed { artir_dicom::suv_problem(series) } else { None }
+        let needed = self.modality == Modality::Pet && self.units != PetUnits::Native && !self.args.allow_partial;
+        if needed { artir_dicom::suv_problem(series, self.units) } else { None }
     }
 
     fn one(
         &self,
         number: usize,
         series: &Series,
-        restorer: &Restorer,
+        restorer: &mut Restorer,
         options: &RestoreOptions,
         report: &mut Report,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
+        if let Some(target) = self.noise
+            && let Err(failure) = strength::choose(number, series, restorer, target, options, self.progress)
+        {
+            report.refused(number, series, &failure.message, self.args);
+            return tally.fail(failure);
+        }
         let restored = match self.progress.is_cancelled() {
             true => Err(artir_core::Error::Interrupted.into()),
             false => artir_dicom::restore_series(series, restorer, self.output, options, self.progress),
@@ -249,19 +276,6 @@ fn check(args: &Args, output: &Path, series: &Series, checks: &mut Outputs) -> R
         true => checks.add("a preview", &page(&target), Kind::File, replace),
         false => Ok(()),
     }
-}
-
-/// The reason to refuse a series before any of its pixels are decoded.
-fn obstacle(args: &Args, scan: &Scan, series: &Series) -> Option<artir_dicom::Error> {
-    if args.allow_partial {
-        return None;
-    }
-    let doubtful = scan.damaged_beside(series).count();
-    if doubtful == 0 {
-        return series.clash();
-    }
-    let path = series.instances.first().map(|i| i.path.clone()).unwrap_or_default();
-    Some(artir_dicom::Error::File { path, reason: Reason::UnreadableBeside(doubtful) })
 }
 
 /// The page of a derived series.

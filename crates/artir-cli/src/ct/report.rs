@@ -1,7 +1,7 @@
 //! `--report`: a record of the run as JSON.
 
 use artir_core::Restorer;
-use artir_dicom::{Reason, Scan, Series, SeriesReport};
+use artir_dicom::{Reason, Scan, Series, SeriesReport, SliceNoise};
 use serde::Serialize;
 
 use super::Args;
@@ -64,6 +64,18 @@ struct Entry {
     /// Time from the injection to the start of the scan, least and largest.
     #[serde(skip_serializing_if = "Option::is_none")]
     uptake_s: Option<[f64; 2]>,
+    /// Noise of the CT slices that this run restored and that show enough soft tissue.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    noise: Vec<Noise>,
+}
+
+/// The noise of a slice: the most frequent standard deviation of small squares of soft tissue, HU.
+#[derive(Debug, Serialize)]
+struct Noise {
+    file: String,
+    frame: usize,
+    before_hu: f64,
+    after_hu: f64,
 }
 
 impl Default for Report {
@@ -122,6 +134,7 @@ impl Report {
             provenance: Some(done.provenance.clone()),
             suv_factor: done.suv.as_ref().and_then(|suv| suv.factor),
             uptake_s: done.suv.as_ref().and_then(|suv| suv.uptake_s),
+            noise: done.noise.iter().map(Noise::of).collect(),
             ..Entry::new(number, series, args)
         };
         self.series.push(entry);
@@ -130,6 +143,18 @@ impl Report {
     pub(super) fn refused(&mut self, number: usize, series: &Series, reason: &str, args: &Args) {
         let entry = Entry { problems: vec![reason.to_owned()], ..Entry::new(number, series, args) };
         self.series.push(entry);
+    }
+}
+
+impl Noise {
+    fn of(noise: &SliceNoise) -> Self {
+        let hundredths = |hu: f64| (hu * 100.0).round() / 100.0;
+        Self {
+            file: noise.file.clone(),
+            frame: noise.frame,
+            before_hu: hundredths(noise.before),
+            after_hu: hundredths(noise.after),
+        }
     }
 }
 
@@ -148,6 +173,7 @@ impl Entry {
             provenance: None,
             suv_factor: None,
             uptake_s: None,
+            noise: Vec::new(),
         }
     }
 }

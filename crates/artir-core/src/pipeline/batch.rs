@@ -50,7 +50,7 @@ impl Restorer {
         } else {
             let views: Vec<_> = inputs.iter().map(|input| input.view()).collect();
             let together = concatenate(Axis(0), &views).map_err(Error::from)?;
-            self.session.run(together.view())?
+            self.infer(together.view(), progress)?
         };
         let mut outputs = output.outer_iter();
         let mut residuals = Vec::with_capacity(count);

@@ -1,6 +1,7 @@
 //! Restoring an image from a [`Source`] to a [`Sink`] through the network.
 
 mod batch;
+mod ensemble;
 mod memory;
 mod plan;
 mod pool;
@@ -11,12 +12,12 @@ use std::fmt;
 
 use artir_files::Encoding;
 use artir_ops::Precision;
-use ndarray::{Array4, ArrayView3};
+use ndarray::{Array4, ArrayView3, ArrayView4};
 
 pub use self::pool::{Feed, Pool, PoolEnded, Work};
 use crate::{
-    Card, Device, Error, Image, Model, Progress, Provider, Session, Settings, Shape, TilePlan, VERSION, Window,
-    runtime_version, session::threads_or_all,
+    Card, Device, Error, Image, Model, Progress, Provider, Session, SettingError, Settings, Shape, TilePlan, VERSION,
+    Window, runtime_version, session::threads_or_all,
 };
 
 /// Provides the pixels of an image.
@@ -84,13 +85,15 @@ pub struct Provenance {
     pub tiles: String,
     /// The strength.
     pub strength: f32,
+    /// Whether the result is the mean over eight flips and rotations.
+    pub ensemble: bool,
 }
 
 impl fmt::Display for Provenance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "artir {}; model {} sha256:{}; {} on {} {}; {}; strength {}",
+            "artir {}; model {} sha256:{}; {} on {} {}; {}; strength {}{}",
             self.artir_version,
             self.model,
             self.model_hash,
@@ -98,7 +101,8 @@ impl fmt::Display for Provenance {
             self.device,
             self.precision,
             self.tiles,
-            self.strength
+            self.strength,
+            if self.ensemble { "; mean over eight flips and rotations" } else { "" }
         )
     }
 }
@@ -161,7 +165,9 @@ impl Restorer {
     /// The model, algorithm and settings that determine the pixels of outputs of any extent. Neither the runtime nor the
     /// device is part of it.
     pub fn decides(&self) -> Encoding {
-        let Settings { tile, overlap, memory, strength: _, device: _, threads: _, precision: _ } = self.settings;
+        // `decides_with` writes the ensemble.
+        let Settings { tile, overlap, memory, strength: _, ensemble: _, device: _, threads: _, precision: _ } =
+            self.settings;
         let or_auto = |n: Option<usize>| n.map_or("auto".into(), |n| n.to_string());
         self.decides_with(&or_auto(tile))
             .text("overlap", &or_auto(overlap))
@@ -176,11 +182,13 @@ impl Restorer {
     }
 
     fn decides_with(&self, tiles: &str) -> Encoding {
-        Encoding::new("artir-pixels", 1)
+        let text = Encoding::new("artir-pixels", 1)
             .number("algorithm", ALGORITHM)
             .text("model", self.model.hash())
             .text("precision", precision_name(self.session.precision()))
-            .text("tiles", tiles)
+            .text("tiles", tiles);
+        // Without an ensemble, the text is the one that it was before there were any, and so are the UIDs.
+        if self.settings.ensemble { text.number("ensemble", 8) } else { text }
     }
 
     /// The runtime and the device, in words.
@@ -214,6 +222,23 @@ impl Restorer {
         (0..parts).map(part).collect()
     }
 
+    /// The network's result on padded tiles of one size, `[tile, channel, row, column]` in network units.
+    fn infer(&self, tiles: ArrayView4<'_, f32>, progress: &dyn Progress) -> Result<Array4<f32>, Error> {
+        if !self.settings.ensemble {
+            return self.session.run(tiles);
+        }
+        ensemble::ensemble(tiles, |turned| self.session.run(turned), || progress.is_cancelled())
+    }
+
+    /// Changes the share of the residual that is applied.
+    ///
+    /// # Errors
+    /// [`SettingError::Strength`] for a number outside of 0 to 1.
+    pub fn set_strength(&mut self, strength: f32) -> Result<(), SettingError> {
+        self.settings = self.settings.clone().strength(strength)?;
+        Ok(())
+    }
+
     fn check_channels(&self, shape: Shape) -> Result<(), Error> {
         let card = self.card();
         let (model, expected, found) = (card.name.clone(), card.input.channels, shape.channels);
@@ -232,6 +257,7 @@ impl Restorer {
             precision: precision_name(self.session.precision()).into(),
             tiles: self.plan(shape, held)?.describe(),
             strength: self.strength(),
+            ensemble: self.settings.ensemble,
         })
     }
 
@@ -264,7 +290,7 @@ impl Restorer {
         let plan = self.plan(shape, source.memory_use())?;
         let (range, strength, batch) = (self.card().range(), self.strength(), self.session.batch(&plan));
         let job = tiles::Job { plan: &plan, range, strength, first_row, batch };
-        let mut infer = |tile: Array4<f32>| self.session.run(tile.view());
+        let mut infer = |tile: Array4<f32>| self.infer(tile.view(), progress);
         job.run(source, sink, progress, &mut infer)
     }
 }

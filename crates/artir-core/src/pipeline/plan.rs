@@ -1,6 +1,6 @@
 //! The tile plan: the whole image if it fits the memory, else tiles.
 
-use super::MemoryUse;
+use super::{MemoryUse, ensemble};
 use crate::{Card, Error, Settings, Shape, TileLimits, TilePlan, error::SettingError};
 
 /// Tiles are not halved below this edge, in pixels.
@@ -12,16 +12,16 @@ pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: MemoryU
     if let Some(tile) = settings.tile {
         let overlap = settings.overlap.unwrap_or(card.overlap.min(TilePlan::most_overlap(tile, card.multiple)));
         let plan = tiled(card, shape, tile, overlap)?;
-        let bytes = needed(card, shape, held, tile, plan.len() == 1);
+        let bytes = needed(card, settings, shape, held, (tile, plan.len() == 1));
         return if bytes <= allowed { Ok(plan) } else { Err(too_large(tile, bytes, allowed)) };
     }
-    if needed(card, shape, held, shape.rows.max(shape.columns), true) <= allowed {
+    if needed(card, settings, shape, held, (shape.rows.max(shape.columns), true)) <= allowed {
         return Ok(TilePlan::whole(shape.rows, shape.columns, card.multiple));
     }
     let smallest = SMALLEST_TILE.max(card.multiple);
     let mut tile = card.tile.max(smallest);
     loop {
-        let bytes = needed(card, shape, held, tile, false);
+        let bytes = needed(card, settings, shape, held, (tile, false));
         if bytes <= allowed {
             return tiled(card, shape, tile, overlap_of(card, settings, tile));
         }
@@ -50,7 +50,7 @@ fn too_large(tile: usize, bytes: u64, allowed: u64) -> Error {
 /// exceeds 1 only if an image is small for the number of threads.
 pub(super) fn side_by_side(card: &Card, settings: &Settings, shape: Shape, held: MemoryUse, threads: usize) -> usize {
     let edge = shape.rows.max(shape.columns);
-    let bytes = needed(card, shape, held, edge, true);
+    let bytes = needed(card, settings, shape, held, (edge, true));
     if settings.tile.is_some() || bytes > settings.memory {
         return 1;
     }
@@ -103,7 +103,7 @@ pub(super) fn plan_that_fits(
 /// Bytes that a run needs: the network's memory, two row bands of residuals (one being blended, one on its way to the
 /// sink), the rows held by source and sink, and the blending weights of every row and column. The sum saturates, since a
 /// raster may claim any extent.
-fn needed(card: &Card, shape: Shape, held: MemoryUse, tile: usize, whole: bool) -> u64 {
+fn needed(card: &Card, settings: &Settings, shape: Shape, held: MemoryUse, (tile, whole): (usize, bool)) -> u64 {
     let product = |factors: &[u64]| factors.iter().fold(1u64, |all, factor| all.saturating_mul(*factor));
     let pad = |n: usize| n.checked_next_multiple_of(card.multiple).unwrap_or(n) as u64;
     let edge = |n: usize| if whole { pad(n) } else { pad(n).min(tile as u64) };
@@ -112,7 +112,7 @@ fn needed(card: &Card, shape: Shape, held: MemoryUse, tile: usize, whole: bool) 
     let residuals = product(&[2 * 4, rows, wide, shape.channels as u64]);
     let rows_held = product(&[if whole { 1 } else { 2 }, rows, wide, held.per_pixel]);
     let weights = product(&[WEIGHT_BYTES, (shape.rows as u64).saturating_add(wide)]);
-    let network = product(&[rows, columns, bytes_per_pixel(card)]);
+    let network = product(&[rows, columns, bytes_per_pixel(card, settings.ensemble)]);
     [network, residuals, rows_held, weights, held.fixed, FIXED_BYTES].into_iter().fold(0, u64::saturating_add)
 }
 
@@ -130,9 +130,10 @@ const FIXED_BYTES: u64 = 100 << 20;
 /// resolution as float32; the pipeline holds four float32 copies of the image (given, padded, restored, returned).
 /// Measured with variant T on square images of 512, 1024 and 2048 pixels: 166,
 /// 440 and 1,524 MiB, for which this gives 190, 460 and 1,540.
-fn bytes_per_pixel(card: &Card) -> u64 {
+fn bytes_per_pixel(card: &Card, ensemble: bool) -> u64 {
     let width = if card.variant == "B" { 48 } else { 32 };
-    9 * width + 16 * card.input.channels as u64
+    let copies = 4 + if ensemble { ensemble::COPIES } else { 0 };
+    9 * width + 4 * copies * card.input.channels as u64
 }
 
 #[cfg(test)]

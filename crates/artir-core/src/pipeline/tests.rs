@@ -299,3 +299,23 @@ fn the_card_states_the_strength_unless_the_settings_do() {
     let settings = Settings::default().strength(1.0).unwrap();
     assert_eq!(Restorer::new(model, settings).unwrap().strength(), 1.0);
 }
+
+#[test]
+fn an_ensemble_is_part_of_what_decides_pixels_and_of_their_origin() {
+    let settings = Settings::default().device(crate::Device::Cpu).threads(1).unwrap();
+    let model = crate::zoo::open("ct-ldct-t").unwrap();
+    let single = Restorer::new(model.clone(), settings.clone()).unwrap();
+    let eight = Restorer::new(model, settings.ensemble(true)).unwrap();
+    let shape = crate::Shape { channels: 1, rows: 512, columns: 512 };
+    let decides = |of: &Restorer| of.decides_for(shape, MemoryUse::default()).unwrap().as_str().to_owned();
+    assert_eq!(decides(&eight), decides(&single).replace("strength=", "ensemble=8\nstrength="));
+    let origin = |of: &Restorer| of.provenance(shape, MemoryUse::default()).unwrap().to_string();
+    assert!(origin(&eight).ends_with("strength 0.8; mean over eight flips and rotations"), "{}", origin(&eight));
+    assert!(origin(&single).ends_with("strength 0.8"));
+    // The mean is no single run's result, and close to one.
+    let image =
+        Image::new(ndarray::Array3::from_shape_fn((1, 24, 40), |(_, y, x)| ((y * 7 + x * 3) % 23) as f32 * 9.0));
+    let (one, mean) = (single.restore(&image, &NoProgress).unwrap(), eight.restore(&image, &NoProgress).unwrap());
+    let apart = (&one - &mean).mapv(f32::abs).mean().unwrap();
+    assert!(apart > 0.0 && apart < 20.0, "{apart}");
+}

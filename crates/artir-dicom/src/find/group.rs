@@ -1,10 +1,14 @@
 //! Grouping of objects into series.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use artir_files::hex;
 
-use super::{Series, header::GroupedObject};
+use super::{Series, header::GroupedObject, times::Time};
 use crate::{
     Finding, Modality, Repair,
     read::geometry::{Plane, SAME_POSITION, Stack},
@@ -27,8 +31,8 @@ pub(super) struct Group {
     pub(super) columns: u32,
     /// Pixel spacing, in micrometres.
     pub(super) spacing: [i64; 2],
-    /// AcquisitionNumber, where a series holds several at the same positions.
-    pub(super) acquisition: Option<i64>,
+    /// ConvolutionKernel, where a series holds several.
+    pub(super) kernel: Option<String>,
 }
 
 impl Group {
@@ -47,54 +51,96 @@ impl Group {
         line("orientation", &numbers(&self.orientation));
         line("matrix", &format!("{} {}", self.rows, self.columns));
         line("spacing", &numbers(&self.spacing));
-        line("acquisition", &self.acquisition.map_or_else(|| "-".into(), |n| n.to_string()));
+        // Earlier versions split by AcquisitionNumber. The line stays, so that the names stay.
+        line("acquisition", "-");
+        if let Some(kernel) = &self.kernel {
+            line("kernel", kernel);
+        }
         format!("series-{}", uid::short(&text))
     }
 }
 
 /// Splits the objects of one SeriesInstanceUID into series. `clashing` are the files that share a SOPInstanceUID with
 /// one of `kept`; `findings` hold for all of the series.
+///
+/// A series is split by what makes it several volumes: study, frame of reference, class, matrix, orientation, spacing and
+/// kernel. Time slices at the same positions, as of dynamic PET and 4D CT, stay together, and AcquisitionNumber never
+/// splits: it rises along the body and from phase to phase alike.
 pub(super) fn series_of(
     modality: Modality,
-    kept: Vec<GroupedObject>,
+    mut kept: Vec<GroupedObject>,
     clashing: &[GroupedObject],
     findings: &[Finding],
 ) -> Vec<Series> {
+    let mut clashing: Vec<GroupedObject> = clashing.to_vec();
+    even_out(kept.iter_mut().chain(&mut clashing));
+    name_kernels(kept.iter_mut().chain(&mut clashing));
+    let kernels = kept.iter().any(|object| object.group.kernel.is_some());
+    let mut findings = findings.to_vec();
+    findings.extend(kernels.then_some(Finding::Split("ConvolutionKernel (0018,1210)")));
     let mut groups: BTreeMap<Group, Vec<GroupedObject>> = BTreeMap::new();
     for object in kept {
         groups.entry(object.group.clone()).or_default().push(object);
     }
     let mut out = Vec::new();
     for (group, objects) in groups {
-        for (group, objects) in split_acquisitions(group, objects) {
-            // The kept file may not belong to this series, and the skipped one may.
-            let touches = |c: &&GroupedObject| {
-                let part = group.acquisition.is_none() || group.acquisition == c.instance.acquisition;
-                let own = part && c.group == Group { acquisition: None, ..group.clone() };
-                own || objects.iter().any(|o| o.instance.uid == c.instance.uid)
-            };
-            let left_out = clashing.iter().filter(touches).map(|c| c.instance.path.clone()).collect();
-            out.push(assemble(modality, group, objects, left_out, findings));
-        }
+        // The kept file may not belong to this series, and the skipped one may.
+        let touches = |c: &&GroupedObject| c.group == group || objects.iter().any(|o| o.instance.uid == c.instance.uid);
+        let left_out = clashing.iter().filter(touches).map(|c| c.instance.path.clone()).collect();
+        out.push(assemble(modality, group, objects, left_out, &findings));
     }
     out
 }
 
-/// Splits a group in which several acquisitions lie at the same positions, as the phases of one series do. Acquisitions
-/// that follow each other along the body stay together.
-fn split_acquisitions(group: Group, objects: Vec<GroupedObject>) -> Vec<(Group, Vec<GroupedObject>)> {
-    let mut at: Vec<(f64, Option<i64>)> =
-        objects.iter().map(|o| (o.instance.first(), o.instance.acquisition)).collect();
-    at.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let overlap = at.windows(2).any(|w| w[1].0 - w[0].0 < SAME_POSITION && w[0].1 != w[1].1);
-    if !overlap {
-        return vec![(group, objects)];
-    }
-    let mut parts: BTreeMap<Option<i64>, Vec<GroupedObject>> = BTreeMap::new();
+/// Gives slices whose orientation or spacing differ by rounding the same: over the whole image, the difference must stay
+/// below half a pixel. The smallest of them stands for all, so that the order of files does not matter.
+fn even_out<'a>(objects: impl Iterator<Item = &'a mut GroupedObject>) {
+    let mut objects: Vec<&mut GroupedObject> = objects.collect();
+    let key = |o: &GroupedObject| (o.orientation, o.pixel_spacing);
+    objects.sort_by(|a, b| {
+        let ((a, spacing_a), (b, spacing_b)) = (key(a), key(b));
+        let numbers = a.iter().chain(&spacing_a).zip(b.iter().chain(&spacing_b));
+        numbers.map(|(a, b)| a.total_cmp(b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    });
+    let mut known: Vec<([f64; 6], [f64; 2])> = Vec::new();
     for object in objects {
-        parts.entry(object.instance.acquisition).or_default().push(object);
+        let near = 0.5 / f64::from(object.group.rows.max(object.group.columns).max(1));
+        let (orientation, spacing) = key(object);
+        let is_near = |(o, s): &&([f64; 6], [f64; 2])| {
+            o.iter().zip(orientation).all(|(a, b)| (a - b).abs() < near)
+                && s.iter().zip(spacing).all(|(a, b)| (a / b - 1.0).abs() < near)
+        };
+        let (orientation, spacing) = match known.iter().find(is_near) {
+            Some(first) => *first,
+            None => {
+                known.push((orientation, spacing));
+                (orientation, spacing)
+            }
+        };
+        object.group.orientation = thousandths(orientation);
+        object.group.spacing = thousandths(spacing);
+        if orientation != object.orientation && object.instance.planes.len() == 1 {
+            // Positions along normals that differ do not compare.
+            object.instance.set_orientation(orientation);
+        }
     }
-    parts.into_iter().map(|(acquisition, part)| (Group { acquisition, ..group.clone() }, part)).collect()
+}
+
+/// Direction cosines in thousandths, or millimetres in micrometres.
+pub(super) fn thousandths<const N: usize>(values: [f64; N]) -> [i64; N] {
+    values.map(|v| (v * 1e3).round() as i64)
+}
+
+/// Names the kernel of every object, if the series has several. An object without one is taken for one of the first.
+fn name_kernels<'a>(objects: impl Iterator<Item = &'a mut GroupedObject>) {
+    let objects: Vec<&mut GroupedObject> = objects.collect();
+    let kernels: BTreeSet<String> = objects.iter().filter_map(|o| o.kernel.clone()).collect();
+    if kernels.len() < 2 {
+        return;
+    }
+    for object in objects {
+        object.group.kernel = object.kernel.clone().or_else(|| kernels.first().cloned());
+    }
 }
 
 fn assemble(
@@ -104,13 +150,17 @@ fn assemble(
     clashing: Vec<PathBuf>,
     known: &[Finding],
 ) -> Series {
+    let times = time_slices(&objects);
+    let time = |o: &GroupedObject| times.and_then(|(_, of)| of.of_object(&o.instance)).unwrap_or(0.0);
     objects.sort_by(|a, b| {
+        let by_time = time(a).total_cmp(&time(b));
         let (a, b) = (&a.instance, &b.instance);
         let position = a.first().total_cmp(&b.first());
-        position.then(a.instance_number.cmp(&b.instance_number)).then_with(|| a.path.cmp(&b.path))
+        by_time.then(position).then(a.instance_number.cmp(&b.instance_number)).then_with(|| a.path.cmp(&b.path))
     });
     let pixel_spacing = objects.first().map_or([0.0; 2], |o| o.pixel_spacing);
     let restored = objects.iter().any(|o| o.restored);
+    let details = objects.first().map(|o| o.details.clone()).unwrap_or_default();
     let mut planes: Vec<Plane> = objects.iter().flat_map(|o| o.instance.planes.iter().copied()).collect();
     planes.sort_by(|a, b| a.along_normal().total_cmp(&b.along_normal()));
     let stack = Stack::of(&planes);
@@ -124,8 +174,10 @@ fn assemble(
     if let Some((least, most)) = stack.uneven {
         findings.push(Finding::UnevenSpacing(least, most));
     }
-    if stack.coincident > 0 {
-        findings.push(Finding::Coincident(stack.coincident));
+    match times {
+        Some((slices, _)) => findings.push(Finding::TimeSlices(slices)),
+        None if stack.coincident > 0 => findings.push(Finding::Coincident(stack.coincident)),
+        None => {}
     }
     if stack.tilt > 0.5 {
         findings.push(Finding::GantryTilt(stack.tilt));
@@ -133,6 +185,11 @@ fn assemble(
     let [rows_apart, columns_apart] = pixel_spacing;
     if (rows_apart / columns_apart - 1.0).abs() > 1e-3 {
         findings.push(Finding::NonSquarePixels(rows_apart, columns_apart));
+    }
+    for remark in objects.iter().flat_map(|o| &o.remarks) {
+        if !findings.contains(remark) {
+            findings.push(remark.clone());
+        }
     }
     let mut repairs: BTreeMap<Repair, usize> = BTreeMap::new();
     for repair in objects.iter().flat_map(|o| &o.instance.repairs) {
@@ -154,7 +211,33 @@ fn assemble(
         clashing,
         findings,
         slice_spacing: stack.spacing,
+        details,
     }
+}
+
+/// How many time slices there are at each position, and the attribute that tells them apart; `None` unless each of them covers
+/// all positions.
+fn time_slices(objects: &[GroupedObject]) -> Option<(usize, Time)> {
+    let frames = || objects.iter().flat_map(|o| o.instance.along_normal.iter().zip(&o.instance.times));
+    let at = |position: f64| (position / SAME_POSITION).round() as i64;
+    let positions: BTreeSet<i64> = frames().map(|(position, _)| at(*position)).collect();
+    let count = frames().count();
+    if positions.len() == count {
+        return None;
+    }
+    Time::ALL.into_iter().find_map(|time| {
+        let mut seen = BTreeSet::new();
+        let mut slices = BTreeSet::new();
+        for (position, times) in frames() {
+            let value = times.get(time)?.to_bits();
+            slices.insert(value);
+            // Two slices at one place and time.
+            if !seen.insert((value, at(*position))) {
+                return None;
+            }
+        }
+        (slices.len() > 1 && slices.len() * positions.len() == count).then_some((slices.len(), time))
+    })
 }
 
 #[cfg(test)]
@@ -172,7 +255,7 @@ mod tests {
             rows: 512,
             columns: 512,
             spacing: [797, 797],
-            acquisition: None,
+            kernel: None,
         }
     }
 
@@ -189,7 +272,7 @@ mod tests {
             Group { rows: 511, ..group() },
             Group { columns: 511, ..group() },
             Group { spacing: [797, 798], ..group() },
-            Group { acquisition: Some(1), ..group() },
+            Group { kernel: Some("BONE".into()), ..group() },
             group(),
         ];
         let mut names: Vec<String> = others.iter().map(Group::folder).collect();

@@ -5,9 +5,15 @@ use std::path::Path;
 use dicom_core::dictionary::{UidDictionary, UidDictionaryEntry};
 use dicom_dictionary_std::{StandardSopClassDictionary, tags};
 
-use super::{Instance, group::Group, identity::Identity, quantity};
+use super::{
+    Details, Instance, ScanOptions,
+    group::{Group, thousandths},
+    identity::Identity,
+    quantity,
+    times::Times,
+};
 use crate::{
-    Error, Modality, Reason, codes,
+    Error, Finding, Modality, Reason, codes,
     read::{
         dataset::{DataSet, Stop},
         file::{DicomFile, Opened},
@@ -17,11 +23,20 @@ use crate::{
 };
 
 /// An object with the group that it belongs to.
+#[derive(Clone)]
 pub(crate) struct GroupedObject {
     pub(super) group: Group,
     pub(super) identity: Identity,
     pub(super) instance: Instance,
     pub(super) pixel_spacing: [f64; 2],
+    /// Direction cosines of its first frame.
+    pub(super) orientation: [f64; 6],
+    /// For a listing.
+    pub(super) details: Details,
+    /// What is to be said of its values.
+    pub(super) remarks: Vec<Finding>,
+    /// ConvolutionKernel.
+    pub(super) kernel: Option<String>,
     /// Whether artir derived it.
     pub(super) restored: bool,
     /// The reason why SUV cannot be computed from these PET values, although they can be restored in their own unit.
@@ -48,14 +63,21 @@ pub(super) fn look_at_damaged(path: &Path, modality: Modality) -> Result<Reason,
 }
 
 /// Reads one header and returns its place in a series, or the reason to skip it.
-pub(super) fn look(path: &Path, modality: Modality) -> Result<Result<GroupedObject, Reason>, Error> {
+pub(super) fn look(path: &Path, options: &ScanOptions) -> Result<Result<GroupedObject, Reason>, Error> {
     match DicomFile::look(path, Stop::AtPixels)? {
         Opened::Other => Ok(Err(Reason::NotDicom)),
-        Opened::Dicom(file) => Ok(place(&file.set, path, modality).map(|mut object| {
+        Opened::Dicom(file) => Ok(choose(&file.set, path, options).map(|mut object| {
             object.instance.repairs = file.repairs().iter().copied().filter(|repair| !repair.is_of_pixels()).collect();
             object
         })),
     }
+}
+
+/// The place of an object that is chosen.
+fn choose(set: &DataSet, path: &Path, options: &ScanOptions) -> Result<GroupedObject, Reason> {
+    let object = place(set, path, options.modality)?;
+    let named = options.series.is_empty() || options.series.contains(&object.group.series_uid);
+    if named && options.select.is_met(set) { Ok(object) } else { Err(Reason::NotSelected) }
 }
 
 pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<GroupedObject, Reason> {
@@ -63,6 +85,9 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         return Err(Reason::not_slice("a DICOMDIR"));
     }
     let class = set.text(tags::SOP_CLASS_UID).ok_or_else(|| Reason::not_slice("DICOM without a SOP class"))?;
+    if let Some(other) = modality.other().filter(|other| other.owns(class, set)) {
+        return Err(Reason::OtherModality(other));
+    }
     if !modality.owns(class, set) {
         return Err(Reason::NotSlice(format!("not a {} image: {}", modality.name(), class_name(class))));
     }
@@ -116,29 +141,44 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         patient_id: None,
         frame_of_reference: None,
         sop_class: class.to_owned(),
-        orientation: first.orientation.map(|v| (v * 1e3).round() as i64),
+        orientation: thousandths(first.orientation),
         rows: size(tags::ROWS, "Rows")?,
         columns: size(tags::COLUMNS, "Columns")?,
-        spacing: spacing.map(|v| (v * 1e3).round() as i64),
-        acquisition: None,
+        spacing: thousandths(spacing),
+        kernel: None,
     };
+    let orientation = first.orientation;
+    let kernel = kernel(set);
     let instance = Instance {
         path: path.to_owned(),
         uid: uid.to_owned(),
         instance_number: set.integer(tags::INSTANCE_NUMBER).unwrap_or(0),
-        acquisition: set.integer(tags::ACQUISITION_NUMBER),
         repairs: Vec::new(),
         along_normal: planes.iter().map(Plane::along_normal).collect(),
         planes,
+        times: (0..frames).map(|frame| Times::read(&View::new(set, frame))).collect(),
     };
     Ok(GroupedObject {
         group,
         identity: Identity::read(set),
         instance,
         pixel_spacing: spacing,
+        orientation,
+        kernel,
+        details: Details::read(set),
+        remarks: if modality == Modality::Ct { quantity::remarks(set) } else { Vec::new() },
         restored: is_restored(set),
         not_uptake: (modality == Modality::Pet).then(|| quantity::not_uptake(set)).flatten(),
     })
+}
+
+/// ConvolutionKernel of CT, which makes a volume of its own. Some scanners write the strength of their iterative reconstruction
+/// as a second value.
+fn kernel(set: &DataSet) -> Option<String> {
+    let view = View::new(set, 0);
+    let values = view.group(tags::CT_RECONSTRUCTION_SEQUENCE).texts(tags::CONVOLUTION_KERNEL);
+    let kernel = values.join("\\").to_ascii_uppercase();
+    (!kernel.is_empty()).then_some(kernel)
 }
 
 fn class_name(uid: &str) -> &str {

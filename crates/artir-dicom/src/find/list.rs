@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Scan, Series, survey::Survey};
-use crate::{Error, Modality, Reason};
+use crate::{Error, Modality, PetUnits, Reason};
 
 /// Version of the schema below. It grows when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
@@ -25,6 +25,19 @@ pub struct Listing {
 struct ListedSeries {
     /// Name of the folder that the derived series would go to.
     folder: String,
+    series_uid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kernel: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slice_thickness_mm: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kvp: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exposure_mas: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ctdi_vol_mgy: Option<f64>,
     modality: &'static str,
     multi_frame: bool,
     rows: u32,
@@ -36,6 +49,9 @@ struct ListedSeries {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     clashing: Vec<String>,
     findings: Vec<String>,
+    /// The reason why it would be refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
     slices: Vec<ListedSlice>,
 }
 
@@ -79,7 +95,7 @@ impl std::fmt::Debug for Shown<'_> {
 
 /// Lists a scan. For PET every header is read once more, for its SUV
 /// factor and uptake time.
-pub fn list(scan: &Scan, shown: &Shown<'_>) -> Listing {
+pub fn list(scan: &Scan, units: PetUnits, shown: &Shown<'_>) -> Listing {
     let listed = |path: &Path, reason: &Reason| ListedFile { file: (shown.file)(path), reason: (shown.reason)(reason) };
     let damaged = scan.damaged.iter().filter_map(|e| match e {
         Error::File { path, reason } => Some(listed(path, reason)),
@@ -89,17 +105,17 @@ pub fn list(scan: &Scan, shown: &Shown<'_>) -> Listing {
     set_aside.sort_by(|a, b| a.file.cmp(&b.file));
     Listing {
         schema: SCHEMA,
-        series: scan.series.iter().map(|s| list_series(s, shown)).collect(),
+        series: scan.series.iter().map(|s| list_series(scan, s, units, shown)).collect(),
         set_aside,
         refused: scan.refused.iter().flat_map(|r| r.files.iter().map(|path| listed(path, &r.reason))).collect(),
         damaged: damaged.collect(),
     }
 }
 
-fn list_series(series: &Series, shown: &Shown<'_>) -> ListedSeries {
+fn list_series(scan: &Scan, series: &Series, units: PetUnits, shown: &Shown<'_>) -> ListedSeries {
     let survey = match series.modality {
         Modality::Ct => Survey::default(),
-        Modality::Pet => Survey::of(series),
+        Modality::Pet => Survey::of(series, units),
     };
     let slices = series.instances.iter().flat_map(|instance| {
         let file = (shown.file)(&instance.path);
@@ -118,6 +134,13 @@ fn list_series(series: &Series, shown: &Shown<'_>) -> ListedSeries {
     });
     ListedSeries {
         folder: series.folder.clone(),
+        series_uid: series.uid.clone(),
+        description: series.details.description.clone(),
+        kernel: series.details.kernel.clone(),
+        slice_thickness_mm: series.details.thickness_mm,
+        kvp: series.details.kvp,
+        exposure_mas: series.details.exposure_mas,
+        ctdi_vol_mgy: series.details.ctdi_vol_mgy,
         modality: series.modality.name(),
         multi_frame: series.multi_frame,
         rows: series.rows,
@@ -126,6 +149,10 @@ fn list_series(series: &Series, shown: &Shown<'_>) -> ListedSeries {
         slice_spacing_mm: series.slice_spacing,
         clashing: series.clashing.iter().map(|path| (shown.file)(path)).collect(),
         findings: series.findings.iter().chain(&survey.summary().findings).map(ToString::to_string).collect(),
+        refused: scan.obstacle(series).map(|e| match &e {
+            Error::File { reason, .. } => (shown.reason)(reason),
+            other => other.to_string(),
+        }),
         slices: slices.collect(),
     }
 }

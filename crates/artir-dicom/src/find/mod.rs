@@ -6,10 +6,11 @@
 //! (`group.rs`, `series.rs`). `survey.rs` finds the SUV factors of a PET series, and `list.rs` lists all of it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     path::{Path, PathBuf},
 };
 
+mod archive;
 mod dicomdir;
 mod group;
 mod header;
@@ -17,22 +18,28 @@ mod identity;
 mod list;
 mod quantity;
 mod repeats;
+mod select;
 mod series;
 pub(crate) mod survey;
+mod times;
 mod walk;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::header::place;
-use self::{header::GroupedObject, quantity::NotUptake};
 pub use self::{
+    archive::unpack_tar,
     list::{Listing, Shown, list},
-    series::{Instance, Series},
+    select::{Selection, SelectionError},
+    series::{Details, Instance, Series},
     survey::{SuvSummary, suv_problem, suv_summary},
 };
+use self::{header::GroupedObject, quantity::NotUptake};
+use tempfile::TempDir;
+
 use crate::{Error, Modality, PetUnits, Reason};
 
 /// Options of a scan.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ScanOptions {
     /// CT or PET.
@@ -41,12 +48,25 @@ pub struct ScanOptions {
     pub include_derived: bool,
     /// Unit of PET values for the network. Without SUV, the values need no attenuation correction.
     pub units: PetUnits,
+    /// Conditions that an object must meet.
+    pub select: Selection,
+    /// SeriesInstanceUIDs to choose; empty chooses all.
+    pub series: Vec<String>,
+    /// Choose only the series with the most slices.
+    pub largest: bool,
 }
 
 impl ScanOptions {
     /// Accepts objects of the modality that artir did not derive.
     pub fn new(modality: Modality) -> Self {
-        Self { modality, include_derived: false, units: PetUnits::Suv }
+        Self {
+            modality,
+            include_derived: false,
+            units: PetUnits::Suv,
+            select: Selection::default(),
+            series: Vec::new(),
+            largest: false,
+        }
     }
 }
 
@@ -86,6 +106,8 @@ pub struct Scan {
     pub refused: Vec<Refused>,
     /// Files that are DICOM and cannot be read. Slices of a series may be among them.
     pub damaged: Vec<Error>,
+    /// Archives that were unpacked, which are removed with the scan.
+    archives: Vec<TempDir>,
     /// SeriesInstanceUID of damaged files, as far as they can be read.
     series_of_damaged: BTreeMap<PathBuf, String>,
 }
@@ -103,6 +125,16 @@ impl Scan {
             // An incomplete folder listing is recorded under the folder's own path.
             path.parent().is_some_and(|p| folders.contains(p)) || folders.contains(path)
         })
+    }
+
+    /// The reason to refuse a series before any of its pixels are decoded, unless it may be partial.
+    pub fn obstacle(&self, series: &Series) -> Option<Error> {
+        let doubtful = self.damaged_beside(series).count();
+        if doubtful == 0 {
+            return series.clash();
+        }
+        let path = series.instances.first().map_or(Path::new(""), |first| &first.path);
+        Some(Error::file(path, Reason::UnreadableBeside(doubtful)))
     }
 
     /// Skipped files by reason, in the order of the reasons' texts.
@@ -166,9 +198,21 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
     let modality = options.modality;
     let mut found = Scan::default();
     let mut placed = Vec::new();
-    for path in walk::files(inputs, &mut found)? {
-        match header::look(&path, modality) {
+    let mut files = VecDeque::from(walk::files(inputs, &mut found)?);
+    while let Some(path) = files.pop_front() {
+        match header::look(&path, &options) {
             Ok(Ok(object)) => placed.push(object),
+            // Archives within archives are not opened.
+            Ok(Err(Reason::NotDicom)) if !found.archives.iter().any(|a| path.starts_with(a.path())) => {
+                match archive::unpack(&path) {
+                    Ok(None) => found.set_aside.push(SetAside { path, reason: Reason::NotDicom }),
+                    Ok(Some(folder)) => {
+                        files.extend(walk::files(&[folder.path().to_owned()], &mut found)?);
+                        found.archives.push(folder);
+                    }
+                    Err(e) => found.damaged.push(e),
+                }
+            }
             Ok(Err(reason)) => found.set_aside.push(SetAside { path, reason }),
             Err(e) => match header::look_at_damaged(&path, modality) {
                 Ok(reason) => found.set_aside.push(SetAside { path, reason }),
@@ -182,7 +226,7 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
         }
     }
     let mut by_series: BTreeMap<String, Vec<GroupedObject>> = BTreeMap::new();
-    for object in chosen(placed, options, &mut found.set_aside) {
+    for object in chosen(placed, &options, &mut found.set_aside) {
         by_series.entry(object.group.series_uid.clone()).or_default().push(object);
     }
     for mut objects in by_series.into_values() {
@@ -194,11 +238,28 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
         let repeats::Distinct { kept, clashing } = repeats::separate(objects, &mut found);
         found.series.extend(group::series_of(modality, kept, &clashing, &findings));
     }
+    if options.largest {
+        keep_largest(&mut found);
+    }
     Ok(found)
 }
 
+/// Keeps the series with the most slices; of several, the first.
+fn keep_largest(found: &mut Scan) {
+    let most = found.series.iter().map(Series::slices).max();
+    let largest = found.series.iter().position(|series| Some(series.slices()) == most);
+    for (i, series) in std::mem::take(&mut found.series).into_iter().enumerate() {
+        if Some(i) == largest {
+            found.series.push(series);
+        } else {
+            let skipped = series.instances.into_iter().map(|i| SetAside { path: i.path, reason: Reason::NotSelected });
+            found.set_aside.extend(skipped);
+        }
+    }
+}
+
 /// Skips objects that artir derived, and PET objects without SUV.
-fn chosen(placed: Vec<GroupedObject>, options: ScanOptions, set_aside: &mut Vec<SetAside>) -> Vec<GroupedObject> {
+fn chosen(placed: Vec<GroupedObject>, options: &ScanOptions, set_aside: &mut Vec<SetAside>) -> Vec<GroupedObject> {
     let corrected: HashSet<Option<String>> =
         placed.iter().filter(|o| o.not_uptake.is_none() && !o.restored).map(|o| o.study().cloned()).collect();
     let mut out = Vec::with_capacity(placed.len());
@@ -209,7 +270,7 @@ fn chosen(placed: Vec<GroupedObject>, options: ScanOptions, set_aside: &mut Vec<
             (None, _) => true,
             (Some(NotUptake::Uncorrected), PetUnits::Native) => !corrected.contains(&object.study().cloned()),
             (Some(NotUptake::Unit(_)), PetUnits::Native) => true,
-            (Some(_), PetUnits::Suv) => false,
+            (Some(_), _) => false,
         };
         let reason = match &object.not_uptake {
             _ if object.restored && !options.include_derived => Reason::Restored,

@@ -8,7 +8,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::{
-    Modality, Reason,
+    Finding, Modality, Reason,
     read::{dataset::DataSet, hu::is_hounsfield, view::View},
     terms::quotable,
 };
@@ -180,6 +180,25 @@ fn image_type(set: &DataSet, frames: u32, modality: Modality) -> Option<String> 
         let map = values.iter().skip(3).find_map(|v| term(&FOREIGN_TERMS, v).or_else(|| foreign_word(v)));
         map.map(|word| format!("a map, not {}: {name} has {word}", quantity_of(modality)))
     })
+}
+
+/// What is to be said of CT values that are taken for HU.
+pub(super) fn remarks(set: &DataSet) -> Vec<Finding> {
+    let values = set.texts(tags::IMAGE_TYPE);
+    let image_words: Vec<&str> = values.iter().skip(2).flat_map(|v| words(v)).collect();
+    let is_energy = |word: &str| {
+        let digits = word.to_ascii_uppercase();
+        digits.strip_suffix("KEV").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let monoenergetic =
+        image_words.iter().any(|w| term(&["VMI", "MONOENERGETIC", "MONO"], w).is_some() || is_energy(w));
+    let described = [tags::MANUFACTURER_MODEL_NAME, tags::SERIES_DESCRIPTION, tags::PROTOCOL_NAME];
+    let cone_beam = described.iter().filter_map(|tag| set.text(*tag)).chain(values).any(|text| {
+        let text = text.to_ascii_uppercase();
+        text.contains("CBCT") || text.contains("CONE BEAM") || text.contains("CONEBEAM")
+    });
+    let found = [(monoenergetic, Finding::Monoenergetic), (cone_beam, Finding::ConeBeam)];
+    found.into_iter().filter(|(is, _)| *is).map(|(_, finding)| finding).collect()
 }
 
 fn words(value: &str) -> Vec<&str> {

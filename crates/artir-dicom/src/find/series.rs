@@ -2,7 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::{Error, Finding, Modality, Reason, Repair, read::geometry::Plane};
+use dicom_dictionary_std::tags;
+
+use super::times::Times;
+use crate::{
+    Error, Finding, Modality, Reason, Repair,
+    read::{dataset::DataSet, geometry::Plane, view::View},
+};
 
 /// One object, as its header describes it: a slice, or a multi-frame object of several.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,22 +19,66 @@ pub struct Instance {
     pub uid: String,
     /// InstanceNumber; orders slices at one position.
     pub instance_number: i64,
-    /// AcquisitionNumber.
-    pub acquisition: Option<i64>,
     /// Position along the slice normal of each frame, mm, in the object's own order.
     pub along_normal: Vec<f64>,
     /// Departures from the standard that its header was read in spite of.
     pub(super) repairs: Vec<Repair>,
     pub(super) planes: Vec<Plane>,
+    /// Of each frame.
+    pub(super) times: Vec<Times>,
 }
 
 impl Instance {
+    /// Takes another orientation, which differs by rounding.
+    pub(super) fn set_orientation(&mut self, orientation: [f64; 6]) {
+        self.planes.iter_mut().for_each(|plane| plane.orientation = orientation);
+        self.along_normal = self.planes.iter().map(Plane::along_normal).collect();
+    }
+
     pub(super) fn first(&self) -> f64 {
         self.along_normal.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
     pub(crate) fn frames(&self) -> u32 {
         self.along_normal.len() as u32
+    }
+}
+
+/// What a listing shows of a series. Its description may name the patient.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Details {
+    /// SeriesDescription, as far as it is ASCII or UTF-8.
+    pub description: Option<String>,
+    /// ConvolutionKernel.
+    pub kernel: Option<String>,
+    /// SliceThickness, mm.
+    pub thickness_mm: Option<f64>,
+    /// KVP.
+    pub kvp: Option<f64>,
+    /// Exposure, mAs.
+    pub exposure_mas: Option<f64>,
+    /// CTDIvol, mGy.
+    pub ctdi_vol_mgy: Option<f64>,
+}
+
+impl Details {
+    pub(super) fn read(set: &DataSet) -> Self {
+        let view = View::new(set, 0);
+        let text = |set: &DataSet, tag| {
+            let bytes = set.bytes(tag)?;
+            let text = String::from_utf8_lossy(bytes).trim_matches([' ', '\0']).replace(char::is_control, "");
+            (!text.is_empty()).then_some(text)
+        };
+        let exposure = view.group(tags::CT_EXPOSURE_SEQUENCE);
+        Self {
+            description: text(set, tags::SERIES_DESCRIPTION),
+            kernel: text(view.group(tags::CT_RECONSTRUCTION_SEQUENCE), tags::CONVOLUTION_KERNEL),
+            thickness_mm: view.group(tags::PIXEL_MEASURES_SEQUENCE).number(tags::SLICE_THICKNESS),
+            kvp: view.group(tags::CTX_RAY_DETAILS_SEQUENCE).number(tags::KVP),
+            exposure_mas: exposure.number(tags::EXPOSURE).or_else(|| exposure.number(tags::EXPOSURE_INM_AS)),
+            ctdi_vol_mgy: exposure.number(tags::CTD_IVOL),
+        }
     }
 }
 
@@ -58,6 +108,8 @@ pub struct Series {
     pub findings: Vec<Finding>,
     /// Usual distance of neighbouring slices, mm; 0 for a single one.
     pub slice_spacing: f64,
+    /// Of its first slice.
+    pub details: Details,
 }
 
 impl Series {

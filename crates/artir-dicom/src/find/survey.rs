@@ -7,7 +7,7 @@ use std::{
 
 use super::Series;
 use crate::{
-    Error, Finding, Reason,
+    Error, Finding, PetUnits, Reason,
     read::{
         dataset::Stop,
         file::DicomFile,
@@ -40,13 +40,13 @@ pub(crate) struct Survey {
 }
 
 /// Reads the headers of a PET series.
-pub fn suv_summary(series: &Series) -> SuvSummary {
-    Survey::of(series).summary()
+pub fn suv_summary(series: &Series, units: PetUnits) -> SuvSummary {
+    Survey::of(series, units).summary()
 }
 
 /// The error of the first slice of a PET series that has no SUV factor.
-pub fn suv_problem(series: &Series) -> Option<Error> {
-    let survey = Survey::of(series);
+pub fn suv_problem(series: &Series, units: PetUnits) -> Option<Error> {
+    let survey = Survey::of(series, units);
     series.instances.iter().find_map(|instance| {
         let reason = survey.file(&instance.path).iter().find_map(|frame| frame.as_ref().err())?;
         Some(Error::file(&instance.path, reason.clone()))
@@ -55,13 +55,13 @@ pub fn suv_problem(series: &Series) -> Option<Error> {
 
 impl Survey {
     /// Reads the headers of a PET series. Slices without a factor keep the reason.
-    pub(crate) fn of(series: &Series) -> Self {
+    pub(crate) fn of(series: &Series, units: PetUnits) -> Self {
         let mut clock = SeriesClock::default();
         let mut evidence = Vec::new();
         for instance in &series.instances {
             let read = match DicomFile::open(&instance.path, Stop::AtPixels) {
                 Ok(file) => {
-                    let read = |frame| Evidence::read(&View::new(&file.set, frame));
+                    let read = |frame| Evidence::read(&View::new(&file.set, frame), units);
                     (0..instance.frames()).map(read).collect()
                 }
                 Err(Error::File { reason, .. }) => vec![Err(reason); instance.along_normal.len()],

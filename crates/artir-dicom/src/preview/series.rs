@@ -27,7 +27,7 @@ pub fn preview_series(
     let fail = |e: std::io::Error| Error::write(page, e);
     let (unit, scale) = match (series.modality, options.units) {
         (Modality::Pet, PetUnits::Native) => ("the series' own unit", Scale::Same(1.0)),
-        (Modality::Pet, PetUnits::Suv) => (series.modality.unit(), Scale::Suv(Survey::of(series))),
+        (Modality::Pet, units) => (series.modality.unit(), Scale::Suv(Survey::of(series, units))),
         (Modality::Ct, _) => (series.modality.unit(), Scale::Same(1.0)),
     };
     let mut decoder = options.decoder();
@@ -41,6 +41,9 @@ pub fn preview_series(
             continue;
         }
         let (mut before, mut after) = (Reader::open(&instance.path)?, Reader::open(&derived)?);
+        if let Some(rescale) = options.rescale.filter(|_| series.modality == Modality::Ct) {
+            rescale.put(&mut before.file.set);
+        }
         for (frame, position) in (0..).zip(&instance.along_normal) {
             // A derived slice keeps the times of its source, and with them its factor.
             let per_unit = scale.per_unit(&instance.path, frame).map_err(|r| Error::file(&instance.path, r))?;

@@ -14,6 +14,7 @@ pub(crate) mod geometry;
 pub(crate) mod hu;
 pub(crate) mod modality;
 pub(crate) mod repair;
+pub(crate) mod rescale;
 pub(crate) mod rle;
 pub(crate) mod slice;
 pub(crate) mod suv;

@@ -47,6 +47,14 @@ impl Modality {
         }
     }
 
+    /// The other of the two.
+    pub(crate) fn other(self) -> Option<Self> {
+        match self {
+            Self::Ct => Some(Self::Pet),
+            Self::Pet => Some(Self::Ct),
+        }
+    }
+
     /// Whether a class holds this modality in some objects.
     pub(crate) fn may_own(self, class: &str) -> bool {
         self == Self::Ct && class == uids::MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE_STORAGE

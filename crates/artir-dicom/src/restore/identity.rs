@@ -20,13 +20,19 @@ pub(super) fn series(series: &Series, what: &Restoring<'_>, options: &RestoreOpt
     let unit = match (series.modality, options.units) {
         (Modality::Ct, _) => "HU",
         (Modality::Pet, PetUnits::Suv) => "SUV",
+        (Modality::Pet, PetUnits::SuvLbm) => "SUVlbm",
+        (Modality::Pet, PetUnits::SuvIbw) => "SUVibw",
         (Modality::Pet, PetUnits::Native) => "native",
     };
-    Encoding::new("artir-series", 1)
+    let text = Encoding::new("artir-series", 1)
         .text("source", &series.uid)
         .text("group", &series.folder)
         .text("unit", unit)
-        .text("pixels", what.decides)
+        .text("pixels", what.decides);
+    match options.rescale {
+        Some(rescale) => text.text("rescale", &rescale.terms().join(" ")),
+        None => text,
+    }
 }
 
 /// The derived SeriesInstanceUID.
@@ -46,6 +52,7 @@ pub(super) fn identity(series: &Encoding, what: &Restoring<'_>, options: &Restor
         syntax,
         // Included in the series' identity.
         units: _,
+        rescale: _,
         codec_process: _,
     } = options;
     let settings = Encoding::new("artir-objects", OBJECTS).text("task", what.task).text("syntax", syntax.uid());

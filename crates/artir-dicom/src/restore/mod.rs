@@ -4,6 +4,7 @@
 //! the unit of its values for the network, and `identity.rs` what the results are known by.
 
 mod identity;
+mod noise;
 mod options;
 pub(crate) mod plan;
 pub(crate) mod scale;
@@ -18,6 +19,7 @@ use std::{
 use artir_core::{ErrorKind, MemoryUse, Pool, Progress, Restorer, Shape};
 use artir_files::Manifest;
 
+pub use self::noise::{NoiseChoice, SliceNoise, choose_strength};
 pub use self::options::{Description, OptionError, RestoreOptions, Timestamp};
 use self::{
     plan::{Kept, is_published, slices},
@@ -54,6 +56,8 @@ pub struct SeriesReport {
     pub findings: Vec<Finding>,
     /// SUV factors and uptake times of a PET series that was restored in SUV.
     pub suv: Option<SuvSummary>,
+    /// Noise of the CT slices that this run restored and that show enough soft tissue, in the order of their files.
+    pub noise: Vec<SliceNoise>,
 }
 
 /// Restores a series into `out/FOLDER/NNNN.dcm`. The folder appears only after every slice is written.
@@ -106,7 +110,7 @@ fn restore_with(
         return Err(clash);
     }
     let mut decoder = options.decoder();
-    let scale = Scale::of(series, options.units, &mut decoder)?;
+    let scale = Scale::of(series, options, &mut decoder)?;
     let (objects, unreadable) = plan::objects(series, &scale, options)?;
     let suv = scale.suv_summary();
     let mut report = SeriesReport {
@@ -119,6 +123,7 @@ fn restore_with(
         failed: unreadable,
         findings: suv.iter().flat_map(|suv| suv.findings.clone()).collect(),
         suv,
+        noise: Vec::new(),
     };
     let mut kept = Kept::default();
     let published = if options.resume {
@@ -167,6 +172,12 @@ fn restore_with(
     let slices = slices(complete.iter().copied());
     let mut named: Vec<(String, String)> = complete.iter().map(|o| (o.name.clone(), o.key.clone())).collect();
     named.sort_by_key(|(name, _)| (name.len(), name.clone()));
+    let name = |key: &str| named.iter().find(|(_, of)| of == key).map(|(name, _)| name.clone());
+    let measured = new
+        .noise
+        .into_iter()
+        .filter_map(|(key, frame, [before, after])| Some(SliceNoise { file: name(&key)?, frame, before, after }));
+    report.noise = measured.collect();
     let manifest = staging.manifest(&named);
     report.failed.extend(new.failed);
     if manifest.entries.is_empty() {

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fmt, path::PathBuf};
 use dicom_core::chrono::NaiveDateTime;
 
 use crate::{
-    PetUnits,
+    PetUnits, Rescale,
     read::worker::Decoder,
     write::{derive::SeriesDescription, encode::OutputSyntax},
 };
@@ -29,6 +29,7 @@ pub struct RestoreOptions {
     pub(crate) timestamp: Option<Timestamp>,
     pub(crate) syntax: OutputSyntax,
     pub(crate) units: PetUnits,
+    pub(crate) rescale: Option<Rescale>,
     pub(crate) codec_process: Option<(PathBuf, Vec<OsString>)>,
 }
 
@@ -43,6 +44,7 @@ impl Default for RestoreOptions {
             timestamp: None,
             syntax: OutputSyntax::Native,
             units: PetUnits::Suv,
+            rescale: None,
             codec_process: None,
         }
     }
@@ -88,6 +90,11 @@ impl RestoreOptions {
     /// Unit of PET values for the network.
     pub fn units(self, units: PetUnits) -> Self {
         Self { units, ..self }
+    }
+
+    /// Rescale of CT values, in place of the header's.
+    pub fn rescale(self, rescale: Option<Rescale>) -> Self {
+        Self { rescale, ..self }
     }
 
     /// Program and arguments that run [`crate::serve`], to decode in. The default is to decode in this process, which a

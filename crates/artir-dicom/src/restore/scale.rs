@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
+use super::RestoreOptions;
 use crate::{
     Error, Modality, Reason, Series,
     find::survey::{Survey, SuvSummary},
-    read::{dataset::Stop, file::DicomFile, frame::PixelFormat, slice::Slice, suv::PetUnits, worker::Decoder},
+    read::{
+        dataset::Stop, file::DicomFile, frame::PixelFormat, rescale::check_hounsfield, slice::Slice, suv::PetUnits,
+        worker::Decoder,
+    },
 };
 
 /// Network unit for each rescaled unit.
@@ -18,12 +22,17 @@ pub(crate) enum Scale {
 
 impl Scale {
     /// # Errors
-    /// [`Error::File`] for a series that is to be restored in its own unit and cannot be scaled.
-    pub(crate) fn of(series: &Series, units: PetUnits, decoder: &mut Decoder) -> Result<Self, Error> {
-        match (series.modality, units) {
-            (Modality::Ct, _) => Ok(Self::Same(1.0)),
-            (Modality::Pet, PetUnits::Suv) => Ok(Self::Suv(Survey::of(series))),
+    /// [`Error::File`] for a series that is to be restored in its own unit and cannot be scaled, and for CT that is not in HU.
+    pub(crate) fn of(series: &Series, options: &RestoreOptions, decoder: &mut Decoder) -> Result<Self, Error> {
+        match (series.modality, options.units) {
+            (Modality::Ct, _) => {
+                // The middle slice stands for the series.
+                let middle = series.instances.get(series.instances.len() / 2).filter(|_| options.rescale.is_none());
+                middle.map_or(Ok(()), |middle| check_hounsfield(&middle.path, decoder))?;
+                Ok(Self::Same(1.0))
+            }
             (Modality::Pet, PetUnits::Native) => native_scale(series, decoder).map(Self::Same),
+            (Modality::Pet, units) => Ok(Self::Suv(Survey::of(series, units))),
         }
     }
 

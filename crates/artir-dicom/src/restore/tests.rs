@@ -206,7 +206,7 @@ fn copies_are_set_aside_and_doubles_are_reported() {
 }
 
 #[test]
-fn phases_at_the_same_positions_become_series_of_their_own() {
+fn phases_at_the_same_positions_stay_one_series_of_time_slices() {
     let phase = |z: f64, uid: &str, acquisition: &str| {
         let mut o = slice(z, uid, 1);
         o.put(DataElement::new(tags::ACQUISITION_NUMBER, VR::IS, PrimitiveValue::from(acquisition)));
@@ -218,11 +218,43 @@ fn phases_at_the_same_positions_become_series_of_their_own() {
         ("c", phase(0.0, "1.2.3.3", "2")),
         ("d", phase(5.0, "1.2.3.4", "2")),
     ]);
-    assert_eq!(found.series.iter().map(Series::slices).collect::<Vec<_>>(), [2, 2]);
-    assert_ne!(found.series[0].folder, found.series[1].folder);
-    // Acquisitions that follow each other are one series, as step-and-shoot scans have them.
-    let (_dir, found) = folder(&[("a", phase(0.0, "1.2.3.1", "1")), ("b", phase(5.0, "1.2.3.2", "2"))]);
     assert_eq!(found.series.len(), 1);
+    assert_eq!(found.series[0].findings, [Finding::TimeSlices(2)]);
+    let order: Vec<&str> = found.series[0].instances.iter().map(|i| i.uid.as_str()).collect();
+    assert_eq!(order, ["1.2.3.1", "1.2.3.2", "1.2.3.3", "1.2.3.4"]);
+    // Acquisitions that follow each other along the body, and share a position.
+    let (_dir, found) = folder(&[
+        ("a", phase(0.0, "1.2.3.1", "1")),
+        ("b", phase(5.0, "1.2.3.2", "1")),
+        ("c", phase(5.0, "1.2.3.3", "2")),
+        ("d", phase(10.0, "1.2.3.4", "2")),
+    ]);
+    assert_eq!(found.series.len(), 1);
+    assert_eq!(found.series[0].findings, [Finding::Coincident(1)]);
+}
+
+#[test]
+fn orientations_that_jitter_are_one_and_kernels_are_not() {
+    let turned = |z: f64, uid: &str, by: f64, kernel: &str| {
+        let mut o = slice(z, uid, 1);
+        let text = format!("1\\{by}\\0\\{}\\1\\0", -by);
+        o.put(DataElement::new(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, PrimitiveValue::from(text)));
+        o.put(DataElement::new(tags::CONVOLUTION_KERNEL, VR::SH, PrimitiveValue::from(kernel)));
+        o
+    };
+    let series = |of: [(f64, &str); 3]| {
+        let slices: Vec<_> = of.iter().zip(["a", "b", "c"]).enumerate().collect();
+        let objects: Vec<_> = slices
+            .iter()
+            .map(|(i, ((by, kernel), name))| (*name, turned(*i as f64, &format!("1.2.3.{i}"), *by, kernel)))
+            .collect();
+        let (_dir, found) = folder(&objects);
+        found.series.iter().map(Series::slices).collect::<Vec<_>>()
+    };
+    assert_eq!(series([(0.000_499, ""), (0.000_501, ""), (0.000_499, "")]), [3]);
+    assert_eq!(series([(0.0, ""), (0.3, ""), (0.0, "")]), [2, 1]);
+    assert_eq!(series([(0.0, "SOFT"), (0.0, "BONE"), (0.0, "SOFT")]), [1, 2]);
+    assert_eq!(series([(0.0, "SOFT"), (0.0, ""), (0.0, "soft")]), [3]);
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! The way of a slice from its file to the derived object.
 
 use artir_core::{Feed, Pool, PoolEnded, Sink, Work};
+use artir_metrics::ct_noise;
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView3, Axis, s};
 
 use super::{options::RestoreOptions, plan::Planned, scale::Scale};
 use crate::{
-    Error, Instance, Reason, Repair, Series,
+    Error, Instance, Modality, Reason, Repair, Rescale, Series,
     read::{
         dataset::Stop,
         file::DicomFile,
@@ -76,6 +77,8 @@ pub(super) struct Written {
     pub(super) failed: Vec<Error>,
     /// Departures from the standard in the pixels, one entry for each object.
     pub(super) repairs: Vec<Repair>,
+    /// Noise of CT slices with enough soft tissue: the key of their object, their frame, and HU before and after.
+    pub(super) noise: Vec<(String, usize, [f64; 2])>,
 }
 
 /// The settings of a run that its slices share.
@@ -99,7 +102,7 @@ pub(super) fn restore_slices(
     let read = |feed: Feed<Step>| {
         for object in todo {
             let mut read_object = |feed: &Feed<Step>| -> Result<Result<(), PoolEnded>, Error> {
-                let (mut file, header) = open(series, object.instance)?;
+                let (mut file, header) = open(series, object.instance, options.rescale)?;
                 let format = header.format.clone();
                 if feed.send(Step::Open(object.key.clone(), Box::new(header))).is_err() {
                     return Ok(Err(PoolEnded));
@@ -127,12 +130,18 @@ pub(super) fn restore_slices(
     let write = |restored: &mut dyn Iterator<Item = Step>| -> Result<(Staging, Written), Error> {
         let mut written = Written::default();
         let mut open: Option<(String, Object)> = None;
+        let mut frame = 0;
         for step in restored {
             let result = match (step, open.take()) {
                 (Step::Open(key, header), _) => {
+                    frame = 0;
                     Object::new(*header, options.syntax, &staging).map(|object| open = Some((key, object)))
                 }
                 (Step::Frame(slice, residual), Some((key, mut object))) => {
+                    if let Some(noise) = noise(series.modality, &slice, &residual) {
+                        written.noise.push((key.clone(), frame, noise));
+                    }
+                    frame += 1;
                     let pushed = object.push(slice, residual, derivation, options.syntax);
                     pushed.map(|()| open = Some((key, object)))
                 }
@@ -163,12 +172,29 @@ pub(super) fn pixel_repairs(file: &DicomFile) -> Vec<Repair> {
     file.repairs().iter().copied().filter(|repair| repair.is_of_pixels()).collect()
 }
 
-fn open(series: &Series, instance: &Instance) -> Result<(DicomFile, Header), Error> {
+/// The noise of a CT slice before and after, HU.
+fn noise(modality: Modality, slice: &Slice, residual: &Array2<f32>) -> Option<[f64; 2]> {
+    let (values, valid) = (slice.values(), slice.valid());
+    if modality != Modality::Ct || values.dim() != residual.dim() {
+        return None;
+    }
+    let measure = |values: &Array2<f32>| ct_noise(values.view(), valid.as_ref().map(|v| v.view()));
+    Some([measure(&values)?, measure(&(&values + residual))?])
+}
+
+pub(super) fn open(
+    series: &Series,
+    instance: &Instance,
+    rescale: Option<Rescale>,
+) -> Result<(DicomFile, Header), Error> {
     let mut file = DicomFile::open(&instance.path, Stop::AtEnd)?;
     let format = PixelFormat::of_file(&mut file).map_err(|reason| Error::file(&instance.path, reason))?;
     let same = (u32::from(format.layout.rows), u32::from(format.layout.columns)) == (series.rows, series.columns);
     if format.frames != instance.frames() || !same || file.set.text(tags::SOP_INSTANCE_UID) != Some(&instance.uid) {
         return Err(Error::file(&instance.path, Reason::Changed));
+    }
+    if let Some(rescale) = rescale.filter(|_| series.modality == Modality::Ct) {
+        rescale.put(&mut file.set);
     }
     let header =
         Header { path: instance.path.clone(), source: file.set.clone(), format, multi_frame: series.multi_frame };

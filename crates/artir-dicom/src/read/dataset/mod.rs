@@ -172,7 +172,10 @@ impl DataSet {
     /// A private attribute, found by the name of the block's owner (PS3.5, 7.8.1).
     pub(crate) fn private(&self, group: u16, owner: &str, element: u8) -> Option<Tag> {
         (0x10..=0xff).find_map(|block: u16| {
-            (self.text(Tag(group, block)) == Some(owner)).then_some(Tag(group, block << 8 | u16::from(element)))
+            // De-identification may have changed the case and the blanks of the name.
+            let plain = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
+            let is_owner = self.text(Tag(group, block)).is_some_and(|name| plain(name) == plain(owner));
+            is_owner.then_some(Tag(group, block << 8 | u16::from(element)))
         })
     }
 }
@@ -184,3 +187,6 @@ pub(crate) fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N
         word
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -419,7 +419,14 @@ impl<R: Read + Seek> Reader<R> {
                 self.seek(self.length)?;
                 break;
             }
-            let head = self.head(self.length)?;
+            let head = match self.head(self.length) {
+                Err(ReadError::Damaged(_)) if found_any => {
+                    self.repairs.insert(Repair::NoDelimiter);
+                    self.seek(start)?;
+                    break;
+                }
+                head => head?,
+            };
             match head.tag {
                 SEQUENCE_END => {
                     if head.length != 0 {

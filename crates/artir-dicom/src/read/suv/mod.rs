@@ -7,6 +7,7 @@ mod uptake;
 
 use std::ops::RangeInclusive;
 
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 pub(crate) use self::uptake::SeriesClock;
@@ -20,6 +21,8 @@ const PHILIPS: &str = "Philips PET Private Group";
 const DOSE: RangeInclusive<f64> = 1e6..=1e10;
 /// Plausible weights of people and animals, kg.
 const WEIGHT: RangeInclusive<f64> = 0.5..=500.0;
+/// Plausible sizes of people, m: the formulas of lean and ideal mass hold for no others.
+const SIZE: RangeInclusive<f64> = 1.0..=2.5;
 
 /// Unit of a PET series' values for the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +31,10 @@ pub enum PetUnits {
     /// SUVbw, g/mL. A series without the needed attributes is refused.
     #[default]
     Suv,
+    /// SUV by lean body mass after James, g/mL: PatientSize and PatientSex are needed too.
+    SuvLbm,
+    /// SUV by ideal body weight, g/mL: PatientSize and PatientSex are needed too.
+    SuvIbw,
     /// The series' own unit, scaled so that the body's mean is 1, which is what SUVbw is by its definition.
     Native,
 }
@@ -48,6 +55,11 @@ pub(crate) struct Suv {
 pub(crate) struct Evidence {
     scale: Scale,
     pub(crate) times: Times,
+    /// SUVbw for each rescaled unit, by a real-world value mapping.
+    mapped: Option<f64>,
+    /// The body's mass that the unit counts by, for each unit of its weight.
+    mass: f64,
+    findings: Vec<Finding>,
 }
 
 /// g/mL of SUVbw for each unit of the rescaled value.
@@ -64,9 +76,19 @@ impl Evidence {
     ///
     /// # Errors
     /// Text that names the missing or invalid attribute.
-    pub(crate) fn read(view: &View<'_>) -> Result<Self, Reason> {
+    pub(crate) fn read(view: &View<'_>, units: PetUnits) -> Result<Self, Reason> {
         let drug = view.first_item(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE);
-        Ok(Self { scale: scale(view, drug)?, times: Times::read(view, drug) })
+        let mut findings: Vec<Finding> = drug.and_then(other_tracer).into_iter().collect();
+        let mapped = real_world(view, |unit| unit.contains("SUVbw"));
+        let scale = match (scale(view, drug, &mut findings), mapped) {
+            (Ok(scale), _) => scale,
+            (Err(_), Some(factor)) => {
+                findings.push(Finding::SuvFromMapping);
+                Scale::Final(factor)
+            }
+            (Err(reason), None) => return Err(reason),
+        };
+        Ok(Self { scale, times: Times::read(view, drug), mapped, mass: mass(view, units)?, findings })
     }
 
     /// The factor, using the times of all slices of the series.
@@ -75,14 +97,22 @@ impl Evidence {
     /// Text that names the missing or invalid attributes.
     pub(crate) fn suv(&self, series: SeriesClock) -> Result<Suv, Reason> {
         let uptake = self.times.uptake(series);
-        match self.scale {
-            Scale::Final(factor) => Ok(Suv { factor, uptake: uptake.ok().map(|u| u.seconds), findings: Vec::new() }),
-            Scale::AtInjection(factor) => {
-                let uptake = uptake?;
+        let mut findings = self.findings.clone();
+        let (factor, uptake) = match (self.scale, uptake, self.mapped) {
+            (Scale::Final(factor), uptake, _) => (factor, uptake.ok().map(|u| u.seconds)),
+            (Scale::AtInjection(factor), Ok(uptake), _) => {
                 let left = (-uptake.seconds / self.times.half_life()? * std::f64::consts::LN_2).exp();
-                Ok(Suv { factor: factor / left, uptake: Some(uptake.seconds), findings: uptake.findings })
+                findings.extend(uptake.findings);
+                (factor / left, Some(uptake.seconds))
             }
-        }
+            (Scale::AtInjection(_), Err(_), Some(factor)) => {
+                findings.push(Finding::SuvFromMapping);
+                (factor, None)
+            }
+            (Scale::AtInjection(_), Err(reason), None) => return Err(reason),
+        };
+        // SUV = activity x mass / dose.
+        Ok(Suv { factor: factor * self.mass, uptake, findings })
     }
 }
 
@@ -91,31 +121,42 @@ impl Evidence {
 /// # Errors
 /// Text that names the missing or invalid attributes.
 pub(crate) fn of_slice(view: &View<'_>) -> Result<Suv, Reason> {
-    let evidence = Evidence::read(view)?;
+    let evidence = Evidence::read(view, PetUnits::Suv)?;
     let mut clock = SeriesClock::default();
     clock.add(&evidence.times);
     evidence.suv(clock)
 }
 
-fn scale(view: &View<'_>, drug: Option<&DataSet>) -> Result<Scale, Reason> {
-    match view.text(tags::UNITS) {
-        Some("BQML") => becquerels(view, drug, 1.0),
+fn scale(view: &View<'_>, drug: Option<&DataSet>, findings: &mut Vec<Finding>) -> Result<Scale, Reason> {
+    let rescaled = view.group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE).text(tags::RESCALE_TYPE);
+    // Enhanced PET has its unit in RescaleType, or in its real-world value mapping.
+    let units = view.text(tags::UNITS).or(rescaled.filter(|unit| ["BQML", "GML", "CNTS"].contains(unit)));
+    match units {
+        Some("BQML") => becquerels(view, drug, 1.0, findings),
         Some("GML") => match view.text(tags::SUV_TYPE) {
             None | Some("BW") => Ok(Scale::Final(1.0)),
             other => Err(no_suv(format!("SUVType (0054,1006) is {}, not body weight", quotable(other)))),
         },
-        Some("CNTS") => counts(view, drug),
+        Some("CNTS") => counts(view, drug, findings),
         Some(other) => {
             Err(no_suv(format!("Units (0054,1001) are {}, which does not lead to SUV", quotable(Some(other)))))
         }
-        None => Err(no_suv("Units (0054,1001) is missing, and SUV needs it")),
+        None => match real_world(view, |unit| unit.eq_ignore_ascii_case("Bq/ml")) {
+            Some(activity) => becquerels(view, drug, activity, findings),
+            None => Err(no_suv("Units (0054,1001) is missing, and SUV needs it")),
+        },
     }
 }
 
 /// Philips: counts to SUV at once, or to Bq/mL.
-fn counts(view: &View<'_>, drug: Option<&DataSet>) -> Result<Scale, Reason> {
+fn counts(view: &View<'_>, drug: Option<&DataSet>, findings: &mut Vec<Finding>) -> Result<Scale, Reason> {
+    // De-identification may have removed the owner and left its elements.
+    let is_philips = view.text(tags::MANUFACTURER).is_some_and(|m| m.to_ascii_lowercase().starts_with("philips"));
+    let ownerless = (0x10..=0xff).all(|block| view.text(Tag(0x7053, block)).is_none());
     let private = |element| {
-        let (set, tag) = view.private(0x7053, PHILIPS, element)?;
+        let found = view.private(0x7053, PHILIPS, element);
+        let (set, tag) =
+            found.or((is_philips && ownerless).then_some((view.set, Tag(0x7053, 0x1000 | u16::from(element)))))?;
         set.number(tag).filter(|v| *v > 0.0)
     };
     if let Some(factor) = private(0x00) {
@@ -127,17 +168,17 @@ fn counts(view: &View<'_>, drug: Option<&DataSet>) -> Result<Scale, Reason> {
              (7053,xx09) is there",
         )
     })?;
-    becquerels(view, drug, activity)
+    becquerels(view, drug, activity, findings)
 }
 
 /// SUV = value x weight x 1000 / decay-corrected dose, for values of `activity` Bq/mL each.
-fn becquerels(view: &View<'_>, drug: Option<&DataSet>, activity: f64) -> Result<Scale, Reason> {
-    let corrected = view.text(tags::CORRECTED_IMAGE).unwrap_or_default();
-    for needed in ["ATTN", "DECY"] {
-        if !corrected.split('\\').any(|c| c.trim() == needed) {
-            return Err(no_suv(format!("CorrectedImage (0028,0051) lacks {needed}, which SUV needs")));
-        }
-    }
+fn becquerels(
+    view: &View<'_>,
+    drug: Option<&DataSet>,
+    activity: f64,
+    findings: &mut Vec<Finding>,
+) -> Result<Scale, Reason> {
+    check_corrections(view, findings)?;
     let weight = within(view.number(tags::PATIENT_WEIGHT), WEIGHT, "PatientWeight (0010,1030)", "0.5 to 500 kg")?;
     let drug =
         drug.ok_or_else(|| no_suv("RadiopharmaceuticalInformationSequence (0054,0016) is missing, and SUV needs it"))?;
@@ -147,7 +188,91 @@ fn becquerels(view: &View<'_>, drug: Option<&DataSet>, activity: f64) -> Result<
     match view.text(tags::DECAY_CORRECTION) {
         Some("ADMIN") => Ok(Scale::Final(factor)),
         Some("START") => Ok(Scale::AtInjection(factor)),
+        // Enhanced PET gives the moment that decay is corrected to.
+        None if view.text(tags::DECAY_CORRECTION_DATE_TIME).is_some() => Ok(Scale::AtInjection(factor)),
         other => Err(no_suv(format!("DecayCorrection (0054,1102) is {}, not START or ADMIN", quotable(other)))),
+    }
+}
+
+/// Attenuation and decay must be corrected. Enhanced PET says so in attributes of its own. Where CorrectedImage is missing, the
+/// methods of the corrections stand for it.
+fn check_corrections(view: &View<'_>, findings: &mut Vec<Finding>) -> Result<(), Reason> {
+    let listed = view.text(tags::CORRECTED_IMAGE);
+    let attenuation = view.text(tags::ATTENUATION_CORRECTION_METHOD).is_some_and(|m| !m.eq_ignore_ascii_case("NONE"));
+    let decay = view.text(tags::DECAY_CORRECTION).is_some_and(|c| c != "NONE");
+    for (needed, said, method) in [
+        ("ATTN", view.text(tags::ATTENUATION_CORRECTED), attenuation),
+        ("DECY", view.text(tags::DECAY_CORRECTED), decay),
+    ] {
+        let is_listed = listed.is_some_and(|l| l.split('\\').any(|c| c.trim().eq_ignore_ascii_case(needed)));
+        if is_listed || said == Some("YES") {
+            continue;
+        }
+        if listed.is_some() || said.is_some() || !method {
+            return Err(no_suv(format!("CorrectedImage (0028,0051) lacks {needed}, which SUV needs")));
+        }
+        if !findings.contains(&Finding::CorrectionsAssumed) {
+            findings.push(Finding::CorrectionsAssumed);
+        }
+    }
+    Ok(())
+}
+
+/// The factor from rescaled values to those of a linear real-world value mapping whose unit is wanted.
+fn real_world(view: &View<'_>, wanted: impl Fn(&str) -> bool) -> Option<f64> {
+    let group = view.group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
+    let (slope, intercept) = (group.number(tags::RESCALE_SLOPE)?, group.number(tags::RESCALE_INTERCEPT)?);
+    view.items(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE).iter().find_map(|item| {
+        let unit = item.items(tags::MEASUREMENT_UNITS_CODE_SEQUENCE).first()?.text(tags::CODE_VALUE)?;
+        let mapped = item.number(tags::REAL_WORLD_VALUE_SLOPE)?;
+        let factor = mapped / slope;
+        // Both lines must be 0 at one stored value.
+        let same = (item.number(tags::REAL_WORLD_VALUE_INTERCEPT)? - factor * intercept).abs() <= 1e-6 * mapped.abs();
+        (wanted(unit) && same && factor > 0.0).then_some(factor)
+    })
+}
+
+/// The finding for a tracer that the model was not trained on. A header that names none leads to no finding.
+fn other_tracer(drug: &DataSet) -> Option<Finding> {
+    // FDG in SRT, SNOMED CT, and GE's scheme.
+    const FDG: [&str; 3] = ["C-B1031", "35321007", "Y-X1743"];
+    let codes = drug.items(tags::RADIOPHARMACEUTICAL_CODE_SEQUENCE);
+    let code = codes.iter().find_map(|item| item.text(tags::CODE_VALUE));
+    let meaning = codes.iter().find_map(|item| item.text(tags::CODE_MEANING));
+    let name = drug.text(tags::RADIOPHARMACEUTICAL);
+    let is_fdg = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        ["fdg", "fluorodeoxyglucose", "fludeoxyglucose"].iter().any(|name| text.contains(name))
+    };
+    let known = code.is_some() || meaning.is_some() || name.is_some();
+    let fdg = code.is_some_and(|code| FDG.contains(&code)) || [meaning, name].into_iter().flatten().any(is_fdg);
+    (known && !fdg).then_some(Finding::OtherTracer)
+}
+
+/// The body's mass that a unit counts by, for each unit of its weight.
+fn mass(view: &View<'_>, units: PetUnits) -> Result<f64, Reason> {
+    let of: fn(f64, f64, bool) -> f64 = match units {
+        PetUnits::SuvLbm => |kg, cm, male| {
+            let ratio = (kg / cm).powi(2);
+            if male { 1.10 * kg - 128.0 * ratio } else { 1.07 * kg - 148.0 * ratio }
+        },
+        PetUnits::SuvIbw => |_, cm, male| {
+            if male { 48.0 + 1.06 * (cm - 152.0) } else { 45.5 + 0.91 * (cm - 152.0) }
+        },
+        PetUnits::Suv | PetUnits::Native => return Ok(1.0),
+    };
+    let weight = within(view.number(tags::PATIENT_WEIGHT), WEIGHT, "PatientWeight (0010,1030)", "0.5 to 500 kg")?;
+    let size = within(view.number(tags::PATIENT_SIZE), SIZE, "PatientSize (0010,1020)", "1 to 2.5 m")?;
+    let male = match view.text(tags::PATIENT_SEX) {
+        Some("M") => true,
+        Some("F") => false,
+        _ => return Err(no_suv("PatientSex (0010,0040) is neither M nor F, and this SUV needs it")),
+    };
+    let mass = of(weight, 100.0 * size, male);
+    if mass > 0.2 * weight {
+        Ok(mass / weight)
+    } else {
+        Err(no_suv("PatientSize (0010,1020) and PatientWeight (0010,1030) lead to no mass of a body"))
     }
 }
 

@@ -75,6 +75,12 @@ fn becquerels_and_counts_become_uptake() {
     let activity = (Tag(0x7053, 0x1009), "2.5 ");
     close(counts(&[activity]).unwrap().factor, 2.5 * EXPECTED);
     close(counts(&[activity, (Tag(0x7053, 0x1000), "0.00037")]).unwrap().factor, 0.00037);
+    // De-identification changes the name of the owner, or removes it.
+    for owner in [" PHILIPS  PET PRIVATE GROUP", ""] {
+        let philips = [activity, (Tag(0x7053, 0x0010), owner), (tags::MANUFACTURER, "Philips Medical Systems")];
+        close(counts(&philips).unwrap().factor, 2.5 * EXPECTED);
+    }
+    assert!(counts(&[activity, (Tag(0x7053, 0x0010), ""), (tags::MANUFACTURER, "SIEMENS")]).is_err());
 }
 
 #[test]
@@ -255,4 +261,48 @@ fn a_rewritten_series_time_gives_way_to_the_scanner_s() {
         let of_ge = [&frame[..], &[(tags::MANUFACTURER, "GE MEDICAL SYSTEMS")]].concat();
         assert_eq!(with(&of_ge), (HOUR + 300.0, earliest));
     }
+}
+
+#[test]
+fn missing_corrections_and_other_masses() {
+    let methods = [(tags::CORRECTED_IMAGE, ""), (tags::ATTENUATION_CORRECTION_METHOD, "measured")];
+    let assumed = suv(&methods, &[]).unwrap();
+    close(assumed.factor, EXPECTED);
+    assert_eq!(assumed.findings, [Finding::CorrectionsAssumed]);
+    let lacking = suv(&[(tags::CORRECTED_IMAGE, "DECY"), methods[1]], &[]).unwrap_err().to_string();
+    assert!(lacking.contains("lacks ATTN"), "{lacking}");
+    let by = |units, more: &[(Tag, &str)]| {
+        let set = pet(&[&[(tags::PATIENT_SIZE, "1.80"), (tags::PATIENT_SEX, "M")], more].concat(), &[]);
+        let view = View::new(&set, 0);
+        let evidence = Evidence::read(&view, units)?;
+        let mut clock = SeriesClock::default();
+        clock.add(&evidence.times);
+        evidence.suv(clock).map(|suv| suv.factor)
+    };
+    // 1.10 x 74 - 128 x (74 / 180)^2 kg, and 48 + 1.06 x 28 kg.
+    close(by(PetUnits::SuvLbm, &[]).unwrap(), EXPECTED * (81.4 - 128.0 * (74.0f64 / 180.0).powi(2)) / 74.0);
+    close(by(PetUnits::SuvIbw, &[]).unwrap(), EXPECTED * 77.68 / 74.0);
+    let woman = [(tags::PATIENT_SEX, "F")];
+    close(by(PetUnits::SuvLbm, &woman).unwrap(), EXPECTED * (79.18 - 148.0 * (74.0f64 / 180.0).powi(2)) / 74.0);
+    close(by(PetUnits::SuvIbw, &woman).unwrap(), EXPECTED * 70.98 / 74.0);
+    for (tag, name) in [(tags::PATIENT_SIZE, "(0010,1020)"), (tags::PATIENT_SEX, "(0010,0040)")] {
+        assert!(by(PetUnits::SuvLbm, &[(tag, "")]).unwrap_err().to_string().contains(name), "{name}");
+        close(by(PetUnits::Suv, &[(tag, "")]).unwrap(), EXPECTED);
+    }
+}
+
+#[test]
+fn tracers_other_than_fdg_are_told() {
+    let named = |name: &str| suv(&[], &[(tags::RADIOPHARMACEUTICAL, name)]).unwrap().findings;
+    assert_eq!(named("PSMA Ga-68"), [Finding::OtherTracer]);
+    assert_eq!((named("FDG -- fluorodeoxyglucose"), named("18F-FDG"), named("")), (vec![], vec![], vec![]));
+    let coded = |value: &str| {
+        let mut set = pet(&[], &[]);
+        let mut code = DataSet::default();
+        code.put_text(tags::CODE_VALUE, VR::SH, value);
+        let drug = &mut set.items_mut(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE)[0];
+        drug.put_items(tags::RADIOPHARMACEUTICAL_CODE_SEQUENCE, vec![code]);
+        of_slice(&View::new(&set, 0)).unwrap().findings
+    };
+    assert_eq!((coded("35321007"), coded("C-B1031"), coded("C-B103C")), (vec![], vec![], vec![Finding::OtherTracer]));
 }

@@ -66,6 +66,8 @@ pub(crate) struct Times {
     injection: Option<Moment>,
     /// RadiopharmaceuticalStartTime, seconds since midnight.
     injection_time: Option<f64>,
+    /// The moment that decay is corrected to, as Enhanced PET gives it.
+    decay_reference: Option<Moment>,
     findings: Vec<Finding>,
 }
 
@@ -103,6 +105,11 @@ impl Times {
             half_life,
             injection,
             injection_time,
+            decay_reference: view
+                .text(tags::DECAY_CORRECTION_DATE_TIME)
+                .filter(|_| view.text(tags::DECAY_CORRECTION).is_none())
+                .and_then(date_time)
+                .map(|t| on_clock(t, object_zone)),
             findings,
         }
     }
@@ -156,6 +163,9 @@ impl Times {
     /// The start of the scan: the series', unless it was rewritten; then GE's own, the one that the frame leads to, or the
     /// earliest acquisition.
     fn scan_start(&self, series: SeriesClock, findings: &mut Vec<Finding>) -> Result<Moment, Reason> {
+        if let Some(reference) = self.decay_reference {
+            return Ok(reference);
+        }
         if let Some(start) = self.series.filter(|_| !series.rewritten) {
             return Ok(start);
         }

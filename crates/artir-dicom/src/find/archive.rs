@@ -1,0 +1,181 @@
+//! Archives of studies, ZIP and tar: unpacked to a temporary folder, within limits that no study reaches.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufReader, Read},
+    path::{Component, Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use crate::{Error, Reason};
+
+/// The most entries of an archive.
+const MAX_ENTRIES: usize = 1_000_000;
+/// The most bytes for each byte of the archive. Lossless images shrink to a tenth at most.
+const MAX_RATIO: u64 = 100;
+/// Bytes that an archive may have in any case: small ones may hold empty images.
+const SMALL: u64 = 64 << 20;
+
+/// The kinds of archives that are unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Zip,
+    Tar,
+}
+
+fn kind(path: &Path) -> Option<Kind> {
+    let mut head = Vec::new();
+    File::open(path).ok()?.take(512).read_to_end(&mut head).ok()?;
+    match () {
+        // A preamble may hold anything.
+        () if head.get(128..132) == Some(b"DICM") => None,
+        () if head.starts_with(b"PK\x03\x04") => Some(Kind::Zip),
+        () if head.get(257..262) == Some(b"ustar") => Some(Kind::Tar),
+        () => None,
+    }
+}
+
+/// Unpacks a file that is an archive; `None` for one that is not.
+///
+/// # Errors
+/// [`Error::File`] for an archive that is damaged, or beyond the limits.
+pub(super) fn unpack(path: &Path) -> Result<Option<TempDir>, Error> {
+    let Some(kind) = kind(path) else { return Ok(None) };
+    let unpack = || -> Result<TempDir, Reason> {
+        let file = BufReader::new(File::open(path)?);
+        let allowed = fs::metadata(path)?.len().saturating_mul(MAX_RATIO).max(SMALL);
+        let folder = tempfile::Builder::new().prefix("artir-archive-").tempdir()?;
+        let mut room = Room { folder: folder.path(), allowed, entries: 0 };
+        match kind {
+            Kind::Zip => zip(file, &mut room)?,
+            Kind::Tar => tar(file, &mut room)?,
+        }
+        Ok(folder)
+    };
+    unpack().map(Some).map_err(|reason| Error::file(path, reason))
+}
+
+/// Where an archive is unpacked to, and what may still come.
+struct Room<'a> {
+    folder: &'a Path,
+    allowed: u64,
+    entries: usize,
+}
+
+impl Room<'_> {
+    fn take(&mut self, name: &Path, from: &mut dyn Read) -> Result<(), Reason> {
+        let beyond = || Reason::Damaged("the archive holds more than a study can have".into());
+        self.entries += 1;
+        if self.entries > MAX_ENTRIES {
+            return Err(beyond());
+        }
+        // Names that lead out of the folder are not followed.
+        let inside: PathBuf = name.components().filter(|c| matches!(c, Component::Normal(_))).collect();
+        let mut target = self.folder.join(&inside);
+        if inside.as_os_str().is_empty() || target.exists() {
+            target = self.folder.join(format!("entry-{}", self.entries));
+        }
+        fs::create_dir_all(target.parent().unwrap_or(self.folder))?;
+        let mut file = File::create_new(&target)?;
+        let copied = io::copy(&mut from.take(self.allowed.saturating_add(1)), &mut file)?;
+        self.allowed = self.allowed.checked_sub(copied).ok_or_else(beyond)?;
+        Ok(())
+    }
+}
+
+/// Unpacks a tar that comes as a stream, such as on standard input.
+///
+/// # Errors
+/// [`Error::File`] for a stream that is no tar.
+pub fn unpack_tar(from: impl Read) -> Result<TempDir, Error> {
+    let unpack = || -> Result<TempDir, Reason> {
+        let folder = tempfile::Builder::new().prefix("artir-archive-").tempdir()?;
+        // The stream is as long as what it holds.
+        let mut room = Room { folder: folder.path(), allowed: u64::MAX - 1, entries: 0 };
+        tar(from, &mut room)?;
+        Ok(folder)
+    };
+    unpack().map_err(|reason| Error::file(Path::new("-"), reason))
+}
+
+fn zip(file: BufReader<File>, room: &mut Room<'_>) -> Result<(), Reason> {
+    let damaged = |e: zip::result::ZipError| Reason::Damaged(format!("the ZIP cannot be read: {e}"));
+    let mut archive = zip::ZipArchive::new(file).map_err(damaged)?;
+    for i in 0..archive.len() {
+        let mut entry = archive.by_index(i).map_err(damaged)?;
+        if entry.is_file() {
+            // An entry without a readable name gets one from its number.
+            let name = entry.name().map(|name| PathBuf::from(name.as_ref())).unwrap_or_default();
+            room.take(&name, &mut entry)?;
+        }
+    }
+    Ok(())
+}
+
+fn tar(from: impl Read, room: &mut Room<'_>) -> Result<(), Reason> {
+    let mut archive = tar::Archive::new(from);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        if entry.header().entry_type().is_file() {
+            let name = entry.path()?.into_owned();
+            room.take(&name, &mut entry)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn zipped(entries: &[(&str, Vec<u8>)]) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut zip = zip::ZipWriter::new(file.reopen().unwrap());
+        for (name, bytes) in entries {
+            zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        zip.finish().unwrap();
+        file
+    }
+
+    fn files(folder: &Path) -> Vec<PathBuf> {
+        let all = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().map(Result::unwrap);
+        all.filter(|e| e.file_type().is_file()).map(|e| e.path().strip_prefix(folder).unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn entries_stay_within_the_folder_and_its_limits() {
+        let zip = zipped(&[("a/1", vec![1; 5]), ("../../out", vec![2]), ("/abs", vec![3])]);
+        let folder = unpack(zip.path()).unwrap().unwrap();
+        assert_eq!(files(folder.path()), ["a/1", "abs", "out"].map(PathBuf::from));
+        assert_eq!(fs::read(folder.path().join("a/1")).unwrap(), [1; 5]);
+        let bomb = zipped(&[("zeros", vec![0; (SMALL + 1) as usize])]);
+        let refused = unpack(bomb.path()).unwrap_err().to_string();
+        assert!(refused.contains("more than a study can have"), "{refused}");
+        let plain = tempfile::NamedTempFile::new().unwrap();
+        fs::write(plain.path(), "text").unwrap();
+        assert!(unpack(plain.path()).unwrap().is_none());
+        fs::write(plain.path(), b"PK\x03\x04 and nothing else").unwrap();
+        assert!(unpack(plain.path()).unwrap_err().to_string().contains("the ZIP cannot be read"));
+    }
+
+    #[test]
+    fn a_tar_is_unpacked_from_a_file_and_from_a_stream() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_ustar();
+        header.set_size(3);
+        header.set_mode(0o600);
+        builder.append_data(&mut header, "study/1", [7u8; 3].as_slice()).unwrap();
+        let bytes = builder.into_inner().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &bytes).unwrap();
+        for folder in [unpack(file.path()).unwrap().unwrap(), unpack_tar(bytes.as_slice()).unwrap()] {
+            assert_eq!(fs::read(folder.path().join("study/1")).unwrap(), [7; 3]);
+        }
+        assert!(unpack_tar([1u8; 600].as_slice()).is_err());
+    }
+}

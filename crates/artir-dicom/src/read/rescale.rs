@@ -1,0 +1,165 @@
+//! A rescale in place of the header's, and CT values that need one.
+
+use std::str::FromStr;
+
+use dicom_core::VR;
+use dicom_dictionary_std::tags;
+
+use super::{
+    dataset::{DataSet, Stop},
+    file::DicomFile,
+    frame::PixelFormat,
+    hu::Transform,
+    modality::Modality,
+    slice::Slice,
+    worker::Decoder,
+};
+use crate::{Error, Reason};
+
+/// A linear rescale to HU, where the header has none, or a wrong one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rescale {
+    slope: f64,
+    intercept: f64,
+}
+
+/// The reason why two numbers are no rescale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be SLOPE,INTERCEPT, such as 1,-1024, with a slope other than 0")]
+pub struct RescaleError;
+
+impl Rescale {
+    /// Checks a rescale.
+    ///
+    /// # Errors
+    /// [`RescaleError`] for numbers that are not finite, and a slope of 0.
+    pub fn new(slope: f64, intercept: f64) -> Result<Self, RescaleError> {
+        let usable = slope.is_finite() && slope != 0.0 && intercept.is_finite();
+        if usable { Ok(Self { slope, intercept }) } else { Err(RescaleError) }
+    }
+
+    /// Slope and intercept as they are written.
+    pub(crate) fn terms(self) -> [String; 2] {
+        [self.slope, self.intercept].map(|v| v.to_string())
+    }
+
+    /// Takes the place of a header's modality LUT, in its functional groups too.
+    pub(crate) fn put(self, set: &mut DataSet) {
+        let [slope, intercept] = self.terms();
+        let apply = |set: &mut DataSet| {
+            set.remove(tags::MODALITY_LUT_SEQUENCE);
+            set.put_text(tags::RESCALE_SLOPE, VR::DS, &slope);
+            set.put_text(tags::RESCALE_INTERCEPT, VR::DS, &intercept);
+            set.put_text(tags::RESCALE_TYPE, VR::LO, "HU");
+        };
+        let mut in_groups = false;
+        for groups in [tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE] {
+            if !set.contains(groups) {
+                continue;
+            }
+            for group in set.items_mut(groups) {
+                if group.contains(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE) {
+                    group.items_mut(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE).iter_mut().for_each(apply);
+                    in_groups = true;
+                }
+            }
+        }
+        if !in_groups {
+            apply(set);
+        }
+    }
+}
+
+impl FromStr for Rescale {
+    type Err = RescaleError;
+
+    fn from_str(text: &str) -> Result<Self, RescaleError> {
+        let number = |text: &str| text.trim().parse().map_err(|_| RescaleError);
+        let (slope, intercept) = text.split_once(',').ok_or(RescaleError)?;
+        Self::new(number(slope)?, number(intercept)?)
+    }
+}
+
+/// Shares of the values of a slice: in CT, air lies at -1000 HU and soft tissue around 0.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shares {
+    below: f64,
+    /// Where air lies in values of HU + 1024.
+    air: f64,
+    /// Where soft tissue lies in values of HU + 1024.
+    tissue: f64,
+}
+
+impl Shares {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let (mut all, mut found) = (0.0, Self::default());
+        for value in values {
+            all += 1.0;
+            found.below += f64::from(value < -100.0);
+            found.air += f64::from((0.0..=124.0).contains(&value));
+            found.tissue += f64::from((900.0..=1200.0).contains(&value));
+        }
+        let share = |n: f64| if all > 0.0 { n / all } else { 0.0 };
+        Self { below: share(found.below), air: share(found.air), tissue: share(found.tissue) }
+    }
+
+    /// Whether the values are HU + 1024 and not HU: no image of a body is without anything below -100 HU and has that much
+    /// between 900 and 1200 HU, where only the densest bone is.
+    fn are_unscaled(self) -> bool {
+        self.below < 1e-3 && (self.tissue > 0.3 || self.tissue > 0.05 && self.air > 0.05)
+    }
+}
+
+/// Refuses CT whose header claims HU although its values are HU + 1024. Looks at one frame, and only where the rescale changes
+/// nothing.
+///
+/// # Errors
+/// [`Reason::NotHounsfield`]. Whatever else is wrong with the file is an error when it is restored.
+pub(crate) fn check_hounsfield(path: &std::path::Path, decoder: &mut Decoder) -> Result<(), Error> {
+    let Ok(mut file) = DicomFile::open(path, Stop::AtEnd) else { return Ok(()) };
+    let Ok(format) = PixelFormat::of_file(&mut file) else { return Ok(()) };
+    let Ok(slice) = Slice::read(&mut file, &format, format.frames / 2, Modality::Ct, 1.0, decoder) else {
+        return Ok(());
+    };
+    if slice.encoding.transform != (Transform::Linear { slope: 1.0, intercept: 0.0 }) {
+        return Ok(());
+    }
+    let valid = slice.valid();
+    let is_valid = |at| valid.as_ref().is_none_or(|valid| valid[at]);
+    let values = slice.frame.stored.indexed_iter().filter(|(at, _)| is_valid(*at)).map(|(_, v)| f64::from(*v));
+    if Shares::of(values).are_unscaled() { Err(Error::file(path, Reason::NotHounsfield)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_values_with_shifted_peaks_are_unscaled() {
+        let shares = |of: &[(f64, usize)]| Shares::of(of.iter().flat_map(|(v, n)| std::iter::repeat_n(*v, *n)));
+        assert!(shares(&[(24.0, 500), (1060.0, 400), (1900.0, 20)]).are_unscaled());
+        assert!(shares(&[(1060.0, 900), (1500.0, 100)]).are_unscaled(), "no air in view");
+        assert!(!shares(&[(-1000.0, 500), (40.0, 400), (1000.0, 100)]).are_unscaled());
+        assert!(!shares(&[(0.0, 900), (400.0, 100)]).are_unscaled(), "clipped at 0 HU");
+        assert!(!shares(&[]).are_unscaled());
+    }
+
+    #[test]
+    fn rescales_are_read_and_put_where_the_old_one_is() {
+        assert_eq!("1,-1024".parse(), Rescale::new(1.0, -1024.0));
+        for bad in ["", "1", "0,1", "nan,1", "1,inf", "1,2,3"] {
+            assert_eq!(bad.parse::<Rescale>(), Err(RescaleError), "{bad}");
+        }
+        let mut group = DataSet::default();
+        group.put_items(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, vec![DataSet::default()]);
+        let mut set = DataSet::default();
+        set.put_items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![group]);
+        Rescale { slope: 1.0, intercept: -1024.0 }.put(&mut set);
+        let group = &set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)[0];
+        assert_eq!(
+            group.items(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE)[0].number(tags::RESCALE_INTERCEPT),
+            Some(-1024.0)
+        );
+        assert!(!set.contains(tags::RESCALE_INTERCEPT));
+    }
+}

@@ -1,0 +1,153 @@
+//! The noise of a CT series: measured by slice, and the strength that leaves a given level.
+
+use artir_core::{Image, Progress, Restorer};
+use artir_metrics::ct_noise;
+use ndarray::{Array2, Axis};
+
+use super::{RestoreOptions, scale::Scale, way::open};
+use crate::{
+    Error, Series,
+    read::{slice::Slice, worker::Decoder},
+};
+
+/// The noise of a slice before and after its restoration, HU.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SliceNoise {
+    /// Name of the file in the derived series' folder.
+    pub file: String,
+    /// Frame within the file, from 0.
+    pub frame: usize,
+    /// Before.
+    pub before: f64,
+    /// After.
+    pub after: f64,
+}
+
+/// The strength that leaves a noise level.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NoiseChoice {
+    /// Share of the residual to apply, in hundredths.
+    pub strength: f32,
+    /// Noise of the source, HU: the median over the slices that were measured.
+    pub before: f64,
+    /// Noise at this strength, HU.
+    pub after: f64,
+}
+
+/// Slices that the choice of a strength looks at.
+const SAMPLES: usize = 7;
+
+/// Chooses the strength at which the noise of a CT series is `target` HU, in the median over some of its slices, and gives it
+/// to the restorer. A series with less noise gets strength 0, one that keeps more at full strength gets 1. `None` for a
+/// series without a slice of enough soft tissue; the restorer's strength is then 1.
+///
+/// # Errors
+/// Errors of the core. A slice that cannot be read is left out.
+pub fn choose_strength(
+    series: &Series,
+    restorer: &mut Restorer,
+    target: f64,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<Option<NoiseChoice>, Error> {
+    restorer.set_strength(1.0).map_err(artir_core::Error::from)?;
+    let mut decoder = options.decoder();
+    let scale = Scale::of(series, options, &mut decoder)?;
+    let places: Vec<_> = series.instances.iter().flat_map(|i| (0..i.frames()).map(move |frame| (i, frame))).collect();
+    let count = SAMPLES.min(places.len());
+    let mut samples = Vec::with_capacity(count);
+    for n in 0..count {
+        // The middles of equal parts: the ends of a series often show other anatomy.
+        let (instance, frame) = places[(2 * n + 1) * places.len() / (2 * count)];
+        let Ok(slice) = read(series, instance, frame, &scale, options, &mut decoder) else { continue };
+        let (before, valid) = (slice.values(), slice.valid());
+        if ct_noise(before.view(), valid.as_ref().map(|v| v.view())).is_none() {
+            continue;
+        }
+        let image = Image { data: before.clone().insert_axis(Axis(0)), valid: valid.clone() };
+        let residual = restorer.restore(&image, &Quiet(progress))?.index_axis_move(Axis(0), 0) - &before;
+        samples.push((before, residual, valid));
+    }
+    let noise = |strength: f32| {
+        let measured = samples.iter().filter_map(|(before, residual, valid)| {
+            let after: Array2<f32> = before + &(residual * strength);
+            ct_noise(after.view(), valid.as_ref().map(|v| v.view()))
+        });
+        median(measured.collect())
+    };
+    let Some(before) = noise(0.0) else { return Ok(None) };
+    let strength = strength_for(target, before, &|strength| noise(strength).unwrap_or(before));
+    restorer.set_strength(strength).map_err(artir_core::Error::from)?;
+    Ok(Some(NoiseChoice { strength, before, after: noise(strength).unwrap_or(before) }))
+}
+
+/// The strength in hundredths whose noise is nearest to the target. Noise falls as the strength rises.
+fn strength_for(target: f64, before: f64, noise: &dyn Fn(f32) -> f64) -> f32 {
+    if before <= target {
+        return 0.0;
+    }
+    let (mut low, mut high) = (0, 100);
+    if noise(1.0) >= target {
+        return 1.0;
+    }
+    while high - low > 1 {
+        let middle = (low + high) / 2;
+        if noise(middle as f32 / 100.0) > target { low = middle } else { high = middle }
+    }
+    let [low, high] = [low, high].map(|hundredths| hundredths as f32 / 100.0);
+    if (noise(low) - target).abs() < (noise(high) - target).abs() { low } else { high }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+fn read(
+    series: &Series,
+    instance: &crate::Instance,
+    frame: u32,
+    scale: &Scale,
+    options: &RestoreOptions,
+    decoder: &mut Decoder,
+) -> Result<Slice, Error> {
+    let (mut file, header) = open(series, instance, options.rescale)?;
+    scale
+        .per_unit(&instance.path, frame)
+        .and_then(|unit| Slice::read(&mut file, &header.format, frame, series.modality, unit, decoder))
+        .map_err(|reason| Error::file(&instance.path, reason))
+}
+
+/// Passes on the wish to stop, and reports no progress: these slices are restored once more.
+struct Quiet<'a>(&'a dyn Progress);
+
+impl Progress for Quiet<'_> {
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strength_meets_its_target_or_stops_at_the_ends() {
+        let noise = |strength: f32| 20.0 * (1.0 - 0.8 * f64::from(strength));
+        let strength = |target: f64| strength_for(target, noise(0.0), &noise);
+        assert_eq!([25.0, 20.0, 4.0, 1.0].map(strength), [0.0, 0.0, 1.0, 1.0]);
+        for target in [5.0, 10.0, 17.3] {
+            let left = noise(strength(target));
+            assert!((left - target).abs() <= 0.09, "{target}: {left}");
+        }
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!((median(vec![4.0, 1.0]), median(vec![])), (Some(2.5), None));
+    }
+}

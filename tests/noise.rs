@@ -1,0 +1,89 @@
+//! `artir ct --noise`, and the noise in the report; ensembles.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{fs, path::Path};
+
+use artir_phantom::{ct, dicom::write_series};
+use artir_tests::{artir, models, text};
+use serde_json::Value;
+
+/// A series of two noisy phantom slices.
+fn phantom(folder: &Path) {
+    let scan = ct::Scan { views: 200, ..ct::Scan::default() };
+    let slices: Vec<_> = (0..2).map(|i| ct::slice(&scan, i).measured).collect();
+    write_series(folder, &slices, scan.pixel).unwrap();
+}
+
+fn ct_run(dir: &Path, more: &[&str]) -> (Option<i32>, String, Value) {
+    let mut arguments = vec!["ct", "in", "-o", "out", "--overwrite", "--report", "report.json"];
+    arguments.extend(more);
+    let done = artir().args(arguments).current_dir(dir).output().unwrap();
+    let report = fs::read_to_string(dir.join("report.json")).unwrap_or_default();
+    (done.status.code(), text(&done.stderr), serde_json::from_str(&report).unwrap_or_default())
+}
+
+#[test]
+fn the_strength_is_chosen_by_the_noise_that_is_to_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    phantom(&dir.path().join("in"));
+    let (code, said, report) = ct_run(dir.path(), &["--noise", "15"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("HU at the chosen strength of 0."), "{said}");
+    let noise = report["series"][0]["noise"].as_array().unwrap();
+    assert_eq!(noise.iter().map(|slice| slice["file"].as_str().unwrap()).collect::<Vec<_>>(), ["0001.dcm", "0002.dcm"]);
+    for slice in noise {
+        let [before, after] = ["before_hu", "after_hu"].map(|key| slice[key].as_f64().unwrap());
+        assert!(before > 20.0 && (after - 15.0).abs() < 1.0, "{slice}");
+    }
+    // Two hundredths of the strength are the most that the choice is off by.
+    let provenance = report["series"][0]["provenance"].as_str().unwrap();
+    let strength: f64 = provenance.rsplit("strength ").next().unwrap().parse().unwrap();
+    assert!((0.05..0.95).contains(&strength), "{provenance}");
+
+    // A series with less noise stays as it is, bit for bit.
+    let (code, said, report) = ct_run(dir.path(), &["--noise", "500"]);
+    assert!(code == Some(0) && said.contains("stays as it is"), "{said}");
+    let slice = &report["series"][0]["noise"][0];
+    assert_eq!(slice["before_hu"], slice["after_hu"]);
+    // A network that removes nothing cannot leave less.
+    fs::write(dir.path().join("one.onnx"), models::ct_identity()).unwrap();
+    let (code, said, _) = ct_run(dir.path(), &["--noise", "2", "--model", "one.onnx"]);
+    assert!(code == Some(0) && said.contains("cannot reach 2 HU"), "{said}");
+}
+
+#[test]
+fn a_noise_that_cannot_be_measured_or_means_nothing_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let air = ndarray::Array2::from_elem((64, 64), -1000.0f32);
+    write_series(&dir.path().join("in"), &[air], 1.0).unwrap();
+    fs::write(dir.path().join("one.onnx"), models::ct_identity()).unwrap();
+    let (code, said, report) = ct_run(dir.path(), &["--noise", "9", "--model", "one.onnx"]);
+    assert!(code == Some(3) && said.contains("soft tissue") && said.contains("--strength"), "{said}");
+    assert_eq!(report["series"][0]["outcome"], "refused");
+    assert!(!dir.path().join("out").exists() || fs::read_dir(dir.path().join("out")).unwrap().next().is_none());
+    for wrong in [&["--noise", "9", "--strength", "0.5"][..], &["--noise", "0"], &["--noise=-1"], &["--noise", "x"]] {
+        assert_eq!(ct_run(dir.path(), wrong).0, Some(2), "{wrong:?}");
+    }
+    let pet = artir().args(["pet", "in", "-o", "out", "--noise", "3"]).current_dir(dir.path()).output().unwrap();
+    assert_eq!(pet.status.code(), Some(2));
+}
+
+#[test]
+fn an_ensemble_of_a_network_that_changes_nothing_changes_nothing_and_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    phantom(&dir.path().join("in"));
+    fs::write(dir.path().join("one.onnx"), models::ct_identity()).unwrap();
+    let (code, said, report) = ct_run(dir.path(), &["--ensemble", "--model", "one.onnx"]);
+    assert_eq!(code, Some(0), "{said}");
+    let series = &report["series"][0];
+    assert!(series["provenance"].as_str().unwrap().ends_with("mean over eight flips and rotations"), "{series}");
+    let folder = dir.path().join("out").join(series["folder"].as_str().unwrap());
+    let pixels = |path: &Path| {
+        let object = dicom_object::open_file(path).unwrap();
+        object.element(dicom_dictionary_std::tags::PIXEL_DATA).unwrap().to_bytes().unwrap().into_owned()
+    };
+    for name in ["0001.dcm", "0002.dcm"] {
+        assert_eq!(pixels(&folder.join(name)), pixels(&dir.path().join("in").join(name)), "{name}");
+    }
+}

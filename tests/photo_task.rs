@@ -1,0 +1,81 @@
+//! `artir image`: what it removes is chosen by `--task` or `--model`, and is noise otherwise.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use artir_tests::{artir, models, runtime, text};
+use image::{Rgb, RgbImage};
+
+fn photo(folder: &Path) -> PathBuf {
+    let path = folder.join("photo.png");
+    RgbImage::from_fn(48, 40, |x, y| Rgb([x as u8 * 4, y as u8 * 5, ((x * 7 + y * 13) % 50) as u8 + 100]))
+        .save(&path)
+        .unwrap();
+    path
+}
+
+/// A copy of the binary outside of its source tree, with no folder of models but `models`.
+fn installed(dir: &Path, models: Option<&Path>) -> Command {
+    let copy = dir.join("artir");
+    if !copy.exists() {
+        fs::copy(artir().get_program(), &copy).unwrap();
+    }
+    let mut command = Command::new(copy);
+    command.env("ORT_DYLIB_PATH", runtime()).env("XDG_DATA_HOME", dir.join("data"));
+    match models {
+        Some(folder) => command.env("ARTIR_MODELS", folder),
+        None => command.env_remove("ARTIR_MODELS"),
+    };
+    command
+}
+
+fn image(mut command: Command, photo: &Path, out: &Path, more: &[&str]) -> Output {
+    command.arg("image").arg(photo).arg("-o").arg(out).args(more).output().unwrap()
+}
+
+#[test]
+fn noise_is_removed_unless_haze_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let photo = photo(dir.path());
+    // A denoising model in a folder that is named is used without being asked for, and its licence is shown.
+    fs::create_dir(at("models")).unwrap();
+    fs::write(at("models/rgb-denoise-t.onnx"), models::rgb_denoiser(0.5)).unwrap();
+    let done = image(installed(dir.path(), Some(&at("models"))), &photo, &at("clean.png"), &[]);
+    assert!(done.status.success() && text(&done.stderr).contains("licence is MIT"), "{}", text(&done.stderr));
+    let (before, after) = (image::open(&photo).unwrap().into_rgb8(), image::open(at("clean.png")).unwrap().into_rgb8());
+    assert_eq!(after.get_pixel(30, 20)[0], before.get_pixel(30, 20)[0] / 2);
+    // The built-in dehazing model is used when it is asked for, by its task or by its name.
+    for (name, flags) in [("task.png", &["--task", "dehaze"][..]), ("model.png", &["--model", "geo-haze-t"])] {
+        let done = image(installed(dir.path(), None), &photo, &at(name), flags);
+        assert!(done.status.success(), "{flags:?}: {}", text(&done.stderr));
+    }
+    assert_eq!(fs::read(at("task.png")).unwrap(), fs::read(at("model.png")).unwrap());
+    assert_ne!(image::open(at("task.png")).unwrap().into_rgb8(), after);
+}
+
+#[test]
+fn a_task_without_its_model_is_refused_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let photo = photo(dir.path());
+    let out = dir.path().join("out.png");
+    let refused = |flags: &[&str]| {
+        let done = image(installed(dir.path(), None), &photo, &out, flags);
+        assert_eq!(done.status.code(), Some(2), "{flags:?}");
+        assert!(!out.exists());
+        text(&done.stderr)
+    };
+    let none = refused(&[]);
+    assert!(none.contains("no model for rgb-denoise") && none.contains("name one with --model"), "{none}");
+    assert!(none.contains("data/artir/models"), "{none}");
+    let other = refused(&["--task", "denoise", "--model", "geo-haze-t"]);
+    assert!(other.contains("geo-haze-t") && other.contains("dehaze"), "{other}");
+    let ct = refused(&["--model", "ct-ldct-t"]);
+    assert!(ct.contains("ct-ldct-t") && ct.contains("ct-denoise"), "{ct}");
+    refused(&["--task", "sharpen"]);
+}
