@@ -89,16 +89,15 @@ fn a_run_that_two_names_end_is_reported() {
 }
 
 #[test]
-fn a_report_names_no_result_unless_it_is_asked_to() {
+fn a_report_names_a_result_without_its_folder_unless_it_is_asked_to() {
     let dir = folder();
     let at = dir.path();
-    fs::copy(at.join("scene.tif"), at.join("doe-jane.tif")).unwrap();
-    fs::create_dir(at.join("out")).unwrap();
-    fs::write(at.join("out/doe-jane.tfw"), "1\n0\n0\n-1\n0\n0\n").unwrap();
-    refused(at, &["doe-jane.tif", "-o", "out/", "--report", "report.json"], 3);
+    fs::create_dir(at.join("doe-jane")).unwrap();
+    fs::write(at.join("doe-jane/scene.tfw"), "1\n0\n0\n-1\n0\n0\n").unwrap();
+    refused(at, &["scene.tif", "-o", "doe-jane/", "--report", "report.json"], 3);
     let report = fs::read_to_string(at.join("report.json")).unwrap();
-    assert!(report.contains("is left from an older file"), "{report}");
-    assert!(!report.contains("doe-jane.tif"), "{report}");
+    assert!(report.contains("is left from an older file") && report.contains("scene.tfw"), "{report}");
+    assert!(!report.contains("doe-jane"), "{report}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod models;
 pub mod onnx;
 pub mod pet;
 pub mod random;
+pub mod scenes;
 pub mod tiff;
 
 use std::{

@@ -29,9 +29,11 @@ from artir_train.network import ArtIR
 from artir_train.real_pairs import Pair, psnr, read_pairs
 from artir_train.settings import Settings
 
-from .pair_safety import NEW, TISSUES, new_structures, noise_left, tissue_bias
+from .pair_safety import NEW, TISSUES, new_structures, noise_left, sensitivity, tissue_bias
 
 STRENGTHS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)
+DRAWN = (20.0, 30.0, 40.0, 60.0)
+"""Contrasts in HU of the discs that test the search for new structures."""
 
 
 class Network:
@@ -102,26 +104,48 @@ def summary(found: dict[str, np.ndarray], pairs: list[Pair]) -> list[str]:
 
 
 def safety(changes: dict[str, np.ndarray], pairs: list[Pair], strength: float) -> list[str]:
-    """Bias, noise left and new structures at a strength, a line for each kernel."""
+    """Bias, noise left and new structures at a strength, a few lines for each kernel."""
     lines = []
     for kernel in sorted({p.kernel for p in pairs}):
-        bias, left, counts, area = [], [], np.zeros(len(NEW), int), 0.0
-        for pair in (p for p in pairs if p.kernel == kernel):
-            result = pair.quarter + strength * changes[pair.name]
-            bias.append(list(tissue_bias(result, pair.full).values()))
-            left.append(noise_left(result, pair.full))
-            found, pixels = new_structures(result, pair.quarter, pair.full)
-            counts += found
-            area += pixels * pair.mm**2 / 1e4
-        seen = np.array(bias)
+        of_kernel = [p for p in pairs if p.kernel == kernel]
+        results = [p.quarter + strength * changes[p.name] for p in of_kernel]
+        both = list(zip(results, of_kernel, strict=True))
+        seen = np.array([list(tissue_bias(r, p.full).values()) for r, p in both])
         means = [float(c[~np.isnan(c)].mean()) if (~np.isnan(c)).any() else np.nan for c in seen.T]
         words = ", ".join(f"{t} {m:+.1f}" for t, m in zip(TISSUES, means, strict=True))
-        new = ", ".join(f"{c / area:.2f} over {h:g} HU" for c, h in zip(counts, NEW, strict=True))
-        lines.append(
-            f"{kernel:10} at {strength:g}: bias in HU: {words}; noise {np.nanmean(left):.2f} of "
-            f"the full dose's; new structures in 100 cm2: {new}"
-        )
+        left = np.nanmean([noise_left(r, p.full) for r, p in both])
+        lines += [
+            f"{kernel} at {strength:g}: bias in HU: {words}; noise {left:.2f} of the full dose's",
+            f"  in neither dose: {density([(r, p.quarter, p) for r, p in both])}",
+            f"  not in the full dose: {density([(r, None, p) for r, p in both])}",
+            f"  not in the full dose, of the input: "
+            f"{density([(p.quarter, None, p) for p in of_kernel])}",
+            f"  drawn discs found: {found_shares(both)}",
+        ]
     return lines
+
+
+def density(images: list[tuple[np.ndarray, np.ndarray | None, Pair]]) -> str:
+    """New structures in 100 cm2 of images, by threshold; slices of unknown spacing are left out."""
+    counts, area = np.zeros(len(NEW)), 0.0
+    for image, quarter, pair in images:
+        if np.isfinite(pair.mm):
+            found, pixels = new_structures(image, quarter, pair.full)
+            counts += found
+            area += pixels * pair.mm**2 / 1e4
+    if not area:
+        return "unknown spacing"
+    words = (f"{c / area:.2f} over {h:g} HU" for c, h in zip(counts, NEW, strict=True))
+    return f"{', '.join(words)} in 100 cm2"
+
+
+def found_shares(both: list[tuple[np.ndarray, Pair]]) -> str:
+    """The share of discs drawn into results that the search for new structures finds."""
+    words = []
+    for contrast in DRAWN:
+        found = np.sum([sensitivity(r, p.quarter, p.full, contrast) for r, p in both], axis=0)
+        words.append(f"{found[0] / max(found[1], 1):.0%} of {contrast:g} HU")
+    return ", ".join(words)
 
 
 def main() -> None:

@@ -42,26 +42,63 @@ def noise_left(result: np.ndarray, full: np.ndarray) -> float:
 
 
 def new_structures(
-    result: np.ndarray, quarter: np.ndarray, full: np.ndarray
+    result: np.ndarray, quarter: np.ndarray | None, full: np.ndarray
 ) -> tuple[list[int], float]:
     """Searches for structures of a lesion's size that are in the result, but have less than half of
-    their height in both the quarter dose and the full dose.
+    their height in both the quarter dose and the full dose. Without ``quarter``, only the full dose
+    counts: then noise that the result keeps is found too.
 
     Returns their number at each threshold of ``NEW``, and the searched area of soft tissue in
     pixels.
     """
-    smooth = gaussian_filter(full, SMOOTH)
-    soft = binary_erosion((smooth > -150) & (smooth < 200), iterations=3)
-    bands = [band(image) for image in (result, quarter, full)]
-    counts = np.zeros(len(NEW), int)
+    soft = searched(full)
+    counts = [0] * len(NEW)
     for sign in (1, -1):
-        made, given, wanted = (sign * b for b in bands)
-        peak = soft & (made >= maximum_filter(made, 7))
-        # A structure may be displaced by two pixels.
-        known = np.maximum(maximum_filter(given, 5), maximum_filter(wanted, 5))
-        for i, height in enumerate(NEW):
-            counts[i] += int((peak & (made > height) & (known < made / 2)).sum())
-    return counts.tolist(), float(soft.sum())
+        height = new_peaks(result, quarter, full, sign)[soft]
+        counts = [c + int((height > least).sum()) for c, least in zip(counts, NEW, strict=True)]
+    return counts, float(soft.sum())
+
+
+def searched(full: np.ndarray) -> np.ndarray:
+    """The mask of soft tissue that is searched for new structures."""
+    smooth = gaussian_filter(full, SMOOTH)
+    return binary_erosion((smooth > -150) & (smooth < 200), iterations=3)
+
+
+def new_peaks(
+    result: np.ndarray, quarter: np.ndarray | None, full: np.ndarray, sign: int
+) -> np.ndarray:
+    """The height of each new structure at its peak, HU; 0 elsewhere. ``sign`` -1 searches for dark
+    ones."""
+    made = sign * band(result)
+    # A structure may be displaced by two pixels.
+    known = maximum_filter(sign * band(full), 5)
+    if quarter is not None:
+        known = np.maximum(known, maximum_filter(sign * band(quarter), 5))
+    return np.where((made >= maximum_filter(made, 7)) & (known < made / 2), made, 0)
+
+
+def sensitivity(
+    result: np.ndarray, quarter: np.ndarray, full: np.ndarray, contrast: float
+) -> tuple[int, int]:
+    """How many of 30 discs of 6 pixels, drawn into the result, the search finds at the lowest
+    threshold of ``NEW``. Returns the numbers of found and of drawn discs."""
+    size, apart, wanted = full.shape, 24, 30
+    rng = np.random.default_rng(0)
+    places: list[tuple[int, int]] = []
+    candidates = np.argwhere(binary_erosion(searched(full), iterations=6))
+    for y, x in rng.permutation(candidates):
+        if all(abs(y - b) + abs(x - a) > apart for b, a in places):
+            places.append((int(y), int(x)))
+        if len(places) == wanted:
+            break
+    rows, columns = np.ogrid[: size[0], : size[1]]
+    drawn = result.copy()
+    for y, x in places:
+        drawn[(rows - y) ** 2 + (columns - x) ** 2 <= 9] += contrast
+    height = new_peaks(drawn, quarter, full, 1)
+    found = sum(bool((height[y - 3 : y + 4, x - 3 : x + 4] > NEW[0]).any()) for y, x in places)
+    return found, len(places)
 
 
 def band(image: np.ndarray) -> np.ndarray:

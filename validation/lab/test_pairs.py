@@ -67,8 +67,12 @@ def test_a_network_that_removes_all_noise_is_best_where_the_reference_has_none_l
     assert found["L096_B30_000"][0] < by_strength[0.5]
     lines = summary(found, pairs)
     assert len(lines) == 2 and lines[-1].startswith("B30")
-    (line,) = safety({p.name: 40.0 - p.quarter for p in pairs}, pairs, 1.0)
+    line, *searches = safety({p.name: 40.0 - p.quarter for p in pairs}, pairs, 1.0)
     assert "fluid and muscle -0.0" in line and "bone +nan" in line and "noise 0.00" in line
+    neither, not_in_full, of_input, drawn = searches
+    assert "0.00 over 10 HU" in neither and "0.00 over 10 HU" in not_in_full
+    assert "0.00 over 10 HU" not in of_input
+    assert drawn.endswith("100% of 60 HU")
 
 
 def test_a_structure_is_new_only_where_neither_dose_has_it():
@@ -88,6 +92,11 @@ def test_a_structure_is_new_only_where_neither_dose_has_it():
     made_up = clean + known + disc(0, 50, 17) + disc(60, -50, -30)
     counts, _ = pair_safety.new_structures(made_up, quarter + known, full + known)
     assert counts == [2, 2, 1]
+    # What only the quarter dose has is new if the full dose alone decides.
+    counts, _ = pair_safety.new_structures(clean + known, None, full)
+    assert counts == [2, 2, 2]
+    assert pair_safety.sensitivity(clean, quarter, full, 40.0) == (30, 30)
+    assert pair_safety.sensitivity(clean, quarter, full, 5.0)[0] == 0
 
 
 def test_bias_is_told_by_tissue_and_noise_as_a_share():

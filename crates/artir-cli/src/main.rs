@@ -50,7 +50,7 @@ enum Command {
     Pet(ct::PetArgs),
     /// Dehaze a satellite or aerial scene on the same grid, with the same georeferencing
     #[cfg(feature = "geo")]
-    Geo(geo::Args),
+    Geo(Box<geo::Args>),
     /// Restore photographs (PNG, JPEG, TIFF; 8 or 16 bit)
     Image(image::Args),
     /// Measure PSNR, SSIM and RMSE of a result against its reference

@@ -61,7 +61,7 @@ pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Provider, Requirement, UnknownDevice, placement::NodePlacement};
 pub use range::Range;
 pub use runtime::{environment, runtime_path, runtime_version};
-pub use session::Session;
+pub use session::{Session, standard_operators};
 pub use settings::{MOST_THREADS, Settings};
 pub use tile::{Span, TileLimits, TilePlan};
 pub use token::token;

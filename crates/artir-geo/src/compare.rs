@@ -48,7 +48,7 @@ impl CompareOptions {
 const ROWS: usize = 256;
 
 /// All differences of two rasters: georeferencing, metadata, bands, and pixels bit for bit. File layout (compression,
-/// blocks, overviews) and statistics are ignored.
+/// blocks, overviews), statistics and artir's record of how a result was made are ignored.
 ///
 /// # Errors
 /// [`Error::Scene`] when one cannot be opened or read.
@@ -61,7 +61,7 @@ pub fn compare(first: &str, second: &str, options: &CompareOptions) -> Result<Ve
         Ok((dataset, description))
     };
     let ((a, a_says), (b, b_says)) = (open(first)?, open(second)?);
-    let differences = a_says.differences(&b_says);
+    let differences = a_says.without_provenance(&b_says).differences(&b_says.without_provenance(&a_says));
     let mut out: Vec<_> =
         differences.into_iter().map(|(field, first, second)| Difference { field, first, second }).collect();
     if a_says.size != b_says.size {

@@ -91,6 +91,9 @@ pub enum Reason {
         /// The permission that it needs.
         needs: Permission,
     },
+    /// The file holds several rasters, of which one must be named.
+    #[error("it holds {} rasters, of which one must be named: {}", .0.len(), listed(.0))]
+    Container(Vec<String>),
     /// No band is marked as red, green or blue, and the caller named none.
     #[error("the file does not name its red, green and blue bands")]
     NoColours,
@@ -137,6 +140,13 @@ pub enum Reason {
         #[source]
         reason: Box<Reason>,
     },
+}
+
+/// The first of many names.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 24;
+    let more = if names.len() > MOST { ", ..." } else { "" };
+    format!("{}{more}", names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
 /// What a caller can allow a scene to read.

@@ -37,14 +37,24 @@ pub fn inspect_raster(
     let refused = match Scene::open(path, options) {
         Ok(scene) => {
             let fit = check_model(&scene, card);
-            let refused = fit.and_then(|()| rehearse::form(&scene, write).map_err(fail)).err();
-            let json = inspect(&scene.dataset, &scene.info.description, refused.is_none().then_some(&scene.info));
-            return Ok(Inspection { json, refused });
+            let form = fit.and_then(|()| rehearse::form(&scene, write).map_err(fail));
+            let mut json = inspect(&scene.dataset, &scene.info.description, form.is_ok().then_some(&scene.info));
+            json["product"] = scene.product().into();
+            return Ok(match form {
+                Ok(lost) => {
+                    json["restores"]["lost"] = lost.into();
+                    Inspection { json, refused: None }
+                }
+                Err(refused) => Inspection { json, refused: Some(refused) },
+            });
         }
         Err(e @ Error::Scene { .. }) => e,
         Err(e) => return Err(e),
     };
     let Opened { dataset, .. } = open::open(path, &options.access).map_err(fail)?;
+    if dataset.raster_count() == 0 {
+        return Err(refused);
+    }
     let description = Description::of(&dataset).map_err(fail)?;
     Ok(Inspection { json: inspect(&dataset, &description, None), refused: Some(refused) })
 }
@@ -59,7 +69,12 @@ fn inspect(dataset: &Dataset, description: &Description, scene: Option<&SceneInf
     if let Some(scene) = scene {
         out["restores"] = serde_json::json!({
             "bands": scene.bands,
-            "range": [scene.interval.black(), scene.interval.white()],
+            "range": range(scene),
+            "reflectance": scene.radiometry.as_ref().map(|found| {
+                let values = &scene.values[0].interval;
+                [found[0].physical(values.black()), found[0].physical(values.white())]
+            }),
+            "undeclared_fill": scene.fill.map(|fill| serde_json::json!({"value": fill.value, "share": fill.share})),
             "validity": match scene.validity {
                 Validity::Nodata => "nodata".to_owned(),
                 Validity::Mask => "mask".into(),
@@ -68,4 +83,13 @@ fn inspect(dataset: &Dataset, description: &Description, scene: Option<&SceneInf
         });
     }
     out
+}
+
+/// Stored values for black and white: one pair, or one for each band where they differ.
+fn range(scene: &SceneInfo) -> serde_json::Value {
+    let pairs: Vec<[f64; 2]> = scene.values.iter().map(|v| [v.interval.black(), v.interval.white()]).collect();
+    match pairs.first() {
+        Some(first) if pairs.iter().all(|pair| pair == first) => serde_json::json!(first),
+        _ => serde_json::json!(pairs),
+    }
 }

@@ -41,23 +41,27 @@ mod open;
 mod preview;
 mod rows;
 mod scene;
+mod stac;
 mod write;
 
 pub use compare::{CompareOptions, Difference, compare};
 pub use error::{Error, Permission, Reason};
 pub use inspect::{Inspection, inspect_raster};
-pub use open::{files, name::SceneName, policy::Access};
+pub use open::{files, name::SceneName, policy::Access, product_name};
 pub use preview::{Preview, write_preview};
 pub use rows::space::least_space;
 pub use scene::{
     Scene,
     bands::BandNumbers,
     interval::{Interval, RangeChoice},
-    options::OpenOptions,
+    options::{NodataChoice, OpenOptions},
+    region::{Cutline, RegionChoice},
 };
+pub use stac::write_stac;
 pub use write::{
     SceneReport,
     beside::is_read_with,
+    change::write_change,
     options::{CreationOption, Format, WriteOptions},
     plan,
     publish::data_of,

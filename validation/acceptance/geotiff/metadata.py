@@ -16,7 +16,20 @@ DROPPED = {
 }
 # Computed from pixels, which change.
 STATISTICS = {"min", "max", "minimum", "maximum", "mean", "stdDev", "histogram"}
-DOMAINS_DROPPED = {"DERIVED_SUBDATASETS": "made up by GDAL from the file's name"}
+DOMAINS_DROPPED = {
+    "DERIVED_SUBDATASETS": "made up by GDAL from the file's name",
+    "ARTIR": "artir's record of how a result was made",
+}
+# Fields of gdalinfo, by the words in which artir says that a result cannot hold them.
+LOST = {
+    "colour interpretation": "colorInterpretation",
+    "description": "description",
+    "unit": "unit",
+    "categories": "categories",
+    "colour table": "colorTable",
+    "attribute table": "rat",
+    "metadata": "metadata",
+}
 # Compression of the blocks, and fields of lossy streams.
 STRUCTURE = {
     "COMPRESSION",
@@ -27,6 +40,7 @@ STRUCTURE = {
     "LERC_VERSION",
     "MAX_Z_ERROR",
     "MAX_Z_ERROR_OVERVIEW",
+    "NBITS",
     "OVERVIEW_RESAMPLING",
     "PREDICTOR",
     "SOURCE_COLOR_SPACE",
@@ -83,7 +97,9 @@ def _domains(found: dict, cog: bool, whole: bool = False) -> dict:
             items = {
                 key: value
                 for key, value in items.items()
-                if key not in left_out and not key.startswith("STATISTICS_")
+                if key not in left_out
+                and not key.startswith("STATISTICS_")
+                and not (whole and domain == "" and key == "TIFFTAG_SOFTWARE")
             }
         if domain == "RPC" and isinstance(items, dict):
             # -1 stands for an unknown error.
@@ -160,6 +176,11 @@ def differences(before: Json, after: Json, where: str = "") -> Iterator[str]:
             yield from differences(*pair, f"{where}[{index}]")
     elif before != after:
         yield f"{where}: {short(before)} became {short(after)}"
+
+
+def told(difference: str, lost: str) -> bool:
+    """Whether artir said that the result cannot hold the field of a difference."""
+    return any(words in lost and f"/{field}" in difference for words, field in LOST.items())
 
 
 def short(value: Json) -> str:

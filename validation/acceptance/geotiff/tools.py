@@ -17,6 +17,7 @@ ALLOWED = (
     (r"Files differ at the binary level\.", "compressed anew, with another layout"),
     (r"Band \d+.* overview \d+", "overviews are made anew from the restored pixels"),
     (r".*\"STATISTICS_\w+\"", "statistics of the pixels before"),
+    (r".*\"TIFFTAG_SOFTWARE\"", "the result names the program that wrote it"),
 )
 
 
@@ -127,7 +128,10 @@ def _keys(details: list[str]) -> str | None:
             return None
     if len(lists) != 2:
         return None
-    lost, added = lists[0] - lists[1], lists[1] - lists[0]
+    own = {"TIFFTAG_SOFTWARE"}
+    lost, added = lists[0] - lists[1] - own, lists[1] - lists[0] - own
+    if not lost and not added:
+        return "the result names the program that wrote it"
     if not lost and added == {"AREA_OR_POINT"}:
         return "pixels are areas where nothing is said, and a GeoTIFF says so of itself"
     if not lost and added == {"METADATATYPE"}:

@@ -219,7 +219,7 @@ def main() -> None:
             test = SETS[name](WORK)
             before = found.get(test.title, "") if known else ""
             found[test.title] = section(test, pool, before)
-    TABLE.write_text(HEAD + "".join(found.values()))
+            TABLE.write_text(HEAD + "".join(found.values()))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ use std::{
 
 use artir_core::{Restorer, Task};
 use artir_geo::{
-    Access, BandNumbers, CreationOption, Format, Interval, OpenOptions, RangeChoice, Scene, SceneName, WriteOptions,
+    Access, BandNumbers, CreationOption, Cutline, Format, Interval, NodataChoice, OpenOptions, RangeChoice,
+    RegionChoice, Scene, SceneName, WriteOptions,
 };
 use clap::ValueEnum;
 
@@ -30,7 +31,7 @@ pub(crate) struct Args {
     /// Scenes: GeoTIFF, VRT, or another raster that GDAL reads
     #[arg(required_unless_present = "compare", value_name = "SCENE")]
     scenes: Vec<String>,
-    /// Output file, or a folder; OUT.vrt writes OUT.tif and a virtual raster over it
+    /// Output file (.tif, .jp2, .png, .img), or a folder; OUT.vrt writes OUT.tif and a virtual raster over it
     #[arg(short, long, value_name = "OUT", required_unless_present_any = ["inspect", "compare"])]
     output: Option<PathBuf>,
     /// Print a scene's metadata, and the bands that would be restored, as JSON
@@ -45,14 +46,43 @@ pub(crate) struct Args {
     /// Bands to restore, counted from 1, if the file does not name its red, green and blue bands
     #[arg(long, value_name = "R,G,B", value_parser = parse_bands)]
     bands: Option<BandNumbers>,
-    /// Stored values for black and white: LO,HI, percentile, reflectance (0 to 10,000), or auto (0 to 255 for 8-bit
-    /// scenes, percentile for others)
+    /// Stored values for black and white: LO,HI (or six numbers, a pair for each band), percentile, reflectance (0 to 1 by the
+    /// bands' scale and offset, else 0 to 10,000), or auto (0 to 255 for 8-bit scenes, percentile for others)
     #[arg(long, value_name = "RANGE", default_value = "auto", value_parser = parse_range, allow_hyphen_values = true)]
     range: RangeChoice,
-    /// Output format
-    #[arg(long, value_enum, default_value_t = FormatName::Gtiff)]
-    format: FormatName,
-    /// Creation option of GDAL's GTiff or COG driver, in place of the source's; may be repeated
+    /// Stored value of pixels that are no data, in place of what the file declares; none: every value counts
+    #[arg(long, value_name = "V", value_parser = parse_nodata, allow_hyphen_values = true)]
+    nodata: Option<NodataChoice>,
+    /// Raster of the scene's extent that is 0 where a pixel does not count
+    #[arg(long, value_name = "FILE")]
+    mask: Option<String>,
+    /// Leave pixels unchanged that the product's own mask marks as cloud (Sentinel-2 SCL, Landsat QA_PIXEL, PlanetScope UDM2)
+    #[arg(long)]
+    mask_clouds: bool,
+    /// Change only this window: first column, first row, columns, rows
+    #[arg(long, value_name = "X,Y,W,H", value_parser = parse_window, conflicts_with_all = ["bbox", "cutline"])]
+    window: Option<[usize; 4]>,
+    /// Change only this box, in the scene's reference system or that of --bbox-crs; x is east
+    #[arg(long, value_name = "XMIN,YMIN,XMAX,YMAX", value_parser = parse_box, allow_hyphen_values = true, conflicts_with = "cutline")]
+    bbox: Option<[f64; 4]>,
+    /// Reference system of --bbox, such as EPSG:4326
+    #[arg(long, value_name = "CRS", requires = "bbox")]
+    bbox_crs: Option<String>,
+    /// Change only what lies in the polygons of this file (GeoJSON, Shapefile, GeoPackage, FlatGeobuf, KML)
+    #[arg(long, value_name = "FILE")]
+    cutline: Option<PathBuf>,
+    /// Remove haze from the other reflective bands as well, by what the network removes from red, green and blue and by their
+    /// wavelengths
+    #[arg(long)]
+    all_bands: bool,
+    /// Refuse a scene if the result cannot hold something that it states
+    #[arg(long)]
+    strict: bool,
+    /// Output format, in place of the one that the output's name and the scene suggest: .jp2, .png and .img name others; a COG
+    /// gives a COG
+    #[arg(long, value_enum)]
+    format: Option<FormatName>,
+    /// Creation option of the output's GDAL driver, in place of the source's; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_creation)]
     co: Vec<CreationOption>,
     /// Folder, in addition to a virtual raster's own, whose files it may reference; may be repeated
@@ -70,6 +100,12 @@ pub(crate) struct Args {
     /// Write an HTML page next to each result: before and after under a slider, the difference, the footprint
     #[arg(long)]
     preview: bool,
+    /// Write what changed to this GeoTIFF: restored minus stored values of each restored band; one scene only
+    #[arg(long, value_name = "FILE.tif")]
+    change: Option<PathBuf>,
+    /// Write a STAC item next to each result: OUT.stac.json
+    #[arg(long)]
+    stac: bool,
     /// Write a JSON report of the run to this file
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
@@ -103,13 +139,39 @@ fn parse_range(text: &str) -> Result<RangeChoice, String> {
         "reflectance" => Ok(RangeChoice::Reflectance),
         _ => {
             let number = |t: &str| t.trim().parse::<f64>().ok().filter(|v| v.is_finite());
-            let ends = text.split_once(',').and_then(|(lo, hi)| Some((number(lo)?, number(hi)?)));
-            match ends.and_then(|(lo, hi)| Interval::new(lo, hi)) {
-                Some(interval) => Ok(RangeChoice::Interval(interval)),
-                None => Err("must be LO,HI (LO below HI), percentile, reflectance or auto".into()),
+            let numbers: Option<Vec<f64>> = text.split(',').map(number).collect();
+            let pairs: Option<Vec<Interval>> = numbers
+                .filter(|numbers| numbers.len() % 2 == 0)
+                .and_then(|numbers| numbers.chunks(2).map(|pair| Interval::new(pair[0], pair[1])).collect());
+            match pairs.as_deref() {
+                Some([interval]) => Ok(RangeChoice::Interval(*interval)),
+                Some([red, green, blue]) => Ok(RangeChoice::EachBand([*red, *green, *blue])),
+                _ => Err("must be LO,HI (LO below HI), three such pairs, percentile, reflectance or auto".into()),
             }
         }
     }
+}
+
+fn parse_nodata(text: &str) -> Result<NodataChoice, String> {
+    match text {
+        "none" => Ok(NodataChoice::None),
+        _ => text.parse().map(NodataChoice::Value).map_err(|_| "must be a number, or none".into()),
+    }
+}
+
+fn numbers<T: std::str::FromStr>(text: &str) -> Option<[T; 4]> {
+    let all: Option<Vec<T>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
+    all?.try_into().ok()
+}
+
+fn parse_window(text: &str) -> Result<[usize; 4], String> {
+    let found = numbers(text).filter(|[_, _, columns, rows]| *columns > 0 && *rows > 0);
+    found.ok_or_else(|| "must be first column, first row, columns, rows: 100,200,512,512".into())
+}
+
+fn parse_box(text: &str) -> Result<[f64; 4], String> {
+    let fine = |b: &[f64; 4]| b.iter().all(|v| v.is_finite()) && b[0] < b[2] && b[1] < b[3];
+    numbers(text).filter(fine).ok_or_else(|| "must be smallest x, smallest y, largest x, largest y".into())
 }
 
 fn parse_folder(text: &str) -> Result<PathBuf, String> {
@@ -130,14 +192,18 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         return tools::inspect(args);
     }
     let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
+    if args.change.is_some() && args.scenes.len() > 1 {
+        return Err(Failure::usage("--change takes one scene"));
+    }
     // From here on, Ctrl-C stops the work and the report is still written.
     let progress = Terminal::new(quiet);
-    let outputs = outputs(&args.scenes, output, args.format);
+    let outputs = outputs(&args.scenes, output);
     let access = args.access();
     let named = args.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file));
     // A virtual raster's sources are inputs, too.
     let sources = args.scenes.iter().flat_map(|scene| artir_geo::files(scene, &access));
-    let mut checks = Outputs::new(named.chain(sources).chain(args.inference.model_file()));
+    let more = args.mask.as_ref().map(PathBuf::from).into_iter().chain(args.cutline.clone());
+    let mut checks = Outputs::new(named.chain(sources).chain(more).chain(args.inference.model_file()));
     if let Some(path) = &args.report {
         checks.add("the report", path, Kind::File, args.replaces_report(path))?;
         // A report with the path of a result is an error of the whole command: neither can be written.
@@ -180,7 +246,7 @@ fn restore_all(
             }
         }
     }
-    let options = args.open_options();
+    let options = args.open_options()?;
     for (i, path, out) in possible {
         let result = Scene::open(path, &options).map_err(Failure::from).and_then(|scene| {
             restore(&scene, path, out, args, &restorer, progress).map(|done| {
@@ -201,9 +267,25 @@ fn restore_all(
 }
 
 impl Args {
-    fn open_options(&self) -> OpenOptions {
-        let options = OpenOptions::default().with_range(self.range).with_access(self.access());
-        self.bands.iter().fold(options, |options, bands| options.with_bands(bands.clone()))
+    fn open_options(&self) -> Result<OpenOptions, Failure> {
+        let mut options = OpenOptions::default()
+            .with_range(self.range)
+            .with_access(self.access())
+            .with_nodata(self.nodata.unwrap_or_default())
+            .with_mask_clouds(self.mask_clouds);
+        if let Some(bands) = &self.bands {
+            options = options.with_bands(bands.clone());
+        }
+        if let Some(mask) = &self.mask {
+            options = options.with_mask(mask);
+        }
+        let region = match (&self.window, &self.bbox, &self.cutline) {
+            (Some(window), ..) => Some(RegionChoice::Window(*window)),
+            (_, Some(corners), _) => Some(RegionChoice::Box { corners: *corners, crs: self.bbox_crs.clone() }),
+            (_, _, Some(file)) => Some(RegionChoice::Cutline(Cutline::read(file)?)),
+            _ => None,
+        };
+        Ok(region.into_iter().fold(options, OpenOptions::with_region))
     }
 
     fn replaces_report(&self, path: &Path) -> bool {
@@ -215,15 +297,31 @@ impl Args {
         self.allow_path.iter().fold(access, |access, folder| access.with_folder(folder))
     }
 
-    fn write_options(&self) -> WriteOptions {
-        let format = match self.format {
-            FormatName::Gtiff => Format::GeoTiff,
-            FormatName::Cog => Format::Cog,
-        };
+    /// The format of a result by its name, or as asked for.
+    fn format_of(&self, out: &Path) -> Result<Format, Failure> {
+        let by_name = Format::of_name(out);
+        match (self.format, by_name) {
+            (None, Some(format)) => Ok(format),
+            (None, None) => {
+                let reason = "no format has this ending: use .tif, .jp2, .png, .img or .vrt, or name one with --format";
+                Err(Failure::usage(format!("{}: {reason}", out.display())))
+            }
+            (Some(_), Some(Format::Jp2 | Format::Png | Format::Imagine)) => {
+                let reason = "--format names another format than the output's ending: leave it out, or use .tif";
+                Err(Failure::usage(format!("{}: {reason}", out.display())))
+            }
+            (Some(FormatName::Gtiff), _) => Ok(Format::GeoTiff),
+            (Some(FormatName::Cog), _) => Ok(Format::Cog),
+        }
+    }
+
+    fn write_options(&self, format: Format) -> WriteOptions {
         WriteOptions::default()
             .with_overwrite(self.overwrite)
             .with_resume(self.resume)
             .with_format(format)
+            .with_strict(self.strict)
+            .with_all_bands(self.all_bands)
             .with_creation(self.co.clone())
             .with_threads(self.inference.threads())
     }
@@ -248,17 +346,24 @@ impl Args {
         if self.preview {
             places.push(("a preview", out.with_extension("html")));
         }
+        if self.stac {
+            places.push(("a STAC item", out.with_extension("stac.json")));
+        }
+        if let Some(change) = &self.change {
+            places.push(("the change layer", change.clone()));
+        }
         places
     }
 
     /// Checks that all of these files can be written.
     fn check(&self, out: &Path, checks: &mut Outputs) -> Result<(), Failure> {
+        self.format_of(out)?;
         self.places(out).iter().try_for_each(|(what, place)| checks.add(what, place, Kind::File, self.overwrite))
     }
 }
 
 /// The output path of each scene: the named file for one scene, else files of the same names in a folder.
-fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<PathBuf>, Failure> {
+fn outputs(scenes: &[String], output: &Path) -> Result<Vec<PathBuf>, Failure> {
     let is_folder = output.is_dir() || output.as_os_str().to_string_lossy().ends_with('/');
     let is_file =
         |p: &Path| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"));
@@ -271,8 +376,7 @@ fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<P
     let mut names = BTreeSet::new();
     let mut out = Vec::new();
     for scene in scenes {
-        let name =
-            output_name(scene, format).ok_or_else(|| Failure::usage(format!("{scene}: does not name a file")))?;
+        let name = output_name(scene).ok_or_else(|| Failure::usage(format!("{scene}: does not name a file")))?;
         // File systems that ignore case would map both to one file.
         if !names.insert(name.to_string_lossy().to_lowercase()) {
             return Err(Failure::usage(format!(
@@ -286,14 +390,17 @@ fn outputs(scenes: &[String], output: &Path, format: FormatName) -> Result<Vec<P
 }
 
 /// The name of a scene's result in a folder: its file's name, and the subdataset's where it has one.
-fn output_name(scene: &str, format: FormatName) -> Option<PathBuf> {
+fn output_name(scene: &str) -> Option<PathBuf> {
+    if let Some(product) = artir_geo::product_name(scene) {
+        return Some(format!("{product}.tif").into());
+    }
     let SceneName { file, part } = SceneName::of(scene);
     let name = PathBuf::from(Path::new(&file).file_name()?);
     let tiff = name.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"));
     // In a TIFF or NITF, the number names an image; the result is named after the file.
     let part = part.filter(|p| p.parse::<u64>().is_err());
     match part {
-        None if tiff && format == FormatName::Gtiff => Some(name),
+        None if tiff => Some(name),
         None => Some(name.with_extension("tif")),
         Some(part) => {
             let words = part.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').filter(|w| !w.is_empty());
@@ -311,7 +418,14 @@ fn restore(
     restorer: &Restorer,
     progress: &Terminal,
 ) -> Result<Option<artir_geo::SceneReport>, Failure> {
-    let options = args.write_options();
+    if let Some((value, share)) = scene.undeclared_fill() {
+        tracing::warn!(
+            "{path}: {:.1} % of its pixels are {value} in all bands, which the file does not declare as nodata: they stay as they \
+             are and are kept out of the range (--nodata {value} states it, --nodata none restores them)",
+            100.0 * share
+        );
+    }
+    let options = args.write_options(args.format_of(out)?);
     let mut space = Outputs::default();
     space.needs(out, artir_geo::least_space(scene, &options));
     space.check_space()?;
@@ -324,11 +438,22 @@ fn restore(
         return Ok(None);
     }
     let page = out.with_extension("html");
+    let source = scene.gdal_name();
     let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
+    if !done.lost.is_empty() {
+        tracing::warn!("{}: a GeoTIFF cannot hold the scene's {}", out.display(), done.lost.join(", "));
+    }
     if args.preview {
         let title = format!("{} {}", restorer.card().name, restorer.card().version);
-        let preview = artir_geo::Preview::new(path, out, scene.bands()).with_title(&title);
+        let preview = artir_geo::Preview::new(source, out, scene.bands()).with_title(&title);
         artir_geo::write_preview(&page, &preview, args.overwrite)?;
+    }
+    if let Some(change) = &args.change {
+        artir_geo::write_change(scene, &done.path, change, args.overwrite)?;
+    }
+    if args.stac {
+        let model = format!("{} {}", restorer.card().name, restorer.card().version);
+        artir_geo::write_stac(scene, &done, &model, &out.with_extension("stac.json"), args.overwrite)?;
     }
     Ok(Some(done))
 }
@@ -352,7 +477,7 @@ mod tests {
     fn every_scene_has_a_place_of_its_own() {
         let folder = Path::new("out/");
         let scenes = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-        let named = |names: &[&str], out: &Path| outputs(&scenes(names), out, FormatName::Gtiff).ok();
+        let named = |names: &[&str], out: &Path| outputs(&scenes(names), out).ok();
         assert_eq!(named(&["a/x.tif"], Path::new("y.tif")), Some(vec!["y.tif".into()]));
         assert_eq!(named(&["a/x.tif", "b.vrt"], folder), Some(vec!["out/x.tif".into(), "out/b.tif".into()]));
         assert_eq!(named(&["GTIFF_DIR:2:a/x.TIFF"], folder), Some(vec!["out/x.TIFF".into()]));

@@ -50,8 +50,16 @@ struct Done {
     rows: usize,
     /// The bands that were restored, counted from 1.
     bands: Vec<usize>,
-    /// Stored values that the network saw as black and white.
-    range: [f64; 2],
+    /// The satellite's product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product: Option<String>,
+    /// Stored values that the network saw as black and white, of each band.
+    range: Vec<[f64; 2]>,
+    /// What the result cannot hold of what the scene states.
+    lost: Vec<String>,
+    /// A value that all bands share and that no band declares as nodata, and its share of the pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undeclared_fill: Option<(f64, f64)>,
     tiles: usize,
     tiles_without_valid_pixel: usize,
     invalid_pixels: u64,
@@ -80,14 +88,17 @@ impl Report {
     }
 
     pub(super) fn written(&mut self, index: usize, path: &str, scene: &Scene, done: &SceneReport, restorer: &Restorer) {
-        let (shape, interval) = (scene.shape(), scene.interval());
+        let shape = scene.shape();
         let done = Done {
             result: self.names.in_text(&done.path.display().to_string()),
             size: format!("{}x{}", shape.columns, shape.rows),
             columns: shape.columns,
             rows: shape.rows,
             bands: scene.bands().to_vec(),
-            range: [interval.black(), interval.white()],
+            product: scene.product().map(str::to_owned),
+            range: scene.intervals().iter().map(|i| [i.black(), i.white()]).collect(),
+            lost: done.lost.clone(),
+            undeclared_fill: scene.undeclared_fill(),
             tiles: done.run.tiles,
             tiles_without_valid_pixel: done.run.skipped,
             invalid_pixels: done.run.invalid_pixels,

@@ -12,8 +12,9 @@ use crate::outcome::{Failure, Tally};
 pub(super) fn inspect(args: &Args) -> Result<ExitCode, Failure> {
     let mut tally = Tally::default();
     let card = args.inference.card(Task::Dehaze)?;
+    let options = args.open_options()?;
     for path in &args.scenes {
-        match artir_geo::inspect_raster(path, &args.open_options(), &card, &args.write_options()) {
+        match artir_geo::inspect_raster(path, &options, &card, &args.write_options(artir_geo::Format::LikeSource)) {
             Ok(found) => {
                 let mut json = found.json;
                 if let Some(refused) = &found.refused {

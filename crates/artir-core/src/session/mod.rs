@@ -2,6 +2,7 @@
 
 mod agreement;
 mod gpu;
+mod plain;
 
 use std::{
     collections::HashMap,
@@ -18,6 +19,8 @@ use ort::{
 };
 
 use artir_ops::{Instructions, Precision};
+
+pub use self::plain::standard_operators;
 
 use crate::{
     Device, Error, Model, NodePlacement, Provider, TilePlan,

@@ -19,6 +19,18 @@ pub(crate) enum Nodata {
     Unsigned(u64),
 }
 
+impl Nodata {
+    /// As a double; `None` where no double holds it.
+    pub(crate) fn value(self) -> Option<f64> {
+        const EXACT: u64 = 1 << 53;
+        match self {
+            Self::Float(v) => Some(v),
+            Self::Signed(v) => (v.unsigned_abs() <= EXACT).then_some(v as f64),
+            Self::Unsigned(v) => (v <= EXACT).then_some(v as f64),
+        }
+    }
+}
+
 impl PartialEq for Nodata {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -51,6 +63,27 @@ pub(crate) fn type_name(number: u32) -> String {
 pub(crate) fn type_bytes(number: u32) -> usize {
     // SAFETY: a plain function of a number.
     usize::try_from(unsafe { sys::GDALGetDataTypeSizeBytes(number) }).unwrap_or(0)
+}
+
+/// The smallest and the largest value of a type, as doubles.
+pub(crate) fn type_limits(number: u32) -> [f64; 2] {
+    use sys::GDALDataType as Type;
+    match number {
+        Type::GDT_Byte => [0.0, 255.0],
+        Type::GDT_UInt16 => [0.0, f64::from(u16::MAX)],
+        Type::GDT_Int16 => [f64::from(i16::MIN), f64::from(i16::MAX)],
+        Type::GDT_UInt32 => [0.0, f64::from(u32::MAX)],
+        Type::GDT_Int32 => [f64::from(i32::MIN), f64::from(i32::MAX)],
+        Type::GDT_UInt64 => [0.0, u64::MAX as f64],
+        Type::GDT_Int64 => [i64::MIN as f64, i64::MAX as f64],
+        Type::GDT_Float32 => [f64::from(f32::MIN), f64::from(f32::MAX)],
+        _ => [f64::MIN, f64::MAX],
+    }
+}
+
+/// Bits of a value, where they are fewer than those of the type.
+pub(crate) fn bits(band: &RasterBand<'_>) -> Option<u32> {
+    gdal::Metadata::metadata_item(band, "NBITS", "IMAGE_STRUCTURE")?.trim().parse().ok()
 }
 
 /// The nodata value.

@@ -1,19 +1,24 @@
 //! Opens a raster with access only to the files and networks that the user allowed.
 
+mod cutline;
 pub(crate) mod drivers;
 pub(crate) mod name;
 pub(crate) mod policy;
+pub(crate) mod product;
 mod reach;
 pub(crate) mod references;
 
 use std::path::{Path, PathBuf};
 
+use artir_files::hex;
 use gdal::Dataset;
+use sha2::{Digest, Sha256};
 
 use self::{
     drivers::{open_with, quiet},
     name::{SceneName, after_prefix},
     policy::{Access, is_remote},
+    product::{CloudMask, Product, ProductBand, ProductScene},
     reach::{Place, Reach},
 };
 use crate::{
@@ -34,10 +39,29 @@ const QUERY_OPTIONS: [&str; 20] = [
 pub(crate) struct Opened {
     pub(crate) dataset: Dataset,
     pub(crate) name: String,
+    /// The satellite's product that it belongs to.
+    pub(crate) product: Option<OpenedProduct>,
+}
+
+/// What a product says of its scene.
+pub(crate) struct OpenedProduct {
+    /// Satellite and level, in words.
+    pub(crate) kind: String,
+    /// The red, green and blue band.
+    pub(crate) bands: Option<Vec<usize>>,
+    pub(crate) clouds: Option<CloudMask>,
+}
+
+/// The name of a satellite's product that a path stands for, without an extension; `None` for any other raster.
+pub fn product_name(path: &str) -> Option<String> {
+    product::recognise(path)?.ok().map(|product| product.name)
 }
 
 /// The local files that a raster is made of, the sources of virtual rasters among them; none where it cannot be opened.
 pub fn files(path: &str, access: &Access) -> Vec<PathBuf> {
+    if let Some(product) = product::recognise(path) {
+        return product.map_or_else(|_| Vec::new(), |product| product.files());
+    }
     let list = |dataset: &Dataset| ffi::file_list(dataset).into_iter().map(PathBuf::from).collect::<Vec<_>>();
     if access.remote || is_remote(path) {
         return again(path, access).map_or_else(|_| Vec::new(), |dataset| list(&dataset));
@@ -64,12 +88,63 @@ pub(crate) fn open(path: &str, access: &Access) -> Result<Opened, Reason> {
     if path.trim_start().starts_with('<') {
         return Err("is a document, not a file".into());
     }
+    if let Some(product) = product::recognise(path) {
+        return open_product(product?, access);
+    }
+    open_raster(path, access)
+}
+
+/// Opens a product: its one file, or a virtual raster in memory over the files of its bands. Every file passes the checks of a
+/// raster that the user names.
+fn open_product(product: Product, access: &Access) -> Result<Opened, Reason> {
+    let Product { kind, name, scene, clouds } = product;
+    match scene {
+        ProductScene::File { path, bands } => {
+            let path = path.to_str().ok_or("its path is not UTF-8, which GDAL needs")?;
+            let mut opened = open_raster(path, access)?;
+            let has = opened.dataset.raster_count();
+            let bands = bands.filter(|bands| bands.iter().all(|b| *b <= has));
+            opened.product = Some(OpenedProduct { kind, bands, clouds });
+            Ok(opened)
+        }
+        ProductScene::Stack { bands, metadata } => {
+            let mut real = bands;
+            for band in &mut real {
+                band.path = std::fs::canonicalize(&band.path)?;
+            }
+            let mut open_band = |band: &ProductBand| {
+                let path = band.path.to_str().ok_or("its path is not UTF-8, which GDAL needs")?;
+                open_raster(path, access).map(|opened| opened.dataset).map_err(|why| why.of(band.name.clone()))
+            };
+            let text = product::document(&real, &metadata, &mut open_band)?;
+            let name = keep_in_memory(&name, text)?;
+            Ok(Opened {
+                dataset: again(&name, access)?,
+                name,
+                product: Some(OpenedProduct { kind, bands: None, clouds }),
+            })
+        }
+    }
+}
+
+/// Keeps a virtual raster in memory for as long as the program runs, since threads open it again. The same text is kept once.
+fn keep_in_memory(name: &str, text: String) -> Result<String, Reason> {
+    let hash = hex(&Sha256::digest(&text)[..8]);
+    let path = format!("/vsimem/artir-product-{hash}/{name}.vrt");
+    if ffi::read_part(&path, 0, 1).is_none() {
+        gdal::vsi::create_mem_file(&path, text.into_bytes())?;
+    }
+    Ok(path)
+}
+
+/// Opens a raster for reading.
+fn open_raster(path: &str, access: &Access) -> Result<Opened, Reason> {
     if access.remote {
         let local = !path.starts_with("/vsi") && !path.contains("://") && after_prefix(path).is_none();
         if local {
             std::fs::metadata(path)?;
         }
-        return Ok(Opened { dataset: again(path, access)?, name: path.to_owned() });
+        return Ok(Opened { dataset: again(path, access)?, name: path.to_owned(), product: None });
     }
     if is_remote(path) {
         return Err(Reason::not_allowed("is on a network", Permission::Network));
@@ -80,7 +155,7 @@ pub(crate) fn open(path: &str, access: &Access) -> Result<Opened, Reason> {
     reach.follow(&place)?;
     let dataset = again(&name, access)?;
     reach.check(&dataset, &place)?;
-    Ok(Opened { dataset, name })
+    Ok(Opened { dataset, name, product: None })
 }
 
 /// Reopens a raster that was already checked, by GDAL's name.

@@ -13,25 +13,25 @@ const EDGE: usize = 32;
 
 /// The footprint of a scene. Coordinates are x before y, longitude before latitude (traditional GIS order).
 #[derive(Debug, Default)]
-pub(super) struct Footprint {
-    pub(super) crs: Option<Crs>,
+pub(crate) struct Footprint {
+    pub(crate) crs: Option<Crs>,
     /// Upper left, upper right, lower right, lower left, as the pixels are stored.
-    pub(super) corners: Vec<Corner>,
+    pub(crate) corners: Vec<Corner>,
     /// How far apart columns and rows lie, in units of the reference system.
     pub(super) spacing: Option<[f64; 2]>,
     /// Longitudes and latitudes, degrees of EPSG:4326, in order around the scene from the upper left corner; longitudes
     /// go on beyond 180 where the scene does. Empty where there are none.
-    pub(super) outline: Vec<[f64; 2]>,
+    pub(crate) outline: Vec<[f64; 2]>,
     /// Remarks.
     pub(super) notes: Vec<String>,
 }
 
 /// A coordinate reference system.
 #[derive(Debug)]
-pub(super) struct Crs {
+pub(crate) struct Crs {
     pub(super) name: String,
     /// Such as `EPSG:32632`.
-    pub(super) code: Option<String>,
+    pub(crate) code: Option<String>,
     pub(super) unit: String,
     /// Whether the unit is an angle.
     pub(super) geographic: bool,
@@ -39,7 +39,7 @@ pub(super) struct Crs {
 
 /// A corner of a scene.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Corner {
+pub(crate) struct Corner {
     /// x and y in the scene's reference system.
     pub(super) at: [f64; 2],
     /// Longitude and latitude, degrees.
@@ -48,7 +48,7 @@ pub(super) struct Corner {
 
 impl Footprint {
     /// The footprint of a dataset, as far as it has one.
-    pub(super) fn of(dataset: &Dataset) -> Self {
+    pub(crate) fn of(dataset: &Dataset) -> Self {
         let mut out = Self::default();
         let (grid, crs) = match Grid::of(dataset) {
             Ok(found) => found,

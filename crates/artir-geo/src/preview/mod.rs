@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Reason},
     ffi,
 };
-use footprint::Footprint;
+pub(crate) use footprint::Footprint;
 use map::{latitude, longitude};
 use read::Picture;
 use stretch::Stretch;

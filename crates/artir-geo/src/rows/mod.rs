@@ -1,5 +1,6 @@
 //! The rows of a scene between reading and writing.
 
+mod missing;
 pub(crate) mod samples;
 pub(crate) mod sink;
 pub(crate) mod space;

@@ -13,7 +13,9 @@ use crate::{
 
 /// A type of pixel values that can be restored.
 pub(crate) trait Sample: GdalType + Copy + Default + PartialEq + Send + 'static {
-    /// The value itself; exact for every type here.
+    /// Whether the type holds whole numbers alone.
+    const INTEGER: bool;
+    /// The value itself; exact for every type but 64-bit integers beyond 2^53.
     fn value(self) -> f64;
     /// The nearest value of this type, saturating.
     fn nearest(v: f64) -> Self;
@@ -24,8 +26,9 @@ pub(crate) trait Sample: GdalType + Copy + Default + PartialEq + Send + 'static 
 macro_rules! integer_sample {
     ($($t:ty),*) => {$(
         impl Sample for $t {
+            const INTEGER: bool = true;
             fn value(self) -> f64 {
-                f64::from(self)
+                self as f64
             }
             fn nearest(v: f64) -> Self {
                 // `as` saturates.
@@ -37,11 +40,12 @@ macro_rules! integer_sample {
         }
     )*};
 }
-integer_sample!(u8, u16, i16, u32, i32);
+integer_sample!(u8, u16, i16, u32, i32, u64, i64);
 
 macro_rules! float_sample {
     ($($t:ty),*) => {$(
         impl Sample for $t {
+            const INTEGER: bool = false;
             fn value(self) -> f64 {
                 f64::from(self)
             }
@@ -65,6 +69,8 @@ pub(crate) enum Planes {
     I16(Vec<Vec<i16>>),
     U32(Vec<Vec<u32>>),
     I32(Vec<Vec<i32>>),
+    U64(Vec<Vec<u64>>),
+    I64(Vec<Vec<i64>>),
     F32(Vec<Vec<f32>>),
     F64(Vec<Vec<f64>>),
 }
@@ -78,6 +84,8 @@ macro_rules! on_planes {
             $crate::rows::samples::Planes::I16($p) => $body,
             $crate::rows::samples::Planes::U32($p) => $body,
             $crate::rows::samples::Planes::I32($p) => $body,
+            $crate::rows::samples::Planes::U64($p) => $body,
+            $crate::rows::samples::Planes::I64($p) => $body,
             $crate::rows::samples::Planes::F32($p) => $body,
             $crate::rows::samples::Planes::F64($p) => $body,
         }
@@ -94,6 +102,8 @@ impl Planes {
             Number::GDT_Int16 => Self::I16(Vec::new()),
             Number::GDT_UInt32 => Self::U32(Vec::new()),
             Number::GDT_Int32 => Self::I32(Vec::new()),
+            Number::GDT_UInt64 => Self::U64(Vec::new()),
+            Number::GDT_Int64 => Self::I64(Vec::new()),
             Number::GDT_Float32 => Self::F32(Vec::new()),
             Number::GDT_Float64 => Self::F64(Vec::new()),
             _ => return None,
@@ -143,12 +153,8 @@ pub(crate) fn nodata_as<T: Sample>(nodata: Option<f64>) -> Option<T> {
     let wanted = nodata?;
     let as_sample = T::nearest(wanted);
     // A float band's value is often written as a rounded decimal; the pixels hold the nearest float.
-    let same = as_sample.value() == wanted || (size_of::<T>() == 4 && is_float::<T>() && wanted.is_finite());
+    let same = as_sample.value() == wanted || (size_of::<T>() == 4 && !T::INTEGER && wanted.is_finite());
     same.then_some(as_sample)
-}
-
-fn is_float<T: Sample>() -> bool {
-    T::nearest(0.5).value() == 0.5
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use artir_core::Sink;
 use gdal::{Dataset, raster::RasterBand};
-use ndarray::ArrayView3;
+use ndarray::{ArrayView3, Axis};
 
 use super::{
     samples::on_planes,
     strips::{Strip, Strips},
-    values::{self, Meaning},
+    values,
 };
 use crate::{
     error::{Error, Reason},
@@ -28,6 +28,8 @@ pub(crate) struct SceneSink<'a> {
     /// Blocks of the new file hold all bands.
     pub(crate) interleaved: bool,
     pub(crate) journal: Journal,
+    /// Bands that are written later, counted from 1.
+    pub(crate) later: Vec<usize>,
     /// The output's final name.
     pub(crate) name: String,
 }
@@ -54,16 +56,30 @@ impl Sink for SceneSink<'_> {
 }
 
 impl SceneSink<'_> {
-    /// Adds residuals to rows of a strip from `row` on.
+    /// Adds residuals to rows of a strip from `row` on. A single band takes the mean over the model's channels.
     fn add(&self, strip: &Strip, row: usize, residual: &ArrayView3<'_, f32>) {
-        let meaning = Meaning { interval: self.scene.interval, nodata: &self.scene.nodata };
-        let (channels, rows, columns) = residual.dim();
+        let bands = &self.scene.values;
+        let (_, rows, columns) = residual.dim();
+        let mean = (bands.len() == 1).then(|| residual.mean_axis(Axis(0))).flatten();
         let mut planes = strip.planes();
+        let mut changes = vec![true; columns];
         for r in 0..rows {
-            let of_row = |c: usize| residual.slice(ndarray::s![c, r, ..]).to_slice();
-            let Some(of_row) = (0..channels).map(of_row).collect::<Option<Vec<_>>>() else { continue };
             let at = (row + r - strip.row) * columns;
-            on_planes!(&mut *planes, p => values::add(p, at, &of_row, strip.valid.as_deref(), meaning));
+            match &self.scene.region {
+                Some(region) => region.mark(row + r, &mut changes),
+                None => changes.fill(true),
+            }
+            if let Some(valid) = &strip.valid {
+                changes.iter_mut().zip(&valid[at..]).for_each(|(changes, ok)| *changes &= *ok);
+            }
+            for (band, values) in bands.iter().enumerate() {
+                let line = match &mean {
+                    Some(mean) => mean.row(r),
+                    None => residual.slice(ndarray::s![band, r, ..]),
+                };
+                let Some(line) = line.to_slice() else { continue };
+                on_planes!(&mut *planes, p => values::add(&mut p[band][at..at + columns], line, Some(&changes), values));
+            }
         }
     }
 
@@ -82,7 +98,7 @@ impl SceneSink<'_> {
         let at = RawRows { row, rows, columns };
         let count = self.scene.description.bands.len();
         let mut together = Vec::new();
-        for number in 1..=count {
+        for number in (1..=count).filter(|number| self.interleaved || !self.later.contains(number)) {
             let mut passing;
             let bytes = match self.scene.bands.iter().position(|b| *b == number) {
                 Some(i) => &mut restored[i],

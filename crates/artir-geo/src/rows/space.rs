@@ -5,10 +5,7 @@ use artir_core::Shape;
 use crate::{
     ffi,
     scene::Scene,
-    write::{
-        layout::Layout,
-        options::{Format, WriteOptions},
-    },
+    write::{layout::Layout, options::WriteOptions},
 };
 
 /// Largest compression ratio of restored values. Copied bands and masks may compress better.
@@ -22,9 +19,9 @@ pub fn least_space(scene: &Scene, options: &WriteOptions) -> u64 {
     let pixels = (rows as u64).saturating_mul(columns as u64).saturating_mul(value);
     let journal = pixels.saturating_mul(channels as u64);
     let whole = pixels.saturating_mul(scene.info.description.bands.len() as u64);
-    let layout = Layout::of(scene, &options.creation, options.threads);
+    let layout = Layout::of(scene, options, options.format);
     let plain = layout.is_ok_and(|l| l.get("COMPRESS").is_some_and(|c| c.eq_ignore_ascii_case("NONE")))
-        && options.format == Format::GeoTiff
+        && !options.format.is_copied()
         // Blocks of one value are left out of sparse files.
         && !options.creation.iter().any(|option| option.key() == "SPARSE_OK");
     journal.saturating_add(if plain { whole } else { whole / MOST_COMPRESSED })

@@ -7,16 +7,17 @@ use std::{
 
 use artir_core::{Image, MemoryUse, Shape, Source, Window};
 use gdal::Dataset;
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, s};
 
 use super::{
+    missing::fill_missing,
     samples::{Planes, Sample, on_planes},
     values,
 };
 use crate::{
     error::Error,
     ffi::{self, RawRows},
-    scene::{CACHE_BYTES, MOST_BYTES, SceneInfo, interval::Interval, validity::read_mask},
+    scene::{CACHE_BYTES, MOST_BYTES, SceneInfo, interval::Interval, marks::OpenMarks, validity::read_mask},
 };
 
 /// Whole rows of the restored bands.
@@ -85,6 +86,10 @@ pub(crate) struct SceneSource<'a> {
     pub(crate) scene: &'a SceneInfo,
     /// The reader's own handle on the scene.
     pub(crate) dataset: Dataset,
+    /// Rasters that mark pixels as invalid.
+    pub(crate) marks: Vec<OpenMarks>,
+    /// Channels of the model: a single band goes in as often.
+    pub(crate) channels: usize,
     pub(crate) strips: &'a Strips,
     pub(crate) strip_rows: usize,
     /// Rows above this one are already written: the sink does not need them.
@@ -111,7 +116,15 @@ impl SceneSource<'_> {
         let mut valid = vec![true; rows * shape.columns];
         read_mask(&self.dataset, scene.bands[0], scene.validity, (0, row), size, size, &mut valid)
             .map_err(|why| scene.unreadable(why))?;
-        on_planes!(&planes, p => values::mark_valid(p, &scene.nodata, &mut valid));
+        let fill = scene.fill.map(|fill| fill.value);
+        on_planes!(&planes, p => values::mark_valid(p, &scene.values, fill, &mut valid));
+        for marks in &self.marks {
+            marks.read(row, scene.description.size, &mut valid).map_err(|why| scene.unreadable(why))?;
+        }
+        if let Some(region) = &scene.region {
+            let lines = valid.chunks_exact_mut(shape.columns).enumerate();
+            lines.for_each(|(i, line)| region.keep_near(row + i, line));
+        }
         let any = valid.iter().any(|ok| !ok);
         Ok(Strip { row, rows, planes: Mutex::new(planes), valid: any.then_some(valid) })
     }
@@ -121,7 +134,7 @@ impl Source for SceneSource<'_> {
     type Error = Error;
 
     fn shape(&self) -> Shape {
-        self.scene.shape()
+        self.scene.shape_for(self.channels)
     }
 
     fn memory_use(&self) -> MemoryUse {
@@ -138,9 +151,12 @@ impl Source for SceneSource<'_> {
             next += strip.rows;
             self.strips.push(strip);
         }
-        let columns = self.scene.shape().columns;
-        let mut data = Array3::zeros((self.scene.bands.len(), w.rows, w.columns));
+        let Shape { channels, columns, .. } = Source::shape(self);
+        let bands = &self.scene.values;
+        let mut data = Array3::zeros((channels, w.rows, w.columns));
         let mut valid: Option<Array2<bool>> = None;
+        let mut gaps: Option<Array3<bool>> = None;
+        let mut flags = vec![false; w.columns];
         let mut row = w.row;
         while row < w.row + w.rows {
             let missing = || self.scene.unreadable("rows were dropped too early");
@@ -151,9 +167,19 @@ impl Source for SceneSource<'_> {
                 let from = (r - strip.row) * columns + w.column;
                 for (channel, mut plane) in data.outer_iter_mut().enumerate() {
                     let mut to = plane.row_mut(r - w.row);
+                    // A single band goes into every channel.
+                    let band = channel.min(bands.len() - 1);
                     // Rows of a fresh array lie in one piece.
                     if let Some(to) = to.as_slice_mut() {
-                        on_planes!(&*planes, p => display(&p[channel][from..], self.scene.interval, to));
+                        on_planes!(&*planes, p => display(&p[band][from..], bands[band].interval, to));
+                    }
+                    let missing = on_planes!(&*planes, p => {
+                        values::mark_missing(&p[band][from..from + w.columns], &bands[band], &mut flags)
+                    });
+                    if missing {
+                        let all = gaps.get_or_insert_with(|| Array3::from_elem((channels, w.rows, w.columns), false));
+                        let mut line = all.slice_mut(s![channel, r - w.row, ..]);
+                        line.iter_mut().zip(&flags).for_each(|(to, missing)| *to = *missing);
                     }
                 }
                 if let Some(flags) = &strip.valid {
@@ -162,6 +188,9 @@ impl Source for SceneSource<'_> {
                 }
             }
             row = end;
+        }
+        if let Some(gaps) = gaps {
+            fill_missing(&mut data, &gaps, valid.as_ref());
         }
         Ok(Image { data, valid })
     }

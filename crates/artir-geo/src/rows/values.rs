@@ -1,75 +1,84 @@
-//! Nodata of pixels, and adding residuals to stored values.
+//! Which stored values count, and how residuals change them.
 
 use super::samples::{Sample, nodata_as};
 use crate::scene::interval::Interval;
 
-/// Validity of pixels, and the conversion of residuals to stored values.
-#[derive(Clone, Copy)]
-pub(crate) struct Meaning<'a> {
+/// How the stored values of a restored band are read and changed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BandValues {
+    /// Black and white.
     pub(crate) interval: Interval,
-    /// Nodata values of the restored bands.
-    pub(crate) nodata: &'a [Option<f64>],
+    pub(crate) nodata: Option<f64>,
+    /// The stored value of zero: reflectance is negative below it.
+    pub(crate) zero: f64,
+    /// The smallest and the largest stored value that the band can have.
+    pub(crate) limits: [f64; 2],
 }
 
-/// Marks pixels that are nodata in every band as invalid. `valid` holds the masks' result on entry.
-pub(crate) fn mark_valid<T: Sample>(planes: &[Vec<T>], nodata: &[Option<f64>], valid: &mut [bool]) {
-    let nodata: Vec<Option<T>> = nodata.iter().map(|n| nodata_as(*n)).collect();
-    if nodata.iter().any(Option::is_none) {
-        return;
+impl BandValues {
+    /// Whether a stored value is one of the band's, and not nodata.
+    fn holds<T: Sample>(value: T, nodata: Option<T>) -> bool {
+        Some(value) != nodata && value.value().is_finite()
     }
-    for (i, ok) in valid.iter_mut().enumerate() {
-        *ok &= planes.iter().zip(&nodata).any(|(plane, n)| Some(plane[i]) != *n);
+
+    /// A stored value with a residual (display units) added, rounded to nearest. It stays within the band's limits; what was
+    /// above zero does not fall below it, and no value becomes nodata.
+    fn moved<T: Sample>(&self, before: T, nodata: Option<T>, residual: f32) -> T {
+        let from = before.value();
+        if residual == 0.0 || !Self::holds(before, nodata) || T::nearest(from) != before {
+            return before;
+        }
+        let floor = if from > self.zero {
+            self.zero.max(self.limits[0])
+        } else if self.interval.black() < self.zero {
+            self.limits[0]
+        } else {
+            from
+        };
+        let floor = if T::INTEGER { floor.ceil() } else { floor };
+        let wanted = from + self.interval.stored(residual);
+        let after = T::nearest(wanted.max(floor.min(from)).min(self.limits[1].max(from)));
+        if Some(after) == nodata { after.neighbour(from > after.value()) } else { after }
     }
 }
 
-/// Adds residuals (display units) to stored values from `at` on, rounding to nearest and saturating. `residual` has a
-/// slice for each plane.
-///
-/// An invalid pixel is not changed. A valid one stays valid: if rounding would make every band nodata, the band that
-/// moved furthest takes the nearest other value.
-pub(crate) fn add<T: Sample>(
-    planes: &mut [Vec<T>],
-    at: usize,
-    residual: &[&[f32]],
-    valid: Option<&[bool]>,
-    meaning: Meaning<'_>,
-) {
-    let nodata: Vec<Option<T>> = meaning.nodata.iter().map(|n| nodata_as(*n)).collect();
-    let count = residual.first().map_or(0, |r| r.len());
-    if nodata.iter().any(Option::is_none) {
-        // Some band has no nodata value, so no pixel can become invalid.
-        for (plane, residual) in planes.iter_mut().zip(residual) {
-            for (i, (value, r)) in plane[at..at + count].iter_mut().zip(*residual).enumerate() {
-                if *r != 0.0 && valid.is_none_or(|v| v[at + i]) {
-                    *value = T::nearest(value.value() + meaning.interval.stored(*r));
-                }
-            }
+/// Marks pixels without a value in any band as invalid, and those that have the value `fill` in all bands. `valid` holds the
+/// masks' result on entry.
+pub(crate) fn mark_valid<T: Sample>(planes: &[Vec<T>], bands: &[BandValues], fill: Option<f64>, valid: &mut [bool]) {
+    let nodata: Vec<Option<T>> = bands.iter().map(|b| nodata_as(b.nodata)).collect();
+    if !T::INTEGER || nodata.iter().all(Option::is_some) {
+        for (i, ok) in valid.iter_mut().enumerate() {
+            *ok &= planes.iter().zip(&nodata).any(|(plane, n)| BandValues::holds(plane[i], *n));
         }
-        return;
     }
-    let mut before = vec![T::default(); planes.len()];
-    for i in 0..count {
-        if valid.is_some_and(|v| !v[at + i]) {
-            continue;
+    if let Some(fill) = nodata_as::<T>(fill) {
+        for (i, ok) in valid.iter_mut().enumerate() {
+            *ok &= planes.iter().any(|plane| plane[i] != fill);
         }
-        let mut all_nodata = true;
-        for (band, plane) in planes.iter_mut().enumerate() {
-            let value = &mut plane[at + i];
-            before[band] = *value;
-            let r = residual[band][i];
-            if r != 0.0 {
-                *value = T::nearest(value.value() + meaning.interval.stored(r));
-            }
-            all_nodata &= Some(*value) == nodata[band];
-        }
-        // A pixel with nodata in every band is invalid and was skipped.
-        if all_nodata && before.iter().zip(&nodata).any(|(v, n)| Some(*v) != *n) {
-            let moved = |band: usize| (planes[band][at + i].value() - before[band].value()).abs();
-            let band = (0..planes.len()).max_by(|a, b| moved(*a).total_cmp(&moved(*b))).unwrap_or(0);
-            let wanted = before[band].value() + meaning.interval.stored(residual[band][i]);
-            let value = &mut planes[band][at + i];
-            let above = if wanted == value.value() { before[band].value() > wanted } else { wanted > value.value() };
-            *value = value.neighbour(above);
+    }
+}
+
+/// Marks the pixels of a plane that have no value of their own: nodata of this band alone, or a number that is not finite.
+/// False when there are none.
+pub(crate) fn mark_missing<T: Sample>(plane: &[T], band: &BandValues, missing: &mut [bool]) -> bool {
+    let nodata: Option<T> = nodata_as(band.nodata);
+    if nodata.is_none() && T::INTEGER {
+        return false;
+    }
+    let mut any = false;
+    for (value, missing) in plane.iter().zip(missing) {
+        *missing = !BandValues::holds(*value, nodata);
+        any |= *missing;
+    }
+    any
+}
+
+/// Adds residuals (display units) to stored values, where `changes`.
+pub(crate) fn add<T: Sample>(values: &mut [T], residual: &[f32], changes: Option<&[bool]>, band: &BandValues) {
+    let nodata = nodata_as(band.nodata);
+    for (i, (value, r)) in values.iter_mut().zip(residual).enumerate() {
+        if changes.is_none_or(|changes| changes[i]) {
+            *value = band.moved(*value, nodata, *r);
         }
     }
 }
@@ -80,52 +89,78 @@ mod tests {
 
     use super::*;
 
-    const EIGHT_BIT: Interval = Interval::BYTES;
+    fn band(interval: Interval, nodata: Option<f64>) -> BandValues {
+        BandValues { interval, nodata, zero: 0.0, limits: [f64::MIN, f64::MAX] }
+    }
 
     proptest! {
         #[test]
-        fn valid_pixels_stay_valid_and_invalid_ones_unchanged(
-            pixel: [u8; 3], r in -2f32..2.0, g in -2f32..2.0, b in -2f32..2.0, nodata: [Option<u8>; 3]
-        ) {
-            let nodata = nodata.map(|n| n.map(f64::from));
-            let mut planes: Vec<Vec<u8>> = pixel.iter().map(|v| vec![*v]).collect();
-            let mut valid = [true];
-            mark_valid(&planes, &nodata, &mut valid);
-            let meaning = Meaning { interval: EIGHT_BIT, nodata: &nodata };
-            add(&mut planes, 0, &[&[r], &[g], &[b]], Some(&valid), meaning);
-            let mut after = [true];
-            mark_valid(&planes, &nodata, &mut after);
-            prop_assert_eq!(valid, after);
-            for i in 0..3 {
-                let exact = (f64::from(pixel[i]) + f64::from([r, g, b][i]) * 255.0).clamp(0.0, 255.0);
-                if valid[0] {
-                    prop_assert!((f64::from(planes[i][0]) - exact).abs() <= 1.5);
-                } else {
-                    prop_assert_eq!(planes[i][0], pixel[i]);
-                }
+        fn a_value_stays_a_value_and_nodata_stays_nodata(value: u8, r in -2f32..2.0, nodata: Option<u8>) {
+            let band = band(Interval::BYTES, nodata.map(f64::from));
+            let mut values = [value];
+            add(&mut values, &[r], None, &band);
+            if Some(value) == nodata {
+                prop_assert_eq!(values[0], value);
+            } else {
+                prop_assert_ne!(Some(values[0]), nodata);
+                let exact = (f64::from(value) + f64::from(r) * 255.0).clamp(0.0, 255.0);
+                prop_assert!((f64::from(values[0]) - exact).abs() <= 1.5);
             }
         }
 
         #[test]
-        fn a_zero_residual_changes_no_bit(values: [f64; 3], nodata: Option<f64>) {
-            let mut planes: Vec<Vec<f64>> = values.iter().map(|v| vec![*v]).collect();
-            let meaning = Meaning { interval: EIGHT_BIT, nodata: &[nodata; 3] };
-            add(&mut planes, 0, &[&[0.0], &[0.0], &[0.0]], None, meaning);
-            for (a, b) in planes.iter().zip(values) {
-                prop_assert_eq!(a[0].to_bits(), b.to_bits());
+        fn a_zero_residual_changes_no_bit(value: f64, nodata: Option<f64>) {
+            let mut values = [value];
+            add(&mut values, &[0.0], None, &band(Interval::BYTES, nodata));
+            prop_assert_eq!(values[0].to_bits(), value.to_bits());
+        }
+
+        #[test]
+        fn what_was_positive_stays_so_and_the_limits_hold(value in 0u16..2000, r in -2f32..2.0) {
+            // Reflectance of Landsat, Collection 2: zero lies between two stored values.
+            let interval = Interval::new(727.27, 9000.0).unwrap();
+            let band = BandValues { interval, nodata: Some(0.0), zero: 727.27, limits: [0.0, 4095.0] };
+            let mut values = [value];
+            add(&mut values, &[r], None, &band);
+            let after = f64::from(values[0]);
+            if f64::from(value) > band.zero {
+                prop_assert!(after >= band.zero, "{value} {after}");
+            } else if value > 0 {
+                prop_assert!(values[0] >= value, "{value} {after}");
             }
+            prop_assert!(after <= 4095.0);
         }
     }
 
     #[test]
-    fn a_valid_pixel_that_would_become_nodata_takes_the_next_value() {
-        let meaning = Meaning { interval: EIGHT_BIT, nodata: &[Some(0.0)] };
-        let mut planes = vec![vec![9u8, 0, 3]];
-        add(&mut planes, 0, &[&[-1.0, 0.5, -3.0 / 255.0]], Some(&[true, false, true]), meaning);
-        assert_eq!(planes[0], [1, 0, 1]);
-        let meaning = Meaning { interval: Interval::UNIT, ..meaning };
-        let mut planes = vec![vec![0.5f32]];
-        add(&mut planes, 0, &[&[-0.5]], Some(&[true]), meaning);
-        assert!(planes[0][0] > 0.0 && planes[0][0] < 1e-30);
+    fn a_value_that_would_become_nodata_takes_the_next_one() {
+        let mut values = [9u8, 0, 3];
+        add(&mut values, &[-1.0, 0.5, -3.0 / 255.0], Some(&[true, false, true]), &band(Interval::BYTES, Some(0.0)));
+        assert_eq!(values, [1, 0, 1]);
+        let mut values = [0.5f32];
+        add(&mut values, &[-0.5], None, &band(Interval::UNIT, Some(0.0)));
+        assert!(values[0] > 0.0 && values[0] < 1e-30);
+    }
+
+    #[test]
+    fn large_integers_that_no_double_holds_stay() {
+        let mut values = [i64::MAX - 1, 12];
+        add(&mut values, &[0.1, 0.1], None, &band(Interval::new(0.0, 100.0).unwrap(), None));
+        assert_eq!(values, [i64::MAX - 1, 22]);
+    }
+
+    #[test]
+    fn pixels_count_where_any_band_has_a_value() {
+        let bands = [band(Interval::BYTES, Some(0.0)), band(Interval::BYTES, Some(9.0))];
+        let mut valid = [true; 4];
+        mark_valid(&[vec![0u8, 0, 5, 7], vec![9, 4, 9, 7]], &bands, Some(7.0), &mut valid);
+        assert_eq!(valid, [false, true, true, false]);
+        let mut missing = [false; 4];
+        assert!(mark_missing(&[0u8, 0, 5, 7], &bands[0], &mut missing));
+        assert_eq!(missing, [true, true, false, false]);
+        let none = band(Interval::UNIT, None);
+        let mut valid = [true; 2];
+        mark_valid(&[vec![f32::NAN, 1.0], vec![f32::NAN, f32::NAN]], &[none.clone(), none], None, &mut valid);
+        assert_eq!(valid, [false, true]);
     }
 }

@@ -42,8 +42,8 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
         }
         let band = dataset.rasterband(i)?;
         let structure = |key: &str| band.metadata_item(key, "IMAGE_STRUCTURE");
-        if let Some(bits) = structure("NBITS") {
-            return Err(format!("band {i} is bit-packed ({bits} bits a value)").into());
+        if restored.contains(&i) && ffi::bits(&band) == Some(1) {
+            return Err(format!("band {i} holds single bits, which cannot be restored").into());
         }
         if structure("PIXELTYPE").is_some() {
             return Err(format!("band {i} holds signed bytes, which cannot be restored").into());
@@ -56,12 +56,7 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
             continue;
         }
         if Planes::of_type(this).is_none() {
-            let complex = name.starts_with('C');
-            return Err(format!(
-                "band {i} holds {} values ({name}), which cannot be restored",
-                if complex { "complex" } else { "64-bit integer" }
-            )
-            .into());
+            return Err(format!("band {i} holds values of the type {name}, which cannot be restored").into());
         }
         if !ffi::colour_table(&band).is_empty() {
             return Err(format!("band {i} has a colour table (palette), whose indices cannot be restored").into());

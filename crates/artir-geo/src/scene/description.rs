@@ -32,6 +32,8 @@ pub(crate) struct Description {
 pub(crate) struct BandDescription {
     /// GDAL's number of the type.
     pub(crate) kind: u32,
+    /// Bits of a value, where they are fewer than the type's. They are a matter of the file: a result has whole values.
+    pub(crate) bits: Option<u32>,
     pub(crate) nodata: Option<Nodata>,
     /// GDAL's number of the colour interpretation.
     pub(crate) colour: u32,
@@ -47,6 +49,11 @@ pub(crate) struct BandDescription {
     pub(crate) domains: Domains,
 }
 
+/// The metadata domain with the record of how a result was made.
+const PROVENANCE: &str = "ARTIR";
+/// How the tag that names the writing software begins.
+const PROGRAM: &str = "artir ";
+
 impl Description {
     /// Reads a dataset's description.
     pub(crate) fn of(dataset: &Dataset) -> Result<Self, Reason> {
@@ -56,6 +63,7 @@ impl Description {
             let band = dataset.rasterband(i)?;
             bands.push(BandDescription {
                 kind: ffi::type_number(&band),
+                bits: ffi::bits(&band),
                 nodata: ffi::nodata(&band),
                 colour: ffi::colour(&band),
                 description: gdal::Metadata::description(&band).unwrap_or_default(),
@@ -64,7 +72,8 @@ impl Description {
                 offset: band.offset().unwrap_or(0.0),
                 categories: ffi::categories(&band),
                 colour_table: ffi::colour_table(&band),
-                attribute_table: ffi::attribute_table(&band),
+                // One without rows or columns says nothing.
+                attribute_table: ffi::attribute_table(&band).filter(|[rows, columns]| *rows > 0 && *columns > 0),
                 domains: domains(Object::band(&band), &Names::Listed, &mut left)?,
             });
         }
@@ -111,6 +120,64 @@ impl Description {
         out
     }
 
+    /// The same with a record of how a result was made, which replaces that of an earlier result.
+    pub(crate) fn with_provenance(&self, items: &[(String, String)]) -> Self {
+        let mut out = self.clone();
+        if items.is_empty() {
+            return out;
+        }
+        let own = out.domains.entry(String::new()).or_default();
+        let before = own.iter().find_map(|i| i.strip_prefix("TIFFTAG_SOFTWARE=")).map(str::to_owned);
+        own.retain(|i| !i.starts_with("TIFFTAG_SOFTWARE="));
+        own.push(format!("TIFFTAG_SOFTWARE={PROGRAM}{}", artir_core::VERSION));
+        own.sort();
+        let before = before.filter(|text| !text.starts_with(PROGRAM)).map(|text| format!("SOURCE_SOFTWARE={text}"));
+        let mut record: Vec<String> = items.iter().map(|(key, value)| format!("{key}={value}")).chain(before).collect();
+        record.sort();
+        out.domains.insert(PROVENANCE.to_owned(), record);
+        out
+    }
+
+    /// The same without what [`Self::with_provenance`] adds, for a comparison of scenes. `other` is the raster that it is
+    /// compared with: the software of neither counts if artir wrote one of them.
+    pub(crate) fn without_provenance(&self, other: &Self) -> Self {
+        let software = |d: &Self| {
+            let items = d.domains.get("").map(Vec::as_slice).unwrap_or_default();
+            items.iter().any(|i| i.strip_prefix("TIFFTAG_SOFTWARE=").is_some_and(|s| s.starts_with(PROGRAM)))
+        };
+        let mut out = self.clone();
+        out.domains.remove(PROVENANCE);
+        if software(self) || software(other) {
+            let own = out.domains.entry(String::new()).or_default();
+            own.retain(|i| !i.starts_with("TIFFTAG_SOFTWARE="));
+            if own.is_empty() {
+                out.domains.remove("");
+            }
+        }
+        out
+    }
+
+    /// Takes over what a written file holds where its format cannot hold this. Returns the names of what is lost; values,
+    /// grid and nodata are never among it.
+    pub(crate) fn give_way(&mut self, found: &Self) -> Vec<String> {
+        let mut lost = Vec::new();
+        self.georef.give_way(&found.georef);
+        for (field, ..) in self.differences(found) {
+            let dataset =
+                field == "metadata" || field.starts_with("metadata domain '") && !field.contains("' of band ");
+            if dataset {
+                lost.push(field);
+            }
+        }
+        if !lost.is_empty() {
+            self.domains.clone_from(&found.domains);
+        }
+        for (i, (this, found)) in self.bands.iter_mut().zip(&found.bands).enumerate() {
+            this.give_way(found, i + 1, &mut lost);
+        }
+        lost
+    }
+
     /// As JSON, every field.
     pub(crate) fn json(&self) -> Value {
         let mut out = self.georef.json();
@@ -149,6 +216,37 @@ impl BandDescription {
         domain_differences(&format!(" of band {number}"), &self.domains, &other.domains, out);
     }
 
+    fn give_way(&mut self, found: &Self, number: usize, lost: &mut Vec<String>) {
+        let mut differ = Vec::new();
+        self.differences(found, number, &mut differ);
+        let differs = |what: &str| differ.iter().any(|(field, ..)| field.starts_with(what));
+        let all = [
+            ("colour interpretation", differs("colour interpretation")),
+            ("description", differs("description")),
+            ("unit", differs("unit")),
+            ("categories", differs("categories")),
+            ("colour table", differs("colour table")),
+            ("attribute table", differs("attribute table")),
+            ("metadata", differs("metadata")),
+        ];
+        lost.extend(all.iter().filter(|(_, lost)| *lost).map(|(what, _)| format!("{what} of band {number}")));
+        let found = found.clone();
+        *self = Self {
+            kind: self.kind,
+            bits: self.bits,
+            nodata: self.nodata,
+            scale: self.scale,
+            offset: self.offset,
+            colour: found.colour,
+            description: found.description,
+            unit: found.unit,
+            categories: found.categories,
+            colour_table: found.colour_table,
+            attribute_table: found.attribute_table,
+            domains: if all[6].1 { found.domains } else { std::mem::take(&mut self.domains) },
+        };
+    }
+
     fn json(&self) -> Value {
         let nodata = self.nodata.map(|n| match n {
             // JSON has no NaN and no infinity.
@@ -159,6 +257,7 @@ impl BandDescription {
         });
         json!({
             "type": ffi::type_name(self.kind),
+            "bits": self.bits,
             "nodata": nodata,
             "colour_interpretation": ffi::colour_name(self.colour),
             "description": self.description,

@@ -1,6 +1,6 @@
 //! Georeferencing: coordinate reference system, geotransform, ground control points.
 
-use gdal::Dataset;
+use gdal::{Dataset, spatial_ref::SpatialRef};
 use serde_json::{Value, json};
 
 use crate::ffi::{self, Crs, Gcp, Of, ThreadOption};
@@ -15,6 +15,14 @@ pub(crate) fn same_crs(a: &Option<Crs>, b: &Option<Crs>) -> bool {
         (None, None) => true,
         _ => false,
     }
+}
+
+/// Whether two systems that differ in their words mean the same: other names of units and datums, other or no identifiers.
+fn equivalent(a: Option<&Crs>, b: Option<&Crs>) -> bool {
+    let (Some(a), Some(b)) = (a, b) else { return a.is_none() && b.is_none() };
+    let parsed = |crs: &Crs| SpatialRef::from_wkt(&crs.wkt).ok();
+    let same = || parsed(a).is_some_and(|a| parsed(b).is_some_and(|b| a == b));
+    a.axes == b.axes && a.epoch == b.epoch && same()
 }
 
 /// A WKT2 text without names of conversions and axes, and without usages.
@@ -129,6 +137,16 @@ impl Georef {
         self.gcps.iter().map(moved).collect()
     }
 
+    /// Takes over the words in which a written file states the same reference systems.
+    pub(crate) fn give_way(&mut self, found: &Self) {
+        if equivalent(self.crs.as_ref(), found.crs.as_ref()) {
+            self.crs.clone_from(&found.crs);
+        }
+        if equivalent(self.gcp_crs.as_ref(), found.gcp_crs.as_ref()) {
+            self.gcp_crs.clone_from(&found.gcp_crs);
+        }
+    }
+
     /// Lists the differences, with both values.
     pub(crate) fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
         let mut out = Vec::new();
@@ -218,5 +236,25 @@ mod tests {
         assert_ne!(without_labels(ensemble), without_labels(&datum.replace("298.2", "298.3")));
         assert_eq!(without_labels("AXIS[\"cut"), "AXIS[\"");
         assert_eq!(without_labels("ENSEMBLE[\"cut"), "DATUM[\"cut\",]");
+    }
+
+    #[test]
+    fn systems_in_other_words_give_way_and_other_systems_do_not() {
+        let crs = |epsg: u32, from: &str, to: &str| {
+            let wkt = SpatialRef::from_epsg(epsg).unwrap().to_wkt().unwrap().replace(from, to);
+            Some(Crs { wkt, axes: vec![1, 2], epoch: 0.0 })
+        };
+        let georef = |crs| Georef { crs, geotransform: None, gcp_crs: None, gcps: Vec::new() };
+        let wanted = georef(crs(32632, "", ""));
+        for (found, fine) in [
+            (crs(32632, "UNIT[\"metre\"", "UNIT[\"meters\""), true),
+            (crs(32632, "UTM zone 32N", "another name"), true),
+            (crs(32633, "", ""), false),
+            (None, false),
+        ] {
+            let (found, mut given) = (georef(found), wanted.clone());
+            given.give_way(&found);
+            assert_eq!(given.differences(&found).is_empty(), fine, "{found:?}");
+        }
     }
 }

@@ -1,25 +1,27 @@
 //! The stored values that the network receives as black and white.
 
+use super::radiometry::Radiometry;
 use crate::rows::samples::Planes;
 
 /// The rule for black and white.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum RangeChoice {
-    /// 0 to 255 for 8-bit scenes, as [`RangeChoice::Percentile`] for all others.
+    /// All values of 8-bit scenes, as [`RangeChoice::Percentile`] for all others.
     #[default]
     Auto,
     /// Stored values chosen by the user.
     Interval(Interval),
-    /// From zero (or the 0.5th percentile, where values are negative) to the 99.5th percentile of the valid pixels of
-    /// all restored bands together. Black stays zero, since stretching from the darkest pixel would hide haze from the
-    /// network.
+    /// Stored values chosen by the user, for red, green and blue.
+    EachBand([Interval; 3]),
+    /// From zero to the 99.5th percentile of the valid pixels of all restored bands together. Zero is that of reflectance,
+    /// where the bands state scale and offset; else the stored zero, or the 0.5th percentile where stored values are negative.
+    /// Black is not the darkest pixel, since that would hide haze from the network.
     Percentile,
-    /// 0 to 10,000, as surface reflectance is often scaled.
+    /// Reflectance 0 to 1, where the bands state scale and offset; else the stored values 0 to 10,000.
     Reflectance,
 }
 
-/// Stored values for black and white. They are the same for all restored bands and the whole scene, so that colours and
-/// tiles stay consistent.
+/// Stored values for black and white: the same for the whole scene, so that tiles stay consistent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     lo: f64,
@@ -78,6 +80,21 @@ impl Interval {
         let hi = if at(TAILS[1]) > lo { at(TAILS[1]) } else { values[values.len() - 1] };
         Self::new(lo, hi)
     }
+}
+
+/// Physical white: the 99.5th percentile of all restored bands together. `None` unless it is above zero.
+pub(super) fn white_of_sample(planes: &Planes, radiometry: &[Radiometry], valid: &[bool]) -> Option<f64> {
+    let mut values: Vec<f64> = Vec::new();
+    for (plane, radiometry) in radiometry.iter().enumerate() {
+        let of_plane = planes.values(plane);
+        let counted = of_plane.into_iter().zip(valid).filter(|(v, ok)| **ok && v.is_finite());
+        values.extend(counted.map(|(v, _)| radiometry.physical(v)));
+    }
+    values.sort_unstable_by(f64::total_cmp);
+    let last = values.len().checked_sub(1)?;
+    let white = values[(last as f64 * TAILS[1]).round() as usize];
+    let white = if white > 0.0 { white } else { values[last] };
+    (white > 0.0).then_some(white)
 }
 
 #[cfg(test)]

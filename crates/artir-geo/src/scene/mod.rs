@@ -4,9 +4,13 @@ pub(crate) mod bands;
 mod check;
 pub(crate) mod description;
 pub(crate) mod domains;
+mod fills;
 pub(crate) mod georef;
 pub(crate) mod interval;
+pub(crate) mod marks;
 pub(crate) mod options;
+pub(crate) mod radiometry;
+pub(crate) mod region;
 pub(crate) mod tags;
 pub(crate) mod validity;
 
@@ -16,8 +20,12 @@ use gdal::Dataset;
 use self::{
     check::{check_plausible, refuse_unfit},
     description::Description,
+    fills::Fill,
     interval::{Interval, RangeChoice},
-    options::OpenOptions,
+    marks::Marks,
+    options::{NodataChoice, OpenOptions},
+    radiometry::{Radiometry, limits, radiometry},
+    region::Region,
     tags::Tags,
     validity::{Validity, read_mask, validity},
 };
@@ -27,7 +35,7 @@ use crate::{
     open::{self, Opened, drivers},
     rows::{
         samples::{Planes, on_planes},
-        values,
+        values::{self, BandValues},
     },
 };
 
@@ -53,10 +61,19 @@ pub(crate) struct SceneInfo {
     pub(crate) description: Description,
     /// The bands that are restored, counted from 1.
     pub(crate) bands: Vec<usize>,
-    /// Nodata value of each of them.
-    pub(crate) nodata: Vec<Option<f64>>,
+    /// What the stored values of each of them mean.
+    pub(crate) values: Vec<BandValues>,
+    /// Reflectance of each of them, where the scene states it.
+    pub(crate) radiometry: Option<Vec<Radiometry>>,
+    /// Fill that nobody declared.
+    pub(crate) fill: Option<Fill>,
     pub(crate) validity: Validity,
-    pub(crate) interval: Interval,
+    /// Files that mark pixels as invalid.
+    pub(crate) marks: Vec<Marks>,
+    /// The part that may change; `None` for all.
+    pub(crate) region: Option<Region>,
+    /// The product that was recognised, in words.
+    pub(crate) product: Option<String>,
     /// Tags of a TIFF.
     pub(crate) tags: Option<Tags>,
     /// Columns and rows of the scene's blocks.
@@ -81,16 +98,21 @@ impl Scene {
 
     fn try_open(path: &str, options: &OpenOptions) -> Result<Self, Reason> {
         ffi::set_cache(CACHE_BYTES as i64);
-        let Opened { dataset, name } = open::open(path, &options.access)?;
+        let Opened { dataset, name, product } = open::open(path, &options.access)?;
         let (columns, rows) = dataset.raster_size();
+        let parts = ffi::Object::dataset(&dataset).domain("SUBDATASETS");
+        let parts = parts.iter().filter_map(|item| item.split_once("_NAME=").map(|(_, name)| name.to_owned()));
+        let parts: Vec<String> = parts.collect();
+        if !parts.is_empty() && (dataset.raster_count() == 0 || drivers::driver(&dataset) == "GTiff") {
+            return Err(Reason::Container(parts));
+        }
         if columns == 0 || rows == 0 || dataset.raster_count() == 0 {
             return Err("it has no raster bands".into());
         }
-        if !ffi::Object::dataset(&dataset).domain("SUBDATASETS").is_empty() && drivers::driver(&dataset) == "GTiff" {
-            return Err("it has subdatasets (several images), of which only one would be kept".into());
-        }
         check_plausible(&dataset, path)?;
-        let bands = bands::find(&dataset, options.bands.as_ref())?;
+        let stated = product.as_ref().and_then(|p| p.bands.clone());
+        let asked = options.bands.as_ref().map(|bands| bands.as_slice().to_vec()).or(stated);
+        let bands = bands::find(&dataset, asked)?;
         refuse_unfit(&dataset, &bands)?;
         let validity = validity(&dataset, &bands)?;
         if Description::is_endless(&dataset) {
@@ -101,24 +123,47 @@ impl Scene {
             );
         }
         let description = Description::of(&dataset)?;
-        let nodata = bands.iter().map(|b| match description.bands[b - 1].nodata {
-            Some(ffi::Nodata::Float(v)) => Some(v),
-            _ => None,
+        let nodata = |number: usize| match options.nodata {
+            NodataChoice::Declared => description.bands[number - 1].nodata.and_then(ffi::Nodata::value),
+            NodataChoice::None => None,
+            NodataChoice::Value(value) => Some(value),
+        };
+        let values = bands.iter().map(|number| BandValues {
+            interval: Interval::UNIT,
+            nodata: nodata(*number),
+            zero: 0.0,
+            limits: limits(&description, *number),
         });
+        let mut marks = Vec::new();
+        if let Some(mask) = &options.mask {
+            marks.push(Marks::zero_is_invalid(mask));
+        }
+        if options.mask_clouds {
+            let clouds = product.as_ref().and_then(|p| p.clouds.clone());
+            marks.push(Marks::clouds(clouds.ok_or("it has no mask of clouds that artir knows")?));
+        }
+        for marks in &marks {
+            marks.check(&options.access, dataset.raster_size())?;
+        }
+        let region = options.region.as_ref().map(|wanted| Region::of(wanted, &dataset)).transpose()?;
         let info = SceneInfo {
-            nodata: nodata.collect(),
+            values: values.collect(),
+            radiometry: radiometry(&description, &bands),
+            fill: None,
             tags: Tags::read(path),
             block: dataset.rasterband(bands[0])?.block_size(),
-            interval: Interval::UNIT,
             options: options.clone(),
             path: path.to_owned(),
             opened: name,
+            product: product.map(|p| p.kind),
             description,
             bands,
             validity,
+            marks,
+            region,
         };
         let mut scene = Self { dataset, info };
-        scene.info.interval = scene.find_interval(options.range)?;
+        scene.find_values()?;
         Ok(scene)
     }
 
@@ -132,21 +177,75 @@ impl Scene {
         &self.info.bands
     }
 
-    /// The stored values for black and white.
-    pub fn interval(&self) -> Interval {
-        self.info.interval
+    /// The stored values for black and white, of each restored band.
+    pub fn intervals(&self) -> Vec<Interval> {
+        self.info.values.iter().map(|v| v.interval).collect()
     }
 
-    fn find_interval(&self, choice: RangeChoice) -> Result<Interval, Reason> {
-        match choice {
-            RangeChoice::Interval(interval) => Ok(interval),
-            RangeChoice::Reflectance => Ok(Interval::REFLECTANCE),
-            RangeChoice::Auto if self.info.kind() == gdal_sys::GDALDataType::GDT_Byte => Ok(Interval::BYTES),
-            RangeChoice::Auto | RangeChoice::Percentile => self.percentiles(),
+    /// The satellite's product that was recognised, in words.
+    pub fn product(&self) -> Option<&str> {
+        self.info.product.as_deref()
+    }
+
+    /// A value that all bands share around the scene or far below all others, and that no band declares as nodata, with the
+    /// share of the pixels that have it. It is kept out of the range, and those pixels do not change.
+    pub fn undeclared_fill(&self) -> Option<(f64, f64)> {
+        self.info.fill.map(|fill| (fill.value, fill.share))
+    }
+
+    /// The name that GDAL opens the scene by, while this program runs.
+    pub fn gdal_name(&self) -> &str {
+        &self.info.opened
+    }
+
+    /// Finds undeclared fill, and black and white of every restored band.
+    fn find_values(&mut self) -> Result<(), Reason> {
+        let choice = self.info.options.range;
+        let bytes = self.info.kind() == gdal_sys::GDALDataType::GDT_Byte;
+        let (planes, valid) = self.sample()?;
+        if let Some(found) = &self.info.radiometry {
+            let zeros: Vec<f64> = found.iter().map(|r| r.stored(0.0)).collect();
+            self.info.values.iter_mut().zip(zeros).for_each(|(values, zero)| values.zero = zero);
         }
+        let most = self.info.values[0].limits[1];
+        let of_one = |values: &mut Vec<BandValues>, interval: Interval| {
+            values.iter_mut().for_each(|values| values.interval = interval);
+        };
+        match choice {
+            RangeChoice::Interval(interval) => of_one(&mut self.info.values, interval),
+            RangeChoice::EachBand(intervals) if self.info.values.len() == intervals.len() => {
+                self.info.values.iter_mut().zip(intervals).for_each(|(values, interval)| values.interval = interval);
+            }
+            RangeChoice::EachBand(intervals) => {
+                let has = self.info.values.len();
+                return Err(format!("it has {has} restored band(s), and {} ranges are given", intervals.len()).into());
+            }
+            RangeChoice::Auto if bytes => {
+                of_one(&mut self.info.values, Interval::new(0.0, most).unwrap_or(Interval::BYTES))
+            }
+            RangeChoice::Auto | RangeChoice::Percentile | RangeChoice::Reflectance => match &self.info.radiometry {
+                Some(found) => {
+                    let white = match choice {
+                        RangeChoice::Reflectance => 1.0,
+                        _ => interval::white_of_sample(&planes, found, &valid).unwrap_or(1.0),
+                    };
+                    for (values, radiometry) in self.info.values.iter_mut().zip(found) {
+                        values.interval = radiometry.interval(0.0, white).unwrap_or(Interval::UNIT);
+                    }
+                }
+                None if choice == RangeChoice::Reflectance => of_one(&mut self.info.values, Interval::REFLECTANCE),
+                None => {
+                    // A scene with one value, or none, has nothing to restore, so any interval works.
+                    let found = Interval::of_sample(&planes, self.info.bands.len(), &valid);
+                    of_one(&mut self.info.values, found.unwrap_or(Interval::UNIT));
+                }
+            },
+        }
+        Ok(())
     }
 
-    fn percentiles(&self) -> Result<Interval, Reason> {
+    /// The restored bands by every so manieth pixel, and which of those count. Finds undeclared fill on the way.
+    fn sample(&mut self) -> Result<(Planes, Vec<bool>), Reason> {
         let (columns, rows) = self.dataset.raster_size();
         let out = (columns.min(SAMPLE), rows.min(SAMPLE));
         let mut planes = self.info.planes();
@@ -156,9 +255,14 @@ impl Scene {
             planes.read_decimated(&band, out).map_err(|why| why.without_path(&self.info.path).of("its pixels"))?;
         }
         read_mask(&self.dataset, self.info.bands[0], self.info.validity, (0, 0), (columns, rows), out, &mut valid)?;
-        on_planes!(&planes, p => values::mark_valid(p, &self.info.nodata, &mut valid));
-        // A scene with one value, or none, has nothing to restore, so any interval works.
-        Ok(Interval::of_sample(&planes, self.info.bands.len(), &valid).unwrap_or(Interval::UNIT))
+        on_planes!(&planes, p => values::mark_valid(p, &self.info.values, None, &mut valid));
+        if self.info.options.nodata == NodataChoice::Declared {
+            let most = self.info.values[0].limits[1];
+            self.info.fill = fills::find(&planes, self.info.bands.len(), out.0, &valid, most);
+            let fill = self.info.fill.map(|fill| fill.value);
+            on_planes!(&planes, p => values::mark_valid(p, &self.info.values, fill, &mut valid));
+        }
+        Ok((planes, valid))
     }
 }
 
@@ -166,6 +270,18 @@ impl SceneInfo {
     pub(crate) fn shape(&self) -> Shape {
         let (columns, rows) = self.description.size;
         Shape { channels: self.bands.len(), rows, columns }
+    }
+
+    /// The extent as a model takes it: a single band goes in as often as the model has channels.
+    pub(crate) fn shape_for(&self, channels: usize) -> Shape {
+        let shape = self.shape();
+        if shape.channels == 1 { Shape { channels, ..shape } } else { shape }
+    }
+
+    /// Handles on the files that mark pixels as invalid.
+    pub(crate) fn open_marks(&self) -> Result<Vec<marks::OpenMarks>, Error> {
+        let fail = |reason| Error::Scene { path: self.path.clone(), reason };
+        self.marks.iter().map(|marks| marks.open(&self.options.access).map_err(fail)).collect()
     }
 
     /// GDAL's number of the restored bands' type.

@@ -1,6 +1,6 @@
 //! Options for opening a scene.
 
-use super::{bands::BandNumbers, interval::RangeChoice};
+use super::{bands::BandNumbers, interval::RangeChoice, region::RegionChoice};
 use crate::open::policy::Access;
 
 /// Options for opening a scene. The default finds red, green and blue by the file's own words, and reads files of the
@@ -23,6 +23,27 @@ pub struct OpenOptions {
     pub range: RangeChoice,
     /// Files and networks that the scene may access.
     pub access: Access,
+    /// Which stored value is nodata.
+    pub nodata: NodataChoice,
+    /// A raster of the scene's extent that is 0 where a pixel does not count.
+    pub mask: Option<String>,
+    /// Whether pixels that the product marks as cloud do not count.
+    pub mask_clouds: bool,
+    /// The part of the scene that may change.
+    pub region: Option<RegionChoice>,
+}
+
+/// Which stored value is nodata in the restored bands.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum NodataChoice {
+    /// What the bands declare, and fill that nobody declared.
+    #[default]
+    Declared,
+    /// None: every value counts.
+    None,
+    /// This value.
+    Value(f64),
 }
 
 impl OpenOptions {
@@ -41,6 +62,30 @@ impl OpenOptions {
     /// Sets the files and networks that the scene may access.
     pub fn with_access(mut self, access: Access) -> Self {
         self.access = access;
+        self
+    }
+
+    /// Sets which stored value is nodata.
+    pub fn with_nodata(mut self, nodata: NodataChoice) -> Self {
+        self.nodata = nodata;
+        self
+    }
+
+    /// Sets a raster of the scene's extent that is 0 where a pixel does not count.
+    pub fn with_mask(mut self, mask: impl Into<String>) -> Self {
+        self.mask = Some(mask.into());
+        self
+    }
+
+    /// Whether pixels that the product marks as cloud do not count.
+    pub fn with_mask_clouds(mut self, mask_clouds: bool) -> Self {
+        self.mask_clouds = mask_clouds;
+        self
+    }
+
+    /// Sets the part of the scene that may change.
+    pub fn with_region(mut self, region: RegionChoice) -> Self {
+        self.region = Some(region);
         self
     }
 }

@@ -32,8 +32,8 @@ fn mask_is_beside(scene: &Scene) -> bool {
     ffi::file_list(&scene.dataset).iter().any(|f| f.to_ascii_lowercase().ends_with(".msk"))
 }
 
-/// Adds overviews and the fields that the format cannot hold, then compares with the description. `empty` overviews have
-/// their size but no pixels.
+/// Adds overviews and the fields that the format cannot hold. Returns what the file states. `empty` overviews have their size
+/// but no pixels.
 pub(crate) fn finish(
     scene: &Scene,
     description: &Description,
@@ -41,7 +41,7 @@ pub(crate) fn finish(
     layout: &Layout,
     path: &Path,
     empty: bool,
-) -> Result<(), Reason> {
+) -> Result<Description, Reason> {
     let beside = ffi::file_list(&scene.dataset).iter().any(|f| f.to_ascii_lowercase().ends_with(".ovr"));
     let mut target = target;
     let wanted = !description.overviews.is_empty();

@@ -5,8 +5,11 @@ use std::{fs::File, path::Path};
 use artir_files::{Encoding, hash_file, hex};
 use sha2::{Digest, Sha256};
 
-use super::options::{Format, WriteOptions};
-use crate::{ffi, scene::Scene};
+use super::options::WriteOptions;
+use crate::{
+    ffi,
+    scene::{Scene, region::Region},
+};
 
 /// Bytes of a file that is not read whole.
 const HEAD: usize = 1 << 20;
@@ -14,36 +17,48 @@ const HEAD: usize = 1 << 20;
 /// Model, settings, sources and form. Sources count by their bytes, so that a file that was replaced by one of the same
 /// size and time starts anew; of those that are read over a network, or within an archive, the first part counts.
 pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> Encoding {
-    let WriteOptions { overwrite: _, resume: _, format, creation, threads: _ } = options;
-    let interval = scene.info.interval;
-    let mut out = Encoding::new("artir-scene", 1)
+    let WriteOptions { overwrite: _, resume: _, format, creation, threads: _, strict: _, all_bands, provenance } =
+        options;
+    let mut out = Encoding::new("artir-scene", 2)
         .text("pixels", pixels)
         .text("bands", &scene.info.bands.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))
-        .float("black", interval.black())
-        .float("white", interval.white())
-        .text(
-            "format",
-            match format {
-                Format::GeoTiff => "gtiff",
-                Format::Cog => "cog",
-            },
-        );
+        .text("format", format.driver());
+    for values in &scene.info.values {
+        out = out.float("black", values.interval.black()).float("white", values.interval.white());
+        out = out.float("nodata", values.nodata.unwrap_or(f64::NAN)).float("zero", values.zero);
+        out = out.float("least", values.limits[0]).float("most", values.limits[1]);
+    }
+    out = out.float("fill", scene.info.fill.map_or(f64::NAN, |fill| fill.value));
+    for number in scene.info.region.iter().flat_map(Region::numbers) {
+        out = out.float("region", number);
+    }
+    for marks in &scene.info.marks {
+        out = file(out, marks.path());
+    }
+    out = out.text("all bands", if *all_bands { "yes" } else { "no" });
+    for (key, value) in provenance {
+        out = out.text("stated", &format!("{key}={value}"));
+    }
     for option in creation {
         out = out.text("option", &format!("{}={}", option.key(), option.value()));
     }
-    for file in ffi::file_list(&scene.dataset) {
-        let path = Path::new(&file);
-        out = match File::open(path).and_then(hash_file) {
-            Ok(sha256) => out.text("file", &sha256),
-            Err(_) => {
-                // Reading all of it would transfer it twice.
-                let head = ffi::read_part(&file, 0, HEAD).unwrap_or_default();
-                out.text("remote", &file).text("head", &hex(&Sha256::digest(head)))
-            }
-        };
+    for name in ffi::file_list(&scene.dataset) {
+        out = file(out, &name);
     }
     // The description as GDAL reads it, which also depends on GDAL's version and settings.
     out.text("description", &scene.info.description.json().to_string())
+}
+
+/// A file's bytes; of one that is read over a network, in an archive or in memory, those of its beginning.
+fn file(out: Encoding, name: &str) -> Encoding {
+    match File::open(Path::new(name)).and_then(hash_file) {
+        Ok(sha256) => out.text("file", &sha256),
+        Err(_) => {
+            // Reading all of it would transfer it twice.
+            let head = ffi::read_part(name, 0, HEAD).unwrap_or_default();
+            out.text("remote", name).text("head", &hex(&Sha256::digest(head)))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -51,7 +66,7 @@ mod tests {
     use ndarray::Array3;
 
     use super::*;
-    use crate::{CreationOption, OpenOptions, write_rgb_geotiff};
+    use crate::{CreationOption, Format, OpenOptions, write_rgb_geotiff};
 
     #[test]
     fn the_form_is_pinned() {
@@ -64,9 +79,11 @@ mod tests {
         let options = WriteOptions { format: Format::Cog, creation, ..WriteOptions::default() };
         let text = identity(&scene, "artir-pixels 1\nmodel=x\n", &options);
         let sha256 = hash_file(File::open(&path).unwrap()).unwrap();
+        let band = "black=0000000000000000\nwhite=406fe00000000000\nnodata=7ff8000000000000\nzero=0000000000000000\n\
+                    least=0000000000000000\nmost=406fe00000000000\n";
         let form = format!(
-            "artir-scene 1\npixels=artir-pixels 1\\nmodel=x\\n\nbands=1 2 3\nblack=0000000000000000\n\
-             white=406fe00000000000\nformat=cog\noption=COMPRESS=ZSTD\nfile={sha256}\ndescription={{"
+            "artir-scene 2\npixels=artir-pixels 1\\nmodel=x\\n\nbands=1 2 3\nformat=COG\n{band}{band}{band}\
+             fill=7ff8000000000000\nall bands=no\noption=COMPRESS=ZSTD\nfile={sha256}\ndescription={{"
         );
         assert!(text.as_str().starts_with(&form), "{}", text.as_str());
         // Other bytes of the same size and time are another source.

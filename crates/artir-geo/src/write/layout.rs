@@ -7,7 +7,10 @@ use gdal::{
     raster::{ColorInterpretation, GdalType, RasterCreationOptions},
 };
 
-use super::options::CreationOption;
+use super::{
+    creation::{check, is_yes},
+    options::{CreationOption, Format, WriteOptions},
+};
 use crate::{
     error::Reason,
     ffi,
@@ -25,7 +28,9 @@ const LOSSLESS: [&str; 5] = ["LZW", "PACKBITS", "ZSTD", "DEFLATE", "LZMA"];
 
 impl Layout {
     /// The scene's layout, overridden by the user's options.
-    pub(crate) fn of(scene: &Scene, creation: &[CreationOption], threads: usize) -> Result<Self, Reason> {
+    pub(crate) fn of(scene: &Scene, options: &WriteOptions, format: Format) -> Result<Self, Reason> {
+        // Options for another driver come into play when it copies the file.
+        let creation: &[CreationOption] = if format.is_copied() { &[] } else { &options.creation };
         let mut out = Self::default();
         let source = &scene.dataset;
         let compression = compression(scene);
@@ -36,14 +41,15 @@ impl Layout {
         }
         out.set("BIGTIFF", if tags.big { "YES" } else { "IF_SAFER" });
         if compression != "NONE" {
-            out.set("NUM_THREADS", &if threads == 0 { "ALL_CPUS".into() } else { threads.to_string() });
+            out.set("NUM_THREADS", &if options.threads == 0 { "ALL_CPUS".into() } else { options.threads.to_string() });
         }
         let pixel = structure(source, "INTERLEAVE").as_deref() == Some("PIXEL");
-        out.set("INTERLEAVE", if pixel { "PIXEL" } else { "BAND" });
+        // Other bands are written after red, green and blue. In blocks of all bands, compressed ones would be written twice.
+        out.set("INTERLEAVE", if pixel && !options.all_bands { "PIXEL" } else { "BAND" });
         out.photometric(scene);
         out.blocks(scene);
         for option in creation {
-            refuse_lossy(option)?;
+            check(Format::GeoTiff, option)?;
             out.set(option.key(), option.value());
         }
         out.tiles_of_strips(creation);
@@ -52,7 +58,7 @@ impl Layout {
 
     /// The height of the source's strips is no tile's when the user asks for tiles and names no size.
     fn tiles_of_strips(&mut self, creation: &[CreationOption]) {
-        let tiled = self.get("TILED").is_some_and(|v| ["YES", "TRUE", "ON", "1"].contains(&&*v.to_ascii_uppercase()));
+        let tiled = self.get("TILED").is_some_and(is_yes);
         if !tiled {
             return;
         }
@@ -161,8 +167,17 @@ impl Layout {
     }
 }
 
+/// The format of a scene's result.
+pub(crate) fn format(scene: &Scene, options: &WriteOptions) -> Format {
+    match options.format {
+        Format::LikeSource if structure(&scene.dataset, "LAYOUT").as_deref() == Some("COG") => Format::Cog,
+        Format::LikeSource => Format::GeoTiff,
+        other => other,
+    }
+}
+
 /// Pairs as the gdal crate takes them.
-pub(crate) fn to_options(pairs: &[(String, String)]) -> Result<RasterCreationOptions, Reason> {
+pub(crate) fn to_options(pairs: &[(String, String)]) -> gdal::errors::Result<RasterCreationOptions> {
     let mut out = RasterCreationOptions::new();
     for (key, value) in pairs {
         out.add_name_value(key, value)?;
@@ -187,21 +202,4 @@ pub(crate) fn compression(scene: &Scene) -> &'static str {
 /// Whether a compression takes differences of neighbouring values.
 pub(crate) fn can_predict(compression: &str) -> bool {
     matches!(compression, "LZW" | "ZSTD" | "DEFLATE")
-}
-
-/// Refuses options that would change values.
-pub(crate) fn refuse_lossy(option: &CreationOption) -> Result<(), Reason> {
-    let value = option.value().to_ascii_uppercase();
-    let lossy = match option.key() {
-        "COMPRESS" => !LOSSLESS.contains(&value.as_str()) && value != "NONE",
-        "NBITS" | "DISCARD_LSB" | "MAX_Z_ERROR" | "JPEG_QUALITY" | "WEBP_LEVEL" | "PIXELTYPE" => true,
-        // They would change the grid or the layout that was checked.
-        "COPY_SRC_OVERVIEWS" | "SPARSE_OK" | "TFW" | "RPB" | "RPCTXT" | "PROFILE" | "TILING_SCHEME" => true,
-        _ => false,
-    };
-    if !lossy {
-        return Ok(());
-    }
-    let why = "this option would change the scene's values or grid".into();
-    Err(Reason::Option { key: option.key().into(), value: option.value().into(), why })
 }

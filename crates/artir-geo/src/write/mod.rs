@@ -1,8 +1,11 @@
 //! Writes the restored scene: made in a hidden folder next to its final path, compared with its source, then published.
 
 pub(crate) mod beside;
-mod cog;
+pub(crate) mod change;
+mod copied;
+mod creation;
 mod file;
+mod haze;
 mod identity;
 pub(crate) mod journal;
 pub(crate) mod layout;
@@ -21,11 +24,12 @@ use artir_files::{HiddenFolder, OutputFolder, is_taken};
 
 use self::{
     file::{create, finish},
+    haze::OtherBands,
     identity::identity,
     journal::Journal,
     layout::Layout,
-    options::{Format, WriteOptions},
-    publish::{BESIDE, Staged, is_virtual},
+    options::WriteOptions,
+    publish::{Staged, is_virtual, is_written_with},
     rehearse::{check_model, prepare},
 };
 use crate::{
@@ -49,6 +53,8 @@ pub struct SceneReport {
     pub run: RunReport,
     /// Rows that an interrupted run had completed.
     pub rows_resumed: usize,
+    /// What the result cannot hold of what the scene states.
+    pub lost: Vec<String>,
 }
 
 /// Files of the journal in the hidden folder.
@@ -59,7 +65,8 @@ const JOURNAL_FILES: [&str; 3] = ["journal", "rows", "lock"];
 /// # Errors
 /// The core's own.
 pub fn plan(scene: &Scene, restorer: &Restorer) -> Result<String, Error> {
-    Ok(restorer.plan(scene.shape(), memory_use(&scene.info))?.describe())
+    let shape = scene.info.shape_for(restorer.card().input.channels);
+    Ok(restorer.plan(shape, memory_use(&scene.info))?.describe())
 }
 
 /// Restores a scene into `out`; where that ends in `.vrt`, into a TIFF of the same name and a virtual raster over it.
@@ -76,13 +83,33 @@ pub fn restore_scene(
 ) -> Result<SceneReport, Error> {
     check_model(scene, restorer.card())?;
     progress.start(&scene.info.path, scene.shape().pixels());
-    let decides = restorer.decides_for(scene.shape(), memory_use(&scene.info))?;
+    let channels = restorer.card().input.channels;
+    let options = &WriteOptions { provenance: provenance(scene, restorer, options.all_bands), ..options.clone() };
+    let decides = restorer.decides_for(scene.info.shape_for(channels), memory_use(&scene.info))?;
     let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
         // Rows of an earlier run count as completed.
         progress.advance(first as u64 * scene.shape().columns as u64);
         restorer.run_from(first, source, sink, progress)
     };
-    restore_with(scene, decides.as_str(), out, options, &mut run)
+    restore_with(scene, channels, decides.as_str(), out, options, &mut run)
+}
+
+/// What a result states of how it was made. No time is among it: the same run gives the same bytes.
+fn provenance(scene: &Scene, restorer: &Restorer, all_bands: bool) -> Vec<(String, String)> {
+    let card = restorer.card();
+    let range: Vec<String> = scene.intervals().iter().map(|i| format!("{},{}", i.black(), i.white())).collect();
+    let bands: Vec<String> = scene.bands().iter().map(usize::to_string).collect();
+    [
+        ("VERSION", artir_core::VERSION.to_owned()),
+        ("MODEL", format!("{} {}", card.name, card.version)),
+        ("MODEL_SHA256", restorer.model_hash().to_owned()),
+        ("STRENGTH", restorer.strength().to_string()),
+        ("BANDS", bands.join(",")),
+        ("RANGE", range.join(" ")),
+        ("ALL_BANDS", if all_bands { "YES" } else { "NO" }.to_owned()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .to_vec()
 }
 
 /// A run from a row on, from source to sink.
@@ -91,6 +118,7 @@ type Run<'a> = &'a mut dyn FnMut(usize, &mut SceneSource<'_>, &mut SceneSink<'_>
 /// Restores a scene with any function that passes residuals from source to sink.
 fn restore_with(
     scene: &Scene,
+    channels: usize,
     pixels: &str,
     out: &Path,
     options: &WriteOptions,
@@ -99,8 +127,11 @@ fn restore_with(
     let name = out.display().to_string();
     let fail = |reason: Reason| Error::Write { path: name.clone(), reason };
     recover(out)?;
-    let stale = prepare(scene, out, options)?;
-    let layout = Layout::of(scene, &options.creation, options.threads).map_err(&fail)?;
+    let promise = prepare(scene, out, options)?;
+    let others = options.all_bands.then(|| OtherBands::of(&scene.info, &scene.dataset)).transpose();
+    let others = others.map_err(|reason| Error::Scene { path: scene.info.path.clone(), reason })?;
+    let format = layout::format(scene, options);
+    let layout = Layout::of(scene, options, format).map_err(&fail)?;
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let _made = OutputFolder::create(parent).map_err(|e| fail(e.into()))?;
     let mut folder = HiddenFolder::open(out).map_err(|e| fail(e.into()))?;
@@ -115,14 +146,21 @@ fn restore_with(
     let journal = journal.map_err(|e| fail(e.into()))?;
     let rows_resumed = journal.rows_done();
 
-    let cog = options.format == Format::Cog;
-    let layout = if cog { layout.intermediate() } else { layout };
-    let target = create(scene, &scene.info.description, &layout, &staged).map_err(&fail)?;
+    let wanted = scene.info.description.with_provenance(&options.provenance);
+    let layout = if format.is_copied() { layout.intermediate() } else { layout };
+    let target = create(scene, &wanted, &layout, &staged).map_err(&fail)?;
     let strips = Strips::default();
     let strip_rows = strip_rows(layout.block_rows(), scene.shape().rows);
     let info = &scene.info;
-    let mut source =
-        SceneSource { scene: info, dataset: info.reopen()?, strips: &strips, strip_rows, first_row: rows_resumed };
+    let mut source = SceneSource {
+        scene: info,
+        dataset: info.reopen()?,
+        marks: info.open_marks()?,
+        channels,
+        strips: &strips,
+        strip_rows,
+        first_row: rows_resumed,
+    };
     let mut sink = SceneSink {
         scene: info,
         strips: &strips,
@@ -130,6 +168,7 @@ fn restore_with(
         interleaved: layout.get("INTERLEAVE") == Some("PIXEL"),
         target,
         journal,
+        later: others.as_ref().map_or_else(Vec::new, OtherBands::numbers),
         name: name.clone(),
     };
     let result = replay(&mut sink).and_then(|()| run(rows_resumed, &mut source, &mut sink));
@@ -142,20 +181,25 @@ fn restore_with(
             return Err(e);
         }
     };
-    let intermediate = Description { overviews: Vec::new(), ..info.description.clone() };
-    let wanted = if cog { &intermediate } else { &info.description };
-    finish(scene, wanted, sink.target, &layout, &staged, false).map_err(&fail)?;
+    if let Some(others) = others {
+        others.restore(info, &sink.source, &sink.target, strip_rows).map_err(|why| info.unreadable(why))?;
+    }
+    let without_overviews = Description { overviews: Vec::new(), ..wanted.clone() };
+    let first = if format.is_copied() { &without_overviews } else { &wanted };
+    let found = finish(scene, first, sink.target, &layout, &staged, false).map_err(&fail)?;
+    promise.intermediate.must_equal(&found).map_err(&fail)?;
     let mut done = staged.clone();
-    if cog {
-        done = folder.path().join("cog.tif");
-        cog::write(scene, &staged, &done, &options.creation, options.threads).map_err(&fail)?;
-        scene.info.description.complete(&scene.dataset, &done).map_err(&fail)?;
+    if format.is_copied() {
+        done = folder.path().join("copy.tif");
+        copied::write(scene, &staged, &done, format, options).map_err(&fail)?;
+        let found = wanted.complete(&scene.dataset, &done).map_err(&fail)?;
+        promise.description.must_equal(&found).map_err(&fail)?;
     }
     nothing_else(&folder, &done).map_err(&fail)?;
-    let staged = Staged::new(&folder, &done, out, &stale).map_err(|e| fail(e.into()))?;
+    let staged = Staged::new(&folder, &done, out, &promise.stale).map_err(|e| fail(e.into()))?;
     if is_virtual(out) {
         let (data, main) = (staged.data(out), staged.main(out));
-        virtual_raster::copy(scene, &info.description, &data, &main).map_err(&fail)?;
+        virtual_raster::copy(&promise.description, &data, &main).map_err(&fail)?;
     }
     let beside = match staged.publish(&mut folder, out, options.overwrite) {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -165,8 +209,8 @@ fn restore_with(
         }
         other => other.map_err(|e| fail(e.into()))?,
     };
-    beside::verify(&info.description, out, &beside).map_err(&fail)?;
-    Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed })
+    beside::verify(&promise.description, out, &beside).map_err(&fail)?;
+    Ok(SceneReport { path: out.to_owned(), beside, run: report, rows_resumed, lost: promise.lost })
 }
 
 /// Brings to its end what a killed run had begun to publish under a name, before anything there is taken for an older
@@ -203,16 +247,11 @@ fn replay(sink: &mut SceneSink<'_>) -> Result<(), Error> {
 
 /// Some drivers write additional files with other names, which would then be missing.
 fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), Reason> {
-    let stem = done.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let first = folder.path().join("scene.tif");
     for entry in std::fs::read_dir(folder.path())? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        let belongs = |stem: &str| BESIDE.iter().any(|ending| name == format!("{stem}{ending}"));
-        if !JOURNAL_FILES.contains(&&*name)
-            && name != stem
-            && name != "scene.tif"
-            && !belongs(&stem)
-            && !belongs("scene.tif")
-        {
+        let known = JOURNAL_FILES.contains(&&*name) || is_written_with(done, &name) || is_written_with(&first, &name);
+        if !known {
             return Err(format!("GDAL would write a part of it to a separate file ({name})").into());
         }
     }

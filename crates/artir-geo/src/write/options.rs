@@ -1,14 +1,55 @@
 //! Options for writing a restored scene.
 
+use std::path::Path;
+
 /// The format of a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// GeoTIFF, laid out like its source.
+    /// Cloud optimized GeoTIFF where the source is one, else GeoTIFF.
     #[default]
+    LikeSource,
+    /// GeoTIFF, laid out like its source.
     GeoTiff,
     /// Cloud optimized GeoTIFF.
     Cog,
+    /// JPEG 2000, without loss.
+    Jp2,
+    /// PNG: 8 or 16 bits, up to four bands.
+    Png,
+    /// ERDAS Imagine.
+    Imagine,
+}
+
+impl Format {
+    /// The format that a file's ending stands for; `None` for an ending that no result can have. A virtual raster's is that of
+    /// the TIFF under it.
+    pub fn of_name(name: &Path) -> Option<Self> {
+        let ending = name.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        Some(match ending.as_str() {
+            "" | "tif" | "tiff" | "gtiff" | "vrt" => Self::LikeSource,
+            "jp2" | "j2k" => Self::Jp2,
+            "png" => Self::Png,
+            "img" => Self::Imagine,
+            _ => return None,
+        })
+    }
+
+    /// GDAL's driver.
+    pub(crate) fn driver(self) -> &'static str {
+        match self {
+            Self::LikeSource | Self::GeoTiff => "GTiff",
+            Self::Cog => "COG",
+            Self::Jp2 => "JP2OpenJPEG",
+            Self::Png => "PNG",
+            Self::Imagine => "HFA",
+        }
+    }
+
+    /// Whether the result is copied from a finished GeoTIFF.
+    pub(crate) fn is_copied(self) -> bool {
+        !matches!(self, Self::LikeSource | Self::GeoTiff)
+    }
 }
 
 /// A creation option of GDAL's driver, such as `COMPRESS=ZSTD`.
@@ -59,6 +100,12 @@ pub struct WriteOptions {
     pub creation: Vec<CreationOption>,
     /// Threads that compress; 0 takes every core.
     pub threads: usize,
+    /// Remove haze from the other reflective bands as well, by what the network removes from red, green and blue.
+    pub all_bands: bool,
+    /// What the result states of how it was made, in its `ARTIR` domain: names and values.
+    pub(crate) provenance: Vec<(String, String)>,
+    /// Refuse a scene if the result cannot hold something that the scene states.
+    pub strict: bool,
 }
 
 impl WriteOptions {
@@ -83,6 +130,19 @@ impl WriteOptions {
     /// Sets creation options.
     pub fn with_creation(mut self, creation: impl Into<Vec<CreationOption>>) -> Self {
         self.creation = creation.into();
+        self
+    }
+
+    /// Whether haze is removed from the other reflective bands as well, by what the network removes from red, green and blue.
+    pub fn with_all_bands(mut self, all_bands: bool) -> Self {
+        self.all_bands = all_bands;
+        self
+    }
+
+    /// Whether a scene is refused if the result cannot hold something that the scene states. Otherwise that is left out, and
+    /// [`SceneReport::lost`](crate::SceneReport::lost) names it.
+    pub fn with_strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
         self
     }
 

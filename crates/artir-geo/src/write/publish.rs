@@ -11,6 +11,18 @@ use artir_files::{FileSet, HiddenFolder};
 /// Endings of files that belong to a GeoTIFF.
 pub(crate) const BESIDE: [&str; 4] = [".aux.xml", ".ovr", ".msk", ".msk.ovr"];
 
+/// The ending of a world file (`TFW=YES`), in place of the TIFF's own.
+const WORLD: &str = "tfw";
+
+/// Whether GDAL writes a file of that name, in the same folder, together with a TIFF.
+pub(crate) fn is_written_with(data: &Path, name: &str) -> bool {
+    let own = data.file_name().unwrap_or_default().to_string_lossy();
+    let world = data.with_extension(WORLD);
+    name == own
+        || BESIDE.iter().any(|ending| name.strip_prefix(&*own) == Some(ending))
+        || world.file_name().is_some_and(|world| world == name)
+}
+
 pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
@@ -52,6 +64,12 @@ impl Staged {
             } else {
                 gone.push(OsString::from(name));
             }
+        }
+        let world = done.with_extension(WORLD);
+        if world.exists() {
+            let name = name_of(&data_of(out).with_extension(WORLD))?;
+            std::fs::rename(world, staged.folder.join(&name))?;
+            beside.push(name);
         }
         std::fs::rename(done, staged.folder.join(&data))?;
         let main = name_of(out)?;

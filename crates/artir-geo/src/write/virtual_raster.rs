@@ -8,16 +8,16 @@ use super::metadata::open_again;
 use crate::{
     error::Reason,
     ffi::{self, Object},
-    scene::{Scene, description::Description},
+    scene::description::Description,
 };
 
 /// Writes the VRT over a TIFF, and compares it with a description.
-pub(crate) fn copy(scene: &Scene, wanted: &Description, data: &Path, to: &Path) -> Result<(), Reason> {
+pub(crate) fn copy(wanted: &Description, data: &Path, to: &Path) -> Result<(), Reason> {
     let source = open_again(data)?;
     let driver = DriverManager::get_driver_by_name("VRT")?;
     let copy = ffi::checked(|| source.create_copy(&driver, to, &RasterCreationOptions::new()))?;
     // GDAL copies some domains; a VRT holds any.
-    for (name, items) in &scene.info.description.domains {
+    for (name, items) in &wanted.domains {
         Object::dataset(&copy).set_domain(name, items);
     }
     ffi::checked(|| copy.close())?;

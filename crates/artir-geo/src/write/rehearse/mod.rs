@@ -10,10 +10,11 @@ use artir_core::Card;
 use artir_files::is_taken;
 
 use super::{
-    beside, cog, file,
-    layout::Layout,
-    options::{Format, WriteOptions},
-    publish::{BESIDE, data_of, is_virtual, same_file},
+    beside, copied, file,
+    haze::OtherBands,
+    layout::{self, Layout},
+    options::WriteOptions,
+    publish::{data_of, is_virtual, is_written_with, same_file},
     virtual_raster,
 };
 use crate::{
@@ -22,8 +23,8 @@ use crate::{
     scene::{Scene, description::Description},
 };
 
-/// Edge of the empty scene that a COG is made of, pixels: GDAL makes its overviews anew, which costs as much as the scene is
-/// large.
+/// Edge of the empty scene that a COG or another copy is made of, pixels: GDAL writes it whole, which costs as much as the
+/// scene is large.
 const SMALL: usize = 64;
 
 /// Refuses a scene that a model does not take.
@@ -32,7 +33,8 @@ const SMALL: usize = 64;
 /// [`Error::Scene`] that names the model's bands.
 pub fn check_model(scene: &Scene, card: &Card) -> Result<(), Error> {
     let (takes, has) = (card.input.channels, scene.bands().len());
-    if takes == has {
+    // A single band goes into every channel.
+    if takes == has || has == 1 {
         return Ok(());
     }
     let reason = Reason::Model { model: card.name.clone(), takes, has };
@@ -47,19 +49,39 @@ pub fn rehearse(scene: &Scene, out: &Path, options: &WriteOptions) -> Result<(),
     prepare(scene, out, options).map(drop)
 }
 
-/// The same. Returns the sidecar files of older results with these names, which must be removed with them.
-pub(crate) fn prepare(scene: &Scene, out: &Path, options: &WriteOptions) -> Result<Vec<PathBuf>, Error> {
+/// What a result will be.
+#[derive(Debug)]
+pub(crate) struct Promise {
+    /// What it will state.
+    pub(crate) description: Description,
+    /// What the GeoTIFF will state that a COG is made of.
+    pub(crate) intermediate: Description,
+    /// What it cannot hold of what the scene states.
+    pub(crate) lost: Vec<String>,
+    /// Sidecar files of older results with its names, which must be removed.
+    pub(crate) stale: Vec<PathBuf>,
+}
+
+/// Finds what a result will be, or all reasons why a scene cannot be written as `out`, except for its pixels and the disk.
+pub(crate) fn prepare(scene: &Scene, out: &Path, options: &WriteOptions) -> Result<Promise, Error> {
     let fail = |reason: Reason| Error::Write { path: out.display().to_string(), reason };
     let mut stale = Vec::new();
     for name in files(out) {
         check_name(scene, &name, options)?;
         stale.extend(beside::in_the_way(&name, options.overwrite)?);
     }
-    form(scene, options).map_err(fail)?;
-    if is_virtual(out) {
-        form_virtual(scene, options).map_err(fail)?;
+    if options.all_bands {
+        let found = OtherBands::of(&scene.info, &scene.dataset);
+        found.map_err(|reason| Error::Scene { path: scene.info.path.clone(), reason })?;
     }
-    Ok(stale)
+    let promise = Stage::new().with(|stage| {
+        let (data, promise) = tiff(scene, options, stage)?;
+        if is_virtual(out) {
+            virtual_raster::copy(&promise.description, &data, &stage.path("scene.vrt"))?;
+        }
+        Ok(promise)
+    });
+    Ok(Promise { stale, ..promise.map_err(fail)? })
 }
 
 /// The files of a result, without sidecar files.
@@ -90,42 +112,64 @@ fn check_name(scene: &Scene, out: &Path, options: &WriteOptions) -> Result<(), E
     Ok(())
 }
 
-/// Checks that the result's format holds all of the scene's metadata.
+/// What a result cannot hold of what the scene states.
 ///
 /// # Errors
-/// Text that names the fields that it does not hold.
-pub(crate) fn form(scene: &Scene, options: &WriteOptions) -> Result<(), Reason> {
-    Stage::new().with(|stage| tiff(scene, options, stage).map(drop))
+/// What it must hold and cannot, and with strict options all that it cannot hold.
+pub(crate) fn form(scene: &Scene, options: &WriteOptions) -> Result<Vec<String>, Reason> {
+    Stage::new().with(|stage| tiff(scene, options, stage).map(|(_, promise)| promise.lost))
 }
 
-fn form_virtual(scene: &Scene, options: &WriteOptions) -> Result<(), Reason> {
-    Stage::new().with(|stage| {
-        let (data, wanted) = tiff(scene, options, stage)?;
-        virtual_raster::copy(scene, &wanted, &data, &stage.path("scene.vrt"))
-    })
-}
-
-/// Writes the empty file and compares it. Returns its path and the expected description.
-fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf, Description), Reason> {
-    let layout = Layout::of(scene, &options.creation, options.threads)?.empty();
-    let mut wanted = scene.info.description.clone();
+/// Writes the empty file and compares it. Returns its path and what the result will be.
+fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf, Promise), Reason> {
+    let format = layout::format(scene, options);
+    let layout = Layout::of(scene, options, format)?.empty();
+    let source = &scene.info.description.with_provenance(&options.provenance);
     let path = stage.path("scene.tif");
-    if options.format == Format::GeoTiff {
-        let target = file::create(scene, &wanted, &layout, &path)?;
-        file::finish(scene, &wanted, target, &layout, &path, true)?;
+    let mut lost = Vec::new();
+    if !format.is_copied() {
+        let target = file::create(scene, source, &layout, &path)?;
+        let found = file::finish(scene, source, target, &layout, &path, true)?;
+        let description = promised(source, &found, &mut lost)?;
         stage.check(&path)?;
-        return Ok((path, wanted));
+        refuse_lost(&lost, options)?;
+        let intermediate = description.clone();
+        return Ok((path, Promise { description, intermediate, lost, stale: Vec::new() }));
     }
-    wanted.overviews.clear();
-    wanted.size = (wanted.size.0.min(SMALL), wanted.size.1.min(SMALL));
+    let size = (source.size.0.min(SMALL), source.size.1.min(SMALL));
+    let small = Description { overviews: Vec::new(), size, ..source.clone() };
     let layout = layout.intermediate();
-    let target = file::create(scene, &wanted, &layout, &path)?;
-    file::finish(scene, &wanted, target, &layout, &path, true)?;
-    let done = stage.path("cog.tif");
-    cog::write(scene, &path, &done, &options.creation, options.threads)?;
-    wanted.complete(&scene.dataset, &done)?;
+    let target = file::create(scene, &small, &layout, &path)?;
+    let found = file::finish(scene, &small, target, &layout, &path, true)?;
+    // What the GeoTIFF lacks may yet get a place beside the COG.
+    let intermediate = promised(&small, &found, &mut Vec::new())?;
+    let done = stage.path("copy.tif");
+    copied::write(scene, &path, &done, format, options)?;
+    let found = small.complete(&scene.dataset, &done)?;
+    let description = promised(&small, &found, &mut lost)?;
     stage.check(&done)?;
-    Ok((done, wanted))
+    refuse_lost(&lost, options)?;
+    let whole = |d: Description| Description { size: source.size, ..d };
+    let description = Description { overviews: source.overviews.clone(), ..whole(description) };
+    Ok((done, Promise { description, intermediate: whole(intermediate), lost, stale: Vec::new() }))
+}
+
+/// A description that gives way to what a file holds.
+///
+/// # Errors
+/// Fields that a result must hold.
+fn promised(wanted: &Description, found: &Description, lost: &mut Vec<String>) -> Result<Description, Reason> {
+    let mut out = wanted.clone();
+    *lost = out.give_way(found);
+    out.must_equal(found)?;
+    Ok(out)
+}
+
+fn refuse_lost(lost: &[String], options: &WriteOptions) -> Result<(), Reason> {
+    if !options.strict || lost.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the result would differ in {}", lost.join(", ")).into())
 }
 
 /// A folder in memory.
@@ -159,10 +203,9 @@ impl Stage {
 
     /// Some drivers write additional files with other names, which would then be missing.
     fn check(&self, done: &Path) -> Result<(), Reason> {
-        let done = done.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let first = self.path("scene.tif");
         for name in self.names().iter().map(|n| n.to_string_lossy()) {
-            let belongs = |stem: &str| name == stem || BESIDE.iter().any(|e| name == format!("{stem}{e}"));
-            if !belongs(&done) && !belongs("scene.tif") {
+            if !is_written_with(done, &name) && !is_written_with(&first, &name) {
                 return Err(format!("GDAL would write a part of it to a separate file ({name})").into());
             }
         }

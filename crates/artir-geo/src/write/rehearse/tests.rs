@@ -1,7 +1,7 @@
 use gdal::{DriverManager, raster::RasterCreationOptions};
 
 use super::*;
-use crate::{BandNumbers, OpenOptions, write::publish::with_ending, write_rgb_geotiff};
+use crate::{BandNumbers, Format, OpenOptions, write::publish::with_ending, write_rgb_geotiff};
 
 fn open(path: &Path) -> Scene {
     let options = OpenOptions { bands: BandNumbers::new([1, 2, 3]), ..OpenOptions::default() };
@@ -22,7 +22,7 @@ fn what_can_be_written_passes_in_every_form() {
     for format in [Format::GeoTiff, Format::Cog] {
         form(&scene, &WriteOptions { format, ..WriteOptions::default() }).unwrap();
     }
-    form_virtual(&scene, &WriteOptions::default()).unwrap();
+    prepare(&scene, &dir.path().join("other.vrt"), &WriteOptions::default()).unwrap();
     let stage = Stage::new();
     stage.with(|stage| tiff(&scene, &WriteOptions::default(), stage).map(drop)).unwrap();
     assert!(stage.names().is_empty(), "nothing stays in memory: {:?}", stage.names());
@@ -47,20 +47,18 @@ fn overviews(path: &Path, (columns, rows): (usize, usize)) {
 }
 
 #[test]
-fn overviews_of_another_size_than_gdal_makes_are_told() {
+fn overviews_of_another_size_than_gdal_makes_get_the_nearest_factor() {
     let dir = tempfile::tempdir().unwrap();
     let path = example(dir.path());
-    overviews(&path, (51, 38));
-    form(&open(&path), &WriteOptions::default()).unwrap();
-    overviews(&path, (50, 37));
-    let told = form(&open(&path), &WriteOptions::default()).unwrap_err().to_string();
-    assert!(told.contains("overviews"), "{told}");
-    // A COG gets overviews of its own.
-    form(&open(&path), &WriteOptions { format: Format::Cog, ..WriteOptions::default() }).unwrap();
+    for size in [(51, 38), (50, 37), (7, 90)] {
+        overviews(&path, size);
+        assert_eq!(form(&open(&path), &WriteOptions::default()).unwrap(), [""; 0], "{size:?}");
+        form(&open(&path), &WriteOptions { format: Format::Cog, ..WriteOptions::default() }).unwrap();
+    }
 }
 
 #[test]
-fn colours_that_a_tiff_cannot_leave_open_are_told() {
+fn colours_that_a_tiff_cannot_leave_open_are_lost_and_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = example(dir.path());
     let band = |i: usize| {
@@ -72,8 +70,12 @@ fn colours_that_a_tiff_cannot_leave_open_are_told() {
     let bands: String = (1..=3).map(band).collect();
     let stack = path.with_file_name("stack.vrt");
     std::fs::write(&stack, format!("<VRTDataset rasterXSize=\"101\" rasterYSize=\"75\">{bands}</VRTDataset>")).unwrap();
-    let told = form(&open(&stack), &WriteOptions::default()).unwrap_err().to_string();
+    let stack = open(&stack);
+    assert_eq!(form(&stack, &WriteOptions::default()).unwrap(), ["colour interpretation of band 1"]);
+    let told = form(&stack, &WriteOptions::default().with_strict(true)).unwrap_err().to_string();
     assert!(told.contains("colour interpretation of band 1"), "{told}");
+    let promise = prepare(&stack, &dir.path().join("out.vrt"), &WriteOptions::default()).unwrap();
+    assert_eq!(promise.lost, ["colour interpretation of band 1"]);
 }
 
 #[test]

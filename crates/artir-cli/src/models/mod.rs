@@ -1,6 +1,8 @@
 //! `artir models`: lists, shows and verifies models.
 
-use std::process::ExitCode;
+mod export;
+
+use std::{path::PathBuf, process::ExitCode};
 
 use artir_core::{Card, Model, zoo};
 use clap::Subcommand;
@@ -31,6 +33,31 @@ enum Action {
         #[arg(required = true)]
         models: Vec<String>,
     },
+    /// Write a model in standard ONNX operators alone, for runtimes that do not read function bodies
+    ExportPlain {
+        /// Name, or a file ending in .onnx
+        model: String,
+        /// The file to write
+        #[arg(short, long, value_name = "OUT.onnx")]
+        output: PathBuf,
+        /// Overwrite an existing file
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Write a model with its configuration into a model repository of NVIDIA Triton
+    ExportTriton {
+        /// Name, or a file ending in .onnx
+        model: String,
+        /// The model repository
+        #[arg(short, long, value_name = "FOLDER")]
+        output: PathBuf,
+        /// artir's operators, as Triton's machine finds them
+        #[arg(long, value_name = "libartir_ops.so")]
+        library: PathBuf,
+        /// Overwrite existing files
+        #[arg(long)]
+        overwrite: bool,
+    },
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
@@ -38,6 +65,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Action::List => list(),
         Action::Show { model, json } => show(&zoo::open(model)?, *json),
         Action::Verify { models } => verify(models),
+        Action::ExportPlain { model, output, overwrite } => export::plain(model, output, *overwrite),
+        Action::ExportTriton { model, output, library, overwrite } => {
+            export::triton(model, output, library, *overwrite)
+        }
     }
 }
 

@@ -1,0 +1,79 @@
+//! The change layer: restored minus input, in stored values, so that an analyst sees where the restoration acted.
+
+use std::path::Path;
+
+use artir_files::NewFile;
+use gdal::{
+    DriverManager, Metadata,
+    raster::{Buffer, RasterCreationOptions},
+};
+
+use super::metadata::open_again;
+use crate::{
+    error::{Error, Reason},
+    ffi::{self, RawRows},
+    rows::samples::Planes,
+    scene::Scene,
+};
+
+/// Rows that are subtracted at a time.
+const ROWS: usize = 256;
+
+/// Writes a GeoTIFF of 32-bit floating-point numbers on the scene's grid, with a band for each restored one: the result's
+/// stored value minus the scene's. Pixels that did not change are 0.
+///
+/// # Errors
+/// [`Error::Exists`] for a file that exists and may not be overwritten, [`Error::Scene`] for pixels that cannot be read, and
+/// [`Error::Write`].
+pub fn write_change(scene: &Scene, result: &Path, to: &Path, overwrite: bool) -> Result<(), Error> {
+    if artir_files::is_taken(to) && !overwrite {
+        return Err(Error::Exists { path: to.display().to_string() });
+    }
+    let fail = |reason: Reason| Error::Write { path: to.display().to_string(), reason };
+    let file = NewFile::create(to).map_err(|e| fail(e.into()))?;
+    write(scene, result, &file.path()).map_err(fail)?;
+    file.publish(overwrite).map_err(|e| fail(e.into()))
+}
+
+fn write(scene: &Scene, result: &Path, path: &Path) -> Result<(), Reason> {
+    let (columns, rows) = scene.info.description.size;
+    let bands = &scene.info.bands;
+    let options = RasterCreationOptions::from_iter([
+        "COMPRESS=DEFLATE",
+        "PREDICTOR=3",
+        "BIGTIFF=IF_SAFER",
+        "PHOTOMETRIC=MINISBLACK",
+        "INTERLEAVE=BAND",
+    ]);
+    let driver = DriverManager::get_driver_by_name("GTiff")?;
+    let target = ffi::checked(|| {
+        driver.create_with_band_type_with_options::<f32, _>(path, columns, rows, bands.len(), &options)
+    })?;
+    let description = &scene.info.description;
+    description.georef.apply(&scene.dataset, &target, description.is_point());
+    for (i, number) in bands.iter().enumerate() {
+        let name = &description.bands[number - 1].description;
+        let name = if name.is_empty() { format!("change of band {number}") } else { format!("change of {name}") };
+        target.rasterband(i + 1)?.set_description(&name)?;
+    }
+    let result = open_again(result)?;
+    for row in (0..rows).step_by(ROWS) {
+        let at = RawRows { row, rows: ROWS.min(rows - row), columns };
+        let read = |dataset: &gdal::Dataset| -> Result<Planes, Reason> {
+            let mut planes = scene.info.planes();
+            planes.read_rows(dataset, bands, &at)?;
+            Ok(planes)
+        };
+        let (before, after) = (read(&scene.dataset)?, read(&result)?);
+        for i in 0..bands.len() {
+            let pairs = after.values(i).into_iter().zip(before.values(i));
+            // Values that are not finite do not change.
+            let values: Vec<f32> =
+                pairs.map(|(a, b)| if a == b || !b.is_finite() { 0.0 } else { (a - b) as f32 }).collect();
+            let mut band = target.rasterband(i + 1)?;
+            let size = (columns, at.rows);
+            ffi::checked(|| band.write((0, row as isize), size, &mut Buffer::new(size, values)))?;
+        }
+    }
+    ffi::checked(|| target.close())
+}
