@@ -85,8 +85,10 @@ docs:
 	$(TOOLS) mdbook build docs
 
 safety:
-	scripts/bootstrap.sh
+	scripts/bootstrap.sh --train
+	cargo build --release -p artir-ops
 	cargo run --release -p artir-harness --example safety -- ct-ldct-t validation/safety-ct-ldct-t.md
+	$(PYTHON) -m lab.evaluate_pairs models/zoo/ct-ldct-t.onnx --safety 0.8 --append validation/safety-ct-ldct-t.md
 
 # By default glibc returns large blocks to the kernel and fetches them again at every step, which takes half of the time.
 KEEP_MEMORY = MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=67108864

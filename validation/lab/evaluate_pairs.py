@@ -35,6 +35,20 @@ STRENGTHS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)
 DRAWN = (20.0, 30.0, 40.0, 60.0)
 """Contrasts in HU of the discs that test the search for new structures."""
 
+PAGE = """
+## Real pairs
+
+{name} on real slices at a quarter of the dose against the same slices at full dose, by kernel. New
+structures are those of a lesion's size (4 to 8 mm) in soft tissue that have less than half of their
+height in the compared images. Discs of 6 pixels, drawn into the results, show how many the search
+finds.
+
+```text
+{lines}
+```
+"""
+"""The section of a page about side effects."""
+
 
 class Network:
     """Averaged weights of a checkpoint, or those of a model file, as a function of slices in HU."""
@@ -42,6 +56,7 @@ class Network:
     def __init__(self, path: Path):
         if path.suffix == ".onnx":
             card, _ = read_card(path)
+            self.name = f"{card['name']} {card['version']}"
             given = card["input"]
             config = Config.variant(card["variant"], channels=given["channels"])
             self.range, self.network_range = given["range"], given["network_range"]
@@ -49,6 +64,7 @@ class Network:
             weights.load(path, self.model)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
+            self.name = f"{path.parent.name} after {state['steps']} steps"
             settings = Settings.of_checkpoint(state["settings"])
             self.range, self.network_range = settings.range, settings.network_range
             self.model = ArtIR(Config(**state["config"]))
@@ -110,12 +126,11 @@ def safety(changes: dict[str, np.ndarray], pairs: list[Pair], strength: float) -
         of_kernel = [p for p in pairs if p.kernel == kernel]
         results = [p.quarter + strength * changes[p.name] for p in of_kernel]
         both = list(zip(results, of_kernel, strict=True))
-        seen = np.array([list(tissue_bias(r, p.full).values()) for r, p in both])
-        means = [float(c[~np.isnan(c)].mean()) if (~np.isnan(c)).any() else np.nan for c in seen.T]
-        words = ", ".join(f"{t} {m:+.1f}" for t, m in zip(TISSUES, means, strict=True))
         left = np.nanmean([noise_left(r, p.full) for r, p in both])
         lines += [
-            f"{kernel} at {strength:g}: bias in HU: {words}; noise {left:.2f} of the full dose's",
+            f"{kernel} at {strength:g}: noise {left:.2f} of the full dose's",
+            f"  bias in HU: {mean_bias(both)}",
+            f"  bias of the input: {mean_bias([(p.quarter, p) for p in of_kernel])}",
             f"  in neither dose: {density([(r, p.quarter, p) for r, p in both])}",
             f"  not in the full dose: {density([(r, None, p) for r, p in both])}",
             f"  not in the full dose, of the input: "
@@ -123,6 +138,13 @@ def safety(changes: dict[str, np.ndarray], pairs: list[Pair], strength: float) -
             f"  drawn discs found: {found_shares(both)}",
         ]
     return lines
+
+
+def mean_bias(images: list[tuple[np.ndarray, Pair]]) -> str:
+    """Bias by tissue against the full dose, mean over images that have the tissue."""
+    seen = np.array([list(tissue_bias(image, p.full).values()) for image, p in images])
+    means = [float(c[~np.isnan(c)].mean()) if (~np.isnan(c)).any() else np.nan for c in seen.T]
+    return ", ".join(f"{t} {m:+.1f}" for t, m in zip(TISSUES, means, strict=True))
 
 
 def density(images: list[tuple[np.ndarray, np.ndarray | None, Pair]]) -> str:
@@ -154,6 +176,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="measure every n-th pair")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--safety", type=float, metavar="STRENGTH")
+    parser.add_argument("--append", type=Path, metavar="PAGE", help="add --safety to a page too")
     parser.add_argument("--without", choices=("kernels", "mixers"))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -168,7 +191,11 @@ def main() -> None:
         for line in summary(measure(changes, pairs), pairs):
             print(line, flush=True)
         if options.safety:
-            print(*safety(changes, pairs, options.safety), sep="\n", flush=True)
+            lines = safety(changes, pairs, options.safety)
+            print(*lines, sep="\n", flush=True)
+            if options.append:
+                with options.append.open("a") as page:
+                    page.write(PAGE.format(name=network.name, lines="\n".join(lines)))
 
 
 if __name__ == "__main__":
