@@ -302,7 +302,11 @@ fn series_are_chosen_and_listed() {
     let table = run(["ct".as_ref(), folder.as_os_str(), "--list".as_ref()]);
     let table = text(&table.stdout);
     assert!(["CT CH/AB/PEL", uid, "description", "kernel"].iter().all(|w| table.contains(w)), "{table}");
-    assert_eq!(restore_path("ct", &folder, &["--series", uid]).slices(), [8]);
+    let chosen = restore_path("ct", &folder, &["--series", uid, "--show-uids"]);
+    assert_eq!(chosen.slices(), [8]);
+    assert_eq!(chosen.report["series"][0]["source_series_uid"], uid);
+    let derived = chosen.series[0][0].element(tags::SERIES_INSTANCE_UID).unwrap().to_str().unwrap().into_owned();
+    assert_eq!(chosen.report["series"][0]["derived_series_uid"], derived.trim_end_matches('\0'));
     let dir = tempfile::tempdir().unwrap();
     let list = dir.path().join("list.txt");
     std::fs::write(&list, format!("# one slice\n{}\n\n", folder.join("0001.dcm").display())).unwrap();

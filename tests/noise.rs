@@ -4,15 +4,26 @@
 
 use std::{fs, path::Path};
 
-use artir_phantom::{ct, dicom::write_series};
+use artir_phantom::{Random, dicom::write_series};
 use artir_tests::{artir, models, text};
+use ndarray::Array2;
 use serde_json::Value;
 
-/// A series of two noisy phantom slices.
-fn phantom(folder: &Path) {
-    let scan = ct::Scan { views: 200, ..ct::Scan::default() };
-    let slices: Vec<_> = (0..2).map(|i| ct::slice(&scan, i).measured).collect();
-    write_series(folder, &slices, scan.pixel).unwrap();
+/// A series of two slices through a body with an organ, with 25 HU of noise.
+fn body(folder: &Path) {
+    let mut random = Random::new(1);
+    let mut slice = || {
+        Array2::from_shape_fn((256, 256), |(y, x)| {
+            let from = |cy: f32, cx: f32| (y as f32 - cy).hypot(x as f32 - cx);
+            let tissue = match () {
+                () if from(128.0, 128.0) > 110.0 => -1000.0,
+                () if from(110.0, 90.0) < 40.0 => 70.0,
+                () => 45.0,
+            };
+            tissue + 25.0 * random.normal() as f32
+        })
+    };
+    write_series(folder, &[slice(), slice()], 1.5).unwrap();
 }
 
 fn ct_run(dir: &Path, more: &[&str]) -> (Option<i32>, String, Value) {
@@ -26,17 +37,16 @@ fn ct_run(dir: &Path, more: &[&str]) -> (Option<i32>, String, Value) {
 #[test]
 fn the_strength_is_chosen_by_the_noise_that_is_to_stay() {
     let dir = tempfile::tempdir().unwrap();
-    phantom(&dir.path().join("in"));
-    let (code, said, report) = ct_run(dir.path(), &["--noise", "15"]);
+    body(&dir.path().join("in"));
+    let (code, said, report) = ct_run(dir.path(), &["--noise", "12"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("HU at the chosen strength of 0."), "{said}");
     let noise = report["series"][0]["noise"].as_array().unwrap();
     assert_eq!(noise.iter().map(|slice| slice["file"].as_str().unwrap()).collect::<Vec<_>>(), ["0001.dcm", "0002.dcm"]);
     for slice in noise {
         let [before, after] = ["before_hu", "after_hu"].map(|key| slice[key].as_f64().unwrap());
-        assert!(before > 20.0 && (after - 15.0).abs() < 1.0, "{slice}");
+        assert!((before - 25.0).abs() < 2.0 && (after - 12.0).abs() < 1.0, "{slice}");
     }
-    // Two hundredths of the strength are the most that the choice is off by.
     let provenance = report["series"][0]["provenance"].as_str().unwrap();
     let strength: f64 = provenance.rsplit("strength ").next().unwrap().parse().unwrap();
     assert!((0.05..0.95).contains(&strength), "{provenance}");
@@ -55,7 +65,7 @@ fn the_strength_is_chosen_by_the_noise_that_is_to_stay() {
 #[test]
 fn a_noise_that_cannot_be_measured_or_means_nothing_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let air = ndarray::Array2::from_elem((64, 64), -1000.0f32);
+    let air = Array2::from_elem((64, 64), -1000.0f32);
     write_series(&dir.path().join("in"), &[air], 1.0).unwrap();
     fs::write(dir.path().join("one.onnx"), models::ct_identity()).unwrap();
     let (code, said, report) = ct_run(dir.path(), &["--noise", "9", "--model", "one.onnx"]);
@@ -72,7 +82,7 @@ fn a_noise_that_cannot_be_measured_or_means_nothing_is_refused() {
 #[test]
 fn an_ensemble_of_a_network_that_changes_nothing_changes_nothing_and_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    phantom(&dir.path().join("in"));
+    body(&dir.path().join("in"));
     fs::write(dir.path().join("one.onnx"), models::ct_identity()).unwrap();
     let (code, said, report) = ct_run(dir.path(), &["--ensemble", "--model", "one.onnx"]);
     assert_eq!(code, Some(0), "{said}");

@@ -6,10 +6,12 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::OnceLock,
 };
 
 use artir_tests::{artir, models, runtime, text};
 use image::{Rgb, RgbImage};
+use tempfile::TempDir;
 
 fn photo(folder: &Path) -> PathBuf {
     let path = folder.join("photo.png");
@@ -19,12 +21,16 @@ fn photo(folder: &Path) -> PathBuf {
     path
 }
 
-/// A copy of the binary outside of its source tree, with no folder of models but `models`.
+/// A copy of the binary outside of its source tree, with no folder of models but `models`. Tests share the copy: a program
+/// cannot be started while another thread, or a process that it just started, holds it open for writing.
 fn installed(dir: &Path, models: Option<&Path>) -> Command {
-    let copy = dir.join("artir");
-    if !copy.exists() {
+    static COPY: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, copy) = COPY.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = dir.path().join("artir");
         fs::copy(artir().get_program(), &copy).unwrap();
-    }
+        (dir, copy)
+    });
     let mut command = Command::new(copy);
     command.env("ORT_DYLIB_PATH", runtime()).env("XDG_DATA_HOME", dir.join("data"));
     match models {

@@ -2,8 +2,8 @@
 
 use ndarray::{Array2, ArrayView2};
 
-/// Edge of the squares whose standard deviation is taken, pixels: about 6 mm in a body scan.
-const EDGE: usize = 9;
+/// Edge of the squares whose standard deviation is taken, pixels: about 5 mm in a body scan.
+const EDGE: usize = 7;
 /// Mean of a square of soft tissue, HU.
 const TISSUE: [f64; 2] = [0.0, 100.0];
 /// Squares of soft tissue that a measurement needs.
@@ -64,19 +64,21 @@ pub fn ct_noise(hu: ArrayView2<'_, f32>, valid: Option<ArrayView2<'_, bool>>) ->
     (squares >= LEAST_SQUARES).then(|| most_frequent(&histogram))
 }
 
-/// The peak of the histogram, smoothed by a triangle.
+/// The deviation of greatest density: the peak of the histogram, smoothed by a triangle, divided by the width of its bins. Without
+/// the division, the wide bins of large deviations would win, where squares cross the borders of organs.
 fn most_frequent(histogram: &[usize]) -> f64 {
     let reach = SMOOTHING as isize;
+    let level = |bin: usize| RANGE[0] * BIN.powf(bin as f64 + 0.5);
     let smooth = |bin: usize| -> f64 {
         let part = |by: isize| {
             let at = bin.checked_add_signed(by).and_then(|at| histogram.get(at)).copied().unwrap_or(0);
             at as f64 * (reach + 1 - by.abs()) as f64
         };
-        (-reach..=reach).map(part).sum()
+        (-reach..=reach).map(part).sum::<f64>() / level(bin)
     };
     let heights: Vec<f64> = (0..histogram.len()).map(smooth).collect();
     let peak = (0..heights.len()).fold(0, |best, bin| if heights[bin] > heights[best] { bin } else { best });
-    RANGE[0] * BIN.powf(peak as f64 + 0.5)
+    level(peak)
 }
 
 #[cfg(test)]

@@ -78,6 +78,9 @@ pub(crate) struct Args {
     /// Write file names, instead of tokens, into --report and --list=json
     #[arg(long)]
     pub(super) show_paths: bool,
+    /// Write the SeriesInstanceUIDs of source and result into --report
+    #[arg(long, requires = "report")]
+    pub(super) show_uids: bool,
     /// Print the planned work and write nothing
     #[arg(long)]
     pub(super) dry_run: bool,

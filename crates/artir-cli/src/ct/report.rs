@@ -44,6 +44,12 @@ struct Entry {
     series: usize,
     /// Name of the derived series' folder.
     folder: String,
+    /// SeriesInstanceUID of the source, with `--show-uids`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_series_uid: Option<String>,
+    /// SeriesInstanceUID of the derived series, with `--show-uids`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    derived_series_uid: Option<String>,
     /// `written`, `partial` or `refused`.
     outcome: &'static str,
     slices: usize,
@@ -129,6 +135,7 @@ impl Report {
         let entry = Entry {
             outcome: if whole { "written" } else { "partial" },
             resumed: done.resumed,
+            derived_series_uid: args.show_uids.then(|| done.series_uid.clone()),
             problems: series.clash().iter().chain(&done.failed).map(|e| args.error_text(e)).collect(),
             findings: series.findings.iter().chain(&done.findings).map(ToString::to_string).collect(),
             provenance: Some(done.provenance.clone()),
@@ -164,6 +171,8 @@ impl Entry {
         Self {
             series: number,
             folder: series.folder.clone(),
+            source_series_uid: args.show_uids.then(|| series.uid.clone()),
+            derived_series_uid: None,
             outcome: "refused",
             slices: series.slices(),
             resumed: 0,

@@ -12,13 +12,15 @@ pub(super) enum Time {
     Position,
     /// FrameReferenceTime of PET.
     Reference,
+    /// AcquisitionNumber.
     Acquisition,
-    AcquisitionTime,
+    /// AcquisitionTime.
+    Clock,
 }
 
 impl Time {
     /// The most telling first.
-    pub(super) const ALL: [Self; 4] = [Self::Position, Self::Reference, Self::Acquisition, Self::AcquisitionTime];
+    pub(super) const ALL: [Self; 4] = [Self::Position, Self::Reference, Self::Acquisition, Self::Clock];
 
     /// Of an object's first frame.
     pub(super) fn of_object(self, instance: &Instance) -> Option<f64> {

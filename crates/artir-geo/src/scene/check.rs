@@ -42,9 +42,6 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
         }
         let band = dataset.rasterband(i)?;
         let structure = |key: &str| band.metadata_item(key, "IMAGE_STRUCTURE");
-        if restored.contains(&i) && ffi::bits(&band) == Some(1) {
-            return Err(format!("band {i} holds single bits, which cannot be restored").into());
-        }
         if structure("PIXELTYPE").is_some() {
             return Err(format!("band {i} holds signed bytes, which cannot be restored").into());
         }

@@ -244,7 +244,7 @@ impl Scene {
         Ok(())
     }
 
-    /// The restored bands by every so manieth pixel, and which of those count. Finds undeclared fill on the way.
+    /// A sample of the restored bands, and which of its pixels count. Finds undeclared fill on the way.
     fn sample(&mut self) -> Result<(Planes, Vec<bool>), Reason> {
         let (columns, rows) = self.dataset.raster_size();
         let out = (columns.min(SAMPLE), rows.min(SAMPLE));

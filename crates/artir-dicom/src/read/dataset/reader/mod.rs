@@ -2,6 +2,9 @@
 //!
 //! Encodings: PS3.5, 7.1 (elements), 7.5 (sequences), A.1 to A.4 (transfer syntaxes), 6.2.2 (unknown VR).
 
+mod fragments;
+mod unknown;
+
 use std::{
     collections::BTreeSet,
     io::{self, Read, Seek, SeekFrom},
@@ -17,8 +20,6 @@ use crate::{Reason, read::repair::Repair};
 const MAX_DEPTH: usize = 40;
 /// Items and elements of a file together. An enhanced object of 2,000 frames has some 200,000.
 const MAX_ELEMENTS: usize = 8_000_000;
-/// The most elements that are read again in another encoding: each may hold others.
-const MAX_RETRIES: usize = 64;
 const UNDEFINED: u32 = 0xffff_ffff;
 const ITEM: Tag = Tag(0xfffe, 0xe000);
 const ITEM_END: Tag = Tag(0xfffe, 0xe00d);
@@ -229,43 +230,6 @@ impl<R: Read + Seek> Reader<R> {
         Ok(Head { tag, vr: Some(vr), length })
     }
 
-    /// The header of an explicit element whose VR is unknown: its length may have two or four bytes, or be in place of the
-    /// VR. The next header tells which.
-    fn head_without_vr(&mut self, tag: Tag, letters: [u8; 2], end: u64) -> Result<Head, ReadError> {
-        let start = self.at;
-        let no_vr = || ReadError::Damaged(format!("{tag} has no value representation"));
-        let short = self.u16()?;
-        let implicit = match self.form.big_endian {
-            false => u32::from(letters[0]) | u32::from(letters[1]) << 8 | u32::from(short) << 16,
-            true => u32::from(letters[0]) << 24 | u32::from(letters[1]) << 16 | u32::from(short),
-        };
-        let long = if short == 0 { self.u32().ok() } else { None };
-        let ways = [(start + 2, Some(u32::from(short))), (start + 6, long), (start + 2, Some(implicit))];
-        for (at, length) in ways {
-            let Some(length) = length.filter(|n| *n != UNDEFINED) else { continue };
-            if self.follows(tag, at + u64::from(length), end)? {
-                self.seek(at)?;
-                self.repairs.insert(Repair::UnknownVr);
-                return Ok(Head { tag, vr: None, length });
-            }
-        }
-        Err(no_vr())
-    }
-
-    /// Whether an element after `tag`, or an end, is at a place.
-    fn follows(&mut self, tag: Tag, at: u64, end: u64) -> Result<bool, ReadError> {
-        if at == end || at == self.length {
-            return Ok(true);
-        }
-        if at > end || self.length - at < 8 {
-            return Ok(false);
-        }
-        self.seek(at)?;
-        let next = Tag(self.u16()?, self.u16()?);
-        let letters = self.take()?;
-        Ok([ITEM_END, SEQUENCE_END].contains(&next) || next > tag && VR::from_binary(letters).is_some())
-    }
-
     fn element(&mut self, set: &mut DataSet, head: Head, depth: usize) -> Result<(), ReadError> {
         let Head { tag, vr, length } = head;
         if tag.group() == 0xfffe {
@@ -347,25 +311,6 @@ impl<R: Read + Seek> Reader<R> {
         Ok(())
     }
 
-    /// The items of a sequence whose VR was not known to its writer. They are encoded implicitly (PS3.5, 6.2.2, note 4), but
-    /// some archives encode them explicitly.
-    fn unknown_items(&mut self, end: Option<u64>, depth: usize) -> Result<Vec<DataSet>, ReadError> {
-        let start = self.at;
-        let form = std::mem::replace(&mut self.form, Form::IMPLICIT);
-        let mut items = self.items(end, depth);
-        self.retries += 1;
-        if matches!(items, Err(ReadError::Damaged(_))) && self.retries <= MAX_RETRIES {
-            self.seek(start)?;
-            self.form = Form::EXPLICIT;
-            items = self.items(end, depth);
-            if items.is_ok() {
-                self.repairs.insert(Repair::SequenceAsUnknown);
-            }
-        }
-        self.form = form;
-        items
-    }
-
     fn items(&mut self, end: Option<u64>, depth: usize) -> Result<Vec<DataSet>, ReadError> {
         if depth > MAX_DEPTH {
             return damaged("sequences are nested too deeply");
@@ -405,67 +350,6 @@ impl<R: Read + Seek> Reader<R> {
             return damaged("an element is longer than its item");
         }
         Ok(set)
-    }
-
-    /// The places of a frame's fragments; the offset table is read.
-    fn fragments(&mut self) -> Result<Pixels, ReadError> {
-        let mut table = None;
-        let mut fragments = Vec::new();
-        loop {
-            let start = self.at;
-            let found_any = !fragments.is_empty();
-            if self.left() < 8 && found_any {
-                self.repairs.insert(Repair::NoDelimiter);
-                self.seek(self.length)?;
-                break;
-            }
-            let head = match self.head(self.length) {
-                Err(ReadError::Damaged(_)) if found_any => {
-                    self.repairs.insert(Repair::NoDelimiter);
-                    self.seek(start)?;
-                    break;
-                }
-                head => head?,
-            };
-            match head.tag {
-                SEQUENCE_END => {
-                    if head.length != 0 {
-                        self.repairs.insert(Repair::NoDelimiter);
-                    }
-                    break;
-                }
-                ITEM if u64::from(head.length) > self.left() => {
-                    return damaged(format!("a fragment claims {} bytes, but {} are left", head.length, self.left()));
-                }
-                ITEM if table.is_none() => table = Some(self.value(head.length)?),
-                ITEM => {
-                    fragments.push((self.at, head.length));
-                    self.seek(self.at + u64::from(head.length))?;
-                }
-                // Something else takes the place of the delimiter.
-                _ if found_any => {
-                    self.repairs.insert(Repair::NoDelimiter);
-                    self.seek(start)?;
-                    break;
-                }
-                other => return damaged(format!("{other} appears among the fragments of the pixels")),
-            }
-        }
-        let table = table.unwrap_or_default();
-        let offsets = super::words(&table).map(u32::from_le_bytes).map(u64::from).collect();
-        Ok(Pixels::Encapsulated { offsets, fragments })
-    }
-
-    fn small_fragments(&mut self) -> Result<Vec<Vec<u8>>, ReadError> {
-        let mut fragments = Vec::new();
-        loop {
-            let head = self.head(self.length)?;
-            match head.tag {
-                SEQUENCE_END => return Ok(fragments),
-                ITEM => fragments.push(self.value(head.length)?),
-                other => return damaged(format!("{other} appears among the fragments of an icon")),
-            }
-        }
     }
 
     /// The VR of an element that is encoded without one.
