@@ -139,7 +139,10 @@ fn series_are_restored_with_their_values_and_findings() {
         assert!(findings.iter().all(|finding| found.contains(finding)), "{case}: {found}");
         assert!(!findings.is_empty() || !found.contains("in spite of"), "{case}: {found}");
         for object in done.objects().filter(|_| case.starts_with("ct") && case != "ct-bits-12-values-16") {
-            assert_eq!(words(object), plain[&height(object)], "{case}: pixels");
+            // One case has a slice more than the others.
+            let expected = plain.get(&height(object));
+            assert!(expected.is_some() || case == "ct-two-stations-overlap", "{case}: {}", height(object));
+            assert!(expected.is_none_or(|expected| *expected == words(object)), "{case}: pixels");
             assert_eq!((number(object, tags::RESCALE_SLOPE), number(object, tags::RESCALE_INTERCEPT)), (1.0, -1024.0));
         }
     }
