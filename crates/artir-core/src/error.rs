@@ -50,7 +50,8 @@ pub enum Error {
     },
     /// ONNX Runtime was not found or cannot be loaded.
     #[error(
-        "ONNX Runtime is not usable: {reason}; run scripts/bootstrap.sh, or set ORT_DYLIB_PATH to libonnxruntime.so"
+        "ONNX Runtime is not usable: {reason}; install it (pip install onnxruntime; in a checkout of artir \
+         scripts/bootstrap.sh), or set ORT_DYLIB_PATH to libonnxruntime.so"
     )]
     Runtime {
         /// Why.

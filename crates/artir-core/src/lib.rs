@@ -44,7 +44,7 @@ pub use pipeline::{
 pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Provider, Requirement, placement::NodePlacement};
 pub use range::Range;
-pub use runtime::{environment, runtime_path, runtime_version};
+pub use runtime::{RuntimeSearch, environment, runtime_path, runtime_version, search_runtime};
 pub use session::Session;
 pub use tile::{Span, TileLimits, TilePlan};
 pub use token::token;
