@@ -5,8 +5,11 @@ MODEL ?= ct-ldct-t
 MINUTES ?= 60
 RUNS ?= models/runs
 SECONDS ?= 60
-BENCH ?= validation/bench/results/this-machine
-PYTEST = PYTHONPATH=models:scripts/gpu_kit .venv/bin/python -m pytest -q models/tests scripts/gpu_kit
+BENCH ?= validation/lab/bench/results/this-machine
+# The Python packages of this tree, even where the environment has another tree's.
+export PYTHONPATH := models:validation
+PYTHON = .venv/bin/python
+PYTEST = $(PYTHON) -m pytest -q models/tests validation/lab
 # Tools that scripts/bootstrap.sh builds.
 TOOLS = PATH="$$PWD/.cache/tools/bin:$$PATH"
 RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)
@@ -26,7 +29,7 @@ lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	.venv/bin/ruff check models validation scripts && .venv/bin/ruff format --check models validation scripts
-	PYTHONPATH=.cache/nvrtc .venv/bin/python scripts/compile_kernels.py --check
+	PYTHONPATH=.cache/nvrtc $(PYTHON) scripts/compile_kernels.py --check
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	@if [ -d "$$(rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-gnu" ]; then \
 		cargo check -p artir-ops --all-features --target aarch64-unknown-linux-gnu; \
@@ -44,16 +47,15 @@ test-train:
 
 # Half an hour on two cores, which should have nothing else to do.
 bench:
-	scripts/bootstrap.sh --train
-	.venv/bin/pip install -q -r validation/requirements-bench.txt
+	scripts/bootstrap.sh --bench
 	cargo build --release -p artir-cli -p artir-ops
-	PYTHONPATH=models:validation .venv/bin/python -m bench --artir target/release/artir \
+	$(PYTHON) -m lab.bench --artir target/release/artir \
 		--library target/release/libartir_ops.so -o $(BENCH)
 
 bench-parts:
 	scripts/bootstrap.sh
 	cargo bench -p artir-ops --features ort
-	.venv/bin/python validation/metrics_speed.py
+	$(PYTHON) -m lab.metrics_speed
 
 # The network's loops under valgrind, which has no AVX-512: AVX2 and portable ones.
 memcheck:
@@ -67,17 +69,15 @@ fuzz:
 	scripts/fuzz.sh $(SECONDS)
 
 baselines:
-	scripts/bootstrap.sh --train
-	.venv/bin/pip install -q -r validation/requirements-baselines.txt
+	scripts/bootstrap.sh --baselines
 	cargo build --release -p artir-cli -p artir-ops
-	PYTHONPATH=models:validation OMP_NUM_THREADS=1 .venv/bin/python -m baselines
+	OMP_NUM_THREADS=1 $(PYTHON) -m lab.baselines $(SETS)
 
 conformance:
 	scripts/bootstrap.sh --conformance
-	.venv/bin/pip install -q -r validation/requirements-conformance.txt -r validation/requirements-geotiff.txt
 	cargo build --release -p artir-cli
-	PYTHONPATH=validation .venv/bin/python -m conformance --artir target/release/artir -o validation/dicom.md
-	PYTHONPATH=validation .venv/bin/python -m geotiff --artir target/release/artir -o validation/geotiff.md
+	$(PYTHON) -m acceptance.conformance --artir target/release/artir -o validation/dicom.md
+	$(PYTHON) -m acceptance.geotiff --artir target/release/artir -o validation/geotiff.md
 
 docs:
 	scripts/bootstrap.sh --docs
@@ -87,11 +87,11 @@ safety:
 	scripts/bootstrap.sh
 	cargo run --release -p artir-harness --example safety -- ct-ldct-t validation/safety-ct-ldct-t.md
 
-# glibc gives large blocks back to the kernel and fetches them anew at every step, which takes half of the time.
+# By default glibc returns large blocks to the kernel and fetches them again at every step, which takes half of the time.
 KEEP_MEMORY = MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=67108864
 
 train:
 	scripts/bootstrap.sh --train
 	cargo build --release -p artir-ops
-	$(KEEP_MEMORY) PYTHONPATH=models .venv/bin/python -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
+	$(KEEP_MEMORY) $(PYTHON) -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
 		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START))

@@ -1,4 +1,4 @@
-"""The picture of the front page, from the results of ``artir demo``.
+"""Makes the picture of the front page from the results of ``artir demo``.
 
     target/release/artir demo -o demo-out --overwrite
     .venv/bin/python scripts/before_after.py demo-out -o docs/images/before-after.jpg

@@ -3,7 +3,9 @@
 #   scripts/bootstrap.sh          Debian packages, ONNX Runtime, a Python environment without PyTorch
 #   scripts/bootstrap.sh --train  also PyTorch (gigabytes)
 #   scripts/bootstrap.sh --test   also cargo-deny, cargo-machete, typos, Chromium and NVIDIA's run-time compiler (needs no GPU)
-#   scripts/bootstrap.sh --conformance  also Orthanc
+#   scripts/bootstrap.sh --baselines    also PyTorch and BM3D
+#   scripts/bootstrap.sh --bench        also PyTorch and OpenVINO
+#   scripts/bootstrap.sh --conformance  also Orthanc, codecs and readers
 #   scripts/bootstrap.sh --memcheck     also valgrind
 #   scripts/bootstrap.sh --docs   also mdBook
 #   scripts/bootstrap.sh --fuzz   also cargo-fuzz
@@ -55,16 +57,30 @@ elif [ ! -f .runtime/$runtime ]; then
     fetch_runtime onnxruntime==1.31.1 5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f $runtime
 fi
 
-install_python() { # FILE: installs its packages into .venv, unless an identical file is already installed
-    local mark=.venv/.installed-$(basename "$1")
-    cmp -s "$1" "$mark" && return
+install_python() { # FOLDER[EXTRAS]: installs a package of this repository into .venv, unless that was done with its pyproject.toml
+    local project=${1%%\[*} mark
+    mark=.venv/.installed-$(tr -c 'a-z\n' - <<<"$1")
+    cmp -s "$project/pyproject.toml" "$mark" && return
     [ -x .venv/bin/python ] || python3 -m venv .venv
     echo "bootstrap: installing Python packages of $1"
-    .venv/bin/pip install -q -r "$1"
-    cp "$1" "$mark"
+    .venv/bin/pip install -q -e "$1"
+    cp "$project/pyproject.toml" "$mark"
 }
-install_python models/requirements.txt
-[ "${1:-}" != --train ] || install_python models/requirements-train.txt
+install_python 'models[test]'
+case "${1:-}" in
+    --train)
+        install_python 'models[test,train]'
+        install_python validation
+        ;;
+    --baselines | --bench)
+        install_python 'models[test,train]'
+        install_python "validation[${1#--}]"
+        ;;
+    --conformance)
+        install_python 'models[dicom,test]'
+        install_python 'validation[acceptance]'
+        ;;
+esac
 
 install_tool() { # PROGRAM PACKAGE@VERSION: builds a tool unless it is already installed
     ! command -v "$1" >/dev/null && [ ! -x ".cache/tools/bin/$1" ] || return 0
@@ -95,7 +111,7 @@ if [ "${1:-}" = --docs ] && [ "$(PATH="$PWD/.cache/tools/bin:$PATH" mdbook --ver
 fi
 
 if [ "${1:-}" = --gpu ]; then
-    install_python scripts/requirements-gpu.txt
+    .venv/bin/pip install -q -r scripts/requirements-gpu.txt
     folders=$(.venv/bin/python -c 'import nvidia, pathlib
 print(":".join(sorted({str(f.parent) for r in nvidia.__path__ for f in pathlib.Path(r).glob("**/lib*.so.*")})))')
     echo "bootstrap: to find CUDA's libraries: export LD_LIBRARY_PATH=$folders"

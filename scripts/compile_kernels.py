@@ -29,7 +29,7 @@ def library() -> ctypes.CDLL:
         sys.exit(f"nvidia-cuda-nvrtc is {installed}; the committed PTX was made with {VERSION}")
     for folder in importlib.util.find_spec("nvidia").submodule_search_locations:
         for path in Path(folder).glob("**/libnvrtc.so.13"):
-            # NVRTC asks the loader for this one by its name, and finds it loaded already.
+            # NVRTC opens this library by its name, and so must find it already loaded.
             ctypes.CDLL(str(path.with_name("libnvrtc-builtins.so.13.0")))
             return ctypes.CDLL(str(path))
     sys.exit("libnvrtc.so.13 is not where the wheel puts it")
@@ -50,7 +50,7 @@ def compile_to_ptx(source: Path) -> str:
         nvrtc.nvrtcGetProgramLog(program, log)
         sys.exit(f"{name} failed with {status}:\n{log.value.decode()}")
 
-    # The path that the compiler sees ends up nowhere in the PTX, but quoted includes start from it.
+    # Quoted includes are relative to this path, which does not appear in the PTX.
     text = source.read_bytes()
     create = [ctypes.byref(program), text, str(source).encode(), 0, None, None]
     call("nvrtcCreateProgram", *create)

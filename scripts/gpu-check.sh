@@ -26,8 +26,8 @@ if ldd "$folder/artir" "$folder/device_check" | grep -E 'gdal|libcu|onnxruntime'
 fi
 mkdir "$folder/models"
 cp -r models/artir_train "$folder/models"
-cp scripts/gpu_kit/run.py scripts/gpu_kit/slim.py "$folder"
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=models "$python" scripts/gpu_kit/make.py "$folder" --runtime .runtime \
+cp validation/lab/gpu_kit/run.py validation/lab/gpu_kit/slim.py "$folder"
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=models:validation "$python" -m lab.gpu_kit.make "$folder" --runtime .runtime \
     --architecture "${2:-90}" ${3:+--largest "$3"}
 "$folder/device_check" "$folder" cpu --expect
 find "$folder" -name __pycache__ -prune -exec rm -r {} +

@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output},
 };
 
-use artir_tests::{artir, models, real, tiff::Tiff};
+use artir_tests::{artir, models, names, real, text, tiff::Tiff};
 use ndarray::Array3;
 
 /// A folder with a georeferenced scene, `scene.tif`, and a model that changes nothing, `identity.onnx`.
@@ -34,17 +34,6 @@ fn geo(dir: &Path, arguments: &[&str]) -> Output {
         .current_dir(dir)
         .output()
         .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn names(dir: &Path) -> Vec<String> {
-    let mut out: Vec<_> =
-        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
-    out.sort();
-    out
 }
 
 /// The one line of a run that refused its input; nothing is left of it.

@@ -27,7 +27,7 @@ fn page(folder: &Path) -> PathBuf {
         path
     });
     let page = folder.join("page.html");
-    let preview = Preview { source: before.to_str().unwrap(), result: &after, bands: &[1, 2, 3], title: "model 1.0" };
+    let preview = Preview::new(before.to_str().unwrap(), &after, &[1, 2, 3]).with_title("model 1.0");
     write_preview(&page, &preview, false).unwrap();
     page
 }

@@ -4,23 +4,7 @@
 
 use std::{fs, path::Path, time::Instant};
 
-use artir_tests::{artir, models, real};
-
-/// A generator of numbers that is the same on every machine (Vigna's SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-}
+use artir_tests::{artir, models, random::Random, real};
 
 /// Damages a file: bytes changed, a stretch zeroed, doubled or cut out, or its end lost.
 fn damage(file: &[u8], random: &mut Random) -> Vec<u8> {
@@ -30,8 +14,8 @@ fn damage(file: &[u8], random: &mut Random) -> Vec<u8> {
     let at = 132 + random.below(span - 132);
     let end = (at + 1 + random.below(40)).min(out.len());
     match random.below(6) {
-        0..=1 => out[at] = random.next() as u8,
-        2 => out[at..end].fill_with(|| random.next() as u8),
+        0..=1 => out[at] = random.number() as u8,
+        2 => out[at..end].fill_with(|| random.number() as u8),
         3 => out[at..end].fill(0xff),
         4 => drop(out.drain(at..end)),
         _ => out.truncate(at),

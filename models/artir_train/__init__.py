@@ -1,5 +1,4 @@
 """Training, counting and export of the ArtIR image restoration network.
 
-PyTorch is imported only by the modules that need it: ``card``, ``config``, ``onnx_ops`` and
-``fixtures`` work without it.
+``card``, ``config``, ``macs``, ``model_file`` and ``onnx_ops`` work without PyTorch.
 """

@@ -17,7 +17,7 @@ AHEAD = 8
 
 
 class Batches:
-    """The batches of a run by the number of their step."""
+    """The batches of a run, by the number of their step."""
 
     def __init__(self, source, settings, workers: int = 1):
         self.made = _Made(source, settings)
@@ -51,7 +51,7 @@ class _Made(Dataset):
 
 
 class _From:
-    """Every number from one on."""
+    """All numbers from ``first`` on."""
 
     def __init__(self, first: int):
         self.first = first

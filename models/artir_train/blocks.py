@@ -28,8 +28,10 @@ def depthwise(channels: int, size: int, dilation: int = 1, bias: bool = True) ->
 
 
 def scaled(layer: nn.Conv2d, x: Tensor, scale: Tensor) -> Tensor:
-    """``scale`` [1, C, 1, 1] times a 1x1 convolution's result. The scale goes into the weights: to
-    multiply the map would be one more pass over it, and two backward."""
+    """A 1x1 convolution's result times ``scale`` [1, C, 1, 1].
+
+    The weights are scaled instead of the map, which saves one pass over it, and two backward.
+    """
     factor = scale.view(-1, 1, 1, 1)
     bias = None if layer.bias is None else layer.bias * factor.flatten()
     return F.conv2d(x, layer.weight * factor, bias)
@@ -226,7 +228,7 @@ class LargeKernelMixer(nn.Module):
 
 
 def make_mixer(kind: str, channels: int, config: Config) -> nn.Module:
-    """The spatial mixer of this name; the names are those of ``config.CHOICES``."""
+    """The spatial mixer of a name in ``config.CHOICES``."""
     if kind == "lkfm":
         return LargeKernelMixer(channels, config)
     if kind == "sma":

@@ -1,6 +1,6 @@
-"""A model's card as Markdown.
+"""Renders a model's card as Markdown.
 
-python -m artir_train.card models/zoo/ct-ldct-t.onnx -o models/zoo/ct-ldct-t.md
+artir-card models/zoo/ct-ldct-t.onnx -o models/zoo/ct-ldct-t.md
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Training pairs of CT: real slices and made-up bodies, with simulated noise of any kernel and
 level.
 
-The network learns the slice without noise, though hardly any real slice is without. A slice y with
-noise of its own, of variance v, gets noise n of variance w on top; the network sees y + n. Its
-target is y - (v / w) n: the noise in the target then has no correlation with the noise in the
-input, so its best prediction is the slice without any (Pang, Zheng, Quan, Ji:
-Recorrupted-to-Recorrupted, CVPR 2021). So real anatomy of every scanner can be a target as it is,
-and the user chooses how much noise remains (``--strength``); the network does not guess it.
+The network learns the slice without noise, although hardly any real slice is free of it. Let y be a
+slice whose own noise has variance v, and n the added noise of variance w. The network sees y + n,
+and its target is y - (v / w) n. The noise of the target is then uncorrelated with the noise of the
+input, so the best prediction is the slice without noise (Pang, Zheng, Quan, Ji:
+Recorrupted-to-Recorrupted, CVPR 2021). Real anatomy from every scanner can thus be a target, and
+the user chooses how much noise remains (``--strength``).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .ct_slices import filtered, kernel, share_left
 from .packs import kept
 
 MARGIN = 32
-"""Pixels round a patch that a kernel's filter sees: its ends meet there."""
+"""Pixels around a patch that a kernel's filter also sees, where its circular ends meet."""
 SOFTEST, SHARP, SHARPEST = 0.16, 0.45, 0.64
-"""Half-frequencies of the kernels that are simulated, cycles a pixel; from the second on they are
+"""Half-frequencies of the simulated kernels, cycles a pixel. Kernels from ``SHARP`` on are
 sharp."""
 FINER = 1.35
 """Largest ratio of the noise's sharpness to the slice's."""
@@ -32,12 +32,11 @@ FINER = 1.35
 class CtPatches:
     """Pairs (noisy, target) of CT patches in HU; see the module.
 
-    For each sample a kernel is drawn, then a group of slices, then one of it that is sharp enough
-    for the kernel, then a level. The
-    slice is blurred by what the kernel has less than its own, so that edges are as sharp as the
-    grain is fine. Noise images are made once, with the bare ramp, and kept in ``cache``; kernel,
-    level, place, rotation and flip are drawn anew for each sample, and so is the mixture of the
-    noise image with its own reflection, whose noise is independent of it.
+    Each sample draws a kernel, a group of slices, a slice of the group that is sharp enough for the
+    kernel, and a noise level. The slice is blurred to the kernel's sharpness, so that its edges
+    match the grain of the noise. Noise images are reconstructed once with the bare ramp and kept in
+    ``cache``. Each sample draws its own place, rotation, flip and mixture of a noise image with its
+    mirror image, which is independent of it.
     """
 
     channels = 1
@@ -90,8 +89,8 @@ class CtPatches:
     def _simulate(
         self, i: int, y: int, x: int, size: int, half: float, steepness: float
     ) -> tuple[np.ndarray, list[np.ndarray], float]:
-        """A patch of a slice by a kernel; two noise patches of that kernel, at a standard deviation
-        of 1; and that of the noise which the patch has already, HU."""
+        """A patch of a slice by a kernel; two noise patches of that kernel, of standard deviation
+        1; and the standard deviation of the patch's own noise, HU."""
         wide = min(512, size + 2 * MARGIN)
         top, left = (min(max(0, at - MARGIN), 512 - wide) for at in (y, x))
         rows, columns = slice(top, top + wide), slice(left, left + wide)
@@ -114,8 +113,8 @@ class CtPatches:
         return clean[inner], made, float(self.own[i] * left_of_own**0.5)
 
     def _sharp_enough(self, half: float) -> np.ndarray:
-        """The slices of a group that may have noise of a kernel; groups without any are passed
-        over."""
+        """The slices of a random group that are sharp enough for a kernel. Groups without such
+        slices are skipped."""
         found = {}
         for name, members in self.members.items():
             chosen = members[self.half[members] * FINER >= half]
@@ -125,9 +124,12 @@ class CtPatches:
         return found[self.rng.choice(list(found), p=shares / shares.sum())]
 
     def _level(self, own: float, half: float) -> tuple[float, float]:
-        """Standard deviation, HU, of the noise that a sample gets, and the share of it that its
-        target gets back. Sharp kernels have more noise: 55 HU at most at 0.25 cycles a pixel, 115
-        at 0.57, and mostly no less than an eighth of that."""
+        """Standard deviation of the added noise, HU, and the share of that noise which the target
+        subtracts.
+
+        Sharp kernels have more noise: at most 55 HU at 0.25 cycles a pixel and 115 HU at 0.57. Most
+        samples have at least an eighth of that.
+        """
         highest = 55 * (half / 0.25) ** 0.9
         little = self.rng.random() < self.little_share
         least = max(self.lowest if little else highest / 8, 1.2 * own)
@@ -136,8 +138,8 @@ class CtPatches:
         return sd, (own / sd) ** 2
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Parts [N, 1, 256, 256] of held-out patients, at 1.7 times their own noise and kernels
-        from soft to sharp; the reference is the slice as it is."""
+        """Middles [N, 1, 256, 256] of slices of held-out patients with 1.7 times their own noise
+        added, by their own kernels; the references are the slices."""
         pairs = []
         for i in range(self.held_out):
             half = min(float(self.half[i]), SHARPEST)
@@ -148,6 +150,7 @@ class CtPatches:
 
 
 def steepness_of(half: float, rng: np.random.Generator) -> float:
-    """A steepness for a kernel: soft ones fall slowly (1.5 to 2.5), sharp ones fast (2.5 to 5)."""
+    """A random steepness for a kernel: soft ones fall slowly (1.4 to 2.4), sharp ones fast (2.5 to
+    5)."""
     sharp = np.log(half / SOFTEST) / np.log(SHARPEST / SOFTEST)
     return float(rng.uniform(1.4 + 1.1 * sharp, 2.4 + 2.6 * sharp))

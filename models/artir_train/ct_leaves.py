@@ -1,9 +1,8 @@
-"""Abdomens made of leaves: overlapping shapes of tissue in a body of random outline.
+"""Synthetic abdomens: overlapping shapes of tissue in a body of random outline.
 
-The three scans at hand are chests and a head; an abdomen has loops, vessels and organs with edges
-in soft tissue everywhere. A picture of shapes that hide one another, their sizes by a power law
-(the dead-leaves model: Lee, Mumford, Huang, Int. J. Comput. Vis. 41, 2001), has edges of every size
-and contrast, so that a network does not learn the anatomy of three patients as that of all bodies.
+Shapes that hide one another, with sizes by a power law (the dead-leaves model: Lee, Mumford, Huang,
+Int. J. Comput. Vis. 41, 2001), give edges of every size and contrast. They keep a network from
+learning the anatomy of few patients as that of all bodies, and they have no noise of their own.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ TISSUES = (
 
 
 BLUR = 0.4
-"""Standard deviation in pixels of the edges' blur: less than any kernel's, whose blur is applied
-later."""
+"""Blur of the edges, standard deviation in pixels. It is less than any kernel's, whose blur is
+applied later."""
 HALF = 0.187 / BLUR
 """Spatial frequency that this blur halves, cycles a pixel."""
 
@@ -44,7 +43,7 @@ def body(rng: np.random.Generator, pixel_mm: float) -> np.ndarray:
     for _ in range(int(rng.uniform(300, 1500))):
         _leaf(filled, rng, half)
     image[inside] = _bent(filled, rng)[inside]
-    # Parenchyma is not even.
+    # Parenchyma has a texture.
     texture = gaussian_filter(rng.standard_normal(image.shape), rng.uniform(1.5, 4))
     soft = (image > -150) & (image < 250)
     image += soft * (rng.uniform(0, 6) / texture.std()) * texture
@@ -52,7 +51,7 @@ def body(rng: np.random.Generator, pixel_mm: float) -> np.ndarray:
 
 
 def _leaf(image: np.ndarray, rng: np.random.Generator, half: np.ndarray) -> None:
-    """An ellipse over the picture; radii from 1.5 to 80 pixels, many small ones."""
+    """Draws an ellipse over the picture. Radii are 1.5 to 80 pixels, mostly small."""
     share, low, high = np.array(TISSUES).T
     tissue = rng.choice(len(share), p=share)
     # Density r^-2 between the bounds.
@@ -72,7 +71,7 @@ def _leaf(image: np.ndarray, rng: np.random.Generator, half: np.ndarray) -> None
 
 
 def _bent(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Its shapes drawn out of true, so that nothing is an ellipse."""
+    """The image with its shapes distorted, so that none stays an ellipse."""
     shifts = [gaussian_filter(rng.standard_normal(image.shape), 14) for _ in range(2)]
     at = [
         grid + shift * (rng.uniform(2, 7) / shift.std())

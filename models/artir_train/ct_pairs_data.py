@@ -1,8 +1,9 @@
 """Training pairs of CT from real slices at full and at a quarter of the dose.
 
-The quarter dose is the full dose with more noise, so the two share the noise of the full dose.
-Targets are made as in ``ct_data``: the network learns the slice without noise. The pairs' terms
-allow research only, so what is trained on them goes to ``models/noncommercial``.
+The quarter-dose slices were made from the full-dose ones by adding noise, so both contain the noise
+of the full dose. Targets are made as in ``ct_data``: the network learns the slice without noise.
+The terms of the pairs allow research only, so models trained on them go to
+``models/noncommercial``.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from .data import stacked
 from .real_pairs import read_pairs
 
 PATIENTS = ("L096", "L192", "L286")
-"""Patients to train on. The others (L143, L291, L333) are for measuring only."""
+"""Patients to train on. The other three (L143, L291, L333) are for measuring only."""
 OWN_SHARE = 0.25
-"""Variance of the full dose's noise as a share of what the quarter dose adds (measured between 0.15
-and 0.65 cycles a pixel: 0.22 to 0.30; a third would be without electronic noise)."""
+"""Variance of the full dose's noise / variance of the noise that the quarter dose adds. Measured
+between 0.15 and 0.65 cycles a pixel: 0.22 to 0.30. Without electronic noise it would be 1/3."""
 
 
 class CtPairPatches:
-    """Pairs (noisy, target) of CT patches in HU: three in four from real pairs, one simulated.
+    """Pairs (noisy, target) of CT patches in HU: three of four from real pairs, one simulated.
 
-    The added noise of a real pair is scaled by 0.6 to 1.2, so that a few slices show more than one
-    dose.
+    The added noise of a real pair is scaled by 0.6 to 1.2, so that the few slices represent several
+    doses.
     """
 
     channels = 1
@@ -41,7 +42,7 @@ class CtPairPatches:
         pairs = [p for p in read_pairs() if p.patient in PATIENTS]
         self.full = [p.full for p in pairs]
         self.added = [p.quarter - p.full for p in pairs]
-        # A patient has from 4 to 11 slices, and counts the same.
+        # Patients have 4 to 11 slices each. All patients have the same weight.
         counts = {patient: sum(p.patient == patient for p in pairs) for patient in PATIENTS}
         weight = np.array([1 / counts[p.patient] for p in pairs])
         self.weight = weight / weight.sum()
@@ -72,7 +73,7 @@ class CtPairPatches:
         return pair[0], pair[1]
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Middles [7, 1, 256, 256] of the real pairs of L143, which never train anything."""
+        """Middles [7, 1, 256, 256] of real pairs of L143, which train no model."""
         pairs = [p for p in read_pairs() if p.patient == "L143"][::2]
         part = (None, slice(128, 384), slice(128, 384))
         return stacked([(p.quarter[part], p.full[part]) for p in pairs])

@@ -1,8 +1,8 @@
-"""CT slices to train on: real ones of many patients and synthetic bodies, each with its kernel
-and noise level.
+"""CT slices to train on: real ones of many patients and synthetic bodies, each with its kernel and
+noise level.
 
-A slice's sharpness and noise determine its use in training, so both are measured or
-looked up here. Only series whose licence lets them train built-in weights are read.
+A slice's sharpness and noise determine its use in training. This module measures them or looks them
+up. It reads only series whose licence permits training of built-in weights.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .degrade import ct
 LEAVES = 150
 """Number of slices made of leaves."""
 LEFT_OUT = ("cptac_", "cptac-gbm_", "rtog0522_")
-"""Sets of ``ct-many-patients`` whose licence has changed: heads."""
+"""Sets of ``ct-many-patients`` that are not used: heads, whose licence has changed."""
 HELD_OUT = ("StageII-Colorectal-CT-005", "TCGA-92-7341", "TCGA-51-6867", "A046441")
 """Patients that only validation sees."""
 KERNELS = {
-    # Frequency of which the kernel leaves half, cycles a millimetre, and how steeply it falls.
-    # Fitted to the noise power spectra of these very slices (median by kernel).
+    # Frequency that the kernel halves, cycles a millimetre, and its steepness, both fitted to the
+    # noise power spectra of these slices (median by kernel).
     "B20": (0.24, 1.6),
     "SOFT": (0.26, 1.6),
     "FC17": (0.24, 1.6),
@@ -45,11 +45,10 @@ KERNELS = {
     "B60": (0.95, 4.0),
 }
 SHARPEST = 0.64
-"""Highest half-frequency, cycles a pixel: a slice that was made smaller is no sharper for its
-pixels."""
+"""Highest half-frequency, cycles a pixel. Making a slice smaller does not raise it above this."""
 BLOCK = 8
 QUIET = 11.0
-"""Own noise in HU under which a slice is also used made smaller."""
+"""Slices with less noise of their own than this, HU, are also used at a smaller size."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,7 @@ class Slice:
 
 
 def kernel_of(name: str) -> tuple[float, float]:
-    """The entry of ``KERNELS`` for a kernel as a scanner writes it; that of a standard kernel if
-    there is none."""
+    """The entry of ``KERNELS`` for a scanner's name of a kernel, or that of ``STANDARD``."""
     parts = name.split()[-1:] or [""]
     matches = [k for k in KERNELS if parts[0] == k or (len(k) > 1 and k in parts[0])]
     return KERNELS[max(matches, key=len)] if matches else KERNELS["STANDARD"]
@@ -91,7 +89,7 @@ def smaller(slice_: Slice, rng: np.random.Generator) -> Slice:
 
 
 def series(folder: str, kernel: str, neighbours: int, step: int, skip: int = 0) -> list[Slice]:
-    """Means of so many neighbouring slices of a series of ``train``."""
+    """Means of ``neighbours`` adjacent slices of a series of ``train``."""
     hu, mm = read_series(data_folder() / "train" / folder)
     half, steepness = KERNELS[kernel]
     group = "averages" if neighbours > 1 else "singles"
@@ -120,7 +118,7 @@ def many_patients() -> tuple[list[Slice], list[Slice]]:
 
 
 def all_slices() -> tuple[list[Slice], int]:
-    """Every slice, and how many of them, the first, are held out."""
+    """Every slice, and the number of those at the beginning that are held out."""
     rng = np.random.default_rng(1)
     patients, held = many_patients()
     averages = [
@@ -144,10 +142,12 @@ def all_slices() -> tuple[list[Slice], int]:
 
 
 def noise_level(hu: np.ndarray, like: np.ndarray | None = None) -> float:
-    """The noise of a slice's soft tissue: standard deviation after a high-pass filter, lower
-    quartile of 8x8 blocks, which blocks with an edge are above. NaN for a slice without soft
-    tissue. The blocks are those of ``like`` if given: so an image of noise alone is measured in the
-    same places."""
+    """Noise of a slice's soft tissue: standard deviation of 8x8 blocks after a high-pass filter,
+    lower quartile. NaN for a slice without soft tissue.
+
+    The quartile excludes blocks with edges, which deviate more. ``like`` chooses the blocks if it
+    is given, so that an image of noise alone is measured in the same places.
+    """
     shape = hu.shape[0] // BLOCK, BLOCK, hu.shape[1] // BLOCK, BLOCK
 
     def blocks(image: np.ndarray) -> np.ndarray:
@@ -162,16 +162,16 @@ def noise_level(hu: np.ndarray, like: np.ndarray | None = None) -> float:
 
 
 def share_left(window, size: int = 64) -> float:
-    """Variance that a kernel, a function of frequency, leaves of noise reconstructed with the bare
-    ramp."""
+    """The share of the variance of bare-ramp noise that a kernel, a function of frequency,
+    leaves."""
     f = np.fft.fftfreq(size)
     radius = np.hypot(*np.meshgrid(f, f))
     return float((radius * window(radius) ** 2).sum() / radius.sum())
 
 
 def filtered(image: np.ndarray, window) -> np.ndarray:
-    """An image times ``window``, a function of spatial frequency in cycles a pixel, round and
-    round."""
+    """An image whose spectrum is multiplied by ``window``, a function of spatial frequency in
+    cycles a pixel; circular."""
     spectrum = np.fft.rfft2(image)
     fy, fx = np.fft.fftfreq(image.shape[0]), np.fft.rfftfreq(image.shape[1])
     radius = np.hypot(fy[:, None], fx[None])
@@ -206,10 +206,10 @@ def _noise_of(job: tuple[int, np.ndarray, np.ndarray]) -> np.ndarray:
 def pack(workers: int = 2) -> dict[str, np.ndarray]:
     """The source data of all samples, as arrays.
 
-    clean [N, 512, 512] int16 in HU; noise, float16, reconstructed with the bare ramp at a standard
-    deviation of 1 in the body; half and steepness [N] of each slice's kernel; own [N], the standard
-    deviation in HU of the noise that it has; group [N]; held_out, how many of them, the first, are
-    for validation.
+    clean [N, 512, 512] int16 in HU; noise, float16, reconstructed with the bare ramp, with a
+    standard deviation of 1 in the body; half and steepness [N] of each slice's kernel; own [N], the
+    standard deviation of each slice's own noise, HU; group [N]; held_out, the number of slices at
+    the beginning that are for validation.
     """
     slices, held_out = all_slices()
     clean = np.stack([s.hu.clip(-1024, 3072).round() for s in slices]).astype(np.int16)
@@ -237,8 +237,11 @@ def pack(workers: int = 2) -> dict[str, np.ndarray]:
 
 
 def own_sd(slice_: Slice, noise: np.ndarray) -> float:
-    """Standard deviation in HU, over the body, of the noise that a slice has: its level against
-    that of simulated noise of the slice's own kernel, measured in the same blocks."""
+    """Standard deviation of a slice's own noise over the body, HU.
+
+    It follows from the ratio of the slice's noise level to that of simulated noise of the slice's
+    kernel, measured in the same blocks.
+    """
     if slice_.group == "leaves":
         return 0.0
     like = slice_.hu.astype(np.float32)

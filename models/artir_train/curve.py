@@ -1,4 +1,4 @@
-"""A run's log as a picture: PSNR of the held-out images over the steps.
+"""Draws a run's log: PSNR of the held-out images over the steps.
 
 python -m artir_train.curve models/runs/ct-ldct-t
 """

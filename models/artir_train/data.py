@@ -29,8 +29,8 @@ def stacked(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[torch.Tensor, t
 
 
 def turned(part: np.ndarray, size: int, rng: np.random.Generator, mode: str) -> np.ndarray:
-    """A square part [P, P, 3] uint8 of a picture, turned and flipped at random and made smaller if
-    it is larger than ``size``: [3, size, size], 0 to 1."""
+    """A square part [P, P, 3] uint8 of a picture as [3, size, size], 0 to 1: turned and flipped at
+    random, and made smaller if it is larger than ``size``."""
     part = np.rot90(part, rng.integers(4))
     if rng.integers(2):
         part = part[:, ::-1]
@@ -81,10 +81,10 @@ def read_recompressed(path: Path) -> np.ndarray:
 
 
 def own_noise(hu: np.ndarray) -> float:
-    """Standard deviation of the noise that a slice [512, 512] has already, in HU.
+    """Standard deviation of the noise of a slice [512, 512], in HU: lower quartile over 8x8 blocks
+    of soft tissue. NaN for a slice without soft tissue.
 
-    The lower quartile of that of 8x8 blocks of soft tissue: blocks with an edge in them are above
-    it. NaN for a slice without soft tissue.
+    The quartile excludes blocks with edges, which deviate more.
     """
     blocks = hu.reshape(64, 8, 64, 8).swapaxes(1, 2).reshape(-1, 64)
     soft = blocks[((blocks > -50) & (blocks < 200)).all(1)]

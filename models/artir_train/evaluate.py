@@ -1,10 +1,10 @@
-"""Figures of a checkpoint on sets that it was never trained on.
+"""Measures a checkpoint on images that no model is trained on.
 
-    python -m artir_train.evaluate models/runs/geo-haze-t/checkpoint.pt
+    artir-evaluate models/runs/geo-haze-t/checkpoint.pt
 
-Haze: real thin cloud (RICE1 test pairs), protocol ``rgb``; improved and worsened images are
-reported separately, since their mean hides both. The others: the held-out images of the
-run's data; for PET also the SUVmax of hot spots.
+All tasks: the held-out images of the run's data. PET: also the SUVmax of hot spots. Haze: also real
+thin cloud (RICE1 test pairs, protocol ``rgb``), with improved and worsened images apart, because
+the mean of all hides both.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import numpy as np
 import torch
 
 from .data import data_folder
+from .losses import peak_shares
 from .network import ArtIR, Config
-from .train import SOURCES, Settings, mean_psnr, peak_shares
+from .settings import Settings
+from .sources import SOURCES
+from .trainer import mean_psnr
 
 
 def load(path: Path) -> tuple[ArtIR, Settings]:
@@ -25,7 +28,7 @@ def load(path: Path) -> tuple[ArtIR, Settings]:
     state = torch.load(path, map_location="cpu", weights_only=True)
     model = ArtIR(Config(**state["config"])).eval().requires_grad_(False)
     model.load_state_dict(state["weights"])
-    return model, Settings(**state["settings"])
+    return model, Settings.of_checkpoint(state["settings"])
 
 
 def rice(model: ArtIR) -> None:

@@ -1,13 +1,13 @@
-"""A trained network as one ONNX file.
+"""Exports a trained network as one ONNX file.
 
-    python -m artir_train.export models/runs/ct-ldct-t/checkpoint.pt \\
+    artir-export models/runs/ct-ldct-t/checkpoint.pt \\
         --card models/configs/ct-ldct-t.card.json -o models/zoo/ct-ldct-t.onnx
 
-The card's figures are those of ``artir validate``: export, measure, and export again with
-``--figures RESULTS.json`` (several); the weights stay the same.
+``artir validate`` measures the card's figures: export, measure, and export again with ``--figures
+RESULTS.json`` (several). The weights stay the same.
 
 The graph is built node by node from the modules, so that names are readable and the same weights
-give the same bytes. The paper's network is exported; its ablations are not.
+give the same bytes. Only the paper's network can be exported, not its ablations.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def build(model: ArtIR) -> ModelProto:
 
 
 def export(model: ArtIR, card: dict, path: Path) -> str:
-    """Writes the model with its card, the counts filled in; returns the model's hash."""
+    """Writes the model with its card, to which it adds the counts; returns the model's hash."""
     card = dict(
         card,
         variant=model.config.variant_name(),

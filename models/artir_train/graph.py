@@ -1,10 +1,10 @@
 """The nodes of ArtIR, as functions of standard operators.
 
-A model file holds one node, ``artir.Network``, and its definition: a model-local function for the
-network, which calls one for the blocks of full and half resolution, ``artir.GatedBlock``, one for
-the large kernel, and two for what follows it in a step of the cascade, ``artir.Modulation`` and
-``artir.RefinedModulation``. A stock runtime inlines them; artir's operator library takes the whole
-node on a CPU, and the calls on a GPU.
+A model file contains one node, ``artir.Network``, and its definition as a model-local function.
+That function calls three kinds of others: ``artir.GatedBlock`` for the blocks at full and half
+resolution, ``artir.DynamicLargeKernel``, and ``artir.Modulation`` or ``artir.RefinedModulation``
+for the rest of a step of the cascade. A stock runtime inlines all of them. artir's operator library
+runs the whole node on a CPU, and the inner calls on a GPU.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Graph:
         return name
 
     def constant(self, name: str, values: np.ndarray) -> str:
-        """A constant of the function itself, made once."""
+        """A constant of the function; equal names share one."""
         if name not in self._constants:
             value = numpy_helper.from_array(values, name)
             self._constants[name] = helper.make_node("Constant", [], [name], value=value)
@@ -89,8 +89,8 @@ class Graph:
         return weights
 
     def norm(self, x: str, weight: str, bias: str, name: str) -> str:
-        """Layer norm over channels: the standard operator, which providers know, works on the last
-        axis, so the channels go there and back."""
+        """Layer norm over channels. The standard operator, which providers support, works on the
+        last axis, so channels are moved there and back."""
         last = self.node("Transpose", [x], f"{name}.nhwc", perm=[0, 2, 3, 1])
         done = self.node(
             "LayerNormalization",
@@ -245,7 +245,7 @@ class Graph:
 
 
 def folded(weight: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """A convolution's weight or bias with the residual scale of its output channels in it."""
+    """A convolution's weight or bias times the residual scale of its output channels."""
     return weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
 
 

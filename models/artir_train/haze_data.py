@@ -15,20 +15,20 @@ from .degrade import haze
 from .packs import kept
 
 HELD_OUT = 24
-"""Tiles, the first, that only validation sees."""
+"""The number of tiles at the beginning that only validation sees."""
 ENLARGED = 4
-"""EuroSAT's tiles of 64 pixels are shown this much larger: for the colours of their ground."""
+"""Enlargement of EuroSAT's tiles of 64 pixels, which are used for the colours of their ground."""
 VEILED = ("T6780", "T1302", "T581", "T316", "ROIs2017_winter_102_p926", "ROIs1868_summer_102_p500")
-"""Real pairs of SEN12MS-CR with a veil that lets the ground through, and the same ground after it:
-those with opaque clouds, shadows or another harvest are left out."""
+"""Real pairs of SEN12MS-CR with a translucent veil over unchanged ground. Pairs with opaque clouds,
+shadows or changed fields are left out."""
 
 
 class HazePatches:
     """Pairs (hazy, clear) of RGB patches, display values 0 to 1.
 
-    The ground is of many kinds: aerial tiles of 30 and 60 cm, Sentinel-2 (10 m), Landsat (30 m),
-    pieces of the whole Earth's map (5 km), and plain scenes that are made up. No photographs. Two
-    samples in a hundred are real pairs, and one in five has been through a JPEG file.
+    The grounds are aerial tiles of 30 and 60 cm, Sentinel-2 (10 m), Landsat (30 m), pieces of a map
+    of the Earth (5 km), and synthetic plain scenes; no photographs. Two samples in a hundred are
+    real pairs. One in five has artefacts of JPEG compression.
     """
 
     channels = 3
@@ -63,8 +63,8 @@ class HazePatches:
         else:
             at = rng.uniform(0, self.weight[-1])
             tile = self.tiles[np.searchsorted(self.weight, at, side="right")]
-            # From a part of the tile to the whole of it, made smaller: the cue that
-            # distinguishes haze from bright ground can be anywhere in a scene.
+            # A part of the tile or the whole of it, made smaller. The cue that distinguishes haze
+            # from bright ground can be anywhere in a scene.
             scene = turned(part_of(tile, size, rng), size, rng, "bilinear")
             hazy, clear = haze.sample(haze.regrade(scene, rng), rng)
         if rng.random() < self.jpeg_share:
@@ -98,7 +98,7 @@ def part_of(tile: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray
 
 
 def jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
-    """A picture [3, H, W], 0 to 1, as a JPEG file gives it back."""
+    """A picture [3, H, W], 0 to 1, after JPEG compression."""
     levels = (picture.transpose(1, 2, 0) * 255).round().clip(0, 255).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(levels).save(file, "JPEG", quality=quality)
@@ -155,7 +155,7 @@ def clear_tiles() -> np.ndarray:
     rng = np.random.default_rng(3)
     count = 0
     while count < 150:
-        # 60 degrees south to 75 north; the map's seas are one flat blue and are left out.
+        # 60 degrees south to 75 north. The map's seas are a uniform blue and are left out.
         y, x = rng.integers(340, 3400 - 256), rng.integers(0, 8192 - 256)
         tile = earth[y : y + 256, x : x + 256]
         if tile.reshape(-1, 3).std(0).min() > 12 and tile[..., 0].mean() > tile[..., 2].mean() - 5:

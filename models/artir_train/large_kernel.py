@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# PyTorch's own 63x63 convolution is the slowest single operation of a training step; at 15x15 it
-# still wins over the spectra (measured on two CPU cores).
+# PyTorch's 63x63 convolution is the slowest operation of a training step. At 15x15 it is still
+# faster than the spectra (measured on two CPU cores).
 FFT_ABOVE = 30
 
 
 def fast_length(least: int) -> int:
-    """The smallest even 2^i 3^j 5^k >= ``least``: a length that every FFT library is quick at."""
+    """The smallest even 2^i 3^j 5^k >= ``least``: every FFT library is fast at such lengths."""
     length = max(2, least + least % 2)
     while True:
         rest = length
@@ -41,7 +41,7 @@ def correlate_fft(x: Tensor, taps: Tensor) -> Tensor:
     height, width = x.shape[-2:]
     size = taps.shape[-1]
     radius = size // 2
-    # A circle of H + K//2 is enough: what wraps round lands in the rows that are cropped away.
+    # A circular length of H + K//2 is enough: wrapped values land in rows that are cropped away.
     shape = (
         fast_length(max(height + radius, size)),
         fast_length(max(width + radius, size)),
@@ -52,7 +52,7 @@ def correlate_fft(x: Tensor, taps: Tensor) -> Tensor:
 
 
 def correlate(x: Tensor, taps: Tensor) -> Tensor:
-    """Correlations of x [N, 1, H, W] with taps [M, K, K], by the quicker way: [N, M, H, W]."""
+    """Correlations of x [N, 1, H, W] with taps [M, K, K], the faster of both ways: [N, M, H, W]."""
     return correlate_fft(x, taps) if taps.shape[-1] > FFT_ABOVE else correlate_direct(x, taps)
 
 
@@ -64,8 +64,8 @@ def in_full_precision(x: Tensor) -> Tensor:
 class DynamicLargeKernel(nn.Module):
     """Xs of the module's formula: [N, 1, H, W] in and out. Exported as the op of the same name.
 
-    Starts as Xs = X'. PyTorch's default start (fan-in 1) would put taps of up to 1 everywhere, and
-    a tap that the training patches never reach keeps its start for ever.
+    Starts as Xs = X'. PyTorch's default (fan-in 1) would start taps at up to 1 everywhere, and taps
+    that training patches never reach would keep those values.
     """
 
     def __init__(self, kernel_size: int):

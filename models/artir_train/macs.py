@@ -1,7 +1,7 @@
 """Multiply-adds of a network, counted from its configuration.
 
-Convolutions, plus 2 K^2 a pixel for each large kernel (making it and applying it), as the paper
-counts; norms, gates and resizing are not counted.
+Counted as in the paper: convolutions, and 2 K^2 a pixel for each large kernel (to make and to apply
+it). Norms, gates and resizing are not counted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from .config import Config
 
 
 def multiply_adds(config: Config, height: int, width: int) -> int:
-    """For one image of height x width (multiples of 4)."""
+    """Multiply-adds for one image of height x width (multiples of 4)."""
     full = height * width
     half, quarter = full // 4, full // 16
     first, second, third, refinement = config.depths

@@ -1,10 +1,10 @@
 """Initial values of the large-kernel mixers, so that training can reach them.
 
-A mixer multiplies a dozen maps in a row. With PyTorch's own initial values each factor is about
-0.1, so that the product is about 1e-10, its gradients 1e-13, and Adam, whose epsilon is 1e-8, never
-moves a weight of it: after 17,000 patches every one was what it had been at the start. Here every
-factor starts near 1, and half of each large kernel is spread evenly over its taps, so that a
-mixer receives its surroundings from the first step on.
+A mixer is a product of a dozen maps. With PyTorch's initial values each factor is about 0.1, the
+product about 1e-10 and its gradients about 1e-13. Adam, whose epsilon is 1e-8, then never moves the
+mixer's weights: after 17,000 patches they all had their initial values. Here every factor starts
+near 1. Half of each large kernel is spread evenly over its taps, so that a mixer uses its
+surroundings from the first step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .blocks import Block, LargeKernelMixer
 from .large_kernel import DynamicLargeKernel, StaticLargeKernel, delta
 
 DEAD = 1e-3
-"""A mixer whose result on maps of unit variance is below this cannot have learned anything."""
+"""A mixer whose output on maps of unit variance is below this has learned nothing."""
 WIDEST = 31
 """Width of the middle of a kernel that is not 0 at the start."""
 
@@ -42,9 +42,11 @@ def open_dead_mixers(model: nn.Module) -> int:
 
 
 def even(size: int) -> torch.Tensor:
-    """Equal taps [K*K] of sum 1 over the middle of a kernel, and 0 beyond. A patch of 128 pixels is
-    32 wide where the kernels are: taps farther out would hardly be trained, and act on full images
-    all the same."""
+    """Equal taps [K*K] of sum 1 in the middle of a kernel, and 0 beyond.
+
+    A patch of 128 pixels is 32 pixels wide at the kernels' resolution. Taps farther out would
+    hardly be trained, but would act on full images.
+    """
     reach = min(size, WIDEST) // 2
     axis = (torch.arange(size) - size // 2).abs() <= reach
     taps = (axis[:, None] & axis[None]).float().flatten()
@@ -91,9 +93,9 @@ FAN_IN = 256
 def parameter_groups(model: nn.Module) -> list[dict]:
     """The network's parameters for an optimiser, with the ``scale`` of their learning rate.
 
-    Adam moves every weight by about the rate. All 3,969 taps of a 63x63 kernel, moved together,
-    would change its result by several times what it is, at every step; so taps move less, the more
-    there are.
+    Adam moves every weight by about the learning rate. If all 3,969 taps of a 63x63 kernel moved by
+    it together, each step would change the kernel's result several times over. So the rate of taps
+    is lower, the more of them there are.
     """
     taps: dict[int, list[nn.Parameter]] = {}
     for part in model.modules():

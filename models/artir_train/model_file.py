@@ -1,7 +1,7 @@
-"""A model file's end: the card, and a checksum over everything before it.
+"""The end of a model file: the card, and a checksum of everything before it.
 
-The graph is serialised without metadata, and two ``metadata_props`` entries are appended as bytes;
-protobuf allows a repeated field anywhere, so the file stays an ordinary ONNX file, and a reader can
+The graph is serialised without metadata, and two ``metadata_props`` entries are appended as bytes.
+Protobuf allows a repeated field anywhere, so the file stays an ordinary ONNX file. A reader can
 check every bit of it without parsing the graph.
 """
 
@@ -40,7 +40,7 @@ TASKS = ("ct-denoise", "pet-enhance", "dehaze", "rgb-denoise")
 
 
 class DamagedModel(ValueError):
-    """Not a file that artir exported, or changed since then."""
+    """The file was not exported by artir, or was changed since."""
 
 
 def check_card(card: dict) -> None:

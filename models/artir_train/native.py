@@ -1,7 +1,8 @@
 """The network forward and backward on a CPU, by artir's own library (``libartir_ops``).
 
-``make train`` builds it. It makes each pass in one call, several times as fast as PyTorch's
-operations. If it is missing, has another version or does not support an ablation, PyTorch is used.
+``make train`` builds the library. It runs each pass in one call, several times as fast as PyTorch's
+operations. PyTorch runs the network if the library is missing, has another version, or does not
+support the network, as for ablations.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .network import ArtIR
 VERSION = 2
 """Version of the library's interface, ``artir_train_version``."""
 PRODUCTS = {"best": 0, "pairs": 1, "f32": 2, "avx2": 3, "portable": 4}
-"""Products over channels: bf16 by the best instructions, bf16 without tiles, or f32."""
+"""Kinds of products over channels: bf16 by the best instructions, bf16 without tiles, or f32."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,9 +35,9 @@ def library_path() -> Path:
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The library, or None with a log line that gives the reason and the remedy."""
+    """The library; None, with a log line that gives reason and remedy, if it cannot be used."""
     path = library_path()
-    build = "PyTorch trains, several times slower; to build it: cargo build --release -p artir-ops"
+    build = "training uses PyTorch, several times slower. Run cargo build --release -p artir-ops"
     if not path.is_file():
         _log.warning("no library at %s: %s", path, build)
         return None
@@ -65,7 +66,7 @@ def library() -> ctypes.CDLL | None:
 
 
 class Flat:
-    """A module's parameters as one list, so that one call passes, updates or averages all."""
+    """A module's parameters as one vector, so that one call passes, updates or averages all."""
 
     def __init__(self, module: nn.Module):
         parameters = list(module.parameters())
@@ -114,17 +115,17 @@ class Native:
         return self.library.artir_train_products(self.handle).decode()
 
     def peak(self, threads: int) -> float:
-        """Multiply-adds a second of so many threads by the vector instructions that it uses, at
-        most; measured for 0.1 s. Tiles (AMX) could do more."""
+        """The most multiply-adds a second of so many threads with the library's vector
+        instructions, measured for 0.1 s. Tiles (AMX) could do more."""
         return self.library.artir_train_peak(self.handle, threads)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The restored images [N, C, H, W], float32. A backward pass must come before the next."""
+        """The restored images [N, C, H, W], float32. Run the backward pass before the next call."""
         return _Run.apply(x, self.flat.values, self)
 
 
 def usable(config: Config) -> bool:
-    """Whether the library has this network: the paper's own blocks, of widths it can divide."""
+    """Whether the library supports a network: the paper's blocks, of widths that it can divide."""
     paper = Config(
         config.depths, config.width, config.in_channels, config.segments, config.largest_kernel
     )
@@ -135,7 +136,7 @@ def usable(config: Config) -> bool:
 
 
 def native(config: Config, flat: Flat, products: str = "best") -> Native | None:
-    """The network by the library, or None where that cannot be."""
+    """The network in the library, or None if the library cannot run it."""
     return Native(config, flat, products) if usable(config) else None
 
 
@@ -169,7 +170,9 @@ class _Run(torch.autograd.Function):
     def backward(ctx, gradient):
         net = ctx.net
         if ctx.number != net.passes:
-            raise RuntimeError("the library keeps one forward pass, and that was not the last one")
+            raise RuntimeError(
+                "the library keeps one forward pass: run backward before the next one"
+            )
         net.passes += 1
         gradient = gradient.float().contiguous()
         values = torch.empty_like(net.flat.values)
@@ -178,7 +181,7 @@ class _Run(torch.autograd.Function):
             net.handle, _at(gradient), _at(values), _at(of_x), *ctx.size
         )
         if failed:
-            raise RuntimeError("the library refused the gradient of a pass that it kept")
+            raise RuntimeError("the library refused the gradient of its last forward pass")
         return of_x, values, None
 
 

@@ -68,8 +68,8 @@ class ArtIR(nn.Module):
                 f"height and width must be multiples of {self.multiple}, got {tuple(x.shape)}: "
                 "pad by reflection and crop"
             )
-        # The first and last convolution stay in full precision under autocast: a bf16 input of
-        # CT values would step by 4 to 8 HU.
+        # The first and last convolution keep full precision under autocast. In bf16, CT values
+        # would have steps of 4 to 8 HU.
         with torch.autocast(x.device.type, enabled=False):
             start = self.head(x).contiguous(memory_format=torch.channels_last)
         level1 = self.encoder1(start)

@@ -1,8 +1,8 @@
 """The operator ``artir.DynamicLargeKernel`` as a model-local function of standard operators.
 
-A stock ONNX Runtime inlines the function; with artir's operator library registered it takes the
-fast kernel. The three kernel sizes share one function: ``kernel_size`` reaches the body by
-``ref_attr_name``, and "same" padding spares the body from knowing its half.
+A stock ONNX Runtime inlines the function. With artir's operator library registered it runs the
+library's kernel instead. All kernel sizes share the function: the body refers to the attribute
+``kernel_size``, and "same" padding needs no further size.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training images that are made once and kept, until their code or data change."""
+"""Packs: prepared training images, kept on disk until their code or data change."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ _log = logging.getLogger(__name__)
 
 
 def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of a pack, which is made if it is not there: beside, and renamed when whole.
-
-    Packs of other code or data are removed once the new one is whole."""
+    """The arrays of a pack. Makes the pack if there is none of this code and data, and then removes
+    those of other code or data."""
     file = named(path, make)
     if not file.exists():
-        _log.warning("making %s; this can take half an hour", file)
+        _log.warning("preparing training data, which can take half an hour: %s", file)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_suffix(".part.npz")
         np.savez(temporary, **make())
@@ -36,7 +35,7 @@ def kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.
 
 
 DIGITS = 16
-"""Of a hash in a file's name."""
+"""Length of the hash in a pack's name."""
 
 
 def named(path: Path, make: Callable) -> Path:
@@ -45,26 +44,46 @@ def named(path: Path, make: Callable) -> Path:
 
 
 def fingerprint(make: Callable) -> str:
-    """A hash of the code that makes a pack, comments aside, and of all files of ``train``."""
+    """A hash of the code that makes a pack, without comments and docstrings, and of all files of
+    ``train``."""
     digest = hashlib.blake2b(digest_size=DIGITS // 2)
     for path in sorted(sources(make)):
-        _add(digest, path.name, ast.dump(ast.parse(path.read_text())).encode())
+        _add(digest, path.name, _code(path).encode())
     train = data_folder() / "train"
     for path in sorted(p for p in train.glob("**/*") if p.is_file()):
         _add(digest, path.relative_to(train).as_posix(), path.read_bytes())
     return digest.hexdigest()
 
 
+def _code(path: Path) -> str:
+    """The syntax tree of a module, without its docstrings."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not _is_text(part)]
+    return ast.dump(tree)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is a docstring, also one that follows a constant."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
 def _add(digest, name: str, content: bytes) -> None:
-    """Lengths go in too, so that no two lists of files give the same bytes."""
+    """Adds a name and a content with their lengths. Otherwise two lists of files could give the
+    same bytes."""
     for part in (name.encode(), content):
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
 
 
 def sources(make: Callable) -> set[Path]:
-    """The files of ``make`` and of the class it is bound to, and those that they import by relative
-    names, directly or not."""
+    """The files of ``make`` and of the class that it is bound to, and all that these import by
+    relative names, directly or indirectly."""
     owner = getattr(make, "__self__", None)
     starts = [make] if owner is None else [make, owner if inspect.isclass(owner) else type(owner)]
     waiting = {Path(inspect.getsourcefile(start)) for start in starts}

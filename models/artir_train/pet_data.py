@@ -20,16 +20,18 @@ SERIES = ("qin-breast-01", "qin-breast-02", "qin-breast-03", "qin-breast-04")
 class PetPatches:
     """Pairs (low-count, target) of PET patches in SUV.
 
-    Phantoms have no noise: they are their own targets. Slices of real series have the noise of
-    their counts. At an f-th of them it has f times the variance, f - 1 of it added here; the target
-    is the slice less 1 / (f - 1) of the added noise, so that its noise is independent of the
-    input's (see ``ct_data``). The network learns the image without noise, and a hot spot's
-    mean is right on average; how much noise stays is the user's choice.
+    Phantoms have no noise and are their own targets. Slices of real series have the noise of their
+    counts, of variance v. A scan with 1/f of the counts has variance f v, so noise of variance
+    (f - 1) v is added. The target is the slice minus 1 / (f - 1) of the added noise, which makes
+    the noise of target and input uncorrelated (see ``ct_data``). The network learns the image
+    without noise, with hot spots that are right in the mean. The user chooses how much noise
+    remains.
 
-    Images and their noise are made once and kept in ``cache``: for each image two noises, of a scan
-    with a 4th to a 10th of the counts, and of one with a 10th to a 20th. An even organ of a phantom
-    varies by 9 to 30 % at full counts. Noise is that of OSEM with and without a model of the point
-    spread, and filters of 3 to 8 mm. Place, flip, rotation, brightness and level are drawn anew.
+    Images and their noise are made once and kept in ``cache``. Each image has two noise images: of
+    scans with 1/4 to 1/10 and with 1/10 to 1/20 of the counts. At full counts an even organ of a
+    phantom varies by 9 to 30 %. The noise is that of OSEM with or without a model of the point
+    spread, with filters of 3 to 8 mm. Each sample draws its place, flip, rotation, brightness and
+    level.
     """
 
     channels = 1
@@ -117,18 +119,19 @@ class PetPatches:
         both = np.rot90(both, rng.integers(4), (1, 2))
         both = both[:, :, ::-1] if rng.integers(2) else both
         low, target = both * np.float32(np.exp(rng.uniform(-0.4, 0.4)))
-        # A scanner's images are not negative. The target is clipped nowhere: that would bias it.
+        # A scanner's images are not negative. Clipping the target would bias it.
         return low.clip(0), np.ascontiguousarray(target)
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Held-out phantoms at a twelfth of the counts, and without noise, [8, 1, 160, 160]."""
+        """Held-out phantoms at 1/12 of the counts, and without noise, [8, 1, 160, 160]."""
         clean = torch.from_numpy(self.clean[: self.held_out].astype(np.float32))[:, None]
         noise = torch.from_numpy(self.twelfth.astype(np.float32))[:, None]
         return (clean + noise).clamp(min=0), clean
 
 
 def reconstruction(rng: np.random.Generator) -> pet.Scan:
-    """OSEM with one more or less iteration and any filter; four in ten model the point spread."""
+    """A random reconstruction: OSEM of 2 or 3 iterations, any filter, and in four of ten a model
+    of the point spread."""
     psf = float(rng.uniform(4, 6.5)) if rng.random() < 0.4 else 0.0
     return pet.Scan(
         iterations=int(rng.integers(2, 4)), post_mm=float(rng.uniform(3, 8)), psf_mm=psf
@@ -143,8 +146,10 @@ def two_noises(
     scan: pet.Scan,
     own: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Noise [N, 2, S, S] of scans with an f-th of the counts, and f [N, 2]: 4 to 10, and 10 to 20.
-    ``own``: the slices have the noise of the full counts already, so the rest of the variance."""
+    """Noise [N, 2, S, S] of scans with 1/f of the counts, and f [N, 2]: 4 to 10, and 10 to 20.
+
+    ``own``: the slices already have the noise of their full counts, so only the rest is added.
+    """
     count = len(full)
     fractions = np.stack([rng.uniform(4, 10, count), rng.uniform(10, 20, count)], 1)
     noises = []

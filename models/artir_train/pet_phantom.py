@@ -19,7 +19,7 @@ TEST_PATIENTS = ("STS_001", "STS_019")
 
 @dataclass
 class Phantom:
-    """suv [S, S]; body and reference [S, S] bool: the attenuating pixels, and an even region."""
+    """suv [S, S]; body and reference [S, S] bool: attenuating pixels, a region of even uptake."""
 
     suv: np.ndarray
     body: np.ndarray
@@ -28,7 +28,7 @@ class Phantom:
 
 
 def tumour_crops(file: Path) -> list[np.ndarray]:
-    """Every third slice [h, w] in SUV of the tumour crops, but for the test data's patients."""
+    """Every third slice [h, w] in SUV of the tumour crops, without patients of the test data."""
     crops = []
     with np.load(file) as pack:
         patients = [k for k in pack.files if not k.endswith("_slope_intercept")]
@@ -48,7 +48,7 @@ class Bodies:
         self.rng = np.random.default_rng(seed)
 
     def draw(self) -> Phantom:
-        """A head in one of eight, a chest, an abdomen or a pelvis otherwise."""
+        """A head in one draw of eight, else a chest, an abdomen or a pelvis."""
         rng = self.rng
         self.pixel = float(rng.uniform(3.1, 5.5))
         axis = (np.arange(self.size) - (self.size - 1) / 2) * self.pixel
@@ -59,7 +59,7 @@ class Bodies:
             self._lesion(suv, body)
         if self.crops and rng.random() < 0.5:
             self._paste(suv, body)
-        # Uptake is nowhere quite even: muscle, bowel and marrow vary by a fifth over a few pixels.
+        # Uptake is uneven everywhere: muscle, bowel and marrow vary by a fifth over a few pixels.
         for scale, depth in ((6, 0.2), (3, 0.25), (1.5, 0.25)):
             texture = gaussian_filter(rng.standard_normal(suv.shape), scale)
             suv *= np.exp(depth * rng.random() * texture / texture.std())
@@ -76,7 +76,7 @@ class Bodies:
         return ((c * dx + s * dy) / a) ** 2 + ((c * dy - s * dx) / b) ** 2 < 1
 
     def _organ(self, x: float, y: float, a: float, b: float) -> np.ndarray:
-        """An ellipse near the place and size that are given, its outline a little uneven."""
+        """An ellipse of about the given place and size, with a slightly uneven outline."""
         rng = self.rng
         x, y = x + rng.normal(0, 8), y + rng.normal(0, 8)
         a, b = a * rng.uniform(0.75, 1.25), b * rng.uniform(0.75, 1.25)
@@ -187,7 +187,7 @@ class Bodies:
         suv += (np.exp(rng.uniform(np.log(1), np.log(12))) * np.exp(-shape / 2)).astype(np.float32)
 
     def _paste(self, suv: np.ndarray, body: np.ndarray) -> None:
-        """A real tumour over the place where it is laid, as far as it is brighter."""
+        """Pastes a real tumour where it is brighter than what is there."""
         rng = self.rng
         crop = self.crops[rng.integers(len(self.crops))]
         crop = np.rot90(crop, rng.integers(4))

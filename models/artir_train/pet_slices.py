@@ -23,12 +23,13 @@ def body_mask(suv: np.ndarray) -> np.ndarray:
 
 
 def typical_region(suv: np.ndarray) -> tuple[float, int, np.ndarray]:
-    """The noise of the series: coefficient of variation, slice and mask of 9x9 pixels with an
-    uptake of 1.5 to 3.5.
+    """The noise of a series: coefficient of variation, slice and mask of 9x9 pixels with an uptake
+    of SUV 1.5 to 3.5.
 
-    Noise is what differs between slices three apart (their noise is independent, the anatomy nearly
-    the same), over the root of two. Of all regions the one at the lower quartile is taken: anatomy
-    that does differ is above it, and the evenest of thousands would be even by luck.
+    Noise = standard deviation of the difference of slices three apart / sqrt(2). Their noise is
+    independent, and their anatomy nearly the same. The region at the lower quartile represents the
+    series: regions whose anatomy differs are above it, and the least noisy of thousands would be so
+    by chance.
     """
     found = []
     for i in range(len(suv) - 3):
@@ -54,8 +55,8 @@ def full_counts(
 ) -> torch.Tensor:
     """The counts [N] that slices [N, S, S] of a series ``suv`` were made from.
 
-    The counts follow from the noise of a typical region of one slice. All slices share the
-    sensitivity found there.
+    The counts follow from the noise of a typical region of one slice. The sensitivity found there
+    holds for all slices.
     """
     variation, middle, region = typical_region(suv)
     one = torch.from_numpy(suv[middle])[None]

@@ -1,7 +1,7 @@
 """Clear scenes without texture: sea, sand, snow, forest, fields, bare soil, and their borders.
 
-The tiles at hand hold few of these, and they are where a network mistakes a bright or a blue ground
-for haze: they contain no cue to their brightness.
+The tiles of real scenes contain few of these. A network easily mistakes such bright or blue ground
+for haze, because nothing in it shows its true brightness.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def draw(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def _ground(rng: np.random.Generator, size: int) -> np.ndarray:
-    """One colour, with a faint relief that is brighter and darker but hardly another hue."""
-    # Open water has over a third of the draws: nothing is taken for haze as easily.
+    """One colour with a faint relief of brightness and almost none of hue."""
+    # More than a third of the draws are open water, which is mistaken for haze most easily.
     low, high = GROUNDS[rng.choice([*GROUNDS, *2 * ["blue water", "pale water"]])]
     # One draw for all bands makes it darker or brighter; one for each gives it a hue.
     share = np.clip(rng.random() + rng.normal(0, 0.12, 3), 0, 1)

@@ -1,7 +1,7 @@
 """Real CT slices at full and at a quarter of the dose (``ct-real-pairs``).
 
-They are for measuring and for choosing between versions. Protocol ``ldct-400``: values are clipped
-to -160 to 240 HU, and the PSNR refers to that range.
+Versions of the CT models are measured on them and chosen by them. Protocol ``ldct-400``: values are
+clipped to -160 to 240 HU, and the PSNR refers to that range.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read_pairs(folder: Path | None = None) -> list[Pair]:
         full, quarter = (read_recompressed(folder / doses[d]["file"]) for d in ("full", "quarter"))
         kernel = doses["full"]["set"].removeprefix("full_")
         entry = doses["full"]
-        # Two pairs came without it.
+        # Two pairs have no spacing in the manifest.
         mm = entry.get("spacing", [float("nan")])[0]
         found.append(Pair(name, kernel, entry["patient"], mm, quarter, full))
     return found

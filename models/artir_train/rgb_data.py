@@ -1,7 +1,7 @@
 """Training images: photographs and aerial tiles with white Gaussian noise.
 
-Weights trained on these photographs (BSDS500, for non-commercial research and education) are a file
-of their own with its own notice, never built into the program.
+The photographs (BSDS500) are for non-commercial research and education. Weights trained on them are
+a separate file with its own notice and are never built into the program.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .packs import kept
 class RgbPatches:
     """Pairs (noisy, clean) of RGB patches, display values 0 to 1.
 
-    The noise has a standard deviation of 0 to 55 levels of 255, the same for a whole patch, and the
-    network is not told which. As in the published protocols it is neither clipped nor rounded; one
-    sample in four is, as files are. Four photographs in ten are made smaller first, which makes
-    them sharper, and a third of the samples get more or less saturated colours.
+    The noise has a standard deviation of 0 to 55 levels of 255, constant within a patch and unknown
+    to the network. As in the published protocols it is neither clipped nor rounded, except in one
+    sample of four, which is both, as in a file. Four photographs in ten are made smaller first,
+    which makes them sharper. A third of the samples get a different saturation.
     """
 
     channels = 3
@@ -77,14 +77,14 @@ class RgbPatches:
 
 
 def at_25(clean: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures with noise of sigma 25 of a fixed seed, and the pictures."""
+    """Pictures with noise of sigma 25 by a fixed seed, and the pictures themselves."""
     noise = np.random.default_rng(25).standard_normal(clean.shape, dtype=np.float32)
     return torch.from_numpy(clean + noise * np.float32(25 / 255)), torch.from_numpy(clean)
 
 
 class RgbFreePatches(RgbPatches):
-    """The same without photographs whose terms forbid commercial use: pictures made of leaves, and
-    scenes from above. Weights trained on them may be built in."""
+    """As RgbPatches, but with synthetic pictures and aerial scenes instead of photographs, whose
+    terms forbid commercial use. Weights trained on this source may be built in."""
 
     aerial_share = 0.4
     smaller_share = 0.0
@@ -103,13 +103,13 @@ class RgbFreePatches(RgbPatches):
         return {"leaves": np.stack(made).astype(np.uint8), "scenes": np.stack(scenes)}
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Held-out pictures made of leaves, at sigma 25 of a fixed seed, [12, 3, 256, 256]."""
+        """Held-out synthetic pictures at sigma 25 by a fixed seed, [12, 3, 256, 256]."""
         held = self.photos[: self.held_out].transpose(0, 3, 1, 2)
         return at_25(np.ascontiguousarray(held).astype(np.float32) / 255)
 
 
 def photographs() -> np.ndarray:
-    """All photographs lying, [N, 321, 481, 3] uint8, in a fixed random order."""
+    """All photographs, turned to landscape, [N, 321, 481, 3] uint8, in a fixed random order."""
     from PIL import Image
 
     images = []

@@ -1,8 +1,8 @@
-"""Colour pictures made of leaves: shapes that hide one another, shaded, textured and lit.
+"""Synthetic colour pictures: shapes that hide one another, shaded, textured and lit.
 
 Networks trained on such pictures denoise photographs nearly as well as those trained on
 photographs (Achddou, Gousseau, Ladjal: Synthetic images as a regularity prior for image restoration
-neural networks, SSVM 2021), and no photographer's terms are attached to them.
+neural networks, SSVM 2021), and nobody holds rights in them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from scipy.ndimage import gaussian_filter, zoom
 from .degrade.haze import octaves
 
 SMALLEST, LARGEST = (3.0, 16.0), 250.0
-"""Radii of the leaves in pixels of the picture before it is halved; their number goes as r^-3. The
-smallest of a picture is drawn."""
+"""Radii of the shapes in pixels of the picture before it is halved, with a density proportional to
+r^-3. Each picture draws its smallest radius."""
 
 
 def picture(rng: np.random.Generator, size: int = 256) -> np.ndarray:
@@ -35,23 +35,23 @@ def picture(rng: np.random.Generator, size: int = 256) -> np.ndarray:
 
 
 def colour(rng: np.random.Generator) -> np.ndarray:
-    """A colour as photographs have them: mostly near grey, a few vivid."""
+    """A random colour, distributed as in photographs: mostly near grey, rarely vivid."""
     grey = rng.beta(1.2, 1.5)
     spread = rng.gamma(1.2, 0.07)
     return np.clip(grey + spread * rng.normal(0, 1, 3), 0, 1).astype(np.float32)
 
 
 def _radii(rng: np.random.Generator, smallest: float, area: float) -> np.ndarray:
-    """Radii of which those over r are as r^-2, of so many leaves that they would cover an area."""
+    """Radii whose number above r is proportional to r^-2, enough of them to cover an area."""
     ends = smallest**-2.0, LARGEST**-2.0
     mean_square = 2 * np.log(LARGEST / smallest) / (ends[0] - ends[1])
-    # Leaves cover half of their circle.
+    # A shape covers about half of its circle.
     share = rng.random(int(area / (0.5 * np.pi * mean_square)))
     return (ends[0] + share * (ends[1] - ends[0])) ** -0.5
 
 
 def _leaf(image: np.ndarray, radius: float, tone: np.ndarray, rng: np.random.Generator) -> None:
-    """An ellipse, a stripe or a polygon over what is there."""
+    """Draws an ellipse, a stripe or a polygon over the image."""
     size = image.shape[0]
     centre = rng.uniform(0, size, 2)
     top, left = (max(0, int(c - radius)) for c in centre)

@@ -1,8 +1,8 @@
 """The weights of a model file, so that training can continue from a committed model.
 
-A file has its residual scales multiplied into the projections before them. Only the product is
-known, so it is divided anew: every row of a projection gets the length that a fresh one has, and
-the scale takes the rest.
+In a model file the residual scales are multiplied into the projections before them. Only the
+products are known, so this module divides them again: every row of a projection gets the length of
+a fresh one, and the scale gets the rest.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def load(path: Path, model: ArtIR) -> None:
         block, kind, _ = layer.rsplit(".", 2)
         weight = found[name]
         scale = weight.flatten(1).norm(dim=1) / FRESH_ROW
-        # A row of zeros has nothing to divide: its scale is 0, and the row stays what it is.
+        # A row of zeros gets a scale of 0 and stays a row of zeros.
         divisor = torch.where(scale > 0, scale, 1)
         found[name] = weight / divisor.reshape(-1, 1, 1, 1)
         if f"{layer}.bias" in found:
@@ -41,6 +41,6 @@ def load(path: Path, model: ArtIR) -> None:
     for name, now in model.state_dict().items():
         value = found.get(name)
         if value is None or value.shape != now.shape:
-            raise ValueError(f"{path}: its weight {name} is missing or of another shape")
+            raise ValueError(f"{path}: weight {name} is missing or has another shape")
         state[name] = value
     model.load_state_dict(state)

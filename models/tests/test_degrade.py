@@ -1,4 +1,4 @@
-"""The simulations, on what is known of them, and one short training run."""
+"""The simulations, on what is known of them."""
 
 import pytest
 
@@ -6,7 +6,6 @@ torch = pytest.importorskip("torch")
 
 import numpy as np  # noqa: E402
 
-from artir_train import train  # noqa: E402
 from artir_train.degrade import ct, haze  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -87,85 +86,3 @@ def test_thin_haze_scatters_blue_more():
     red, green, blue = haze.Haze(depth, 1.3, np.ones(3, np.float32)).transmission()[:, 0, 0]
     assert red > green > blue
     assert abs(green - np.exp(-0.3)) < 1e-6
-
-
-class Tiny:
-    """A source that needs no data: blurred noise, and noise on it."""
-
-    window = (0.0, 1.0)
-
-    def __init__(self, seed=0):
-        self.rng = np.random.default_rng(seed)
-
-    def batch(self, count, size):
-        clean = torch.from_numpy(self.rng.random((count, 1, size, size), dtype=np.float32))
-        clean = torch.nn.functional.avg_pool2d(clean, 9, 1, 4)
-        noise = torch.from_numpy(self.rng.normal(0, 0.1, clean.shape).astype(np.float32))
-        return clean + noise, clean
-
-    def validation(self):
-        return Tiny(99).batch(2, 32)
-
-
-def trainer(folder):
-    settings = train.Settings("haze", "T", 1, (0.0, 1.0), (0.0, 1.0), 32, 2, 2e-3, 0.1, 0)
-    return train.Trainer(settings, Tiny(), folder)
-
-
-def test_errors_count_more_where_the_target_is_bright():
-    target = torch.zeros(1, 1, 8, 8)
-    target[..., :4] = 2.0
-    dark, bright = target.clone(), target.clone()
-    dark[..., 4:] += 0.1
-    bright[..., :4] += 0.1
-    assert train.dual_domain_loss(dark, target, 0.0, 2.5) == pytest.approx(0.05, rel=1e-4)
-    assert train.dual_domain_loss(bright, target, 0.0, 2.5) == pytest.approx(0.3, rel=1e-4)
-    assert train.dual_domain_loss(bright, target, 0.0) == pytest.approx(0.05, rel=1e-4)
-
-
-def test_a_halved_error_earns_the_same_in_every_scene_that_is_not_good_enough():
-    target = torch.zeros(2, 3, 16, 16)
-    far, near = torch.tensor([0.4, 0.1])[:, None, None, None], 0.5
-    whole = train.psnr_loss(target + far, target)
-    # 6 dB in both scenes are 0.6 in the mean logarithm; in one of the two, 0.3.
-    assert (whole - train.psnr_loss(target + far * near, target)).item() == pytest.approx(0.6, 0.03)
-    one = far * torch.tensor([1.0, near])[:, None, None, None]
-    assert (whole - train.psnr_loss(target + one, target)).item() == pytest.approx(0.3, 0.05)
-    assert train.psnr_loss(target, target).item() == pytest.approx(-4.0)
-
-
-def test_only_changes_for_the_worse_cost_extra():
-    target = torch.zeros(1, 3, 64, 64)
-    given = torch.full_like(target, 0.2)
-    assert train.worse_loss(given * 0.5, target, given) == 0
-    assert train.worse_loss(given * 1.5, target, given).item() == pytest.approx(0.1, rel=1e-3)
-    half = given.clone()
-    half[..., :32] *= 2
-    half[..., 32:] = 0
-    assert train.worse_loss(half, target, given).item() == pytest.approx(0.1, rel=1e-3)
-
-
-def test_the_log_begins_anew_with_a_run_and_goes_on_when_it_resumes(tmp_path):
-    def steps():
-        return [row.split(",")[0] for row in (tmp_path / "log.csv").read_text().split()]
-
-    train.train(trainer(tmp_path), None, 2)
-    train.train(trainer(tmp_path), None, 1)
-    assert steps() == ["1"]
-    resumed = trainer(tmp_path)
-    resumed.resume()
-    train.train(resumed, None, 3)
-    assert steps() == ["1", "3"]
-
-
-def test_training_learns_and_resumes_where_it_stopped(tmp_path):
-    first = trainer(tmp_path)
-    before = np.mean([first.step(0.0) for _ in range(3)])
-    for _ in range(30):
-        last = first.step(0.0)
-    assert last < before
-    first.save()
-    again = trainer(tmp_path)
-    again.resume()
-    assert again.steps == first.steps
-    assert first.step(0.5) == pytest.approx(again.step(0.5), rel=1e-5)

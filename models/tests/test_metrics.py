@@ -14,7 +14,11 @@ ROOT = Path(__file__).resolve().parents[2]
 ARTIR = ROOT / "target" / "debug" / "artir"
 REAL = Path(os.environ.get("ARTIR_REAL_DATA") or ROOT.parent / "shared" / "data")
 
-pytestmark = pytest.mark.skipif(not ARTIR.exists(), reason="cargo build comes first")
+
+@pytest.fixture(autouse=True)
+def program(absent):
+    if not ARTIR.exists():
+        absent(f"no {ARTIR}: run cargo build first")
 
 
 def gaussian():

@@ -10,13 +10,14 @@ torch = pytest.importorskip("torch")
 
 import numpy as np  # noqa: E402
 
-from artir_train import native, train  # noqa: E402
+from artir_train import native, trainer  # noqa: E402
 from artir_train.batches import Batches  # noqa: E402
 from artir_train.macs import multiply_adds  # noqa: E402
 from artir_train.network import ArtIR, Config  # noqa: E402
+from artir_train.settings import Settings  # noqa: E402
 
 pytestmark = pytest.mark.torch
-needs_library = pytest.mark.skipif(native.library() is None, reason="the library is not built")
+needs_library = pytest.mark.usefixtures("native_library")
 
 
 def randomised(config):
@@ -130,24 +131,24 @@ def test_without_the_library_pytorch_does_the_work(other, monkeypatch, tmp_path,
 
 
 def test_averages_reach_over_a_share_of_a_short_run_and_a_thousand_steps_of_a_long_one():
-    assert train.average_decay(0) == pytest.approx(0.1)
+    assert trainer.average_decay(0) == pytest.approx(0.1)
     # Weights of the first half of a run of 1000 steps are all but forgotten.
-    left = np.prod([train.average_decay(step) for step in range(501, 1001)])
+    left = np.prod([trainer.average_decay(step) for step in range(501, 1001)])
     assert left < 0.005
-    assert train.average_decay(10**6) == 0.999
+    assert trainer.average_decay(10**6) == 0.999
 
 
 @needs_library
 def test_the_pace_is_a_share_of_the_peak(tmp_path):
-    trainer = train.Trainer(SETTINGS, Toy(), tmp_path)
-    assert trainer.peak > 1e8
-    trainer.peak, trainer.seconds = 1e12, 60.0
-    told = train.pace(trainer, seconds=10.0, steps=100, progress=0.5)
-    work = 3e-12 * 20 * multiply_adds(trainer.config, 32, 32)
+    made = trainer.Trainer(SETTINGS, Toy(), tmp_path)
+    assert made.peak > 1e8
+    made.peak, made.seconds = 1e12, 60.0
+    told = trainer.pace(made, seconds=10.0, steps=100, progress=0.5)
+    work = 3e-12 * 20 * multiply_adds(made.config, 32, 32)
     assert f"20.0 patches/s, {1000 * work:.0f} G multiply-adds/s ({100 * work:.0f} % of" in told
     assert told.endswith("1 min left")
-    trainer.peak = None
-    assert "%" not in train.pace(trainer, 10.0, 100, 0.5)
+    made.peak = None
+    assert "%" not in trainer.pace(made, 10.0, 100, 0.5)
 
 
 @needs_library
@@ -157,7 +158,7 @@ def test_a_batch_that_leaves_threads_idle_is_a_line_in_the_log(tmp_path, caplog)
         for count, lines in ((2, 0), (3, 1)):
             torch.set_num_threads(count)
             caplog.clear()
-            train.Trainer(SETTINGS, Toy(), tmp_path)
+            trainer.Trainer(SETTINGS, Toy(), tmp_path)
             assert len([r for r in caplog.records if "wait for others" in r.message]) == lines
     finally:
         torch.set_num_threads(threads)
@@ -184,7 +185,7 @@ class Toy:
         return clean + 0.1 * torch.from_numpy(noise), clean
 
 
-SETTINGS = train.Settings(
+SETTINGS = Settings(
     data="ct",
     variant="T",
     channels=1,
@@ -193,8 +194,8 @@ SETTINGS = train.Settings(
     patch=32,
     batch=2,
     learning_rate=1e-3,
-    fourier_weight=0.1,
     seed=3,
+    losses={"dual_domain": {"weight": 1.0, "fourier": 0.1}},
 )
 
 
@@ -209,16 +210,16 @@ def test_a_step_has_its_batch_wherever_a_run_begins():
 
 
 def test_a_stopped_run_goes_on_bit_for_bit(tmp_path):
-    def trainer(name):
-        return train.Trainer(SETTINGS, Toy(), Path(tmp_path / name))
+    def begun(name):
+        return trainer.Trainer(SETTINGS, Toy(), Path(tmp_path / name))
 
-    whole = trainer("whole")
+    whole = begun("whole")
     losses = [whole.step(i / 6) for i in range(6)]
-    stopped = trainer("stopped")
+    stopped = begun("stopped")
     for i in range(3):
         stopped.step(i / 6)
     stopped.save()
-    resumed = trainer("stopped")
+    resumed = begun("stopped")
     resumed.resume()
     assert [resumed.step(i / 6) for i in range(3, 6)] == losses[3:]
     assert torch.equal(resumed.flat.values, whole.flat.values)

@@ -57,7 +57,7 @@ def test_a_change_of_code_or_data_changes_the_hash(code, tmp_path):
 
     seen = {now()}
     (code / "apart.py").write_text("OTHER = 2\n")
-    (code / "unit.py").write_text("# A comment\nUNIT = 1\n")
+    (code / "unit.py").write_text('"""A docstring."""\n# A comment\nUNIT = 1\n"""Of it."""\n')
     os.utime(one, (1, 1))
     assert now() in seen
     for path, text in [

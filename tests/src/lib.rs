@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod models;
 pub mod onnx;
+pub mod random;
 pub mod tiff;
 
 use std::{
@@ -66,4 +67,20 @@ pub fn runtime() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.runtime/libonnxruntime.so.1.31.1");
     assert!(path.is_file(), "{} is missing: run scripts/bootstrap.sh first", path.display());
     path
+}
+
+/// What a program wrote, as text.
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The names of a folder's files and folders, in order.
+///
+/// # Panics
+/// When it cannot be listed.
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut out: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    out.sort();
+    out
 }

@@ -13,10 +13,10 @@ use ndarray::Array4;
 use serde::Serialize;
 
 use crate::{
-    common::parse_precision,
     outcome::Failure,
     outputs::{Kind, Outputs, publish_text},
     progress::Terminal,
+    values::{self, Extent},
 };
 
 #[derive(Debug, clap::Args)]
@@ -25,13 +25,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME|FILE", default_values = ["ct-ldct-t", "geo-haze-t"])]
     model: Vec<String>,
     /// Image sizes in pixels, rows x columns
-    #[arg(long, value_name = "HxW", value_parser = parse_size, default_values = ["256x256", "512x512", "1024x1024"])]
-    size: Vec<Size>,
+    #[arg(long, value_name = "HxW", value_parser = values::extent, default_values = ["256x256", "512x512", "1024x1024"])]
+    size: Vec<Extent>,
     /// Numbers of threads [default: 1 and every core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Vec<u16>,
     /// f32, fast, or both
-    #[arg(long, value_name = "PRECISION", value_parser = parse_precision, default_values = ["f32", "fast"])]
+    #[arg(long, value_name = "PRECISION", value_parser = values::precision, default_values = ["f32", "fast"])]
     precision: Vec<Precision>,
     /// Measured runs of each combination; the median is reported
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
@@ -39,12 +39,6 @@ pub(crate) struct Args {
     /// Write the figures to a file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Size {
-    rows: usize,
-    columns: usize,
 }
 
 /// One line of the table.
@@ -167,12 +161,12 @@ fn subjects<'a>(
     })
 }
 
-fn image(channels: usize, size: Size) -> Array4<f32> {
+fn image(channels: usize, size: Extent) -> Array4<f32> {
     Array4::from_shape_fn((1, channels, size.rows, size.columns), |(_, c, y, x)| picture(c, y, x))
 }
 
 /// The largest resident size during a run.
-fn peak_memory(subject: &Subject, size: Size) -> Result<Option<u64>, Failure> {
+fn peak_memory(subject: &Subject, size: Extent) -> Result<Option<u64>, Failure> {
     let input = image(subject.channels, size);
     let counts = resident::forget_peak();
     subject.session.run(input.view())?;
@@ -183,7 +177,7 @@ fn peak_memory(subject: &Subject, size: Size) -> Result<Option<u64>, Failure> {
 const PEAK_TIME: Duration = Duration::from_millis(60);
 
 /// Runs the subjects in turn, so that a machine that slows down slows all of them.
-fn measure(subjects: &mut [Subject], size: Size, runs: u16, progress: &dyn Progress) -> Result<Vec<Line>, Failure> {
+fn measure(subjects: &mut [Subject], size: Extent, runs: u16, progress: &dyn Progress) -> Result<Vec<Line>, Failure> {
     let mut peaks = vec![0.0f64; subjects.len()];
     for subject in subjects.iter_mut() {
         subject.seconds.clear();
@@ -259,28 +253,9 @@ fn processor() -> String {
     name.map_or(std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
 }
 
-/// The largest number of rows or columns.
-const LARGEST: usize = 1 << 15;
-
-fn parse_size(text: &str) -> Result<Size, String> {
-    let number = |t: &str| t.parse::<usize>().ok().filter(|n| (1..=LARGEST).contains(n) && n.is_multiple_of(4));
-    match text.split_once(['x', 'X']).map(|(rows, columns)| (number(rows), number(columns))) {
-        Some((Some(rows), Some(columns))) => Ok(Size { rows, columns }),
-        _ => Err(format!("must be ROWSxCOLUMNS, multiples of 4 up to {LARGEST}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_read_as_they_are_written() {
-        assert_eq!(parse_size("256x512"), Ok(Size { rows: 256, columns: 512 }));
-        for bad in ["", "256", "x", "0x4", "6x8", "-4x4", "4x4x4", "4294967296x4294967296"] {
-            assert!(parse_size(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn the_median_is_in_the_middle() {

@@ -199,7 +199,7 @@ fn haze_case(args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<Ca
     artir_geo::write_rgb_geotiff(&input, &scene.hazy, [500_000.0, 2.5, 0.0, 5_400_000.0, 0.0, -2.5], 32632)?;
     let opened = Scene::open(&input.display().to_string(), &OpenOptions::default())?;
     let out = args.output.join("dehazed.tif");
-    let options = WriteOptions { overwrite: args.overwrite, ..WriteOptions::default() };
+    let options = WriteOptions::default().with_overwrite(args.overwrite);
     artir_geo::restore_scene(&opened, restorer, &out, &options, progress)?;
     let restored = artir_geo::read_rgb(&out)?;
     let display = |image: &Array3<u8>| image.mapv(|v| f32::from(v) / 255.0);

@@ -1,5 +1,7 @@
 //! `artir geo`: scenes in, restored scenes on the same grid out.
 
+mod hint;
+mod names;
 mod report;
 mod tools;
 
@@ -10,10 +12,12 @@ use std::{
 };
 
 use artir_core::{Restorer, Task};
-use artir_geo::{Access, Format, OpenOptions, RangeChoice, Scene, SceneName, WriteOptions};
+use artir_geo::{
+    Access, BandNumbers, CreationOption, Format, Interval, OpenOptions, RangeChoice, Scene, SceneName, WriteOptions,
+};
 use clap::ValueEnum;
 
-use self::report::Report;
+use self::{names::Names, report::Report};
 use crate::{
     common::Inference,
     outcome::{Failure, Tally},
@@ -36,11 +40,11 @@ pub(crate) struct Args {
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["inspect", "output", "scenes"])]
     compare: Option<Vec<String>>,
     /// Bands whose pixels may differ in --compare
-    #[arg(long, value_name = "N,…", value_delimiter = ',', requires = "compare")]
-    except_bands: Vec<usize>,
+    #[arg(long, value_name = "N,…", value_parser = parse_bands, requires = "compare")]
+    except_bands: Option<BandNumbers>,
     /// Bands to restore, counted from 1, if the file does not name its red, green and blue bands
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',')]
-    bands: Option<Vec<usize>>,
+    #[arg(long, value_name = "R,G,B", value_parser = parse_bands)]
+    bands: Option<BandNumbers>,
     /// Stored values for black and white: LO,HI, percentile, reflectance (0 to 10,000), or auto (0 to 255 for 8-bit
     /// scenes, percentile for others)
     #[arg(long, value_name = "RANGE", default_value = "auto", value_parser = parse_range, allow_hyphen_values = true)]
@@ -50,7 +54,7 @@ pub(crate) struct Args {
     format: FormatName,
     /// Creation option of GDAL's GTiff or COG driver, in place of the source's; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_creation)]
-    co: Vec<(String, String)>,
+    co: Vec<CreationOption>,
     /// Folder, in addition to a virtual raster's own, whose files it may reference; may be repeated
     #[arg(long, value_name = "DIR", value_parser = parse_folder)]
     allow_path: Vec<PathBuf>,
@@ -69,7 +73,7 @@ pub(crate) struct Args {
     /// Write a JSON report of the run to this file
     #[arg(long, value_name = "FILE.json")]
     report: Option<PathBuf>,
-    /// Write file names, instead of tokens, into --report
+    /// Write whole paths, instead of the names of files alone, into --report
     #[arg(long, requires = "report")]
     show_paths: bool,
     /// Print the planned work and write nothing
@@ -87,6 +91,11 @@ enum FormatName {
     Cog,
 }
 
+fn parse_bands(text: &str) -> Result<BandNumbers, String> {
+    let numbers: Option<Vec<usize>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
+    numbers.and_then(BandNumbers::new).ok_or_else(|| "must be numbers of different bands, counted from 1: 3,2,1".into())
+}
+
 fn parse_range(text: &str) -> Result<RangeChoice, String> {
     match text {
         "auto" => Ok(RangeChoice::Auto),
@@ -94,9 +103,10 @@ fn parse_range(text: &str) -> Result<RangeChoice, String> {
         "reflectance" => Ok(RangeChoice::Reflectance),
         _ => {
             let number = |t: &str| t.trim().parse::<f64>().ok().filter(|v| v.is_finite());
-            match text.split_once(',').map(|(lo, hi)| (number(lo), number(hi))) {
-                Some((Some(lo), Some(hi))) if lo < hi => Ok(RangeChoice::Interval([lo, hi])),
-                _ => Err("must be LO,HI (LO below HI), percentile, reflectance or auto".into()),
+            let ends = text.split_once(',').and_then(|(lo, hi)| Some((number(lo)?, number(hi)?)));
+            match ends.and_then(|(lo, hi)| Interval::new(lo, hi)) {
+                Some(interval) => Ok(RangeChoice::Interval(interval)),
+                None => Err("must be LO,HI (LO below HI), percentile, reflectance or auto".into()),
             }
         }
     }
@@ -107,11 +117,9 @@ fn parse_folder(text: &str) -> Result<PathBuf, String> {
     if folder.is_dir() { Ok(folder) } else { Err("no such folder".into()) }
 }
 
-fn parse_creation(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("must be KEY=VALUE, such as COMPRESS=ZSTD".into()),
-    }
+fn parse_creation(text: &str) -> Result<CreationOption, String> {
+    let option = text.split_once('=').and_then(|(key, value)| CreationOption::new(key, value));
+    option.ok_or_else(|| "must be KEY=VALUE, such as COMPRESS=ZSTD".into())
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
@@ -125,8 +133,11 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     // From here on, Ctrl-C stops the work and the report is still written.
     let progress = Terminal::new(quiet);
     let outputs = outputs(&args.scenes, output, args.format);
-    let inputs = args.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file));
-    let mut checks = Outputs::new(inputs.chain(args.inference.model_file()));
+    let access = args.access();
+    let named = args.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file));
+    // A virtual raster's sources are inputs, too.
+    let sources = args.scenes.iter().flat_map(|scene| artir_geo::files(scene, &access));
+    let mut checks = Outputs::new(named.chain(sources).chain(args.inference.model_file()));
     if let Some(path) = &args.report {
         checks.add("the report", path, Kind::File, args.overwrite)?;
         // A report with the path of a result is an error of the whole command: neither can be written.
@@ -138,7 +149,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
             }
         }
     }
-    let mut report = Report::default();
+    let mut report = Report::new(args.names(output));
     let mut ended = outputs.and_then(|outputs| restore_all(args, &outputs, checks, &mut report, &progress));
     if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
         if let Err(failure) = &ended {
@@ -172,7 +183,7 @@ fn restore_all(
         match recovered.and_then(|()| args.check(out, &mut checks)) {
             Ok(()) => possible.push((i, path, out)),
             Err(failure) => {
-                report.failed(i, path, out, &failure, args.show_paths);
+                report.failed(i, path, &failure);
                 tally.fail(failure)?;
             }
         }
@@ -182,14 +193,14 @@ fn restore_all(
         let result = Scene::open(path, &options).map_err(Failure::from).and_then(|scene| {
             restore(&scene, path, out, args, &restorer, progress).map(|done| {
                 if let Some(done) = done {
-                    report.written(i, path, &scene, &done, &restorer, args.show_paths);
+                    report.written(i, path, &scene, &done, &restorer);
                 }
             })
         });
         match result {
             Ok(()) => tally.written += 1,
             Err(failure) => {
-                report.failed(i, path, out, &failure, args.show_paths);
+                report.failed(i, path, &failure);
                 tally.fail(failure)?;
             }
         }
@@ -199,24 +210,36 @@ fn restore_all(
 
 impl Args {
     fn open_options(&self) -> OpenOptions {
-        OpenOptions { bands: self.bands.clone(), range: self.range, access: self.access() }
+        let options = OpenOptions::default().with_range(self.range).with_access(self.access());
+        self.bands.iter().fold(options, |options, bands| options.with_bands(bands.clone()))
     }
 
     fn access(&self) -> Access {
-        Access { remote: self.allow_remote, folders: self.allow_path.clone() }
+        let access = if self.allow_remote { Access::everything() } else { Access::default() };
+        self.allow_path.iter().fold(access, |access, folder| access.with_folder(folder))
     }
 
     fn write_options(&self) -> WriteOptions {
-        WriteOptions {
-            overwrite: self.overwrite,
-            resume: self.resume,
-            format: match self.format {
-                FormatName::Gtiff => Format::GeoTiff,
-                FormatName::Cog => Format::Cog,
-            },
-            creation: self.co.clone(),
-            threads: self.inference.threads(),
-        }
+        let format = match self.format {
+            FormatName::Gtiff => Format::GeoTiff,
+            FormatName::Cog => Format::Cog,
+        };
+        WriteOptions::default()
+            .with_overwrite(self.overwrite)
+            .with_resume(self.resume)
+            .with_format(format)
+            .with_creation(self.co.clone())
+            .with_threads(self.inference.threads())
+    }
+
+    /// The paths of the command line, for the names in a report.
+    fn names(&self, output: &Path) -> Names {
+        let scenes = self.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file));
+        let within = output.join("file");
+        let more =
+            [output.to_owned(), within].into_iter().chain(self.report.clone()).chain(self.inference.model_file());
+        let all: Vec<PathBuf> = scenes.chain(more).collect();
+        Names::new(all.iter().map(PathBuf::as_path), self.show_paths)
     }
 
     /// A scene's result and the files that belong to it.
@@ -301,16 +324,15 @@ fn restore(
         artir_geo::check_model(scene, restorer.card())?;
         artir_geo::rehearse(scene, out, &options)?;
         let plan = artir_geo::plan(scene, restorer)?;
-        say!("{path} -> {} ({}x{}, {plan})", out.display(), shape.rows, shape.columns);
+        say!("{path} -> {} ({}x{}, {plan})", out.display(), shape.columns, shape.rows);
         return Ok(None);
     }
     let page = out.with_extension("html");
     let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
     if args.preview {
         let title = format!("{} {}", restorer.card().name, restorer.card().version);
-        let preview = artir_geo::Preview { source: path, result: out, bands: scene.bands(), title: &title };
-        artir_geo::write_preview(&page, &preview, args.overwrite)
-            .map_err(|why| Failure::input(format!("{}: {why}", page.display())))?;
+        let preview = artir_geo::Preview::new(path, out, scene.bands()).with_title(&title);
+        artir_geo::write_preview(&page, &preview, args.overwrite)?;
     }
     Ok(Some(done))
 }
@@ -321,8 +343,9 @@ mod tests {
 
     #[test]
     fn ranges_read_as_they_are_written() {
-        assert_eq!(parse_range("0,10000"), Ok(RangeChoice::Interval([0.0, 10_000.0])));
-        assert_eq!(parse_range("-0.2, 1.5"), Ok(RangeChoice::Interval([-0.2, 1.5])));
+        let interval = |lo, hi| Ok(RangeChoice::Interval(Interval::new(lo, hi).unwrap()));
+        assert_eq!(parse_range("0,10000"), interval(0.0, 10_000.0));
+        assert_eq!(parse_range("-0.2, 1.5"), interval(-0.2, 1.5));
         assert_eq!(parse_range("percentile"), Ok(RangeChoice::Percentile));
         for bad in ["1", "5,5", "9,1", "a,b", "0,inf", "1,2,3", ""] {
             assert!(parse_range(bad).is_err(), "{bad}");

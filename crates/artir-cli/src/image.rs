@@ -10,6 +10,7 @@ use artir_photo::{Format, Photo, PhotoSink, PhotoSource};
 
 use crate::{
     common::{Inference, Output},
+    flags,
     outcome::{Failure, Tally},
     outputs::{Kind, Outputs, publish},
     progress::Terminal,
@@ -90,5 +91,5 @@ fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: 
 
 /// A failure that names its photograph.
 fn named(photo: &Path, e: &artir_photo::Error) -> Failure {
-    Failure::new(e.kind(), format!("{}: {e}", photo.display()))
+    Failure::new(e.kind(), format!("{}: {}", photo.display(), flags::photo(e)))
 }

@@ -10,6 +10,7 @@ mod ct;
 #[cfg(feature = "geo")]
 mod demo;
 mod doctor;
+mod flags;
 #[cfg(feature = "geo")]
 mod geo;
 mod image;
@@ -21,6 +22,7 @@ mod progress;
 mod reference;
 mod shell_files;
 mod validate;
+mod values;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 

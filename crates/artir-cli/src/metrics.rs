@@ -12,9 +12,10 @@ use artir_metrics::{Figures, Lpips, Protocol, measure_where, named_window};
 use ndarray::Array2;
 
 use crate::{
-    common::{codec_process, parse_memory},
+    common::codec_process,
     outcome::{Failure, Tally},
     progress::Terminal,
+    values,
 };
 
 #[derive(Debug, clap::Args)]
@@ -44,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.onnx")]
     lpips: Option<PathBuf>,
     /// Memory that one image may take while it is read, such as 512MiB or 4GiB
-    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = parse_memory, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = values::memory, allow_negative_numbers = true)]
     memory: u64,
     /// Print JSON: one object per pair, then one per protocol with mean and standard deviation
     #[arg(long)]
@@ -184,7 +185,7 @@ fn measure(
         return Err(Failure::usage(message));
     }
     let protocols = if protocols.is_empty() { &own } else { protocols };
-    let valid = valid(&b, args.nodata, mask).map_err(|why| Failure::input(format!("{pair}: {why}")))?;
+    let valid = valid(&b, args.nodata, mask).map_err(|why| why.about(&pair))?;
     let mut out = Vec::new();
     for protocol in protocols {
         let mut protocol = protocol.clone();
@@ -214,7 +215,7 @@ fn measure(
 }
 
 /// Measured pixels: not nodata, and inside the mask. Padding of CT slices is measured, since protocols use whole slices.
-fn valid(b: &Loaded, nodata: Option<f32>, mask: Option<&Array2<bool>>) -> Result<Option<Array2<bool>>, String> {
+fn valid(b: &Loaded, nodata: Option<f32>, mask: Option<&Array2<bool>>) -> Result<Option<Array2<bool>>, Failure> {
     let size = (b.data.dim().1, b.data.dim().2);
     let peak = match b.values {
         Values::Display(8) => 255.0,
@@ -227,7 +228,8 @@ fn valid(b: &Loaded, nodata: Option<f32>, mask: Option<&Array2<bool>>) -> Result
     let mut out: Option<Array2<bool>> = None;
     for part in [nodata.as_ref(), mask].into_iter().flatten() {
         if part.dim() != size {
-            return Err(format!("the mask is {:?}, the reference {size:?} (rows, columns)", part.dim()));
+            let message = format!("the mask is {:?}, the reference {size:?} (rows, columns)", part.dim());
+            return Err(Failure::input(message));
         }
         match &mut out {
             None => out = Some(part.clone()),

@@ -4,6 +4,8 @@ use std::{fmt::Display, io::Write, process::ExitCode};
 
 use artir_core::ErrorKind;
 
+use crate::flags;
+
 /// Prints a line.
 macro_rules! say {
     ($($what:tt)*) => {
@@ -49,6 +51,11 @@ impl Failure {
         Self::new(ErrorKind::Failed, message)
     }
 
+    /// The failure of something named.
+    pub(crate) fn about(self, what: &str) -> Self {
+        Self::new(self.kind, format!("{what}: {}", self.message))
+    }
+
     /// The stable exit code.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self.kind {
@@ -63,7 +70,19 @@ impl Failure {
 
 impl From<artir_core::Error> for Failure {
     fn from(e: artir_core::Error) -> Self {
-        Self::new(e.kind(), e)
+        Self::new(e.kind(), flags::core(&e))
+    }
+}
+
+impl From<artir_core::SettingError> for Failure {
+    fn from(e: artir_core::SettingError) -> Self {
+        artir_core::Error::from(e).into()
+    }
+}
+
+impl From<artir_harness::Error> for Failure {
+    fn from(e: artir_harness::Error) -> Self {
+        Self::new(e.kind(), flags::harness(&e))
     }
 }
 
@@ -75,19 +94,12 @@ impl From<artir_dicom::Error> for Failure {
 
 impl From<artir_photo::Error> for Failure {
     fn from(e: artir_photo::Error) -> Self {
-        Self::new(e.kind(), e)
+        Self::new(e.kind(), flags::photo(&e))
     }
 }
 
 impl From<artir_metrics::LpipsError> for Failure {
     fn from(e: artir_metrics::LpipsError) -> Self {
-        Self::new(e.kind(), e)
-    }
-}
-
-#[cfg(feature = "geo")]
-impl From<artir_geo::Error> for Failure {
-    fn from(e: artir_geo::Error) -> Self {
         Self::new(e.kind(), e)
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     outcome::Failure,
     outputs::{Kind, Outputs, publish_text},
     progress::Terminal,
+    values,
 };
 
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
     /// Another method's results on the same images, as FOLDER=NAME; may be given several times
-    #[arg(long, value_name = "FOLDER=NAME", value_parser = parse_also)]
+    #[arg(long, value_name = "FOLDER=NAME", value_parser = values::also)]
     also: Vec<(PathBuf, String)>,
     /// Measure only the input and the results of --also
     #[arg(long, conflicts_with = "model")]
@@ -56,12 +57,6 @@ pub(crate) struct Args {
     init: Option<PathBuf>,
     #[command(flatten)]
     inference: Inference,
-}
-
-impl From<harness::Error> for Failure {
-    fn from(e: harness::Error) -> Self {
-        Self::new(e.kind(), e)
-    }
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
@@ -99,13 +94,12 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         true => None,
         false => Some(args.inference.restorer(suite.task)?),
     };
-    let options = Options {
-        also: args.also.iter().map(|(folder, name)| (name.clone(), folder.clone())).collect(),
-        jobs: args.jobs.into(),
-        lpips: args.lpips.as_deref().map(Lpips::open).transpose()?,
-        show_paths: args.show_paths,
-        reader,
-    };
+    let also = args.also.iter().map(|(folder, name)| (name.clone(), folder.clone()));
+    let options = Options::new(reader)
+        .also(also.collect())
+        .jobs(args.jobs.into())
+        .lpips(args.lpips.as_deref().map(Lpips::open).transpose()?)
+        .show_paths(args.show_paths);
     let run = Run::new((&suite, &text), &pairs, restorer.as_ref(), &options)?;
     let fail = |e: std::io::Error| Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", folder.display()));
     let _made = artir_files::OutputFolder::create(&folder).map_err(fail)?;
@@ -154,11 +148,4 @@ fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = info.lines().find_map(|l| l.strip_prefix("model name")).and_then(|l| l.split_once(':'));
     line.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
-}
-
-fn parse_also(text: &str) -> Result<(PathBuf, String), String> {
-    match text.rsplit_once('=') {
-        Some((folder, name)) if !folder.is_empty() && !name.is_empty() => Ok((folder.into(), name.into())),
-        _ => Err(format!("'{text}' is not FOLDER=NAME")),
-    }
 }

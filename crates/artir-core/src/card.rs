@@ -108,6 +108,13 @@ pub struct Figure {
 }
 
 /// The card of a model.
+///
+/// ```
+/// let model = artir_core::zoo::open("ct-ldct-t")?;
+/// let card = model.card();
+/// assert_eq!((card.task.name(), card.input.channels), ("ct-denoise", 1));
+/// # Ok::<(), artir_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Card {
     /// Schema version; 1.
@@ -149,33 +156,70 @@ pub struct Card {
 
 /// The largest tile edge that a card may prefer, pixels.
 const MOST_TILE: usize = 1 << 15;
+/// The version of the card's form that this artir reads.
+const SCHEMA: u32 = 1;
+
+/// The reason why a card is refused, as the end of a sentence that begins with "its card".
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CardError {
+    /// It is no JSON, or has other fields.
+    #[error("does not parse: {0}")]
+    Parse(#[from] serde_json::Error),
+    /// Another version of the form.
+    #[error("has schema {0}, this artir reads schema {SCHEMA}")]
+    Schema(u32),
+    /// No channels, or too many.
+    #[error("names {0} channels")]
+    Channels(usize),
+    /// A range without length.
+    #[error("names an empty or infinite range")]
+    Range,
+    /// A stride that no network has.
+    #[error("names a size multiple of {0}")]
+    Multiple(usize),
+    /// Tiles that do not fit each other.
+    #[error("names tiles of {tile} with an overlap of {overlap}")]
+    Tiles {
+        /// The edge.
+        tile: usize,
+        /// The overlap.
+        overlap: usize,
+    },
+    /// A strength outside of 0 to 1.
+    #[error("names a strength of {0}")]
+    Strength(f32),
+    /// A text that would control a terminal.
+    #[error("holds control characters")]
+    ControlCharacters,
+}
 
 impl Card {
     /// Reads a card from its JSON text and checks that its numbers make sense.
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, String> {
-        let card: Self = serde_json::from_slice(json).map_err(|e| format!("its card does not parse: {e}"))?;
-        if card.schema != 1 {
-            return Err(format!("its card has schema {}, this artir reads schema 1", card.schema));
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, CardError> {
+        let card: Self = serde_json::from_slice(json)?;
+        if card.schema != SCHEMA {
+            return Err(CardError::Schema(card.schema));
         }
         if card.input.channels == 0 || card.input.channels > 64 {
-            return Err(format!("its card names {} channels", card.input.channels));
+            return Err(CardError::Channels(card.input.channels));
         }
         if Range::new(card.input.range, card.input.network_range).is_none() {
-            return Err("its card names an empty or infinite range".into());
+            return Err(CardError::Range);
         }
         if card.multiple == 0 || card.multiple > 256 {
-            return Err(format!("its card names a size multiple of {}", card.multiple));
+            return Err(CardError::Multiple(card.multiple));
         }
         let tiles = card.multiple..=MOST_TILE;
         if !tiles.contains(&card.tile) || !card.tile.is_multiple_of(card.multiple) || card.overlap > card.tile / 2 {
-            return Err(format!("its card names tiles of {} with an overlap of {}", card.tile, card.overlap));
+            return Err(CardError::Tiles { tile: card.tile, overlap: card.overlap });
         }
         if let Some(strength) = card.strength.filter(|strength| !(0.0..=1.0).contains(strength)) {
-            return Err(format!("its card names a strength of {strength}"));
+            return Err(CardError::Strength(strength));
         }
         // A card's texts are printed, so control characters for the terminal are refused.
         if card.texts().any(|text| text.chars().any(|c| c.is_control() && !['\n', '\t'].contains(&c))) {
-            return Err("its card holds control characters".into());
+            return Err(CardError::ControlCharacters);
         }
         Ok(card)
     }

@@ -1,6 +1,13 @@
-//! Errors of the core and the exit code that each class maps to.
+//! Errors of the core. They name no flag of the command line, which adds what to change.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    Task,
+    card::CardError,
+    provider::{DeviceError, placement::ProfileError},
+    runtime::RuntimeError,
+};
 
 /// The class of an error; the command line maps it to its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,45 +36,50 @@ pub enum Error {
     ModelRead {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: std::io::Error,
     },
     /// The model file is not one that artir exported, or it was changed since.
-    #[error("{name}: not a usable artir model: {reason}")]
+    #[error("{name}: not a usable artir model: {source}")]
     ModelDamaged {
         /// The file, or the name of a built-in model.
         name: String,
         /// The reason.
-        reason: String,
+        source: ModelFault,
     },
     /// No model of that name is built in or found in the models folders.
-    #[error("no model named '{name}': {hint}")]
+    #[error("no model named '{name}': choose one of {}, or a file whose name ends in .onnx", known.join(", "))]
     ModelUnknown {
         /// The name that was asked for.
         name: String,
         /// The available names.
-        hint: String,
+        known: Vec<String>,
+    },
+    /// No model for a task is built in or found in the models folders.
+    #[error("there is no model for {}: none is built in, and none lies in {}", task.name(), folders(.searched))]
+    NoModel {
+        /// The task.
+        task: Task,
+        /// The folders that were searched.
+        searched: Vec<PathBuf>,
     },
     /// ONNX Runtime was not found or cannot be loaded.
     #[error(
-        "ONNX Runtime is not usable: {reason}; install it (pip install onnxruntime; in a checkout of artir \
-         scripts/bootstrap.sh), or set ORT_DYLIB_PATH to libonnxruntime.so"
+        "ONNX Runtime is not usable: {0}; install it (pip install onnxruntime; in a checkout of artir scripts/bootstrap.sh), \
+         or set ORT_DYLIB_PATH to libonnxruntime.so"
     )]
-    Runtime {
-        /// Why.
-        reason: String,
-    },
+    Runtime(#[from] Arc<RuntimeError>),
     /// The requested device is not available.
-    #[error("device '{device}' is not available: {reason}")]
+    #[error("device '{device}' is not available: {source}")]
     Device {
         /// The device as asked for.
         device: String,
-        /// The reason, and what to do.
-        reason: String,
+        /// The reason.
+        source: DeviceError,
     },
     /// A setting is out of its range.
     #[error("{0}")]
-    Setting(String),
+    Setting(#[from] SettingError),
     /// The image's channels do not match the model's.
     #[error("the model '{model}' takes {expected} channel(s), the image has {found}")]
     Channels {
@@ -79,7 +91,7 @@ pub enum Error {
         found: usize,
     },
     /// The memory limit is too small for even the smallest tile.
-    #[error("{needed_mib} MiB are needed for the smallest tile, but --memory allows {allowed_mib} MiB")]
+    #[error("{needed_mib} MiB are needed for the smallest tile, but {allowed_mib} MiB are allowed")]
     Memory {
         /// Needed, in MiB.
         needed_mib: u64,
@@ -87,14 +99,14 @@ pub enum Error {
         allowed_mib: u64,
     },
     /// The GPU's memory is too small.
-    #[error("the GPU's memory is full: {hint}")]
+    #[error("the GPU's memory is full")]
     DeviceMemory {
-        /// Advice for the user.
-        hint: &'static str,
+        /// Whether smaller tiles can help.
+        smaller_tiles: bool,
     },
     /// The network failed, or returned invalid values.
     #[error("inference failed: {0}")]
-    Inference(String),
+    Inference(#[from] InferenceError),
     /// A source returned an image whose size differs from the requested window.
     #[error("a source returned {found:?} for a window of {expected:?}")]
     WindowSize {
@@ -108,13 +120,140 @@ pub enum Error {
     Interrupted,
 }
 
+fn folders(searched: &[PathBuf]) -> String {
+    searched.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// The reason why a file is not a usable model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelFault {
+    /// It is longer than any model.
+    #[error("it is longer than {0} MiB")]
+    Length(u64),
+    /// It does not end as artir's exporter ends a file.
+    #[error("it does not end in artir's checksum (truncated, or not exported by artir)")]
+    NoChecksum,
+    /// Its bytes and its checksum differ.
+    #[error("its checksum does not match: the file was changed or damaged")]
+    Checksum,
+    /// It carries no card.
+    #[error("it has no card (artir.card)")]
+    NoCard,
+    /// Its card is wrong.
+    #[error("its card {0}")]
+    Card(#[from] CardError),
+    /// ONNX Runtime refuses it.
+    #[error("ONNX Runtime refuses it: {0}")]
+    Refused(#[from] ort::Error),
+    /// It is no network from one image to one image.
+    #[error("it must have one input and one output, not {inputs} and {outputs}")]
+    Signature {
+        /// Number of inputs.
+        inputs: usize,
+        /// Number of outputs.
+        outputs: usize,
+    },
+}
+
+/// The reason why a setting is refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingError {
+    /// The strength is not between 0 and 1.
+    #[error("a strength of {0} is not within 0 to 1")]
+    Strength(f32),
+    /// More threads than ONNX Runtime should start.
+    #[error("{0} threads are more than {most}", most = crate::MOST_THREADS)]
+    Threads(usize),
+    /// The tile's edge does not fit the network's stride.
+    #[error("tiles of {tile} pixels: the edge must be a positive multiple of {multiple}")]
+    Tile {
+        /// The edge.
+        tile: usize,
+        /// The stride.
+        multiple: usize,
+    },
+    /// Tiles of this size cannot keep the overlap.
+    #[error("an overlap of {overlap} pixels exceeds {most}, the most for tiles of {tile} pixels")]
+    Overlap {
+        /// The overlap.
+        overlap: usize,
+        /// The largest one.
+        most: usize,
+        /// The edge of the tiles.
+        tile: usize,
+    },
+    /// Tiles of the requested size exceed the memory limit.
+    #[error("tiles of {tile} pixels need {needed_mib} MiB, but {allowed_mib} MiB are allowed")]
+    TileMemory {
+        /// The edge.
+        tile: usize,
+        /// Needed, in MiB.
+        needed_mib: u64,
+        /// Allowed, in MiB.
+        allowed_mib: u64,
+    },
+    /// The images of a batch need tiles.
+    #[error("images that need tiles are restored one by one")]
+    NeedsTiles,
+}
+
+/// The reason why a run of the network failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InferenceError {
+    /// ONNX Runtime failed.
+    #[error("{0}")]
+    Runtime(#[from] ort::Error),
+    /// The input has another number of channels than the network.
+    #[error("{found} channels given to a network of {expected}")]
+    Channels {
+        /// The network's channels.
+        expected: usize,
+        /// The input's channels.
+        found: usize,
+    },
+    /// The output has another shape than the input.
+    #[error("the network returned {found:?} for {expected:?}")]
+    Shape {
+        /// The input's shape.
+        expected: Vec<usize>,
+        /// The output's shape.
+        found: Vec<usize>,
+    },
+    /// Arrays do not fit each other.
+    #[error("{0}")]
+    Arrays(#[from] ndarray::ShapeError),
+    /// The network returned NaN or infinity.
+    #[error("the network returned a value that is not finite")]
+    NotFinite,
+    /// The GPU gave no memory for the input.
+    #[error("no memory for the input")]
+    NoInput,
+    /// The profile of a run cannot be made or read.
+    #[error("{0}")]
+    Profile(#[from] ProfileError),
+    /// A session for the profile cannot be made.
+    #[error("{0}")]
+    Device(#[from] DeviceError),
+}
+
+impl From<ndarray::ShapeError> for Error {
+    fn from(e: ndarray::ShapeError) -> Self {
+        InferenceError::from(e).into()
+    }
+}
+
 impl Error {
     /// The class of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::ModelRead { .. } | Self::ModelDamaged { .. } | Self::Channels { .. } => ErrorKind::Input,
-            Self::ModelUnknown { .. } | Self::Setting(_) | Self::Memory { .. } => ErrorKind::Usage,
-            Self::Runtime { .. } | Self::Device { .. } => ErrorKind::Device,
+            Self::ModelUnknown { .. } | Self::NoModel { .. } | Self::Setting(_) | Self::Memory { .. } => {
+                ErrorKind::Usage
+            }
+            Self::Runtime(_) | Self::Device { .. } => ErrorKind::Device,
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Inference(_) | Self::WindowSize { .. } | Self::DeviceMemory { .. } => ErrorKind::Failed,
         }

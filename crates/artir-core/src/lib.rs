@@ -10,6 +10,18 @@
 //! middle is here. The pipeline returns the *residual* (restored minus input, in physical
 //! units), so that a sink can add it to its own stored values at full precision: a network that
 //! changes nothing changes no bit, whatever the data type.
+//!
+//! An array in memory needs no source and no sink:
+//!
+//! ```no_run
+//! use artir_core::{Image, NoProgress, Restorer, Settings, zoo};
+//!
+//! # let slice = ndarray::Array3::zeros((1, 512, 512));
+//! // A CT slice in HU, `[channel, row, column]`.
+//! let restorer = Restorer::new(zoo::open("ct-ldct-t")?, Settings::default())?;
+//! let restored = restorer.restore(&Image::new(slice), &NoProgress)?;
+//! # Ok::<(), artir_core::Error>(())
+//! ```
 
 #![deny(unsafe_code)]
 
@@ -29,23 +41,28 @@ mod range;
 pub mod resident;
 mod runtime;
 mod session;
+mod settings;
 mod tile;
 mod token;
 pub mod zoo;
 
 pub use artir_ops::{Precision, multiply_adds_per_second};
-pub use card::{Card, CardInput, DataSource, Figure, Task, Training, Unit};
-pub use error::{Error, ErrorKind};
+pub use card::{Card, CardError, CardInput, DataSource, Figure, Task, Training, Unit};
+pub use error::{Error, ErrorKind, InferenceError, ModelFault, SettingError};
 pub use image::{Image, Shape, Window};
 pub use model::Model;
-pub use pipeline::{
-    ALGORITHM, MOST_THREADS, MemoryUse, Provenance, Restorer, RunReport, Settings, Sink, Source, precision_name,
-};
+pub use pipeline::{ALGORITHM, MemoryUse, Provenance, Restorer, RunReport, Sink, Source, precision_name};
 pub use progress::{NoProgress, Progress};
-pub use provider::{Device, Provider, Requirement, placement::NodePlacement};
+pub use provider::{
+    Device, DeviceError, Missing, Provider, Requirement, UnknownDevice,
+    placement::{NodePlacement, ProfileError},
+};
 pub use range::Range;
-pub use runtime::{RuntimeSearch, environment, runtime_path, runtime_version, search_runtime};
+pub use runtime::{
+    RuntimeError, RuntimeSearch, Skipped, environment, runtime_path, runtime_version, search_runtime,
+};
 pub use session::Session;
+pub use settings::{MOST_THREADS, Settings};
 pub use tile::{Span, TileLimits, TilePlan};
 pub use token::token;
 

@@ -11,7 +11,7 @@ use std::{borrow::Cow, fs::File, io::Read, path::Path};
 use artir_files::hex;
 use sha2::{Digest, Sha256};
 
-use crate::{Card, Error};
+use crate::{Card, Error, error::ModelFault};
 
 /// `ModelProto.metadata_props`, field 14, length-delimited.
 const METADATA_TAG: u8 = 14 << 3 | 2;
@@ -40,10 +40,8 @@ impl Model {
         let mut file = File::open(path).map_err(read_error)?.take(MAX_BYTES + 1);
         file.read_to_end(&mut bytes).map_err(read_error)?;
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(Error::ModelDamaged {
-                name: path.display().to_string(),
-                reason: format!("it is longer than {} MiB", MAX_BYTES >> 20),
-            });
+            let (name, source) = (path.display().to_string(), ModelFault::Length(MAX_BYTES >> 20));
+            return Err(Error::ModelDamaged { name, source });
         }
         Self::from_bytes(bytes, &path.display().to_string())
     }
@@ -51,10 +49,10 @@ impl Model {
     /// Checks a model in memory; `name` appears in errors.
     pub fn from_bytes(bytes: impl Into<Cow<'static, [u8]>>, name: &str) -> Result<Self, Error> {
         let bytes = bytes.into();
-        let damaged = |reason: String| Error::ModelDamaged { name: name.to_owned(), reason };
+        let damaged = |source| Error::ModelDamaged { name: name.to_owned(), source };
         let hash = check_hash(&bytes).map_err(damaged)?;
-        let json = find_metadata(&bytes, CARD_KEY).ok_or_else(|| damaged("it has no card (artir.card)".into()))?;
-        let card = Card::parse(json).map_err(damaged)?;
+        let json = find_metadata(&bytes, CARD_KEY).ok_or_else(|| damaged(ModelFault::NoCard))?;
+        let card = Card::parse(json).map_err(|e| damaged(e.into()))?;
         Ok(Self { bytes, card, hash })
     }
 
@@ -74,17 +72,16 @@ impl Model {
     }
 }
 
-fn check_hash(bytes: &[u8]) -> Result<String, String> {
-    let missing = || "it does not end in artir's checksum (truncated, or not exported by artir)";
-    let split = bytes.len().checked_sub(HASH_ENTRY_LEN).ok_or_else(missing)?;
+fn check_hash(bytes: &[u8]) -> Result<String, ModelFault> {
+    let split = bytes.len().checked_sub(HASH_ENTRY_LEN).ok_or(ModelFault::NoChecksum)?;
     let (body, entry) = bytes.split_at(split);
     let mut expected = vec![METADATA_TAG, (HASH_ENTRY_LEN - 2) as u8, 0x0a, HASH_KEY.len() as u8];
     expected.extend_from_slice(HASH_KEY);
     expected.extend_from_slice(&[0x12, 64]);
-    let stored = entry.strip_prefix(expected.as_slice()).ok_or_else(missing)?;
+    let stored = entry.strip_prefix(expected.as_slice()).ok_or(ModelFault::NoChecksum)?;
     let actual = hex(&Sha256::digest(body));
     if actual.as_bytes() != stored {
-        return Err("its checksum does not match: the file was changed or damaged".into());
+        return Err(ModelFault::Checksum);
     }
     Ok(actual)
 }

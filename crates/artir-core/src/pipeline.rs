@@ -13,8 +13,8 @@ use artir_ops::Precision;
 use ndarray::{Array4, ArrayView3};
 
 use crate::{
-    Card, Device, Error, Image, Model, Progress, Provider, Session, Shape, TilePlan, VERSION, Window, runtime_version,
-    session::threads_or_all,
+    Card, Device, Error, Image, Model, Progress, Provider, Session, Settings, Shape, TilePlan, VERSION, Window,
+    runtime_version, session::threads_or_all,
 };
 
 /// Provides the pixels of an image.
@@ -53,39 +53,6 @@ pub trait Sink {
     /// rows from `first_row` on, `[channel, row, column]`. Bands come from top to bottom, each row
     /// once; the residual is exactly 0 at invalid pixels.
     fn write(&mut self, first_row: usize, residual: ArrayView3<'_, f32>) -> Result<(), Self::Error>;
-}
-
-/// How a model is run.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The device.
-    pub device: Device,
-    /// Threads of one run; 0 takes every core.
-    pub threads: usize,
-    /// Precision of the network's products.
-    pub precision: Precision,
-    /// Tile edge in pixels, which must fit `memory`; `None` takes the whole image when it fits, else the card's, or less.
-    pub tile: Option<usize>,
-    /// Overlap in pixels, at most half of the tile; `None` takes the card's, or less in small tiles.
-    pub overlap: Option<usize>,
-    /// Memory that inference may use, in bytes.
-    pub memory: u64,
-    /// Factor on the residual, 0 to 1.
-    pub strength: f32,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            device: Device::Auto,
-            threads: 0,
-            precision: Precision::F32,
-            tile: None,
-            overlap: None,
-            memory: 2 << 30,
-            strength: 1.0,
-        }
-    }
 }
 
 /// The version of the algorithm from stored values to restored ones. It enters derived UIDs and the journals of interrupted
@@ -153,9 +120,6 @@ pub fn precision_name(precision: Precision) -> &'static str {
     }
 }
 
-/// The largest number of threads of a run. ONNX Runtime starts as many as requested, without a limit of its own.
-pub const MOST_THREADS: usize = 1024;
-
 /// A model with its settings.
 #[derive(Debug)]
 pub struct Restorer {
@@ -168,12 +132,6 @@ pub struct Restorer {
 impl Restorer {
     /// Loads a model.
     pub fn new(model: Model, mut settings: Settings) -> Result<Self, Error> {
-        if !(0.0..=1.0).contains(&settings.strength) {
-            return Err(Error::Setting(format!("--strength {}: must be 0 to 1", settings.strength)));
-        }
-        if settings.threads > MOST_THREADS {
-            return Err(Error::Setting(format!("--threads {}: must be at most {MOST_THREADS}", settings.threads)));
-        }
         let session = Session::new(&model, settings.device, settings.threads, settings.precision)?;
         if let Provider::TensorRt(_) = session.provider() {
             // TensorRT builds one engine per size, which takes minutes.

@@ -5,6 +5,15 @@
 /// `network = network_lo + (physical - lo) * gain`, with physical values clamped to `[lo, hi]` on
 /// the way in. On the way out only differences travel, so that a value beyond the interval (metal
 /// in CT) keeps its excess: see [`Range::residual`].
+///
+/// ```
+/// use artir_core::Range;
+///
+/// // HU onto 0 to 1.
+/// let range = Range::new([-1024.0, 3072.0], [0.0, 1.0]).expect("a range");
+/// assert_eq!((range.to_network(1024.0), range.to_network(9000.0)), (0.5, 1.0));
+/// assert_eq!(range.residual(0.25), 1024.0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     lo: f32,

@@ -4,7 +4,7 @@
 //! from a whole one by nature. Tiles are therefore as large as the memory allows, all of one size,
 //! start at multiples of the network's stride, and are blended over their overlaps.
 
-use crate::Error;
+use crate::{Error, error::SettingError};
 
 /// One tile along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,14 @@ pub struct TileLimits {
 }
 
 /// Tiles that cover an image.
+///
+/// ```
+/// use artir_core::{TileLimits, TilePlan};
+///
+/// let plan = TilePlan::tiled(600, 900, TileLimits { tile: 512, overlap: 64, multiple: 4 })?;
+/// assert_eq!((plan.len(), plan.describe().as_str()), (4, "tile 512x512 overlap 64"));
+/// # Ok::<(), artir_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TilePlan {
     /// Tiles from top to bottom.
@@ -57,14 +65,11 @@ impl TilePlan {
     pub fn tiled(rows: usize, columns: usize, limits: TileLimits) -> Result<Self, Error> {
         let TileLimits { tile, overlap, multiple } = limits;
         if tile == 0 || tile % multiple != 0 {
-            return Err(Error::Setting(format!("--tile {tile}: must be a positive multiple of {multiple}")));
+            return Err(SettingError::Tile { tile, multiple }.into());
         }
         let most = Self::most_overlap(tile, multiple);
         if overlap > most {
-            return Err(Error::Setting(format!(
-                "--overlap {overlap}: must be at most {most} in tiles of {tile} pixels: use a larger --tile, or more \
-                 --memory for larger tiles"
-            )));
+            return Err(SettingError::Overlap { overlap, most, tile }.into());
         }
         Ok(Self { rows: axis(rows, limits), columns: axis(columns, limits), overlap })
     }

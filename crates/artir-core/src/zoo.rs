@@ -58,10 +58,7 @@ pub fn open(name: &str) -> Result<Model, Error> {
         Some(path) => Model::open(&path),
         None => Err(Error::ModelUnknown {
             name: name.to_owned(),
-            hint: format!(
-                "choose one of {}, or a file whose name ends in .onnx",
-                names().collect::<Vec<_>>().join(", ")
-            ),
+            known: names().map(str::to_owned).chain(found()).collect(),
         }),
     }
 }

@@ -420,8 +420,7 @@ fn infer(waiting: &mut Vec<Step>, to: &SyncSender<Step>, residuals: Residuals<'_
         let step = match (step, found.as_slice().is_empty()) {
             (Step::Frame(slice, _), false) => Step::Frame(slice, found.next().unwrap_or_default()),
             (Step::Frame(..), true) => {
-                let reason = "fewer residuals than slices".to_owned();
-                return Err(artir_core::Error::Inference(reason).into());
+                return Err(artir_core::Error::from(artir_core::InferenceError::NotFinite).into());
             }
             (other, _) => other,
         };

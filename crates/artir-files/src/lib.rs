@@ -6,6 +6,17 @@
 //! [`HiddenFolder::publish_set`]. A run that was killed leaves the old result, or the new one; its other files are
 //! continued or removed when the next run opens the hidden folder.
 //!
+//! ```
+//! let folder = std::env::temp_dir().join(format!("artir-files-{}", std::process::id()));
+//! let mut file = artir_files::NewFile::create(&folder.join("result.txt"))?;
+//! std::io::Write::write_all(file.file(), b"whole")?;
+//! // Until now, there is no file of this name.
+//! file.publish(false)?;
+//! assert_eq!(std::fs::read(folder.join("result.txt"))?, b"whole");
+//! # std::fs::remove_dir_all(folder)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
 //! The inputs of a result are written as an [`Encoding`], whose hash identifies a [`Manifest`] or a journal.
 
 #![deny(unsafe_code)]
@@ -18,6 +29,7 @@ mod hidden;
 mod manifest;
 mod place;
 mod publish;
+mod sidecar;
 
 pub use check::{free_space, is_taken, is_within, resolve, same_file, writable};
 pub use encoding::{Encoding, hash_file, hex};
@@ -26,6 +38,7 @@ pub use folder::OutputFolder;
 pub use hidden::HiddenFolder;
 pub use manifest::{Entry, Manifest};
 pub use publish::FileSet;
+pub use sidecar::{follows_name, follows_stem};
 
 /// The beginning of the names of artir's own files in folders of results: hidden folders and manifests.
 pub const PREFIX: &str = ".artir-";

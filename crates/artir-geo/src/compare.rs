@@ -3,11 +3,10 @@
 use gdal::{Dataset, raster::RasterBand};
 
 use crate::{
-    Error,
-    description::Description,
+    error::{Error, Reason},
     ffi::{self, RawRows},
-    open::{self, Access},
-    raster::CACHE_BYTES,
+    open::{self, policy::Access},
+    scene::{CACHE_BYTES, bands::BandNumbers, description::Description},
 };
 
 /// One difference of two rasters.
@@ -23,11 +22,26 @@ pub struct Difference {
 
 /// Options of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CompareOptions {
-    /// Bands whose pixels may differ, counted from 1.
-    pub except_bands: Vec<usize>,
+    /// Bands whose pixels may differ.
+    pub except_bands: Option<BandNumbers>,
     /// Files and networks that the rasters may access.
     pub access: Access,
+}
+
+impl CompareOptions {
+    /// Lets the pixels of these bands differ.
+    pub fn with_except_bands(mut self, bands: BandNumbers) -> Self {
+        self.except_bands = Some(bands);
+        self
+    }
+
+    /// Sets the files and networks that the rasters may access.
+    pub fn with_access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
 }
 
 /// Rows to compare at a time.
@@ -41,7 +55,7 @@ const ROWS: usize = 256;
 pub fn compare(first: &str, second: &str, options: &CompareOptions) -> Result<Vec<Difference>, Error> {
     ffi::set_cache(CACHE_BYTES as i64);
     let open = |path: &str| -> Result<(Dataset, Description), Error> {
-        let fail = |reason: String| Error::Scene { path: path.to_owned(), reason };
+        let fail = |reason: Reason| Error::Scene { path: path.to_owned(), reason };
         let dataset = open::open(path, &options.access).map_err(fail)?.dataset;
         let description = Description::of(&dataset).map_err(fail)?;
         Ok((dataset, description))
@@ -54,12 +68,13 @@ pub fn compare(first: &str, second: &str, options: &CompareOptions) -> Result<Ve
         return Ok(out);
     }
     for number in 1..=a.raster_count().min(b.raster_count()) {
-        if options.except_bands.contains(&number) || a_says.bands[number - 1].kind != b_says.bands[number - 1].kind {
+        let excepted = options.except_bands.as_ref().is_some_and(|bands| bands.as_slice().contains(&number));
+        if excepted || a_says.bands[number - 1].kind != b_says.bands[number - 1].kind {
             continue;
         }
         let read = |d: &Dataset, path: &str, at: &RawRows| {
-            let fail = |reason: String| Error::Scene { path: path.to_owned(), reason: format!("its pixels: {reason}") };
-            let band = d.rasterband(number).map_err(|e| fail(e.to_string()))?;
+            let fail = |reason: Reason| Error::Scene { path: path.to_owned(), reason: reason.of("its pixels") };
+            let band = d.rasterband(number).map_err(|e| fail(e.into()))?;
             ffi::read_raw(&band, at).map_err(fail)
         };
         let of_value = ffi::type_bytes(a_says.bands[number - 1].kind);
@@ -68,9 +83,9 @@ pub fn compare(first: &str, second: &str, options: &CompareOptions) -> Result<Ve
     }
     if a_says.mask && b_says.mask {
         let read = |d: &Dataset, path: &str, at: &RawRows| {
-            let fail = |reason: String| Error::Scene { path: path.to_owned(), reason: format!("its mask: {reason}") };
-            let band = d.rasterband(1).map_err(|e| fail(e.to_string()))?;
-            let mask: RasterBand<'_> = band.open_mask_band().map_err(|e| fail(e.to_string()))?;
+            let fail = |reason: Reason| Error::Scene { path: path.to_owned(), reason: reason.of("its mask") };
+            let band = d.rasterband(1).map_err(|e| fail(e.into()))?;
+            let mask: RasterBand<'_> = band.open_mask_band().map_err(|e| fail(e.into()))?;
             ffi::read_raw(&mask, at).map_err(fail)
         };
         let count = count(a_says.size, 1, &mut |at| Ok((read(&a, first, at)?, read(&b, second, at)?)))?;

@@ -1,13 +1,13 @@
 //! Entry points for fuzzers: parsers of untrusted bytes that run before GDAL, without files.
 
 use crate::{
-    tiff::{Tags, endless_profile},
-    vrt,
+    open::references,
+    scene::tags::{Tags, endless_profile},
 };
 
 /// The policy for virtual rasters: the files that a document references, or the reason to refuse it.
 pub fn virtual_raster(bytes: &[u8]) {
-    drop(vrt::named(&String::from_utf8_lossy(bytes)));
+    drop(references::named(&String::from_utf8_lossy(bytes)));
 }
 
 /// The tags of a TIFF's first directory, and the colours of all.
@@ -61,8 +61,8 @@ mod tests {
             virtual_raster(document(&inside).as_bytes());
             keep("virtual_raster", name, document(&inside).as_bytes());
         }
-        assert!(vrt::named(&document(source)).is_ok_and(|names| names.len() == 1));
-        assert!(vrt::named(&document("<PixelFunctionCode>x</PixelFunctionCode>")).is_err());
+        assert!(references::named(&document(source)).is_ok_and(|names| names.len() == 1));
+        assert!(references::named(&document("<PixelFunctionCode>x</PixelFunctionCode>")).is_err());
     }
 
     #[test]

@@ -1,67 +1,71 @@
 //! Scenes in, restored GeoTIFF or COG on exactly the same grid out.
 //!
-//! The data flow: a scene is opened with access only to files that the user allowed (`open.rs`, `vrt.rs`), and the bands to
-//! restore are found (`raster.rs`, `bands.rs`, `interval.rs`). Strips of its rows (`strips.rs`) go through the core;
-//! residuals are added to the stored values (`samples.rs`) while every other band passes through bit for bit (`sink.rs`).
-//! The scene's metadata (`description.rs`, `georef.rs`) is written to a file with the layout of the source
-//! (`write_metadata.rs`, `layout.rs`, `cog.rs`), which is opened again and compared, field by field, before it gets its name
-//! (`write.rs`). An interrupted run keeps a journal of its restored rows (`journal.rs`). `compare.rs` compares any two rasters,
-//! and `preview/` shows a scene before and after.
-//! A scene whose data would be damaged is refused, and the error names the affected part.
+//! The data flow: a scene is opened with access only to files that the user allowed (`open`), and the bands to restore are
+//! found (`scene`). Strips of its rows (`rows`) go through the core; residuals are added to the stored values while every
+//! other band passes through bit for bit. The scene's metadata is written to a file with the layout of the source, which is
+//! opened again and compared, field by field, before it gets its name (`write`). An interrupted run keeps a journal of its
+//! restored rows. `inspect.rs` says what would be restored, `compare.rs` compares any two rasters, and `preview` shows a
+//! scene before and after. A scene whose data would be damaged is refused, and the error names the affected part.
 //!
 //! GDAL runs in this process, unlike DICOM's codecs: a scene passes through it strip by strip, both ways, and a child process
 //! would have to hand over every strip. References of a file are checked before GDAL opens it, and a damaged file that
 //! crashes GDAL ends the run before anything is published.
+//!
+//! `examples/restore_scene.rs` restores a GeoTIFF with a built-in model. A scene is opened, inspected and compared like this:
+//!
+//! ```
+//! use artir_geo::{CompareOptions, OpenOptions, Scene, compare, write_rgb_geotiff};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("scene.tif");
+//! let rgb = ndarray::Array3::from_elem((3, 20, 30), 7);
+//! write_rgb_geotiff(&path, &rgb, [500_000.0, 2.5, 0.0, 5_400_000.0, 0.0, -2.5], 32632)?;
+//!
+//! let name = path.display().to_string();
+//! let scene = Scene::open(&name, &OpenOptions::default())?;
+//! assert_eq!((scene.shape().rows, scene.shape().columns, scene.bands()), (20, 30, &[1, 2, 3][..]));
+//! assert!(compare(&name, &name, &CompareOptions::default())?.is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![deny(unsafe_code)]
 
-mod bands;
-mod beside;
-mod cog;
 mod compare;
-mod description;
-mod drivers;
 mod error;
 #[allow(unsafe_code)]
 mod ffi;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
-mod georef;
-mod identity;
-mod interval;
-mod journal;
-mod layout;
-mod name;
+mod inspect;
 mod open;
 mod preview;
-mod publish;
-mod raster;
-mod reach;
-mod rehearse;
-mod samples;
-mod sink;
-mod small_scene;
-mod space;
-mod strips;
-mod tiff;
-mod virtual_raster;
-mod vrt;
+mod rows;
+mod scene;
 mod write;
-mod write_metadata;
 
-pub use beside::is_read_with;
 pub use compare::{CompareOptions, Difference, compare};
-pub use error::Error;
-pub use interval::{Interval, RangeChoice};
-pub use name::SceneName;
-pub use open::Access;
+pub use error::{Error, Permission, Reason};
+pub use inspect::{Inspection, inspect_raster};
+pub use open::{files, name::SceneName, policy::Access};
 pub use preview::{Preview, write_preview};
-pub use publish::data_of;
-pub use raster::{OpenOptions, Scene, inspect_raster, read_rgb};
-pub use rehearse::{check_model, rehearse};
-pub use small_scene::write_rgb_geotiff;
-pub use space::least_space;
-pub use write::{Format, SceneReport, WriteOptions, plan, recover, restore_scene};
+pub use rows::space::least_space;
+pub use scene::{
+    Scene,
+    bands::BandNumbers,
+    interval::{Interval, RangeChoice},
+    options::OpenOptions,
+};
+pub use write::{
+    SceneReport,
+    beside::is_read_with,
+    options::{CreationOption, Format, WriteOptions},
+    plan,
+    publish::data_of,
+    recover,
+    rehearse::{check_model, rehearse},
+    restore_scene,
+    small_scene::{read_rgb, write_rgb_geotiff},
+};
 
 /// The version of GDAL, such as `3.6.2`.
 pub fn gdal_version() -> String {

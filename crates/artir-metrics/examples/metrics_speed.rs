@@ -1,4 +1,4 @@
-//! Times every protocol over pairs of 1024x1024 RGB arrays in memory; `validation/metrics_speed.py` compares.
+//! Times every protocol over pairs of 1024x1024 RGB arrays in memory; `validation/lab/metrics_speed.py` compares.
 
 use std::time::Instant;
 

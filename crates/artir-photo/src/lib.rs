@@ -2,6 +2,14 @@
 //!
 //! [`decode`] reads files from outside, [`Photo`] holds a photograph's samples with its colour profile and EXIF, and
 //! [`PhotoSource`] and [`PhotoSink`] connect it with `artir-core`.
+//!
+//! ```
+//! use artir_photo::Format;
+//!
+//! assert_eq!(Format::of("holiday.JPG".as_ref())?, Format::Jpeg);
+//! assert!(Format::of("holiday.gif".as_ref()).is_err());
+//! # Ok::<(), artir_photo::Error>(())
+//! ```
 
 #![deny(unsafe_code)]
 

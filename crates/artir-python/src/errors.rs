@@ -53,8 +53,8 @@ impl From<artir_core::Error> for Failure {
             artir_core::Error::ModelRead { path, source } => {
                 Self::new(kind, Some(path), format!("cannot read the model: {source}"))
             }
-            artir_core::Error::ModelDamaged { name, reason } => {
-                Self::new(kind, Some(Path::new(name)), format!("not a usable artir model: {reason}"))
+            artir_core::Error::ModelDamaged { name, source } => {
+                Self::new(kind, Some(Path::new(name)), format!("not a usable artir model: {source}"))
             }
             _ => Self::new(kind, None, e),
         }

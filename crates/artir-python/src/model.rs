@@ -40,7 +40,9 @@ fn settings(
         "fast" => Precision::Fast,
         other => return Err(Failure::usage(format!("precision must be 'f32' or 'fast', not '{other}'"))),
     };
-    Ok(Settings { device, threads, precision, tile, overlap, memory, strength })
+    let settings = Settings::default().device(device).threads(threads).map_err(artir_core::Error::from)?;
+    let settings = settings.strength(strength).map_err(artir_core::Error::from)?;
+    Ok(settings.precision(precision).tile(tile).overlap(overlap).memory(memory))
 }
 
 #[pymethods]

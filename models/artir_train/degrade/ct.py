@@ -1,9 +1,8 @@
 """Low-dose CT noise, made in the projection domain.
 
-A slice is turned into attenuation, projected along parallel rays, given the noise that counting
-photons puts into every ray, and that noise alone is reconstructed by filtered back-projection. The
-result is added to the original slice, so that the resolution stays the scanner's own and only the
-noise is simulated.
+A slice is converted to attenuation and projected along parallel rays. The noise of the photon
+counts of every ray is drawn. This noise alone is reconstructed by filtered back-projection and
+added to the original slice. Only the noise is simulated; the resolution stays that of the scanner.
 
 Formulas: variance of a post-log ray with Poisson counts and Gaussian electronic noise,
 ``1 / I + (s_e / I)^2`` (Whiting et al., Med. Phys. 33, 2006; Yu et al., J. Comput. Assist. Tomogr.
@@ -11,9 +10,9 @@ Formulas: variance of a post-log ray with Poisson counts and Gaussian electronic
 Tomographic Imaging, 1988, chapter 3).
 
 Axes: images are [N, S, S] (rows y, columns x), sinograms [V, N, D] (view, slice, detector bin).
-Detector bins are half a pixel wide, so that the linear interpolation of the back-projection costs
-little below the image's own Nyquist frequency; a coarser detector gives noise that is too smooth,
-and a network trained on it leaves the finer noise of real scanners in the image.
+Detector bins are half a pixel wide, so that the linear interpolation of the back-projection loses
+little below the image's Nyquist frequency. A coarser detector gives noise that is too smooth, and a
+network trained on it leaves the finer noise of real scanners in the image.
 """
 
 from __future__ import annotations
@@ -38,8 +37,7 @@ class Scan:
     """How a slice is scanned and reconstructed.
 
     views: projections over half a turn. photons: counts of an unattenuated ray. electronic:
-    standard
-    deviation of the electronic noise, in photons.
+    standard deviation of the electronic noise, in photons.
     """
 
     views: int = 400
@@ -53,8 +51,8 @@ def reconstruction_filter(
     """Ramp times a raised cosine to a power, over the FFT frequencies of ``length`` bins.
 
     cut [N]: frequency in cycles a pixel where the window reaches zero; about 0.4 is a soft
-    kernel, 1.15
-    a sharp one. power [N]: exponent of the window. Returns [N, length], in cycles a bin.
+    kernel, 1.15 a sharp one. power [N]: exponent of the window. Returns [N, length], in cycles
+    a bin.
     """
     f = torch.fft.fftfreq(length, device=cut.device).abs()
     limit = (cut / bins_per_pixel)[:, None]
@@ -176,8 +174,8 @@ def ramp_noise(
     counts = photons * current
     sd = ray_noise_sd(p, counts[..., None], scan.electronic)
     f = torch.fft.fftfreq(_length(p), device=hu.device).abs()
-    # Linear interpolation between bins filters by a squared sinc, which is taken back here. The end
-    # of the band is beyond the corner of the image's own frequencies.
+    # Linear interpolation between bins filters by a squared sinc, which is compensated here. The
+    # end of the band lies beyond the corner of the image's own frequencies.
     end = torch.tensor(0.425)
     response = f / torch.sinc(f) ** 2 * kernel_window(f, end, torch.tensor(10.0))
     return _reconstructed(sd, response[None], pixel_mm, hu.shape[-1], generator)

@@ -3,7 +3,7 @@
 ``I = J t + A (1 - t)`` for each colour (Koschmieder, Beitraege zur Physik der freien Atmosphaere
 12, 1924; Narasimhan and Nayar, IJCV 48, 2002), with a transmission ``t = exp(-depth beta)`` whose
 optical depth varies over the scene. Thin haze scatters blue more than red (Angstrom's law, beta
-proportional to wavelength^-alpha), thick haze all alike.
+proportional to wavelength^-alpha). Thick haze scatters all colours alike.
 
 Arrays are [3, H, W] float32, display values 0 to 1, red first.
 """
@@ -73,8 +73,8 @@ def draw(rng: np.random.Generator, size: int) -> Haze:
     thickest = (0.35, 0.8, 1.6)[rng.integers(3)] * rng.uniform(0.6, 1.4)
     depth = (thickest * (floor + (1 - floor) * field)).astype(np.float32)
     if rng.random() < 0.6:
-        # Thin cloud: drops scatter all colours alike, and products stretched for the ground show
-        # the veil as mid-grey, often darker than bright ground.
+        # Thin cloud: drops scatter all colours alike. Products stretched for the ground show the
+        # veil as mid-grey, often darker than bright ground.
         alpha, tint, brightness = 0.0, 0.01, rng.uniform(0.36, 0.7)
     else:
         # Small particles make thin haze blue; drops make thick haze grey.
@@ -112,9 +112,9 @@ def add_haze(
 
 
 def sample(clear: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A training pair (hazy, clear) from a clear scene. Three in ten stay clear, and half of
-    those without texture, so that the network learns to leave scenes without haze unchanged: bright
-    sand, snow and water must not be darkened."""
+    """A training pair (hazy, clear) from a clear scene. Three scenes in ten stay clear, and one in
+    two without texture. The network so learns to leave scenes without haze unchanged, and not to
+    darken bright sand, snow and water."""
     if rng.random() < (0.5 if clear.std() < 0.08 else 0.3):
         quantised = np.round(clear * 255) / 255
         return quantised.astype(np.float32), clear

@@ -2,8 +2,8 @@
 
 Activity is projected along parallel lines of response, attenuated, counted (Poisson) and
 reconstructed by ordered-subsets expectation maximisation with a Gaussian post-filter, once from the
-counts and once from what they are expected to be. The difference of the two is the noise of a scan
-with so many counts; added to the image it leaves the image's own resolution as it is.
+counts and once from their expected values. The difference of the two is the noise of a scan with so
+many counts. Adding it to an image does not change the image's resolution.
 
 Formulas: OSEM (Hudson and Larkin, IEEE Trans. Med. Imaging 13, 1994) with attenuation in the
 system model; counts of a dose fraction are thinned Poisson counts, Poisson again (Kingman, Poisson
@@ -28,8 +28,8 @@ WATER_PER_MM = 0.0096
 @dataclass(frozen=True)
 class Scan:
     """How a slice is scanned and reconstructed. post_mm: full width at half maximum of the
-    Gaussian that smooths the result. psf_mm: that of the blur that the reconstruction models (point
-    spread function), which makes the noise coarser; 0 for none."""
+    Gaussian that smooths the result. psf_mm: that of the point spread function that the
+    reconstruction models, which makes the noise coarser; 0 for none."""
 
     views: int = 96
     subsets: int = 12
@@ -74,7 +74,7 @@ def osem(
     views = counts.shape[0]
     all_angles = angles(views, counts.device)
     size = counts.shape[-1]
-    # Nothing outside the circle that every view sees.
+    # Pixels outside the circle that every view sees stay 0.
     axis = _axis(size, counts.device)
     seen = (axis[:, None] ** 2 + axis[None] ** 2) < 1
     image = seen * counts.sum((0, 2)).div(passed.sum((0, 2)) * size)[:, None, None]
@@ -139,7 +139,7 @@ def calibrated(
 ) -> torch.Tensor:
     """The counts [N] at which a region, masks [N, S, S], has this coefficient of variation [N].
 
-    A trial scan is made, and its counts scaled: noise goes as one over the root of the counts.
+    A trial scan is simulated, and its counts scaled: noise is proportional to 1 / sqrt(counts).
     """
     trial = torch.full((len(suv),), 2e6, device=suv.device)
     generator = torch.Generator(suv.device).manual_seed(seed)

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Error;
+use super::{Error, FileError};
 
 /// Extensions of images. Names without them are kept whole, since UIDs contain dots.
 const ENDINGS: [&str; 9] = ["png", "jpg", "jpeg", "tif", "tiff", "npy", "dcm", "ima", "bmp"];
@@ -52,7 +52,7 @@ impl Named {
             out.stems.entry(stem).or_default().push(path);
         }
         if out.paths.is_empty() {
-            return Err(Error::File { path: folder.display().to_string(), reason: "holds no file".into() });
+            return Err(Error::File { path: folder.display().to_string(), source: FileError::Empty });
         }
         Ok(out)
     }
@@ -74,8 +74,8 @@ impl Named {
             Some([one]) => Ok(Some(one)),
             Some([one, other, ..]) => {
                 let below = |path: &Path| path.strip_prefix(&self.folder).unwrap_or(path).display().to_string();
-                let reason = format!("{} and {} have the same name", below(one), below(other));
-                Err(Error::File { path: self.folder.display().to_string(), reason })
+                let source = FileError::SameName { one: below(one), other: below(other) };
+                Err(Error::File { path: self.folder.display().to_string(), source })
             }
             Some([]) => Ok(None),
         }

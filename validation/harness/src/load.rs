@@ -12,7 +12,7 @@ use artir_dicom::{Decoder, PhysicalSlice};
 use image::DynamicImage;
 use ndarray::{Array2, Array3, Axis};
 
-use super::{Error, npy};
+use super::{Error, FileError, npy};
 
 /// The unit of an image's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,20 +87,22 @@ impl Reader {
     /// # Errors
     /// [`Error::File`].
     pub fn read(&self, path: &Path) -> Result<Loaded, Error> {
-        let fail = |reason: String| Error::File { path: path.display().to_string(), reason };
+        self.read_file(path).map_err(|source| Error::File { path: path.display().to_string(), source })
+    }
+
+    fn read_file(&self, path: &Path) -> Result<Loaded, FileError> {
         // Devices and pipes have no length to check anything against, and opening a pipe may wait for ever.
-        if !std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.is_file() {
-            return Err(fail("not a file".into()));
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(FileError::NotAFile);
         }
         let mut start = Vec::new();
-        let file = File::open(path).map_err(|e| fail(e.to_string()))?;
-        file.take(132).read_to_end(&mut start).map_err(|e| fail(e.to_string()))?;
+        File::open(path)?.take(132).read_to_end(&mut start)?;
         if start.starts_with(b"\x93NUMPY") {
-            let (data, values) = npy::read(path, self.memory).map_err(fail)?;
+            let (data, values) = npy::read(path, self.memory)?;
             return Ok(Loaded { data, valid: None, values });
         }
         if start.starts_with(b"\x89PNG") || image::guess_format(&start).is_ok() {
-            return picture(path, self.memory).map_err(fail);
+            return picture(path, self.memory);
         }
         match self.slice(path) {
             Ok(slice) => Ok(Loaded {
@@ -109,8 +111,8 @@ impl Reader {
                 valid: slice.valid,
             }),
             // A file with the preamble is DICOM, so return DICOM's reason. Any other file is not an image.
-            Err(e) if start.ends_with(b"DICM") && start.len() == 132 => Err(fail(reason_of(&e))),
-            Err(_) => Err(fail("not a PNG, JPEG, TIFF, NPY or DICOM image".into())),
+            Err(e) if start.ends_with(b"DICM") && start.len() == 132 => Err(e.into()),
+            Err(_) => Err(FileError::Format),
         }
     }
 
@@ -128,19 +130,11 @@ impl Reader {
     }
 }
 
-/// A DICOM error without the path, which the caller adds.
-pub(super) fn reason_of(error: &artir_dicom::Error) -> String {
-    match error {
-        artir_dicom::Error::File { reason, .. } => reason.clone(),
-        other => other.to_string(),
-    }
-}
-
 /// Bytes per sample in addition to the decoder's: as f32 in the order of the file, and in the order of planes.
 const WORKING: u64 = 4 + 4;
 
-fn picture(path: &Path, memory: u64) -> Result<Loaded, String> {
-    let image = artir_photo::decode(path, memory, WORKING).map_err(|e| e.to_string())?.image;
+fn picture(path: &Path, memory: u64) -> Result<Loaded, FileError> {
+    let image = artir_photo::decode(path, memory, WORKING)?.image;
     let bits = match image {
         DynamicImage::ImageLuma8(_)
         | DynamicImage::ImageLumaA8(_)
@@ -154,7 +148,7 @@ fn picture(path: &Path, memory: u64) -> Result<Loaded, String> {
         1 | 2 => (1, image.to_luma32f().into_raw()),
         _ => (3, image.into_rgb32f().into_raw()),
     };
-    let interleaved = Array3::from_shape_vec((height, width, channels), samples).map_err(|e| e.to_string())?;
+    let interleaved = Array3::from_shape_vec((height, width, channels), samples)?;
     let data = interleaved.permuted_axes([2, 0, 1]).as_standard_layout().into_owned();
     Ok(Loaded { data, valid: None, values: Values::Display(bits) })
 }

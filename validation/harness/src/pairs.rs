@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    Error, Reader, Suite,
+    DataError, Error, Reader, Suite,
+    error::without_path,
     files::{walk, without_ending},
     suite::{KeyKind, Side},
 };
@@ -58,28 +59,29 @@ pub struct Pairs {
 /// # Errors
 /// [`Error::Data`] with the layout that is expected when a side has no file, or no pair is found.
 pub fn find(suite: &Suite, folder: &Path, reader: &Reader) -> Result<Pairs, Error> {
-    let missing = |reason: String| {
+    let missing = |source| {
         let certain = if suite.layout_is_certain { "" } else { " (the distributed layout is not known for certain)" };
         let layout = format!("{}{certain}", suite.layout);
-        Error::Data { folder: folder.display().to_string(), reason, layout }
+        Error::Data { folder: folder.display().to_string(), source: Box::new(source), layout }
     };
     if !folder.is_dir() {
-        return Err(missing("is not a folder".into()));
+        return Err(missing(DataError::NotAFolder));
     }
     let mut out = Pairs::default();
     let mut list = |side: &Side| {
         let (files, unreadable) = keyed(side, folder, reader).map_err(missing)?;
         if let (true, Some((file, why))) = (files.is_empty(), unreadable.first()) {
-            return Err(missing(format!("no file {} can be read; {file}: {why}", side.files)));
+            let (pattern, file, reason) = (side.files.clone(), file.clone(), why.clone());
+            return Err(missing(DataError::Unreadable { pattern, file, reason }));
         }
         out.unmatched.extend(unreadable.into_iter().map(|(file, reason)| (file, Why::Unreadable(reason))));
-        if files.is_empty() { Err(missing(format!("holds no file {}", side.files))) } else { Ok(files) }
+        if files.is_empty() { Err(missing(DataError::NoFile(side.files.clone()))) } else { Ok(files) }
     };
     let mut references = BTreeMap::new();
     for (key, path) in list(&suite.reference)? {
         let key = transform(&suite.reference, &key);
         if references.insert(key.clone(), path).is_some() {
-            return Err(missing(format!("two references have the key '{key}'")));
+            return Err(missing(DataError::References(key)));
         }
     }
     let inputs = suite.input.as_ref().map(&mut list).transpose()?;
@@ -103,7 +105,7 @@ pub fn find(suite: &Suite, folder: &Path, reader: &Reader) -> Result<Pairs, Erro
         out.unmatched.push((below(folder, path), Why::NoInput(key.clone())));
     }
     if out.pairs.is_empty() {
-        return Err(missing("no input has a reference".into()));
+        return Err(missing(DataError::NoPair));
     }
     Ok(out)
 }
@@ -116,8 +118,9 @@ fn below(folder: &Path, path: &Path) -> String {
 type Keyed = (BTreeMap<String, PathBuf>, Vec<(String, String)>);
 
 /// The files of a side by key. A reference's key is transformed; an input's is not yet, so that it stays its own.
-fn keyed(side: &Side, folder: &Path, reader: &Reader) -> Result<Keyed, String> {
-    let pattern = glob::Pattern::new(&side.files).map_err(|e| format!("the pattern {}: {e}", side.files))?;
+fn keyed(side: &Side, folder: &Path, reader: &Reader) -> Result<Keyed, DataError> {
+    let pattern =
+        glob::Pattern::new(&side.files).map_err(|source| DataError::Pattern { pattern: side.files.clone(), source })?;
     let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
     // The part before the first wildcard is the same for all.
     let fixed: PathBuf = Path::new(&side.files).iter().take_while(|p| !p.to_string_lossy().contains('*')).collect();
@@ -139,14 +142,14 @@ fn keyed(side: &Side, folder: &Path, reader: &Reader) -> Result<Keyed, String> {
                     }
                 },
                 Err(e) if is_dicom(&path) => {
-                    unreadable.push((below(folder, &path), super::load::reason_of(&e)));
+                    unreadable.push((below(folder, &path), without_path(&e)));
                     continue;
                 }
                 Err(_) => continue,
             },
         };
         if let Some(other) = out.insert(key.clone(), path.clone()) {
-            return Err(format!("{} and {} have the same key '{key}'", below(folder, &other), below(folder, &path)));
+            return Err(DataError::SameKey { one: below(folder, &other), other: below(folder, &path), key });
         }
     }
     Ok((out, unreadable))

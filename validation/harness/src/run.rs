@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Error, Loaded, Named, Pairs, Reader, Results, Suite, Values,
+    Error, FileError, JournalError, Loaded, Named, Pairs, Reader, Results, Suite, Values,
     files::without_ending,
     hot_spots,
     noise::Maker,
@@ -27,16 +27,38 @@ use super::{
 /// Options of a run.
 #[derive(Debug, Default)]
 pub struct Options {
+    also: Vec<(String, PathBuf)>,
+    jobs: usize,
+    lpips: Option<Lpips>,
+    show_paths: bool,
+    reader: Reader,
+}
+
+impl Options {
+    /// A run whose images this reader reads, with nothing else measured.
+    pub fn new(reader: Reader) -> Self {
+        Self { reader, ..Self::default() }
+    }
+
     /// Result folders of other methods, by name.
-    pub also: Vec<(String, PathBuf)>,
+    pub fn also(self, also: Vec<(String, PathBuf)>) -> Self {
+        Self { also, ..self }
+    }
+
     /// Pairs to read and measure at a time; the network restores one after the other. 0 uses every core.
-    pub jobs: usize,
+    pub fn jobs(self, jobs: usize) -> Self {
+        Self { jobs, ..self }
+    }
+
     /// A learned perceptual distance to measure as well.
-    pub lpips: Option<Lpips>,
-    /// Names of files among the results of a medical suite; tokens otherwise.
-    pub show_paths: bool,
-    /// Reads the images.
-    pub reader: Reader,
+    pub fn lpips(self, lpips: Option<Lpips>) -> Self {
+        Self { lpips, ..self }
+    }
+
+    /// Whether the results of a medical suite name files. Otherwise they hold tokens.
+    pub fn show_paths(self, show_paths: bool) -> Self {
+        Self { show_paths, ..self }
+    }
 }
 
 /// The name of the degraded images among the methods.
@@ -93,8 +115,7 @@ impl<'a> Run<'a> {
         let mut also = Vec::new();
         for (name, folder) in &options.also {
             if name == INPUT || restorer.is_some_and(|r| r.card().name == *name) {
-                let reason = "another method already has this name".into();
-                return Err(Error::Suite { name: format!("--also {name}"), reason });
+                return Err(Error::Method(name.clone()));
             }
             let files = Named::new(folder)?;
             part(name);
@@ -104,7 +125,7 @@ impl<'a> Run<'a> {
             }
             also.push((name.clone(), files));
         }
-        let identity = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        let identity = artir_files::hex(&hash.finalize());
         Ok(Self { suite, protocol, pairs, restorer, maker, options, also, identity, turn: Mutex::new(()) })
     }
 
@@ -132,8 +153,7 @@ impl<'a> Run<'a> {
             self.pairs.pairs.iter().enumerate().filter(|(i, _)| !done.contains_key(i)).collect();
         // More threads than pairs would only cost.
         let threads = self.options.jobs.min(open.len().max(1));
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|e| Error::Journal { path: "--jobs".into(), reason: e.to_string() })?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
         let failures = Mutex::new(BTreeMap::new());
         let fresh: Vec<ImageResult> = pool.install(|| {
             let one = |(index, pair): (usize, &Pair)| -> Result<Option<ImageResult>, Error> {
@@ -203,11 +223,11 @@ impl<'a> Run<'a> {
     /// An error without its path, which the name replaces.
     fn reason(&self, error: &Error) -> String {
         match error {
-            Error::File { path, reason } if self.options.show_paths || !self.protocol.is_physical() => {
+            Error::File { path, source } if self.options.show_paths || !self.protocol.is_physical() => {
                 let file = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
-                format!("{file}: {reason}")
+                format!("{file}: {source}")
             }
-            Error::File { reason, .. } => reason.clone(),
+            Error::File { source, .. } => source.to_string(),
             other => other.to_string(),
         }
     }
@@ -225,10 +245,7 @@ impl<'a> Run<'a> {
                 check_depths(&input, &reference)?;
                 (reference, input.data, input.valid)
             }
-            (None, None) => {
-                let reason = "the suite gives it neither an input nor noise".into();
-                return Err(Error::File { path: pair.key.clone(), reason });
-            }
+            (None, None) => return Err(Error::File { path: pair.key.clone(), source: FileError::NoInput }),
         };
         let valid = match (&reference.valid, other) {
             (Some(a), Some(b)) if a.dim() == b.dim() => {
@@ -250,8 +267,8 @@ impl<'a> Run<'a> {
         if fits {
             return Ok(loaded);
         }
-        let reason = format!("holds {}, which the protocol {} does not measure", loaded.values, self.protocol.name());
-        Err(Error::File { path: path.display().to_string(), reason })
+        let source = FileError::Unit { values: loaded.values.to_string(), protocol: self.protocol.name().to_string() };
+        Err(Error::File { path: path.display().to_string(), source })
     }
 
     /// The model's result, and its seconds.
@@ -293,7 +310,7 @@ impl<'a> Run<'a> {
         let names = sides.filter_map(|p| Some(without_ending(Path::new(p.file_name()?))));
         let names: Vec<String> = [pair.key.clone()].into_iter().chain(names).collect();
         let Some(path) = files.find(&names)? else {
-            return Err(Error::File { path: pair.key.clone(), reason: "has no result in this folder".into() });
+            return Err(Error::File { path: pair.key.clone(), source: FileError::NoResult });
         };
         let result = self.read(path)?;
         check_depths(&result, &images.reference)?;
@@ -328,9 +345,7 @@ impl<'a> Run<'a> {
         }
         let mut lines = text.lines();
         if lines.next() != Some(self.identity.as_str()) {
-            let reason = "belongs to another run (model, suite, data or settings differ): \
-                          use --overwrite, or another output folder";
-            return Err(Error::Journal { path: path.display().to_string(), reason: reason.into() });
+            return Err(Error::Journal { path: path.display().to_string(), source: JournalError::OtherRun });
         }
         // A line that was cut short when the run was is measured again.
         let results = lines.filter_map(|line| serde_json::from_str::<ImageResult>(line).ok());
@@ -343,7 +358,7 @@ impl<'a> Run<'a> {
     }
 
     fn open_journal(&self, path: &Path, done: &BTreeMap<usize, ImageResult>) -> Result<File, Error> {
-        let fail = |e: std::io::Error| Error::Journal { path: path.display().to_string(), reason: e.to_string() };
+        let fail = |e: std::io::Error| Error::Journal { path: path.display().to_string(), source: e.into() };
         let mut text = self.identity.clone() + "\n";
         for result in done.values() {
             text += &line(result)?;
@@ -380,14 +395,13 @@ fn check_depths(result: &Loaded, reference: &Loaded) -> Result<(), Error> {
 fn line(result: &ImageResult) -> Result<String, Error> {
     serde_json::to_string(result)
         .map(|text| text + "\n")
-        .map_err(|e| Error::Journal { path: "journal".into(), reason: e.to_string() })
+        .map_err(|e| Error::Journal { path: "journal".into(), source: e.into() })
 }
 
 fn append(file: &Mutex<File>, path: &Path, result: &ImageResult) -> Result<(), Error> {
     let text = line(result)?;
     let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-    file.write_all(text.as_bytes())
-        .map_err(|e| Error::Journal { path: path.display().to_string(), reason: e.to_string() })
+    file.write_all(text.as_bytes()).map_err(|e| Error::Journal { path: path.display().to_string(), source: e.into() })
 }
 
 /// A pair by its index, with the model's result.

@@ -6,7 +6,7 @@ use artir_core::Task;
 use artir_metrics::Protocol;
 use serde::Deserialize;
 
-use super::Error;
+use super::{Error, SuiteError};
 
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
@@ -165,34 +165,28 @@ impl Suite {
 
     /// A built-in suite by name, or a file that ends in `.toml`; with its text, which identifies it.
     pub fn open(name: &str) -> Result<(Self, String), Error> {
-        let wrong = |reason: String| Error::Suite { name: name.to_owned(), reason };
+        let wrong = |source| Error::Suite { name: name.to_owned(), source };
         let text = match BUILT_IN.iter().find(|(known, _)| *known == name) {
             Some((_, text)) => (*text).to_owned(),
-            None if name.ends_with(".toml") => {
-                std::fs::read_to_string(Path::new(name)).map_err(|e| wrong(e.to_string()))?
-            }
-            None => {
-                let known: Vec<_> = Self::names().collect();
-                return Err(wrong(format!("is not one of {}, nor a file that ends in .toml", known.join(", "))));
-            }
+            None if name.ends_with(".toml") => std::fs::read_to_string(Path::new(name)).map_err(|e| wrong(e.into()))?,
+            None => return Err(wrong(SuiteError::Unknown(Self::names().collect()))),
         };
         Self::parse(&text).map(|suite| (suite, text)).map_err(wrong)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let suite: Self = toml::from_str(text).map_err(|e| e.to_string().trim().replace('\n', " "))?;
+    fn parse(text: &str) -> Result<Self, SuiteError> {
+        let suite: Self = toml::from_str(text)?;
         if suite.schema != 1 {
-            return Err(format!("its schema is {}, this version reads 1", suite.schema));
+            return Err(SuiteError::Schema(suite.schema));
         }
         let Some(protocol) = Protocol::by_name(&suite.protocol) else {
-            let names = Protocol::names().join(", ");
-            return Err(format!("the protocol '{}' is not one of {names}", suite.protocol));
+            return Err(SuiteError::Protocol(suite.protocol));
         };
         if suite.input.is_some() == suite.noise.is_some() {
-            return Err("it needs either input files or noise".into());
+            return Err(SuiteError::InputOrNoise);
         }
         if suite.noise.is_some() && !protocol.name().starts_with("rgb-noise-") {
-            return Err(format!("noise needs one of the rgb-noise protocols, not {}", protocol.name()));
+            return Err(SuiteError::NoiseProtocol(protocol.name().to_string()));
         }
         Ok(suite)
     }
@@ -202,8 +196,8 @@ impl Suite {
     /// # Errors
     /// None for a suite that was opened.
     pub fn protocol(&self) -> Result<Protocol, Error> {
-        Protocol::by_name(&self.protocol)
-            .ok_or_else(|| Error::Suite { name: self.title.clone(), reason: format!("protocol {}", self.protocol) })
+        let unknown = || SuiteError::Protocol(self.protocol.clone());
+        Protocol::by_name(&self.protocol).ok_or_else(|| Error::Suite { name: self.title.clone(), source: unknown() })
     }
 }
 
@@ -233,7 +227,7 @@ mod tests {
         ] {
             let text = TEMPLATE.replace(from, to);
             assert_ne!(text, TEMPLATE);
-            let error = Suite::parse(&text).unwrap_err();
+            let error = Suite::parse(&text).unwrap_err().to_string();
             assert!(error.contains(said) && !error.contains('\n'), "{error}");
         }
     }

@@ -24,7 +24,7 @@ fn steps(image: &Array3<f32>, borders: [&[usize]; 2]) -> (f64, f64) {
 /// one at the same place of the result that was made in one piece.
 fn excess(model: &str, image: Array3<f32>) -> f64 {
     let run = |tile: Option<usize>| {
-        let settings = Settings { tile, memory: 16 << 30, ..Settings::default() };
+        let settings = Settings::default().tile(tile).memory(16 << 30);
         let restorer = Restorer::new(zoo::open(model).unwrap(), settings).unwrap();
         let image = Image::new(image.clone());
         (restorer.restore(&image, &NoProgress).unwrap(), restorer.plan(image.shape(), MemoryUse::default()).unwrap())

@@ -6,13 +6,16 @@ use artir_core::Restorer;
 use artir_geo::{Scene, SceneReport};
 use serde::Serialize;
 
+use super::names::Names;
 use crate::{outcome::Failure, outputs::publish_text};
 
 /// Version of the report's schema. It grows when a field changes its meaning or is removed.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
+    #[serde(skip)]
+    names: Names,
     schema: u32,
     artir: &'static str,
     /// Absent if no model could be loaded.
@@ -26,17 +29,10 @@ pub(super) struct Report {
     problem: Option<String>,
 }
 
-impl Default for Report {
-    fn default() -> Self {
-        let (schema, artir) = (SCHEMA, artir_core::VERSION);
-        Self { schema, artir, model: None, model_sha256: None, scenes: Vec::new(), problem: None }
-    }
-}
-
 #[derive(Debug, Default, Serialize)]
 struct Entry {
     scene: usize,
-    /// The scene as typed with `--show-paths`, else the token of its name.
+    /// The scene as typed with `--show-paths`, else without its folder. Scenes are not patients: their files are named.
     name: String,
     /// `written` or `failed`.
     outcome: &'static str,
@@ -48,8 +44,12 @@ struct Entry {
 
 #[derive(Debug, Serialize)]
 struct Done {
-    rows: usize,
+    /// The result.
+    result: String,
+    /// Columns x rows.
+    size: String,
     columns: usize,
+    rows: usize,
     /// The bands that were restored, counted from 1.
     bands: Vec<usize>,
     /// Stored values that the network saw as black and white.
@@ -66,6 +66,11 @@ struct Done {
 }
 
 impl Report {
+    pub(super) fn new(names: Names) -> Self {
+        let (schema, artir) = (SCHEMA, artir_core::VERSION);
+        Self { names, schema, artir, model: None, model_sha256: None, scenes: Vec::new(), problem: None }
+    }
+
     pub(super) fn model(&mut self, restorer: &Restorer) {
         self.model = Some(restorer.card().name.clone());
         self.model_sha256 = Some(restorer.model_hash().to_owned());
@@ -73,24 +78,18 @@ impl Report {
 
     /// Records the error that ended the whole run.
     pub(super) fn ended(&mut self, failure: &Failure) {
-        self.problem = Some(failure.message.clone());
+        self.problem = Some(self.names.in_text(&failure.message));
     }
 
-    pub(super) fn written(
-        &mut self,
-        index: usize,
-        path: &str,
-        scene: &Scene,
-        done: &SceneReport,
-        restorer: &Restorer,
-        show_paths: bool,
-    ) {
+    pub(super) fn written(&mut self, index: usize, path: &str, scene: &Scene, done: &SceneReport, restorer: &Restorer) {
         let (shape, interval) = (scene.shape(), scene.interval());
         let done = Done {
-            rows: shape.rows,
+            result: self.names.in_text(&done.path.display().to_string()),
+            size: format!("{}x{}", shape.columns, shape.rows),
             columns: shape.columns,
+            rows: shape.rows,
             bands: scene.bands().to_vec(),
-            range: [interval.lo, interval.hi],
+            range: [interval.black(), interval.white()],
             tiles: done.run.tiles,
             tiles_without_valid_pixel: done.run.skipped,
             invalid_pixels: done.run.invalid_pixels,
@@ -99,19 +98,12 @@ impl Report {
             plan: artir_geo::plan(scene, restorer).unwrap_or_default(),
             strength: restorer.strength(),
         };
-        let name = name(path, show_paths);
+        let name = self.names.in_text(path);
         self.scenes.push(Entry { scene: index + 1, name, outcome: "written", done: Some(done), problem: None });
     }
 
-    pub(super) fn failed(&mut self, index: usize, path: &str, out: &Path, failure: &Failure, show_paths: bool) {
-        let name = name(path, show_paths);
-        // The message names the scene as typed, or its result, whose name can be made from it.
-        let problem = Some(if show_paths {
-            failure.message.clone()
-        } else {
-            let out = out.display().to_string();
-            failure.message.replace(path, &name).replace(&out, &artir_core::token(&out))
-        });
+    pub(super) fn failed(&mut self, index: usize, path: &str, failure: &Failure) {
+        let (name, problem) = (self.names.in_text(path), Some(self.names.in_text(&failure.message)));
         self.scenes.push(Entry { scene: index + 1, name, outcome: "failed", problem, done: None });
     }
 
@@ -119,8 +111,4 @@ impl Report {
         let text = serde_json::to_string_pretty(self).map_err(Failure::failed)?;
         publish_text(path, overwrite, &(text + "\n"))
     }
-}
-
-fn name(path: &str, show: bool) -> String {
-    if show { path.to_owned() } else { artir_core::token(path) }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use artir_core::Task;
 use artir_geo::CompareOptions;
 
-use super::Args;
+use super::{Args, hint};
 use crate::outcome::{Failure, Tally};
 
 /// Prints each scene's metadata.
@@ -15,7 +15,13 @@ pub(super) fn inspect(args: &Args) -> Result<ExitCode, Failure> {
     for path in &args.scenes {
         match artir_geo::inspect_raster(path, &args.open_options(), &card, &args.write_options()) {
             Ok(found) => {
-                say!("{found:#}");
+                let mut json = found.json;
+                if let Some(refused) = &found.refused {
+                    let prefix = format!("{path}: ");
+                    let message = hint::message(refused);
+                    json["refused"] = message.strip_prefix(&prefix).unwrap_or(&message).into();
+                }
+                say!("{json:#}");
                 tally.written += 1;
             }
             Err(e) => tally.fail(e.into())?,
@@ -26,7 +32,8 @@ pub(super) fn inspect(args: &Args) -> Result<ExitCode, Failure> {
 
 /// Lists every difference, one a line; 0 when there is none.
 pub(super) fn compare(first: &str, second: &str, args: &Args) -> Result<ExitCode, Failure> {
-    let options = CompareOptions { except_bands: args.except_bands.clone(), access: args.access() };
+    let options = CompareOptions::default().with_access(args.access());
+    let options = args.except_bands.iter().fold(options, |options, bands| options.with_except_bands(bands.clone()));
     let found = artir_geo::compare(first, second, &options)?;
     for difference in &found {
         say!("{}: {} | {}", difference.field, difference.first, difference.second);

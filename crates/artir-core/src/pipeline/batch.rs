@@ -3,7 +3,7 @@
 use ndarray::{Array3, Array4, Axis, concatenate};
 
 use super::{MemoryUse, Restorer, prepared::Tile};
-use crate::{Error, Image, Progress, Shape};
+use crate::{Error, Image, Progress, Shape, error::SettingError};
 
 impl Restorer {
     /// The number of images of this extent in one run of the network. It exceeds 1 only on a GPU, and only for images
@@ -29,7 +29,7 @@ impl Restorer {
         self.check_channels(shape)?;
         let plan = self.plan(shape, MemoryUse::default())?;
         let ([rows], [columns]) = (&plan.rows[..], &plan.columns[..]) else {
-            return Err(Error::Setting("images that need tiles are restored one by one".into()));
+            return Err(SettingError::NeedsTiles.into());
         };
         if progress.is_cancelled() {
             return Err(Error::Interrupted);
@@ -49,7 +49,7 @@ impl Restorer {
             Array4::zeros((0, 0, 0, 0))
         } else {
             let views: Vec<_> = inputs.iter().map(|input| input.view()).collect();
-            let together = concatenate(Axis(0), &views).map_err(|e| Error::Inference(e.to_string()))?;
+            let together = concatenate(Axis(0), &views).map_err(Error::from)?;
             self.session.run(together.view())?
         };
         let mut outputs = output.outer_iter();

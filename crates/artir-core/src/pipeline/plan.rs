@@ -1,7 +1,7 @@
 //! The tile plan: the whole image if it fits the memory, else tiles.
 
-use super::{MemoryUse, Settings};
-use crate::{Card, Error, Shape, TileLimits, TilePlan};
+use super::MemoryUse;
+use crate::{Card, Error, Settings, Shape, TileLimits, TilePlan, error::SettingError};
 
 /// Tiles are not halved below this edge, in pixels.
 const SMALLEST_TILE: usize = 128;
@@ -43,11 +43,7 @@ fn overlap_of(card: &Card, settings: &Settings, tile: usize) -> usize {
 }
 
 fn too_large(tile: usize, bytes: u64, allowed: u64) -> Error {
-    Error::Setting(format!(
-        "--tile {tile}: {} MiB are needed, but --memory allows {} MiB: use a smaller --tile, or more --memory",
-        bytes.div_ceil(1 << 20),
-        allowed >> 20
-    ))
+    SettingError::TileMemory { tile, needed_mib: bytes.div_ceil(1 << 20), allowed_mib: allowed >> 20 }.into()
 }
 
 /// The number of images of this extent to restore in parallel: as many as keep the threads busy and fit the memory. It
@@ -97,8 +93,7 @@ pub(super) fn plan_that_fits(
         // From the whole image to the card's tile, then by halves.
         let next = if largest > card.tile { card.tile } else { (largest / 2).next_multiple_of(card.multiple) };
         if settings.tile.is_some() || next < smallest || next >= largest {
-            let hint = if settings.tile.is_some() { "use a smaller --tile" } else { "use another device" };
-            return Err(Error::DeviceMemory { hint });
+            return Err(Error::DeviceMemory { smaller_tiles: settings.tile.is_some() });
         }
         tracing::info!("the GPU's memory does not hold {rows} x {columns} pixels: using tiles of {next}");
         plan = tiled(card, shape, next, overlap_of(card, settings, next))?;
@@ -233,7 +228,7 @@ mod tests {
     fn other_failures_are_not_taken_for_lack_of_memory() {
         let card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
         let shape = Shape { channels: 3, rows: 600, columns: 600 };
-        let mut fails = |_, _| Err(Error::Inference("broken".into()));
+        let mut fails = |_, _| Err(crate::InferenceError::NotFinite.into());
         let plan = plan_that_fits(&card, &Settings::default(), shape, MemoryUse::default(), &mut fails);
         assert!(matches!(plan, Err(Error::Inference(_))));
     }

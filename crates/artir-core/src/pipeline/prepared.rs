@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array3, Array4, ArrayView3, Axis, s};
 
-use crate::{Error, Image, Range, fill::fill_invalid};
+use crate::{Error, Image, InferenceError, Range, fill::fill_invalid};
 
 /// A window in network units.
 pub(super) struct Tile {
@@ -65,7 +65,7 @@ impl Tile {
             *r = range.residual(*r - input) * strength;
         });
         if !finite {
-            return Err(Error::Inference("the network returned a value that is not finite".into()));
+            return Err(InferenceError::NotFinite.into());
         }
         if let Some(mask) = &self.valid {
             for mut plane in residual.outer_iter_mut() {

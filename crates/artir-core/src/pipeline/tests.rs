@@ -209,7 +209,7 @@ fn an_error_of_either_end_ends_the_run() {
     impl Sink for Full {
         type Error = Error;
         fn write(&mut self, first: usize, _: ArrayView3<'_, f32>) -> Result<(), Error> {
-            if first > 30 { Err(Error::Setting("full".into())) } else { Ok(()) }
+            if first > 30 { Err(crate::SettingError::NeedsTiles.into()) } else { Ok(()) }
         }
     }
     struct Torn(Memory);
@@ -219,7 +219,7 @@ fn an_error_of_either_end_ends_the_run() {
             self.0.shape()
         }
         fn read(&mut self, w: Window) -> Result<Image, Error> {
-            if w.row > 60 { Err(Error::Setting("torn".into())) } else { self.0.read(w) }
+            if w.row > 60 { Err(crate::SettingError::Threads(9).into()) } else { self.0.read(w) }
         }
     }
     let image = noise(1, 150, 50);
@@ -229,9 +229,9 @@ fn an_error_of_either_end_ends_the_run() {
     let mut infer = |t| Ok(t);
     let mut sink = Collect { out: Array3::zeros((1, 150, 50)), next: 0 };
     let torn = job.run(&mut Torn(Memory { image: image.clone() }), &mut sink, &NoProgress, &mut infer);
-    assert!(matches!(torn, Err(Error::Setting(why)) if why == "torn"));
+    assert!(matches!(torn, Err(Error::Setting(crate::SettingError::Threads(9)))));
     let full = job.run(&mut Memory { image }, &mut Full, &NoProgress, &mut infer);
-    assert!(matches!(full, Err(Error::Setting(why)) if why == "full"));
+    assert!(matches!(full, Err(Error::Setting(crate::SettingError::NeedsTiles))));
 }
 
 #[test]

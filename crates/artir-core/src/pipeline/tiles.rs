@@ -169,7 +169,7 @@ impl Job<'_> {
                 Ok([one]) => infer(one)?,
                 Err(many) => {
                     let views: Vec<_> = many.iter().map(|input| input.view()).collect();
-                    infer(concatenate(Axis(0), &views).map_err(|e| Error::Inference(e.to_string()))?)?
+                    infer(concatenate(Axis(0), &views).map_err(Error::from)?)?
                 }
             };
             for ((j, tile), output) in together.into_iter().zip(output.outer_iter()) {

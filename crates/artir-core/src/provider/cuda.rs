@@ -8,7 +8,7 @@ use ort::{
     session::builder::SessionBuilder,
 };
 
-use super::Requirement;
+use super::{DeviceError, Missing, Requirement};
 use crate::runtime;
 
 /// The CUDA version that onnxruntime-gpu 1.31.1 and the kernels' PTX are made for.
@@ -29,7 +29,7 @@ const LIBRARIES: [(&str, &str); 5] = [
 
 /// The requirements of CUDA on this GPU.
 pub(crate) fn requirements(number: u32) -> Vec<Requirement> {
-    let found = driver().map_err(|e| e.to_string());
+    let found = driver().map_err(|e| Missing(e.to_string()));
     let mut out = vec![
         Requirement::new("NVIDIA driver", driver_requirement(&found)),
         Requirement::new(format!("GPU {number}"), gpu_requirement(&found, number)),
@@ -39,19 +39,19 @@ pub(crate) fn requirements(number: u32) -> Vec<Requirement> {
     out
 }
 
-fn driver_requirement(found: &Result<Driver, String>) -> Result<String, String> {
+fn driver_requirement(found: &Result<Driver, Missing>) -> Result<String, Missing> {
     match found {
         Ok(driver) if driver.version >= CUDA => Ok(format!("for CUDA {}.{}", driver.version.0, driver.version.1)),
-        Ok(driver) => Err(format!(
+        Ok(driver) => Err(Missing(format!(
             "it supports CUDA {}.{}, but {}.{} is required: install NVIDIA's driver 580 or later",
             driver.version.0, driver.version.1, CUDA.0, CUDA.1
-        )),
-        Err(reason) => Err(format!("{reason}: install NVIDIA's driver 580 or later")),
+        ))),
+        Err(reason) => Err(Missing(format!("{reason}: install NVIDIA's driver 580 or later"))),
     }
 }
 
-fn gpu_requirement(found: &Result<Driver, String>, number: u32) -> Result<String, String> {
-    let Ok(driver) = found else { return Err("unknown: there is no NVIDIA driver to ask".into()) };
+fn gpu_requirement(found: &Result<Driver, Missing>, number: u32) -> Result<String, Missing> {
+    let Ok(driver) = found else { return Err(Missing("unknown: there is no NVIDIA driver to ask".into())) };
     let count = driver.gpus.len();
     let gpu = driver
         .gpus
@@ -62,7 +62,7 @@ fn gpu_requirement(found: &Result<Driver, String>, number: u32) -> Result<String
     if gpu.capability >= CAPABILITY {
         Ok(what)
     } else {
-        Err(format!("too old: {what}; {}.{} or later is required", CAPABILITY.0, CAPABILITY.1))
+        Err(Missing(format!("too old: {what}; {}.{} or later is required", CAPABILITY.0, CAPABILITY.1)))
     }
 }
 
@@ -70,17 +70,17 @@ fn gpu_requirement(found: &Result<Driver, String>, number: u32) -> Result<String
 pub(super) fn provider_requirement(
     files: &[&str],
     is_available: impl FnOnce() -> ort::Result<bool>,
-) -> Result<String, String> {
+) -> Result<String, Missing> {
     const MEND: &str = "run scripts/bootstrap.sh --gpu";
     let path = runtime::runtime_path().map_err(|e| format!("none: {e}"))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     if let Some(missing) = files.iter().find(|name| !folder.join(name).is_file()) {
-        return Err(format!("{missing} is missing in the folder of {}: {MEND}", path.display()));
+        return Err(Missing(format!("{missing} is missing in the folder of {}: {MEND}", path.display())));
     }
     match is_available() {
         Ok(true) => Ok(folder.display().to_string()),
-        Ok(false) => Err(format!("{} was built without it: {MEND}", path.display())),
-        Err(e) => Err(format!("unknown: {e}")),
+        Ok(false) => Err(Missing(format!("{} was built without it: {MEND}", path.display()))),
+        Err(e) => Err(Missing(format!("unknown: {e}"))),
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) fn provider_requirement(
 pub(super) fn library_requirement(name: &str, package: &str) -> Requirement {
     let found = library_loads(name).map(|()| "found".to_owned());
     let advice = format!("install CUDA 13, or pip install {package} and put its folder into LD_LIBRARY_PATH");
-    Requirement::new(name, found.map_err(|e| format!("{e}: {advice}")))
+    Requirement::new(name, found.map_err(|e| Missing(format!("{e}: {advice}"))))
 }
 
 /// The provider with artir's options.
@@ -107,9 +107,9 @@ pub(crate) fn provider(number: u32) -> ExecutionProviderDispatch {
 ///
 /// # Errors
 /// Errors of ONNX Runtime.
-pub(crate) fn equip(builder: SessionBuilder, number: u32) -> Result<SessionBuilder, String> {
-    let mut builder = builder.with_execution_providers([provider(number)]).map_err(|e| e.to_string())?;
-    artir_ops::register_cuda(&mut builder, artir_ops::CudaOperators::All).map_err(|e| e.to_string())?;
+pub(crate) fn equip(builder: SessionBuilder, number: u32) -> Result<SessionBuilder, DeviceError> {
+    let mut builder = builder.with_execution_providers([provider(number)]).map_err(ort::Error::from)?;
+    artir_ops::register_cuda(&mut builder, artir_ops::CudaOperators::All)?;
     Ok(builder)
 }
 
@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    fn machine(version: (u32, u32), capability: (u32, u32)) -> Result<Driver, String> {
+    fn machine(version: (u32, u32), capability: (u32, u32)) -> Result<Driver, Missing> {
         let gpu = Gpu { name: "Test".into(), memory: 8 << 30, capability };
         Ok(Driver { version, gpus: vec![gpu] })
     }
@@ -127,21 +127,22 @@ mod tests {
     #[test]
     fn drivers_and_gpus_are_judged_by_their_versions() {
         assert_eq!(driver_requirement(&machine((13, 2), (9, 0))).unwrap(), "for CUDA 13.2");
-        let old = driver_requirement(&machine((12, 8), (9, 0))).unwrap_err();
+        let old = driver_requirement(&machine((12, 8), (9, 0))).unwrap_err().to_string();
         assert!(old.contains("12.8") && old.contains("13.0") && old.contains("580"), "{old}");
-        assert!(driver_requirement(&Err("no driver".into())).unwrap_err().starts_with("no driver"));
+        assert!(driver_requirement(&Err(Missing("no driver".into()))).unwrap_err().0.starts_with("no driver"));
 
         assert!(gpu_requirement(&machine((13, 0), (7, 5)), 0).unwrap().contains("8192 MiB, compute capability 7.5"));
-        assert!(gpu_requirement(&machine((13, 0), (7, 0)), 0).unwrap_err().contains("7.5 or later"));
-        assert!(gpu_requirement(&machine((13, 0), (9, 0)), 1).unwrap_err().contains("lists 1 GPU(s)"));
+        assert!(gpu_requirement(&machine((13, 0), (7, 0)), 0).unwrap_err().0.contains("7.5 or later"));
+        assert!(gpu_requirement(&machine((13, 0), (9, 0)), 1).unwrap_err().0.contains("lists 1 GPU(s)"));
     }
 
     #[test]
     fn a_provider_that_is_not_there_is_named_with_its_place() {
-        let missing = provider_requirement(&["libonnxruntime_providers_nowhere.so"], || Ok(true)).unwrap_err();
+        let missing =
+            provider_requirement(&["libonnxruntime_providers_nowhere.so"], || Ok(true)).unwrap_err().to_string();
         assert!(missing.contains("libonnxruntime_providers_nowhere.so is missing in the folder of"), "{missing}");
         assert!(missing.contains("bootstrap.sh --gpu"), "{missing}");
-        assert!(provider_requirement(&[], || Ok(false)).unwrap_err().contains("built without it"));
+        assert!(provider_requirement(&[], || Ok(false)).unwrap_err().0.contains("built without it"));
         assert!(provider_requirement(&[], || Ok(true)).is_ok());
     }
 }

@@ -4,11 +4,11 @@ pub(crate) mod cuda;
 pub(crate) mod placement;
 pub(crate) mod tensorrt;
 
-use std::{fmt, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
-use crate::Error;
+use crate::{Error, runtime::RuntimeError};
 
-/// A device as requested with `--device`.
+/// A device as a user requests it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Device {
@@ -36,12 +36,12 @@ impl fmt::Display for Device {
 }
 
 impl FromStr for Device {
-    type Err = String;
+    type Err = UnknownDevice;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownDevice> {
         let (name, index) = match text.split_once(':') {
             Some((name, index)) => {
-                let index = index.parse().map_err(|_| format!("'{index}' is not a device number"))?;
+                let index = index.parse().map_err(|_| UnknownDevice::Number(index.to_owned()))?;
                 (name, Some(index))
             }
             None => (text, None),
@@ -51,9 +51,80 @@ impl FromStr for Device {
             ("cpu", None) => Ok(Self::Cpu),
             ("cuda", n) => Ok(Self::Cuda(n.unwrap_or(0))),
             ("tensorrt", n) => Ok(Self::TensorRt(n.unwrap_or(0))),
-            _ => Err(format!("'{text}' is not one of auto, cpu, cuda[:N], tensorrt[:N]")),
+            _ => Err(UnknownDevice::Name(text.to_owned())),
         }
     }
+}
+
+/// A text that names no device.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnknownDevice {
+    /// The part behind the colon is no number.
+    #[error("'{0}' is not a device number")]
+    Number(String),
+    /// No kind of device has this name.
+    #[error("'{0}' is not one of auto, cpu, cuda[:N], tensorrt[:N]")]
+    Name(String),
+}
+
+/// The reason why a requirement is not met, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Missing(pub(crate) String);
+
+impl From<String> for Missing {
+    fn from(reason: String) -> Self {
+        Self(reason)
+    }
+}
+
+/// The reason why a device cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeviceError {
+    /// A requirement is not met.
+    #[error("{name}: {source}")]
+    Missing {
+        /// The requirement.
+        name: String,
+        /// The reason, and what to do.
+        source: Missing,
+    },
+    /// Its result differs from the CPU's.
+    #[error(
+        "its result differs from the CPU's by {apart:.1e} where the network changes {changed:.1e} at most; it is not used: \
+         please report this"
+    )]
+    Disagrees {
+        /// The largest difference, in network units.
+        apart: f32,
+        /// The network's largest change.
+        changed: f32,
+    },
+    /// ONNX Runtime refuses the session.
+    #[error("{0}")]
+    Session(#[from] ort::Error),
+    /// ONNX Runtime is not usable.
+    #[error("{0}")]
+    Runtime(#[from] Arc<RuntimeError>),
+    /// The driver or artir's operators fail.
+    #[error("{0}")]
+    Operators(#[from] artir_ops::Error),
+    /// The folder of TensorRT's engines cannot be made.
+    #[error("{}: {source}", path.display())]
+    Engines {
+        /// The folder.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// The machine has no GPU of this number.
+    #[error("there is no GPU {0}")]
+    NoGpu(u32),
+    /// A session for GPUs was asked to run on the CPU.
+    #[error("the CPU is not a GPU")]
+    NotAGpu,
 }
 
 /// A requirement of a device.
@@ -62,11 +133,11 @@ pub struct Requirement {
     /// Its name.
     pub name: String,
     /// The part that was found, or the reason why it is missing and what to do.
-    pub found: Result<String, String>,
+    pub found: Result<String, Missing>,
 }
 
 impl Requirement {
-    fn new(name: impl Into<String>, found: Result<String, String>) -> Self {
+    fn new(name: impl Into<String>, found: Result<String, Missing>) -> Self {
         Self { name: name.into(), found }
     }
 }
@@ -107,8 +178,9 @@ impl Provider {
 
     fn resolve_by(device: Device, requirements: &dyn Fn(Device) -> Vec<Requirement>) -> Result<Self, Error> {
         let missing = || {
-            let requirement = requirements(device).into_iter().find(|requirement| requirement.found.is_err())?;
-            Some(format!("{}: {}", requirement.name, requirement.found.err().unwrap_or_default()))
+            let mut requirements = requirements(device).into_iter();
+            requirements
+                .find_map(|Requirement { name, found }| Some(DeviceError::Missing { name, source: found.err()? }))
         };
         let provider = match device {
             Device::Cpu => return Ok(Self::Cpu),
@@ -125,7 +197,7 @@ impl Provider {
                 tracing::info!("device auto: cpu, since CUDA is not usable: {reason}");
                 Ok(Self::Cpu)
             }
-            (Some(reason), _) => Err(Error::Device { device: device.to_string(), reason }),
+            (Some(source), _) => Err(Error::Device { device: device.to_string(), source }),
         }
     }
 
@@ -159,7 +231,7 @@ mod tests {
         }
     }
 
-    fn with(found: [Result<String, String>; 2]) -> Vec<Requirement> {
+    fn with(found: [Result<String, Missing>; 2]) -> Vec<Requirement> {
         found.into_iter().zip(["driver", "library"]).map(|(found, name)| Requirement::new(name, found)).collect()
     }
 
@@ -174,7 +246,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_the_reason_and_auto_takes_the_cpu() {
-        let part = |_| with([Ok("13.0".into()), Err("not found: install it".into())]);
+        let part = |_| with([Ok("13.0".into()), Err(Missing("not found: install it".into()))]);
         assert_eq!(Provider::resolve_by(Device::Auto, &part).unwrap(), Provider::Cpu);
         for device in [Device::Cuda(0), Device::TensorRt(0)] {
             let error = Provider::resolve_by(device, &part).unwrap_err();
@@ -194,11 +266,14 @@ mod tests {
                 assert!(!requirement.name.is_empty());
                 match &requirement.found {
                     Ok(found) => assert!(!found.is_empty(), "{}", requirement.name),
-                    Err(reason) => assert!(reason.contains(':'), "{}: {reason}", requirement.name),
+                    Err(Missing(reason)) => assert!(reason.contains(':'), "{}: {reason}", requirement.name),
                 }
             }
             if let Err(e) = Provider::resolve(device) {
-                assert!(requirements.iter().any(|p| p.found.as_ref().is_err_and(|r| e.to_string().contains(r))), "{e}");
+                assert!(
+                    requirements.iter().any(|p| p.found.as_ref().is_err_and(|r| e.to_string().contains(&r.0))),
+                    "{e}"
+                );
             }
         }
         assert!(Device::Cpu.requirements().is_empty());

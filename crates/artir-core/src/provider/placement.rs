@@ -1,6 +1,10 @@
 //! Placement of nodes on providers, read from ONNX Runtime's profile of a run.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
@@ -15,17 +19,41 @@ pub struct NodePlacement {
     pub nodes: usize,
 }
 
+/// The reason why a profile is unusable.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProfileError {
+    /// Its folder cannot be made.
+    #[error("a temporary folder: {0}")]
+    Folder(#[source] io::Error),
+    /// It cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The profile.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// It is not the JSON that ONNX Runtime writes.
+    #[error("the profile does not parse: {0}")]
+    Parse(#[from] serde_json::Error),
+    /// It holds no kernel's time.
+    #[error("the profile names no node")]
+    Empty,
+}
+
 /// The placement in a profile of one run.
 ///
 /// # Errors
 /// The reason why the profile is unusable.
-pub(crate) fn read(profile: &Path) -> Result<Vec<NodePlacement>, String> {
-    let text = std::fs::read_to_string(profile).map_err(|e| format!("{}: {e}", profile.display()))?;
+pub(crate) fn read(profile: &Path) -> Result<Vec<NodePlacement>, ProfileError> {
+    let text =
+        std::fs::read_to_string(profile).map_err(|source| ProfileError::Read { path: profile.to_owned(), source })?;
     parse(&text)
 }
 
-fn parse(profile: &str) -> Result<Vec<NodePlacement>, String> {
-    let events: Vec<Value> = serde_json::from_str(profile).map_err(|e| format!("the profile does not parse: {e}"))?;
+fn parse(profile: &str) -> Result<Vec<NodePlacement>, ProfileError> {
+    let events: Vec<Value> = serde_json::from_str(profile)?;
     let mut counts = BTreeMap::new();
     for event in &events {
         let is_kernel = event["cat"] == "Node" && event["name"].as_str().is_some_and(|n| n.ends_with("_kernel_time"));
@@ -36,7 +64,7 @@ fn parse(profile: &str) -> Result<Vec<NodePlacement>, String> {
         }
     }
     if counts.is_empty() {
-        return Err("the profile names no node".into());
+        return Err(ProfileError::Empty);
     }
     Ok(counts.into_iter().map(|((provider, operator), nodes)| NodePlacement { provider, operator, nodes }).collect())
 }

@@ -13,7 +13,7 @@ use ort::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{Requirement, cuda};
+use super::{DeviceError, Requirement, cuda};
 use crate::directories;
 
 const PROVIDER: [&str; 2] = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_tensorrt.so"];
@@ -49,10 +49,10 @@ impl Engine {
     ///
     /// # Errors
     /// Errors of the driver and the library.
-    pub(crate) fn of_this_machine(model: &str, shape: [usize; 4], number: u32) -> Result<Self, String> {
-        let version = tensorrt_version().map_err(|e| e.to_string())?;
-        let found = driver().map_err(|e| e.to_string())?;
-        let gpu = found.gpus.get(number as usize).ok_or_else(|| format!("there is no GPU {number}"))?;
+    pub(crate) fn of_this_machine(model: &str, shape: [usize; 4], number: u32) -> Result<Self, DeviceError> {
+        let version = tensorrt_version()?;
+        let found = driver()?;
+        let gpu = found.gpus.get(number as usize).ok_or(DeviceError::NoGpu(number))?;
         let (major, minor) = gpu.capability;
         let gpu = format!("{} {major}.{minor}", gpu.name);
         Ok(Self { model: model.to_owned(), shape, precision: "f32", version, gpu })
@@ -104,25 +104,24 @@ pub(crate) fn equip(
     number: u32,
     engine: &Engine,
     cache: &Path,
-) -> Result<SessionBuilder, String> {
+) -> Result<SessionBuilder, DeviceError> {
     if std::env::var_os("NVIDIA_TF32_OVERRIDE").is_none_or(|value| value != "0") {
         tracing::warn!("TensorRT may round factors to the 11 bits of TF32: set NVIDIA_TF32_OVERRIDE=0 to keep 24");
     }
     let folder = engine.folder(cache);
-    std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    std::fs::create_dir_all(&folder).map_err(|source| DeviceError::Engines { path: folder.clone(), source })?;
     let mut tensorrt = TensorRT::default();
     for (key, value) in engine.options(number, cache) {
         tensorrt = tensorrt.with_arbitrary_config(key, value);
     }
     let mut builder = builder
         .with_execution_providers([tensorrt.build().error_on_failure(), cuda::provider(number)])
-        .map_err(|e| e.to_string())?;
+        .map_err(ort::Error::from)?;
     for (name, size) in ["N", "H", "W"].into_iter().zip([engine.shape[0], engine.shape[2], engine.shape[3]]) {
-        builder = builder
-            .with_dimension_override(name, i64::try_from(size).unwrap_or(i64::MAX))
-            .map_err(|e| e.to_string())?;
+        builder =
+            builder.with_dimension_override(name, i64::try_from(size).unwrap_or(i64::MAX)).map_err(ort::Error::from)?;
     }
-    artir_ops::register_cuda(&mut builder, artir_ops::CudaOperators::LargeKernel).map_err(|e| e.to_string())?;
+    artir_ops::register_cuda(&mut builder, artir_ops::CudaOperators::LargeKernel)?;
     Ok(builder)
 }
 

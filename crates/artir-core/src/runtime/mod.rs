@@ -4,7 +4,7 @@ mod search;
 
 use std::{
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use ort::environment::Environment;
@@ -21,8 +21,91 @@ struct Loaded {
     version: String,
 }
 
-/// The environment, or the reason why there is none.
-static LOADED: OnceLock<Result<Loaded, String>> = OnceLock::new();
+/// The reason why ONNX Runtime is not usable.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// A library that was asked for cannot be used.
+    #[error("{what} names {}, which cannot be used: {source}", path.display())]
+    Named {
+        /// What names it: `ORT_DYLIB_PATH`, or the caller's path.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// What was asked for is no file.
+    #[error("{what} names {}, which is not a file", path.display())]
+    NotAFile {
+        /// What names it: `ORT_DYLIB_PATH`, or the caller's path.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
+    /// The search was chosen after it had run.
+    #[error("it was already searched for in this process")]
+    TooLate,
+    /// No folder holds a library that may be used.
+    #[error("there is no libonnxruntime.so in any of {}{}", listed(.places), also(.skipped))]
+    NotFound {
+        /// The folders that were searched.
+        places: Vec<PathBuf>,
+        /// Libraries that were found and not used.
+        skipped: Vec<Skipped>,
+    },
+    /// The library cannot be asked for its version.
+    #[error("{0}")]
+    Unknown(#[from] artir_ops::Error),
+    /// The library's version is too old or too new.
+    #[error("{}: it is version {version}; artir needs {}.{} or a later {}.x", path.display(), OLDEST.0, OLDEST.1, OLDEST.0)]
+    Version {
+        /// The library.
+        path: PathBuf,
+        /// Its version.
+        version: String,
+    },
+    /// The library cannot be loaded.
+    #[error("{0}")]
+    Load(#[from] ort::LoadDynamicError),
+    /// The library refuses artir's environment, or the options of a session.
+    #[error("{0}")]
+    Refused(#[from] ort::Error),
+}
+
+/// A library that was found and not used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Skipped {
+    /// The file system refuses it.
+    #[error("{} cannot be used: {source}", path.display())]
+    Unreadable {
+        /// The library.
+        path: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// Any user could have placed it.
+    #[error(
+        "{} was skipped, since every user may write to {}: set ORT_DYLIB_PATH if it is to be trusted",
+        path.display(),
+        open.display()
+    )]
+    OpenToAll {
+        /// The library.
+        path: PathBuf,
+        /// The file or folder that every user may write to.
+        open: PathBuf,
+    },
+}
+
+fn listed(places: &[PathBuf]) -> String {
+    places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn also(skipped: &[Skipped]) -> String {
+    skipped.iter().map(|why| format!("; {why}")).collect()
+}
 
 /// The search of this process, once it is chosen.
 static SEARCH: OnceLock<RuntimeSearch> = OnceLock::new();
@@ -33,40 +116,33 @@ static SEARCH: OnceLock<RuntimeSearch> = OnceLock::new();
 /// # Errors
 /// [`Error::Runtime`] when the search was chosen before, or has already run.
 pub fn search_runtime(search: RuntimeSearch) -> Result<(), Error> {
-    let too_late = |_| Error::Runtime { reason: "it was already searched for in this process".into() };
-    SEARCH.set(search).map_err(too_late)
+    SEARCH.set(search).map_err(|_| Arc::new(RuntimeError::TooLate).into())
 }
 
-fn load() -> Result<Loaded, String> {
+/// The environment, or the reason why there is none.
+static LOADED: OnceLock<Result<Loaded, Arc<RuntimeError>>> = OnceLock::new();
+
+fn load() -> Result<Loaded, RuntimeError> {
     let path = SEARCH.get_or_init(RuntimeSearch::of_this_process).find()?;
     let version = usable_version(&path)?;
-    let environment = ort::init_from(&path)
-        .map_err(|e| e.to_string())?
-        .with_name("artir")
-        .with_telemetry(false)
-        .build()
-        .map_err(|e| e.to_string())?;
+    let environment = ort::init_from(&path)?.with_name("artir").with_telemetry(false).build()?;
     environment.set_log_level(ort::logging::LogLevel::Error);
     Ok(Loaded { environment, path, version })
 }
 
 /// The version that the library reports, if artir can use it.
-fn usable_version(path: &Path) -> Result<String, String> {
-    let version = artir_ops::runtime_version(path).map_err(|e| e.to_string())?;
+fn usable_version(path: &Path) -> Result<String, RuntimeError> {
+    let version = artir_ops::runtime_version(path)?;
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().ok());
     let (major, minor) = (numbers.next().flatten(), numbers.next().flatten());
-    let (oldest_major, oldest_minor) = OLDEST;
     match major.zip(minor) {
-        Some(found) if found >= OLDEST && found.0 == oldest_major => Ok(version),
-        _ => Err(format!(
-            "{}: it is version {version}; artir needs {oldest_major}.{oldest_minor} or a later {oldest_major}.x",
-            path.display()
-        )),
+        Some(found) if found >= OLDEST && found.0 == OLDEST.0 => Ok(version),
+        _ => Err(RuntimeError::Version { path: path.to_owned(), version }),
     }
 }
 
-fn loaded() -> Result<&'static Loaded, Error> {
-    LOADED.get_or_init(load).as_ref().map_err(|reason| Error::Runtime { reason: reason.clone() })
+fn loaded() -> Result<&'static Loaded, Arc<RuntimeError>> {
+    LOADED.get_or_init(|| load().map_err(Arc::new)).as_ref().map_err(Arc::clone)
 }
 
 /// ONNX Runtime's environment, of which a process has one: for tools that make sessions of their own.
@@ -74,6 +150,10 @@ fn loaded() -> Result<&'static Loaded, Error> {
 /// # Errors
 /// [`Error::Runtime`] when ONNX Runtime is not found or does not load.
 pub fn environment() -> Result<&'static Environment, Error> {
+    Ok(loaded_environment()?)
+}
+
+pub(crate) fn loaded_environment() -> Result<&'static Environment, Arc<RuntimeError>> {
     loaded().map(|l| &l.environment)
 }
 
@@ -82,7 +162,7 @@ pub fn environment() -> Result<&'static Environment, Error> {
 /// # Errors
 /// [`Error::Runtime`] when ONNX Runtime is not found or does not load.
 pub fn runtime_path() -> Result<&'static Path, Error> {
-    loaded().map(|l| l.path.as_path())
+    Ok(loaded()?.path.as_path())
 }
 
 /// The version that the loaded ONNX Runtime reports, such as `1.31.1`.
@@ -90,7 +170,7 @@ pub fn runtime_path() -> Result<&'static Path, Error> {
 /// # Errors
 /// [`Error::Runtime`] when ONNX Runtime is not found or does not load.
 pub fn runtime_version() -> Result<String, Error> {
-    loaded().map(|l| l.version.clone())
+    Ok(loaded()?.version.clone())
 }
 
 #[cfg(test)]
@@ -128,7 +208,10 @@ mod tests {
             std::fs::create_dir(&folder).unwrap();
             match usable_version(&pretended(version, &folder)) {
                 Ok(found) => assert!(usable && found == version, "{version}"),
-                Err(e) => assert!(!usable && e.contains(version) && e.contains("1.18"), "{version}: {e}"),
+                Err(e) => assert!(
+                    !usable && e.to_string().contains(version) && e.to_string().contains("1.18"),
+                    "{version}: {e}"
+                ),
             }
         }
     }

@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::{RuntimeError, Skipped};
 use crate::directories;
 
 /// The places where ONNX Runtime may lie, in the order of the search. `Default` has none.
@@ -64,8 +65,8 @@ impl RuntimeSearch {
     /// The library to load, an absolute path with links resolved.
     ///
     /// # Errors
-    /// Words that name the places without a library, or the named file that is none.
-    pub fn find(&self) -> Result<PathBuf, String> {
+    /// [`RuntimeError::Named`], [`RuntimeError::NotAFile`] and [`RuntimeError::NotFound`].
+    pub fn find(&self) -> Result<PathBuf, RuntimeError> {
         // No fallback for a name: the user asked for this library and no other.
         if let Some(path) = &self.path {
             return named(path, "the path");
@@ -73,28 +74,25 @@ impl RuntimeSearch {
         if let Some(path) = &self.named {
             return named(Path::new(path), "ORT_DYLIB_PATH");
         }
-        let folders = self.folders();
-        let mut passed_over = Vec::new();
-        for folder in &folders {
+        let places = self.folders();
+        let mut skipped = Vec::new();
+        for folder in &places {
             let Some(library) = library_in(folder) else { continue };
             match owned_by_few(&library) {
                 Ok(library) => return Ok(library),
-                Err(why) => passed_over.push(why),
+                Err(why) => skipped.push(why),
             }
         }
-        let places: Vec<_> = folders.iter().map(|p| p.display().to_string()).collect();
-        let mut message = format!("there is no libonnxruntime.so in any of {}", places.join(", "));
-        for why in passed_over {
-            message += &format!("; {why}");
-        }
-        Err(message)
+        Err(RuntimeError::NotFound { places, skipped })
     }
 }
 
-fn named(path: &Path, what: &str) -> Result<PathBuf, String> {
-    let fail = |why: String| format!("{what} names {}, {why}", path.display());
-    let found = fs::canonicalize(path).map_err(|e| fail(format!("which cannot be used: {e}")))?;
-    if found.is_file() { Ok(found) } else { Err(fail("which is not a file".into())) }
+fn named(path: &Path, what: &'static str) -> Result<PathBuf, RuntimeError> {
+    let found = match fs::canonicalize(path) {
+        Ok(found) => found,
+        Err(source) => return Err(RuntimeError::Named { what, path: path.to_owned(), source }),
+    };
+    if found.is_file() { Ok(found) } else { Err(RuntimeError::NotAFile { what, path: path.to_owned() }) }
 }
 
 /// The folders of an environment that can hold the library: that of PyPI's `onnxruntime`, and the one where conda's C++
@@ -128,25 +126,21 @@ fn version_in_name(name: &str) -> Option<Vec<u32>> {
 /// Skips a library that any user could have placed, such as one next to an executable in `/tmp`: the library itself, its
 /// folder, and both of them behind links.
 #[cfg(unix)]
-fn owned_by_few(library: &Path) -> Result<PathBuf, String> {
+fn owned_by_few(library: &Path) -> Result<PathBuf, Skipped> {
     use std::os::unix::fs::PermissionsExt;
-    let fail = |e: std::io::Error| format!("{} cannot be used: {e}", library.display());
+    let fail = |source| Skipped::Unreadable { path: library.to_owned(), source };
     let real = fs::canonicalize(library).map_err(fail)?;
     for path in [Some(real.as_path()), real.parent(), library.parent()].into_iter().flatten() {
         if fs::metadata(path).map_err(fail)?.permissions().mode() & 0o002 != 0 {
-            return Err(format!(
-                "{} was skipped, since every user may write to {}: set ORT_DYLIB_PATH if it is to be trusted",
-                library.display(),
-                path.display()
-            ));
+            return Err(Skipped::OpenToAll { path: library.to_owned(), open: path.to_owned() });
         }
     }
     Ok(real)
 }
 
 #[cfg(not(unix))]
-fn owned_by_few(library: &Path) -> Result<PathBuf, String> {
-    fs::canonicalize(library).map_err(|e| format!("{} cannot be used: {e}", library.display()))
+fn owned_by_few(library: &Path) -> Result<PathBuf, Skipped> {
+    fs::canonicalize(library).map_err(|source| Skipped::Unreadable { path: library.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -177,7 +171,7 @@ mod tests {
 
         /// The library that an executable finds if `ORT_DYLIB_PATH` is not set.
         fn found(&self, executable: &str) -> Result<PathBuf, String> {
-            self.around(executable).find()
+            self.around(executable).find().map_err(|e| e.to_string())
         }
 
         fn around(&self, executable: &str) -> RuntimeSearch {
@@ -210,7 +204,7 @@ mod tests {
         assert_eq!((world.found(INSTALLED), world.found(BUILT)), (Ok(package.clone()), Ok(package)));
         let known = world.add("site/onnxruntime/capi/libonnxruntime.so.1.24.0");
         let with_package = RuntimeSearch { package: known.parent().map(Into::into), ..world.around(INSTALLED) };
-        assert_eq!(with_package.find(), Ok(known));
+        assert_eq!(with_package.find().unwrap(), known);
         let tree = world.add("tree/.runtime/libonnxruntime.so.1.31.1");
         assert_eq!(world.found(BUILT), Ok(tree));
         let library = world.add("opt/lib/artir/libonnxruntime.so.1");
@@ -219,9 +213,9 @@ mod tests {
         assert_eq!(world.found(INSTALLED), Ok(beside));
         let named = world.add("elsewhere/any-name.so");
         let with_name = RuntimeSearch { named: Some(named.clone().into()), ..world.around(INSTALLED) };
-        assert_eq!(with_name.find(), Ok(named));
+        assert_eq!(with_name.find().unwrap(), named);
         let path = world.add("elsewhere/first.so");
-        assert_eq!(RuntimeSearch { path: Some(path.clone()), ..with_name }.find(), Ok(path));
+        assert_eq!(RuntimeSearch { path: Some(path.clone()), ..with_name }.find().unwrap(), path);
     }
 
     #[test]
@@ -250,7 +244,7 @@ mod tests {
             for (search, what) in
                 [(by_variable, "ORT_DYLIB_PATH"), (RuntimeSearch { path: Some(path), ..around }, "the path")]
             {
-                let error = search.find().unwrap_err();
+                let error = search.find().unwrap_err().to_string();
                 assert!(error.contains(what) && error.contains(named) && error.contains(why), "{error}");
             }
         }

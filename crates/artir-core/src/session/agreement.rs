@@ -2,6 +2,8 @@
 
 use ndarray::{Array4, Zip};
 
+use crate::provider::DeviceError;
+
 /// Largest allowed difference, relative to the network's largest change.
 const AGREEMENT: f32 = 1e-3;
 /// Lower bound of that largest change, in network units, for networks that change almost nothing.
@@ -25,7 +27,7 @@ pub(super) fn picture(channels: usize) -> Array4<f32> {
 }
 
 /// The reason why a device's result is wrong, if it is. `picture` is the input, `cpu` and `device` are the results.
-pub(super) fn objection(picture: &Array4<f32>, cpu: &Array4<f32>, device: &Array4<f32>) -> Option<String> {
+pub(super) fn objection(picture: &Array4<f32>, cpu: &Array4<f32>, device: &Array4<f32>) -> Option<DeviceError> {
     let largest = |a: &Array4<f32>, b: &Array4<f32>| {
         // Count a NaN as an infinite difference.
         let further =
@@ -34,12 +36,7 @@ pub(super) fn objection(picture: &Array4<f32>, cpu: &Array4<f32>, device: &Array
     };
     let (changed, apart) = (largest(picture, cpu), largest(cpu, device));
     let agree = changed.is_finite() && apart <= AGREEMENT * changed.max(LEAST);
-    (!agree).then(|| {
-        format!(
-            "its result differs from the CPU's by {apart:.1e} where the network changes {changed:.1e} at most; it is not \
-             used: take --device cpu, and report this"
-        )
-    })
+    (!agree).then_some(DeviceError::Disagrees { apart, changed })
 }
 
 #[cfg(test)]
@@ -50,18 +47,18 @@ mod tests {
     fn small_differences_pass_and_wrong_results_do_not() {
         let picture = picture(3);
         let cpu = picture.mapv(|v| v * 0.9);
-        assert_eq!(objection(&picture, &cpu, &cpu), None);
-        assert_eq!(objection(&picture, &cpu, &cpu.mapv(|v| v + 2e-5)), None);
+        assert!(objection(&picture, &cpu, &cpu).is_none());
+        assert!(objection(&picture, &cpu, &cpu.mapv(|v| v + 2e-5)).is_none());
         for wrong in [1e-3, -0.5, f32::NAN, f32::INFINITY] {
             let mut device = cpu.clone();
             device[(0, 2, 100, 17)] += wrong;
             let said = objection(&picture, &cpu, &device).unwrap();
-            assert!(said.contains("--device cpu"), "{said}");
+            assert!(matches!(said, DeviceError::Disagrees { .. }), "{said}");
         }
         let broken = cpu.mapv(|_| f32::NAN);
         assert!(objection(&picture, &broken, &broken).is_some());
         // An unchanged image agrees only if the CPU does not change it either.
-        assert_eq!(objection(&picture, &picture, &picture), None);
+        assert!(objection(&picture, &picture, &picture).is_none());
         assert!(objection(&picture, &cpu, &picture).is_some());
     }
 }

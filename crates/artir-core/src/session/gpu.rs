@@ -11,7 +11,8 @@ use ort::{
 
 use crate::{
     Error, Model, NodePlacement, Provider,
-    provider::{cuda, placement, tensorrt},
+    error::InferenceError,
+    provider::{DeviceError, cuda, placement, tensorrt},
 };
 
 /// Out-of-memory messages of ONNX Runtime, CUDA, cuDNN and cuBLAS.
@@ -23,12 +24,14 @@ const OUT_OF_MEMORY: [&str; 5] = [
     "CUDA_ERROR_OUT_OF_MEMORY",
 ];
 
-fn failed(e: impl std::fmt::Display) -> Error {
+/// Whether an error is about the GPU's memory. ONNX Runtime has no code for it.
+fn is_about_memory(e: &ort::Error) -> bool {
     let said = e.to_string();
-    if OUT_OF_MEMORY.iter().any(|text| said.contains(text)) {
-        return Error::DeviceMemory { hint: "use a smaller --tile, or another device" };
-    }
-    Error::Inference(said)
+    OUT_OF_MEMORY.iter().any(|text| said.contains(text))
+}
+
+fn failed(e: ort::Error) -> Error {
+    if is_about_memory(&e) { Error::DeviceMemory { smaller_tiles: true } } else { InferenceError::from(e).into() }
 }
 
 /// A model on a GPU. TensorRT has a session for each shape, CUDA one for all.
@@ -88,32 +91,32 @@ impl Gpu {
         Ok(&mut self.made[at].1)
     }
 
-    fn equip(&self, builder: SessionBuilder, shape: [usize; 4]) -> Result<SessionBuilder, String> {
+    fn equip(&self, builder: SessionBuilder, shape: [usize; 4]) -> Result<SessionBuilder, DeviceError> {
         match self.provider {
             Provider::TensorRt(number) => {
                 let engine = tensorrt::Engine::of_this_machine(&self.hash, shape, number)?;
                 tensorrt::equip(builder, number, &engine, &tensorrt::cache())
             }
             Provider::Cuda(number) => cuda::equip(builder, number),
-            Provider::Cpu => Err("the CPU is not a GPU".into()),
+            Provider::Cpu => Err(DeviceError::NotAGpu),
         }
     }
 
     fn make(&self, shape: [usize; 4]) -> Result<Ready, Error> {
-        let device = |reason: String| match failed(&reason) {
-            Error::Inference(reason) => Error::Device { device: self.provider.name().into(), reason },
-            memory => memory,
+        let device = |source: DeviceError| match source {
+            DeviceError::Session(e) if is_about_memory(&e) => Error::DeviceMemory { smaller_tiles: true },
+            source => Error::Device { device: self.provider.name().into(), source },
         };
-        let build = |alone: bool| -> Result<OrtSession, String> {
+        let build = |alone: bool| -> Result<OrtSession, DeviceError> {
             let mut builder = self.equip(super::options(self.threads)?, shape)?;
             if alone {
-                builder = builder.with_disable_cpu_fallback().map_err(|e| e.to_string())?;
+                builder = builder.with_disable_cpu_fallback().map_err(ort::Error::from)?;
             }
-            builder.commit_from_memory(&self.bytes).map_err(|e| e.to_string())
+            Ok(builder.commit_from_memory(&self.bytes)?)
         };
         let session = match build(true) {
             // ONNX Runtime does not name the nodes that would fall back.
-            Err(reason) if reason.contains("fallback to CPU") => {
+            Err(DeviceError::Session(e)) if e.to_string().contains("fallback to CPU") => {
                 let placed = placed(&self.bytes, self.threads, shape, &|builder| self.equip(builder, shape));
                 let landed = placed.ok().and_then(|placed| placement::on_cpu(&placed));
                 let nodes = landed.unwrap_or_else(|| "ONNX Runtime does not name them".into());
@@ -136,7 +139,7 @@ impl Ready {
             self.input = Some(Tensor::new(&allocator, shape.clone()).map_err(failed)?);
         }
         let Some(given) = &mut self.input else {
-            return Err(Error::Inference("no memory for the input".into()));
+            return Err(InferenceError::NoInput.into());
         };
         let mut to = given.try_extract_array_mut::<f32>().map_err(failed)?;
         to.assign(&input.into_dyn());
@@ -147,9 +150,9 @@ impl Ready {
         let outputs = self.session.run_binding(&binding).map_err(failed)?;
         let output = outputs[0].try_extract_array::<f32>().map_err(failed)?;
         if output.shape() != shape {
-            return Err(Error::Inference(format!("the network returned {:?} for {shape:?}", output.shape())));
+            return Err(InferenceError::Shape { expected: shape, found: output.shape().to_vec() }.into());
         }
-        output.to_owned().into_dimensionality().map_err(failed)
+        Ok(output.to_owned().into_dimensionality()?)
     }
 }
 
@@ -164,16 +167,17 @@ fn placed(
     bytes: &[u8],
     threads: usize,
     shape: [usize; 4],
-    equip: &dyn Fn(SessionBuilder) -> Result<SessionBuilder, String>,
+    equip: &dyn Fn(SessionBuilder) -> Result<SessionBuilder, DeviceError>,
 ) -> Result<Vec<NodePlacement>, Error> {
-    let folder = tempfile::tempdir().map_err(failed)?;
+    let folder = tempfile::tempdir().map_err(|e| InferenceError::from(placement::ProfileError::Folder(e)))?;
     let prefix = folder.path().join("profile");
-    let builder = equip(super::options(threads).map_err(failed)?).map_err(failed)?;
-    let mut session = builder.with_profiling(&prefix).map_err(failed)?.commit_from_memory(bytes).map_err(failed)?;
+    let builder = equip(super::options(threads)?).map_err(InferenceError::from)?;
+    let builder = builder.with_profiling(&prefix).map_err(|e| failed(e.into()))?;
+    let mut session = { builder }.commit_from_memory(bytes).map_err(failed)?;
     let image = Tensor::from_array(Array4::<f32>::zeros(shape)).map_err(failed)?;
     session.run(ort::inputs![image]).map_err(failed)?;
     let profile = session.end_profiling().map_err(failed)?;
-    placement::read(Path::new(&profile)).map_err(Error::Inference)
+    Ok(placement::read(Path::new(&profile)).map_err(InferenceError::from)?)
 }
 
 /// A run of the network on some images.
@@ -202,7 +206,7 @@ fn in_parts(input: ArrayView4<'_, f32>, most: &mut usize, run: Run<'_>) -> Resul
         return Ok(std::mem::take(one));
     }
     let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
-    concatenate(Axis(0), &views).map_err(failed)
+    Ok(concatenate(Axis(0), &views)?)
 }
 
 #[cfg(test)]
@@ -220,7 +224,7 @@ mod tests {
             let (mut most, mut sizes) = (usize::MAX, Vec::new());
             let mut run = |part: ArrayView4<'_, f32>| {
                 if part.dim().0 > room {
-                    return Err(failed("CUDA failure 2: out of memory"));
+                    return Err(failed(ort::Error::new("CUDA failure 2: out of memory")));
                 }
                 sizes.push(part.dim().0);
                 Ok(part.mapv(|v| v + 0.5))
@@ -243,12 +247,14 @@ mod tests {
     #[test]
     fn one_image_that_does_not_fit_is_an_error_that_says_so() {
         let mut most = usize::MAX;
-        let error = in_parts(numbered(4).view(), &mut most, &mut |_| Err(failed("Failed to allocate memory for x")));
+        let error = in_parts(numbered(4).view(), &mut most, &mut |_| {
+            Err(failed(ort::Error::new("Failed to allocate memory for x")))
+        });
         let error = error.unwrap_err();
         assert!(matches!(error, Error::DeviceMemory { .. }), "{error}");
-        assert!(error.to_string().contains("--tile"), "{error}");
         assert_eq!(most, 1);
-        let other = in_parts(numbered(4).view(), &mut most, &mut |_| Err(failed("bad node"))).unwrap_err();
+        let other =
+            in_parts(numbered(4).view(), &mut most, &mut |_| Err(failed(ort::Error::new("bad node")))).unwrap_err();
         assert!(matches!(other, Error::Inference(_)));
     }
 
@@ -275,7 +281,7 @@ mod tests {
         let model = zoo::open("ct-ldct-t").unwrap();
         let shape = [1, 1, 8, 8];
         let with_operator = placed(model.bytes(), 1, shape, &|mut builder| {
-            artir_ops::register(&mut builder).map_err(|e| e.to_string())?;
+            artir_ops::register(&mut builder)?;
             Ok(builder)
         });
         let with_operator = with_operator.unwrap();

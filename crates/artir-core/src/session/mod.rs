@@ -5,7 +5,7 @@ mod gpu;
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use ndarray::{Array4, ArrayView4};
@@ -19,7 +19,11 @@ use ort::{
 
 use artir_ops::{Instructions, Precision};
 
-use crate::{Device, Error, Model, NodePlacement, Provider, TilePlan, runtime};
+use crate::{
+    Device, Error, Model, NodePlacement, Provider, TilePlan,
+    error::{InferenceError, ModelFault},
+    runtime::{self, RuntimeError},
+};
 
 /// A model, ready to run. Calls from several threads take turns.
 pub struct Session {
@@ -42,11 +46,11 @@ pub(crate) fn threads_or_all(threads: usize) -> usize {
 }
 
 /// Options that every session has.
-fn options(threads: usize) -> Result<SessionBuilder, String> {
-    let environment = runtime::environment().map_err(|e| e.to_string())?;
-    let failed = |e: ort::Error<_>| e.to_string();
+fn options(threads: usize) -> Result<SessionBuilder, Arc<RuntimeError>> {
+    let environment = runtime::loaded_environment()?;
+    let failed = |e: ort::Error<SessionBuilder>| Arc::new(RuntimeError::Refused(e.into()));
     OrtSession::builder(environment)
-        .map_err(|e| e.to_string())?
+        .map_err(|e| Arc::new(RuntimeError::Refused(e)))?
         .with_intra_threads(threads)
         .map_err(failed)?
         .with_inter_threads(1)
@@ -81,25 +85,26 @@ impl Session {
                 Err(e) if device == Device::Auto => tracing::warn!("device auto: cpu, since {e}"),
                 made => {
                     if made.is_ok() && precision == Precision::Fast {
-                        tracing::warn!("--precision fast: on a GPU the network runs in f32");
+                        tracing::warn!("fast precision: on a GPU the network runs in f32");
                     }
                     return made;
                 }
             }
         }
         let provider = Provider::Cpu;
-        let damaged = |reason: String| Error::ModelDamaged { name: model.card().name.clone(), reason };
-        let mut builder = options(threads).map_err(|reason| Error::Runtime { reason })?;
+        let damaged = |source| Error::ModelDamaged { name: model.card().name.clone(), source };
+        let mut builder = options(threads)?;
         let precision = available(precision);
         if precision == Precision::Fast {
-            builder =
-                builder.with_config_entry(artir_ops::PRECISION_OPTION, "fast").map_err(|e| damaged(e.to_string()))?;
+            builder = builder
+                .with_config_entry(artir_ops::PRECISION_OPTION, "fast")
+                .map_err(|e| Arc::new(RuntimeError::Refused(e.into())))?;
         }
-        artir_ops::register(&mut builder).map_err(|e| Error::Runtime { reason: e.to_string() })?;
-        let session =
-            builder.commit_from_memory(model.bytes()).map_err(|e| damaged(format!("ONNX Runtime refuses it: {e}")))?;
-        if session.inputs().len() != 1 || session.outputs().len() != 1 {
-            return Err(damaged("it must have one input and one output".into()));
+        artir_ops::register(&mut builder).map_err(|e| Arc::new(RuntimeError::Unknown(e)))?;
+        let session = builder.commit_from_memory(model.bytes()).map_err(|e| damaged(e.into()))?;
+        let (inputs, outputs) = (session.inputs().len(), session.outputs().len());
+        if (inputs, outputs) != (1, 1) {
+            return Err(damaged(ModelFault::Signature { inputs, outputs }));
         }
         Ok(Self { inner: Mutex::new(Inner::Cpu(session)), provider, precision, channels, held: Mutex::default() })
     }
@@ -113,7 +118,7 @@ impl Session {
         let cpu = Self::new(model, Device::Cpu, threads, Precision::F32)?.run(picture.view())?;
         let objection = agreement::objection(&picture, &cpu, &made.run(picture.view())?);
         match objection {
-            Some(reason) => Err(Error::Device { device: provider.name().into(), reason }),
+            Some(source) => Err(Error::Device { device: provider.name().into(), source }),
             None => Ok(made),
         }
     }
@@ -131,13 +136,10 @@ impl Session {
     /// Runs the network on `[image, channel, row, column]` in network units; rows and columns must
     /// be multiples of the card's stride. The output has the input's shape.
     pub fn run(&self, input: ArrayView4<'_, f32>) -> Result<Array4<f32>, Error> {
-        let failed = |e: ort::Error| Error::Inference(e.to_string());
-        if input.dim().1 != self.channels {
-            return Err(Error::Inference(format!(
-                "{} channels given to a network of {}",
-                input.dim().1,
-                self.channels
-            )));
+        let failed = |e: ort::Error| Error::from(InferenceError::from(e));
+        let (found, expected) = (input.dim().1, self.channels);
+        if found != expected {
+            return Err(InferenceError::Channels { expected, found }.into());
         }
         // A run that panicked leaves the session as it was: ONNX Runtime keeps no state in it.
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,9 +152,10 @@ impl Session {
         let outputs = session.run(ort::inputs![tensor]).map_err(failed)?;
         let output = outputs[0].try_extract_array::<f32>().map_err(failed)?;
         if output.shape() != input.shape() {
-            return Err(Error::Inference(format!("the network returned {:?} for {:?}", output.shape(), input.shape())));
+            let (expected, found) = (input.shape().to_vec(), output.shape().to_vec());
+            return Err(InferenceError::Shape { expected, found }.into());
         }
-        output.to_owned().into_dimensionality().map_err(|e| Error::Inference(e.to_string()))
+        Ok(output.to_owned().into_dimensionality()?)
     }
 
     /// Whether the device's memory holds a run on one image of this many rows and columns. Always true on the CPU, where
@@ -201,7 +204,7 @@ impl Session {
 /// The requested precision, or f32 if this processor does not support it.
 fn available(asked: Precision) -> Precision {
     if asked == Precision::Fast && Instructions::fast().is_none() {
-        tracing::warn!("--precision fast: this processor has no AVX512-BF16; running in f32");
+        tracing::warn!("fast precision: this processor has no AVX512-BF16; running in f32");
         return Precision::F32;
     }
     asked

@@ -18,6 +18,7 @@ use crate::{
     encoding::hex,
     hidden::OLD,
     place::{exchange, exists, parent, remove, rename_new, sync_folder},
+    sidecar::belongs,
 };
 
 /// The list of a publication in progress.
@@ -35,6 +36,14 @@ pub struct FileSet {
     pub beside: Vec<(String, OsString)>,
     /// Sidecar names that would be read as parts of the result and are removed.
     pub gone: Vec<OsString>,
+}
+
+impl FileSet {
+    /// A name that a publication of this result has no business with.
+    fn foreign(&self, target: &Path) -> Option<&OsStr> {
+        let names = self.beside.iter().map(|(_, name)| name).chain(&self.gone);
+        names.map(OsString::as_os_str).find(|name| !belongs(target, Path::new(name)))
+    }
 }
 
 impl HiddenFolder {
@@ -58,12 +67,16 @@ impl HiddenFolder {
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when the result's name, or that of a sidecar file, is taken and may not be replaced;
-    /// [`io::ErrorKind::IsADirectory`] when a folder has one of the names; errors of the file system. An older result is
-    /// then unchanged.
+    /// [`io::ErrorKind::IsADirectory`] when a folder has one of the names; [`io::ErrorKind::InvalidInput`] for a name that is
+    /// not that of a sidecar file; errors of the file system. An older result is then unchanged.
     pub fn publish_set(&mut self, set: &FileSet, overwrite: bool) -> io::Result<()> {
         let target = self.target().to_owned();
         let folder = parent(&target).to_owned();
         let main = self.path().join(&set.main);
+        if let Some(name) = set.foreign(&target) {
+            let reason = format!("{} is not the name of one of its sidecar files", Path::new(name).display());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        }
         for name in std::iter::once(&set.main).chain(set.beside.iter().map(|(from, _)| from)) {
             File::open(self.path().join(name))?.sync_all()?;
         }
@@ -124,7 +137,8 @@ pub(crate) fn complete(folder: &HiddenFolder) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(e),
     };
-    if let Some(set) = read_list(&text)
+    // A list that names other files than a publication can have made is not artir's.
+    if let Some(set) = read_list(&text).filter(|set| set.foreign(folder.target()).is_none())
         && exists(&folder.path().join(&set.main))
     {
         tracing::info!("{}: completing the publication that an interrupted run had begun", folder.target().display());

@@ -99,11 +99,21 @@ fn a_set_that_cannot_be_published_leaves_what_was_there() {
     fs::create_dir(dir.path().join("out.tif.ovr")).unwrap();
     assert_eq!(folder.publish_set(&set(), true).unwrap_err().kind(), io::ErrorKind::IsADirectory);
     fs::remove_dir(dir.path().join("out.tif.ovr")).unwrap();
-    // A step that fails is undone with those before it.
+    let mut foreign = set();
+    foreign.gone.push("other.tif".into());
+    assert_eq!(folder.publish_set(&foreign, true).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    // A step that fails is undone with those before it: the last file cannot move to where a folder is.
+    put(dir.path(), &[("out.tif.rrd", "old")]);
+    let in_the_way = folder.create_folder("old-beside-2").unwrap();
+    put(&in_the_way, &[("a", "a")]);
     let mut torn = set();
-    torn.beside.push(("scene.tif".into(), "no/such/folder".into()));
+    torn.beside.push(("scene.tif".into(), "out.tif.rrd".into()));
     assert!(folder.publish_set(&torn, true).is_err());
-    assert_eq!(state(dir.path()), as_state(&OLD_FILES));
+    let with_rrd = [&OLD_FILES[..], &[("out.tif.rrd", "old")]].concat();
+    let mut expected = as_state(&with_rrd);
+    expected.sort();
+    assert_eq!(state(dir.path()), expected);
+    fs::remove_file(dir.path().join("out.tif.rrd")).unwrap();
     folder.publish_set(&set(), true).unwrap();
     drop(folder);
     assert_eq!(state(dir.path()), as_state(&NEW_FILES));
@@ -136,6 +146,25 @@ fn lists_read_as_they_were_written_and_name_no_other_folder() {
     for bad in ["../x", "/x", "a/b", "..", "."] {
         let text = format!("{FORM}\nmain {}\ngone {}\nend\n", hex(b"m"), hex(bad.as_bytes()));
         assert_eq!(read_list(&text), None, "{bad}");
+    }
+}
+
+#[test]
+fn a_list_that_names_other_files_moves_none() {
+    for name in ["precious.tif", "out.html", "out.jp2", ".profile"] {
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), &[("out.tif", "old"), (name, "precious")]);
+        let mut folder = HiddenFolder::open(&dir.path().join("out.tif")).unwrap();
+        stage(&folder);
+        let planted = FileSet { main: "scene.tif".into(), gone: vec![name.into()], ..FileSet::default() };
+        folder.write_list(&planted).unwrap();
+        folder.keep();
+        drop(folder);
+        drop(HiddenFolder::open(&dir.path().join("out.tif")).unwrap());
+        let mut expected = as_state(&[("out.tif", "old"), (name, "precious")]);
+        expected.retain(|(name, _)| !name.starts_with(crate::PREFIX));
+        expected.sort();
+        assert_eq!(state(dir.path()), expected, "{name}");
     }
 }
 

@@ -9,6 +9,7 @@ use gdal::{
 use gdal_sys::{self as sys, CPLErr, GDALRWFlag, GDALRasterBandH};
 
 use super::{List, strings, text};
+use crate::error::Reason;
 
 /// A band's nodata value, in the type that holds it exactly.
 #[derive(Clone, Copy, Debug)]
@@ -175,14 +176,14 @@ pub(crate) struct RawRows {
 }
 
 /// Reads whole rows in the band's own type, native byte order.
-pub(crate) fn read_raw(band: &RasterBand<'_>, at: &RawRows) -> Result<Vec<u8>, String> {
+pub(crate) fn read_raw(band: &RasterBand<'_>, at: &RawRows) -> Result<Vec<u8>, Reason> {
     let mut bytes = vec![0u8; at.rows * at.columns * type_bytes(type_number(band))];
     transfer(band, at, GDALRWFlag::GF_Read, &mut bytes)?;
     Ok(bytes)
 }
 
 /// Writes whole rows in the band's own type, native byte order.
-pub(crate) fn write_raw(band: &RasterBand<'_>, at: &RawRows, bytes: &mut [u8]) -> Result<(), String> {
+pub(crate) fn write_raw(band: &RasterBand<'_>, at: &RawRows, bytes: &mut [u8]) -> Result<(), Reason> {
     transfer(band, at, GDALRWFlag::GF_Write, bytes)
 }
 
@@ -192,7 +193,7 @@ pub(crate) fn read_planes<T: GdalType + Copy + Default>(
     dataset: &Dataset,
     bands: &[usize],
     at: &RawRows,
-) -> Result<Vec<T>, String> {
+) -> Result<Vec<T>, Reason> {
     let mut values = vec![T::default(); bands.len() * at.rows * at.columns];
     let length = size_of_val(values.as_slice());
     let pointer = values.as_mut_ptr().cast::<c_void>();
@@ -202,11 +203,15 @@ pub(crate) fn read_planes<T: GdalType + Copy + Default>(
 
 /// Writes whole rows of all bands, which are of one type, one plane after another. Together, so that a block of
 /// interleaved pixels is written once and whole.
-pub(crate) fn write_all(dataset: &Dataset, at: &RawRows, bytes: &mut [u8]) -> Result<(), String> {
-    let number = dataset.rasterband(1).map(|b| type_number(&b)).map_err(|e| e.to_string())?;
+pub(crate) fn write_all(dataset: &Dataset, at: &RawRows, bytes: &mut [u8]) -> Result<(), Reason> {
+    let number = dataset.rasterband(1).map(|b| type_number(&b))?;
     let bands: Vec<usize> = (1..=dataset.raster_count()).collect();
     let length = bytes.len();
     transfer_planes(dataset, &bands, at, (GDALRWFlag::GF_Write, number), bytes.as_mut_ptr().cast::<c_void>(), length)
+}
+
+fn too_large(n: usize) -> Reason {
+    format!("{n} is more than GDAL can count").into()
 }
 
 fn transfer_planes(
@@ -216,15 +221,15 @@ fn transfer_planes(
     (way, number): (GDALRWFlag::Type, u32),
     pointer: *mut c_void,
     length: usize,
-) -> Result<(), String> {
-    let size = |n: usize| i32::try_from(n).map_err(|_| format!("{n} is more rows or columns than GDAL takes"));
+) -> Result<(), Reason> {
+    let size = |n: usize| i32::try_from(n).map_err(|_| too_large(n));
     let (row, rows, columns, count) = (size(at.row)?, size(at.rows)?, size(at.columns)?, size(bands.len())?);
-    let mut list = bands.iter().map(|b| size(*b)).collect::<Result<Vec<i32>, _>>()?;
+    let mut list = bands.iter().map(|b| size(*b)).collect::<Result<Vec<i32>, Reason>>()?;
     let value = type_bytes(number);
     if length != bands.len() * at.rows * at.columns * value {
         return Err("a buffer of the wrong size".into());
     }
-    let space = |n: usize| i64::try_from(n).map_err(|_| "rows of too many bytes".to_owned());
+    let space = |n: usize| i64::try_from(n).map_err(|_| too_large(n));
     let (of_value, of_row) = (space(value)?, space(value * at.columns)?);
     let of_plane = space(value * at.columns * at.rows)?;
     let (done, noted) = super::watch(|| {
@@ -252,13 +257,13 @@ fn transfer_planes(
     });
     match noted {
         None if done == CPLErr::CE_None => Ok(()),
-        noted => Err(noted.unwrap_or_else(|| "GDAL gives no reason".into()).replace('\n', " ")),
+        noted => Err(super::message(noted)),
     }
 }
 
-fn transfer(band: &RasterBand<'_>, at: &RawRows, way: GDALRWFlag::Type, bytes: &mut [u8]) -> Result<(), String> {
+fn transfer(band: &RasterBand<'_>, at: &RawRows, way: GDALRWFlag::Type, bytes: &mut [u8]) -> Result<(), Reason> {
     let number = type_number(band);
-    let size = |n: usize| i32::try_from(n).map_err(|_| format!("{n} is more rows or columns than GDAL takes"));
+    let size = |n: usize| i32::try_from(n).map_err(|_| too_large(n));
     let (row, rows, columns) = (size(at.row)?, size(at.rows)?, size(at.columns)?);
     if bytes.len() != at.rows * at.columns * type_bytes(number) {
         return Err("a buffer of the wrong size".into());
@@ -284,6 +289,6 @@ fn transfer(band: &RasterBand<'_>, at: &RawRows, way: GDALRWFlag::Type, bytes: &
     });
     match noted {
         None if done == CPLErr::CE_None => Ok(()),
-        noted => Err(noted.unwrap_or_else(|| "GDAL gives no reason".into()).replace('\n', " ")),
+        noted => Err(super::message(noted)),
     }
 }

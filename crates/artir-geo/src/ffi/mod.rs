@@ -9,6 +9,8 @@ use std::ffi::{CStr, CString, c_char};
 use gdal::{Dataset, raster::RasterBand};
 use gdal_sys::{self as sys, CPLErr, GDALMajorObjectH};
 
+use crate::error::Reason;
+
 pub(crate) use band::*;
 pub(crate) use georef::*;
 pub(crate) use vsi::*;
@@ -152,8 +154,8 @@ pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<String>) {
     (result, error)
 }
 
-/// Runs `work` and returns GDAL's error, from its result or its error state, as one text.
-pub(crate) fn checked<T>(work: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T, String> {
+/// Runs `work` and returns GDAL's error, from its result or its error state, as one reason.
+pub(crate) fn checked<T>(work: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T, Reason> {
     use gdal::errors::GdalError;
     let (result, noted) = watch(work);
     let message = match (result, noted) {
@@ -163,7 +165,15 @@ pub(crate) fn checked<T>(work: impl FnOnce() -> gdal::errors::Result<T>) -> Resu
         (Err(GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. }), None) => msg,
         (Err(e), None) => e.to_string(),
     };
-    Err(if message.is_empty() { "GDAL gives no reason".into() } else { message.replace('\n', " ") })
+    Err(self::message(Some(message)))
+}
+
+/// GDAL's message as a reason.
+pub(crate) fn message(noted: Option<String>) -> Reason {
+    match noted.filter(|text| !text.is_empty()) {
+        Some(text) => Reason::Gdal(text.replace('\n', " ")),
+        None => Reason::Gdal("GDAL gives no reason".into()),
+    }
 }
 
 /// Sets one of GDAL's options for this thread until it is dropped.

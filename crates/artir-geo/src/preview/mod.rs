@@ -14,7 +14,10 @@ use std::path::Path;
 use artir_page::{Inline, escape, fill, number, png};
 use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 
-use crate::ffi;
+use crate::{
+    error::{Error, Reason},
+    ffi,
+};
 use footprint::Footprint;
 use map::{latitude, longitude};
 use read::Picture;
@@ -32,6 +35,7 @@ const CACHE_BYTES: i64 = 64 << 20;
 
 /// The inputs of a preview.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Preview<'a> {
     /// The scene before, as GDAL opens it: a path or one of GDAL's own names (`/vsizip/...`).
     pub source: &'a str,
@@ -43,6 +47,19 @@ pub struct Preview<'a> {
     pub title: &'a str,
 }
 
+impl<'a> Preview<'a> {
+    /// A preview of some bands, without a title.
+    pub fn new(source: &'a str, result: &'a Path, bands: &'a [usize]) -> Self {
+        Self { source, result, bands, title: "" }
+    }
+
+    /// Sets the name and the version of the model.
+    pub fn with_title(mut self, title: &'a str) -> Self {
+        self.title = title;
+        self
+    }
+}
+
 /// Writes one HTML page that holds everything it shows. The file appears under its name when it is complete; after an error
 /// no new file is left, and an existing one is unchanged.
 ///
@@ -51,48 +68,44 @@ pub struct Preview<'a> {
 /// longitude and latitude, degrees of EPSG:4326.
 ///
 /// # Errors
-/// The reason, without the page's path: an existing page without `overwrite`, or that would replace a scene; other
-/// than one or three bands, or bands that are missing or complex; a result of another size; errors of GDAL or the file system.
-pub fn write_preview(page: &Path, preview: &Preview<'_>, overwrite: bool) -> Result<(), String> {
+/// [`Error::Exists`] for an existing page without `overwrite`. [`Error::Preview`] for a page that would replace a scene, other
+/// than one or three bands, bands that are missing or complex, a result of another size, and errors of GDAL or the file
+/// system.
+pub fn write_preview(page: &Path, preview: &Preview<'_>, overwrite: bool) -> Result<(), Error> {
+    let fail = |reason: Reason| Error::Preview { path: page.display().to_string(), reason };
     if page.symlink_metadata().is_ok() {
         if !overwrite {
-            return Err("already exists: use --overwrite".into());
+            return Err(Error::Exists { path: page.display().to_string() });
         }
         let same = |other: &Path| matches!((page.canonicalize(), other.canonicalize()), (Ok(a), Ok(b)) if a == b);
         if same(Path::new(preview.source)) || same(preview.result) {
-            return Err("it is one of the scenes".into());
+            return Err(fail("it is one of the scenes".into()));
         }
         if page.is_dir() {
-            return Err("it is a folder".into());
+            return Err(fail("it is a folder".into()));
         }
     }
-    let html = html(preview)?;
-    artir_files::write_file(page, overwrite, html.as_bytes()).map_err(|e| e.to_string())
+    let html = html(preview).map_err(fail)?;
+    artir_files::write_file(page, overwrite, html.as_bytes()).map_err(|e| fail(e.into()))
 }
 
 /// Opens a scene. The error holds GDAL's reason without the path, which the caller knows.
-fn open(path: &Path, what: &str) -> Result<Dataset, String> {
+fn open(path: &Path, what: &str) -> Result<Dataset, Reason> {
     ffi::set_cache(CACHE_BYTES);
     let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
     let (opened, noted) =
         ffi::watch(|| Dataset::open_ex(path, DatasetOptions { open_flags: flags, ..DatasetOptions::default() }));
     opened.map_err(|_| {
-        let reason = noted.unwrap_or_else(|| "GDAL cannot open it".into());
-        format!("{what}: {}", without_path(&reason, path))
+        let reason = Reason::Gdal(noted.unwrap_or_else(|| "GDAL cannot open it".into()).replace('\n', " "));
+        reason.without_path(&path.to_string_lossy()).of(what)
     })
 }
 
-fn without_path(message: &str, path: &Path) -> String {
-    let path = path.to_string_lossy();
-    let message = if path.is_empty() { message.to_owned() } else { message.replace(&*path, "the file") };
-    message.replace('\n', " ")
-}
-
 /// The page of a preview.
-fn html(preview: &Preview<'_>) -> Result<String, String> {
+fn html(preview: &Preview<'_>) -> Result<String, Reason> {
     let Preview { source, result, bands, title } = *preview;
     if !matches!(bands.len(), 1 | 3) {
-        return Err(format!("a preview shows one band or three, not {}", bands.len()));
+        return Err(format!("a preview shows one band or three, not {}", bands.len()).into());
     }
     let before = open(Path::new(source), "the source")?;
     let after = open(result, "the result")?;
@@ -101,14 +114,14 @@ fn html(preview: &Preview<'_>) -> Result<String, String> {
         return Err("the result has another size than the source".into());
     }
     let read = |dataset: &Dataset, what: &str, path: &Path| {
-        Picture::read(dataset, bands, LONGEST).map_err(|why| format!("{what}: {}", without_path(&why, path)))
+        Picture::read(dataset, bands, LONGEST).map_err(|why| why.without_path(&path.to_string_lossy()).of(what))
     };
     let footprint = Footprint::of(&before);
     let before = read(&before, "the source", Path::new(source))?;
     let after = read(&after, "the result", result)?;
     let stretch = Stretch::of(&before);
     let scale = stretch.unwrap_or(Stretch { black: 0.0, white: 1.0 });
-    let picture = |(kind, samples): (_, Vec<u8>)| png(before.size, kind, &samples).map_err(|e| e.to_string());
+    let picture = |(kind, samples): (_, Vec<u8>)| png(before.size, kind, &samples);
     let numbers: Vec<String> = bands.iter().map(usize::to_string).collect();
     let decimals = decimals(scale.range());
     let values = [

@@ -5,7 +5,7 @@ use gdal::{
     raster::{ColorInterpretation, GdalDataType, RasterBand},
 };
 
-use crate::ffi;
+use crate::{error::Reason, ffi};
 
 /// Pixels that are read at a time, per band.
 const WINDOW: usize = 1 << 20;
@@ -26,7 +26,7 @@ impl Picture {
     ///
     /// The squares are averaged here and not by GDAL, which would take overviews where a scene has some: those of the
     /// source and of the result may have been made in different ways, and would differ by more than the restoration.
-    pub(super) fn read(dataset: &Dataset, numbers: &[usize], longest: usize) -> Result<Self, String> {
+    pub(super) fn read(dataset: &Dataset, numbers: &[usize], longest: usize) -> Result<Self, Reason> {
         let (columns, rows) = dataset.raster_size();
         if columns == 0 || rows == 0 {
             return Err("it has no pixels".into());
@@ -92,14 +92,14 @@ impl Mean {
     }
 }
 
-fn open(dataset: &Dataset, number: usize) -> Result<RasterBand<'_>, String> {
+fn open(dataset: &Dataset, number: usize) -> Result<RasterBand<'_>, Reason> {
     if !(1..=dataset.raster_count()).contains(&number) {
-        return Err(format!("it has no band {number}"));
+        return Err(format!("it has no band {number}").into());
     }
-    let band = dataset.rasterband(number).map_err(|e| e.to_string())?;
+    let band = dataset.rasterband(number)?;
     // The gdal crate knows real types only.
     if band.band_type() == GdalDataType::Unknown {
-        return Err(format!("band {number} holds complex values, which have no picture"));
+        return Err(format!("band {number} holds complex values, which have no picture").into());
     }
     Ok(band)
 }
@@ -114,13 +114,12 @@ fn window((wide, high): (usize, usize)) -> (usize, usize) {
 
 /// The mask of a band's valid pixels; `None` where all are. A band that is tagged alpha may be no opacity: aerial images
 /// carry near infrared in it. Opacity is 0 or 255 nearly everywhere.
-fn mask<'a>(dataset: &Dataset, band: &'a RasterBand<'_>, shown: &[usize]) -> Result<Option<RasterBand<'a>>, String> {
-    let text = |e: gdal::errors::GdalError| e.to_string();
-    let flags = band.mask_flags().map_err(text)?;
+fn mask<'a>(dataset: &Dataset, band: &'a RasterBand<'_>, shown: &[usize]) -> Result<Option<RasterBand<'a>>, Reason> {
+    let flags = band.mask_flags()?;
     if flags.is_all_valid() {
         return Ok(None);
     }
-    let mask = band.open_mask_band().map_err(text)?;
+    let mask = band.open_mask_band()?;
     if flags.is_alpha() {
         let alpha = |n: &usize| {
             dataset.rasterband(*n).is_ok_and(|band| band.color_interpretation() == ColorInterpretation::AlphaBand)
@@ -131,7 +130,8 @@ fn mask<'a>(dataset: &Dataset, band: &'a RasterBand<'_>, shown: &[usize]) -> Res
         let size = dataset.raster_size();
         let small = (size.0.min(256), size.1.min(256));
         let (sample, noted) = ffi::watch(|| mask.read_as::<u8>((0, 0), size, small, None));
-        let sample = sample.map_err(|_| noted.unwrap_or_else(|| "its alpha band cannot be read".into()))?;
+        let sample =
+            sample.map_err(|_| Reason::Gdal(noted.unwrap_or_else(|| "its alpha band cannot be read".into())))?;
         let extreme = sample.data().iter().filter(|v| matches!(**v, 0 | 255)).count();
         if extreme * 2 <= sample.data().len() {
             return Ok(None);
@@ -141,7 +141,7 @@ fn mask<'a>(dataset: &Dataset, band: &'a RasterBand<'_>, shown: &[usize]) -> Res
 }
 
 /// The values of a window of a band. GDAL 3.6 and older keep signed bytes as unsigned ones with a note.
-fn values(band: &RasterBand<'_>, at: (usize, usize), size: (usize, usize)) -> Result<Vec<f64>, String> {
+fn values(band: &RasterBand<'_>, at: (usize, usize), size: (usize, usize)) -> Result<Vec<f64>, Reason> {
     let mut values: Vec<f64> = values_of(band, at, size)?;
     if band.metadata_item("PIXELTYPE", "IMAGE_STRUCTURE").as_deref() == Some("SIGNEDBYTE") {
         values.iter_mut().filter(|v| **v > 127.0).for_each(|v| *v -= 256.0);
@@ -153,13 +153,13 @@ fn values_of<T: gdal::raster::GdalType + Copy>(
     band: &RasterBand<'_>,
     at: (usize, usize),
     size: (usize, usize),
-) -> Result<Vec<T>, String> {
+) -> Result<Vec<T>, Reason> {
     let read = || band.read_as::<T>((at.0 as isize, at.1 as isize), size, size, None);
     let (buffer, noted) = ffi::watch(read);
     // A damaged block can be filled with zeros and only noted as an error.
     match (buffer, noted) {
         (Ok(buffer), None) => Ok(buffer.into_shape_and_vec().1),
-        (_, noted) => Err(noted.unwrap_or_else(|| "its pixels cannot be read".into())),
+        (_, noted) => Err(Reason::Gdal(noted.unwrap_or_else(|| "its pixels cannot be read".into()))),
     }
 }
 

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use artir_core::{Sink, Source, Window};
-use gdal::{DriverManager, raster::Buffer};
+use gdal::{Dataset, DriverManager, Metadata, raster::Buffer};
 use ndarray::Array3;
 
-use super::*;
-use crate::{CompareOptions, OpenOptions, RangeChoice, compare, write_rgb_geotiff};
+use super::{metadata::open_again, *};
+use crate::{
+    BandNumbers, CompareOptions, CreationOption, Interval, OpenOptions, Permission, RangeChoice, compare,
+    ffi::ThreadOption, open::drivers::structure, scene::validity::Validity, write_rgb_geotiff,
+};
 
 /// A run whose residual is the same everywhere; it ends after `most` rows as if it were interrupted.
 fn run_some(
@@ -38,7 +41,8 @@ fn run(scene: &Scene, out: &Path, residual: f32) -> Result<SceneReport, Error> {
 }
 
 fn open(path: &Path, bands: Option<&[usize]>) -> Result<Scene, Error> {
-    let options = OpenOptions { bands: bands.map(<[usize]>::to_vec), ..OpenOptions::default() };
+    let bands = bands.map(|bands| BandNumbers::new(bands).unwrap());
+    let options = OpenOptions { bands, ..OpenOptions::default() };
     Scene::open(&path.display().to_string(), &options)
 }
 
@@ -99,8 +103,9 @@ fn a_run_that_fails_leaves_nothing() {
     let scene = open(&example(dir.path()), None).unwrap();
     let out = dir.path().join("new").join("out.tif");
     let options = WriteOptions::default();
-    let failed =
-        restore_with(&scene, "", &out, &options, &mut |_, _, _| Err(artir_core::Error::Inference("no".into()).into()));
+    let failed = restore_with(&scene, "", &out, &options, &mut |_, _, _| {
+        Err(artir_core::Error::from(artir_core::InferenceError::NotFinite).into())
+    });
     assert!(failed.is_err() && !dir.path().join("new").exists());
 }
 
@@ -136,7 +141,7 @@ fn a_cog_says_the_same() {
     let options = WriteOptions { format: Format::Cog, ..WriteOptions::default() };
     run_some(&scene, &out, 0.0, &options, usize::MAX).unwrap();
     assert_eq!(differences(&path, &out), [""; 0]);
-    let layout = crate::open::structure(&Dataset::open(&out).unwrap(), "LAYOUT");
+    let layout = structure(&Dataset::open(&out).unwrap(), "LAYOUT");
     assert_eq!(layout.as_deref(), Some("COG"));
 }
 
@@ -165,7 +170,7 @@ fn options_that_lose_something_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let scene = open(&example(dir.path()), None).unwrap();
     let with = |key: &str, value: &str| WriteOptions {
-        creation: vec![(key.into(), value.into())],
+        creation: vec![CreationOption::new(key, value).unwrap()],
         overwrite: true,
         ..WriteOptions::default()
     };
@@ -174,7 +179,7 @@ fn options_that_lose_something_are_refused() {
         assert!(run_some(&scene, &out, 0.0, &with(key, value), usize::MAX).is_err(), "{key}={value}");
     }
     run_some(&scene, &out, 0.0, &with("compress", "zstd"), usize::MAX).unwrap();
-    assert_eq!(crate::open::structure(&Dataset::open(&out).unwrap(), "COMPRESSION").as_deref(), Some("ZSTD"));
+    assert_eq!(structure(&Dataset::open(&out).unwrap(), "COMPRESSION").as_deref(), Some("ZSTD"));
 }
 
 /// A scene of 16-bit values with all that GDAL lets it have.
@@ -281,7 +286,7 @@ fn a_mask_is_kept_and_what_it_hides_is_not_touched() {
         dataset.close().unwrap();
     }
     let scene = open(&path, None).unwrap();
-    assert_eq!(scene.info.validity, crate::raster::Validity::Mask);
+    assert_eq!(scene.info.validity, Validity::Mask);
     let out = dir.path().join("out.tif");
     run(&scene, &out, 5.0 / 255.0).unwrap();
     let (a, b) = (pixels(&path), pixels(&out));
@@ -297,8 +302,8 @@ fn stored_values_of_any_type_take_the_residual_in_their_range() {
     let dir = tempfile::tempdir().unwrap();
     let path = rich(dir.path(), false);
     let options = OpenOptions {
-        bands: Some(vec![1, 2, 3]),
-        range: RangeChoice::Interval([0.0, 10_000.0]),
+        bands: BandNumbers::new([1, 2, 3]),
+        range: RangeChoice::Interval(Interval::new(0.0, 10_000.0).unwrap()),
         ..OpenOptions::default()
     };
     let scene = Scene::open(&path.display().to_string(), &options).unwrap();
@@ -325,7 +330,7 @@ fn what_is_no_scene_is_named() {
         assert!(!failed.to_string().contains('\n'));
     }
     let remote = Scene::open("/vsicurl/http://localhost/x.tif", &OpenOptions::default()).unwrap_err();
-    assert!(remote.to_string().contains("--allow-remote"), "{remote}");
+    assert_eq!(remote.reason().and_then(Reason::needs), Some(&Permission::Network), "{remote}");
     let band = open(&example(dir.path()), Some(&[1, 2, 9])).unwrap_err();
     assert!(band.to_string().contains("no band 9"), "{band}");
 }

@@ -55,9 +55,13 @@ impl Plane {
         Self { start, columns }
     }
 
+    /// Position of a pixel.
+    ///
+    /// # Safety
+    /// The pixel lies in the plane.
     #[inline(always)]
-    fn at(&self, row: usize, column: usize) -> *mut f32 {
-        // SAFETY: the pixel lies in the plane.
+    unsafe fn at(&self, row: usize, column: usize) -> *mut f32 {
+        // SAFETY: passed on to the caller.
         unsafe { self.start.add(row * self.columns + column) }
     }
 }

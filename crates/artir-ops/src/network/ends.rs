@@ -28,14 +28,21 @@ impl Planes {
     }
 
     /// The image at this distance in the batch.
-    pub(super) fn image(self, number: usize) -> Self {
-        // SAFETY: the caller's batch has that many.
+    ///
+    /// # Safety
+    /// The batch has that many.
+    pub(super) unsafe fn image(self, number: usize) -> Self {
+        // SAFETY: passed on to the caller.
         Self { start: unsafe { self.start.add(number * self.channels * self.rows * self.columns) }, ..self }
     }
 
+    /// Position of a sample.
+    ///
+    /// # Safety
+    /// The sample lies in the image.
     #[inline(always)]
-    fn at(&self, channel: usize, row: usize, column: usize) -> *mut f32 {
-        // SAFETY: the pixel lies in the image.
+    unsafe fn at(&self, channel: usize, row: usize, column: usize) -> *mut f32 {
+        // SAFETY: passed on to the caller.
         unsafe { self.start.add((channel * self.rows + row) * self.columns + column) }
     }
 }

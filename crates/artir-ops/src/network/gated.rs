@@ -146,10 +146,13 @@ unsafe fn job<V: Lanes>(cutter: &mut Cutter, halves: &[Gated], from: Map, to: Ma
             let mut row = row;
             for (i, stage) in stages.iter().flatten().enumerate() {
                 let reads = |row: isize, column: isize| {
-                    if i > 0 {
-                        stage.input.run(row, column)
-                    } else {
-                        Run { start: from.at(row as usize, 0, column as usize), stride: from.unit_stride() }
+                    // SAFETY: this is called for rows of the map alone, and columns of it that the ring holds too.
+                    unsafe {
+                        if i > 0 {
+                            stage.input.run(row, column)
+                        } else {
+                            Run { start: from.at(row as usize, 0, column as usize), stride: from.unit_stride() }
+                        }
                     }
                 };
                 // SAFETY: columns and rows are cut off at the map's borders; rings and scratch were made for the widest

@@ -38,10 +38,13 @@ impl Map {
     }
 
     /// Position of the sixteen channels of a unit at a pixel.
+    ///
+    /// # Safety
+    /// The pixel and the unit lie in the map.
     #[inline(always)]
-    pub(super) fn at(&self, row: usize, unit: usize, column: usize) -> *mut f32 {
+    pub(super) unsafe fn at(&self, row: usize, unit: usize, column: usize) -> *mut f32 {
         debug_assert!(row < self.rows && unit < self.units && column < self.columns);
-        // SAFETY: the pixel lies in the map, which lies in one allocation.
+        // SAFETY: the caller promises that the pixel lies in the map, which lies in one allocation.
         unsafe { self.start.add(((row * self.units + unit) * self.columns + column) * UNIT) }
     }
 }

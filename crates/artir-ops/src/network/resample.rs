@@ -110,7 +110,8 @@ unsafe fn row_operands<'a, V: Lanes>(
     scratch: *mut f32,
     distances: &'a mut [usize; MAX_RUNS],
 ) -> Pixels<'a> {
-    let start = map.at(row, 0, first).cast_const();
+    // SAFETY: passed on to the caller.
+    let start = unsafe { map.at(row, 0, first).cast_const() };
     let (start, stride) = if V::WORDS == UNIT {
         (start, map.unit_stride())
     } else {

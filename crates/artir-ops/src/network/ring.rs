@@ -50,17 +50,25 @@ impl<const ROWS: usize> Ring<ROWS> {
     }
 
     /// Position of a column of the map in a row's first unit.
+    ///
+    /// # Safety
+    /// The column lies in the ring.
     #[inline(always)]
-    pub(super) fn at(&self, row: isize, column: isize) -> *mut f32 {
+    pub(super) unsafe fn at(&self, row: isize, column: isize) -> *mut f32 {
         let (slot, column) = (row.rem_euclid(ROWS as isize) as usize, (column - self.first) as usize);
         debug_assert!(column < self.width);
-        // SAFETY: the place lies in the ring.
+        // SAFETY: passed on to the caller; every row has a slot.
         unsafe { self.start.add(slot * self.units * self.stride() + column * self.step) }
     }
 
+    /// The units of a row from a column on.
+    ///
+    /// # Safety
+    /// As for [`Ring::at`].
     #[inline(always)]
-    pub(super) fn run(&self, row: isize, column: isize) -> Run {
-        Run { start: self.at(row, column), stride: self.stride() }
+    pub(super) unsafe fn run(&self, row: isize, column: isize) -> Run {
+        // SAFETY: passed on to the caller.
+        Run { start: unsafe { self.at(row, column) }, stride: self.stride() }
     }
 
     /// Copies a row of a map, as far as its columns lie in the ring; zeros where the row is outside the map.
@@ -105,8 +113,11 @@ impl<const ROWS: usize> Ring<ROWS> {
             return None;
         }
         let (start, end) = (self.first.max(0), (self.first + self.width as isize).min(from.columns as isize));
-        let source = Run { start: from.at(row as usize, 0, start as usize), stride: from.unit_stride() };
-        Some((source, self.at(row, start), (end - start) as usize))
+        // SAFETY: the row lies in the map, and the columns in both the map and the ring.
+        unsafe {
+            let source = Run { start: from.at(row as usize, 0, start as usize), stride: from.unit_stride() };
+            Some((source, self.at(row, start), (end - start) as usize))
+        }
     }
 
     /// Fills a row with zeros: one outside the map.

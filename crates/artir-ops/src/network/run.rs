@@ -95,7 +95,8 @@ impl Network {
         let to = Planes::new(output.as_mut_ptr(), channels, rows, columns);
         let one = |n: usize, parallel: &dyn Parallel| {
             let from = Planes::new(input[n * image..].as_ptr().cast_mut(), channels, rows, columns);
-            self.image(from, to.image(n), parallel)
+            // SAFETY: image `n` lies in both buffers, whose lengths were checked, and no other job has the same number.
+            unsafe { self.image(from, to.image(n), parallel) }
         };
         if batch > 1 && rows * columns <= SMALL_IMAGE {
             let failed: Mutex<Option<Error>> = Mutex::default();
@@ -109,12 +110,18 @@ impl Network {
         (0..batch).try_for_each(|n| one(n, parallel))
     }
 
-    fn image(&self, from: Planes, to: Planes, parallel: &dyn Parallel) -> Result<(), Error> {
+    /// Restores one image.
+    ///
+    /// # Safety
+    /// Both are images of the network's channels and of one size, with multiples of [`MULTIPLE`] rows and columns. Nobody
+    /// writes to `from` and nobody else uses `to`.
+    unsafe fn image(&self, from: Planes, to: Planes, parallel: &dyn Parallel) -> Result<(), Error> {
         let (rows, columns, units) = (from.rows, from.columns, self.of.width / UNIT);
         let layout = Layout::new(rows, columns, units);
         let mut buffer = self.borrow(layout.len());
         let pass = Pass { instructions: self.instructions, threads: self.threads, parallel };
-        let result = pass.network(&self.weights, from, to, &layout, buffer.as_mut_ptr());
+        // SAFETY: the buffer has the layout's length and is used by nobody else; the rest is passed on to the caller.
+        let result = unsafe { pass.network(&self.weights, from, to, &layout, buffer.as_mut_ptr()) };
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
         result
     }
@@ -169,14 +176,21 @@ impl Layout {
     }
 
     /// A map of level 0 (full), 1 or 2.
-    fn map(&self, start: *mut f32, at: Quarter, level: usize, units: usize) -> Map {
-        // SAFETY: the place lies in the run's memory.
+    ///
+    /// # Safety
+    /// `start` has [`Layout::len`] float32.
+    unsafe fn map(&self, start: *mut f32, at: Quarter, level: usize, units: usize) -> Map {
+        // SAFETY: the caller's promise: every quarter lies in the run's memory.
         let start = unsafe { start.add(at.0 * self.quarter()) };
         Map::new(start, self.rows >> level, self.columns >> level, units)
     }
 
-    fn planes(&self, start: *mut f32) -> [*mut f32; 2] {
-        // SAFETY: the planes lie after the maps.
+    /// The large kernels' two planes.
+    ///
+    /// # Safety
+    /// As for [`Layout::map`].
+    unsafe fn planes(&self, start: *mut f32) -> [*mut f32; 2] {
+        // SAFETY: the caller's promise: the planes lie after the maps.
         [0, 1].map(|n| unsafe { start.add(QUARTERS * self.quarter() + n * self.plane()) })
     }
 }
@@ -206,7 +220,12 @@ impl Pass<'_> {
         }
     }
 
-    fn network(
+    /// Restores one image.
+    ///
+    /// # Safety
+    /// `start` has [`Layout::len`] float32 that nobody else uses, `from` and `to` are images of the layout's size, nobody
+    /// writes to `from`, and nobody else uses `to`.
+    unsafe fn network(
         &self,
         weights: &Weights,
         from: Planes,
@@ -215,8 +234,14 @@ impl Pass<'_> {
         start: *mut f32,
     ) -> Result<(), Error> {
         let (by, units) = (self.instructions, layout.units);
-        let full = FULL.map(|at| layout.map(start, at, 0, units));
-        let half = HALF.map(|at| layout.map(start, at, 1, 2 * units));
+        // SAFETY: the caller's promise about `start`.
+        let (full, half, level3) = unsafe {
+            (
+                FULL.map(|at| layout.map(start, at, 0, units)),
+                HALF.map(|at| layout.map(start, at, 1, 2 * units)),
+                layout.map(start, SMALL[0], 2, 4 * units),
+            )
+        };
         let wide = |units: usize| 256 / units;
         // Why all of this is sound: jobs have tiles of their own, each pass reads maps that it does not write (or only its
         // own pixels of them), and maps that lie in the same memory are not in use at the same time, see `Layout`.
@@ -228,7 +253,8 @@ impl Pass<'_> {
         self.tiles(layout.rows, layout.columns, wide(units), |tile| unsafe {
             ends::head(by, &weights.head, from, here, tile);
         })?;
-        let level1 = self.near(&weights.encoder1, here, there)?;
+        // SAFETY: see above.
+        let level1 = unsafe { self.near(&weights.encoder1, here, there)? };
         let [mut here, mut there] = half;
         if weights.encoder2.len() % 2 == 1 {
             (here, there) = (there, here);
@@ -237,15 +263,16 @@ impl Pass<'_> {
         self.tiles(here.rows, here.columns, wide(here.units), |tile| unsafe {
             resample::down(by, &weights.down1, level1, here, tile);
         })?;
-        let level2 = self.near(&weights.encoder2, here, there)?;
-        let level3 = layout.map(start, SMALL[0], 2, 4 * units);
+        // SAFETY: see above.
+        let level2 = unsafe { self.near(&weights.encoder2, here, there)? };
         // SAFETY: see above.
         self.tiles(level3.rows, level3.columns, wide(level3.units), |tile| unsafe {
             resample::down(by, &weights.down2, level2, level3, tile);
         })?;
         for block in &weights.level3 {
             if let Block::Far(cascade, feed) = block {
-                let between = self.far(cascade, level3, layout, start)?;
+                // SAFETY: the caller's promise about `start`.
+                let between = unsafe { self.far(cascade, level3, layout, start)? };
                 // SAFETY: see above.
                 self.tiles(level3.rows, level3.columns, wide(level3.units), |tile| unsafe {
                     gated::run(by, feed, between, level3, tile);
@@ -256,12 +283,14 @@ impl Pass<'_> {
         self.tiles(level3.rows, level3.columns, wide(level3.units), |tile| unsafe {
             resample::up(by, &weights.up2, level3, level2, tile);
         })?;
-        let done2 = self.near(&weights.decoder2, level2, half[1])?;
+        // SAFETY: see above.
+        let done2 = unsafe { self.near(&weights.decoder2, level2, half[1])? };
         // SAFETY: see above.
         self.tiles(done2.rows, done2.columns, wide(done2.units), |tile| unsafe {
             resample::up(by, &weights.up1, done2, level1, tile);
         })?;
-        let done1 = self.near(&weights.decoder1, level1, full[1])?;
+        // SAFETY: see above.
+        let done1 = unsafe { self.near(&weights.decoder1, level1, full[1])? };
         // SAFETY: see above.
         self.tiles(layout.rows, layout.columns, wide(units), |tile| unsafe {
             ends::tail(by, &weights.tail, done1, from, to, tile);
@@ -269,7 +298,10 @@ impl Pass<'_> {
     }
 
     /// Blocks between two maps, starting from the first; returns the one that has the result.
-    fn near(&self, blocks: &[Block], mut here: Map, mut there: Map) -> Result<Map, Error> {
+    ///
+    /// # Safety
+    /// The maps have one size and the blocks' channels, do not overlap, and are used by nobody else.
+    unsafe fn near(&self, blocks: &[Block], mut here: Map, mut there: Map) -> Result<Map, Error> {
         for block in blocks {
             if let Block::Near(halves) = block {
                 self.tiles(here.rows, here.columns, 256 / here.units, |tile| {
@@ -283,17 +315,23 @@ impl Pass<'_> {
     }
 
     /// The large-kernel mixer of the map in the first place of level 3; returns the map in the third.
-    fn far(&self, cascade: &Cascade, from: Map, layout: &Layout, start: *mut f32) -> Result<Map, Error> {
+    ///
+    /// # Safety
+    /// As for [`Pass::network`].
+    unsafe fn far(&self, cascade: &Cascade, from: Map, layout: &Layout, start: *mut f32) -> Result<Map, Error> {
         let by = self.instructions;
-        let [mean, spatial] = layout.planes(start);
+        // SAFETY: passed on to the caller.
+        let [mean, spatial] = unsafe { layout.planes(start) };
         let (means, large) = (Plane::new(mean, from.columns), Plane::new(spatial, from.columns));
-        let place = |n: usize, units: usize| layout.map(start, SMALL[n], 2, units);
+        // SAFETY: passed on to the caller.
+        let place = |n: usize, units: usize| unsafe { layout.map(start, SMALL[n], 2, units) };
         let tiles = |units: usize, job: &(dyn Fn(Tile) + Sync)| self.tiles(from.rows, from.columns, 256 / units, job);
         let mut z = place(1, cascade.first.outputs());
         // SAFETY: as in `network`.
         tiles(from.units, &|tile| unsafe { cascade::begin(by, &cascade.first, from, z, means, tile) })?;
         for step in &cascade.steps {
-            let channels = self.channels(step, from, mean, spatial)?;
+            // SAFETY: no job is running, and the planes have the map's pixels.
+            let channels = unsafe { self.channels(step, from, mean, spatial)? };
             let modulation = Modulation { map: z, spatial: large, channels: &channels };
             let Some(refine) = &step.refine else {
                 let to = place(2, from.units);
@@ -314,10 +352,13 @@ impl Pass<'_> {
     }
 
     /// The large kernel's map, and the channel weights.
-    fn channels(&self, step: &Step, of: Map, mean: *mut f32, spatial: *mut f32) -> Result<Buffer, Error> {
+    ///
+    /// # Safety
+    /// The planes have a float32 for each pixel of the map, and nobody else uses them.
+    unsafe fn channels(&self, step: &Step, of: Map, mean: *mut f32, spatial: *mut f32) -> Result<Buffer, Error> {
         let shape = Shape { batch: 1, height: of.rows, width: of.columns };
         let pixels = of.rows * of.columns;
-        // SAFETY: the planes have that many pixels, and no job is running.
+        // SAFETY: passed on to the caller.
         let (mean, spatial) =
             unsafe { (std::slice::from_raw_parts(mean, pixels), std::slice::from_raw_parts_mut(spatial, pixels)) };
         let kernel: &Engine = &step.kernel;

@@ -124,8 +124,11 @@ impl OperandRing {
     }
 
     /// Pixel `pixel` (-1 and on) of a row.
-    fn at(&self, row: isize, pixel: isize) -> *mut f32 {
-        // SAFETY: the place lies in the ring.
+    ///
+    /// # Safety
+    /// The pixel lies in the ring's columns or in the one column beside them.
+    unsafe fn at(&self, row: isize, pixel: isize) -> *mut f32 {
+        // SAFETY: passed on to the caller; every row has a slot.
         unsafe { self.start.add(row.rem_euclid(3) as usize * self.row + (pixel + 1) as usize * self.words) }
     }
 
@@ -155,15 +158,8 @@ unsafe fn forward_job<V: Wide>(of: &Dense, scratch: &mut Scratch, from: Inputs<'
     let ring = OperandRing::new(scratch, kind, of.inputs, from[0].columns);
     let made = Units { start: scratch.cut(to.units * apart(padded(count))), stride: apart(padded(count)) };
     let extent = Extent {
-        rows: kind.pixel_rows(count),
-        units: to.units,
-        words: ring.words,
         left_row: stride * ring.words,
-        left_word: 1,
-        right_word: UNIT,
-        right_unit: ring.words * UNIT,
-        out_row: UNIT,
-        out_unit: made.stride,
+        ..Extent::over_channels(kind.pixel_rows(count), to.units, ring.words, made.stride)
     };
     let tap_len = packed_len(kind, of.inputs, of.outputs);
     let reach = (size / 2) as isize;
@@ -276,15 +272,8 @@ unsafe fn inputs_job<V: Wide>(of: &Dense, scratch: &mut Scratch, gradient: Map, 
     let made = Units { start: scratch.cut(units * between), stride: between };
     let count = columns / stride;
     let extent = Extent {
-        rows: kind.pixel_rows(count),
-        units,
-        words: ring.words,
-        left_row: ring.words,
-        left_word: 1,
-        right_word: UNIT,
-        right_unit: ring.words * UNIT,
         out_row: stride * UNIT,
-        out_unit: made.stride,
+        ..Extent::over_channels(kind.pixel_rows(count), units, ring.words, made.stride)
     };
     let tap_len = packed_len(kind, of.outputs, of.inputs);
     let reach = (size / 2) as isize;

@@ -79,9 +79,13 @@ impl Gated {
         2 * c * h + 2 * h + self.local.sums_len() + c * h + c
     }
 
-    fn cut(&self, sums: *mut f32) -> Sums {
+    /// The parts of the sums.
+    ///
+    /// # Safety
+    /// `sums` has [`Gated::sums_len`] float32.
+    unsafe fn cut(&self, sums: *mut f32) -> Sums {
         let (c, h) = (self.channels, self.hidden);
-        // SAFETY: all lie within `sums_len`.
+        // SAFETY: passed on to the caller: all parts lie within that length.
         unsafe {
             let expand_bias = sums.add(2 * c * h);
             let local = expand_bias.add(2 * h);
@@ -118,9 +122,10 @@ impl Gated {
     /// As for [`Gated::forward`]; `sums` has [`Gated::sums_len`] float32.
     pub(super) unsafe fn backward(&self, scratch: &mut Scratch, from: Map, gradient: Map, sums: *mut f32) {
         scratch.reset();
-        let (of, sums) = (self, &self.cut(sums));
+        let of = self;
         // SAFETY: passed on to the caller.
         unsafe {
+            let sums = &self.cut(sums);
             with_lanes!(of.kind.instructions, backward_job(of: &Gated, scratch: &mut Scratch, from: Map, gradient: Map, sums: &Sums))
         }
     }
@@ -160,17 +165,7 @@ impl<'a> Widen<'a> {
             self.moments.measure::<V>(from, of.channels / UNIT, self.count);
             self.moments.operands::<V>(from, of.channels / UNIT, self.count, self.normal, self.words);
             let to = self.ring.row(row as isize);
-            let extent = Extent {
-                rows: of.kind.pixel_rows(self.count),
-                units: wide,
-                words: self.words,
-                left_row: self.words,
-                left_word: 1,
-                right_word: UNIT,
-                right_unit: self.words * UNIT,
-                out_row: UNIT,
-                out_unit: to.stride,
-            };
+            let extent = Extent::over_channels(of.kind.pixel_rows(self.count), wide, self.words, to.stride);
             let terms = [Term { left: self.normal, right: of.forward[0].as_slice().as_ptr() }];
             let bias = Start::Bias(of.biases[0].as_slice().as_ptr());
             product(of.kind, &terms, &extent, to.at(0, 1), bias);
@@ -190,17 +185,7 @@ unsafe fn forward_job<V: Wide>(of: &Gated, scratch: &mut Scratch, from: Map, to:
     let words = of.kind.words(of.hidden);
     let gated = scratch.zeros(padded(count) * words);
     let made = Units { start: scratch.cut(units * apart(padded(count))), stride: apart(padded(count)) };
-    let extent = Extent {
-        rows: of.kind.pixel_rows(count),
-        units,
-        words,
-        left_row: words,
-        left_word: 1,
-        right_word: UNIT,
-        right_unit: words * UNIT,
-        out_row: UNIT,
-        out_unit: made.stride,
-    };
+    let extent = Extent::over_channels(of.kind.pixel_rows(count), units, words, made.stride);
     for row in 0..=rows {
         // SAFETY: rows and columns lie in the maps; the rest is passed on to the caller.
         unsafe {
@@ -225,9 +210,13 @@ unsafe fn forward_job<V: Wide>(of: &Gated, scratch: &mut Scratch, from: Map, to:
 }
 
 /// Rows above, at and below, from the column left of `pixel` on.
+///
+/// # Safety
+/// The ring has room for this unit and pixel.
 #[inline(always)]
-fn around(ring: &Ring, row: usize, unit: usize, pixel: usize) -> [*const f32; 3] {
-    [-1, 0, 1].map(|by| ring.row(row as isize + by).at(unit, pixel).cast_const())
+unsafe fn around(ring: &Ring, row: usize, unit: usize, pixel: usize) -> [*const f32; 3] {
+    // SAFETY: passed on to the caller.
+    [-1, 0, 1].map(|by| unsafe { ring.row(row as isize + by).at(unit, pixel).cast_const() })
 }
 
 /// Runs `strip` over `count` pixels, eight (or four) at a time, then two, then one.
@@ -387,17 +376,6 @@ unsafe fn backward_job<V: Wide>(of: &Gated, scratch: &mut Scratch, from: Map, gr
     let normal_across = Across::new(scratch, kind, of.channels, count);
     let narrow = Units { start: scratch.cut(units * apart(room)), stride: apart(room) };
     let (pixels, groups) = (kind.pixel_rows(count), kind.groups(count));
-    let over_channels = |units: usize, words: usize, out_unit: usize| Extent {
-        rows: pixels,
-        units,
-        words,
-        left_row: words,
-        left_word: 1,
-        right_word: UNIT,
-        right_unit: words * UNIT,
-        out_row: UNIT,
-        out_unit,
-    };
     let over_pixels = |units: usize, (left_row, left_word): (usize, usize)| Extent {
         rows: of.channels,
         units,
@@ -422,7 +400,7 @@ unsafe fn backward_job<V: Wide>(of: &Gated, scratch: &mut Scratch, from: Map, gr
                 let slope = gradient.row(row);
                 operands::<V>(slope, units, count, given, given_words);
                 let terms = [Term { left: given, right: of.backward[1].as_slice().as_ptr() }];
-                let extent = over_channels(hidden, given_words, gated.stride);
+                let extent = Extent::over_channels(pixels, hidden, given_words, gated.stride);
                 product(kind, &terms, &extent, gated.start, Start::Zero);
                 let to = GateBack { of: gated, slopes: slopes.row(row as isize), groups: results, between: of.hidden };
                 for unit in 0..hidden {
@@ -453,7 +431,7 @@ unsafe fn backward_job<V: Wide>(of: &Gated, scratch: &mut Scratch, from: Map, gr
                 total.add(V::load(place)).store(place);
             }
             let terms = [Term { left: wide_plain, right: of.backward[0].as_slice().as_ptr() }];
-            let extent = over_channels(units, wide_words, narrow.stride);
+            let extent = Extent::over_channels(pixels, units, wide_words, narrow.stride);
             product(kind, &terms, &extent, narrow.start, Start::Zero);
             let source = from.row(row);
             widen.moments.measure::<V>(source, units, count);

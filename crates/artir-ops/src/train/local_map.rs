@@ -18,16 +18,24 @@ impl Framed {
         Self { start: scratch.zeros((map.rows + K - 1) * columns * UNIT), columns }
     }
 
-    /// Where the pixel under the top left tap stands for a pixel of the map.
+    /// Position of the pixel under the top left tap for a pixel of the map.
+    ///
+    /// # Safety
+    /// It lies in the frame.
     #[inline(always)]
-    fn at(&self, row: usize, column: usize) -> *mut f32 {
-        // SAFETY: the place lies in the frame.
+    unsafe fn at(&self, row: usize, column: usize) -> *mut f32 {
+        // SAFETY: passed on to the caller.
         unsafe { self.start.add((row * self.columns + column) * UNIT) }
     }
 
+    /// The `K` rows under a kernel.
+    ///
+    /// # Safety
+    /// The pixel lies in the map.
     #[inline(always)]
-    fn rows<const K: usize>(&self, row: usize, column: usize) -> [*const f32; K] {
-        std::array::from_fn(|y| self.at(row + y, column).cast_const())
+    unsafe fn rows<const K: usize>(&self, row: usize, column: usize) -> [*const f32; K] {
+        // SAFETY: passed on to the caller; the frame has `K - 1` more rows than the map.
+        std::array::from_fn(|y| unsafe { self.at(row + y, column).cast_const() })
     }
 
     /// # Safety
@@ -35,9 +43,11 @@ impl Framed {
     #[inline(always)]
     unsafe fn take<const K: usize>(&self, map: Map, unit: usize) {
         for row in 0..map.rows {
-            let to = self.at(row + K / 2, K / 2);
             // SAFETY: the frame has room for the map.
-            unsafe { to.copy_from_nonoverlapping(map.at(row, unit, 0), map.columns * UNIT) };
+            unsafe {
+                let to = self.at(row + K / 2, K / 2);
+                to.copy_from_nonoverlapping(map.at(row, unit, 0), map.columns * UNIT);
+            }
         }
     }
 }

@@ -24,9 +24,12 @@ impl Map {
     }
 
     /// `units` units from `first` on.
-    pub(super) fn part(self, first: usize, units: usize) -> Self {
+    ///
+    /// # Safety
+    /// They lie in the map.
+    pub(super) unsafe fn part(self, first: usize, units: usize) -> Self {
         debug_assert!(first + units <= self.units);
-        // SAFETY: the unit lies in the map.
+        // SAFETY: passed on to the caller.
         Self { start: unsafe { self.start.add(first * self.columns * UNIT) }, units, ..self }
     }
 
@@ -35,15 +38,24 @@ impl Map {
         self.columns * UNIT
     }
 
+    /// Position of the sixteen channels of a unit at a pixel.
+    ///
+    /// # Safety
+    /// The pixel and the unit lie in the map.
     #[inline(always)]
-    pub(super) fn at(&self, row: usize, unit: usize, column: usize) -> *mut f32 {
+    pub(super) unsafe fn at(&self, row: usize, unit: usize, column: usize) -> *mut f32 {
         debug_assert!(row < self.rows && unit < self.units && column < self.columns);
-        // SAFETY: the pixel lies in the map.
+        // SAFETY: passed on to the caller.
         unsafe { self.start.add(row * self.row_stride + (unit * self.columns + column) * UNIT) }
     }
 
-    pub(super) fn row(&self, row: usize) -> Units {
-        Units { start: self.at(row, 0, 0), stride: self.unit_stride() }
+    /// The units of a row.
+    ///
+    /// # Safety
+    /// The row lies in the map.
+    pub(super) unsafe fn row(&self, row: usize) -> Units {
+        // SAFETY: passed on to the caller.
+        Units { start: unsafe { self.at(row, 0, 0) }, stride: self.unit_stride() }
     }
 }
 
@@ -55,9 +67,13 @@ pub(super) struct Units {
 }
 
 impl Units {
+    /// Position of the sixteen channels of a unit at a pixel.
+    ///
+    /// # Safety
+    /// There is memory for this unit and pixel.
     #[inline(always)]
-    pub(super) fn at(&self, unit: usize, pixel: usize) -> *mut f32 {
-        // SAFETY: whoever made this has room for the units and pixels that are asked for.
+    pub(super) unsafe fn at(&self, unit: usize, pixel: usize) -> *mut f32 {
+        // SAFETY: passed on to the caller.
         unsafe { self.start.add(unit * self.stride + pixel * UNIT) }
     }
 }
@@ -176,7 +192,7 @@ impl Gradients {
 
     pub(super) fn add(&self, at: usize, value: f32) {
         assert!(at < self.len, "a parameter beyond the list");
-        // SAFETY: the place is in the list, and no other thread's.
+        // SAFETY: the assertion, and the promise to `new`.
         unsafe { *self.start.add(at) += value }
     }
 }

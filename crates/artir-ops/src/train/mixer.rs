@@ -60,7 +60,10 @@ impl Mixer {
     }
 
     /// The maps in the buffers of [`Mixer::lengths`].
-    fn lay_out(&self, kept: &mut [Buffer], of: Map) -> (Map, Map, Vec<Kept>) {
+    ///
+    /// # Safety
+    /// The buffers have those lengths.
+    unsafe fn lay_out(&self, kept: &mut [Buffer], of: Map) -> (Map, Map, Vec<Kept>) {
         let mut next = kept.iter_mut().map(Buffer::as_mut_ptr);
         let mut take = || next.next().unwrap_or(std::ptr::null_mut());
         let (normal, wide) = (take(), take());
@@ -68,7 +71,8 @@ impl Mixer {
         let mut first = 0;
         let mut parts = segments(&self.steps).map(|units| {
             first += units;
-            wide.part(first - units, units)
+            // SAFETY: the segments fill the map.
+            unsafe { wide.part(first - units, units) }
         });
         let begin = parts.next();
         let mut steps: Vec<Kept> = Vec::with_capacity(self.steps.len());
@@ -91,7 +95,8 @@ impl Mixer {
     pub(super) unsafe fn forward(&self, scratch: &mut Scratch, pool: &mut Pool, from: Map, to: Map) -> Vec<Buffer> {
         let lengths = self.lengths(from.rows, from.columns, from.units);
         let mut kept: Vec<Buffer> = lengths.into_iter().map(|len| pool.take(len)).collect();
-        let (normal, wide, steps) = self.lay_out(&mut kept, from);
+        // SAFETY: the buffers were made with those lengths.
+        let (normal, wide, steps) = unsafe { self.lay_out(&mut kept, from) };
         let by = self.by;
         scratch.reset();
         // SAFETY: passed on to the caller; the buffers have been made for the maps.
@@ -122,7 +127,8 @@ impl Mixer {
         gradient: Map,
         sums: *mut f32,
     ) {
-        let (normal, _, steps) = self.lay_out(kept, from);
+        // SAFETY: the buffers are those of the forward pass.
+        let (normal, _, steps) = unsafe { self.lay_out(kept, from) };
         let by = self.by;
         let (rows, columns) = (from.rows, from.columns);
         let mut borrow = |units: usize| {
@@ -173,9 +179,9 @@ impl Mixer {
 unsafe fn normal_job<V: Wide>(scratch: &mut Scratch, from: Map, normal: Map) {
     let moments = Moments::new(scratch, from.columns);
     for row in 0..from.rows {
-        let (from, to) = (from.row(row), normal.row(row));
         // SAFETY: passed on to the caller.
         unsafe {
+            let (from, to) = (from.row(row), normal.row(row));
             moments.measure::<V>(from, normal.units, normal.columns);
             for unit in 0..normal.units {
                 for pixel in 0..normal.columns {

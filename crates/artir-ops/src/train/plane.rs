@@ -24,9 +24,13 @@ impl Plane {
         Self { start: scratch.zeros(rows * (columns + 2 * WIDTH)), rows, columns }
     }
 
+    /// Position of a pixel.
+    ///
+    /// # Safety
+    /// The pixel lies in the plane or among the zeros beside it.
     #[inline(always)]
-    pub(super) fn at(&self, row: usize, column: usize) -> *mut f32 {
-        // SAFETY: the place lies in the plane or beside it, where there are zeros.
+    pub(super) unsafe fn at(&self, row: usize, column: usize) -> *mut f32 {
+        // SAFETY: passed on to the caller.
         unsafe { self.start.add(row * self.stride() + WIDTH + column) }
     }
 
@@ -35,10 +39,14 @@ impl Plane {
         self.columns + 2 * WIDTH
     }
 
+    /// Position of a pixel, which may lie left of the plane.
+    ///
+    /// # Safety
+    /// As for [`Plane::at`].
     #[inline(always)]
-    fn beside(&self, row: usize, column: isize) -> *const f32 {
+    unsafe fn beside(&self, row: usize, column: isize) -> *const f32 {
         debug_assert!(column >= -(WIDTH as isize) && column <= (self.columns + WIDTH) as isize);
-        // SAFETY: as above.
+        // SAFETY: passed on to the caller.
         unsafe { self.start.add(row * self.stride()).offset(WIDTH as isize + column) }
     }
 }

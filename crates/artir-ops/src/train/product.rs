@@ -83,6 +83,23 @@ pub(super) struct Extent {
     pub(super) out_unit: usize,
 }
 
+impl Extent {
+    /// Sums over channels: `rows` pixels of `words` words each, by packed weights, into `units` units that lie `out_unit` apart.
+    pub(super) fn over_channels(rows: usize, units: usize, words: usize, out_unit: usize) -> Self {
+        Self {
+            rows,
+            units,
+            words,
+            left_row: words,
+            left_word: 1,
+            right_word: UNIT,
+            right_unit: words * UNIT,
+            out_row: UNIT,
+            out_unit,
+        }
+    }
+}
+
 /// The initial value of the sums.
 #[derive(Clone, Copy)]
 pub(super) enum Start {

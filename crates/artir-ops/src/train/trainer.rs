@@ -303,7 +303,8 @@ impl Image {
     ) {
         self.begin(program, size);
         let given = self.map(program, 0);
-        put_image(x, channels, given);
+        // SAFETY: the map was made for the image, by the same program; this thread alone has it.
+        unsafe { put_image(x, channels, given) };
         for (number, node) in program.nodes.iter().enumerate() {
             let from: Vec<Map> = node.from.iter().map(|&value| self.map(program, value)).collect();
             let to = self.map(program, node.to);
@@ -335,7 +336,8 @@ impl Image {
         let last = program.values.len() - 1;
         let made = self.map(program, last);
         y.copy_from_slice(x);
-        add_image(made, channels, y);
+        // SAFETY: as for `put_image`.
+        unsafe { add_image(made, channels, y) };
     }
 
     fn backward(
@@ -364,7 +366,8 @@ impl Image {
         };
         let (size, last) = (self.size, program.values.len() - 1);
         let mut buffer = new(&mut self.pool, last, size);
-        put_image(dy, channels, place(&mut buffer, last, size));
+        // SAFETY: the buffer is as long as the map; this thread alone has it.
+        unsafe { put_image(dy, channels, place(&mut buffer, last, size)) };
         slopes[last] = Some(buffer);
         for (number, node) in program.nodes.iter().enumerate().rev() {
             let Some(mut buffer) = slopes[node.to].take() else { continue };
@@ -421,32 +424,39 @@ impl Image {
         }
         if let (Some(dx), Some(mut buffer)) = (dx, slopes[0].take()) {
             dx.copy_from_slice(dy);
-            add_image(place(&mut buffer, 0, size), channels, dx);
+            // SAFETY: as for `put_image`.
+            unsafe { add_image(place(&mut buffer, 0, size), channels, dx) };
             self.pool.give(buffer);
         }
     }
 }
 
 /// Planes into the first channels of a unit; the others are zeros.
-fn put_image(planes: &[f32], channels: usize, to: Map) {
+///
+/// # Safety
+/// Nobody else uses the map.
+unsafe fn put_image(planes: &[f32], channels: usize, to: Map) {
     for row in 0..to.rows {
         for column in 0..to.columns {
             let mut lanes = [0.0f32; UNIT];
             for (channel, lane) in lanes.iter_mut().enumerate().take(channels) {
                 *lane = planes[(channel * to.rows + row) * to.columns + column];
             }
-            // SAFETY: a unit has sixteen channels.
+            // SAFETY: the pixel lies in the map, and a unit has sixteen channels.
             unsafe { to.at(row, 0, column).copy_from_nonoverlapping(lanes.as_ptr(), UNIT) };
         }
     }
 }
 
 /// Adds the first channels of a unit to planes.
-fn add_image(from: Map, channels: usize, planes: &mut [f32]) {
+///
+/// # Safety
+/// Nobody writes to the map, and a unit has that many channels.
+unsafe fn add_image(from: Map, channels: usize, planes: &mut [f32]) {
     for row in 0..from.rows {
         for column in 0..from.columns {
             for channel in 0..channels {
-                // SAFETY: a unit has sixteen channels.
+                // SAFETY: the pixel lies in the map; the rest is passed on to the caller.
                 let value = unsafe { *from.at(row, 0, column).add(channel) };
                 planes[(channel * from.rows + row) * from.columns + column] += value;
             }

@@ -1,0 +1,141 @@
+//! Opens a raster with access only to the files and networks that the user allowed.
+
+pub(crate) mod drivers;
+pub(crate) mod name;
+pub(crate) mod policy;
+mod reach;
+pub(crate) mod references;
+
+use std::path::{Path, PathBuf};
+
+use gdal::Dataset;
+
+use self::{
+    drivers::{open_with, quiet},
+    name::{SceneName, after_prefix},
+    policy::{Access, is_remote},
+    reach::{Place, Reach},
+};
+use crate::{
+    error::{Permission, Reason},
+    ffi,
+};
+
+/// Prefixes that GDAL reads local archives and compressed files by.
+const ARCHIVES: [&str; 5] = ["/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/"];
+
+/// Options of `vrt://FILE?OPTIONS` that name no other file.
+const QUERY_OPTIONS: [&str; 20] = [
+    "bands", "a_ullr", "a_scale", "a_offset", "a_gt", "ovr", "expand", "ot", "gcp", "nogcp", "scale", "unscale",
+    "exponent", "outsize", "projwin", "srcwin", "tr", "r", "eco", "epo",
+];
+
+/// A raster that is open, and the name that GDAL knows it by.
+pub(crate) struct Opened {
+    pub(crate) dataset: Dataset,
+    pub(crate) name: String,
+}
+
+/// The local files that a raster is made of, the sources of virtual rasters among them; none where it cannot be opened.
+pub fn files(path: &str, access: &Access) -> Vec<PathBuf> {
+    let list = |dataset: &Dataset| ffi::file_list(dataset).into_iter().map(PathBuf::from).collect::<Vec<_>>();
+    if access.remote || is_remote(path) {
+        return again(path, access).map_or_else(|_| Vec::new(), |dataset| list(&dataset));
+    }
+    quiet();
+    drivers::confine();
+    let Ok((name, place)) = locate(path) else { return Vec::new() };
+    let mut reach = Reach::new(&place, access);
+    // What cannot be followed is not opened either.
+    if reach.follow(&place).is_err() {
+        return Vec::new();
+    }
+    let mut out: Vec<PathBuf> = again(&name, access).map_or_else(|_| Vec::new(), |dataset| list(&dataset));
+    out.extend(reach.files());
+    out
+}
+
+/// Opens a raster for reading.
+///
+/// # Errors
+/// The reason why it cannot be opened, or needs permission.
+pub(crate) fn open(path: &str, access: &Access) -> Result<Opened, Reason> {
+    quiet();
+    if path.trim_start().starts_with('<') {
+        return Err("is a document, not a file".into());
+    }
+    if access.remote {
+        let local = !path.starts_with("/vsi") && !path.contains("://") && after_prefix(path).is_none();
+        if local {
+            std::fs::metadata(path)?;
+        }
+        return Ok(Opened { dataset: again(path, access)?, name: path.to_owned() });
+    }
+    if is_remote(path) {
+        return Err(Reason::not_allowed("is on a network", Permission::Network));
+    }
+    drivers::confine();
+    let (name, place) = locate(path)?;
+    let mut reach = Reach::new(&place, access);
+    reach.follow(&place)?;
+    let dataset = again(&name, access)?;
+    reach.check(&dataset, &place)?;
+    Ok(Opened { dataset, name })
+}
+
+/// Reopens a raster that was already checked, by GDAL's name.
+pub(crate) fn again(name: &str, access: &Access) -> Result<Dataset, Reason> {
+    quiet();
+    if access.remote {
+        drivers::unconfine();
+        return open_with(name, None);
+    }
+    drivers::confine();
+    open_with(name, Some(&drivers::local()))
+}
+
+/// The name to open a local raster by, and where its file lies.
+fn locate(path: &str) -> Result<(String, Place), Reason> {
+    if let Some((file, options)) = name::query(path) {
+        let unknown = options.split('&').filter(|o| !o.is_empty()).map(|o| o.split('=').next().unwrap_or(o));
+        if let Some(option) = unknown.into_iter().find(|o| !QUERY_OPTIONS.iter().any(|k| k.eq_ignore_ascii_case(o))) {
+            let what = format!("its option '{option}' could name another file");
+            return Err(Reason::not_allowed(what, Permission::Network));
+        }
+        let (name, place) = locate_file(file)?;
+        return Ok((format!("vrt://{name}?{options}"), place));
+    }
+    if std::fs::symlink_metadata(path).is_err() && after_prefix(path).is_some() {
+        let found = SceneName::of(path);
+        let (_, place) = locate_file(&found.file)?;
+        return Ok((path.to_owned(), place));
+    }
+    locate_file(path)
+}
+
+fn locate_file(path: &str) -> Result<(String, Place), Reason> {
+    if path.starts_with("/vsi") {
+        let mut rest = path;
+        while let Some(more) = ARCHIVES.iter().find_map(|a| rest.strip_prefix(a)) {
+            rest = more;
+        }
+        if rest.len() == path.len() || rest.contains("/vsi") {
+            return Err(Reason::not_allowed("is neither a file nor part of a local archive", Permission::Network));
+        }
+        return Ok((path.to_owned(), Place::InArchive(path.to_owned())));
+    }
+    let kind = std::fs::metadata(path)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err("is not a regular file".into());
+    }
+    let real = std::fs::canonicalize(path)?;
+    // GDAL resolves relative names in a virtual raster from the target of a link, so use the resolved path.
+    let virtual_raster = kind.is_file() && references::is_virtual_raster(path);
+    let name = match real.to_str() {
+        Some(real) if virtual_raster => real.to_owned(),
+        // Nothing that GDAL could take for a prefix of its own is left at the start.
+        _ if Path::new(path).is_relative() && path.contains(':') => format!("./{path}"),
+        _ => path.to_owned(),
+    };
+    Ok((name.clone(), Place::File { name, real }))
+}

@@ -1,0 +1,174 @@
+//! A raster's metadata as one value that can be written, compared and printed.
+
+use gdal::Dataset;
+use serde_json::{Value, json};
+
+use super::{
+    domains::{Domains, MOST_METADATA, Names, domain_differences, domains, names, without_area},
+    georef::Georef,
+};
+use crate::{
+    error::Reason,
+    ffi::{self, Nodata, Object},
+};
+
+/// All metadata that artir preserves, as GDAL reports it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Description {
+    /// Columns and rows.
+    pub(crate) size: (usize, usize),
+    pub(crate) georef: Georef,
+    /// Metadata of the dataset, by domain.
+    pub(crate) domains: Domains,
+    /// A mask of valid pixels that all bands share.
+    pub(crate) mask: bool,
+    /// Columns and rows of each overview of the first band.
+    pub(crate) overviews: Vec<(usize, usize)>,
+    pub(crate) bands: Vec<BandDescription>,
+}
+
+/// One band's part of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BandDescription {
+    /// GDAL's number of the type.
+    pub(crate) kind: u32,
+    pub(crate) nodata: Option<Nodata>,
+    /// GDAL's number of the colour interpretation.
+    pub(crate) colour: u32,
+    pub(crate) description: String,
+    pub(crate) unit: String,
+    /// 1 and 0 if the file has none, which means the same.
+    pub(crate) scale: f64,
+    pub(crate) offset: f64,
+    pub(crate) categories: Vec<String>,
+    pub(crate) colour_table: Vec<[i16; 4]>,
+    /// Rows and columns of the attribute table.
+    pub(crate) attribute_table: Option<[i32; 2]>,
+    pub(crate) domains: Domains,
+}
+
+impl Description {
+    /// Reads a dataset's description.
+    pub(crate) fn of(dataset: &Dataset) -> Result<Self, Reason> {
+        let mut left = MOST_METADATA;
+        let mut bands = Vec::new();
+        for i in 1..=dataset.raster_count() {
+            let band = dataset.rasterband(i)?;
+            bands.push(BandDescription {
+                kind: ffi::type_number(&band),
+                nodata: ffi::nodata(&band),
+                colour: ffi::colour(&band),
+                description: gdal::Metadata::description(&band).unwrap_or_default(),
+                unit: band.unit(),
+                scale: band.scale().unwrap_or(1.0),
+                offset: band.offset().unwrap_or(0.0),
+                categories: ffi::categories(&band),
+                colour_table: ffi::colour_table(&band),
+                attribute_table: ffi::attribute_table(&band),
+                domains: domains(Object::band(&band), &Names::Listed, &mut left)?,
+            });
+        }
+        let first = dataset.rasterband(1)?;
+        let flags = first.mask_flags()?;
+        let overviews = (0..first.overview_count().unwrap_or(0)).filter_map(|i| first.overview(i as usize).ok());
+        Ok(Self {
+            size: dataset.raster_size(),
+            georef: Georef::of(dataset),
+            domains: domains(Object::dataset(dataset), &names(dataset), &mut left)?,
+            mask: flags.is_per_dataset() && !flags.is_alpha() && !flags.is_nodata(),
+            overviews: overviews.map(|o| o.size()).collect(),
+            bands,
+        })
+    }
+
+    /// Whether listing all metadata domains would not end.
+    pub(crate) fn is_endless(dataset: &Dataset) -> bool {
+        matches!(names(dataset), Names::Known)
+    }
+
+    /// Whether a pixel's value is that of the point at its centre rather than of its area.
+    pub(crate) fn is_point(&self) -> bool {
+        self.domains.get("").is_some_and(|items| items.iter().any(|i| i == "AREA_OR_POINT=Point"))
+    }
+
+    /// Lists the differences, with both values as JSON.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
+        let mut out = Vec::new();
+        if self.size != other.size {
+            out.push(("size".into(), json!(self.size).to_string(), json!(other.size).to_string()));
+        }
+        out.extend(self.georef.differences(&other.georef));
+        domain_differences("", &self.domains, &without_area(&other.domains, &self.domains), &mut out);
+        if self.mask != other.mask {
+            out.push(("mask".into(), self.mask.to_string(), other.mask.to_string()));
+        }
+        if self.bands.len() != other.bands.len() {
+            out.push(("number of bands".into(), self.bands.len().to_string(), other.bands.len().to_string()));
+        }
+        for (i, (a, b)) in self.bands.iter().zip(&other.bands).enumerate() {
+            a.differences(b, i + 1, &mut out);
+        }
+        out
+    }
+
+    /// As JSON, every field.
+    pub(crate) fn json(&self) -> Value {
+        let mut out = self.georef.json();
+        out["columns"] = json!(self.size.0);
+        out["rows"] = json!(self.size.1);
+        out["metadata"] = json!(self.domains);
+        out["mask"] = json!(self.mask);
+        out["overviews"] = json!(self.overviews);
+        out["bands"] = self.bands.iter().map(BandDescription::json).collect();
+        out
+    }
+}
+
+impl BandDescription {
+    fn differences(&self, other: &Self, number: usize, out: &mut Vec<(String, String, String)>) {
+        let (a, b) = (self.json(), other.json());
+        let same = [
+            ("type", self.kind == other.kind),
+            ("nodata", self.nodata == other.nodata),
+            ("colour_interpretation", self.colour == other.colour),
+            ("description", self.description == other.description),
+            ("unit", self.unit == other.unit),
+            ("scale", self.scale == other.scale),
+            ("offset", self.offset == other.offset),
+            ("categories", self.categories == other.categories),
+            ("colour_table", self.colour_table == other.colour_table),
+            ("attribute_table", self.attribute_table == other.attribute_table),
+        ];
+        for (what, _) in same.iter().filter(|(_, same)| !same) {
+            out.push((
+                format!("{} of band {number}", what.replace('_', " ")),
+                a[what].to_string(),
+                b[what].to_string(),
+            ));
+        }
+        domain_differences(&format!(" of band {number}"), &self.domains, &other.domains, out);
+    }
+
+    fn json(&self) -> Value {
+        let nodata = self.nodata.map(|n| match n {
+            // JSON has no NaN and no infinity.
+            Nodata::Float(v) if !v.is_finite() => json!(v.to_string()),
+            Nodata::Float(v) => json!(v),
+            Nodata::Signed(v) => json!(v),
+            Nodata::Unsigned(v) => json!(v),
+        });
+        json!({
+            "type": ffi::type_name(self.kind),
+            "nodata": nodata,
+            "colour_interpretation": ffi::colour_name(self.colour),
+            "description": self.description,
+            "unit": self.unit,
+            "scale": self.scale,
+            "offset": self.offset,
+            "categories": self.categories,
+            "colour_table": self.colour_table,
+            "attribute_table": self.attribute_table,
+            "metadata": self.domains,
+        })
+    }
+}

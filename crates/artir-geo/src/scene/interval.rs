@@ -1,0 +1,109 @@
+//! The stored values that the network receives as black and white.
+
+use crate::rows::samples::Planes;
+
+/// The rule for black and white.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum RangeChoice {
+    /// 0 to 255 for 8-bit scenes, as [`RangeChoice::Percentile`] for all others.
+    #[default]
+    Auto,
+    /// Stored values chosen by the user.
+    Interval(Interval),
+    /// From zero (or the 0.5th percentile, where values are negative) to the 99.5th percentile of the valid pixels of
+    /// all restored bands together. Black stays zero, since stretching from the darkest pixel would hide haze from the
+    /// network.
+    Percentile,
+    /// 0 to 10,000, as surface reflectance is often scaled.
+    Reflectance,
+}
+
+/// Stored values for black and white. They are the same for all restored bands and the whole scene, so that colours and
+/// tiles stay consistent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    lo: f64,
+    hi: f64,
+}
+
+/// Shares of the pixels below and above the interval, of a decimated scene.
+const TAILS: [f64; 2] = [0.005, 0.995];
+
+impl Interval {
+    /// 0 to 1.
+    pub(crate) const UNIT: Self = Self { lo: 0.0, hi: 1.0 };
+    /// All values of 8 bits.
+    pub(crate) const BYTES: Self = Self { lo: 0.0, hi: 255.0 };
+    /// Reflectance from 0 to 1, stored in ten-thousandths.
+    pub(crate) const REFLECTANCE: Self = Self { lo: 0.0, hi: 10_000.0 };
+
+    /// Black at `lo`, white at `hi`; `None` unless both are finite and apart.
+    pub fn new(lo: f64, hi: f64) -> Option<Self> {
+        (lo.is_finite() && hi.is_finite() && lo < hi && (hi - lo).is_finite()).then_some(Self { lo, hi })
+    }
+
+    /// The stored value for black.
+    pub fn black(self) -> f64 {
+        self.lo
+    }
+
+    /// The stored value for white.
+    pub fn white(self) -> f64 {
+        self.hi
+    }
+
+    /// A stored value in display units: 0 black, 1 white.
+    pub(crate) fn display(self, stored: f64) -> f32 {
+        ((stored - self.lo) / (self.hi - self.lo)) as f32
+    }
+
+    /// A difference in display units as one of stored values. Zero stays exactly zero.
+    pub(crate) fn stored(self, difference: f32) -> f64 {
+        f64::from(difference) * (self.hi - self.lo)
+    }
+
+    /// By percentiles of a sample of the scene. `None` without two different valid values.
+    pub(crate) fn of_sample(planes: &Planes, count: usize, valid: &[bool]) -> Option<Self> {
+        let mut values = Vec::new();
+        for plane in 0..count {
+            let of_plane = planes.values(plane);
+            values.extend(of_plane.into_iter().zip(valid).filter(|(v, ok)| **ok && v.is_finite()).map(|(v, _)| v));
+        }
+        if values.is_empty() {
+            return None;
+        }
+        values.sort_unstable_by(f64::total_cmp);
+        let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
+        let lo = if values[0] >= 0.0 { 0.0 } else { at(TAILS[0]) };
+        let hi = if at(TAILS[1]) > lo { at(TAILS[1]) } else { values[values.len() - 1] };
+        Self::new(lo, hi)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_leave_out_tails_and_invalid_pixels() {
+        let mut plane: Vec<u16> = (0..1000).map(|v| v + 100).collect();
+        plane.push(60_000);
+        let mut valid = vec![true; 1001];
+        let found = Interval::of_sample(&Planes::U16(vec![plane.clone()]), 1, &valid).unwrap();
+        assert_eq!((found.lo, found.hi), (0.0, 1095.0));
+        valid[500..].fill(false);
+        assert_eq!(Interval::of_sample(&Planes::U16(vec![plane]), 1, &valid).unwrap().hi, 597.0);
+        let below = Planes::F32(vec![vec![-2.0, f32::NAN, 3.0]]);
+        let found = Interval::of_sample(&below, 1, &[true; 3]).unwrap();
+        assert_eq!((found.lo, found.hi), (-2.0, 3.0));
+    }
+
+    #[test]
+    fn nothing_to_go_by_is_no_interval() {
+        assert_eq!(Interval::of_sample(&Planes::U8(vec![vec![0, 0]]), 1, &[true; 2]), None);
+        assert_eq!(Interval::of_sample(&Planes::U8(vec![vec![4, 9]]), 1, &[false; 2]), None);
+        assert_eq!(Interval::new(1.0, 1.0), None);
+        assert_eq!(Interval::new(f64::NAN, 1.0), None);
+        assert_eq!(Interval::new(-1.7e308, 1.7e308), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! The file of a result: created with all metadata, and completed with overviews when its pixels are written.
+
+use std::path::Path;
+
+use gdal::Dataset;
+
+use super::{layout::Layout, metadata::open_again, overviews::overviews};
+use crate::{
+    error::Reason,
+    ffi::{self, ThreadOption},
+    scene::{Scene, description::Description},
+};
+
+/// A new file with the metadata of a description.
+pub(crate) fn create(
+    scene: &Scene,
+    description: &Description,
+    layout: &Layout,
+    path: &Path,
+) -> Result<Dataset, Reason> {
+    let _mask = ThreadOption::set("GDAL_TIFF_INTERNAL_MASK", if mask_is_beside(scene) { "NO" } else { "YES" });
+    let mut target = layout.create(scene, description, path)?;
+    description.apply(&scene.dataset, &mut target)?;
+    if description.mask && !ffi::create_mask(&target) {
+        return Err("its mask of valid pixels cannot be kept".into());
+    }
+    Ok(target)
+}
+
+/// Whether the source's mask is a file of its own.
+fn mask_is_beside(scene: &Scene) -> bool {
+    ffi::file_list(&scene.dataset).iter().any(|f| f.to_ascii_lowercase().ends_with(".msk"))
+}
+
+/// Adds overviews and the fields that the format cannot hold, then compares with the description. `empty` overviews have
+/// their size but no pixels.
+pub(crate) fn finish(
+    scene: &Scene,
+    description: &Description,
+    target: Dataset,
+    layout: &Layout,
+    path: &Path,
+    empty: bool,
+) -> Result<(), Reason> {
+    let beside = ffi::file_list(&scene.dataset).iter().any(|f| f.to_ascii_lowercase().ends_with(".ovr"));
+    let mut target = target;
+    let wanted = !description.overviews.is_empty();
+    if wanted && !beside {
+        // Flush first: all blocks must have their place in the file before the overviews.
+        ffi::checked(|| target.flush_cache())?;
+        overviews(scene, &mut target, layout, empty)?;
+    }
+    // Only this call reports a full disk.
+    ffi::checked(|| target.close())?;
+    if wanted && beside {
+        let mut reader = open_again(path)?;
+        overviews(scene, &mut reader, layout, empty)?;
+        ffi::checked(|| reader.close())?;
+    }
+    description.complete(&scene.dataset, path)
+}

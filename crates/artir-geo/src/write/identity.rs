@@ -1,0 +1,80 @@
+//! The inputs that determine a result's bytes, as text with a version. A run resumes only from a journal of equal hash.
+
+use std::{fs::File, path::Path};
+
+use artir_files::{Encoding, hash_file, hex};
+use sha2::{Digest, Sha256};
+
+use super::options::{Format, WriteOptions};
+use crate::{ffi, scene::Scene};
+
+/// Bytes of a file that is not read whole.
+const HEAD: usize = 1 << 20;
+
+/// Model, settings, sources and form. Sources count by their bytes, so that a file that was replaced by one of the same
+/// size and time starts anew; of those that are read over a network, or within an archive, the first part counts.
+pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> Encoding {
+    let WriteOptions { overwrite: _, resume: _, format, creation, threads: _ } = options;
+    let interval = scene.info.interval;
+    let mut out = Encoding::new("artir-scene", 1)
+        .text("pixels", pixels)
+        .text("bands", &scene.info.bands.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))
+        .float("black", interval.black())
+        .float("white", interval.white())
+        .text(
+            "format",
+            match format {
+                Format::GeoTiff => "gtiff",
+                Format::Cog => "cog",
+            },
+        );
+    for option in creation {
+        out = out.text("option", &format!("{}={}", option.key(), option.value()));
+    }
+    for file in ffi::file_list(&scene.dataset) {
+        let path = Path::new(&file);
+        out = match File::open(path).and_then(hash_file) {
+            Ok(sha256) => out.text("file", &sha256),
+            Err(_) => {
+                // Reading all of it would transfer it twice.
+                let head = ffi::read_part(&file, 0, HEAD).unwrap_or_default();
+                out.text("remote", &file).text("head", &hex(&Sha256::digest(head)))
+            }
+        };
+    }
+    // The description as GDAL reads it, which also depends on GDAL's version and settings.
+    out.text("description", &scene.info.description.json().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::*;
+    use crate::{CreationOption, OpenOptions, write_rgb_geotiff};
+
+    #[test]
+    fn the_form_is_pinned() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("scene.tif");
+        write_rgb_geotiff(&path, &Array3::from_elem((3, 8, 9), 7), [0.0, 1.0, 0.0, 0.0, 0.0, -1.0], 32632).unwrap();
+        let open = || Scene::open(&path.display().to_string(), &OpenOptions::default()).unwrap();
+        let scene = open();
+        let creation = vec![CreationOption::new("COMPRESS", "ZSTD").unwrap()];
+        let options = WriteOptions { format: Format::Cog, creation, ..WriteOptions::default() };
+        let text = identity(&scene, "artir-pixels 1\nmodel=x\n", &options);
+        let sha256 = hash_file(File::open(&path).unwrap()).unwrap();
+        let form = format!(
+            "artir-scene 1\npixels=artir-pixels 1\\nmodel=x\\n\nbands=1 2 3\nblack=0000000000000000\n\
+             white=406fe00000000000\nformat=cog\noption=COMPRESS=ZSTD\nfile={sha256}\ndescription={{"
+        );
+        assert!(text.as_str().starts_with(&form), "{}", text.as_str());
+        // Other bytes of the same size and time are another source.
+        let modified = path.metadata().unwrap().modified().unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        assert_ne!(identity(&scene, "artir-pixels 1\nmodel=x\n", &options).hash(), text.hash());
+    }
+}

@@ -1,0 +1,116 @@
+"""The settings of a run: a TOML file in ``models/configs``."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import losses as named
+
+if TYPE_CHECKING:
+    import torch
+
+
+class OtherSettings(ValueError):
+    """A run cannot resume, because its checkpoint was made with other settings."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What determines a run's weights, together with its code, data and schedule."""
+
+    data: str
+    """A key of ``sources.SOURCES``."""
+    variant: str
+    channels: int
+    range: tuple[float, float]
+    """Physical values that the network sees; values beyond are clamped."""
+    network_range: tuple[float, float]
+    """Network values of the ends of ``range``."""
+    patch: int
+    batch: int
+    learning_rate: float
+    seed: int
+    losses: dict[str, dict[str, float]]
+    """Weight and options of each loss of ``losses.LOSSES``."""
+
+    def __post_init__(self) -> None:
+        for name in ("range", "network_range"):
+            object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
+        named.check(self.losses)
+
+    @classmethod
+    def read(cls, path: Path) -> Settings:
+        """Reads a TOML file. Raises ValueError, with the file's name, for a file with unknown,
+        missing or unusable settings."""
+        try:
+            with path.open("rb") as file:
+                return cls._from(tomllib.load(file))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+    @classmethod
+    def of_checkpoint(cls, stored: dict) -> Settings:
+        """The settings that a checkpoint holds, also one made before losses had names."""
+        if "losses" not in stored:
+            stored = _with_named_losses(stored)
+        return cls._from(stored)
+
+    @classmethod
+    def _from(cls, stored: dict) -> Settings:
+        fields = {field.name for field in dataclasses.fields(cls)}
+        if unknown := stored.keys() - fields:
+            raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
+        if missing := fields - stored.keys():
+            raise ValueError(f"missing settings: {', '.join(sorted(missing))}")
+        return cls(**stored)
+
+    def differences(self, other: Settings) -> list[str]:
+        """The settings that differ, each with its value here and there."""
+        mine, theirs = (_flat(dataclasses.asdict(s)) for s in (self, other))
+        return [
+            f"{key} {mine.get(key, 'absent')}, now {theirs.get(key, 'absent')}"
+            for key in mine | theirs
+            if mine.get(key) != theirs.get(key)
+        ]
+
+    def to_network(self, physical: torch.Tensor) -> torch.Tensor:
+        """Physical values, clamped to ``range``, as network values."""
+        (lo, hi), (low, high) = self.range, self.network_range
+        return low + (physical.clamp(lo, hi) - lo) * ((high - low) / (hi - lo))
+
+    def to_physical(self, network: torch.Tensor) -> torch.Tensor:
+        """The inverse of :meth:`to_network`, without clamping."""
+        (lo, hi), (low, high) = self.range, self.network_range
+        return lo + (network - low) * ((hi - lo) / (high - low))
+
+
+def _flat(tree: dict, prefix: str = "") -> dict[str, object]:
+    """A tree of tables as one table with dotted keys, as TOML writes them."""
+    flat = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _with_named_losses(stored: dict) -> dict:
+    """Settings with one field for each weight, as checkpoints up to version 0.1.0 hold them."""
+    kept = {key: value for key, value in stored.items() if not key.endswith("_weight")}
+    least, aim = kept.pop("peak_least", 0.0), kept.pop("peak_aim", 1.0)
+    bright = stored.get("bright_weight", 0.0)
+    losses = {"dual_domain": {"weight": 1.0, "fourier": stored["fourier_weight"]}}
+    if bright:
+        losses["dual_domain"]["bright"] = bright
+    for name in ("psnr", "worse"):
+        if stored.get(f"{name}_weight"):
+            losses[name] = {"weight": stored[f"{name}_weight"]}
+    if stored.get("peak_weight"):
+        losses["peaks"] = {"weight": stored["peak_weight"], "least": least}
+        if aim != 1:
+            losses["peaks"]["aim"] = aim
+    return {**kept, "losses": losses}

@@ -1,0 +1,1 @@
+"""Acceptance: artir over real files, and its results checked with other programs."""

@@ -1,1 +1,0 @@
-"""Restoration that needs no training, beside artir's models: `make baselines`."""

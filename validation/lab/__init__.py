@@ -1,0 +1,1 @@
+"""Laboratory: figures of models, methods and machines."""

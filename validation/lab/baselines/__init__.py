@@ -1,0 +1,1 @@
+"""Compares artir's models with methods that need no training: `make baselines`."""

@@ -1,0 +1,313 @@
+"""The test sets: degraded images, their references, and the suite that measures them."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import torch
+from PIL import Image
+
+from artir_train.data import data_folder, own_noise, read_series
+from artir_train.degrade import ct, pet
+from artir_train.haze_data import HELD_OUT, HazePatches
+from artir_train.pet_slices import body_mask, full_counts
+from artir_train.real_pairs import WINDOW, read_pairs
+
+ROOT = Path(__file__).resolve().parents[3]
+WORK = ROOT / ".cache" / "baselines"
+"""Where the images of the sets and the results are kept between runs."""
+ZOO = ROOT / "models" / "zoo"
+HAZE = ZOO / "geo-haze-t.onnx"
+RGB = ZOO.with_name("noncommercial") / "rgb-denoise-t.onnx"
+CT_SUITE = """schema = 1
+title = "Simulated quarter dose, ct-abdomen-ge"
+task = "ct-denoise"
+protocol = "ldct-400"
+layout = "input/ and reference/ of NPY slices in HU"
+layout_is_certain = true
+[input]
+files = "input/*"
+[reference]
+files = "reference/*"
+"""
+
+PET_SUITE = CT_SUITE.replace(
+    "Simulated quarter dose, ct-abdomen-ge", "A twelfth of the counts, pet-ge-bqml"
+)
+PET_SUITE = PET_SUITE.replace("ct-denoise", "pet-enhance").replace("ldct-400", "pet-slice")
+PET_SUITE = PET_SUITE.replace("in HU", "in SUV")
+
+
+@dataclass
+class TestSet:
+    """Images by name, in the methods' units, and how `artir validate` measures them."""
+
+    title: str
+    suite: str
+    data: Path
+    degraded: dict[str, np.ndarray]
+    clean: dict[str, np.ndarray]
+    sigma: dict[str, float]
+    span: tuple[float, float]
+    task: str
+    model: Path
+
+    def folder(self, work: Path) -> Path:
+        """The folder of the set's results."""
+        return work / "results" / self.data.name
+
+    def save(self, folder: Path, name: str, image: np.ndarray) -> None:
+        """Saves a result as the suite reads it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.task in ("ct", "pet"):
+            np.save(folder / f"{name}.npy", image.astype(np.float32))
+        else:
+            levels = image * (255 / self.span[1])
+            Image.fromarray(levels.round().clip(0, 255).astype(np.uint8)).save(
+                folder / f"{name}.png"
+            )
+
+    def psnr(self, name: str, image: np.ndarray) -> float:
+        """The measure that chooses parameters. The table's figures come from artir."""
+        lo, hi = self.span
+        difference = image.clip(lo, hi) - self.clean[name].clip(lo, hi)
+        return 10 * np.log10((hi - lo) ** 2 / np.mean(difference**2))
+
+
+def quarter_dose(work: Path, series: str, folder: str, step: int) -> TestSet:
+    """Every ``step``-th slice of a series, with the noise that a quarter of its dose adds to its
+    own.
+
+    Noise power goes with one over dose: three times the slice's own variance is added, made in the
+    projection domain with a soft kernel. The reference keeps its own noise, as a real full-dose
+    slice does, so no method can come near an infinite PSNR.
+    """
+    hu, spacing = read_series(data_folder() / "dicom" / series)
+    hu = hu[::step]
+    slices = torch.from_numpy(hu)
+    n = len(slices)
+    generator = torch.Generator().manual_seed(0)
+    made = ct.noise(
+        slices,
+        torch.full((n,), spacing),
+        torch.full((n,), 0.8),
+        torch.ones(n),
+        generator,
+    )
+    made /= ct.body_sd(slices, made)[:, None, None]
+    data = work / folder
+    out = TestSet(
+        f"CT: {series} at a simulated quarter dose",
+        str(data / "suite.toml"),
+        data,
+        {},
+        {},
+        {},
+        (-160.0, 240.0),
+        "ct",
+        ZOO / "ct-ldct-t.onnx",
+    )
+    for i, (clean, noise) in enumerate(zip(hu, made.numpy(), strict=True)):
+        name = f"{i:02}"
+        sd = 3**0.5 * own_noise(clean)
+        out.clean[name] = clean.astype(np.float64)
+        out.degraded[name] = (clean + sd * noise).astype(np.float64)
+        out.sigma[name] = sd
+        out.save(data / "input", name, out.degraded[name])
+        out.save(data / "reference", name, clean)
+    (data / "suite.toml").write_text(CT_SUITE.replace("ct-abdomen-ge", series))
+    return out
+
+
+def real_pairs(work: Path, kernel: str) -> TestSet:
+    """Real slices of a quarter of the dose beside the same slices at full dose, of one kernel.
+
+    The full dose has noise of its own, a part of what is in the quarter dose, so no method can come
+    near an infinite PSNR.
+    """
+    data = work / f"real-pairs-{kernel.lower()}"
+    title = f"Real quarter dose, kernel {kernel}"
+    out = TestSet(
+        f"CT: real quarter-dose slices, kernel {kernel}",
+        str(data / "suite.toml"),
+        data,
+        {},
+        {},
+        {},
+        WINDOW,
+        "ct",
+        ZOO / "ct-ldct-t.onnx",
+    )
+    for pair in read_pairs():
+        if pair.kernel == kernel:
+            out.clean[pair.name] = pair.full.astype(np.float64)
+            out.degraded[pair.name] = pair.quarter.astype(np.float64)
+            out.sigma[pair.name] = own_noise(pair.quarter)
+            out.save(data / "input", pair.name, pair.quarter)
+            out.save(data / "reference", pair.name, pair.full)
+    suite = CT_SUITE.replace("Simulated quarter dose, ct-abdomen-ge", title)
+    (data / "suite.toml").write_text(suite)
+    return out
+
+
+def twelfth_counts(work: Path) -> TestSet:
+    """Every eighth slice of the body, with the noise of a twelfth of its counts.
+
+    The series' own noise, its coefficient of variation in regions of liver-like uptake, says how
+    many counts it was made from; all slices share the sensitivity found so. The noise of a twelfth
+    is made by projection and OSEM; of its variance a twelfth is in the slice already.
+    """
+    suv, mm = read_pet(data_folder() / "dicom" / "pet-ge-bqml")
+    slices = torch.from_numpy(suv[4::8])
+    body = torch.from_numpy(np.stack([body_mask(s) for s in suv[4::8]]))
+    scan = pet.Scan(post_mm=6.0)
+
+    counts = full_counts(suv, slices, body, mm, scan) / (12 - 1)
+    generator = torch.Generator().manual_seed(0)
+    made = pet.noise(slices, body, torch.full((len(slices),), mm), counts, generator, scan)
+    data = work / "twelfth-counts"
+    out = TestSet(
+        "PET: pet-ge-bqml at a twelfth of its counts",
+        str(data / "suite.toml"),
+        data,
+        {},
+        {},
+        {},
+        (0.0, 20.0),
+        "pet",
+        ZOO / "pet-lowcount-t.onnx",
+    )
+    for i, (clean, noise) in enumerate(zip(suv[4::8], made.numpy(), strict=True)):
+        if clean.max() < 1:
+            continue
+        name = f"{i:02}"
+        out.clean[name] = clean.astype(np.float64)
+        out.degraded[name] = (clean + noise).clip(0).astype(np.float64)
+        out.sigma[name] = float((out.degraded[name] - clean)[body[i].numpy()].std())
+        out.save(data / "input", name, out.degraded[name])
+        out.save(data / "reference", name, clean)
+    (data / "suite.toml").write_text(PET_SUITE)
+    return out
+
+
+def read_pet(folder: Path) -> tuple[np.ndarray, float]:
+    """A BQML series in SUVbw, [N, S, S] from feet to head, and its pixel spacing in mm."""
+    slices = [pydicom.dcmread(path) for path in sorted(folder.glob("*.dcm"))]
+    slices.sort(key=lambda s: float(s.ImagePositionPatient[2]))
+    drug = slices[0].RadiopharmaceuticalInformationSequence[0]
+
+    def seconds(time: str) -> float:
+        return int(time[:2]) * 3600 + int(time[2:4]) * 60 + float(time[4:])
+
+    elapsed = seconds(slices[0].SeriesTime) - seconds(drug.RadiopharmaceuticalStartTime)
+    dose = float(drug.RadionuclideTotalDose) * 0.5 ** (elapsed / float(drug.RadionuclideHalfLife))
+    factor = float(slices[0].PatientWeight) * 1000 / dose
+    suv = [
+        (s.pixel_array * float(s.RescaleSlope) + float(s.RescaleIntercept)) * factor for s in slices
+    ]
+    return np.stack(suv).astype(np.float32), float(slices[0].PixelSpacing[0])
+
+
+def mcmaster(_: Path) -> TestSet:
+    """Gaussian noise of sigma 25 as the suite mcmaster18-25 adds it: seed 0 for each image."""
+    folder = data_folder() / "images" / "mcmaster18"
+    out = TestSet(
+        "Photographs: McMaster, sigma 25",
+        "mcmaster18-25",
+        folder,
+        {},
+        {},
+        {},
+        (0.0, 255.0),
+        "rgb",
+        RGB,
+    )
+    for path in sorted(folder.glob("*.tif")):
+        clean = np.asarray(Image.open(path).convert("RGB"), np.float64)
+        noise = np.random.RandomState(0).normal(0, 25 / 255, clean.shape) * 255
+        out.clean[path.stem], out.degraded[path.stem] = clean, clean + noise
+        out.sigma[path.stem] = 25.0
+    return out
+
+
+def rice(_: Path) -> TestSet:
+    """Real thin cloud."""
+    folder = data_folder() / "images" / "rice1-thin-cloud"
+    out = TestSet("Haze: RICE1, thin cloud", "rice1", folder, {}, {}, {}, (0.0, 1.0), "haze", HAZE)
+    for path in sorted(folder.glob("*_real_A.png")):
+        name = path.stem
+        for side, letter in ((out.degraded, "A"), (out.clean, "B")):
+            picture = Image.open(
+                path.with_name(name.replace("_real_A", f"_real_{letter}") + ".png")
+            ).convert("RGB")
+            side[name] = np.asarray(picture, np.float64) / 255
+        out.sigma[name] = 0.0
+    return out
+
+
+def held_out(work: Path) -> HazePatches:
+    """The source of the haze model's training. Its first tiles train no model."""
+    return HazePatches(work / "haze-tiles")
+
+
+def simulated_haze(work: Path) -> TestSet:
+    """Held-back tiles under simulated haze."""
+    hazy, clear = (
+        pictures.permute(0, 2, 3, 1).numpy().astype(np.float64)
+        for pictures in held_out(work).validation()
+    )
+    return haze_pairs(
+        "Haze: held-back tiles under simulated haze",
+        work / "simulated-haze",
+        {f"{i:02}": pair for i, pair in enumerate(zip(hazy, clear, strict=True))},
+    )
+
+
+def clear_scenes(work: Path) -> TestSet:
+    """Scenes without haze, which should stay nearly unchanged: held-back tiles, and an aerial scene
+    that trained no model."""
+    source = held_out(work)
+    scenes = {f"{i:02}": t for i, t in enumerate(source.tiles[:HELD_OUT])}
+    naip = data_folder() / "geotiff" / "opengeos" / "naip"
+    for path in sorted(naip.glob("*.tif")):
+        scenes[path.stem] = np.asarray(Image.open(path))[..., :3]
+    return haze_pairs(
+        "Haze: clear scenes",
+        work / "clear-scenes",
+        {name: (scene / 255, scene / 255) for name, scene in scenes.items()},
+    )
+
+
+def haze_pairs(title: str, data: Path, pairs: dict[str, tuple[np.ndarray, np.ndarray]]) -> TestSet:
+    """Writes a set of (hazy, clear) pairs for its suite."""
+    out = TestSet(title, str(data / "suite.toml"), data, {}, {}, {}, (0.0, 1.0), "haze", HAZE)
+    for name, (hazy, clear) in pairs.items():
+        out.degraded[name], out.clean[name], out.sigma[name] = hazy, clear, 0.0
+        out.save(data / "input", name, hazy)
+        out.save(data / "reference", name, clear)
+    suite = CT_SUITE.replace("Simulated quarter dose, ct-abdomen-ge", title)
+    suite = suite.replace("ct-denoise", "dehaze").replace("ldct-400", "rgb")
+    (data / "suite.toml").write_text(suite.replace("NPY slices in HU", "PNG pictures"))
+    return out
+
+
+SETS = {
+    # Real pairs. Versions of the CT models are chosen by these.
+    "ct-real-b30": partial(real_pairs, kernel="B30"),
+    "ct-real-d45": partial(real_pairs, kernel="D45"),
+    # An abdomen at 5 mm, and a part of one at 3 mm with contrast medium.
+    "ct": partial(quarter_dose, series="ct-abdomen-ge", folder="quarter-dose", step=5),
+    "ct-siemens": partial(
+        quarter_dose,
+        series="ct-abdomen-siemens-partial",
+        folder="quarter-dose-siemens",
+        step=2,
+    ),
+    "pet": twelfth_counts,
+    "rgb": mcmaster,
+    "haze": rice,
+    "simulated-haze": simulated_haze,
+    "clear": clear_scenes,
+}

@@ -1,0 +1,1 @@
+"""Compares artir with other runtimes: one machine, one run, the same network."""

@@ -1,0 +1,218 @@
+"""The figures as Markdown, and the chart of growth with image size."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+PEERS = ("ONNX Runtime", "OpenVINO", "PyTorch", "PyTorch, compiled")
+
+
+def mib(count: int | None) -> str:
+    """Bytes as MiB."""
+    return "unknown" if count is None else f"{count / 2**20:,.0f}"
+
+
+def markdown(results: dict) -> str:
+    """All tables."""
+    machine = results["machine"]
+    versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items())
+    method = (
+        "Written by `make bench`; do not edit. Every runtime has a process of its own; runs are"
+        " taken in turn, figures are medians. The same model files for all: random weights, three"
+        " channels; OpenVINO gets a copy with functions inlined, PyTorch the modules that the files"
+        " were exported from. A first run checks that all make the same image. At 1024x1024,"
+        " their first run counts for PyTorch and for OpenVINO in bf16."
+    )
+    on = (
+        f"{machine['processor']} ({', '.join(machine['instructions'])}), {machine['cores']} cores,"
+        f" {machine['memory_gib']} GiB, {machine['system']}; {versions}; artir {results['artir']}."
+    )
+    counted = (
+        "Peak: what as many threads do at nothing but multiply-adds out of registers,"
+        " measured beforehand. Multiply-adds are counted as the network's definition has"
+        " them; artir's operator makes fewer."
+    )
+    parts = [
+        "# Speed and memory on one machine",
+        "",
+        method,
+        "",
+        on,
+        "",
+        "## f32: seconds, and how many times as long the others take",
+        "",
+        *peers_table(results["peers"], results["peak"]),
+        "",
+        counted,
+        "",
+        "## Fast: bfloat16 products, f32 sums",
+        "",
+        *fast_table(results["peers"]),
+        "",
+        "## Memory: largest resident size of the process, MiB",
+        "",
+        *memory_table(results["peers"]),
+        "",
+        "## A whole 4K frame, 3840x2160, variant T, one piece, first run",
+        "",
+        *frame_table(results["frame"]),
+        "",
+        "## A CT series, DICOM to DICOM",
+        "",
+        *series_table(results["series"]),
+        "",
+        "## Growth with image size",
+        "",
+        "Variant T, f32, every core; a line of slope 1 is linear in pixels.",
+        "",
+        f"![seconds and memory by pixels]({results['chart']})",
+        "",
+        *growth_table(results["growth"]),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+
+def groups(peers: list[dict]):
+    """Lines of one variant, size and number of threads, by runtime."""
+    key = itemgetter("variant", "rows", "threads")
+    for (variant, rows, threads), lines in groupby(peers, key):
+        yield variant, rows, threads, {line["runtime"]: line for line in lines}
+
+
+def peers_table(peers: list[dict], peak: dict[str, float]) -> list[str]:
+    rows = []
+    for variant, size, threads, by in groups(peers):
+        own = by["artir"]
+        speed = own["macs"] / own["seconds"] / 1e9
+        ratios = [f"{by[p]['seconds'] / own['seconds']:.2f}" if p in by else "" for p in PEERS]
+        share = 100 * speed / peak[str(threads)]
+        cells = [variant, f"{size}x{size}", str(threads), f"{own['seconds']:.3f}"]
+        rows.append([*cells, f"{speed:.1f}", f"{share:.0f} %", *ratios])
+    head = [
+        "variant",
+        "pixels",
+        "threads",
+        "artir, s",
+        "G multiply-adds/s",
+        "of peak",
+        *PEERS,
+    ]
+    return table(head, rows)
+
+
+def fast_table(peers: list[dict]) -> list[str]:
+    rows = []
+    for variant, size, threads, by in groups(peers):
+        fast = by["artir, fast"]["seconds"]
+        rows.append(
+            [
+                variant,
+                f"{size}x{size}",
+                str(threads),
+                f"{fast:.3f}",
+                f"{by['artir']['seconds'] / fast:.2f}",
+                f"{by['OpenVINO, bf16']['seconds'] / fast:.2f}",
+            ]
+        )
+    return table(
+        [
+            "variant",
+            "pixels",
+            "threads",
+            "artir fast, s",
+            "artir f32",
+            "OpenVINO, bf16",
+        ],
+        rows,
+    )
+
+
+def memory_table(peers: list[dict]) -> list[str]:
+    names = ("artir", "ONNX Runtime", "OpenVINO", "PyTorch")
+    rows = [
+        [
+            variant,
+            f"{size}x{size}",
+            str(threads),
+            *(mib(by[n]["memory"]) for n in names),
+        ]
+        for variant, size, threads, by in groups(peers)
+    ]
+    return [
+        "Python, the runtime and its model included, and every runtime's first run.",
+        "",
+        *table(["variant", "pixels", "threads", *names], rows),
+    ]
+
+
+def frame_table(frame: list[dict]) -> list[str]:
+    rows = []
+    for line in frame:
+        if "failed" in line:
+            rows.append([line["runtime"], line["failed"], ""])
+        else:
+            rows.append([line["runtime"], f"{line['seconds']:.1f}", mib(line["memory"])])
+    return table(["runtime", "seconds", "peak MiB"], rows)
+
+
+def series_table(series: dict | None) -> list[str]:
+    if series is None:
+        return ["Not measured: the real data were not at hand."]
+    over = 100 * (series["seconds"] / series["network_seconds"] - 1)
+    text = (
+        f"{series['series']}: {series['seconds']:.1f} s, against {series['network_seconds']:.1f} s"
+        f" that the network alone takes for as many slices (`artir bench`, before and after each"
+        f" run): {over:+.1f} %. {mib(series['memory'])} MiB resident."
+    )
+    return [text]
+
+
+def growth_table(growth: list[dict]) -> list[str]:
+    rows = [
+        [
+            f"{g['rows']}x{g['columns']}",
+            f"{g['seconds']:.3f}",
+            f"{1e9 * g['seconds'] / (g['rows'] * g['columns']):.0f}",
+            mib(g["peak_memory_bytes"]),
+        ]
+        for g in growth
+    ]
+    return table(["pixels", "seconds", "ns a pixel", "peak MiB"], rows)
+
+
+def chart(growth: list[dict], peers: list[dict], path: Path) -> None:
+    """Seconds and memory by pixels, on logarithmic axes."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "artir"
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    pixels = [g["rows"] * g["columns"] for g in growth]
+    left.loglog(pixels, [g["seconds"] for g in growth], "o-", label="artir")
+    right.loglog(pixels, [g["peak_memory_bytes"] / 2**20 for g in growth], "o-", label="artir")
+    threads = max(p["threads"] for p in peers)
+    for name in ("ONNX Runtime", "OpenVINO", "PyTorch"):
+        lines = [
+            p
+            for p in peers
+            if p["runtime"] == name and p["variant"] == "T" and p["threads"] == threads
+        ]
+        sizes = [p["rows"] * p["columns"] for p in lines]
+        left.loglog(sizes, [p["seconds"] for p in lines], ".--", label=name)
+        right.loglog(sizes, [p["memory"] / 2**20 for p in lines], ".--", label=name)
+    left.set(xlabel="pixels", ylabel="seconds")
+    right.set(xlabel="pixels", ylabel="peak resident size, MiB")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, metadata={"Date": None})
