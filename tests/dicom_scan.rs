@@ -8,10 +8,14 @@ use std::{
     process::Output,
 };
 
-use artir_tests::{artir, models, real};
+use artir_tests::{
+    artir,
+    dicom::{self, put_pixels, value},
+    models, real,
+};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR, value::DataSetSequence};
 use dicom_dictionary_std::{tags, uids};
-use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+use dicom_object::InMemDicomObject;
 use serde_json::Value;
 
 const SIDE: u16 = 64;
@@ -36,25 +40,12 @@ fn ct_slice(z: u16, changes: &[Change<'_>]) -> InMemDicomObject {
         (tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0"),
         (tags::IMAGE_POSITION_PATIENT, VR::DS, position.as_str()),
         (tags::PIXEL_SPACING, VR::DS, "0.5\\0.5"),
-        (tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
         (tags::RESCALE_SLOPE, VR::DS, "1"),
         (tags::RESCALE_INTERCEPT, VR::DS, "-1024"),
     ] {
         o.put(DataElement::new(tag, vr, PrimitiveValue::from(text)));
     }
-    for (tag, value) in [
-        (tags::ROWS, SIDE),
-        (tags::COLUMNS, SIDE),
-        (tags::BITS_ALLOCATED, 16),
-        (tags::BITS_STORED, 16),
-        (tags::HIGH_BIT, 15),
-        (tags::PIXEL_REPRESENTATION, 1),
-        (tags::SAMPLES_PER_PIXEL, 1),
-    ] {
-        o.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
-    }
-    let words: Vec<u16> = (0..SIDE * SIDE).map(|i| 900 + z + i % 97).collect();
-    o.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(words.into())));
+    put_pixels(&mut o, SIDE, (0..SIDE * SIDE).map(|i| 900 + z + i % 97).collect());
     for (tag, vr, text) in changes {
         o.put(DataElement::new(*tag, *vr, PrimitiveValue::from(*text)));
     }
@@ -62,9 +53,7 @@ fn ct_slice(z: u16, changes: &[Change<'_>]) -> InMemDicomObject {
 }
 
 fn save(object: InMemDicomObject, path: &Path) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
-    object.with_meta(meta).unwrap().write_to_file(path).unwrap();
+    dicom::save(object, uids::EXPLICIT_VR_LITTLE_ENDIAN, path);
 }
 
 /// A series of three slices in a folder.
@@ -129,11 +118,6 @@ impl Run {
     fn lines(&self) -> Vec<&str> {
         self.stderr.lines().filter(|l| l.starts_with("artir: ")).collect()
     }
-}
-
-fn value(path: &Path, tag: Tag) -> String {
-    let object = dicom_object::open_file(path).unwrap();
-    object.element(tag).unwrap().to_str().unwrap().trim_end_matches(['\0', ' ']).to_owned()
 }
 
 /// Copies a folder of files that may not be written.

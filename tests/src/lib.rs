@@ -1,8 +1,10 @@
-//! Finding the built binary, ONNX Runtime and the real data; running the one on the other; small models and TIFF files; a browser.
+//! Finding the built binary, ONNX Runtime and the real data; running the one on the other; small models, DICOM and TIFF files; a browser.
 
 pub mod browser;
+pub mod dicom;
 pub mod models;
 pub mod onnx;
+pub mod pet;
 pub mod random;
 pub mod tiff;
 

@@ -146,7 +146,7 @@ fn series_case(args: &Args, of: Phantom, restorer: &Restorer, progress: &Termina
     };
     write().map_err(|e| Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", input.display())))?;
     let found = artir_dicom::scan(&[input], of.modality)?;
-    let options = RestoreOptions { overwrite: args.overwrite, ..RestoreOptions::default() };
+    let options = RestoreOptions::default().overwrite(args.overwrite);
     let target = args.output.join(format!("{}-restored", of.name));
     let mut folder = PathBuf::new();
     for series in &found.series {

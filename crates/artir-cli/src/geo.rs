@@ -21,7 +21,7 @@ use self::{names::Names, report::Report};
 use crate::{
     common::Inference,
     outcome::{Failure, Tally},
-    outputs::{Kind, Outputs},
+    outputs::{Kind, Outputs, end_with_report, may_replace_report},
     progress::Terminal,
 };
 
@@ -139,7 +139,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let sources = args.scenes.iter().flat_map(|scene| artir_geo::files(scene, &access));
     let mut checks = Outputs::new(named.chain(sources).chain(args.inference.model_file()));
     if let Some(path) = &args.report {
-        checks.add("the report", path, Kind::File, args.overwrite)?;
+        checks.add("the report", path, Kind::File, args.replaces_report(path))?;
         // A report with the path of a result is an error of the whole command: neither can be written.
         for out in outputs.iter().flatten() {
             args.places(out).iter().try_for_each(|(what, place)| checks.apart(what, place))?;
@@ -150,20 +150,12 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         }
     }
     let mut report = Report::new(args.names(output));
-    let mut ended = outputs.and_then(|outputs| restore_all(args, &outputs, checks, &mut report, &progress));
-    if let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) {
-        if let Err(failure) = &ended {
-            report.ended(failure);
-        }
-        // The error that ended the run matters more than a report that cannot be written.
-        let written = report.write(path, args.overwrite);
-        match (&ended, written) {
-            (Ok(_), Err(failure)) => ended = Err(failure),
-            (Err(_), Err(failure)) => eprintln!("artir: {}", failure.message),
-            _ => {}
-        }
+    let ended = outputs.and_then(|outputs| restore_all(args, &outputs, checks, &mut report, &progress));
+    let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) else { return ended };
+    if let Err(failure) = &ended {
+        report.ended(failure);
     }
-    ended
+    end_with_report(ended, path, args.replaces_report(path), &report)
 }
 
 /// Restores one scene after the other. An error here ends the whole command.
@@ -212,6 +204,10 @@ impl Args {
     fn open_options(&self) -> OpenOptions {
         let options = OpenOptions::default().with_range(self.range).with_access(self.access());
         self.bands.iter().fold(options, |options, bands| options.with_bands(bands.clone()))
+    }
+
+    fn replaces_report(&self, path: &Path) -> bool {
+        may_replace_report(path, self.overwrite, self.resume)
     }
 
     fn access(&self) -> Access {

@@ -88,7 +88,7 @@ impl From<artir_harness::Error> for Failure {
 
 impl From<artir_dicom::Error> for Failure {
     fn from(e: artir_dicom::Error) -> Self {
-        Self::new(e.kind(), e)
+        Self::new(e.kind(), crate::ct::hint::error(&e))
     }
 }
 

@@ -5,10 +5,12 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 
 use artir_core::ErrorKind;
 use artir_files::{NewFile, free_space, is_taken, is_within, same_file, writable};
+use serde::Serialize;
 
 use crate::outcome::Failure;
 
@@ -145,6 +147,36 @@ pub(crate) fn publish_text(out: &Path, overwrite: bool, text: &str) -> Result<()
     })
 }
 
+/// Whether a run may replace the report at a path: with `overwrite`, or with `resume` where an earlier run wrote it.
+pub(crate) fn may_replace_report(path: &Path, overwrite: bool, resume: bool) -> bool {
+    let is_report = || {
+        let report: serde_json::Value = serde_json::from_reader(io::BufReader::new(File::open(path).ok()?)).ok()?;
+        Some(report.get("schema")?.is_u64() && report.get("artir")?.is_string())
+    };
+    overwrite || resume && is_report() == Some(true)
+}
+
+/// Ends a run with its report. The error that ended the run matters more than a report that cannot be written.
+pub(crate) fn end_with_report(
+    ended: Result<ExitCode, Failure>,
+    path: &Path,
+    replace: bool,
+    report: &impl Serialize,
+) -> Result<ExitCode, Failure> {
+    let write = || {
+        let text = serde_json::to_string_pretty(report).map_err(Failure::failed)?;
+        publish_text(path, replace, &(text + "\n"))
+    };
+    match (ended, write()) {
+        (Ok(_), Err(failure)) => Err(failure),
+        (Err(ended), Err(failure)) => {
+            eprintln!("artir: {}", failure.message);
+            Err(ended)
+        }
+        (ended, Ok(())) => ended,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -190,6 +222,17 @@ mod tests {
         assert!(kind == ErrorKind::Output && message.contains("not a folder"), "{message}");
         let device = Outputs::default().add("the report", Path::new("/dev/null"), Kind::File, true);
         assert!(refused(device).1.contains("not a regular file"));
+    }
+
+    #[test]
+    fn only_a_report_is_replaced_by_a_run_that_resumes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.json");
+        for (text, replaced) in [("{\"schema\": 1, \"artir\": \"0.1.0\"}", true), ("{}", false), ("notes", false)] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(may_replace_report(&path, false, true), replaced, "{text}");
+            assert!(!may_replace_report(&path, false, false) && may_replace_report(&path, true, false));
+        }
     }
 
     #[test]

@@ -51,16 +51,16 @@ pub use card::{Card, CardError, CardInput, DataSource, Figure, Task, Training, U
 pub use error::{Error, ErrorKind, InferenceError, ModelFault, SettingError};
 pub use image::{Image, Shape, Window};
 pub use model::Model;
-pub use pipeline::{ALGORITHM, MemoryUse, Provenance, Restorer, RunReport, Sink, Source, precision_name};
+pub use pipeline::{
+    ALGORITHM, Feed, MemoryUse, Pool, PoolEnded, Provenance, Restorer, RunReport, Sink, Source, Work, precision_name,
+};
 pub use progress::{NoProgress, Progress};
 pub use provider::{
     Device, DeviceError, Missing, Provider, Requirement, UnknownDevice,
     placement::{NodePlacement, ProfileError},
 };
 pub use range::Range;
-pub use runtime::{
-    RuntimeError, RuntimeSearch, Skipped, environment, runtime_path, runtime_version, search_runtime,
-};
+pub use runtime::{RuntimeError, RuntimeSearch, Skipped, environment, runtime_path, runtime_version, search_runtime};
 pub use session::Session;
 pub use settings::{MOST_THREADS, Settings};
 pub use tile::{Span, TileLimits, TilePlan};

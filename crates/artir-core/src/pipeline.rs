@@ -3,6 +3,7 @@
 mod batch;
 mod memory;
 mod plan;
+mod pool;
 mod prepared;
 mod tiles;
 
@@ -12,6 +13,7 @@ use artir_files::Encoding;
 use artir_ops::Precision;
 use ndarray::{Array4, ArrayView3};
 
+pub use self::pool::{Feed, Pool, PoolEnded, Work};
 use crate::{
     Card, Device, Error, Image, Model, Progress, Provider, Session, Settings, Shape, TilePlan, VERSION, Window,
     runtime_version, session::threads_or_all,
@@ -192,9 +194,8 @@ impl Restorer {
         plan::plan_that_fits(self.card(), &self.settings, shape, held, &mut holds)
     }
 
-    /// How many images of this extent are best restored at once, each by a restorer of its own: see
-    /// [`Restorer::split_threads`]. Outputs do not depend on it.
-    pub fn side_by_side(&self, shape: Shape, held: MemoryUse) -> usize {
+    /// How many images of this extent are best restored at once, each by a restorer of its own. Outputs do not depend on it.
+    fn side_by_side(&self, shape: Shape, held: MemoryUse) -> usize {
         if self.session.provider() != Provider::Cpu {
             return 1;
         }
@@ -203,7 +204,7 @@ impl Restorer {
     }
 
     /// As many restorers on the CPU that share this one's threads.
-    pub fn split_threads(&self, parts: usize) -> Result<Vec<Self>, Error> {
+    fn split_threads(&self, parts: usize) -> Result<Vec<Self>, Error> {
         let threads = threads_or_all(self.settings.threads);
         let part = |n: usize| {
             let threads = (threads / parts + usize::from(n < threads % parts)).max(1);

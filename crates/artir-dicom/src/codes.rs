@@ -3,7 +3,7 @@
 use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
-use crate::dataset::DataSet;
+use crate::read::dataset::DataSet;
 
 /// A coded entry.
 pub(crate) struct Code {

@@ -1,8 +1,14 @@
 //! Errors of this crate.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use artir_core::ErrorKind;
+
+use crate::read::codec::CodecError;
 
 /// An error of this crate. Its text names files and attributes, never a patient's data.
 #[derive(Debug, thiserror::Error)]
@@ -17,41 +23,157 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// Why.
-        reason: String,
+        #[source]
+        reason: Reason,
     },
     /// No input can be restored.
-    #[error("{input}: no {what} series found{detail}")]
+    #[error("{input}: no {what} series found ({})", listed(reasons))]
     NoSeries {
-        /// The inputs, as typed.
+        /// The inputs, as they were given.
         input: String,
         /// `CT` or `PET`.
         what: &'static str,
-        /// The objects that were found instead.
-        detail: String,
+        /// Why files were skipped, and how many for each reason.
+        reasons: Vec<(Reason, usize)>,
     },
     /// The output folder already holds this series.
-    #[error("{}: already exists: use --overwrite", path.display())]
+    #[error("{}: already exists", path.display())]
     Exists {
         /// The folder.
         path: PathBuf,
     },
+    /// The series has no slices that can be written.
+    #[error("{}: cannot write: the series has no slices", path.display())]
+    Empty {
+        /// The output folder.
+        path: PathBuf,
+    },
     /// Writing failed.
-    #[error("{}: cannot write: {reason}", path.display())]
+    #[error("{}: cannot write: {source}", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
         /// Why.
-        reason: String,
+        source: io::Error,
     },
 }
 
+/// The reason why a file cannot be used, or is skipped. Its text quotes terms of the standard, never a value that could be
+/// a patient's.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Not a DICOM file.
+    #[error("not a DICOM file")]
+    NotDicom,
+    /// The file is damaged or truncated.
+    #[error("damaged or truncated: {0}")]
+    Damaged(String),
+    /// The system cannot read it.
+    #[error("{0}")]
+    Io(#[source] Arc<io::Error>),
+    /// An attribute is missing, out of range, or contradicts another one.
+    #[error("{0}")]
+    Attribute(String),
+    /// An image of a form that artir does not restore.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Its pixels are not all there, or not where the header says.
+    #[error("{0}")]
+    Pixels(String),
+    /// Its compressed pixels cannot be decoded.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The process that decodes frames cannot be started.
+    #[error("the decoder cannot be started: {0}")]
+    Decoder(#[source] Arc<io::Error>),
+    /// Its values do not lead to SUV. They can be restored in their own unit.
+    #[error("{0}")]
+    NoSuv(String),
+    /// Its real-world value mapping does not agree with the source's after a new RescaleSlope.
+    #[error("its real-world value mapping (0040,9096) does not agree with the source's after the new RescaleSlope")]
+    Mapping,
+    /// The file has changed since it was scanned.
+    #[error("the file has changed since it was scanned")]
+    Changed,
+    /// This many files of a series share a SOPInstanceUID with another file of it, and differ from it.
+    #[error(
+        "{0} file(s) of the series, this one the first, share a SOPInstanceUID (0008,0018) with another file and differ \
+         from it"
+    )]
+    Clash(usize),
+    /// This many unreadable files in the folder of a series may belong to it.
+    #[error("{0} unreadable file(s) in its folder may belong to it")]
+    UnreadableBeside(usize),
+    /// The objects of one SeriesInstanceUID are of several patients.
+    #[error(
+        "its SeriesInstanceUID (0020,000E) is that of {others} other file(s), and {attribute} differs among them: slices of \
+         several patients are no series; restore each patient's files on their own"
+    )]
+    SeveralPatients {
+        /// The other files of the SeriesInstanceUID.
+        others: usize,
+        /// The attribute that differs.
+        attribute: &'static str,
+    },
+    /// Not a slice of the modality.
+    #[error("{0}")]
+    NotSlice(String),
+    /// A PET image without SUV, which can be restored in its own unit.
+    #[error("{0}")]
+    NotUptake(String),
+    /// A PET image that was not corrected for attenuation, in a study that also holds corrected ones.
+    #[error("{0}")]
+    Uncorrected(String),
+    /// A result of artir.
+    #[error("already restored by artir")]
+    Restored,
+    /// A byte-identical copy of another file.
+    #[error("a byte-identical copy of another file")]
+    Copy,
+    /// A file or folder that a search does not enter.
+    #[error("{0}")]
+    NotSearched(&'static str),
+}
+
+fn listed(reasons: &[(Reason, usize)]) -> String {
+    if reasons.is_empty() {
+        return "no files".into();
+    }
+    reasons.iter().map(|(reason, n)| format!("{n} file(s): {reason}")).collect::<Vec<_>>().join("; ")
+}
+
+impl Reason {
+    pub(crate) fn attribute(text: impl Into<String>) -> Self {
+        Self::Attribute(text.into())
+    }
+
+    pub(crate) fn unsupported(text: impl Into<String>) -> Self {
+        Self::Unsupported(text.into())
+    }
+
+    pub(crate) fn pixels(text: impl Into<String>) -> Self {
+        Self::Pixels(text.into())
+    }
+
+    pub(crate) fn not_slice(text: impl Into<String>) -> Self {
+        Self::NotSlice(text.into())
+    }
+}
+
+impl From<io::Error> for Reason {
+    fn from(e: io::Error) -> Self {
+        Self::Io(Arc::new(e))
+    }
+}
+
 impl Error {
-    pub(crate) fn file(path: &Path, reason: impl Into<String>) -> Self {
+    pub(crate) fn file(path: &Path, reason: impl Into<Reason>) -> Self {
         Self::File { path: path.to_owned(), reason: reason.into() }
     }
 
-    pub(crate) fn write(path: &Path, reason: impl ToString) -> Self {
-        Self::Write { path: path.to_owned(), reason: reason.to_string() }
+    pub(crate) fn write(path: &Path, source: io::Error) -> Self {
+        Self::Write { path: path.to_owned(), source }
     }
 
     /// The class of the error.
@@ -60,7 +182,7 @@ impl Error {
             Self::Core(e) => e.kind(),
             Self::File { .. } | Self::NoSeries { .. } => ErrorKind::Input,
             Self::Exists { .. } => ErrorKind::Usage,
-            Self::Write { .. } => ErrorKind::Output,
+            Self::Write { .. } | Self::Empty { .. } => ErrorKind::Output,
         }
     }
 }

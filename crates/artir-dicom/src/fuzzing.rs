@@ -4,16 +4,18 @@ use std::path::Path;
 
 use crate::{
     Modality,
-    codec::{self, Reading},
-    dataset::Stop,
-    file::{DicomFile, Opened},
     find::place,
-    frame::PixelFormat,
-    rle,
-    slice::Slice,
-    worker::{
-        Decoder,
-        protocol::{Request, read_answer, write_answer},
+    read::{
+        codec::{self, Reading},
+        dataset::Stop,
+        file::{DicomFile, Opened},
+        frame::PixelFormat,
+        rle,
+        slice::Slice,
+        worker::{
+            Decoder,
+            protocol::{Request, read_answer, write_answer},
+        },
     },
 };
 
@@ -72,12 +74,12 @@ pub fn frame(bytes: &[u8]) {
     for frame in 0..format.frames.min(3) {
         if codec::reading(&file.transfer_syntax) == Reading::Fragile {
             let stream = file.frame_bytes(frame, format.frames, format.layout.bytes() as u64);
-            drop(stream.and_then(|s| codec::check_claim(&file.transfer_syntax, &s, format.layout)));
+            drop(stream.map(|s| codec::check_claim(&file.transfer_syntax, &s, format.layout)));
             continue;
         }
         let mut decoder = Decoder::in_process();
         let slice = Slice::read(&mut file, &format, frame, Modality::Pet, 1.0, &mut decoder);
-        drop(slice.map(|s| s.source().data));
+        drop(slice.map(|s| (s.values(), s.valid())));
     }
 }
 
@@ -132,7 +134,9 @@ mod tests {
             protocol(&seed);
             keep("protocol", &format!("request-{syntax}"), &seed);
         }
-        for (name, answer) in [("pixels", Ok(vec![1; 48])), ("reason", Err("its pixels are damaged".to_owned()))] {
+        for (name, answer) in
+            [("pixels", Ok(vec![1; 48])), ("reason", Err(codec::CodecError::new("its pixels are damaged")))]
+        {
             let mut seed = Vec::new();
             write_answer(&mut seed, &answer).unwrap();
             protocol(&seed);
@@ -142,7 +146,7 @@ mod tests {
 
     #[test]
     fn seeds_are_read_by_both_targets() {
-        let seeds = crate::restore::seeds();
+        let seeds = crate::restore::tests::seeds();
         assert!(seeds.len() >= 5);
         for (name, bytes) in &seeds {
             header(bytes);

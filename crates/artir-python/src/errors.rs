@@ -67,9 +67,10 @@ impl From<artir_dicom::Error> for Failure {
         match e {
             artir_dicom::Error::Core(e) => e.into(),
             artir_dicom::Error::File { path, reason } => Self::new(kind, Some(&path), reason),
-            artir_dicom::Error::Write { path, reason } => {
-                Self::new(kind, Some(&path), format!("cannot write: {reason}"))
+            artir_dicom::Error::Write { path, source } => {
+                Self::new(kind, Some(&path), format!("cannot write: {source}"))
             }
+            artir_dicom::Error::Exists { path } => Self::new(kind, Some(&path), "already exists: use overwrite=True"),
             other => Self::new(kind, None, other),
         }
     }

@@ -1,16 +1,19 @@
 //! A model with its settings.
 
-use std::sync::{Arc, mpsc::RecvTimeoutError};
+use std::sync::{
+    Arc,
+    mpsc::{RecvTimeoutError, TrySendError},
+};
 
 use artir_core::{Device, ErrorKind, Image, Precision, Restorer, Settings, Shape, zoo};
-use ndarray::{ArrayView3, ArrayView4, ArrayViewMut3, ArrayViewMut4, Axis};
+use ndarray::{ArrayView3, ArrayView4, ArrayViewMut4, Axis};
 use numpy::{PyArray3, PyArray4, PyArrayMethods, PyReadonlyArray3, PyReadonlyArray4, PyReadwriteArray4};
 use pyo3::prelude::*;
 
 use crate::{
     errors::Failure,
     progress::{Counter, LOOK, Watch},
-    restore::{self, Workers},
+    restore::{self, Item, Worker},
 };
 
 /// A model that is loaded with one set of settings.
@@ -121,23 +124,17 @@ fn restore_stack<'py>(
     }
     let counter = Counter::of(shape.pixels() * count as u64);
     let mut watch = Watch::new(py, progress, Arc::clone(&counter));
-    let mut workers =
-        py.detach(|| restore::start(restorer, shape, count, &counter)).map_err(|e| Failure::from(e).raise(py))?;
-    let image = |number: usize| Image {
-        data: images.index_axis(Axis(0), number).to_owned(),
-        valid: valid.map(|valid| valid.index_axis(Axis(0), number).to_owned()),
+    let started = py.detach(|| restore::start(restorer, shape, count, &counter));
+    let mut worker = started.map_err(|e| Failure::from(e).raise(py))?;
+    let item = |number: usize| {
+        let image = Image {
+            data: images.index_axis(Axis(0), number).to_owned(),
+            valid: valid.map(|valid| valid.index_axis(Axis(0), number).to_owned()),
+        };
+        Item::new(number, image)
     };
-    let ended = exchange(
-        py,
-        &mut workers,
-        count,
-        &image,
-        &mut |number, residual| {
-            let mut place: ArrayViewMut3<'_, f32> = out.index_axis_mut(Axis(0), number);
-            place.assign(&residual);
-        },
-        &mut watch,
-    );
+    let mut take = |item: Item| out.index_axis_mut(Axis(0), item.number).assign(&item.residual);
+    let ended = exchange(py, &mut worker, count, &item, &mut take, &mut watch);
     if ended.is_err() {
         counter.stop();
     }
@@ -147,35 +144,41 @@ fn restore_stack<'py>(
 /// Hands images over and takes residuals back, with a look at signals in between.
 fn exchange(
     py: Python<'_>,
-    workers: &mut Workers,
+    worker: &mut Worker,
     count: usize,
-    image: &(dyn Fn(usize) -> Image + Sync),
-    take: &mut (dyn FnMut(usize, ndarray::Array3<f32>) + Send),
+    item: &(dyn Fn(usize) -> Item + Sync),
+    take: &mut (dyn FnMut(Item) + Send),
     watch: &mut Watch<'_>,
 ) -> PyResult<()> {
-    let (mut given, mut taken) = (0, 0);
+    let (mut given, mut taken, mut pending) = (0, 0, None);
     while taken < count {
-        while given < count && given - taken < workers.room {
-            let next = py.detach(|| image(given));
-            // There is room, so this does not wait. Workers that have gone are noticed below.
-            if let Some(to) = &workers.to {
-                let _ = to.send((given, next));
+        while let Some(to) = &worker.to
+            && given < count
+        {
+            let next = pending.take().unwrap_or_else(|| py.detach(|| item(given)));
+            match to.try_send(next) {
+                Ok(()) => given += 1,
+                Err(TrySendError::Full(next)) => {
+                    pending = Some(next);
+                    break;
+                }
+                // Its result tells why.
+                Err(TrySendError::Disconnected(_)) => worker.to = None,
             }
-            given += 1;
         }
         if given == count {
-            workers.to = None;
+            worker.to = None;
         }
-        let from = &mut workers.from;
+        let from = &mut worker.from;
         match py.detach(move || from.recv_timeout(LOOK)) {
-            Ok(Ok((number, residual))) => {
-                py.detach(|| take(number, residual));
+            Ok(Ok(item)) => {
+                py.detach(|| take(item));
                 taken += 1;
             }
             Ok(Err(e)) => return Err(Failure::from(e).raise(py)),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
-                let reason = "a worker ended without a result: an internal fault";
+                let reason = "the restoring thread ended without a result: an internal fault";
                 return Err(Failure::new(ErrorKind::Failed, None, reason).raise(py));
             }
         }
@@ -184,7 +187,7 @@ fn exchange(
     Ok(())
 }
 
-/// Waits for the workers of interrupted calls.
+/// Waits for the threads of interrupted calls.
 #[pyfunction]
 pub(crate) fn wait_for_workers(py: Python<'_>) {
     py.detach(restore::wait);

@@ -1,7 +1,7 @@
-//! Restores a stack of images on threads that outlive an interrupted call.
+//! Restores a stack of images on a thread that outlives an interrupted call.
 //!
-//! The thread that called artir hands over copies of images and takes residuals back, so that workers never see memory
-//! of NumPy. After Ctrl-C it returns at once, and the workers end with their present tile.
+//! The thread that called artir hands over copies of images and takes residuals back, so that the other never sees memory
+//! of NumPy. After Ctrl-C the caller returns at once, and the other thread ends with its present tile.
 
 use std::{
     sync::{
@@ -11,36 +11,58 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use artir_core::{Error, Image, MemoryUse, Restorer, Shape, Sink, Source, Window};
+use artir_core::{Error, Image, MemoryUse, Restorer, Shape, Sink, Source, Window, Work};
 use ndarray::{Array3, ArrayView3, s};
 
 use crate::progress::Counter;
 
-/// An image with its number in the stack.
-pub(crate) type Numbered<T> = (usize, T);
-
-/// The workers of one call.
-pub(crate) struct Workers {
-    /// Taken away when all images are handed over.
-    pub(crate) to: Option<SyncSender<Numbered<Image>>>,
-    pub(crate) from: Receiver<Result<Numbered<Array3<f32>>, Error>>,
-    /// Images that can be handed over before one comes back.
-    pub(crate) room: usize,
+/// An image of the stack, and its residual once it is restored.
+pub(crate) struct Item {
+    pub(crate) number: usize,
+    image: Image,
+    pub(crate) residual: Array3<f32>,
 }
 
-/// Workers that may still run, of this call and of interrupted ones.
-static RUNNING: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
-
-/// Waits for the workers of interrupted calls. The interpreter must not end while they are inside ONNX Runtime.
-pub(crate) fn wait() {
-    let running = std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
-    for worker in running {
-        // A worker's panic was reported to its call.
-        let _ = worker.join();
+impl Item {
+    pub(crate) fn new(number: usize, image: Image) -> Self {
+        let residual = Array3::zeros(image.data.raw_dim());
+        Self { number, image, residual }
     }
 }
 
-/// Starts workers for `count` images of one extent.
+impl Work for Item {
+    type Error = Error;
+    type Source<'a> = Whole<'a>;
+    type Sink<'a> = Collect<'a>;
+
+    fn image(&mut self) -> Option<(Whole<'_>, Collect<'_>)> {
+        Some((Whole(&self.image), Collect(&mut self.residual)))
+    }
+}
+
+/// The worker of one call, as the calling thread sees it.
+pub(crate) struct Worker {
+    /// Taken away when all images are handed over.
+    pub(crate) to: Option<SyncSender<Item>>,
+    pub(crate) from: Receiver<Result<Item, Error>>,
+}
+
+/// Threads that may still run, of this call and of interrupted ones.
+static RUNNING: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+/// Waits for the threads of interrupted calls. The interpreter must not end while they are inside ONNX Runtime.
+pub(crate) fn wait() {
+    let running = std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
+    for thread in running {
+        // A panic was reported to its call.
+        let _ = thread.join();
+    }
+}
+
+/// Images that may wait between two threads.
+const QUEUE: usize = 2;
+
+/// Starts a thread that restores `count` images of one extent.
 ///
 /// # Errors
 /// As [`Restorer::plan`].
@@ -49,45 +71,42 @@ pub(crate) fn start(
     shape: Shape,
     count: usize,
     counter: &Arc<Counter>,
-) -> Result<Workers, Error> {
+) -> Result<Worker, Error> {
     // Settings that cannot work are reported before anything runs.
     restorer.plan(shape, MemoryUse::default())?;
-    let lanes: Vec<Arc<Restorer>> = match restorer.side_by_side(shape, MemoryUse::default()).min(count) {
-        0 | 1 => vec![Arc::clone(restorer)],
-        lanes => restorer.split_threads(lanes)?.into_iter().map(Arc::new).collect(),
-    };
-    let room = lanes.len() + 1;
-    let (to, images) = sync_channel(room);
-    let (residuals, from) = sync_channel(room);
-    let images = Arc::new(Mutex::new(images));
+    let (to, images) = sync_channel(QUEUE);
+    let (done, from) = sync_channel(QUEUE);
+    let (restorer, counter) = (Arc::clone(restorer), Arc::clone(counter));
+    let thread = thread::spawn(move || {
+        let failed = done.clone();
+        let work = || -> Result<(), Error> {
+            let pool = restorer.pool(shape, MemoryUse::default(), count, &*counter)?;
+            let (ended, ()) = pool.run(
+                |feed| {
+                    // Each side ends when nobody takes its items any more.
+                    let _ = images.into_iter().try_for_each(|item| feed.send(item));
+                },
+                |mut restored| {
+                    let _ = (&mut restored).try_for_each(|item| done.send(Ok(item)));
+                },
+            );
+            ended
+        };
+        if let Err(e) = work() {
+            // Nobody takes the error of an interrupted call.
+            let _ = failed.send(Err(e));
+        }
+    });
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    running.retain(|worker| !worker.is_finished());
-    for restorer in lanes {
-        let (images, residuals, counter) = (Arc::clone(&images), residuals.clone(), Arc::clone(counter));
-        running.push(thread::spawn(move || {
-            loop {
-                let next = images.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                let Ok((number, image)) = next else { return };
-                let done = residual(&restorer, image, &counter).map(|residual| (number, residual));
-                // Nobody takes results of an interrupted call.
-                if residuals.send(done).is_err() {
-                    return;
-                }
-            }
-        }));
-    }
-    Ok(Workers { to: Some(to), from, room })
+    running.retain(|thread| !thread.is_finished());
+    running.push(thread);
+    Ok(Worker { to: Some(to), from })
 }
 
-fn residual(restorer: &Restorer, image: Image, counter: &Counter) -> Result<Array3<f32>, Error> {
-    let mut sink = Collect(Array3::zeros(image.data.raw_dim()));
-    restorer.run(&mut Whole(image), &mut sink, counter)?;
-    Ok(sink.0)
-}
+/// Reads windows of an image in memory.
+pub(crate) struct Whole<'a>(&'a Image);
 
-struct Whole(Image);
-
-impl Source for Whole {
+impl Source for Whole<'_> {
     type Error = Error;
 
     fn shape(&self) -> Shape {
@@ -103,9 +122,10 @@ impl Source for Whole {
     }
 }
 
-struct Collect(Array3<f32>);
+/// Keeps residuals.
+pub(crate) struct Collect<'a>(&'a mut Array3<f32>);
 
-impl Sink for Collect {
+impl Sink for Collect<'_> {
     type Error = Error;
 
     fn write(&mut self, first: usize, residual: ArrayView3<'_, f32>) -> Result<(), Error> {

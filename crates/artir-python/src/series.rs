@@ -9,7 +9,8 @@ use std::{
 
 use artir_core::{ErrorKind, Restorer, Task};
 use artir_dicom::{
-    Decoder, Modality, PetUnits, RestoreOptions, Scan, ScanOptions, Series, SeriesReport, read_slice, scan_with,
+    Decoder, Description, Modality, PetUnits, RestoreOptions, Scan, ScanOptions, Series, SeriesReport, read_slice,
+    scan_with,
 };
 use ndarray::{Array3, Axis};
 use numpy::IntoPyArray;
@@ -273,15 +274,18 @@ impl Run {
     }
 
     fn options(&self) -> Result<RestoreOptions, Failure> {
-        let Settings { overwrite, resume, allow_partial, .. } = self.settings;
-        Ok(RestoreOptions {
-            overwrite,
-            resume,
-            allow_partial,
-            series_description: self.settings.series_description.clone(),
-            units: self.units,
-            codec_process: decoding(self.settings.program.clone()),
-            ..RestoreOptions::default()
+        let settings = &self.settings;
+        let description = settings.series_description.clone().map(Description::new).transpose();
+        let description = description.map_err(|e| Failure::usage(format!("series_description {e}")))?;
+        let options = RestoreOptions::default()
+            .overwrite(settings.overwrite)
+            .resume(settings.resume)
+            .allow_partial(settings.allow_partial)
+            .series_description(description)
+            .units(self.units);
+        Ok(match decoding(settings.program.clone()) {
+            Some((program, arguments)) => options.codec_process(program, arguments),
+            None => options,
         })
     }
 }

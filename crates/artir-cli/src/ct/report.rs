@@ -1,13 +1,11 @@
 //! `--report`: a record of the run as JSON.
 
-use std::path::Path;
-
 use artir_core::Restorer;
-use artir_dicom::{Scan, Series, SeriesReport};
+use artir_dicom::{Reason, Scan, Series, SeriesReport};
 use serde::Serialize;
 
 use super::Args;
-use crate::{outcome::Failure, outputs::publish_text};
+use super::hint;
 
 /// Version of the report's schema. It grows when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
@@ -87,7 +85,7 @@ impl Default for Report {
 impl Report {
     /// Records the files that a scan found outside any series.
     pub(super) fn scanned(&mut self, scan: &Scan, args: &Args) {
-        let files = |reason: &str, files: Vec<String>| Files { reason: reason.to_owned(), count: files.len(), files };
+        let files = |why: &Reason, files: Vec<String>| Files { reason: hint::reason(why), count: files.len(), files };
         let set_aside = scan.set_aside_by_reason().into_iter();
         self.set_aside =
             set_aside.map(|(why, f)| files(why, f.iter().map(|path| args.shown(path)).collect())).collect();
@@ -132,11 +130,6 @@ impl Report {
     pub(super) fn refused(&mut self, number: usize, series: &Series, reason: &str, args: &Args) {
         let entry = Entry { problems: vec![reason.to_owned()], ..Entry::new(number, series, args) };
         self.series.push(entry);
-    }
-
-    pub(super) fn write(&self, path: &Path, overwrite: bool) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(self).map_err(Failure::failed)?;
-        publish_text(path, overwrite, &(text + "\n"))
     }
 }
 

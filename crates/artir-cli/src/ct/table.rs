@@ -2,6 +2,8 @@
 
 use artir_dicom::{Modality, Series, suv_summary};
 
+use super::hint;
+
 /// One line per series, without UID, name or description: those can identify the patient.
 pub(super) fn render(series: &[Series]) -> String {
     let is_pet = series.iter().any(|s| s.modality == Modality::Pet);
@@ -26,7 +28,7 @@ pub(super) fn render(series: &[Series]) -> String {
             row.push(range(suv.factor, |factor| format!("{factor:.4e}")));
             row.push(range(suv.uptake_s, |seconds| format!("{:.1}", seconds / 60.0)));
             findings.extend(suv.findings.iter().map(ToString::to_string));
-            findings.extend(suv.problem.map(|problem| format!("no SUV: {problem}")));
+            findings.extend(suv.problem.map(|problem| format!("no SUV: {}", hint::reason(&problem))));
         }
         row.push(if findings.is_empty() { "-".into() } else { findings.join("; ") });
         row

@@ -1,13 +1,11 @@
 //! `--report`: a record of the run as JSON.
 
-use std::path::Path;
-
 use artir_core::Restorer;
 use artir_geo::{Scene, SceneReport};
 use serde::Serialize;
 
 use super::names::Names;
-use crate::{outcome::Failure, outputs::publish_text};
+use crate::outcome::Failure;
 
 /// Version of the report's schema. It grows when a field changes its meaning or is removed.
 const SCHEMA: u32 = 2;
@@ -105,10 +103,5 @@ impl Report {
     pub(super) fn failed(&mut self, index: usize, path: &str, failure: &Failure) {
         let (name, problem) = (self.names.in_text(path), Some(self.names.in_text(&failure.message)));
         self.scenes.push(Entry { scene: index + 1, name, outcome: "failed", problem, done: None });
-    }
-
-    pub(super) fn write(&self, path: &Path, overwrite: bool) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(self).map_err(Failure::failed)?;
-        publish_text(path, overwrite, &(text + "\n"))
     }
 }

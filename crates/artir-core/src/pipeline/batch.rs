@@ -11,7 +11,7 @@ impl Restorer {
     ///
     /// # Errors
     /// As [`Restorer::plan`].
-    pub fn batch_size(&self, shape: Shape, held: MemoryUse) -> Result<usize, Error> {
+    pub(super) fn batch_size(&self, shape: Shape, held: MemoryUse) -> Result<usize, Error> {
         let plan = self.plan(shape, held)?;
         Ok(if plan.len() == 1 { self.session.batch(&plan) } else { 1 })
     }
@@ -23,7 +23,7 @@ impl Restorer {
     /// [`Error::Channels`] and [`Error::WindowSize`] for images that do not fit the model or differ in extent,
     /// [`Error::Setting`] if images of this extent need tiles, [`Error::Interrupted`], and what the network
     /// reports.
-    pub fn residuals(&self, images: Vec<Image>, progress: &dyn Progress) -> Result<Vec<Array3<f32>>, Error> {
+    pub(super) fn residuals(&self, images: Vec<Image>, progress: &dyn Progress) -> Result<Vec<Array3<f32>>, Error> {
         let Some(expected) = images.first().map(|image| image.data.dim()) else { return Ok(Vec::new()) };
         let shape = images[0].shape();
         self.check_channels(shape)?;

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use artir_files::hex;
 
-use super::{Finding, Modality, Series, header::GroupedObject};
+use super::{Series, header::GroupedObject};
 use crate::{
-    geometry::{Plane, SAME_POSITION, Stack},
+    Finding, Modality, Repair,
+    read::geometry::{Plane, SAME_POSITION, Stack},
     uid,
 };
 
@@ -133,6 +134,11 @@ fn assemble(
     if (rows_apart / columns_apart - 1.0).abs() > 1e-3 {
         findings.push(Finding::NonSquarePixels(rows_apart, columns_apart));
     }
+    let mut repairs: BTreeMap<Repair, usize> = BTreeMap::new();
+    for repair in objects.iter().flat_map(|o| &o.instance.repairs) {
+        *repairs.entry(*repair).or_default() += 1;
+    }
+    findings.extend(repairs.into_iter().map(|(repair, files)| Finding::Repaired(repair, files)));
     if restored {
         findings.push(Finding::Restored);
     }

@@ -5,13 +5,15 @@ use std::path::Path;
 use dicom_core::dictionary::{UidDictionary, UidDictionaryEntry};
 use dicom_dictionary_std::{StandardSopClassDictionary, tags};
 
-use super::{Instance, Modality, group::Group, identity::Identity, quantity};
+use super::{Instance, group::Group, identity::Identity, quantity};
 use crate::{
-    Error, codes,
-    dataset::{DataSet, Stop},
-    file::{DicomFile, Opened},
-    geometry::Plane,
-    view::View,
+    Error, Modality, Reason, codes,
+    read::{
+        dataset::{DataSet, Stop},
+        file::{DicomFile, Opened},
+        geometry::Plane,
+        view::View,
+    },
 };
 
 /// An object with the group that it belongs to.
@@ -22,7 +24,7 @@ pub(crate) struct GroupedObject {
     pub(super) pixel_spacing: [f64; 2],
     /// Whether artir derived it.
     pub(super) restored: bool,
-    /// The reason why SUV cannot be computed from these PET values, although `--units native` accepts them.
+    /// The reason why SUV cannot be computed from these PET values, although they can be restored in their own unit.
     pub(super) not_uptake: Option<quantity::NotUptake>,
 }
 
@@ -33,34 +35,49 @@ impl GroupedObject {
     }
 }
 
-/// Reads one header and returns its place in a series, or the reason to skip it.
-pub(super) fn look(path: &Path, modality: Modality) -> Result<Result<GroupedObject, String>, Error> {
-    match DicomFile::look(path, Stop::AtPixels)? {
-        Opened::Other => Ok(Err("not a DICOM file".into())),
-        Opened::Dicom(file) => Ok(place(&file.set, path, modality)),
+/// A damaged file: the reason to skip it, if what comes before the damage shows that it is no image of the modality; else its
+/// SeriesInstanceUID, as far as that is known.
+pub(super) fn look_at_damaged(path: &Path, modality: Modality) -> Result<Reason, Option<String>> {
+    let Some(set) = DicomFile::before_damage(path) else { return Err(None) };
+    match set.text(tags::SOP_CLASS_UID) {
+        Some(class) if !modality.owns(class, &set) && !modality.may_own(class) => {
+            Ok(Reason::NotSlice(format!("not a {} image: {}, and damaged", modality.name(), class_name(class))))
+        }
+        _ => Err(set.text(tags::SERIES_INSTANCE_UID).map(str::to_owned)),
     }
 }
 
-pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<GroupedObject, String> {
-    if set.contains(tags::DIRECTORY_RECORD_SEQUENCE) {
-        return Err("a DICOMDIR".into());
+/// Reads one header and returns its place in a series, or the reason to skip it.
+pub(super) fn look(path: &Path, modality: Modality) -> Result<Result<GroupedObject, Reason>, Error> {
+    match DicomFile::look(path, Stop::AtPixels)? {
+        Opened::Other => Ok(Err(Reason::NotDicom)),
+        Opened::Dicom(file) => Ok(place(&file.set, path, modality).map(|mut object| {
+            object.instance.repairs = file.repairs().iter().copied().filter(|repair| !repair.is_of_pixels()).collect();
+            object
+        })),
     }
-    let class = set.text(tags::SOP_CLASS_UID).ok_or("DICOM without a SOP class")?;
+}
+
+pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<GroupedObject, Reason> {
+    if set.contains(tags::DIRECTORY_RECORD_SEQUENCE) {
+        return Err(Reason::not_slice("a DICOMDIR"));
+    }
+    let class = set.text(tags::SOP_CLASS_UID).ok_or_else(|| Reason::not_slice("DICOM without a SOP class"))?;
     if !modality.owns(class, set) {
-        return Err(format!("not a {} image: {}", modality.name(), class_name(class)));
+        return Err(Reason::NotSlice(format!("not a {} image: {}", modality.name(), class_name(class))));
     }
     if set.texts(tags::IMAGE_TYPE).contains(&"LOCALIZER") {
-        return Err("a localizer".into());
+        return Err(Reason::not_slice("a localizer"));
     }
-    let missing = |what: &str| format!("a {} image without {what}", modality.name());
+    let missing = |what: &str| Reason::NotSlice(format!("a {} image without {what}", modality.name()));
     let frames = set.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1);
     let multi_frame = class != modality.slice_class();
     if !multi_frame && frames != 1 {
-        return Err(format!("a single-frame class with {frames} frames"));
+        return Err(Reason::NotSlice(format!("a single-frame class with {frames} frames")));
     }
     let present = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len();
     if multi_frame && usize::try_from(frames) != Ok(present) {
-        return Err(format!("{frames} frames, and functional groups for {present}"));
+        return Err(Reason::NotSlice(format!("{frames} frames, and functional groups for {present}")));
     }
     let frames = u32::try_from(frames).map_err(|_| missing("NumberOfFrames"))?;
     if let Some(what) = quantity::foreign(set, frames, modality) {
@@ -80,7 +97,7 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
             .ok_or_else(|| missing("ImagePositionPatient"))?;
         let plane = Plane { position, orientation };
         if !plane.is_axial() {
-            return Err("a reformat: not an axial image".into());
+            return Err(Reason::not_slice("a reformat: not an axial image"));
         }
         planes.push(plane);
         spacing = spacing.or(view.group(tags::PIXEL_MEASURES_SEQUENCE).vector(tags::PIXEL_SPACING));
@@ -110,6 +127,7 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         uid: uid.to_owned(),
         instance_number: set.integer(tags::INSTANCE_NUMBER).unwrap_or(0),
         acquisition: set.integer(tags::ACQUISITION_NUMBER),
+        repairs: Vec::new(),
         along_normal: planes.iter().map(Plane::along_normal).collect(),
         planes,
     };

@@ -3,8 +3,8 @@
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use super::{header::GroupedObject, series::Finding};
-use crate::dataset::DataSet;
+use super::header::GroupedObject;
+use crate::{Finding, read::dataset::DataSet};
 
 /// Patient, study and frame of reference of an object. Empty values are treated as absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,32 +1,35 @@
 //! Finding series: a scan of headers, without pixels.
 //!
-//! Files are listed (`walk.rs`) and their headers looked at (`header.rs`). An object that is not what the modality
+//! Files are listed (`walk.rs`, `dicomdir.rs`) and their headers looked at (`header.rs`). An object that is not what the modality
 //! measures (`quantity.rs`), or that artir derived itself, is skipped. The objects of one SeriesInstanceUID must be of
 //! one patient (`identity.rs`); copies among them are skipped (`repeats.rs`), and the rest is split into series
-//! (`group.rs`, `series.rs`).
+//! (`group.rs`, `series.rs`). `survey.rs` finds the SUV factors of a PET series, and `list.rs` lists all of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     path::{Path, PathBuf},
 };
 
+mod dicomdir;
 mod group;
 mod header;
 mod identity;
-mod modality;
+mod list;
 mod quantity;
 mod repeats;
 mod series;
+pub(crate) mod survey;
 mod walk;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::header::place;
 use self::{header::GroupedObject, quantity::NotUptake};
 pub use self::{
-    modality::Modality,
-    series::{Finding, Instance, Series},
+    list::{Listing, Shown, list},
+    series::{Instance, Series},
+    survey::{SuvSummary, suv_problem, suv_summary},
 };
-use crate::{Error, PetUnits};
+use crate::{Error, Modality, PetUnits, Reason};
 
 /// Options of a scan.
 #[derive(Clone, Copy, Debug)]
@@ -48,21 +51,21 @@ impl ScanOptions {
 }
 
 /// A skipped file or folder.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct SetAside {
     /// The file.
     pub path: PathBuf,
     /// The reason, without patient data.
-    pub reason: String,
+    pub reason: Reason,
 }
 
 /// The objects of one SeriesInstanceUID, when they cannot be one series.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Refused {
     /// Their files.
     pub files: Vec<PathBuf>,
     /// The reason, without patient data.
-    pub reason: String,
+    pub reason: Reason,
 }
 
 impl Refused {
@@ -83,27 +86,33 @@ pub struct Scan {
     pub refused: Vec<Refused>,
     /// Files that are DICOM and cannot be read. Slices of a series may be among them.
     pub damaged: Vec<Error>,
+    /// SeriesInstanceUID of damaged files, as far as they can be read.
+    series_of_damaged: BTreeMap<PathBuf, String>,
 }
 
 impl Scan {
-    /// The damaged files in the folders of a series, which may belong to it.
+    /// The damaged files in the folders of a series that may belong to it.
     pub fn damaged_beside<'a>(&'a self, series: &Series) -> impl Iterator<Item = &'a Error> {
         let folders: BTreeSet<PathBuf> =
             series.instances.iter().filter_map(|i| i.path.parent().map(Path::to_owned)).collect();
         self.damaged.iter().filter(move |e| {
             let Error::File { path, .. } = e else { return true };
+            if self.series_of_damaged.get(path).is_some_and(|uid| *uid != series.uid) {
+                return false;
+            }
             // An incomplete folder listing is recorded under the folder's own path.
             path.parent().is_some_and(|p| folders.contains(p)) || folders.contains(path)
         })
     }
 
-    /// Skipped files by reason, in the order of the reasons.
-    pub fn set_aside_by_reason(&self) -> BTreeMap<&str, Vec<&Path>> {
-        let mut reasons: BTreeMap<&str, Vec<&Path>> = BTreeMap::new();
+    /// Skipped files by reason, in the order of the reasons' texts.
+    pub fn set_aside_by_reason(&self) -> Vec<(&Reason, Vec<&Path>)> {
+        let mut reasons: BTreeMap<String, (&Reason, Vec<&Path>)> = BTreeMap::new();
         for file in &self.set_aside {
-            reasons.entry(&file.reason).or_default().push(&file.path);
+            let (_, files) = reasons.entry(file.reason.to_string()).or_insert_with(|| (&file.reason, Vec::new()));
+            files.push(&file.path);
         }
-        reasons
+        reasons.into_values().collect()
     }
 
     /// The error of a scan that found nothing to restore; `None` when there is a series.
@@ -117,21 +126,29 @@ impl Scan {
         if let ([Error::File { path, reason }], true) = (self.damaged.as_slice(), self.set_aside.is_empty()) {
             return Some(Error::file(path, reason.clone()));
         }
-        let mut reasons: BTreeMap<&str, usize> =
-            self.set_aside_by_reason().into_iter().map(|(reason, files)| (reason, files.len())).collect();
-        for error in &self.damaged {
-            if let Error::File { reason, .. } = error {
-                *reasons.entry(reason).or_default() += 1;
-            }
+        let mut reasons: BTreeMap<String, (Reason, usize)> = BTreeMap::new();
+        let damaged = self.damaged.iter().filter_map(|e| match e {
+            Error::File { reason, .. } => Some(reason),
+            _ => None,
+        });
+        for reason in self.set_aside.iter().map(|file| &file.reason).chain(damaged) {
+            reasons.entry(reason.to_string()).or_insert_with(|| (reason.clone(), 0)).1 += 1;
         }
-        let listed: Vec<String> = reasons.iter().map(|(reason, n)| format!("{n} file(s): {reason}")).collect();
-        let detail = if listed.is_empty() { " (no files)".into() } else { format!(" ({})", listed.join("; ")) };
         let input: Vec<String> = inputs.iter().map(|p| p.display().to_string()).collect();
-        Some(Error::NoSeries { input: input.join(", "), what: modality.name(), detail })
+        let reasons = reasons.into_values().collect();
+        Some(Error::NoSeries { input: input.join(", "), what: modality.name(), reasons })
     }
 }
 
 /// Searches files and folders for series of a modality.
+///
+/// ```no_run
+/// let found = artir_dicom::scan(&["study".into()], artir_dicom::Modality::Pet)?;
+/// for series in &found.series {
+///     println!("{}: {} slices, {} findings", series.folder, series.slices(), series.findings.len());
+/// }
+/// # Ok::<(), artir_dicom::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::File`] for a missing input, and if only slices of several patients were found;
@@ -153,7 +170,15 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
         match header::look(&path, modality) {
             Ok(Ok(object)) => placed.push(object),
             Ok(Err(reason)) => found.set_aside.push(SetAside { path, reason }),
-            Err(e) => found.damaged.push(e),
+            Err(e) => match header::look_at_damaged(&path, modality) {
+                Ok(reason) => found.set_aside.push(SetAside { path, reason }),
+                Err(series) => {
+                    if let Some(uid) = series {
+                        found.series_of_damaged.insert(path, uid);
+                    }
+                    found.damaged.push(e);
+                }
+            },
         }
     }
     let mut by_series: BTreeMap<String, Vec<GroupedObject>> = BTreeMap::new();
@@ -187,12 +212,10 @@ fn chosen(placed: Vec<GroupedObject>, options: ScanOptions, set_aside: &mut Vec<
             (Some(_), PetUnits::Suv) => false,
         };
         let reason = match &object.not_uptake {
-            _ if object.restored && !options.include_derived => {
-                "already restored by artir: use --include-derived to restore it again".into()
-            }
+            _ if object.restored && !options.include_derived => Reason::Restored,
             Some(what) if !wanted => match (what, corrected.contains(&object.study().cloned())) {
-                (NotUptake::Uncorrected, true) => what.reason(),
-                _ => format!("{}; --units native restores it without SUV", what.reason()),
+                (NotUptake::Uncorrected, true) => Reason::Uncorrected(what.reason()),
+                _ => Reason::NotUptake(what.reason()),
             },
             _ => {
                 out.push(object);
@@ -204,12 +227,8 @@ fn chosen(placed: Vec<GroupedObject>, options: ScanOptions, set_aside: &mut Vec<
     out
 }
 
-fn of_several_patients(objects: Vec<GroupedObject>, attribute: &str) -> Refused {
+fn of_several_patients(objects: Vec<GroupedObject>, attribute: &'static str) -> Refused {
     let files: Vec<PathBuf> = objects.into_iter().map(|o| o.instance.path).collect();
-    let reason = format!(
-        "its SeriesInstanceUID (0020,000E) is that of {} other file(s), and {attribute} differs among them: slices of \
-         several patients are no series; restore each patient's files on their own",
-        files.len().saturating_sub(1)
-    );
+    let reason = Reason::SeveralPatients { others: files.len().saturating_sub(1), attribute };
     Refused { files, reason }
 }

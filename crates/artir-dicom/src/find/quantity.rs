@@ -7,8 +7,11 @@
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use super::Modality;
-use crate::{dataset::DataSet, hu::is_hounsfield, terms::quotable, view::View};
+use crate::{
+    Modality, Reason,
+    read::{dataset::DataSet, hu::is_hounsfield, view::View},
+    terms::quotable,
+};
 
 /// Words of ImageType for a rendering: brightness, not a measurement.
 const RENDERINGS: [&str; 5] = ["VRT", "SSD", "VOLREN", "RENDERING", "RENDERED"];
@@ -55,11 +58,12 @@ const WITHOUT: [&str; 4] = ["NO", "NON", "WITHOUT", "MINUS"];
 const REMOVED: [&str; 3] = ["REMOVED", "SUPPRESSED", "SUBTRACTED"];
 
 /// The other quantity of an object, as a reason to skip it.
-pub(super) fn foreign(set: &DataSet, frames: u32, modality: Modality) -> Option<String> {
+pub(super) fn foreign(set: &DataSet, frames: u32, modality: Modality) -> Option<Reason> {
     colour(set, frames)
         .or_else(|| (modality == Modality::Ct).then(|| rescale_type(set, frames)).flatten())
         .or_else(|| real_world_units(set, frames, modality))
         .or_else(|| image_type(set, frames, modality))
+        .map(Reason::NotSlice)
 }
 
 /// PET values without SUV, which can still be restored in their own unit.
@@ -212,7 +216,7 @@ mod tests {
     }
 
     fn told_of(values: &[(Tag, &str)], modality: Modality) -> Option<String> {
-        foreign(&object(values), 1, modality)
+        foreign(&object(values), 1, modality).map(|reason| reason.to_string())
     }
 
     #[test]
@@ -263,7 +267,7 @@ mod tests {
         assert_eq!(ct(tags::PHOTOMETRIC_INTERPRETATION, "MONOCHROME1"), None);
         let mut colour = DataSet::default();
         colour.put_us(tags::SAMPLES_PER_PIXEL, 3);
-        assert!(foreign(&colour, 1, Modality::Pet).unwrap().contains("colour"));
+        assert!(foreign(&colour, 1, Modality::Pet).unwrap().to_string().contains("colour"));
         // PET has its unit in Units.
         assert_eq!(told_of(&[(tags::RESCALE_TYPE, "BQML")], Modality::Pet), None);
     }
@@ -277,9 +281,9 @@ mod tests {
         };
         let mut set = DataSet::default();
         set.put_items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, vec![group("HU"), group("HU")]);
-        assert_eq!(foreign(&set, 2, Modality::Ct), None);
+        assert!(foreign(&set, 2, Modality::Ct).is_none());
         set.put_items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, vec![group("HU"), group("MGML")]);
-        assert!(foreign(&set, 2, Modality::Ct).unwrap().contains("MGML"));
+        assert!(foreign(&set, 2, Modality::Ct).unwrap().to_string().contains("MGML"));
     }
 
     fn mapped(units: &[&str]) -> DataSet {

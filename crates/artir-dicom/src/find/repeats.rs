@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs::File, io, path::Path};
 use sha2::{Digest, Sha256};
 
 use super::{Scan, SetAside, header::GroupedObject};
-use crate::Error;
+use crate::{Error, Reason};
 
 /// The first file of each SOPInstanceUID in the order of paths, and the later ones that are not its copies.
 pub(super) struct Distinct {
@@ -34,14 +34,13 @@ pub(super) fn separate(objects: Vec<GroupedObject>, found: &mut Scan) -> Distinc
         let hash = match hash(&object.instance.path) {
             Ok(hash) => hash,
             Err(e) => {
-                found.damaged.push(Error::file(&object.instance.path, e.to_string()));
+                found.damaged.push(Error::file(&object.instance.path, e));
                 continue;
             }
         };
         let others = seen.entry(key).or_default();
         if others.contains(&hash) {
-            let reason = "a byte-identical copy of another file".into();
-            found.set_aside.push(SetAside { path: object.instance.path, reason });
+            found.set_aside.push(SetAside { path: object.instance.path, reason: Reason::Copy });
             continue;
         }
         if others.is_empty() {

@@ -1,9 +1,8 @@
-//! A series that was found, and its findings.
+//! A series that was found.
 
 use std::path::PathBuf;
 
-use super::Modality;
-use crate::{Error, geometry::Plane};
+use crate::{Error, Finding, Modality, Reason, Repair, read::geometry::Plane};
 
 /// One object, as its header describes it: a slice, or a multi-frame object of several.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +17,8 @@ pub struct Instance {
     pub acquisition: Option<i64>,
     /// Position along the slice normal of each frame, mm, in the object's own order.
     pub along_normal: Vec<f64>,
+    /// Departures from the standard that its header was read in spite of.
+    pub(super) repairs: Vec<Repair>,
     pub(super) planes: Vec<Plane>,
 }
 
@@ -68,89 +69,6 @@ impl Series {
     /// The error of a series with skipped files that share a SOPInstanceUID. It names the first of them.
     pub fn clash(&self) -> Option<Error> {
         let first = self.clashing.first()?;
-        let n = self.clashing.len();
-        let reason = format!(
-            "{n} file(s) of the series, this one the first, share a SOPInstanceUID (0008,0018) with another file and \
-             differ from it: --allow-partial keeps the first file of each SOPInstanceUID"
-        );
-        Some(Error::file(first, reason))
-    }
-}
-
-/// Something unusual about a series, which does not keep it from being restored slice by slice.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Finding {
-    /// The number of slices that seem to be missing between others.
-    Missing(usize),
-    /// Neighbours are between these distances apart, mm.
-    UnevenSpacing(f64, f64),
-    /// The number of slices at the position of another slice.
-    Coincident(usize),
-    /// The stack is sheared by a tilted gantry, degrees.
-    GantryTilt(f64),
-    /// Pixels are not square: distance of rows, then of columns, mm.
-    NonSquarePixels(f64, f64),
-    /// The source's SeriesInstanceUID holds several values of an attribute, and this series is the slices of one.
-    Split(&'static str),
-    /// The number of files that share a SOPInstanceUID with another slice but differ from it.
-    Clashing(usize),
-    /// SeriesTime is not the start of the scan; this attribute was used instead.
-    ScanStartFrom(&'static str),
-    /// The injection seems to follow the start of the scan, by this many seconds.
-    InjectionAfterStart(f64),
-    /// The date of the injection does not fit that of the scan, and its time of day was used.
-    InjectionDateIgnored,
-    /// Date and time of the injection differ from its time of day, and were used.
-    InjectionTimesDiffer,
-    /// The scan's times were taken for those of the zone that the injection's time names.
-    ZoneAssumed,
-    /// Slices have different SUV factors: least and largest.
-    SuvFactorsDiffer(f64, f64),
-    /// The number of real-world value mappings that were removed, since they cannot be restated for the new slope.
-    MappingsDropped(usize),
-    /// artir has already restored it.
-    Restored,
-}
-
-impl std::fmt::Display for Finding {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Missing(n) => write!(f, "{n} slice(s) missing"),
-            Self::UnevenSpacing(least, most) => write!(f, "uneven spacing, {least:.2} to {most:.2} mm"),
-            Self::Coincident(n) => write!(f, "{n} slice(s) at the position of another slice"),
-            Self::GantryTilt(degrees) => write!(f, "gantry tilted by {degrees:.1} degrees"),
-            Self::NonSquarePixels(rows, columns) => write!(f, "pixels of {rows:.3} x {columns:.3} mm"),
-            Self::Split(attribute) => {
-                write!(f, "split from a series in which {attribute} differs")
-            }
-            Self::Clashing(n) => write!(f, "{n} file(s) skipped that share the SOPInstanceUID of another slice"),
-            Self::ScanStartFrom(attribute) => {
-                write!(f, "SeriesTime (0008,0031) is not the start of the scan: {attribute} was used")
-            }
-            Self::InjectionAfterStart(seconds) => {
-                write!(f, "injection {seconds:.0} s after the start of the scan, by their clocks")
-            }
-            Self::InjectionDateIgnored => write!(
-                f,
-                "RadiopharmaceuticalStartDateTime (0018,1078) does not fit the scan: the injection's time of day was used"
-            ),
-            Self::InjectionTimesDiffer => write!(
-                f,
-                "RadiopharmaceuticalStartDateTime (0018,1078) was used, from which RadiopharmaceuticalStartTime \
-                 (0018,1072) differs"
-            ),
-            Self::ZoneAssumed => write!(
-                f,
-                "TimezoneOffsetFromUTC (0008,0201) is missing: the zone of RadiopharmaceuticalStartDateTime (0018,1078) \
-                 was used"
-            ),
-            Self::SuvFactorsDiffer(least, most) => write!(f, "SUV factors from {least:.4e} to {most:.4e}"),
-            Self::MappingsDropped(n) => write!(
-                f,
-                "{n} item(s) of RealWorldValueMappingSequence (0040,9096) removed: they do not fit the new RescaleSlope"
-            ),
-            Self::Restored => write!(f, "already restored by artir"),
-        }
+        Some(Error::file(first, Reason::Clash(self.clashing.len())))
     }
 }

@@ -9,8 +9,9 @@ use std::{
 use artir_files::Manifest;
 use walkdir::{DirEntry, WalkDir};
 
+use super::dicomdir;
 use super::{Scan, SetAside};
-use crate::{Error, dicomdir};
+use crate::{Error, Reason};
 
 /// Prefix of the folders in which artir makes a result.
 const WORKING_FOLDER: &str = artir_files::PREFIX;
@@ -20,7 +21,7 @@ pub(super) fn files(inputs: &[PathBuf], found: &mut Scan) -> Result<Vec<PathBuf>
     let mut walk = Walk { found, files: Vec::new(), seen: HashSet::new() };
     for input in inputs {
         // Check the link itself, not its target: a broken link is skipped, as within a folder.
-        fs::symlink_metadata(input).map_err(|e| Error::file(input, e.to_string()))?;
+        fs::symlink_metadata(input).map_err(|e| Error::file(input, e))?;
         if input.is_file() && dicomdir::is_dicomdir(input) {
             for path in dicomdir::files(input, &mut walk.found.set_aside)? {
                 walk.file(path);
@@ -101,12 +102,15 @@ impl Walk<'_> {
             }
             // A link to itself; its error kind has no stable name.
             (_, true) => self.set_aside(path, "a link that cannot be followed"),
-            _ => self.found.damaged.push(Error::file(path, io_error.to_string())),
+            _ => {
+                let copy = io_error.raw_os_error().map_or_else(|| io_error.kind().into(), io::Error::from_raw_os_error);
+                self.found.damaged.push(Error::file(path, copy));
+            }
         }
     }
 
-    fn set_aside(&mut self, path: &Path, reason: &str) {
-        self.found.set_aside.push(SetAside { path: path.to_owned(), reason: reason.to_owned() });
+    fn set_aside(&mut self, path: &Path, reason: &'static str) {
+        self.found.set_aside.push(SetAside { path: path.to_owned(), reason: Reason::NotSearched(reason) });
     }
 }
 
@@ -171,7 +175,7 @@ mod tests {
         fs::create_dir(at("a")).unwrap();
         fs::write(at("a/1"), "x").unwrap();
         let (files, set_aside) = walked(&[at("a"), dir.path().to_owned(), at("a/1"), at("a/../a")]);
-        assert_eq!((files, set_aside), (vec![at("a/1")], Vec::new()));
+        assert_eq!((files, set_aside.len()), (vec![at("a/1")], 0));
         assert!(super::files(&[at("b")], &mut Scan::default()).is_err());
     }
 

@@ -19,7 +19,7 @@ use ndarray::ArrayView2;
 use window::Greys;
 
 pub use series::preview_series;
-pub use window::DisplayWindow;
+pub use window::{DisplayWindow, WindowError};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");

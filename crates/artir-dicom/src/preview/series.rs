@@ -2,17 +2,14 @@
 
 use std::path::Path;
 
+use ndarray::Array2;
+
 use super::{DisplayWindow, PreviewWriter};
 use crate::{
     Error, Modality, RestoreOptions, Series, SeriesReport,
-    dataset::Stop,
-    file::DicomFile,
-    frame::PixelFormat,
-    restore::name,
-    slice::{Slice, SliceSource},
-    suv::{PetUnits, Survey},
-    units::Scale,
-    worker::Decoder,
+    find::survey::Survey,
+    read::{dataset::Stop, file::DicomFile, frame::PixelFormat, slice::Slice, suv::PetUnits, worker::Decoder},
+    restore::{plan::name, scale::Scale},
 };
 
 /// Writes the page of a series that [`crate::restore_series`] has written.
@@ -49,9 +46,7 @@ pub fn preview_series(
             let per_unit = scale.per_unit(&instance.path, frame).map_err(|r| Error::file(&instance.path, r))?;
             let source = before.slice(frame, series, per_unit, &mut decoder)?;
             let result = after.slice(frame, series, per_unit, &mut decoder)?;
-            writer
-                .add(index, Some(*position), series.pixel_spacing, source.data.view(), result.data.view())
-                .map_err(fail)?;
+            writer.add(index, Some(*position), series.pixel_spacing, source.view(), result.view()).map_err(fail)?;
             index += 1;
         }
     }
@@ -67,8 +62,8 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn open(path: &'a Path) -> Result<Self, Error> {
-        let file = DicomFile::open(path, Stop::AtEnd)?;
-        let format = PixelFormat::read(&file.set).map_err(|reason| Error::file(path, reason))?;
+        let mut file = DicomFile::open(path, Stop::AtEnd)?;
+        let format = PixelFormat::of_file(&mut file).map_err(|reason| Error::file(path, reason))?;
         Ok(Self { path, file, format })
     }
 
@@ -78,8 +73,8 @@ impl<'a> Reader<'a> {
         series: &Series,
         per_unit: f64,
         decoder: &mut Decoder,
-    ) -> Result<SliceSource, Error> {
+    ) -> Result<Array2<f32>, Error> {
         let slice = Slice::read(&mut self.file, &self.format, frame, series.modality, per_unit, decoder);
-        Ok(slice.map_err(|reason| Error::file(self.path, reason))?.source())
+        Ok(slice.map_err(|reason| Error::file(self.path, reason))?.values())
     }
 }

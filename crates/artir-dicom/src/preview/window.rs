@@ -4,6 +4,14 @@ use std::str::FromStr;
 
 /// A display window (PS3.3 C.11.2.1.2).
 ///
+/// ```
+/// use artir_dicom::DisplayWindow;
+///
+/// let lung: DisplayWindow = "lung".parse()?;
+/// assert_eq!(lung, "-600/1500".parse()?);
+/// # Ok::<(), artir_dicom::WindowError>(())
+/// ```
+///
 /// From text it is a name (`abdomen`, `lung`, `bone`, `brain`, `mediastinum`, `pet`) or `CENTRE/WIDTH`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DisplayWindow {
@@ -23,8 +31,25 @@ const NAMED: [(&str, f64, f64); 6] = [
     ("pet", 5.0, 10.0),
 ];
 
+/// The reason why a text is not a display window.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WindowError {
+    /// Neither a name nor two numbers.
+    #[error("`{text}` is not a window: use CENTRE/WIDTH or one of {names}")]
+    Unknown {
+        /// The text.
+        text: String,
+        /// The known names.
+        names: String,
+    },
+    /// The width is not above 0.
+    #[error("`{0}`: a window's width must be above 0")]
+    Width(String),
+}
+
 impl FromStr for DisplayWindow {
-    type Err = String;
+    type Err = WindowError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some((_, centre, width)) = NAMED.iter().find(|(name, ..)| name.eq_ignore_ascii_case(text.trim())) {
@@ -35,9 +60,9 @@ impl FromStr for DisplayWindow {
         let (centre, width) = text
             .split_once('/')
             .and_then(|(centre, width)| Some((number(centre)?, number(width)?)))
-            .ok_or_else(|| format!("`{text}` is not a window: use CENTRE/WIDTH or one of {}", names()))?;
+            .ok_or_else(|| WindowError::Unknown { text: text.to_owned(), names: names() })?;
         if width <= 0.0 {
-            return Err(format!("`{text}`: a window's width must be above 0"));
+            return Err(WindowError::Width(text.to_owned()));
         }
         Ok(Self { centre, width })
     }
@@ -119,11 +144,11 @@ mod tests {
     #[test]
     fn what_is_no_window_is_refused_with_what_would_be() {
         for text in ["", "liver", "40", "40/", "/400", "40/400/1", "nan/400", "40/inf", "40,400"] {
-            let reason = text.parse::<DisplayWindow>().unwrap_err();
+            let reason = text.parse::<DisplayWindow>().unwrap_err().to_string();
             assert!(reason.contains("CENTRE/WIDTH") && reason.contains("abdomen"), "{text}: {reason}");
         }
         for text in ["40/0", "40/-1"] {
-            assert!(text.parse::<DisplayWindow>().unwrap_err().contains("above 0"), "{text}");
+            assert!(text.parse::<DisplayWindow>().unwrap_err().to_string().contains("above 0"), "{text}");
         }
     }
 

@@ -6,7 +6,9 @@ use std::fs::File;
 use artir_files::{Encoding, hash_file};
 
 use super::{RestoreOptions, Restoring};
-use crate::{Error, Instance, Modality, Series, staging::Identity, suv::PetUnits, uid, units::Scale};
+use crate::{
+    Error, Instance, Modality, Series, read::suv::PetUnits, restore::scale::Scale, uid, write::staging::Identity,
+};
 
 /// The version of the attributes of derived objects. Raise it with every change after which the same source and
 /// settings give other attributes, so that `--resume` makes older objects anew. Their UIDs stay.
@@ -48,11 +50,11 @@ pub(super) fn identity(series: &Encoding, what: &Restoring<'_>, options: &Restor
     } = options;
     let settings = Encoding::new("artir-objects", OBJECTS).text("task", what.task).text("syntax", syntax.uid());
     let settings = match series_description {
-        Some(text) => settings.text("description", text),
-        None => settings.text("suffix", suffix),
+        Some(text) => settings.text("description", text.as_str()),
+        None => settings.text("suffix", suffix.as_str()),
     };
     let settings = match timestamp {
-        Some(time) => settings.text("created", time),
+        Some(time) => settings.text("created", time.as_str()),
         None => settings,
     };
     Identity { series: series.hash(), settings: settings.hash() }
@@ -62,7 +64,7 @@ pub(super) fn identity(series: &Encoding, what: &Restoring<'_>, options: &Restor
 /// other slices too where PET is restored.
 pub(super) fn key(instance: &Instance, scale: &Scale) -> Result<String, Error> {
     let read = || hash_file(File::open(&instance.path)?);
-    let sha256 = read().map_err(|e| Error::file(&instance.path, e.to_string()))?;
+    let sha256 = read().map_err(|e| Error::file(&instance.path, e))?;
     let mut source = Encoding::new("artir-source", 1).text("instance", &instance.uid).text("sha256", &sha256);
     for frame in 0..instance.frames() {
         source = match scale.per_unit(&instance.path, frame) {
@@ -77,6 +79,7 @@ pub(super) fn key(instance: &Instance, scale: &Scale) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Description, Timestamp};
 
     /// A change of these texts changes the UIDs of derived series, or restarts interrupted runs. Raise the version in the
     /// first line, and add a line to the changelog.
@@ -100,8 +103,11 @@ mod tests {
         let form = "artir-objects 1\ntask=a test\nsyntax=1.2.840.10008.1.2.1\nsuffix=artir\n";
         assert_eq!(settings, hash_file(form.as_bytes()).unwrap());
         for other in [
-            RestoreOptions { timestamp: Some("20240101000000".into()), ..RestoreOptions::default() },
-            RestoreOptions { series_description: Some("artir".into()), ..RestoreOptions::default() },
+            RestoreOptions { timestamp: Some(Timestamp::new("20240101000000").unwrap()), ..RestoreOptions::default() },
+            RestoreOptions {
+                series_description: Some(Description::new("artir").unwrap()),
+                ..RestoreOptions::default()
+            },
             RestoreOptions { syntax: crate::OutputSyntax::RleLossless, ..RestoreOptions::default() },
         ] {
             assert_ne!(identity(&text, &what, &other).settings, settings, "{other:?}");

@@ -8,7 +8,11 @@ use super::{
     tests::{open_set, run, stored},
     *,
 };
-use crate::{Modality, Scan, scan, suv, view::View};
+use crate::{
+    Modality, Scan,
+    read::{dataset::Stop, file::DicomFile, frame::PixelFormat, slice::Slice, suv, view::View, worker::Decoder},
+    scan,
+};
 
 /// The folder of real data. If it is missing, fails in CI and elsewhere prints that the test is skipped.
 fn real(part: &str) -> Option<PathBuf> {
@@ -54,7 +58,7 @@ fn real_series_pass_unchanged_and_valid() {
                 for (tag, element) in a.iter() {
                     let changed = [0x0008, 0x0018, 0x0020, 0x0040, 0x5200, 0x7fe0].contains(&tag.group());
                     assert!(
-                        changed || b.get(tag) == Some(element) || crate::derive::is_stale(tag),
+                        changed || b.get(tag) == Some(element) || crate::write::derive::is_stale(tag),
                         "{part} {name} {tag}"
                     );
                 }
@@ -98,7 +102,7 @@ fn localizers_and_reformats_are_set_aside() {
     {
         let Some(folder) = real(part) else { continue };
         let told = match [Modality::Ct, Modality::Pet].map(|m| scan(std::slice::from_ref(&folder), m)) {
-            [Ok(Scan { set_aside, .. }), _] => set_aside.iter().map(|s| s.reason.clone()).collect::<String>(),
+            [Ok(Scan { set_aside, .. }), _] => set_aside.iter().map(|s| s.reason.to_string()).collect::<String>(),
             [Err(ct), pet] => format!("{ct} {}", pet.map_or_else(|e| e.to_string(), |_| String::new())),
         };
         assert!(told.contains(reason), "{part}: {told}");
@@ -151,7 +155,7 @@ fn a_pet_slice_that_outgrows_its_slope_gets_a_larger_one() {
     };
     let (a, b) = (read(&series.instances[0].path), read(&report.folder.join(&report.files[0])));
     assert!(b.encoding.rescale(1) > a.encoding.rescale(1));
-    let (before, after) = (a.source().data, b.source().data);
+    let (before, after) = (a.values(), b.values());
     let top = after.iter().copied().fold(0.0, f32::max);
     for (before, after) in before.iter().zip(&after) {
         assert!((after - before - 2.0).abs() < 1e-3 * top, "{before} {after}");

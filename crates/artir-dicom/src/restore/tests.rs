@@ -4,11 +4,25 @@ use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::uids;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
+use artir_core::{Sink, Work};
+use dicom_dictionary_std::tags;
+use ndarray::{Array2, Axis};
+
 use super::*;
-use crate::{Finding, Modality, Scan, dataset::DataSet, scan};
+use crate::{
+    Finding, Modality, OutputSyntax, Scan,
+    read::{
+        dataset::{DataSet, Stop},
+        file::DicomFile,
+        frame::PixelFormat,
+        slice::Slice,
+        worker::Decoder,
+    },
+    scan,
+};
 
 /// A CT slice of 6x5 pixels at a height of `z` mm, with padding value -2000.
-pub(super) fn slice(z: f64, uid: &str, first: i16) -> InMemDicomObject {
+pub(crate) fn slice(z: f64, uid: &str, first: i16) -> InMemDicomObject {
     let mut o = InMemDicomObject::new_empty();
     for (tag, vr, text) in [
         (tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE),
@@ -52,26 +66,49 @@ fn save(object: InMemDicomObject, path: &Path) {
 
 const WHAT: Restoring<'static> = Restoring { provenance: "p", decides: "p", task: "a test" };
 
-pub(super) fn run(series: &Series, out: &Path, residual: f32) -> Result<SeriesReport, Error> {
+pub(crate) fn run(series: &Series, out: &Path, residual: f32) -> Result<SeriesReport, Error> {
     run_with(series, out, residual, &RestoreOptions::default())
 }
 
-pub(super) fn run_with(
+pub(crate) fn run_with(
     series: &Series,
     out: &Path,
     residual: f32,
     options: &RestoreOptions,
 ) -> Result<SeriesReport, Error> {
-    let each = |slice: &&Slice| Array2::from_elem(slice.frame.stored.raw_dim(), residual);
-    restore_with(series, &WHAT, out, options, 1, &mut |slices| Ok(slices.iter().map(each).collect()))
+    let each = move |slice: &&Slice| Array2::from_elem(slice.frame.stored.raw_dim(), residual);
+    restore_with(series, &WHAT, out, options, pool(1, move |slices| Ok(slices.iter().map(each).collect())))
 }
 
-pub(super) fn open_set(path: &Path) -> DataSet {
+/// A pool with a function that returns the residuals of slices.
+fn pool<'a>(
+    at_once: usize,
+    mut residuals: impl FnMut(&[&Slice]) -> Result<Vec<Array2<f32>>, Error> + 'a,
+) -> Pool<'a, Step> {
+    Pool::new(at_once, move |steps: &mut [&mut Step]| {
+        let slices: Vec<&Slice> = steps
+            .iter()
+            .map(|step| match &**step {
+                Step::Frame(slice, _) => slice,
+                _ => panic!("a step without an image"),
+            })
+            .collect();
+        let found = residuals(&slices)?;
+        for (step, found) in steps.iter_mut().zip(found) {
+            if let Some((_, mut sink)) = step.image() {
+                sink.write(0, found.insert_axis(Axis(0)).view())?;
+            }
+        }
+        Ok(())
+    })
+}
+
+pub(crate) fn open_set(path: &Path) -> DataSet {
     DicomFile::open(path, Stop::AtEnd).unwrap().set
 }
 
 /// The stored values of every frame.
-pub(super) fn stored(path: &Path, modality: Modality) -> Vec<Array2<i32>> {
+pub(crate) fn stored(path: &Path, modality: Modality) -> Vec<Array2<i32>> {
     let mut file = DicomFile::open(path, Stop::AtEnd).unwrap();
     let format = PixelFormat::read(&file.set).unwrap();
     let mut decoder = Decoder::in_process();
@@ -145,7 +182,7 @@ fn folders_without_a_series_say_what_they_hold() {
 }
 
 /// Slices of one series in a folder of their own.
-pub(super) fn folder(slices: &[(&str, InMemDicomObject)]) -> (tempfile::TempDir, Scan) {
+pub(crate) fn folder(slices: &[(&str, InMemDicomObject)]) -> (tempfile::TempDir, Scan) {
     let dir = tempfile::tempdir().unwrap();
     for (name, object) in slices {
         save(object.clone(), &dir.path().join(name));
@@ -163,7 +200,7 @@ fn copies_are_set_aside_and_doubles_are_reported() {
         ("d", slice(5.0, "1.2.3.3", 1)),
     ]);
     assert_eq!(found.set_aside.len(), 1);
-    assert!(found.set_aside[0].path.ends_with("b") && found.set_aside[0].reason.contains("byte-identical"));
+    assert!(found.set_aside[0].path.ends_with("b") && found.set_aside[0].reason.to_string().contains("byte-identical"));
     assert_eq!(found.series[0].slices(), 3);
     assert_eq!(found.series[0].findings, [Finding::Coincident(1)]);
 }
@@ -240,8 +277,8 @@ fn times_and_descriptions_are_written_when_they_are_asked_for() {
     );
     let options = RestoreOptions {
         overwrite: true,
-        timestamp: Some("20240229235958".into()),
-        series_description: Some("Denoised".into()),
+        timestamp: Some(Timestamp::new("20240229235958").unwrap()),
+        series_description: Some(Description::new("Denoised").unwrap()),
         ..RestoreOptions::default()
     };
     run_with(&found.series[0], out.path(), 1.0, &options).unwrap();
@@ -263,7 +300,7 @@ fn a_series_that_is_there_is_recognised_by_resume() {
     assert_eq!((again.resumed, again.files.len()), (2, 2));
     // Another model's result is not taken for this one's.
     let other = Restoring { decides: "another", ..WHAT };
-    let refused = restore_with(&found.series[0], &other, out.path(), &options, 1, &mut |_| unreachable!());
+    let refused = restore_with(&found.series[0], &other, out.path(), &options, pool(1, |_| unreachable!()));
     assert!(matches!(refused, Err(Error::Exists { .. })));
 }
 
@@ -277,13 +314,14 @@ fn an_interrupted_series_is_taken_up_where_it_was() {
     let expected = run(&found.series[0], whole.path(), 4.0).unwrap();
     let options = RestoreOptions { resume: true, ..RestoreOptions::default() };
     let mut seen = 0;
-    let stopped = restore_with(&found.series[0], &WHAT, out.path(), &options, 1, &mut |slices| {
+    let stopping = pool(1, |slices| {
         seen += 1;
         if seen == 3 {
             return Err(artir_core::Error::Interrupted.into());
         }
         Ok(vec![Array2::from_elem(slices[0].frame.stored.raw_dim(), 4.0)])
     });
+    let stopped = restore_with(&found.series[0], &WHAT, out.path(), &options, stopping);
     assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Interrupted);
     assert!(!out.path().join(&found.series[0].folder).exists());
     let report = run_with(&found.series[0], out.path(), 4.0, &options).unwrap();
@@ -302,13 +340,12 @@ fn slices_seen_together_give_the_same_files() {
     let files = |together: usize| {
         let out = tempfile::tempdir().unwrap();
         let mut sizes = Vec::new();
-        let report =
-            restore_with(&found.series[0], &WHAT, out.path(), &RestoreOptions::default(), together, &mut |slices| {
-                sizes.push(slices.len());
-                // A residual of its own for each slice, so that none may get another's.
-                Ok(slices.iter().map(|s| s.frame.stored.mapv(|v| 10.0 + v as f32 / 10.0)).collect())
-            })
-            .unwrap();
+        let pool = pool(together, |slices| {
+            sizes.push(slices.len());
+            // A residual of its own for each slice, so that none may get another's.
+            Ok(slices.iter().map(|s| s.frame.stored.mapv(|v| 10.0 + v as f32 / 10.0)).collect())
+        });
+        let report = restore_with(&found.series[0], &WHAT, out.path(), &RestoreOptions::default(), pool).unwrap();
         let read = |name| std::fs::read(report.folder.join(name)).unwrap();
         (report.files.iter().map(read).collect::<Vec<_>>(), sizes)
     };
@@ -317,10 +354,6 @@ fn slices_seen_together_give_the_same_files() {
     for (together, sizes) in [(2, vec![2, 2, 1]), (5, vec![5]), (8, vec![5])] {
         assert_eq!(files(together), (alone.clone(), sizes), "{together} at once");
     }
-    let out = tempfile::tempdir().unwrap();
-    let options = RestoreOptions::default();
-    let short = restore_with(&found.series[0], &WHAT, out.path(), &options, 2, &mut |_| Ok(Vec::new()));
-    assert!(short.unwrap_err().to_string().contains("fewer residuals"));
 }
 
 #[test]
@@ -354,7 +387,7 @@ pub(crate) fn seeds() -> Vec<(String, Vec<u8>)> {
     for (name, syntax) in [
         ("explicit", uids::EXPLICIT_VR_LITTLE_ENDIAN),
         ("implicit", uids::IMPLICIT_VR_LITTLE_ENDIAN),
-        ("big-endian", crate::file::EXPLICIT_VR_BIG_ENDIAN),
+        ("big-endian", crate::read::file::EXPLICIT_VR_BIG_ENDIAN),
         ("deflated", uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN),
     ] {
         let meta = FileMetaTableBuilder::new().transfer_syntax(syntax);

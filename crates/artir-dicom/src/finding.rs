@@ -1,0 +1,84 @@
+//! Unusual properties of a series, and assumptions that were made about it.
+
+use crate::Repair;
+
+/// Something unusual about a series, which does not keep it from being restored slice by slice.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// The number of slices that seem to be missing between others.
+    Missing(usize),
+    /// Neighbours are between these distances apart, mm.
+    UnevenSpacing(f64, f64),
+    /// The number of slices at the position of another slice.
+    Coincident(usize),
+    /// The stack is sheared by a tilted gantry, degrees.
+    GantryTilt(f64),
+    /// Pixels are not square: distance of rows, then of columns, mm.
+    NonSquarePixels(f64, f64),
+    /// The source's SeriesInstanceUID holds several values of an attribute, and this series is the slices of one.
+    Split(&'static str),
+    /// The number of files that share a SOPInstanceUID with another slice but differ from it.
+    Clashing(usize),
+    /// SeriesTime is not the start of the scan; this attribute was used instead.
+    ScanStartFrom(&'static str),
+    /// The injection seems to follow the start of the scan, by this many seconds.
+    InjectionAfterStart(f64),
+    /// The date of the injection does not fit that of the scan, and its time of day was used.
+    InjectionDateIgnored,
+    /// Date and time of the injection differ from its time of day, and were used.
+    InjectionTimesDiffer,
+    /// The scan's times were taken for those of the zone that the injection's time names.
+    ZoneAssumed,
+    /// Slices have different SUV factors: least and largest.
+    SuvFactorsDiffer(f64, f64),
+    /// The number of real-world value mappings that were removed, since they cannot be restated for the new slope.
+    MappingsDropped(usize),
+    /// Files, so many, that were read in spite of a departure from the standard.
+    Repaired(Repair, usize),
+    /// artir has already restored it.
+    Restored,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing(n) => write!(f, "{n} slice(s) missing"),
+            Self::UnevenSpacing(least, most) => write!(f, "uneven spacing, {least:.2} to {most:.2} mm"),
+            Self::Coincident(n) => write!(f, "{n} slice(s) at the position of another slice"),
+            Self::GantryTilt(degrees) => write!(f, "gantry tilted by {degrees:.1} degrees"),
+            Self::NonSquarePixels(rows, columns) => write!(f, "pixels of {rows:.3} x {columns:.3} mm"),
+            Self::Split(attribute) => {
+                write!(f, "split from a series in which {attribute} differs")
+            }
+            Self::Clashing(n) => write!(f, "{n} file(s) skipped that share the SOPInstanceUID of another slice"),
+            Self::ScanStartFrom(attribute) => {
+                write!(f, "SeriesTime (0008,0031) is not the start of the scan: {attribute} was used")
+            }
+            Self::InjectionAfterStart(seconds) => {
+                write!(f, "injection {seconds:.0} s after the start of the scan, by their clocks")
+            }
+            Self::InjectionDateIgnored => write!(
+                f,
+                "RadiopharmaceuticalStartDateTime (0018,1078) does not fit the scan: the injection's time of day was used"
+            ),
+            Self::InjectionTimesDiffer => write!(
+                f,
+                "RadiopharmaceuticalStartDateTime (0018,1078) was used, from which RadiopharmaceuticalStartTime \
+                 (0018,1072) differs"
+            ),
+            Self::ZoneAssumed => write!(
+                f,
+                "TimezoneOffsetFromUTC (0008,0201) is missing: the zone of RadiopharmaceuticalStartDateTime (0018,1078) \
+                 was used"
+            ),
+            Self::SuvFactorsDiffer(least, most) => write!(f, "SUV factors from {least:.4e} to {most:.4e}"),
+            Self::MappingsDropped(n) => write!(
+                f,
+                "{n} item(s) of RealWorldValueMappingSequence (0040,9096) removed: they do not fit the new RescaleSlope"
+            ),
+            Self::Repaired(repair, files) => write!(f, "{files} file(s) read in spite of: {repair}"),
+            Self::Restored => write!(f, "already restored by artir"),
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Pixels outside the field of view of a CT. Scanners reconstruct a circle and fill the corners of the square with a
+//! constant, often far below air, and many name it in no PixelPaddingValue. Such pixels are no measurement: the network
+//! must not see their edge, and they are left unchanged.
+//!
+//! Two rules find them. A constant below -1024 HU that reaches the border of the image is no measurement: air is at
+//! -1000 HU, so noise that is cut off there covers less than half of any region. And any constant, be it air's, that
+//! fills the square outside the reconstruction circle.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use dicom_dictionary_std::tags;
+use ndarray::Array2;
+
+use crate::read::{
+    hu::{Encoding, Transform},
+    view::View,
+};
+
+/// The lowest HU of the modality. Lower values are not a density.
+const LOWEST_HU: f64 = -1024.0;
+/// Pixels that a region must have to be a filling, and not a few equal values of noise. The second is a share of all.
+const LEAST_REGION: (usize, usize) = (16, 4096);
+/// Pixels outside the circle that are enough to judge by.
+const LEAST_OUTSIDE: usize = 64;
+/// Share of the pixels outside the circle that have the constant. The rest may be a burnt-in annotation.
+const FILLED: f64 = 0.9;
+/// A circle that is filled with the constant too has nothing in it, or no border.
+const EMPTY: f64 = 0.99;
+/// A ring inside the edge of a filling has the filling's value for less than this share. Noise that is cut off at the value
+/// has it for at most half of the pixels.
+const SHARP: f64 = 0.6;
+/// Mean of such a ring that lies mostly in air, HU.
+const MOSTLY_AIR: f64 = -500.0;
+/// How far a scanner's circle may be from the true one, pixels.
+const MARGIN: f64 = 1.5;
+
+/// True outside the field of view of a frame; `None` when all of it is within.
+pub(crate) fn outside(view: &View<'_>, stored: &Array2<i32>, encoding: &Encoding) -> Option<Array2<bool>> {
+    let mut mask = Array2::from_elem(stored.raw_dim(), false);
+    let below = below_air(encoding);
+    fill_from_border(stored, &below, &mut mask);
+    fill_beyond_circle(stored, &Circle::read(view, stored, encoding), &below, &mut mask);
+    mask.iter().any(|outside| *outside).then_some(mask)
+}
+
+/// Whether a stored value is below the lowest HU by more than its rounding.
+fn below_air(encoding: &Encoding) -> impl Fn(i32) -> bool {
+    let step = match encoding.transform {
+        Transform::Linear { slope, .. } => slope.abs(),
+        Transform::Table { .. } => 0.0,
+    };
+    move |stored| encoding.rescale(stored) + step / 2.0 < LOWEST_HU
+}
+
+/// Marks regions of one value below air that reach the border. Where one of them is large enough to be a filling, the small
+/// ones of its value are parts of it: a circle off the middle leaves a few pixels in a far corner.
+fn fill_from_border(stored: &Array2<i32>, below: &impl Fn(i32) -> bool, mask: &mut Array2<bool>) {
+    let (rows, columns) = stored.dim();
+    let least = LEAST_REGION.0.max(stored.len() / LEAST_REGION.1);
+    let mut seen = Array2::from_elem(stored.raw_dim(), false);
+    let mut regions: BTreeMap<i32, Vec<Vec<(usize, usize)>>> = BTreeMap::new();
+    let sides = (0..rows).flat_map(|r| [(r, 0), (r, columns - 1)]);
+    let ends = (0..columns).flat_map(|c| [(0, c), (rows - 1, c)]);
+    for start in sides.chain(ends) {
+        let value = stored[start];
+        if seen[start] || !below(value) {
+            continue;
+        }
+        let mut region = Vec::new();
+        let mut queue = VecDeque::from([start]);
+        seen[start] = true;
+        while let Some((r, c)) = queue.pop_front() {
+            region.push((r, c));
+            for near in neighbours((r, c), (rows, columns)) {
+                if !seen[near] && stored[near] == value {
+                    seen[near] = true;
+                    queue.push_back(near);
+                }
+            }
+        }
+        regions.entry(value).or_default().push(region);
+    }
+    for of_value in regions.into_values().filter(|of_value| of_value.iter().any(|region| region.len() >= least)) {
+        of_value.into_iter().flatten().for_each(|at| mask[at] = true);
+    }
+}
+
+/// The neighbours of a pixel, at most eight.
+fn neighbours((r, c): (usize, usize), (rows, columns): (usize, usize)) -> impl Iterator<Item = (usize, usize)> {
+    let around = |at: usize, end: usize| at.saturating_sub(1)..(at + 2).min(end);
+    around(r, rows).flat_map(move |nr| around(c, columns).map(move |nc| (nr, nc)))
+}
+
+/// The reconstruction circle, about the middle of the image.
+struct Circle {
+    /// Distance of rows, then of columns, mm.
+    spacing: [f64; 2],
+    radius: f64,
+    shape: (usize, usize),
+}
+
+impl Circle {
+    /// The circle of ReconstructionDiameter; without it, the one that the image just holds, or a smaller one beyond which the
+    /// image has nothing but its corner's value.
+    fn read(view: &View<'_>, stored: &Array2<i32>, encoding: &Encoding) -> Self {
+        let positive = |v: &f64| *v > 0.0;
+        let shape = stored.dim();
+        let spacing = view
+            .group(tags::PIXEL_MEASURES_SEQUENCE)
+            .vector::<2>(tags::PIXEL_SPACING)
+            .filter(|s| s.iter().all(positive));
+        let diameter = view.group(tags::CT_RECONSTRUCTION_SEQUENCE).number(tags::RECONSTRUCTION_DIAMETER);
+        match (spacing, diameter.filter(positive)) {
+            (Some(spacing), Some(diameter)) => Self { spacing, radius: diameter / 2.0, shape },
+            (spacing, _) => {
+                let spacing = spacing.unwrap_or([1.0; 2]);
+                let radius = (shape.0 as f64 * spacing[0]).min(shape.1 as f64 * spacing[1]) / 2.0;
+                Self { spacing, radius, shape }.shrunk_to_filling(stored, encoding)
+            }
+        }
+    }
+
+    /// The smallest circle outside of which rings of one pixel are filled with the corner's value. Its edge must be sharp,
+    /// and air must lie inside it: where a body stands in air without noise, the share of the value falls slowly from ring to
+    /// ring, or the ring inside is of the body.
+    fn shrunk_to_filling(self, stored: &Array2<i32>, encoding: &Encoding) -> Self {
+        let Some(corner) = stored.first().copied() else { return self };
+        let step = self.spacing[0].max(self.spacing[1]);
+        let rings = (self.radius / step).floor() as usize;
+        let mut counts = vec![(0usize, 0usize, 0.0); rings];
+        for (at, value) in stored.indexed_iter() {
+            let inside = -self.beyond(at);
+            if let Some((all, same, sum)) = (inside > 0.0).then(|| counts.get_mut(inside as usize)).flatten() {
+                *all += 1;
+                *same += usize::from(*value == corner);
+                *sum += encoding.rescale(*value);
+            }
+        }
+        let share = |ring: usize| counts.get(ring).map_or(0.0, |(all, same, _)| *same as f64 / (*all).max(1) as f64);
+        let mean = |ring: usize| counts.get(ring).map_or(0.0, |(all, _, sum)| sum / (*all).max(1) as f64);
+        let filled = (0..rings).take_while(|ring| share(*ring) > FILLED).count();
+        // The ring at the edge is partly filled.
+        if filled > 0 && share(filled + 1) < SHARP && mean(filled + 1) < MOSTLY_AIR {
+            Self { radius: self.radius - filled as f64 * step, ..self }
+        } else {
+            self
+        }
+    }
+
+    /// Distance of a pixel from the circle, outwards, in pixels.
+    fn beyond(&self, (r, c): (usize, usize)) -> f64 {
+        let from_middle = |at: usize, length: usize| at as f64 - (length as f64 - 1.0) / 2.0;
+        let y = from_middle(r, self.shape.0) * self.spacing[0];
+        let x = from_middle(c, self.shape.1) * self.spacing[1];
+        (x.hypot(y) - self.radius) / self.spacing[0].max(self.spacing[1])
+    }
+}
+
+/// Marks the constant that fills the square outside the circle. A lossy codec spreads it: then all that is below air.
+fn fill_beyond_circle(stored: &Array2<i32>, circle: &Circle, below: &impl Fn(i32) -> bool, mask: &mut Array2<bool>) {
+    let Some(corner) = stored.first().copied() else { return };
+    let (mut beyond, mut filled, mut under) = (0, 0, 0);
+    let (mut within, mut same) = (0, 0);
+    for (at, value) in stored.indexed_iter() {
+        if circle.beyond(at) > MARGIN {
+            beyond += 1;
+            filled += usize::from(*value == corner);
+            under += usize::from(below(*value));
+        } else {
+            within += 1;
+            same += usize::from(*value == corner);
+        }
+    }
+    let most = |part: usize, all: usize, share: f64| part as f64 > share * all as f64;
+    if beyond < LEAST_OUTSIDE || most(same, within, EMPTY) {
+        return;
+    }
+    let constant = most(filled, beyond, FILLED);
+    if !constant && !most(under, beyond, FILLED) {
+        return;
+    }
+    for (at, outside) in mask.indexed_iter_mut() {
+        let value = stored[at];
+        let padding = if constant { value == corner } else { below(value) };
+        *outside |= padding && circle.beyond(at) > -MARGIN;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_core::VR;
+
+    use super::*;
+    use crate::read::dataset::DataSet;
+
+    const SIZE: usize = 96;
+
+    fn encoding(slope: f64, intercept: f64) -> Encoding {
+        Encoding { limits: (-32768, 32767), transform: Transform::Linear { slope, intercept }, padding: None }
+    }
+
+    fn header(diameter: Option<&str>) -> DataSet {
+        let mut set = DataSet::default();
+        set.put_text(tags::PIXEL_SPACING, VR::DS, "0.5\\0.5");
+        if let Some(diameter) = diameter {
+            set.put_text(tags::RECONSTRUCTION_DIAMETER, VR::DS, diameter);
+        }
+        set
+    }
+
+    /// Distance from the middle, pixels.
+    fn from_middle((r, c): (usize, usize)) -> f64 {
+        let middle = (SIZE as f64 - 1.0) / 2.0;
+        (r as f64 - middle).hypot(c as f64 - middle)
+    }
+
+    /// Normal noise of a fixed seed.
+    fn noise(mut seed: u64) -> impl FnMut() -> f64 {
+        let mut uniform = move || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((seed >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+        };
+        move || (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos()
+    }
+
+    /// A body of water in noisy air, cut off at `lowest`, HU; `fill` beyond a circle of `radius` pixels.
+    fn slice(sigma: f64, lowest: f64, fill: Option<(f64, f64)>) -> Array2<f64> {
+        let mut next = noise(7);
+        Array2::from_shape_fn((SIZE, SIZE), |at| match fill {
+            Some((radius, fill)) if from_middle(at) > radius => fill,
+            _ => (if from_middle(at) < 30.0 { 0.0 } else { -1000.0 } + sigma * next()).max(lowest).round(),
+        })
+    }
+
+    fn marked(hu: &Array2<f64>, diameter: Option<&str>) -> Option<Array2<bool>> {
+        let stored = hu.mapv(|v| v as i32 + 1024);
+        outside(&View::new(&header(diameter), 0), &stored, &encoding(1.0, -1024.0))
+    }
+
+    #[test]
+    fn constants_outside_the_circle_are_found_whatever_they_are() {
+        let inscribed = SIZE as f64 / 2.0;
+        for fill in [-3024.0, -2000.0, -1500.0, -1025.0, -1024.0, -1000.0, 0.0] {
+            for diameter in [None, Some("48")] {
+                let hu = slice(20.0, -1024.0, Some((inscribed, fill)));
+                let mask = marked(&hu, diameter).unwrap_or_else(|| panic!("{fill}"));
+                for (at, outside) in mask.indexed_iter() {
+                    let far = from_middle(at);
+                    assert!(far <= inscribed || *outside, "{fill} {at:?}: the filling is outside");
+                    assert!(far > inscribed - MARGIN || !outside, "{fill} {at:?}: the circle is inside");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_smaller_field_than_the_image_holds_is_found() {
+        // A circle of 30 mm in an image of 48 mm.
+        let hu = slice(20.0, -1024.0, Some((30.0, -1024.0)));
+        let mask = marked(&hu, Some("30")).unwrap();
+        assert!(mask.indexed_iter().all(|(at, outside)| *outside == (from_middle(at) > 30.0) || hu[at] == -1024.0));
+        // A field off the middle, of which the border of the image shows a crescent, and a few pixels in a far corner.
+        let far = |(r, c): (usize, usize)| (r as f64).hypot(c as f64 - 20.0) > 90.0 || r + c < 3;
+        let mut hu = slice(20.0, -1024.0, None);
+        hu.indexed_iter_mut().for_each(|(at, v)| *v = if far(at) { -2000.0 } else { *v });
+        let mask = marked(&hu, None).unwrap();
+        assert!(mask.indexed_iter().all(|(at, outside)| *outside == far(at)));
+    }
+
+    #[test]
+    fn a_smaller_circle_is_found_without_its_diameter() {
+        for fill in [-1024.0, -1000.0, 0.0] {
+            let mask = marked(&slice(20.0, -1024.0, Some((38.0, fill))), None).unwrap();
+            for (at, outside) in mask.indexed_iter() {
+                let far = from_middle(at);
+                assert!(far <= 38.0 || *outside, "{fill} {at:?}: the filling is outside");
+                assert!(far > 38.0 - 2.0 * MARGIN || !outside, "{fill} {at:?}: the circle is inside");
+            }
+        }
+        // Bodies in air without noise, square and round: the air around them is not taken for a filling.
+        let square = |(r, c): (usize, usize)| (28..68).contains(&r) && (28..68).contains(&c);
+        let round = |at: (usize, usize)| from_middle(at) < 30.0;
+        for body in [&square as &dyn Fn((usize, usize)) -> bool, &round] {
+            let hu = Array2::from_shape_fn((SIZE, SIZE), |at| if body(at) { 40.0 } else { -1024.0 });
+            let mask = marked(&hu, None).unwrap();
+            assert!(mask.indexed_iter().all(|(at, outside)| *outside == (from_middle(at) > 48.0 - MARGIN)));
+        }
+    }
+
+    #[test]
+    fn air_is_no_filling() {
+        // Noise that is kept whole, cut off at -1024, cut off below it; and no noise at all.
+        for (sigma, lowest) in [(30.0, -4000.0), (30.0, -1024.0), (60.0, -1060.0), (200.0, -1200.0), (0.0, -1024.0)] {
+            let hu = slice(sigma, lowest, None);
+            let mask = marked(&hu, None);
+            assert!(sigma == 0.0 || mask.is_none(), "{sigma} {lowest}");
+        }
+        // A pocket of gas and a dark streak within the body, both cut off.
+        let mut hu = slice(20.0, -1024.0, Some((48.0, -3024.0)));
+        hu.indexed_iter_mut().for_each(|((r, c), v)| {
+            if (40..50).contains(&r) && (40..60).contains(&c) {
+                *v = if c < 50 { -1024.0 } else { -3024.0 };
+            }
+        });
+        let mask = marked(&hu, None).unwrap();
+        assert!(mask.indexed_iter().all(|(at, outside)| *outside == (from_middle(at) > 48.0)));
+    }
+
+    #[test]
+    fn coarse_steps_of_air_are_no_filling() {
+        // Steps of 32.12 HU: air falls on -995.6 and -1027.7.
+        let steps = slice(12.0, -4000.0, None).mapv(|hu| ((hu + 4047.0) / 32.12).round() as i32);
+        assert!(steps.iter().any(|v| f64::from(*v) * 32.12 - 4047.0 < -1025.0));
+        assert_eq!(outside(&View::new(&header(None), 0), &steps, &encoding(32.12, -4047.0)), None);
+    }
+
+    #[test]
+    fn a_filling_that_a_codec_spread_is_found() {
+        let mut next = noise(11);
+        let hu = slice(20.0, -1024.0, Some((48.0, -3024.0)));
+        let spread = hu.mapv(|v| if v == -3024.0 { (v + 30.0 * next()).round() } else { v });
+        let mask = marked(&spread, Some("48")).unwrap();
+        assert!(mask.indexed_iter().all(|(at, outside)| *outside == (from_middle(at) > 48.0)));
+    }
+
+    #[test]
+    fn annotations_and_blank_images_stay() {
+        let mut hu = slice(20.0, -1024.0, Some((48.0, -1024.0)));
+        hu.slice_mut(ndarray::s![2..6, 2..10]).fill(3000.0);
+        let mask = marked(&hu, None).unwrap();
+        assert!(mask[(0, 0)] && !mask[(3, 3)]);
+        assert_eq!(marked(&Array2::from_elem((SIZE, SIZE), -1000.0), None), None);
+        let tiny = Array2::from_elem((2, 3), -3000);
+        assert_eq!(outside(&View::new(&header(None), 0), &tiny, &encoding(1.0, -1024.0)), None);
+    }
+}

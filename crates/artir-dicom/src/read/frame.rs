@@ -1,0 +1,312 @@
+//! The pixels of one frame: the Image Pixel module, and decoding and encoding of stored values.
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use ndarray::Array2;
+
+use super::{codec::Layout, dataset::DataSet, file::DicomFile, hu::Padding, repair::Repair};
+use crate::{Reason, terms::quotable};
+
+/// Largest frame that is decoded, pixels: no scanner makes more, and a damaged header may claim anything.
+pub(crate) const MAX_PIXELS: usize = 8192 * 8192;
+
+/// The Image Pixel module (PS3.3, C.7.6.3), as far as CT and PET use it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PixelFormat {
+    pub(crate) layout: Layout,
+    /// Lowest bit of a stored value within its word; 0 but in old files.
+    shift: u16,
+    pub(crate) signed: bool,
+    /// Overlay planes lie in the unused bits (PS3.5, 8.1.2; retired).
+    overlay_bits: bool,
+    pub(crate) padding: Option<Padding>,
+    pub(crate) frames: u32,
+}
+
+/// Stored values, and the words that they came in.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Frame {
+    /// `[row, column]`.
+    pub(crate) stored: Array2<i32>,
+    words: Vec<u16>,
+}
+
+impl PixelFormat {
+    /// Reads and checks the module.
+    ///
+    /// # Errors
+    /// Words that name the attribute that is missing or not supported.
+    pub(crate) fn read(set: &DataSet) -> Result<Self, Reason> {
+        let required = |tag: Tag, name: &str| {
+            let value = set.integer(tag).and_then(|v| u16::try_from(v).ok());
+            value.ok_or_else(|| Reason::Attribute(format!("{name} is missing or out of range")))
+        };
+        let rows = required(tags::ROWS, "Rows (0028,0010)")?;
+        let columns = required(tags::COLUMNS, "Columns (0028,0011)")?;
+        let bits_allocated = required(tags::BITS_ALLOCATED, "BitsAllocated (0028,0100)")?;
+        let bits_stored = required(tags::BITS_STORED, "BitsStored (0028,0101)")?;
+        let high_bit = required(tags::HIGH_BIT, "HighBit (0028,0102)")?;
+        let signed = match required(tags::PIXEL_REPRESENTATION, "PixelRepresentation (0028,0103)")? {
+            0 => false,
+            1 => true,
+            n => return Err(Reason::Attribute(format!("PixelRepresentation (0028,0103) is {n}"))),
+        };
+        if required(tags::SAMPLES_PER_PIXEL, "SamplesPerPixel (0028,0002)")? != 1 {
+            return Err(Reason::unsupported("a colour image"));
+        }
+        // MONOCHROME1 inverts the display, not the values.
+        match set.text(tags::PHOTOMETRIC_INTERPRETATION) {
+            Some("MONOCHROME2" | "MONOCHROME1") => {}
+            other => {
+                let reason = format!("PhotometricInterpretation (0028,0004) is {}, not monochrome", quotable(other));
+                return Err(Reason::Unsupported(reason));
+            }
+        }
+        if ![8, 16].contains(&bits_allocated) || !(8..=bits_allocated).contains(&bits_stored) {
+            let reason = format!("{bits_stored} bits stored in {bits_allocated} are not supported");
+            return Err(Reason::Unsupported(reason));
+        }
+        if high_bit >= bits_allocated || high_bit + 1 < bits_stored {
+            let reason = format!("HighBit {high_bit} does not fit {bits_stored} bits stored in {bits_allocated}");
+            return Err(Reason::Attribute(reason));
+        }
+        let layout = Layout { rows, columns, bits_allocated, bits_stored };
+        if layout.pixels() == 0 || layout.pixels() > MAX_PIXELS {
+            return Err(Reason::Unsupported(format!("a frame of {rows}x{columns} pixels")));
+        }
+        let frames = match set.numbers(tags::NUMBER_OF_FRAMES).map(|n| n[0]) {
+            None => 1,
+            Some(n) if n >= 1.0 && n.fract() == 0.0 && n <= 1e6 => n as u32,
+            Some(n) => return Err(Reason::Attribute(format!("NumberOfFrames (0028,0008) is {n}"))),
+        };
+        let overlay_bits = set.iter().any(|(tag, _)| {
+            // OverlayBitPosition of a group that has no OverlayData of its own.
+            (0x6000..=0x60ff).contains(&tag.group())
+                && tag.element() == 0x0102
+                && !set.contains(Tag(tag.group(), 0x3000))
+        });
+        let padding = padding(set, bits_stored, signed);
+        Ok(Self { layout, shift: high_bit + 1 - bits_stored, signed, overlay_bits, padding, frames })
+    }
+
+    /// Reads the module of a file, and looks at its pixels: some writers keep BitsStored although they store larger values,
+    /// such as metal's.
+    pub(crate) fn of_file(file: &mut DicomFile) -> Result<Self, Reason> {
+        let format = Self::read(&file.set)?;
+        let Layout { bits_allocated, bits_stored, .. } = format.layout;
+        let unused = bits_allocated == 16 && bits_stored < 16 && format.shift == 0 && !format.overlay_bits;
+        if format.signed || !unused || !file.is_native() {
+            return Ok(format);
+        }
+        let above = format.unused_above();
+        for frame in 0..format.frames {
+            // Missing pixels are an error of the frame that is read.
+            let Ok(bytes) = file.frame_bytes(frame, format.frames, format.layout.bytes() as u64) else { break };
+            if bytes.chunks_exact(2).any(|c| u16::from_le_bytes([c[0], c[1]]) & above != 0) {
+                file.add_repair(Repair::BitsStored);
+                return Ok(Self { layout: Layout { bits_stored: 16, ..format.layout }, ..format });
+            }
+        }
+        Ok(format)
+    }
+
+    /// Smallest and largest value that the stored bits hold.
+    pub(crate) fn limits(&self) -> (i32, i32) {
+        let bits = u32::from(self.layout.bits_stored);
+        if self.signed { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) }
+    }
+
+    fn mask(&self) -> u16 {
+        ((((1u32 << self.layout.bits_stored) - 1) << self.shift) & 0xffff) as u16
+    }
+
+    /// Stored values of decoded bytes, which must be `layout.bytes()` long.
+    pub(crate) fn frame(&self, bytes: &[u8]) -> Result<Frame, Reason> {
+        let words: Vec<u16> = if self.layout.bits_allocated == 8 {
+            bytes.iter().map(|b| u16::from(*b)).collect()
+        } else {
+            bytes.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect()
+        };
+        let up = 32 - u32::from(self.layout.bits_stored);
+        let (signed, mask, shift) = (self.signed, self.mask(), self.shift);
+        let value = |word: u16| {
+            let raw = u32::from((word & mask) >> shift) << up;
+            if signed { raw.cast_signed() >> up } else { (raw >> up).cast_signed() }
+        };
+        let shape = (self.layout.rows.into(), self.layout.columns.into());
+        let stored = Array2::from_shape_vec(shape, words.iter().map(|w| value(*w)).collect());
+        Ok(Frame { stored: stored.map_err(|e| Reason::Pixels(e.to_string()))?, words })
+    }
+
+    /// Stored values that a codec gave, whose unused bits mean nothing: negative values are sign-extended over them, as
+    /// scanners write them and as readers that look at whole words expect.
+    pub(crate) fn decoded_frame(&self, bytes: &[u8]) -> Result<Frame, Reason> {
+        let mut frame = self.frame(bytes)?;
+        if self.signed && !self.overlay_bits {
+            let above = self.unused_above();
+            for (word, value) in frame.words.iter_mut().zip(&frame.stored) {
+                *word = if *value < 0 { *word | above } else { *word & !above };
+            }
+        }
+        Ok(frame)
+    }
+
+    /// The bits of a word above the stored ones.
+    fn unused_above(&self) -> u16 {
+        let (allocated, used) =
+            (u32::from(self.layout.bits_allocated), u32::from(self.shift + self.layout.bits_stored));
+        (((1u32 << allocated) - 1) & !((1u32 << used) - 1)) as u16
+    }
+
+    /// The frame's bytes, little-endian. A pixel whose value has not changed keeps its word, unused bits and all, unless
+    /// `bare` asks for the stored bits alone.
+    pub(crate) fn bytes(&self, frame: &Frame, bare: bool) -> Vec<u8> {
+        let mask = self.mask();
+        // Where negative values were sign-extended over the unused bits, they are again.
+        let above = self.unused_above();
+        let negatives = || frame.words.iter().zip(&frame.stored).filter(|(_, v)| **v < 0);
+        let extended = self.signed && !self.overlay_bits && above != 0 && negatives().any(|(w, _)| w & above == above);
+        let word = |stored: i32, old: u16| {
+            let value = ((stored.cast_unsigned() as u16) << self.shift) & mask;
+            if self.overlay_bits {
+                return value | (old & !mask);
+            }
+            if bare {
+                return value;
+            }
+            if old & mask == value {
+                return old;
+            }
+            if extended && stored < 0 { value | above } else { value }
+        };
+        let words = frame.stored.iter().zip(&frame.words).map(|(v, old)| word(*v, *old));
+        if self.layout.bits_allocated == 8 {
+            words.map(|w| w as u8).collect()
+        } else {
+            words.flat_map(u16::to_le_bytes).collect()
+        }
+    }
+
+    /// Whether JPEG-LS can hold the frame: its words have nothing above the stored bits.
+    pub(crate) fn suits_jpeg_ls(&self) -> Result<(), Reason> {
+        if self.shift != 0 {
+            return Err(Reason::unsupported("its values do not start at bit 0, which JPEG-LS cannot hold"));
+        }
+        if self.overlay_bits {
+            return Err(Reason::unsupported("its pixels hold overlays, which JPEG-LS cannot hold"));
+        }
+        Ok(())
+    }
+}
+
+/// PixelPaddingValue and PixelPaddingRangeLimit; some scanners write a negative value as if it were unsigned, and some
+/// an unsigned one as if it were signed.
+fn padding(set: &DataSet, bits_stored: u16, signed: bool) -> Option<Padding> {
+    let read = |tag| {
+        let value = set.integer(tag).and_then(|v| i32::try_from(v).ok())?;
+        let whole = 1 << bits_stored.max(16);
+        Some(match (signed, value) {
+            (true, v) if v >= whole / 2 => v - whole,
+            (false, v) if v < 0 => v + whole,
+            (_, v) => v,
+        })
+    };
+    let value = read(tags::PIXEL_PADDING_VALUE)?;
+    let limit = read(tags::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(value);
+    Some(Padding { lo: value.min(limit), hi: value.max(limit) })
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_core::VR;
+
+    use super::*;
+
+    fn format(allocated: u16, stored: u16, high: u16, signed: bool) -> PixelFormat {
+        let mut set = DataSet::default();
+        for (tag, value) in [
+            (tags::ROWS, 1),
+            (tags::COLUMNS, 4),
+            (tags::BITS_ALLOCATED, allocated),
+            (tags::BITS_STORED, stored),
+            (tags::HIGH_BIT, high),
+            (tags::PIXEL_REPRESENTATION, u16::from(signed)),
+            (tags::SAMPLES_PER_PIXEL, 1),
+        ] {
+            set.put_us(tag, value);
+        }
+        set.put_text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
+        PixelFormat::read(&set).unwrap()
+    }
+
+    fn bytes(words: [u16; 4]) -> Vec<u8> {
+        words.iter().flat_map(|w| w.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn values_are_found_wherever_their_bits_lie() {
+        for (stored, high, signed, word, value) in [
+            (12, 11, false, 0xf123, 0x123),
+            (12, 11, true, 0x0fff, -1),
+            (12, 15, true, 0xfff7, -1),
+            (12, 15, false, 0x1234, 0x123),
+            (16, 15, true, 0x8000, -32768),
+        ] {
+            let frame = format(16, stored, high, signed).frame(&bytes([word; 4])).unwrap();
+            assert_eq!(frame.stored[(0, 0)], value, "{stored} {high} {signed}");
+        }
+    }
+
+    #[test]
+    fn untouched_words_keep_every_bit() {
+        for (stored, high, signed) in [(12, 11, false), (12, 11, true), (12, 15, true), (10, 12, true), (16, 15, true)]
+        {
+            let format = format(16, stored, high, signed);
+            let input = bytes([0xf123, 0x0fff, 0x8001, 0x7abc]);
+            let frame = format.frame(&input).unwrap();
+            assert_eq!(format.bytes(&frame, false), input, "{stored} {high} {signed}");
+        }
+        let odd = format(8, 8, 7, false).frame(&[1, 2, 3, 255]).unwrap();
+        assert_eq!(format(8, 8, 7, false).bytes(&odd, false), [1, 2, 3, 255]);
+    }
+
+    #[test]
+    fn signs_are_extended_as_in_the_source() {
+        let format = format(16, 12, 11, true);
+        let mut frame = format.frame(&bytes([0xffff, 0x0001, 0x0002, 0x0003])).unwrap();
+        frame.stored[(0, 1)] = -2;
+        assert_eq!(format.bytes(&frame, false)[2..4], 0xfffeu16.to_le_bytes());
+        assert_eq!(format.bytes(&frame, true)[2..4], 0x0ffeu16.to_le_bytes());
+        let mut plain = format.frame(&bytes([0x0fff, 1, 2, 3])).unwrap();
+        plain.stored[(0, 1)] = -2;
+        assert_eq!(format.bytes(&plain, false)[2..4], 0x0ffeu16.to_le_bytes());
+    }
+
+    #[test]
+    fn a_codec_says_nothing_with_unused_bits() {
+        let format = format(16, 13, 12, true);
+        let frame = format.decoded_frame(&bytes([0x1830, 0xf830, 0x0001, 0xe001])).unwrap();
+        assert_eq!(format.bytes(&frame, false), bytes([0xf830, 0xf830, 1, 1]));
+        assert_eq!(frame.stored.as_slice().unwrap(), [-2000, -2000, 1, 1]);
+    }
+
+    #[test]
+    fn overlays_in_high_bits_stay() {
+        let mut format = format(16, 12, 11, false);
+        format.overlay_bits = true;
+        let mut frame = format.frame(&bytes([0x8123, 0, 0x1000, 5])).unwrap();
+        frame.stored.fill(7);
+        assert_eq!(format.bytes(&frame, false), bytes([0x8007, 7, 0x1007, 7]));
+        assert!(format.suits_jpeg_ls().is_err());
+    }
+
+    #[test]
+    fn padding_is_read_in_its_wrongly_signed_form() {
+        let mut set = DataSet::default();
+        set.put_us(tags::PIXEL_PADDING_VALUE, 63536);
+        assert_eq!(padding(&set, 16, true), Some(Padding { lo: -2000, hi: -2000 }));
+        assert_eq!(padding(&set, 16, false), Some(Padding { lo: 63536, hi: 63536 }));
+        set.put_us(tags::PIXEL_PADDING_RANGE_LIMIT, 63530);
+        assert_eq!(padding(&set, 12, true), Some(Padding { lo: -2006, hi: -2000 }));
+    }
+}

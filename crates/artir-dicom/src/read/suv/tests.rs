@@ -1,0 +1,258 @@
+use dicom_core::{Tag, VR};
+
+use super::*;
+
+fn drug(attributes: &[(Tag, &str)]) -> DataSet {
+    let mut drug = DataSet::default();
+    for (tag, text) in [
+        (tags::RADIONUCLIDE_TOTAL_DOSE, "370000000"),
+        (tags::RADIONUCLIDE_HALF_LIFE, "6586.2"),
+        (tags::RADIOPHARMACEUTICAL_START_TIME, "100000"),
+    ] {
+        drug.put_text(tag, VR::UN, text);
+    }
+    put(&mut drug, attributes);
+    drug
+}
+
+/// An empty text removes an attribute.
+fn put(set: &mut DataSet, attributes: &[(Tag, &str)]) {
+    for (tag, text) in attributes {
+        set.put_text(*tag, VR::UN, text);
+    }
+}
+
+/// 74 kg, 370 MBq of F-18 at 10:00, a scan at 11:00.
+fn pet(attributes: &[(Tag, &str)], of_drug: &[(Tag, &str)]) -> DataSet {
+    let mut set = DataSet::default();
+    for (tag, text) in [
+        (tags::UNITS, "BQML"),
+        (tags::CORRECTED_IMAGE, "DECY\\ATTN\\SCAT"),
+        (tags::DECAY_CORRECTION, "START"),
+        (tags::PATIENT_WEIGHT, "74"),
+        (tags::SERIES_DATE, "20200101"),
+        (tags::SERIES_TIME, "110000"),
+        (tags::ACQUISITION_TIME, "110500"),
+    ] {
+        set.put_text(tag, VR::UN, text);
+    }
+    put(&mut set, attributes);
+    set.put_items(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE, vec![drug(of_drug)]);
+    set
+}
+
+fn suv(attributes: &[(Tag, &str)], of_drug: &[(Tag, &str)]) -> Result<Suv, Reason> {
+    of_slice(&View::new(&pet(attributes, of_drug), 0))
+}
+
+/// The uptake time, seconds, and the assumptions for it.
+fn uptake(attributes: &[(Tag, &str)], of_drug: &[(Tag, &str)]) -> (f64, Vec<Finding>) {
+    let suv = suv(attributes, of_drug).unwrap();
+    (suv.uptake.unwrap(), suv.findings)
+}
+
+const HOUR: f64 = 3600.0;
+/// 74,000 g / (370e6 Bq x 2^(-3600 / 6586.2)).
+const EXPECTED: f64 = 2e-4 * 1.460_636_746_2;
+
+#[track_caller]
+fn close(a: f64, b: f64) {
+    assert!((a / b - 1.0).abs() < 1e-6, "{a} {b}");
+}
+
+#[test]
+fn becquerels_and_counts_become_uptake() {
+    let hour = suv(&[], &[]).unwrap();
+    close(hour.factor, EXPECTED);
+    assert_eq!((hour.uptake, hour.findings), (Some(HOUR), vec![]));
+    let sugar = suv(&[(tags::UNITS, "GML")], &[(tags::RADIOPHARMACEUTICAL_START_TIME, "")]).unwrap();
+    assert_eq!((sugar.factor, sugar.uptake), (1.0, None));
+    let counts = |attributes: &[(Tag, &str)]| {
+        let all = [&[(tags::UNITS, "CNTS"), (Tag(0x7053, 0x0010), PHILIPS)], attributes].concat();
+        suv(&all, &[])
+    };
+    assert!(counts(&[]).unwrap_err().to_string().contains("7053"));
+    let activity = (Tag(0x7053, 0x1009), "2.5 ");
+    close(counts(&[activity]).unwrap().factor, 2.5 * EXPECTED);
+    close(counts(&[activity, (Tag(0x7053, 0x1000), "0.00037")]).unwrap().factor, 0.00037);
+}
+
+#[test]
+fn decay_correction_to_the_injection_needs_no_times() {
+    let admin = (tags::DECAY_CORRECTION, "ADMIN");
+    close(suv(&[admin], &[]).unwrap().factor, 2e-4);
+    let without = suv(&[admin], &[(tags::RADIOPHARMACEUTICAL_START_TIME, "")]).unwrap();
+    assert_eq!((without.factor, without.uptake), (2e-4, None));
+    assert!(suv(&[(tags::DECAY_CORRECTION, "NONE")], &[]).unwrap_err().to_string().contains("is NONE"));
+}
+
+#[test]
+fn what_suv_needs_is_named_when_it_is_missing() {
+    for (tag, name) in [
+        (tags::PATIENT_WEIGHT, "(0010,1030)"),
+        (tags::DECAY_CORRECTION, "(0054,1102)"),
+        (tags::CORRECTED_IMAGE, "(0028,0051)"),
+        (tags::UNITS, "(0054,1001)"),
+    ] {
+        assert!(suv(&[(tag, "")], &[]).unwrap_err().to_string().contains(name), "{name}");
+    }
+    for (tag, name) in [
+        (tags::RADIONUCLIDE_TOTAL_DOSE, "(0018,1074)"),
+        (tags::RADIONUCLIDE_HALF_LIFE, "(0018,1075)"),
+        (tags::RADIOPHARMACEUTICAL_START_TIME, "(0018,1072)"),
+    ] {
+        assert!(suv(&[], &[(tag, "")]).unwrap_err().to_string().contains(name), "{name}");
+    }
+    let timeless = suv(&[(tags::SERIES_TIME, ""), (tags::ACQUISITION_TIME, "")], &[]);
+    assert!(timeless.unwrap_err().to_string().contains("SeriesTime (0008,0031)"));
+    let mut set = pet(&[], &[]);
+    set.remove(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE);
+    assert!(of_slice(&View::new(&set, 0)).unwrap_err().to_string().contains("(0054,0016)"));
+}
+
+#[test]
+fn doses_and_weights_are_bounded() {
+    for (value, fits) in
+        [("370", false), ("999999", false), ("1e6", true), ("1e10", true), ("1.1e10", false), ("-1", false)]
+    {
+        match suv(&[], &[(tags::RADIONUCLIDE_TOTAL_DOSE, value)]) {
+            Ok(_) => assert!(fits, "{value}"),
+            Err(e) => {
+                assert!(!fits && e.to_string().contains("(0018,1074) is not within 1 MBq to 10 GBq"), "{value}: {e}")
+            }
+        }
+    }
+    for (value, fits) in
+        [("74000", false), ("0.49", false), ("0.5", true), ("500", true), ("501", false), ("-1", false)]
+    {
+        match suv(&[(tags::PATIENT_WEIGHT, value)], &[]) {
+            Ok(_) => assert!(fits, "{value}"),
+            Err(e) => {
+                assert!(!fits && e.to_string().contains("(0010,1030) is not within 0.5 to 500 kg"), "{value}: {e}")
+            }
+        }
+    }
+}
+
+#[test]
+fn clocks_may_differ_by_an_hour_and_no_more() {
+    let at = |time| suv(&[], &[(tags::RADIOPHARMACEUTICAL_START_TIME, time)]);
+    let after = at("110010").unwrap();
+    close(after.factor, 2e-4 * 2f64.powf(-10.0 / 6586.2));
+    assert_eq!((after.uptake, after.findings), (Some(-10.0), vec![Finding::InjectionAfterStart(10.0)]));
+    assert_eq!(at("120000").unwrap().uptake, Some(-HOUR));
+    assert!(at("120001").unwrap_err().to_string().contains("(0018,1072)"));
+    // 6 half-lives are 10 h 58 min 37.2 s.
+    assert_eq!(at("000123").unwrap().uptake, Some(39_517.0));
+    assert!(at("000122").unwrap_err().to_string().contains("6 half-lives"));
+    // O-15: 6 half-lives are 733 s, either way.
+    let oxygen =
+        |time| suv(&[], &[(tags::RADIONUCLIDE_HALF_LIFE, "122.24"), (tags::RADIOPHARMACEUTICAL_START_TIME, time)]);
+    assert_eq!(oxygen("111213").unwrap().uptake, Some(-733.0));
+    assert!(oxygen("111214").is_err() && oxygen("104746").is_err());
+}
+
+#[test]
+fn an_injection_before_midnight_was_the_day_before() {
+    let scan = [(tags::SERIES_TIME, "002500"), (tags::ACQUISITION_TIME, "002500")];
+    assert_eq!(uptake(&scan, &[(tags::RADIOPHARMACEUTICAL_START_TIME, "234000")]), (2700.0, vec![]));
+    // Without any date too.
+    let dateless = [&scan[..], &[(tags::SERIES_DATE, "")]].concat();
+    assert_eq!(uptake(&dateless, &[(tags::RADIOPHARMACEUTICAL_START_TIME, "234000")]), (2700.0, vec![]));
+    // An injection that seems to follow a scan just before midnight.
+    let scan = [(tags::SERIES_TIME, "235955"), (tags::ACQUISITION_TIME, "235955")];
+    let after = vec![Finding::InjectionAfterStart(10.0)];
+    assert_eq!(uptake(&scan, &[(tags::RADIOPHARMACEUTICAL_START_TIME, "000005")]), (-10.0, after));
+    let dated = [(tags::RADIOPHARMACEUTICAL_START_DATE_TIME, "20200102000005")];
+    assert_eq!(uptake(&scan, &dated), (-10.0, vec![Finding::InjectionTimesDiffer, Finding::InjectionAfterStart(10.0)]));
+}
+
+#[test]
+fn offsets_from_utc_are_honoured() {
+    const DATED: Tag = tags::RADIOPHARMACEUTICAL_START_DATE_TIME;
+    const ZONE: Tag = tags::TIMEZONE_OFFSET_FROM_UTC;
+    let no_time = (tags::RADIOPHARMACEUTICAL_START_TIME, "");
+    // 10:00 in the object's zone, although written in another zone.
+    for (zone, injection) in [
+        ("-0500", "20200101150000+0000"),
+        ("-0500", "20200101100000-0500"),
+        ("+0530", "20200101100000+0530"),
+        ("+0530", "20200101043000+0000"),
+        ("+0000", "20200101100000"),
+    ] {
+        assert_eq!(uptake(&[(ZONE, zone)], &[no_time, (DATED, injection)]), (HOUR, vec![]), "{zone} {injection}");
+    }
+    // UTC is a day ahead.
+    let evening = [(ZONE, "-0800"), (tags::SERIES_TIME, "200000"), (tags::ACQUISITION_TIME, "200000")];
+    assert_eq!(uptake(&evening, &[no_time, (DATED, "20200102030000+0000")]), (HOUR, vec![]));
+    // If the object's zone is unknown, the time of day decides.
+    assert_eq!(uptake(&[], &[(DATED, "20200101100000-0500")]), (HOUR, vec![]));
+    assert_eq!(uptake(&[], &[(DATED, "20200101150000+0000")]), (HOUR, vec![]));
+    assert_eq!(uptake(&[], &[no_time, (DATED, "20200101100000-0500")]), (HOUR, vec![Finding::ZoneAssumed]));
+    assert!(suv(&[], &[no_time, (DATED, "20200101150000+0000")]).unwrap_err().to_string().contains("(0008,0201)"));
+}
+
+#[test]
+fn a_date_that_was_not_shifted_gives_way_to_the_time() {
+    let dated = |text| [(tags::RADIOPHARMACEUTICAL_START_DATE_TIME, text)];
+    assert_eq!(uptake(&[], &dated("20200101100000")), (HOUR, vec![]));
+    assert_eq!(uptake(&[], &dated("19970311100000")), (HOUR, vec![Finding::InjectionDateIgnored]));
+    assert_eq!(uptake(&[], &dated("20250311100000")), (HOUR, vec![Finding::InjectionDateIgnored]));
+    // A date alone that does not fit may hide a late scan as well as an anonymised date.
+    for text in ["19970311100000", "20191231100000", "20200101120001"] {
+        let no_time = [(tags::RADIOPHARMACEUTICAL_START_TIME, ""), dated(text)[0]];
+        let refused = suv(&[], &no_time).unwrap_err().to_string();
+        assert!(refused.contains("(0018,1078) is neither within 6 half-lives"), "{text}: {refused}");
+    }
+    let dateless = [(tags::SERIES_DATE, ""), (tags::ACQUISITION_DATE, "")];
+    let no_time = [(tags::RADIOPHARMACEUTICAL_START_TIME, ""), dated("19970311100000")[0]];
+    assert_eq!(uptake(&dateless, &no_time), (HOUR, vec![]));
+    assert_eq!(uptake(&[], &dated("20200101093000")), (1.5 * HOUR, vec![Finding::InjectionTimesDiffer]));
+    assert_eq!(uptake(&[], &dated("20200101")), (HOUR, vec![]), "a date alone");
+}
+
+#[test]
+fn long_lived_nuclides_need_the_day_of_the_injection() {
+    let yttrium = (tags::RADIONUCLIDE_HALF_LIFE, "230400");
+    let dated = |text| [yttrium, (tags::RADIOPHARMACEUTICAL_START_DATE_TIME, text)];
+    let three_days = suv(&[], &dated("20191229100000")).unwrap();
+    assert_eq!(three_days.uptake, Some(73.0 * HOUR));
+    close(three_days.factor, 2e-4 * 2f64.powf(73.0 * HOUR / 230_400.0));
+    // 6 half-lives are 16 days.
+    assert_eq!(suv(&[], &dated("20191216110000")).unwrap().uptake, Some(16.0 * 24.0 * HOUR));
+    for refused in [&dated("20191216105959")[..], &dated("19970311100000"), &[yttrium]] {
+        assert!(suv(&[], refused).unwrap_err().to_string().contains("(0018,1078)"), "{refused:?}");
+    }
+}
+
+#[test]
+fn times_of_one_moment_may_be_rounded_apart() {
+    let early = [(tags::SERIES_TIME, "110000.000000"), (tags::ACQUISITION_TIME, "105959.999995")];
+    assert_eq!(uptake(&early, &[]), (HOUR, vec![]));
+    assert_eq!(uptake(&[(tags::ACQUISITION_TIME, "")], &[]), (HOUR, vec![]));
+}
+
+#[test]
+fn a_rewritten_series_time_gives_way_to_the_scanner_s() {
+    let ge = [(Tag(0x0009, 0x0010), "GEMS_PETD_01"), (Tag(0x0009, 0x100d), "20200101110000.00")];
+    let frame = [
+        (tags::ACQUISITION_TIME, "110500"),
+        (tags::FRAME_REFERENCE_TIME, "389858.37"),
+        (tags::ACTUAL_FRAME_DURATION, "180000"),
+    ];
+    for rewritten in [[(tags::SERIES_TIME, "163000")], [(tags::SERIES_TIME, "")], [(tags::SERIES_DATE, "20200102")]] {
+        // AcquisitionDate differs; otherwise the rewritten SeriesTime could not be detected.
+        let rewritten = [&rewritten[..], &[(tags::ACQUISITION_DATE, "20200101")]].concat();
+        let with = |more: &[(Tag, &str)]| uptake(&[&rewritten, more].concat(), &[]);
+        assert_eq!(with(&ge), (HOUR, vec![Finding::ScanStartFrom("GE's scan time (0009,xx0D)")]));
+        // The mean count rate of 180 s of F-18 is reached after 89.858 s: 300 s before the frame, the scan began.
+        let (seconds, findings) = with(&frame);
+        assert!((seconds - HOUR).abs() < 1e-3, "{seconds}");
+        assert_eq!(findings, [Finding::ScanStartFrom("FrameReferenceTime (0054,1300)")]);
+        let earliest = vec![Finding::ScanStartFrom("the earliest AcquisitionTime (0008,0032)")];
+        assert_eq!(with(&[]), (HOUR + 300.0, earliest.clone()));
+        // GE gives every bed the start of the scan as its AcquisitionTime.
+        let of_ge = [&frame[..], &[(tags::MANUFACTURER, "GE MEDICAL SYSTEMS")]].concat();
+        assert_eq!(with(&of_ge), (HOUR + 300.0, earliest));
+    }
+}

@@ -1,0 +1,106 @@
+//! The scale from a series' values to network units.
+
+use std::path::Path;
+
+use crate::{
+    Error, Modality, Reason, Series,
+    find::survey::{Survey, SuvSummary},
+    read::{dataset::Stop, file::DicomFile, frame::PixelFormat, slice::Slice, suv::PetUnits, worker::Decoder},
+};
+
+/// Network unit for each rescaled unit.
+pub(crate) enum Scale {
+    /// All frames have the same: HU, or a PET series' own unit.
+    Same(f64),
+    /// Each frame has its SUV factor.
+    Suv(Survey),
+}
+
+impl Scale {
+    /// # Errors
+    /// [`Error::File`] for a series that is to be restored in its own unit and cannot be scaled.
+    pub(crate) fn of(series: &Series, units: PetUnits, decoder: &mut Decoder) -> Result<Self, Error> {
+        match (series.modality, units) {
+            (Modality::Ct, _) => Ok(Self::Same(1.0)),
+            (Modality::Pet, PetUnits::Suv) => Ok(Self::Suv(Survey::of(series))),
+            (Modality::Pet, PetUnits::Native) => native_scale(series, decoder).map(Self::Same),
+        }
+    }
+
+    pub(crate) fn suv_summary(&self) -> Option<SuvSummary> {
+        match self {
+            Self::Same(_) => None,
+            Self::Suv(survey) => Some(survey.summary()),
+        }
+    }
+
+    /// # Errors
+    /// The reason, for a frame without the attributes that SUV needs.
+    pub(crate) fn per_unit(&self, path: &Path, frame: u32) -> Result<f64, Reason> {
+        match self {
+            Self::Same(scale) => Ok(*scale),
+            Self::Suv(survey) => match survey.file(path).get(frame as usize) {
+                Some(suv) => suv.as_ref().map(|suv| suv.factor).map_err(Clone::clone),
+                None => Err(Reason::Changed),
+            },
+        }
+    }
+}
+
+/// Step in rows and columns of the sampled pixels.
+const STRIDE: usize = 4;
+
+/// The factor that gives the body a mean of 1, as SUVbw has by its definition when the tracer is spread evenly.
+///
+/// The body is what exceeds a quarter of the mean of all values above the mean: chosen by trial on whole-body FDG, where
+/// it leaves air out and takes lungs in.
+///
+/// # Errors
+/// [`Error::File`] for a slice that cannot be read, or a series without activity.
+fn native_scale(series: &Series, decoder: &mut Decoder) -> Result<f64, Error> {
+    let mut samples: Vec<f64> = Vec::new();
+    for instance in &series.instances {
+        let fail = |reason: Reason| Error::file(&instance.path, reason);
+        let mut file = DicomFile::open(&instance.path, Stop::AtEnd)?;
+        let format = PixelFormat::of_file(&mut file).map_err(fail)?;
+        for frame in 0..format.frames {
+            let slice = Slice::read(&mut file, &format, frame, series.modality, 1.0, decoder).map_err(fail)?;
+            let rows = slice.frame.stored.rows().into_iter().step_by(STRIDE);
+            let values = rows.flat_map(|row| row.into_iter().step_by(STRIDE).copied().collect::<Vec<_>>());
+            samples.extend(values.filter(|v| !slice.encoding.is_padding(*v)).map(|v| slice.encoding.rescale(v)));
+        }
+    }
+    match body_mean(&samples) {
+        Some(mean) => Ok(1.0 / mean),
+        None => {
+            let path = series.instances.first().map(|i| i.path.clone()).unwrap_or_default();
+            let reason = "the series shows no activity, so its values cannot be scaled";
+            Err(Error::file(&path, Reason::unsupported(reason)))
+        }
+    }
+}
+
+fn body_mean(samples: &[f64]) -> Option<f64> {
+    let mean_above = |least: f64| {
+        let (sum, n) = samples.iter().filter(|v| **v > least).fold((0.0, 0u64), |(s, n), v| (s + v, n + 1));
+        (n > 0).then(|| sum / n as f64)
+    };
+    let mean = mean_above(f64::NEG_INFINITY)?;
+    let mean = mean_above(0.25 * mean_above(mean)?)?;
+    (mean > 0.0).then_some(mean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_s_mean_leaves_air_out() {
+        let mut samples = vec![0.01; 900];
+        samples.extend([5000.0; 90]);
+        samples.extend([20_000.0; 10]);
+        assert!((body_mean(&samples).unwrap() - 6500.0).abs() < 1e-9);
+        assert_eq!(body_mean(&[0.0; 10]), None);
+        assert_eq!(body_mean(&[]), None);
+    }
+}
