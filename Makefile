@@ -1,7 +1,8 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train bench bench-parts memcheck fuzz baselines conformance safety train docs
+.PHONY: demo test lint test-train bench bench-parts memcheck fuzz baselines conformance safety train docs wheel install dist test-dist
 
 MODEL ?= ct-ldct-t
+PREFIX ?= /usr/local
 MINUTES ?= 60
 RUNS ?= models/runs
 SECONDS ?= 60
@@ -95,3 +96,19 @@ train:
 	cargo build --release -p artir-ops
 	$(KEEP_MEMORY) $(PYTHON) -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
 		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START))
+
+# Packages: packaging/ says how each is made and tested.
+wheel:
+	packaging/wheel.sh
+
+install:
+	scripts/bootstrap.sh
+	cargo build --release --locked -p artir-cli
+	packaging/install.sh $(PREFIX) $(DESTDIR)
+
+dist:
+	packaging/dist.sh
+
+# Needs root, debootstrap and buildah, and the packages that make dist built.
+test-dist:
+	packaging/test/all.sh

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from conftest import phantom
+from ct_files import phantom
 
 import artir
 

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from conftest import phantom
+from ct_files import phantom
 
 import artir
 

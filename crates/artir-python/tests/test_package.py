@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import phantom
+from ct_files import phantom
 
 import artir
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import phantom, write_ct
+from ct_files import phantom, write_ct
 
 import artir
 
