@@ -23,6 +23,7 @@ demo:
 test: lint
 	cargo build --workspace
 	ARTIR_ALL_TOOLS=1 cargo $(RUN_TESTS) --workspace
+	cargo test --workspace --doc
 	$(PYTEST) -m 'not torch'
 
 lint:

@@ -6,9 +6,10 @@ artir-card models/zoo/ct-ldct-t.onnx -o models/zoo/ct-ldct-t.md
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
-from .model_file import read_card
+from .model_file import read_card, replace_card
 
 
 def worse(images: list[dict], method: str) -> int:
@@ -68,9 +69,9 @@ def markdown(card: dict, digest: str) -> str:
         f"- sha256: `{digest}`",
         f"- licence: {card['licence']}",
         "",
-        "## Limits",
+        "## Use and limits",
         "",
-        card["limits"],
+        card["limits"].replace("\n", "\n\n"),
         "",
         "## Training",
         "",
@@ -106,11 +107,25 @@ def markdown(card: dict, digest: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def with_texts(card: dict, texts: dict) -> dict:
+    """A card with the texts of another."""
+    training = {key: texts["training"][key] for key in ("summary", "hardware", "data")}
+    return card | {
+        "limits": texts["limits"],
+        "licence": texts["licence"],
+        "training": card["training"] | training,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--texts", type=Path, metavar="CARD.json")
     options = parser.parse_args()
+    if options.texts:
+        card, _ = read_card(options.model)
+        replace_card(options.model, with_texts(card, json.loads(options.texts.read_text())))
     text = markdown(*read_card(options.model))
     if options.output:
         options.output.write_text(text)

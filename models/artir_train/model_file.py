@@ -85,6 +85,14 @@ def write(model: ModelProto, card: dict, path: Path) -> str:
     return digest
 
 
+def replace_card(path: Path, card: dict) -> str:
+    """Writes another card into a model file, whose graph stays the same; returns the new hash."""
+    read_card(path)
+    model = ModelProto.FromString(path.read_bytes())
+    del model.metadata_props[:]
+    return write(model, card, path)
+
+
 def read_card(path: Path) -> tuple[dict, str]:
     """The card and the hash of a model file, after checking its checksum."""
     content = path.read_bytes()

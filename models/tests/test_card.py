@@ -1,6 +1,14 @@
 """Card figures from what ``artir validate`` writes."""
 
-from artir_train.card import figure, markdown, worse
+import json
+from pathlib import Path
+
+import onnx
+
+from artir_train.card import figure, markdown, with_texts, worse
+from artir_train.model_file import read_card, replace_card
+
+ZOO = Path(__file__).resolve().parents[1] / "zoo"
 
 
 def results():
@@ -69,3 +77,23 @@ def test_a_figure_has_what_was_measured_and_the_card_shows_it():
     assert "- strength: 0.8 is" in markdown(card | {"strength": 0.8}, "0")
     assert "| A set | pet-slice | 0.75 | 3 | 2 | 20.00 | 25.00 | 0.25 | 0.25 |  | 90.0% |" in text
     assert "3 steps, seed 5" in text
+
+
+def test_texts_are_replaced_inside_the_file_and_nothing_else(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes((ZOO / "ct-ldct-t.onnx").read_bytes())
+    before, digest = read_card(path)
+    graph = onnx.load(path).graph
+    texts = json.loads(json.dumps(before)) | {
+        "limits": "For: a test.\nNot for: use.",
+        "figures": [],
+    }
+    texts["training"]["summary"], texts["training"]["steps"] = "None.", 0
+    replace_card(path, with_texts(before, texts))
+    after, other = read_card(path)
+    assert other != digest and onnx.load(path).graph == graph
+    assert after["limits"] == "For: a test.\nNot for: use."
+    assert after["training"]["summary"] == "None."
+    assert after["figures"] == before["figures"]
+    assert after["training"]["steps"] == before["training"]["steps"]
+    assert "For: a test.\n\nNot for: use." in markdown(after, other)

@@ -22,36 +22,33 @@ SHOWN = {
     "rgb": (0.0, 255.0),
     "haze": (0.0, 1.0),
 }
-EDGE = 256
-"""Pixels of a panel; larger images show their middle."""
 
 
-def panel(image: np.ndarray, lo: float, hi: float) -> Image.Image:
+def panel(image: np.ndarray, lo: float, hi: float, edge: int) -> Image.Image:
     """The middle of an image as 8-bit RGB."""
     height, width = image.shape[:2]
-    y, x = max(0, (height - EDGE) // 2), max(0, (width - EDGE) // 2)
-    part = image[y : y + EDGE, x : x + EDGE]
+    y, x = max(0, (height - edge) // 2), max(0, (width - edge) // 2)
+    part = image[y : y + edge, x : x + edge]
     levels = ((part - lo) * (255 / (hi - lo))).round().clip(0, 255).astype(np.uint8)
     return Image.fromarray(levels).convert("RGB")
 
 
-def sheet(test: TestSet, restore: Restorer) -> Image.Image:
-    """Two scenes a row, at the strength that the model's card names."""
-    strength = restore.card.get("strength", 1.0)
+def sheet(test: TestSet, restore: Restorer, strength: float, every: int, edge: int) -> Image.Image:
+    """Every n-th image, two in a row, as panels of so many pixels."""
     lo, hi = SHOWN[test.task]
     # The RGB noise set counts in levels of 255, its model from 0 to 1.
     scale = 255.0 if test.task == "rgb" else 1.0
-    names = sorted(test.degraded)
+    names = sorted(test.degraded)[::every]
     rows = -(-len(names) // 2)
-    page = Image.new("RGB", (8 * (EDGE + 4), rows * (EDGE + 18)), "white")
+    page = Image.new("RGB", (8 * (edge + 4), rows * (edge + 18)), "white")
     draw = ImageDraw.Draw(page)
     for i, name in enumerate(names):
         given, wanted = test.degraded[name], test.clean[name]
         got = restore(given / scale, strength) * scale
         error = np.abs(got - wanted) * 3 + lo
-        left, top = i % 2 * 4 * (EDGE + 4), i // 2 * (EDGE + 18)
+        left, top = i % 2 * 4 * (edge + 4), i // 2 * (edge + 18)
         for j, image in enumerate((given, got, wanted, error)):
-            page.paste(panel(image, lo, hi), (left + j * (EDGE + 4), top + 16))
+            page.paste(panel(image, lo, hi, edge), (left + j * (edge + 4), top + 16))
         with np.errstate(divide="ignore"):
             figures = f"{test.psnr(name, given):.2f} -> {test.psnr(name, got):.2f} dB"
         draw.text((left, top + 2), f"{name}: {figures}", fill="black")
@@ -64,9 +61,16 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--library", type=Path, help="libartir_ops.so: quicker")
+    parser.add_argument("--strength", type=float, help="default: the model's own")
+    parser.add_argument("--every", type=int, default=1, help="show every n-th image")
+    parser.add_argument("--edge", type=int, default=256, help="pixels of a panel, from the middle")
     options = parser.parse_args()
     restore = Restorer(options.model, options.library)
-    sheet(SETS[options.set](WORK), restore).save(options.output)
+    strength = options.strength
+    if strength is None:
+        strength = restore.card.get("strength", 1.0)
+    page = sheet(SETS[options.set](WORK), restore, strength, options.every, options.edge)
+    page.save(options.output)
 
 
 if __name__ == "__main__":

@@ -15,17 +15,18 @@ from . import pair_safety  # noqa: E402
 from .evaluate_pairs import STRENGTHS, measure, safety, summary  # noqa: E402
 
 pytestmark = pytest.mark.torch
+PATIENTS = ("L096", "L143", "L192", "L286", "L291", "L333")
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Pairs of four patients: uniform slices with noise, whose mean identifies the patient."""
+    """Pairs of six patients: uniform slices with noise, whose mean identifies the patient."""
     monkeypatch.setenv("ARTIR_REAL_DATA", str(tmp_path))
     made = tmp_path / "ct-real-pairs"
     made.mkdir()
     rng = np.random.default_rng(0)
     entries = []
-    for number, patient in enumerate(("L096", "L143", "L192", "L286")):
+    for number, patient in enumerate(PATIENTS):
         hu = 40 + 10 * number + 10 * rng.standard_normal((512, 512))
         for dose in ("full", "quarter"):
             if dose == "quarter":
@@ -50,9 +51,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_pairs_are_both_doses_of_one_slice_in_hu(folder):
     pairs = real_pairs.read_pairs()
-    assert [(p.patient, p.kernel) for p in pairs] == [
-        (name, "B30") for name in ("L096", "L143", "L192", "L286")
-    ]
+    assert [(p.patient, p.kernel) for p in pairs] == [(name, "B30") for name in PATIENTS]
     first = pairs[0]
     assert first.full.shape == (512, 512)
     assert first.full.mean() == pytest.approx(40, abs=0.5)
@@ -120,7 +119,8 @@ def test_patients_that_measure_never_train(folder, monkeypatch):
         noisy, target = source.batch(1, 64)
         levels.add(round(float(target.mean()), -1))
         covariance.append(float(((noisy - noisy.mean()) * (target - target.mean())).mean()))
-    assert levels == {40.0, 60.0, 70.0}  # L143 has 50
+    # L143 has 50, L291 80, L333 90.
+    assert levels == {40.0, 60.0, 70.0}
     # The full dose's own variance is 100, a quarter of what is added.
     assert OWN_SHARE == 0.25
     assert abs(np.mean(covariance)) < 15

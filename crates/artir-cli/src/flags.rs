@@ -9,7 +9,7 @@ pub(crate) fn core(e: &Error) -> String {
     match e {
         Error::Setting(setting) => match setting {
             SettingError::Strength(strength) => format!("--strength {strength}: {e}"),
-            SettingError::Threads(threads) => format!("--threads {threads}: {e}"),
+            SettingError::Threads { threads, .. } => format!("--threads {threads}: {e}"),
             SettingError::Tile { tile, .. } => format!("--tile {tile}: {e}"),
             SettingError::Overlap { overlap, .. } => {
                 format!("--overlap {overlap}: {e}: use a larger --tile, or more --memory for larger tiles")

@@ -119,7 +119,7 @@ fn print_card(card: &Card, hash: &str) {
         let from = f.input_psnr.map_or_else(|| "the reference itself".to_owned(), |psnr| format!("{psnr:.2} dB"));
         say!("  figure       {}: {:.2} dB from {from}, {} images, protocol {}", f.set, f.psnr, f.images, f.protocol);
     }
-    say!("  limits       {}", card.limits);
+    say!("  limits       {}", card.limits.replace('\n', "\n               "));
 }
 
 fn install(files: &[PathBuf], overwrite: bool) -> Result<ExitCode, Failure> {

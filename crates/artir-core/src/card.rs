@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Range;
+use crate::{Range, error::CardError};
 
 /// The task of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ pub struct Figure {
 pub struct Card {
     /// Schema version; 1.
     pub schema: u32,
-    /// The model's name, as `--model` takes it.
+    /// The model's name, by which `zoo::open` finds it.
     pub name: String,
     /// The model's version.
     pub version: String,
@@ -159,47 +159,12 @@ const MOST_TILE: usize = 1 << 15;
 /// The version of the card's form that this artir reads.
 const SCHEMA: u32 = 1;
 
-/// The reason why a card is refused, as the end of a sentence that begins with "its card".
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CardError {
-    /// It is no JSON, or has other fields.
-    #[error("does not parse: {0}")]
-    Parse(#[from] serde_json::Error),
-    /// Another version of the form.
-    #[error("has schema {0}, this artir reads schema {SCHEMA}")]
-    Schema(u32),
-    /// No channels, or too many.
-    #[error("names {0} channels")]
-    Channels(usize),
-    /// A range without length.
-    #[error("names an empty or infinite range")]
-    Range,
-    /// A stride that no network has.
-    #[error("names a size multiple of {0}")]
-    Multiple(usize),
-    /// Tiles that do not fit each other.
-    #[error("names tiles of {tile} with an overlap of {overlap}")]
-    Tiles {
-        /// The edge.
-        tile: usize,
-        /// The overlap.
-        overlap: usize,
-    },
-    /// A strength outside of 0 to 1.
-    #[error("names a strength of {0}")]
-    Strength(f32),
-    /// A text that would control a terminal.
-    #[error("holds control characters")]
-    ControlCharacters,
-}
-
 impl Card {
     /// Reads a card from its JSON text and checks that its numbers make sense.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, CardError> {
         let card: Self = serde_json::from_slice(json)?;
         if card.schema != SCHEMA {
-            return Err(CardError::Schema(card.schema));
+            return Err(CardError::Schema { found: card.schema, read: SCHEMA });
         }
         if card.input.channels == 0 || card.input.channels > 64 {
             return Err(CardError::Channels(card.input.channels));

@@ -47,20 +47,20 @@ mod token;
 pub mod zoo;
 
 pub use artir_ops::{Precision, multiply_adds_per_second};
-pub use card::{Card, CardError, CardInput, DataSource, Figure, Task, Training, Unit};
-pub use error::{Error, ErrorKind, InferenceError, ModelFault, SettingError};
+pub use card::{Card, CardInput, DataSource, Figure, Task, Training, Unit};
+pub use error::{
+    CardError, DeviceError, Error, ErrorKind, InferenceError, Missing, ModelFault, ProfileError, RuntimeError,
+    SettingError, Skipped,
+};
 pub use image::{Image, Shape, Window};
 pub use model::Model;
 pub use pipeline::{
     ALGORITHM, Feed, MemoryUse, Pool, PoolEnded, Provenance, Restorer, RunReport, Sink, Source, Work, precision_name,
 };
 pub use progress::{NoProgress, Progress};
-pub use provider::{
-    Device, DeviceError, Missing, Provider, Requirement, UnknownDevice,
-    placement::{NodePlacement, ProfileError},
-};
+pub use provider::{Device, Provider, Requirement, UnknownDevice, placement::NodePlacement};
 pub use range::Range;
-pub use runtime::{RuntimeError, RuntimeSearch, Skipped, environment, runtime_path, runtime_version, search_runtime};
+pub use runtime::{RuntimeSearch, environment, runtime_path, runtime_version, search_runtime};
 pub use session::Session;
 pub use settings::{MOST_THREADS, Settings};
 pub use tile::{Span, TileLimits, TilePlan};

@@ -54,7 +54,7 @@ impl Settings {
     /// [`SettingError::Threads`] for more than [`MOST_THREADS`].
     pub fn threads(self, threads: usize) -> Result<Self, SettingError> {
         if threads > MOST_THREADS {
-            return Err(SettingError::Threads(threads));
+            return Err(SettingError::Threads { threads, most: MOST_THREADS });
         }
         Ok(Self { threads, ..self })
     }
@@ -65,7 +65,7 @@ impl Settings {
     }
 
     /// Tile edge in pixels, which must fit the memory. `None` takes the whole image when it fits, else the card's tile, or
-    /// less. A model's stride decides which edges are valid, so [`Restorer::plan`](crate::Restorer::plan) checks it.
+    /// less. A model's stride decides which edges are valid, so the restorer checks it.
     pub fn tile(self, tile: Option<usize>) -> Self {
         Self { tile, ..self }
     }

@@ -17,8 +17,8 @@ use sha2::{Digest, Sha256};
 use crate::{
     PREFIX,
     encoding::hex,
+    list::{self, LIST},
     place::{exists, parent, remove, sync_folder},
-    publish,
 };
 
 const LOCK: &str = "lock";
@@ -58,7 +58,7 @@ impl HiddenFolder {
             if let Some((folder, lock)) = enter(&path)? {
                 // Kept until it is in order: it may hold the only copy of a result.
                 let mut entered = Self { path, target: target.to_owned(), keep: true, folder, _lock: lock };
-                publish::complete(&entered)?;
+                list::complete(entered.open_file(LIST), &entered.path, &entered.target)?;
                 entered.put_back(&entered.path.join(OLD))?;
                 entered.keep = false;
                 return Ok(entered);

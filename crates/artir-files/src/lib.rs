@@ -26,6 +26,7 @@ mod encoding;
 mod file;
 mod folder;
 mod hidden;
+mod list;
 mod manifest;
 mod place;
 mod publish;
@@ -36,8 +37,8 @@ pub use encoding::{Encoding, hash_file, hex};
 pub use file::{NewFile, append_to, open_regular, write_file};
 pub use folder::OutputFolder;
 pub use hidden::HiddenFolder;
+pub use list::FileSet;
 pub use manifest::{Entry, Manifest};
-pub use publish::FileSet;
 pub use sidecar::{follows_name, follows_stem};
 
 /// The beginning of the names of artir's own files in folders of results: hidden folders and manifests.

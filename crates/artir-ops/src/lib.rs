@@ -18,6 +18,7 @@ mod modulation;
 pub mod network;
 mod ort_op;
 mod peak;
+mod status;
 pub mod train;
 
 pub use error::Error;

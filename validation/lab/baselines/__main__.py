@@ -52,23 +52,45 @@ def best(
 ) -> tuple[dict, Path]:
     """The best parameters, and the folder of their results. Parameters in the table's section
     ``before`` are taken from there."""
-    found = None
-    names = list(test.degraded)
     settings = method.settings()
     rows = [line for line in before.splitlines() if line.startswith(f"| {method.name} |")]
     known = [s for s in settings if any(f"| {in_words(s)} |" in row for row in rows)]
-    for parameters in known or settings:
-        jobs = [(method, parameters, test.degraded[n], test.sigma[n]) for n in names]
-        results = list(pool.map(one, jobs))
+    found = known[0] if known else chosen(method, test, pool)
+    names = list(test.degraded)
+    jobs = [(method, found, test.degraded[n], test.sigma[n]) for n in names]
+    folder = test.folder(WORK) / method.name
+    for name, result in zip(names, pool.map(one, jobs), strict=True):
+        test.save(folder, name, result)
+    return found, folder
+
+
+def chosen(method: Method, test: TestSet, pool: ProcessPoolExecutor) -> dict:
+    """The parameters of the highest mean PSNR on the set's sample.
+
+    Along a single parameter the PSNR has one maximum, so the search ends where it falls.
+    """
+    found = None
+    names = test.sample()
+    for parameters in method.settings():
+        jobs = [(method, parameters, test.part(test.degraded[n]), test.sigma[n]) for n in names]
+        results = pool.map(one, jobs)
         psnr = np.mean([test.psnr(n, r) for n, r in zip(names, results, strict=True)])
         print(f"  {method.name} {parameters}: {psnr:.2f} dB", flush=True)
         if found is None or psnr > found[0]:
-            found = (psnr, parameters, results)
-    _, parameters, results = found
-    folder = test.folder(WORK) / method.name
-    for name, result in zip(names, results, strict=True):
-        test.save(folder, name, result)
-    return parameters, folder
+            found = (psnr, parameters)
+        elif len(method.grid) == 1:
+            break
+    return found[1]
+
+
+def restored(model: Path, test: TestSet) -> tuple[str, Path]:
+    """A further model's version and strength, and the folder of its results."""
+    restore = Restorer(model, ROOT / "target/release/libartir_ops.so")
+    strength = restore.card.get("strength", 1.0)
+    folder = test.folder(WORK) / model.stem
+    for name, image in test.degraded.items():
+        test.save(folder, name, restore(image, strength))
+    return f"version {restore.card['version']}, strength {strength}", folder
 
 
 def section(test: TestSet, pool: ProcessPoolExecutor, before: str) -> str:
@@ -79,6 +101,10 @@ def section(test: TestSet, pool: ProcessPoolExecutor, before: str) -> str:
         parameters, folder = best(method, test, pool, before)
         rows[method.name] = (in_words(parameters), method.source)
         also += ["--also", f"{folder}={method.name}"]
+    for model in test.others:
+        words, folder = restored(model, test)
+        rows[model.stem] = (words, "artir, not built in")
+        also += ["--also", f"{folder}={model.stem}"]
     out = test.folder(WORK) / "figures"
     command = [
         ROOT / "target/release/artir",
@@ -87,7 +113,7 @@ def section(test: TestSet, pool: ProcessPoolExecutor, before: str) -> str:
         "--data",
         test.data,
     ]
-    command += ["-o", out, "--overwrite", "-q", *also]
+    command += ["-o", out, "--overwrite", "--show-paths", "-q", *also]
     strength = read_card(test.model)[0].get("strength", 1.0)
     command += ["--model", test.model, "--strength", str(strength)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -126,7 +152,24 @@ def section(test: TestSet, pool: ProcessPoolExecutor, before: str) -> str:
         psnr = f"{method['psnr']['mean']:.2f}" if method.get("psnr") else "inf"
         cells = [name, psnr, ssim, *more, words, source]
         lines.append(f"| {' | '.join(cells)} |")
+    if test.group:
+        lines += by_group(test, results)
     return "\n".join(lines) + "\n"
+
+
+def by_group(test: TestSet, results: dict) -> list[str]:
+    """The mean PSNR of each group of images."""
+    groups: dict[str, list[dict]] = {}
+    for image in results["images"]:
+        groups.setdefault(test.group.search(image["name"])[0], []).append(image["methods"])
+    names = [method["name"] for method in results["methods"]]
+    lines = [f"\n| PSNR, dB, by patient | images | {' | '.join(names)} |"]
+    lines.append("|---" * (2 + len(names)) + "|")
+    for group, images in sorted(groups.items()):
+        means = [np.mean([float(image[name]["psnr"]) for image in images]) for name in names]
+        cells = [group, str(len(images)), *(f"{mean:.2f}" for mean in means)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def full_dose(test: TestSet) -> str:

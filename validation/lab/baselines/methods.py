@@ -82,13 +82,13 @@ DENOISERS = [
         "BM3D",
         "Dabov et al., IEEE TIP 16, 2007 (package bm3d)",
         block_matching,
-        {"strength": [1.0, 1.25, 1.5, 1.8]},
+        {"strength": [1.0, 1.25, 1.5, 1.8, 2.2, 2.6]},
     ),
     Method(
         "NLM",
         "Buades, Coll, Morel, CVPR 2005 (scikit-image)",
         non_local_means,
-        {"h": [0.4, 0.6, 0.8, 1.0]},
+        {"h": [0.4, 0.6, 0.8, 1.0, 1.3]},
     ),
     Method(
         "TV",

@@ -1,5 +1,6 @@
 """The test sets: degraded images, their references, and the suite that measures them."""
 
+import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pydicom
 import torch
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from artir_train.data import data_folder, own_noise, read_series
 from artir_train.degrade import ct, pet
@@ -21,6 +23,7 @@ WORK = ROOT / ".cache" / "baselines"
 ZOO = ROOT / "models" / "zoo"
 HAZE = ZOO / "geo-haze-t.onnx"
 RGB = ZOO.with_name("noncommercial") / "rgb-denoise-t.onnx"
+AAPM = RGB.with_name("ct-ldct-aapm-t.onnx")
 CT_SUITE = """schema = 1
 title = "Simulated quarter dose, ct-abdomen-ge"
 task = "ct-denoise"
@@ -53,6 +56,25 @@ class TestSet:
     span: tuple[float, float]
     task: str
     model: Path
+    others: tuple[Path, ...] = ()
+    """Further models to measure."""
+    every: int = 1
+    """Parameters are chosen on every n-th image,"""
+    middle: int | None = None
+    """and on squares of this edge from their middles, where restoring whole images takes long."""
+    group: re.Pattern | None = None
+    """What images whose names have the same match share: their mean is reported too."""
+
+    def sample(self) -> list[str]:
+        """The names of the images that parameters are chosen on."""
+        return list(self.degraded)[:: self.every]
+
+    def part(self, image: np.ndarray) -> np.ndarray:
+        """The part of an image that parameters are chosen on."""
+        if self.middle is None:
+            return image
+        top, left = ((side - self.middle) // 2 for side in image.shape[:2])
+        return image[top : top + self.middle, left : left + self.middle]
 
     def folder(self, work: Path) -> Path:
         """The folder of the set's results."""
@@ -70,19 +92,20 @@ class TestSet:
             )
 
     def psnr(self, name: str, image: np.ndarray) -> float:
-        """The measure that chooses parameters. The table's figures come from artir."""
+        """PSNR in dB of a whole result or of its part. The table's figures come from artir."""
         lo, hi = self.span
-        difference = image.clip(lo, hi) - self.clean[name].clip(lo, hi)
+        clean = self.clean[name]
+        clean = clean if clean.shape == image.shape else self.part(clean)
+        difference = image.clip(lo, hi) - clean.clip(lo, hi)
         return 10 * np.log10((hi - lo) ** 2 / np.mean(difference**2))
 
 
 def quarter_dose(work: Path, series: str, folder: str, step: int) -> TestSet:
-    """Every ``step``-th slice of a series, with the noise that a quarter of its dose adds to its
-    own.
+    """Every ``step``-th slice of a series with the added noise of a quarter of its dose.
 
-    Noise power goes with one over dose: three times the slice's own variance is added, made in the
-    projection domain with a soft kernel. The reference keeps its own noise, as a real full-dose
-    slice does, so no method can come near an infinite PSNR.
+    The variance of noise is proportional to 1 / dose, so three times the slice's own variance is
+    added, simulated in the projection domain with a soft kernel. The reference has noise of its
+    own, as a real full-dose slice does, which bounds the PSNR.
     """
     hu, spacing = read_series(data_folder() / "dicom" / series)
     hu = hu[::step]
@@ -122,10 +145,10 @@ def quarter_dose(work: Path, series: str, folder: str, step: int) -> TestSet:
 
 
 def real_pairs(work: Path, kernel: str) -> TestSet:
-    """Real slices of a quarter of the dose beside the same slices at full dose, of one kernel.
+    """Real slices at a quarter of the dose and at full dose, of one kernel.
 
-    The full dose has noise of its own, a part of what is in the quarter dose, so no method can come
-    near an infinite PSNR.
+    The full dose has noise of its own, which bounds the PSNR. The methods get the true standard
+    deviation of the added noise in soft tissue: at this noise it cannot be estimated from blocks.
     """
     data = work / f"real-pairs-{kernel.lower()}"
     title = f"Real quarter dose, kernel {kernel}"
@@ -139,12 +162,18 @@ def real_pairs(work: Path, kernel: str) -> TestSet:
         WINDOW,
         "ct",
         ZOO / "ct-ldct-t.onnx",
+        others=tuple(p for p in (AAPM,) if p.exists()),
+        every=3,
+        middle=256,
+        group=re.compile(r"L\d+"),
     )
     for pair in read_pairs():
         if pair.kernel == kernel:
             out.clean[pair.name] = pair.full.astype(np.float64)
             out.degraded[pair.name] = pair.quarter.astype(np.float64)
-            out.sigma[pair.name] = own_noise(pair.quarter)
+            smooth = gaussian_filter(pair.full, 3.0)
+            soft = (smooth > -150) & (smooth < 200)
+            out.sigma[pair.name] = float((pair.quarter - pair.full)[soft].std())
             out.save(data / "input", pair.name, pair.quarter)
             out.save(data / "reference", pair.name, pair.full)
     suite = CT_SUITE.replace("Simulated quarter dose, ct-abdomen-ge", title)
@@ -155,9 +184,9 @@ def real_pairs(work: Path, kernel: str) -> TestSet:
 def twelfth_counts(work: Path) -> TestSet:
     """Every eighth slice of the body, with the noise of a twelfth of its counts.
 
-    The series' own noise, its coefficient of variation in regions of liver-like uptake, says how
-    many counts it was made from; all slices share the sensitivity found so. The noise of a twelfth
-    is made by projection and OSEM; of its variance a twelfth is in the slice already.
+    The number of counts follows from the noise of the series in regions of liver-like uptake. All
+    slices share the sensitivity found there. The noise of a twelfth is simulated by projection and
+    OSEM. The slice already contains a twelfth of its variance.
     """
     suv, mm = read_pet(data_folder() / "dicom" / "pet-ge-bqml")
     slices = torch.from_numpy(suv[4::8])

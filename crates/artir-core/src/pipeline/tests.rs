@@ -219,7 +219,7 @@ fn an_error_of_either_end_ends_the_run() {
             self.0.shape()
         }
         fn read(&mut self, w: Window) -> Result<Image, Error> {
-            if w.row > 60 { Err(crate::SettingError::Threads(9).into()) } else { self.0.read(w) }
+            if w.row > 60 { Err(crate::SettingError::Strength(9.0).into()) } else { self.0.read(w) }
         }
     }
     let image = noise(1, 150, 50);
@@ -229,7 +229,7 @@ fn an_error_of_either_end_ends_the_run() {
     let mut infer = |t| Ok(t);
     let mut sink = Collect { out: Array3::zeros((1, 150, 50)), next: 0 };
     let torn = job.run(&mut Torn(Memory { image: image.clone() }), &mut sink, &NoProgress, &mut infer);
-    assert!(matches!(torn, Err(Error::Setting(crate::SettingError::Threads(9)))));
+    assert!(matches!(torn, Err(Error::Setting(crate::SettingError::Strength(_)))));
     let full = job.run(&mut Memory { image }, &mut Full, &NoProgress, &mut infer);
     assert!(matches!(full, Err(Error::Setting(crate::SettingError::NeedsTiles))));
 }

@@ -8,8 +8,11 @@ use ort::{
     session::builder::SessionBuilder,
 };
 
-use super::{DeviceError, Missing, Requirement};
-use crate::runtime;
+use super::Requirement;
+use crate::{
+    error::{DeviceError, Missing},
+    runtime,
+};
 
 /// The CUDA version that onnxruntime-gpu 1.31.1 and the kernels' PTX are made for.
 const CUDA: (u32, u32) = (13, 0);

@@ -4,9 +4,12 @@ pub(crate) mod cuda;
 pub(crate) mod placement;
 pub(crate) mod tensorrt;
 
-use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
-use crate::{Error, runtime::RuntimeError};
+use crate::{
+    Error,
+    error::{DeviceError, Missing},
+};
 
 /// A device as a user requests it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -66,65 +69,6 @@ pub enum UnknownDevice {
     /// No kind of device has this name.
     #[error("'{0}' is not one of auto, cpu, cuda[:N], tensorrt[:N]")]
     Name(String),
-}
-
-/// The reason why a requirement is not met, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Missing(pub(crate) String);
-
-impl From<String> for Missing {
-    fn from(reason: String) -> Self {
-        Self(reason)
-    }
-}
-
-/// The reason why a device cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeviceError {
-    /// A requirement is not met.
-    #[error("{name}: {source}")]
-    Missing {
-        /// The requirement.
-        name: String,
-        /// The reason, and what to do.
-        source: Missing,
-    },
-    /// Its result differs from the CPU's.
-    #[error(
-        "its result differs from the CPU's by {apart:.1e} where the network changes {changed:.1e} at most; it is not used: \
-         please report this"
-    )]
-    Disagrees {
-        /// The largest difference, in network units.
-        apart: f32,
-        /// The network's largest change.
-        changed: f32,
-    },
-    /// ONNX Runtime refuses the session.
-    #[error("{0}")]
-    Session(#[from] ort::Error),
-    /// ONNX Runtime is not usable.
-    #[error("{0}")]
-    Runtime(#[from] Arc<RuntimeError>),
-    /// The driver or artir's operators fail.
-    #[error("{0}")]
-    Operators(#[from] artir_ops::Error),
-    /// The folder of TensorRT's engines cannot be made.
-    #[error("{}: {source}", path.display())]
-    Engines {
-        /// The folder.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
-    /// The machine has no GPU of this number.
-    #[error("there is no GPU {0}")]
-    NoGpu(u32),
-    /// A session for GPUs was asked to run on the CPU.
-    #[error("the CPU is not a GPU")]
-    NotAGpu,
 }
 
 /// A requirement of a device.

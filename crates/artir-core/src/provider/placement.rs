@@ -1,12 +1,10 @@
 //! Placement of nodes on providers, read from ONNX Runtime's profile of a run.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::Value;
+
+use crate::error::ProfileError;
 
 /// Nodes of one operator on one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,29 +15,6 @@ pub struct NodePlacement {
     pub operator: String,
     /// How many nodes.
     pub nodes: usize,
-}
-
-/// The reason why a profile is unusable.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProfileError {
-    /// Its folder cannot be made.
-    #[error("a temporary folder: {0}")]
-    Folder(#[source] io::Error),
-    /// It cannot be read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The profile.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
-    /// It is not the JSON that ONNX Runtime writes.
-    #[error("the profile does not parse: {0}")]
-    Parse(#[from] serde_json::Error),
-    /// It holds no kernel's time.
-    #[error("the profile names no node")]
-    Empty,
 }
 
 /// The placement in a profile of one run.

@@ -13,8 +13,8 @@ use ort::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{DeviceError, Requirement, cuda};
-use crate::directories;
+use super::{Requirement, cuda};
+use crate::{directories, error::DeviceError};
 
 const PROVIDER: [&str; 2] = ["libonnxruntime_providers_shared.so", "libonnxruntime_providers_tensorrt.so"];
 const LIBRARIES: [(&str, &str); 2] =

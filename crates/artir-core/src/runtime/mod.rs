@@ -10,7 +10,7 @@ use std::{
 use ort::environment::Environment;
 
 pub use self::search::RuntimeSearch;
-use crate::Error;
+use crate::{Error, error::RuntimeError};
 
 /// The oldest ONNX Runtime that the API table of `ort`'s feature `api-18` is in.
 const OLDEST: (u32, u32) = (1, 18);
@@ -19,92 +19,6 @@ struct Loaded {
     environment: Environment,
     path: PathBuf,
     version: String,
-}
-
-/// The reason why ONNX Runtime is not usable.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RuntimeError {
-    /// A library that was asked for cannot be used.
-    #[error("{what} names {}, which cannot be used: {source}", path.display())]
-    Named {
-        /// What names it: `ORT_DYLIB_PATH`, or the caller's path.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
-    /// What was asked for is no file.
-    #[error("{what} names {}, which is not a file", path.display())]
-    NotAFile {
-        /// What names it: `ORT_DYLIB_PATH`, or the caller's path.
-        what: &'static str,
-        /// The path.
-        path: PathBuf,
-    },
-    /// The search was chosen after it had run.
-    #[error("it was already searched for in this process")]
-    TooLate,
-    /// No folder holds a library that may be used.
-    #[error("there is no libonnxruntime.so in any of {}{}", listed(.places), also(.skipped))]
-    NotFound {
-        /// The folders that were searched.
-        places: Vec<PathBuf>,
-        /// Libraries that were found and not used.
-        skipped: Vec<Skipped>,
-    },
-    /// The library cannot be asked for its version.
-    #[error("{0}")]
-    Unknown(#[from] artir_ops::Error),
-    /// The library's version is too old or too new.
-    #[error("{}: it is version {version}; artir needs {}.{} or a later {}.x", path.display(), OLDEST.0, OLDEST.1, OLDEST.0)]
-    Version {
-        /// The library.
-        path: PathBuf,
-        /// Its version.
-        version: String,
-    },
-    /// The library cannot be loaded.
-    #[error("{0}")]
-    Load(#[from] ort::LoadDynamicError),
-    /// The library refuses artir's environment, or the options of a session.
-    #[error("{0}")]
-    Refused(#[from] ort::Error),
-}
-
-/// A library that was found and not used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Skipped {
-    /// The file system refuses it.
-    #[error("{} cannot be used: {source}", path.display())]
-    Unreadable {
-        /// The library.
-        path: PathBuf,
-        /// The reason.
-        source: std::io::Error,
-    },
-    /// Any user could have placed it.
-    #[error(
-        "{} was skipped, since every user may write to {}: set ORT_DYLIB_PATH if it is to be trusted",
-        path.display(),
-        open.display()
-    )]
-    OpenToAll {
-        /// The library.
-        path: PathBuf,
-        /// The file or folder that every user may write to.
-        open: PathBuf,
-    },
-}
-
-fn listed(places: &[PathBuf]) -> String {
-    places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ")
-}
-
-fn also(skipped: &[Skipped]) -> String {
-    skipped.iter().map(|why| format!("; {why}")).collect()
 }
 
 /// The search of this process, once it is chosen.
@@ -137,7 +51,7 @@ fn usable_version(path: &Path) -> Result<String, RuntimeError> {
     let (major, minor) = (numbers.next().flatten(), numbers.next().flatten());
     match major.zip(minor) {
         Some(found) if found >= OLDEST && found.0 == OLDEST.0 => Ok(version),
-        _ => Err(RuntimeError::Version { path: path.to_owned(), version }),
+        _ => Err(RuntimeError::Version { path: path.to_owned(), version, oldest: OLDEST }),
     }
 }
 

@@ -7,8 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{RuntimeError, Skipped};
-use crate::directories;
+use crate::{
+    directories,
+    error::{RuntimeError, Skipped},
+};
 
 /// The places where ONNX Runtime may lie, in the order of the search. `Default` has none.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use ndarray::{Array4, Zip};
 
-use crate::provider::DeviceError;
+use crate::error::DeviceError;
 
 /// Largest allowed difference, relative to the network's largest change.
 const AGREEMENT: f32 = 1e-3;

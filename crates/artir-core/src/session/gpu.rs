@@ -11,8 +11,8 @@ use ort::{
 
 use crate::{
     Error, Model, NodePlacement, Provider,
-    error::InferenceError,
-    provider::{DeviceError, cuda, placement, tensorrt},
+    error::{DeviceError, InferenceError, ProfileError},
+    provider::{cuda, placement, tensorrt},
 };
 
 /// Out-of-memory messages of ONNX Runtime, CUDA, cuDNN and cuBLAS.
@@ -169,7 +169,7 @@ fn placed(
     shape: [usize; 4],
     equip: &dyn Fn(SessionBuilder) -> Result<SessionBuilder, DeviceError>,
 ) -> Result<Vec<NodePlacement>, Error> {
-    let folder = tempfile::tempdir().map_err(|e| InferenceError::from(placement::ProfileError::Folder(e)))?;
+    let folder = tempfile::tempdir().map_err(|e| InferenceError::from(ProfileError::Folder(e)))?;
     let prefix = folder.path().join("profile");
     let builder = equip(super::options(threads)?).map_err(InferenceError::from)?;
     let builder = builder.with_profiling(&prefix).map_err(|e| failed(e.into()))?;

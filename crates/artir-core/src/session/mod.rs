@@ -21,8 +21,8 @@ use artir_ops::{Instructions, Precision};
 
 use crate::{
     Device, Error, Model, NodePlacement, Provider, TilePlan,
-    error::{InferenceError, ModelFault},
-    runtime::{self, RuntimeError},
+    error::{InferenceError, ModelFault, RuntimeError},
+    runtime,
 };
 
 /// A model, ready to run. Calls from several threads take turns.

@@ -1,6 +1,12 @@
 //! Every state that a kill between two steps can leave, and its completion by the next run.
 
+use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+
 use super::*;
+use crate::{
+    encoding::hex,
+    list::{FORM, read_list},
+};
 
 /// The files of a folder and what is in them, hidden ones left aside.
 fn state(folder: &Path) -> Vec<(String, String)> {
@@ -60,7 +66,7 @@ fn a_set_is_never_mixed_and_a_kill_at_any_step_is_completed() {
         stage(&folder);
         folder.write_list(&set()).unwrap();
         let mut left = steps;
-        let ended = apply(&folder, &set(), &mut |from, to| {
+        let ended = apply(folder.path(), folder.target(), &set(), &mut |from, to| {
             if left == 0 {
                 return Err(killed());
             }

@@ -9,7 +9,7 @@ use ort_sys::{OrtApi, OrtKernelContext};
 
 use super::{Launch, Limits, Machine};
 use crate::Error;
-use crate::ort_op::check;
+use crate::status::check;
 
 /// The kernels, for the driver's compiler.
 const PTX: &str = include_str!("kernels.ptx");

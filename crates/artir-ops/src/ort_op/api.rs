@@ -12,6 +12,7 @@ use ort_sys::{
 
 use crate::Error;
 use crate::large_kernel::{Element, Parallel};
+pub(super) use crate::status::check;
 
 /// An element type that the operator exists for.
 pub(super) trait OrtElement: Element + Default {
@@ -34,22 +35,6 @@ pub(super) unsafe fn status(api: *const OrtApi, message: &str) -> OrtStatusPtr {
     let message = CString::new(message.replace('\0', " ")).unwrap_or_default();
     // SAFETY: the table is valid, the message a C string that the call copies.
     unsafe { ((*api).CreateStatus)(OrtErrorCode::ORT_FAIL, message.as_ptr()) }
-}
-
-/// A status as a result; it is released.
-///
-/// # Safety
-/// `api` is a valid table, and `status` came from it.
-pub(crate) unsafe fn check(api: *const OrtApi, status: OrtStatusPtr) -> Result<(), Error> {
-    if status.0.is_null() {
-        return Ok(());
-    }
-    // SAFETY: the status is not null, and its message lives until it is released.
-    unsafe {
-        let message = CStr::from_ptr(((*api).GetErrorMessage)(status.0)).to_string_lossy().into_owned();
-        ((*api).ReleaseStatus)(status.0);
-        Err(Error::Runtime(message))
-    }
 }
 
 /// Runs a callback's body: its error, or a panic, becomes a status that names the operator.

@@ -18,7 +18,7 @@ use std::{
 use half::f16;
 use ort_sys::{ORT_API_VERSION, OrtApi, OrtApiBase, OrtCustomOp, OrtCustomOpDomain, OrtSessionOptions, OrtStatusPtr};
 
-pub(crate) use self::api::check;
+use self::api::check;
 use self::gpu::{GpuGatedBlock, GpuLargeKernel, GpuModulation};
 use self::large_kernel::LargeKernel;
 use self::network::NetworkKernel;

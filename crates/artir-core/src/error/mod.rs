@@ -1,13 +1,14 @@
 //! Errors of the core. They name no flag of the command line, which adds what to change.
 
+mod device;
+mod model;
+mod setting;
+
 use std::{path::PathBuf, sync::Arc};
 
-use crate::{
-    Task,
-    card::CardError,
-    provider::{DeviceError, placement::ProfileError},
-    runtime::RuntimeError,
-};
+pub use device::{DeviceError, Missing, ProfileError, RuntimeError, Skipped};
+pub use model::{CardError, ModelFault};
+pub use setting::SettingError;
 
 /// The class of an error; the command line maps it to its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +57,10 @@ pub enum Error {
         known: Vec<String>,
     },
     /// No model for a task is built in or found in the models folders.
-    #[error("there is no model for {}: none is built in, and none lies in {}", task.name(), folders(.searched))]
+    #[error("there is no model for {task}: none is built in, and none lies in {}", folders(.searched))]
     NoModel {
-        /// The task.
-        task: Task,
+        /// The task's name.
+        task: &'static str,
         /// The folders that were searched.
         searched: Vec<PathBuf>,
     },
@@ -122,81 +123,6 @@ pub enum Error {
 
 fn folders(searched: &[PathBuf]) -> String {
     searched.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// The reason why a file is not a usable model.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ModelFault {
-    /// It is longer than any model.
-    #[error("it is longer than {0} MiB")]
-    Length(u64),
-    /// It does not end as artir's exporter ends a file.
-    #[error("it does not end in artir's checksum (truncated, or not exported by artir)")]
-    NoChecksum,
-    /// Its bytes and its checksum differ.
-    #[error("its checksum does not match: the file was changed or damaged")]
-    Checksum,
-    /// It carries no card.
-    #[error("it has no card (artir.card)")]
-    NoCard,
-    /// Its card is wrong.
-    #[error("its card {0}")]
-    Card(#[from] CardError),
-    /// ONNX Runtime refuses it.
-    #[error("ONNX Runtime refuses it: {0}")]
-    Refused(#[from] ort::Error),
-    /// It is no network from one image to one image.
-    #[error("it must have one input and one output, not {inputs} and {outputs}")]
-    Signature {
-        /// Number of inputs.
-        inputs: usize,
-        /// Number of outputs.
-        outputs: usize,
-    },
-}
-
-/// The reason why a setting is refused.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SettingError {
-    /// The strength is not between 0 and 1.
-    #[error("a strength of {0} is not within 0 to 1")]
-    Strength(f32),
-    /// More threads than ONNX Runtime should start.
-    #[error("{0} threads are more than {most}", most = crate::MOST_THREADS)]
-    Threads(usize),
-    /// The tile's edge does not fit the network's stride.
-    #[error("tiles of {tile} pixels: the edge must be a positive multiple of {multiple}")]
-    Tile {
-        /// The edge.
-        tile: usize,
-        /// The stride.
-        multiple: usize,
-    },
-    /// Tiles of this size cannot keep the overlap.
-    #[error("an overlap of {overlap} pixels exceeds {most}, the most for tiles of {tile} pixels")]
-    Overlap {
-        /// The overlap.
-        overlap: usize,
-        /// The largest one.
-        most: usize,
-        /// The edge of the tiles.
-        tile: usize,
-    },
-    /// Tiles of the requested size exceed the memory limit.
-    #[error("tiles of {tile} pixels need {needed_mib} MiB, but {allowed_mib} MiB are allowed")]
-    TileMemory {
-        /// The edge.
-        tile: usize,
-        /// Needed, in MiB.
-        needed_mib: u64,
-        /// Allowed, in MiB.
-        allowed_mib: u64,
-    },
-    /// The images of a batch need tiles.
-    #[error("images that need tiles are restored one by one")]
-    NeedsTiles,
 }
 
 /// The reason why a run of the network failed.
