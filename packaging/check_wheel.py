@@ -26,10 +26,15 @@ def sections(library: bytes) -> dict[int, tuple[int, int, int, int]]:
     """Sections of a 64-bit little-endian ELF file: type, and offset, size, link and info of the last of each type."""
     if library[:6] != b"\x7fELF\x02\x01":
         raise ValueError("it is no 64-bit little-endian ELF file")
-    start, size, count = struct.unpack_from("<Q", library, 0x28)[0], *struct.unpack_from("<HH", library, 0x3A)
+    start, size, count = (
+        struct.unpack_from("<Q", library, 0x28)[0],
+        *struct.unpack_from("<HH", library, 0x3A),
+    )
     found = {}
     for i in range(count):
-        _, kind, _, _, offset, length, link, info, _, _ = struct.unpack_from("<IIQQQQIIQQ", library, start + i * size)
+        _, kind, _, _, offset, length, link, info, _, _ = struct.unpack_from(
+            "<IIQQQQIIQQ", library, start + i * size
+        )
         found[kind] = (offset, length, link, info)
     return found
 
@@ -38,7 +43,10 @@ def glibc_versions(library: bytes) -> set[tuple[int, ...]]:
     """The versions of glibc's symbols that a library asks for."""
     if 0x6FFFFFFE not in sections(library):  # SHT_GNU_verneed
         raise ValueError("it asks for no versions of symbols")
-    return {tuple(map(int, m.split(b"."))) for m in re.findall(rb"GLIBC_(\d+\.\d+(?:\.\d+)?)\0", library)}
+    return {
+        tuple(map(int, m.split(b".")))
+        for m in re.findall(rb"GLIBC_(\d+\.\d+(?:\.\d+)?)\0", library)
+    }
 
 
 def check(path: str) -> str:
@@ -60,7 +68,9 @@ def check(path: str) -> str:
         raise ValueError("its library does not export RegisterCustomOps")
     newest = max(glibc_versions(library))
     if newest > NEWEST:
-        raise ValueError(f"it needs glibc {'.'.join(map(str, newest))}, newer than {'.'.join(map(str, NEWEST))}")
+        raise ValueError(
+            f"it needs glibc {'.'.join(map(str, newest))}, newer than {'.'.join(map(str, NEWEST))}"
+        )
     if size > LARGEST:
         raise ValueError(f"it has {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}")
     return f"{size / 1e6:.1f} MB, glibc {'.'.join(map(str, newest))}, release build"

@@ -27,7 +27,9 @@ def shipped(metadata: dict) -> list[dict]:
             if normal and dependency["pkg"] not in seen:
                 seen.add(dependency["pkg"])
                 waiting.append(dependency["pkg"])
-    return sorted((by_id[id_] for id_ in seen), key=lambda package: (package["name"], package["version"]))
+    return sorted(
+        (by_id[id_] for id_ in seen), key=lambda package: (package["name"], package["version"])
+    )
 
 
 def component(package: dict) -> dict:
@@ -61,20 +63,39 @@ def runtime(library: Path) -> dict:
 def main() -> int:
     version, out = sys.argv[1:]
     target = next(
-        line.split(": ")[1] for line in subprocess.check_output(["rustc", "-vV"], text=True).splitlines() if "host" in line
+        line.split(": ")[1]
+        for line in subprocess.check_output(["rustc", "-vV"], text=True).splitlines()
+        if "host" in line
     )
-    command = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", target]
+    command = [
+        "cargo",
+        "metadata",
+        "--format-version",
+        "1",
+        "--locked",
+        "--filter-platform",
+        target,
+    ]
     metadata = json.loads(subprocess.check_output(command))
     components = [component(package) for package in shipped(metadata)]
-    components += [runtime(library) for library in sorted(Path(".runtime").glob("libonnxruntime.so.*"))]
+    components += [
+        runtime(library) for library in sorted(Path(".runtime").glob("libonnxruntime.so.*"))
+    ]
     # A build that is made again has the time that it was given, and so the same bytes.
     time = int(os.environ.get("SOURCE_DATE_EPOCH", "0")) or None
-    stamp = {} if time is None else {"timestamp": datetime.datetime.fromtimestamp(time, datetime.UTC).isoformat()}
+    stamp = (
+        {}
+        if time is None
+        else {"timestamp": datetime.datetime.fromtimestamp(time, datetime.UTC).isoformat()}
+    )
     bom = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": {**stamp, "component": {"type": "application", "name": "artir", "version": version}},
+        "metadata": {
+            **stamp,
+            "component": {"type": "application", "name": "artir", "version": version},
+        },
         "components": components,
     }
     Path(out).write_text(json.dumps(bom, indent=1) + "\n")

@@ -34,7 +34,9 @@ def main() -> int:
                 assert same, f"{other}: {file} differs from the program's"
         series = artir.read_ct(base / "study")
         restored = artir.Model("ct-ldct-t").restore(series.values, mask=series.mask)
-        assert np.array_equal(artir.read_ct(base / "rust").values, np.rint(restored)), "the array differs"
+        assert np.array_equal(artir.read_ct(base / "rust").values, np.rint(restored)), (
+            "the array differs"
+        )
     print("the command of the package, restore_series and Model.restore have the program's bits")
     return 0
 

@@ -10,6 +10,8 @@ import artir
 model = artir.Model("ct-ldct-t")
 series = artir.read_ct(sys.argv[1])
 restored = model.restore(series.values, mask=series.mask)
-print(f"{series.values.shape[0]} slices, {series.unit}, changed by {artir.metrics.rmse(restored, series.values):.1f} HU")
+print(
+    f"{series.values.shape[0]} slices, {series.unit}, changed by {artir.metrics.rmse(restored, series.values):.1f} HU"
+)
 for written in artir.restore_series(sys.argv[1], sys.argv[2], model):
     print(written.folder)
