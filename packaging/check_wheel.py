@@ -32,9 +32,7 @@ def sections(library: bytes) -> dict[int, tuple[int, int, int, int]]:
     )
     found = {}
     for i in range(count):
-        _, kind, _, _, offset, length, link, info, _, _ = struct.unpack_from(
-            "<IIQQQQIIQQ", library, start + i * size
-        )
+        _, kind, _, _, offset, length, link, info, _, _ = struct.unpack_from("<IIQQQQIIQQ", library, start + i * size)
         found[kind] = (offset, length, link, info)
     return found
 
@@ -43,10 +41,7 @@ def glibc_versions(library: bytes) -> set[tuple[int, ...]]:
     """The versions of glibc's symbols that a library asks for."""
     if 0x6FFFFFFE not in sections(library):  # SHT_GNU_verneed
         raise ValueError("it asks for no versions of symbols")
-    return {
-        tuple(map(int, m.split(b".")))
-        for m in re.findall(rb"GLIBC_(\d+\.\d+(?:\.\d+)?)\0", library)
-    }
+    return {tuple(map(int, m.split(b"."))) for m in re.findall(rb"GLIBC_(\d+\.\d+(?:\.\d+)?)\0", library)}
 
 
 def check(path: str) -> str:
@@ -68,9 +63,7 @@ def check(path: str) -> str:
         raise ValueError("its library does not export RegisterCustomOps")
     newest = max(glibc_versions(library))
     if newest > NEWEST:
-        raise ValueError(
-            f"it needs glibc {'.'.join(map(str, newest))}, newer than {'.'.join(map(str, NEWEST))}"
-        )
+        raise ValueError(f"it needs glibc {'.'.join(map(str, newest))}, newer than {'.'.join(map(str, NEWEST))}")
     if size > LARGEST:
         raise ValueError(f"it has {size / 1e6:.1f} MB, more than {LARGEST / 1e6:.0f}")
     return f"{size / 1e6:.1f} MB, glibc {'.'.join(map(str, newest))}, release build"

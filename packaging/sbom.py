@@ -1,6 +1,7 @@
 """Writes a CycloneDX list of what is inside the program: python packaging/sbom.py VERSION OUT.json
 
-The crates are those that `cargo metadata` resolves for the program on this machine's target, tests and build tools left out.
+The crates are those that `cargo metadata` resolves for the program on this machine's target. Tests and build tools are
+left out.
 """
 
 import datetime
@@ -27,9 +28,7 @@ def shipped(metadata: dict) -> list[dict]:
             if normal and dependency["pkg"] not in seen:
                 seen.add(dependency["pkg"])
                 waiting.append(dependency["pkg"])
-    return sorted(
-        (by_id[id_] for id_ in seen), key=lambda package: (package["name"], package["version"])
-    )
+    return sorted((by_id[id_] for id_ in seen), key=lambda package: (package["name"], package["version"]))
 
 
 def component(package: dict) -> dict:
@@ -62,11 +61,8 @@ def runtime(library: Path) -> dict:
 
 def main() -> int:
     version, out = sys.argv[1:]
-    target = next(
-        line.split(": ")[1]
-        for line in subprocess.check_output(["rustc", "-vV"], text=True).splitlines()
-        if "host" in line
-    )
+    about = subprocess.check_output(["rustc", "-vV"], text=True).splitlines()
+    target = next(line.removeprefix("host: ") for line in about if line.startswith("host: "))
     command = [
         "cargo",
         "metadata",
@@ -78,16 +74,10 @@ def main() -> int:
     ]
     metadata = json.loads(subprocess.check_output(command))
     components = [component(package) for package in shipped(metadata)]
-    components += [
-        runtime(library) for library in sorted(Path(".runtime").glob("libonnxruntime.so.*"))
-    ]
+    components += [runtime(library) for library in sorted(Path(".runtime").glob("libonnxruntime.so.*"))]
     # A build that is made again has the time that it was given, and so the same bytes.
     time = int(os.environ.get("SOURCE_DATE_EPOCH", "0")) or None
-    stamp = (
-        {}
-        if time is None
-        else {"timestamp": datetime.datetime.fromtimestamp(time, datetime.UTC).isoformat()}
-    )
+    stamp = {} if time is None else {"timestamp": datetime.datetime.fromtimestamp(time, datetime.UTC).isoformat()}
     bom = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",

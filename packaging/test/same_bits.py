@@ -9,12 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+import artir
 import numpy as np
 
-import artir
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "crates/artir-python/tests"))
-from ct_files import phantom, write_ct  # noqa: E402
+from ct_files import phantom, write_ct
 
 
 def main() -> int:
@@ -34,9 +33,7 @@ def main() -> int:
                 assert same, f"{other}: {file} differs from the program's"
         series = artir.read_ct(base / "study")
         restored = artir.Model("ct-ldct-t").restore(series.values, mask=series.mask)
-        assert np.array_equal(artir.read_ct(base / "rust").values, np.rint(restored)), (
-            "the array differs"
-        )
+        assert np.array_equal(artir.read_ct(base / "rust").values, np.rint(restored)), "the array differs"
     print("the command of the package, restore_series and Model.restore have the program's bits")
     return 0
 

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import artir
 import pytest
 from ct_files import phantom, write_ct
-
-import artir
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +33,8 @@ def run_artir() -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [str(program), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, env=dict(os.environ), **options)
+        return subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=300, env=dict(os.environ), **options
+        )
 
     return run

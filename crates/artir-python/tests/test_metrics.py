@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import math
 
+import artir
 import numpy as np
 import pytest
 from ct_files import phantom
-
-import artir
 
 
 def test_psnr_rmse_and_ssim_follow_their_definition() -> None:

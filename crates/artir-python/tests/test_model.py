@@ -6,11 +6,10 @@ import pickle
 import threading
 import time
 
+import artir
 import numpy as np
 import pytest
 from ct_files import phantom
-
-import artir
 
 
 def test_shapes_and_types_come_back(ct_model: artir.Model) -> None:

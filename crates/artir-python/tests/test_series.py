@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import artir
 import numpy as np
 import pytest
 from ct_files import phantom, write_ct
-
-import artir
 
 
 def test_a_series_is_read_in_hu(ct_folder: Path) -> None:

@@ -7,6 +7,6 @@ if not __package__:
     # Started by its path: the first folder of the search is this one, where modules of the package would hide others.
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-from artir._command import main  # noqa: E402
+from artir._command import main
 
 sys.exit(main())

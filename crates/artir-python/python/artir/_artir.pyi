@@ -11,8 +11,8 @@ __version__: str
 __file__: str
 
 class Network:
-    def __new__(
-        cls,
+    def __init__(
+        self,
         model: str,
         device: str,
         threads: int,
@@ -21,7 +21,7 @@ class Network:
         overlap: int | None,
         memory: int,
         strength: float | None,
-    ) -> Network: ...
+    ) -> None: ...
     def residuals(
         self,
         images: npt.NDArray[np.float32],
