@@ -6,12 +6,13 @@ scripts/bootstrap.sh
 rm -rf dist
 mkdir dist
 packaging/wheel.sh
+# The image for CT and PET has a program without GDAL.
+cargo build --release --locked -p artir-cli --no-default-features
+cp target/release/artir target/release/artir-without-scenes
 cargo build --release --locked -p artir-cli
 packaging/deb.sh
-# The image for CT and PET has no GDAL. Its program is built apart, so that neither build undoes the other.
-cargo build --release --locked -p artir-cli --no-default-features --target-dir target/image
 if command -v buildah >/dev/null; then
-    packaging/image.sh target/image/release/artir
+    packaging/image.sh target/release/artir-without-scenes
     packaging/image.sh target/release/artir -geo
 else
     echo "skipped: the images, since buildah is not installed (apt-get install buildah)"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes an OCI image of a built program, with buildah and without a daemon: dist/artir-VERSION-ARCHITECTURE.oci.tar.
 #   packaging/image.sh PROGRAM [SUFFIX]
-#   packaging/image.sh target/image/release/artir         CT, PET, photographs
-#   packaging/image.sh target/release/artir -geo          with GDAL
+#   packaging/image.sh target/release/artir-without-scenes   CT, PET, photographs
+#   packaging/image.sh target/release/artir -geo             with GDAL
 set -euo pipefail
 cd "$(dirname "$0")/.."
 program=$1 suffix=${2:-}
@@ -12,7 +12,7 @@ version=$(packaging/version.sh)
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 root=$context/root
-install -D -t "$root/usr/bin" "$program"
+install -D "$program" "$root/usr/bin/artir"
 for library in .runtime/libonnxruntime.so.*; do install -D -m 644 -t "$root/usr/lib/artir" "$library"; done
 
 # The libraries that the loader would load, under the names that it looks for, and the loader itself.

@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 def as_numpy(array: object) -> npt.NDArray[Any]:
-    """A NumPy array of an array of any library that has `__array__` or DLPack, without a copy where that is possible."""
+    """A NumPy array of any library's array with `__array__` or DLPack, without a copy where that is possible."""
     if isinstance(array, np.ndarray):
         return array
     if hasattr(array, "__dlpack__") and not hasattr(array, "__array__"):

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 __version__: str
-__file__: str
 
 class Network:
     def __init__(

@@ -77,7 +77,8 @@ class Model:
 
         Args:
             array: Values in the unit of the card, [..., row, column], or [..., channel, row, column] for a model of
-                several channels. Each image is restored for itself. Any library's array with `__array__` or DLPack works.
+                several channels. Each image is restored for itself. Arrays of any library with `__array__` or DLPack
+                work.
             strength: Share of the restoration that is applied, 0 to 1. None takes the card's, which is 1 unless it says
                 otherwise. 0 changes no bit.
             tile: Edge of tiles in pixels. None restores an image as a whole if the memory allows it.

@@ -111,7 +111,7 @@ def restore_series(
     series_description: str | None = None,
     progress: Progress | None = None,
 ) -> list[Restored]:
-    """Restores every series below the inputs into a derived DICOM series, with the same bytes as `artir ct` or `artir pet`.
+    """Restores every series below the inputs into a derived DICOM series, with the bytes of `artir ct` or `artir pet`.
 
     Args:
         inputs: DICOM files, folders (searched recursively) or a DICOMDIR.

@@ -146,7 +146,7 @@ def rmse(
     mask: npt.ArrayLike | None = None,
     window: tuple[float, float] | None = None,
 ) -> float:
-    """Root mean square error in the protocol's unit: the mean over the images of a stack. Arguments as for `measure`."""
+    """Root mean square error in the protocol's unit: the mean over the images. Arguments as for `measure`."""
     return _mean([f.rmse for f in measure(a, b, protocol, mask=mask, window=window)])
 
 
