@@ -45,7 +45,7 @@ def test_figures_are_those_of_the_command(tmp_path, run_artir) -> None:
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout.splitlines()[0])
     (figures,) = artir.metrics.measure(a, b)
-    assert printed["psnr"] == pytest.approx(figures.psnr, abs=1e-4)
+    assert printed["psnr_db"] == pytest.approx(figures.psnr, abs=1e-4)
     assert printed["ssim"] == pytest.approx(figures.ssim, abs=1e-6)
 
 
