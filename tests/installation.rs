@@ -48,7 +48,10 @@ fn an_installed_program_finds_its_runtime_in_each_place() {
         for variable in ["VIRTUAL_ENV", "CONDA_PREFIX"] {
             let done = installed(&prefix).arg("doctor").env(variable, root.join("venv")).output().unwrap();
             let text = said(&done);
-            assert!(done.status.success() && text.contains(&format!("1.31.1, {}", library.display())), "{place}: {text}");
+            assert!(
+                done.status.success() && text.contains(&format!("1.31.1, {}", library.display())),
+                "{place}: {text}"
+            );
         }
         fs::remove_file(library).unwrap();
     }
