@@ -1,7 +1,8 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train bench bench-parts memcheck fuzz baselines conformance safety train docs
+.PHONY: demo test lint test-train bench bench-parts memcheck fuzz baselines conformance safety train docs wheel install dist test-dist
 
 MODEL ?= ct-ldct-t
+PREFIX ?= /usr/local
 MINUTES ?= 60
 RUNS ?= models/runs
 SECONDS ?= 60
@@ -10,6 +11,8 @@ BENCH ?= validation/lab/bench/results/this-machine
 export PYTHONPATH := models:validation
 PYTHON = .venv/bin/python
 PYTEST = $(PYTHON) -m pytest -q models/tests validation/lab
+# Folders of Python code.
+PYTHON = models validation scripts packaging crates/artir-python
 # Tools that scripts/bootstrap.sh builds.
 TOOLS = PATH="$$PWD/.cache/tools/bin:$$PATH"
 RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)
@@ -29,7 +32,7 @@ lint:
 	scripts/bootstrap.sh --test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	.venv/bin/ruff check models validation scripts && .venv/bin/ruff format --check models validation scripts
+	.venv/bin/ruff check $(PYTHON) && .venv/bin/ruff format --check $(PYTHON)
 	PYTHONPATH=.cache/nvrtc $(PYTHON) scripts/compile_kernels.py --check
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	@if [ -d "$$(rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-gnu" ]; then \
@@ -98,3 +101,19 @@ train:
 	cargo build --release -p artir-ops
 	$(KEEP_MEMORY) $(PYTHON) -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
 		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START))
+
+# Packages: packaging/ says how each is made and tested.
+wheel:
+	packaging/wheel.sh
+
+install:
+	scripts/bootstrap.sh
+	cargo build --release --locked -p artir-cli
+	packaging/install.sh $(PREFIX) $(DESTDIR)
+
+dist:
+	packaging/dist.sh
+
+# Needs root, debootstrap and buildah, and the packages that make dist built.
+test-dist:
+	packaging/test/all.sh

@@ -5,8 +5,8 @@
 
 #![forbid(unsafe_code)]
 
-/// Name and file of each built-in model.
-pub const MODELS: &[(&str, &[u8])] = &[
+/// Name and file of each built-in model. A constant would be copied into every crate that uses it, 10 MB each time.
+pub static MODELS: &[(&str, &[u8])] = &[
     ("ct-ldct-t", include_bytes!("ct-ldct-t.onnx")),
     ("geo-haze-t", include_bytes!("geo-haze-t.onnx")),
     ("pet-lowcount-t", include_bytes!("pet-lowcount-t.onnx")),

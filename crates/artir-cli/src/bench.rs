@@ -6,13 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use artir_core::{Device, Model, Precision, Session, multiply_adds_per_second, precision_name, resident, zoo};
+use artir_core::{
+    Device, Error, Model, Precision, Progress, Session, multiply_adds_per_second, precision_name, resident, zoo,
+};
 use ndarray::Array4;
 use serde::Serialize;
 
 use crate::{
     outcome::Failure,
     outputs::{Kind, Outputs, publish_text},
+    progress::Terminal,
     values::{self, Extent},
 };
 
@@ -80,7 +83,8 @@ struct Subject {
     seconds: Vec<f64>,
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
+    let progress = Terminal::new(quiet).counting("measure", "runs");
     if let Some(path) = &args.json {
         Outputs::default().add("the figures", path, Kind::File, true)?;
     }
@@ -116,7 +120,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let mut memory = memory.into_iter();
         let mut subjects = subjects(&model, &threads, &args.precision).collect::<Result<Vec<_>, _>>()?;
         for &size in &args.size {
-            for mut line in measure(&mut subjects, size, args.runs)? {
+            let item = format!("{name} {}x{}", size.rows, size.columns);
+            progress.start(&item, u64::from(args.runs) * subjects.len() as u64);
+            for mut line in measure(&mut subjects, size, args.runs, &progress)? {
                 line.peak_memory_bytes = memory.next().flatten();
                 print(&line);
                 lines.push(line);
@@ -171,7 +177,7 @@ fn peak_memory(subject: &Subject, size: Extent) -> Result<Option<u64>, Failure> 
 const PEAK_TIME: Duration = Duration::from_millis(60);
 
 /// Runs the subjects in turn, so that a machine that slows down slows all of them.
-fn measure(subjects: &mut [Subject], size: Extent, runs: u16) -> Result<Vec<Line>, Failure> {
+fn measure(subjects: &mut [Subject], size: Extent, runs: u16, progress: &dyn Progress) -> Result<Vec<Line>, Failure> {
     let mut peaks = vec![0.0f64; subjects.len()];
     for subject in subjects.iter_mut() {
         subject.seconds.clear();
@@ -180,12 +186,16 @@ fn measure(subjects: &mut [Subject], size: Extent, runs: u16) -> Result<Vec<Line
     }
     for _ in 0..runs {
         for (subject, peak) in subjects.iter_mut().zip(&mut peaks) {
+            if progress.is_cancelled() {
+                return Err(Error::Interrupted.into());
+            }
             let input = image(subject.channels, size);
             let begun = Instant::now();
             subject.session.run(input.view())?;
             subject.seconds.push(begun.elapsed().as_secs_f64());
             let precision = subject.session.precision();
             *peak = peak.max(multiply_adds_per_second(subject.threads, precision, PEAK_TIME));
+            progress.advance(1);
         }
     }
     let line = |(subject, peak): (&mut Subject, f64)| {

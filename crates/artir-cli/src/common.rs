@@ -1,6 +1,6 @@
 //! Flags that several subcommands share.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, sync::OnceLock};
 
 #[cfg(feature = "geo")]
 use artir_core::Card;
@@ -8,7 +8,7 @@ use artir_core::{Device, Model, Precision, Restorer, Settings, Task, zoo};
 use clap::Args;
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
-use crate::{outcome::Failure, values};
+use crate::{outcome::Failure, progress::Form, values};
 
 /// Options that control the log.
 #[derive(Debug, Args)]
@@ -22,6 +22,9 @@ pub(crate) struct Verbosity {
     /// Format of log lines on standard error
     #[arg(long, value_name = "FORM", value_parser = ["text", "json"], default_value = "text", global = true)]
     pub(crate) log_format: String,
+    /// Progress on standard error: a bar on a terminal, one JSON object a line, or none
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Bar, global = true)]
+    pub(crate) progress: Form,
 }
 
 /// Sends log lines to standard error.
@@ -34,7 +37,7 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
     };
     // Codecs and GDAL log at debug level and above, and their lines can hold header values.
     // Therefore only artir's own lines pass the filter.
-    let own = ["artir", "artir_core", "artir_dicom", "artir_geo", "artir_ops", "artir_photo", "artir_harness"];
+    let own = ["artir_cli", "artir_core", "artir_dicom", "artir_geo", "artir_ops", "artir_photo", "artir_harness"];
     let filter = own.map(|name| format!("{name}={level}")).join(",");
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
@@ -45,12 +48,29 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
     if verbosity.log_format == "json" { builder.json().init() } else { builder.init() }
 }
 
+/// The program that starts this command line, when it is not the running executable.
+static PROGRAM: OnceLock<(PathBuf, Vec<OsString>)> = OnceLock::new();
+
+/// Keeps the program that starts this command line.
+pub(crate) fn remember_program(program: Option<(PathBuf, Vec<OsString>)>) {
+    if let Some(program) = program {
+        // A process runs one command line, so nothing is there yet.
+        let _ = PROGRAM.set(program);
+    }
+}
+
 /// Program and arguments that decode frames in a separate process. Codecs in C and C++ run there: a damaged frame can
 /// crash that process, but not this one.
 pub(crate) fn codec_process() -> Result<(PathBuf, Vec<OsString>), Failure> {
-    let program = std::env::current_exe()
-        .map_err(|e| Failure::failed(format!("cannot find the path of the running program: {e}")))?;
-    Ok((program, vec!["decode-frames".into()]))
+    let (program, mut arguments) = match PROGRAM.get() {
+        Some(program) => program.clone(),
+        None => {
+            let fail = |e| Failure::failed(format!("cannot find the path of the running program: {e}"));
+            (std::env::current_exe().map_err(fail)?, Vec::new())
+        }
+    };
+    arguments.push("decode-frames".into());
+    Ok((program, arguments))
 }
 
 /// How the network is run.

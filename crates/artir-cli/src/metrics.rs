@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use artir_core::Progress;
 use artir_harness::{ImageResult, Loaded, MethodFigures, MethodSummary, Named, Reader, Statistic, Value, Values};
 use artir_metrics::{Figures, Lpips, Protocol, measure_where, named_window};
 use ndarray::Array2;
@@ -13,6 +14,7 @@ use ndarray::Array2;
 use crate::{
     common::codec_process,
     outcome::{Failure, Tally},
+    progress::Terminal,
     values,
 };
 
@@ -53,7 +55,7 @@ pub(crate) struct Args {
     show_paths: bool,
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     if args.protocols {
         for protocol in Protocol::ALL {
             say!("{}\n    {}", protocol.name(), protocol.words());
@@ -69,7 +71,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mask = args.mask.as_ref().map(|path| reader.read(path)).transpose()?;
     let mask = mask.map(|m| m.data.map_axis(ndarray::Axis(0), |v| v.iter().any(|v| *v > 0.0)));
     let mut summaries: BTreeMap<String, Vec<ImageResult>> = BTreeMap::new();
+    let progress = Terminal::new(quiet).counting("measure", "pairs");
+    // Figures of a few pairs come at once, and would break a bar's line.
+    let counted = pairs.len() > 1;
+    if counted {
+        progress.start(&args.result.as_ref().map_or_else(String::new, |r| r.display().to_string()), pairs.len() as u64);
+    }
     for (index, pair) in pairs.iter().enumerate() {
+        if progress.is_cancelled() {
+            return Err(artir_core::Error::Interrupted.into());
+        }
         match measure(pair, args, &reader, &protocols, window, mask.as_ref(), lpips.as_ref()) {
             Ok(figures) => {
                 tally.written += 1;
@@ -80,6 +91,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
                 }
             }
             Err(failure) => tally.fail(failure)?,
+        }
+        if counted {
+            progress.advance(1);
         }
     }
     if args.result.as_ref().is_some_and(|r| r.is_dir()) {

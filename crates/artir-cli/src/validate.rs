@@ -103,7 +103,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let run = Run::new((&suite, &text), &pairs, restorer.as_ref(), &options)?;
     let fail = |e: std::io::Error| Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", folder.display()));
     let _made = artir_files::OutputFolder::create(&folder).map_err(fail)?;
-    let progress = Terminal::new(quiet);
+    let progress = Terminal::new(quiet).counting("measure", "images");
     let results = run.measure(&journal, args.resume, &progress).map_err(|e| {
         let failure = Failure::from(e);
         match failure.kind {

@@ -60,7 +60,7 @@ pub use pipeline::{
 pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Provider, Requirement, UnknownDevice, placement::NodePlacement};
 pub use range::Range;
-pub use runtime::{environment, runtime_path, runtime_version};
+pub use runtime::{RuntimeSearch, environment, runtime_path, runtime_version, search_runtime};
 pub use session::{Session, standard_operators};
 pub use settings::{MOST_THREADS, Settings};
 pub use tile::{Span, TileLimits, TilePlan};

@@ -101,6 +101,8 @@ impl Run<'_> {
         // An output folder that cannot be written is refused before folders are searched.
         Outputs::default().add("a series", &output.join("series"), Kind::Folder, true)?;
         let note = |report: &mut Report, e: &artir_dicom::Error| report.ended(&args.error_text(e));
+        let inputs: Vec<_> = args.inputs.iter().map(|input| input.display().to_string()).collect();
+        self.progress.begin("scan", &inputs.join(", "));
         let scan = args.scan(self.modality, self.units).inspect_err(|e| note(report, e))?;
         report.scanned(&scan, args);
         if let Some(nothing) = scan.nothing_found(&args.inputs, self.modality) {

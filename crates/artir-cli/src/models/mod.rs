@@ -1,13 +1,19 @@
-//! `artir models`: lists, shows and verifies models.
+//! `artir models`: lists, shows, installs and verifies models.
 
 mod export;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use artir_core::{Card, Model, zoo};
+use artir_core::{Card, ErrorKind, Model, zoo};
 use clap::Subcommand;
 
-use crate::outcome::{Failure, Tally};
+use crate::{
+    outcome::{Failure, Tally},
+    outputs::publish,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -26,6 +32,16 @@ enum Action {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Check a model file's checksum, card and licence, and copy it to where models are found by name: the first folder of
+    /// ARTIR_MODELS, or artir's data folder
+    Install {
+        /// Files ending in .onnx
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Replace an installed model of the same name
+        #[arg(long)]
+        overwrite: bool,
     },
     /// Check a model's checksum and card
     Verify {
@@ -64,6 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     match args.action.as_ref().unwrap_or(&Action::List) {
         Action::List => list(),
         Action::Show { model, json } => show(&zoo::open(model)?, *json),
+        Action::Install { files, overwrite } => install(files, *overwrite),
         Action::Verify { models } => verify(models),
         Action::ExportPlain { model, output, overwrite } => export::plain(model, output, *overwrite),
         Action::ExportTriton { model, output, library, overwrite } => {
@@ -134,6 +151,45 @@ fn print_card(card: &Card, hash: &str) {
         say!("  figure       {}: {:.2} dB from {from}, {} images, protocol {}", f.set, f.psnr, f.images, f.protocol);
     }
     say!("  limits       {}", card.limits.replace('\n', "\n               "));
+}
+
+fn install(files: &[PathBuf], overwrite: bool) -> Result<ExitCode, Failure> {
+    let mut tally = Tally::default();
+    for file in files {
+        match install_one(file, overwrite) {
+            Ok(()) => tally.written += 1,
+            Err(failure) => tally.fail(failure)?,
+        }
+    }
+    Ok(tally.code())
+}
+
+fn install_one(file: &Path, overwrite: bool) -> Result<(), Failure> {
+    let model = Model::open(file)?;
+    let card = model.card();
+    let refused = |why: &str| Failure::input(format!("{}: not installed: {why}", file.display()));
+    // The name becomes a file name, and is typed after --model.
+    let plain = |c: char| c.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&c);
+    if card.name.is_empty() || card.name.starts_with('.') || !card.name.chars().all(plain) {
+        return Err(refused("its card's name is not made of letters, digits, '-', '_' and '.' alone"));
+    }
+    if zoo::names().any(|name| name == card.name) {
+        return Err(refused(&format!("a model named {} is built in, and would hide it", card.name)));
+    }
+    if card.licence.trim().is_empty() {
+        return Err(refused("its card states no licence"));
+    }
+    let folder = zoo::folders().into_iter().next();
+    let folder = folder.ok_or_else(|| refused("there is no folder for models: set ARTIR_MODELS"))?;
+    let target = folder.join(format!("{}.onnx", card.name));
+    publish(&target, overwrite, |to| {
+        let fail = |e: std::io::Error| Failure::new(ErrorKind::Output, format!("cannot write: {e}"));
+        std::io::Write::write_all(to, model.bytes()).map_err(fail)
+    })?;
+    say!("{} {}, sha256:{}, installed as {}", card.name, card.version, model.hash(), target.display());
+    say!("  licence      {}", card.licence);
+    say!("  limits       {}", card.limits);
+    Ok(())
 }
 
 fn verify(models: &[String]) -> Result<ExitCode, Failure> {

@@ -65,17 +65,27 @@ pub enum DeviceError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuntimeError {
-    /// `ORT_DYLIB_PATH` names a file that cannot be used.
-    #[error("ORT_DYLIB_PATH names {}, which cannot be used: {source}", path.display())]
+    /// A library that was asked for cannot be used.
+    #[error("{what} names {}, which cannot be used: {source}", path.display())]
     Named {
+        /// What names it: `ORT_DYLIB_PATH`, or the caller's path.
+        what: &'static str,
         /// The file.
         path: PathBuf,
         /// The reason.
         source: io::Error,
     },
-    /// `ORT_DYLIB_PATH` names something other than a file.
-    #[error("ORT_DYLIB_PATH names {}, which is not a file", .0.display())]
-    NotAFile(PathBuf),
+    /// What was asked for is no file.
+    #[error("{what} names {}, which is not a file", path.display())]
+    NotAFile {
+        /// What names it: `ORT_DYLIB_PATH`, or the caller's path.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+    },
+    /// The search was chosen after it had run.
+    #[error("it was already searched for in this process")]
+    TooLate,
     /// No folder holds a library that may be used.
     #[error("there is no libonnxruntime.so in any of {}{}", listed(.places), also(.skipped))]
     NotFound {

@@ -65,7 +65,10 @@ pub enum Error {
         searched: Vec<PathBuf>,
     },
     /// ONNX Runtime was not found or cannot be loaded.
-    #[error("ONNX Runtime is not usable: {0}; run scripts/bootstrap.sh, or set ORT_DYLIB_PATH to libonnxruntime.so")]
+    #[error(
+        "ONNX Runtime is not usable: {0}; install it (pip install onnxruntime; in a checkout of artir scripts/bootstrap.sh), \
+         or set ORT_DYLIB_PATH to libonnxruntime.so"
+    )]
     Runtime(#[from] Arc<RuntimeError>),
     /// The requested device is not available.
     #[error("device '{device}' is not available: {source}")]

@@ -9,6 +9,7 @@ use std::{
 
 use ort::environment::Environment;
 
+pub use self::search::RuntimeSearch;
 use crate::{Error, error::RuntimeError};
 
 /// The oldest ONNX Runtime that the API table of `ort`'s feature `api-18` is in.
@@ -20,11 +21,23 @@ struct Loaded {
     version: String,
 }
 
+/// The search of this process, once it is chosen.
+static SEARCH: OnceLock<RuntimeSearch> = OnceLock::new();
+
+/// Chooses where ONNX Runtime is searched for, in place of [`RuntimeSearch::of_this_process`]. Call it before anything
+/// else that needs the runtime.
+///
+/// # Errors
+/// [`Error::Runtime`] when the search was chosen before, or has already run.
+pub fn search_runtime(search: RuntimeSearch) -> Result<(), Error> {
+    SEARCH.set(search).map_err(|_| Arc::new(RuntimeError::TooLate).into())
+}
+
 /// The environment, or the reason why there is none.
 static LOADED: OnceLock<Result<Loaded, Arc<RuntimeError>>> = OnceLock::new();
 
 fn load() -> Result<Loaded, RuntimeError> {
-    let path = search::find(&search::Surroundings::of_this_process())?;
+    let path = SEARCH.get_or_init(RuntimeSearch::of_this_process).find()?;
     let version = usable_version(&path)?;
     let environment = ort::init_from(&path)?.with_name("artir").with_telemetry(false).build()?;
     environment.set_log_level(ort::logging::LogLevel::Error);

@@ -12,69 +12,102 @@ use crate::{
     error::{RuntimeError, Skipped},
 };
 
-/// The inputs of the search.
-pub(super) struct Surroundings {
-    /// `ORT_DYLIB_PATH`, unless it is empty.
-    pub(super) named: Option<OsString>,
-    /// The running executable, links resolved.
-    pub(super) executable: Option<PathBuf>,
+/// The places where ONNX Runtime may lie, in the order of the search. `Default` has none.
+#[derive(Clone, Debug, Default)]
+pub struct RuntimeSearch {
+    /// The library that the caller names. No other is used instead.
+    pub path: Option<PathBuf>,
+    /// `ORT_DYLIB_PATH`. No other is used instead.
+    pub named: Option<OsString>,
+    /// The running executable, links resolved: its own folder, and `../lib/artir` relative to it.
+    pub executable: Option<PathBuf>,
+    /// The source tree that this build was made from. Its `.runtime` serves executables below its `target`.
+    pub tree: Option<PathBuf>,
+    /// The folder with the library of an `onnxruntime` package, when the caller has already found it.
+    pub package: Option<PathBuf>,
+    /// Roots of active Python or conda environments, in which `onnxruntime` may be installed.
+    pub environments: Vec<PathBuf>,
     /// artir's data folder.
-    pub(super) data: Option<PathBuf>,
-    /// The source tree that this build was made from.
-    pub(super) tree: PathBuf,
+    pub data: Option<PathBuf>,
 }
 
-impl Surroundings {
-    pub(super) fn of_this_process() -> Self {
+impl RuntimeSearch {
+    /// The places that this process has.
+    pub fn of_this_process() -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         Self {
+            path: None,
             named: set("ORT_DYLIB_PATH"),
             executable: std::env::current_exe().and_then(fs::canonicalize).ok(),
+            tree: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")),
+            package: None,
+            environments: ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(set).map(PathBuf::from).collect(),
             data: directories::data(),
-            tree: Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
         }
     }
 
-    /// The folders in their order: the executable's own, `../lib/artir` relative to it, artir's data folder and, for an
-    /// executable that lies in the `target` folder of its own source tree, `.runtime` of that tree.
-    fn folders(&self) -> Vec<PathBuf> {
+    /// The folders that are searched when no library is named, in their order.
+    pub fn folders(&self) -> Vec<PathBuf> {
         let beside = self.executable.as_deref().and_then(Path::parent);
         let mut out: Vec<PathBuf> =
             beside.iter().flat_map(|dir| [dir.to_path_buf(), dir.join("../lib/artir")]).collect();
-        out.extend(self.data.clone());
-        if let (Ok(tree), Some(executable)) = (fs::canonicalize(&self.tree), &self.executable)
+        // Before any environment, so that tests of a checkout run on the runtime that the checkout pins.
+        if let (Some(tree), Some(executable)) = (&self.tree, &self.executable)
+            && let Ok(tree) = fs::canonicalize(tree)
             && executable.starts_with(tree.join("target"))
         {
             out.push(tree.join(".runtime"));
         }
+        out.extend(self.package.clone());
+        out.extend(self.environments.iter().flat_map(|root| folders_in_environment(root)));
+        out.extend(self.data.clone());
         out
+    }
+
+    /// The library to load, an absolute path with links resolved.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Named`], [`RuntimeError::NotAFile`] and [`RuntimeError::NotFound`].
+    pub fn find(&self) -> Result<PathBuf, RuntimeError> {
+        // No fallback for a name: the user asked for this library and no other.
+        if let Some(path) = &self.path {
+            return named(path, "the path");
+        }
+        if let Some(path) = &self.named {
+            return named(Path::new(path), "ORT_DYLIB_PATH");
+        }
+        let places = self.folders();
+        let mut skipped = Vec::new();
+        for folder in &places {
+            let Some(library) = library_in(folder) else { continue };
+            match owned_by_few(&library) {
+                Ok(library) => return Ok(library),
+                Err(why) => skipped.push(why),
+            }
+        }
+        Err(RuntimeError::NotFound { places, skipped })
     }
 }
 
-/// The library to load, an absolute path with links resolved.
-///
-/// # Errors
-/// [`RuntimeError::Named`], [`RuntimeError::NotAFile`] and [`RuntimeError::NotFound`].
-pub(super) fn find(around: &Surroundings) -> Result<PathBuf, RuntimeError> {
-    if let Some(named) = &around.named {
-        // No fallback: the user asked for this library and no other.
-        let path = PathBuf::from(named);
-        let found = match fs::canonicalize(&path) {
-            Ok(found) => found,
-            Err(source) => return Err(RuntimeError::Named { path, source }),
-        };
-        return if found.is_file() { Ok(found) } else { Err(RuntimeError::NotAFile(path)) };
-    }
-    let places = around.folders();
-    let mut skipped = Vec::new();
-    for folder in &places {
-        let Some(library) = library_in(folder) else { continue };
-        match owned_by_few(&library) {
-            Ok(library) => return Ok(library),
-            Err(why) => skipped.push(why),
-        }
-    }
-    Err(RuntimeError::NotFound { places, skipped })
+fn named(path: &Path, what: &'static str) -> Result<PathBuf, RuntimeError> {
+    let found = match fs::canonicalize(path) {
+        Ok(found) => found,
+        Err(source) => return Err(RuntimeError::Named { what, path: path.to_owned(), source }),
+    };
+    if found.is_file() { Ok(found) } else { Err(RuntimeError::NotAFile { what, path: path.to_owned() }) }
+}
+
+/// The folders of an environment that can hold the library: that of PyPI's `onnxruntime`, and the one where conda's C++
+/// package has it.
+fn folders_in_environment(root: &Path) -> Vec<PathBuf> {
+    let lib = root.join("lib");
+    let entries = fs::read_dir(&lib).into_iter().flatten().flatten();
+    let pythons = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("python3"));
+    let mut out: Vec<PathBuf> =
+        pythons.map(|python| python.path().join("site-packages/onnxruntime/capi")).filter(|f| f.is_dir()).collect();
+    out.sort();
+    out.push(lib);
+    out
 }
 
 /// The library of a folder. Of several the one whose name has the greatest version; `libonnxruntime.so` alone comes last.
@@ -140,15 +173,16 @@ mod tests {
 
         /// The library that an executable finds if `ORT_DYLIB_PATH` is not set.
         fn found(&self, executable: &str) -> Result<PathBuf, String> {
-            find(&self.around(executable, None)).map_err(|e| e.to_string())
+            self.around(executable).find().map_err(|e| e.to_string())
         }
 
-        fn around(&self, executable: &str, named: Option<&Path>) -> Surroundings {
-            Surroundings {
-                named: named.map(Into::into),
+        fn around(&self, executable: &str) -> RuntimeSearch {
+            RuntimeSearch {
                 executable: Some(self.at(executable)),
+                environments: vec![self.at("venv")],
                 data: Some(self.at("home/.local/share/artir")),
-                tree: self.at("tree/crates/../"),
+                tree: Some(self.at("tree/crates/../")),
+                ..RuntimeSearch::default()
             }
         }
     }
@@ -164,16 +198,26 @@ mod tests {
         for executable in [INSTALLED, BUILT] {
             assert!(world.found(executable).unwrap_err().contains("home/.local/share/artir"), "{executable}");
         }
+        let data = world.add("home/.local/share/artir/libonnxruntime.so.1.20.0");
+        assert_eq!(world.found(INSTALLED), Ok(data));
+        let conda = world.add("venv/lib/libonnxruntime.so.1.22.0");
+        assert_eq!(world.found(INSTALLED), Ok(conda));
+        let package = world.add("venv/lib/python3.12/site-packages/onnxruntime/capi/libonnxruntime.so.1.23.2");
+        assert_eq!((world.found(INSTALLED), world.found(BUILT)), (Ok(package.clone()), Ok(package)));
+        let known = world.add("site/onnxruntime/capi/libonnxruntime.so.1.24.0");
+        let with_package = RuntimeSearch { package: known.parent().map(Into::into), ..world.around(INSTALLED) };
+        assert_eq!(with_package.find().unwrap(), known);
         let tree = world.add("tree/.runtime/libonnxruntime.so.1.31.1");
         assert_eq!(world.found(BUILT), Ok(tree));
-        let data = world.add("home/.local/share/artir/libonnxruntime.so.1.20.0");
-        assert_eq!((world.found(BUILT), world.found(INSTALLED)), (Ok(data.clone()), Ok(data)));
         let library = world.add("opt/lib/artir/libonnxruntime.so.1");
         assert_eq!(world.found(INSTALLED), Ok(library));
         let beside = world.add("opt/bin/libonnxruntime.so");
         assert_eq!(world.found(INSTALLED), Ok(beside));
         let named = world.add("elsewhere/any-name.so");
-        assert_eq!(find(&world.around(INSTALLED, Some(&named))).unwrap(), named);
+        let with_name = RuntimeSearch { named: Some(named.clone().into()), ..world.around(INSTALLED) };
+        assert_eq!(with_name.find().unwrap(), named);
+        let path = world.add("elsewhere/first.so");
+        assert_eq!(RuntimeSearch { path: Some(path.clone()), ..with_name }.find().unwrap(), path);
     }
 
     #[test]
@@ -196,8 +240,15 @@ mod tests {
         let world = World::new();
         world.add("opt/bin/libonnxruntime.so");
         for (named, why) in [("missing.so", "No such file"), ("opt", "not a file")] {
-            let error = find(&world.around(INSTALLED, Some(&world.at(named)))).unwrap_err().to_string();
-            assert!(error.contains("ORT_DYLIB_PATH") && error.contains(named) && error.contains(why), "{error}");
+            let path = world.at(named);
+            let around = world.around(INSTALLED);
+            let by_variable = RuntimeSearch { named: Some(path.clone().into()), ..around.clone() };
+            for (search, what) in
+                [(by_variable, "ORT_DYLIB_PATH"), (RuntimeSearch { path: Some(path), ..around }, "the path")]
+            {
+                let error = search.find().unwrap_err().to_string();
+                assert!(error.contains(what) && error.contains(named) && error.contains(why), "{error}");
+            }
         }
     }
 

@@ -1,0 +1,96 @@
+"""Arrays as users have them, and as the native part takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from artir._errors import UsageError
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+def as_numpy(array: object) -> npt.NDArray[Any]:
+    """A NumPy array of any library's array with `__array__` or DLPack, without a copy where that is possible."""
+    if isinstance(array, np.ndarray):
+        return array
+    if hasattr(array, "__dlpack__") and not hasattr(array, "__array__"):
+        return np.from_dlpack(array)
+    if hasattr(array, "__dlpack__"):
+        try:
+            return np.from_dlpack(array)
+        except (BufferError, RuntimeError, TypeError):
+            # A tensor on a device or with gradients: its own conversion works, or says why it does not.
+            pass
+    return np.asarray(array)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Images for a network, and how to give results back in the form of the input."""
+
+    #: [image, channel, row, column]
+    images: npt.NDArray[np.float32]
+    #: [image, row, column]; None if all pixels are valid.
+    valid: npt.NDArray[np.bool_] | None
+    #: The input as an array of floats.
+    given: npt.NDArray[Any]
+    mask: npt.NDArray[np.bool_] | None
+
+    def result(self, residuals: npt.NDArray[np.float32]) -> Floats:
+        """Input plus residual, in the input's shape and type, masked as the input is."""
+        given = self.given.reshape(self.images.shape)
+        # In place where the types agree, since the residuals are no one else's.
+        out = residuals if given.dtype == np.float32 else np.empty(given.shape, given.dtype)
+        # One image after the other, so that nothing of the size of the stack is made on the way.
+        for image, residual, restored in zip(given, residuals, out, strict=True):
+            # Adding 0 would still change the bits of -0 and of a NaN.
+            same = (residual == 0) | ~np.isfinite(image)
+            restored[...] = image + residual
+            np.copyto(restored, image, where=same)
+        out = out.reshape(self.given.shape)
+        return out if self.mask is None else np.ma.MaskedArray(out, mask=self.mask)
+
+
+def stack_of(array: object, channels: int, mask: object = None) -> Stack:
+    """Prepares an array for a model of so many channels.
+
+    Raises:
+        UsageError: A shape or type that is none of images.
+    """
+    # np.asarray of a masked array would drop its mask.
+    own_mask = np.ma.getmaskarray(array) if isinstance(array, np.ma.MaskedArray) else None
+    values = np.ma.getdata(array) if isinstance(array, np.ma.MaskedArray) else as_numpy(array)
+    if values.dtype.kind not in "fiu" or values.dtype.itemsize > 8:
+        raise UsageError(f"the array has type {values.dtype}, not integers or floats of at most 64 bits")
+    least = 2 if channels == 1 else 3
+    if values.ndim < least or (channels > 1 and values.shape[-3] != channels):
+        form = "[..., row, column]" if channels == 1 else f"[..., {channels} channels, row, column]"
+        raise UsageError(f"the array has shape {values.shape}, the model takes {form}")
+    # The network sees float32. Results of integers are float32, and of other floats as precise as they were.
+    given = values if values.dtype.kind == "f" else values.astype(np.float32)
+    rows, columns = given.shape[-2:]
+    images = np.ascontiguousarray(given, dtype=np.float32).reshape(-1, channels, rows, columns)
+    masks = [m for m in (own_mask, None if mask is None else _mask(mask, given.shape, channels)) if m is not None]
+    if not masks:
+        return Stack(images, None, given, None)
+    full = np.logical_or.reduce(masks)
+    # A pixel counts only if all its channels do.
+    valid = ~full.reshape(images.shape).any(axis=1)
+    return Stack(images, np.ascontiguousarray(valid), given, full if own_mask is not None else None)
+
+
+def _mask(mask: object, shape: tuple[int, ...], channels: int) -> npt.NDArray[np.bool_]:
+    """A mask for every value. One without the axis of channels holds for all of them."""
+    given = as_numpy(mask)
+    if given.dtype != np.bool_:
+        raise UsageError(f"the mask has type {given.dtype}, not bool (True where a pixel is left as it is)")
+    if channels > 1 and given.ndim >= 2 and given.shape == (*shape[:-3], *shape[-2:]):
+        given = np.expand_dims(given, -3)
+    try:
+        return np.broadcast_to(given, shape)
+    except ValueError:
+        raise UsageError(f"the mask has shape {given.shape}, the array {shape}") from None

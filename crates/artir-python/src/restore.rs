@@ -1,0 +1,135 @@
+//! Restores a stack of images on a thread that outlives an interrupted call.
+//!
+//! The thread that called artir hands over copies of images and takes residuals back, so that the other never sees memory
+//! of NumPy. After Ctrl-C the caller returns at once, and the other thread ends with its present tile.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+use artir_core::{Error, Image, MemoryUse, Restorer, Shape, Sink, Source, Window, Work};
+use ndarray::{Array3, ArrayView3, s};
+
+use crate::progress::Counter;
+
+/// An image of the stack, and its residual once it is restored.
+pub(crate) struct Item {
+    pub(crate) number: usize,
+    image: Image,
+    pub(crate) residual: Array3<f32>,
+}
+
+impl Item {
+    pub(crate) fn new(number: usize, image: Image) -> Self {
+        let residual = Array3::zeros(image.data.raw_dim());
+        Self { number, image, residual }
+    }
+}
+
+impl Work for Item {
+    type Error = Error;
+    type Source<'a> = Whole<'a>;
+    type Sink<'a> = Collect<'a>;
+
+    fn image(&mut self) -> Option<(Whole<'_>, Collect<'_>)> {
+        Some((Whole(&self.image), Collect(&mut self.residual)))
+    }
+}
+
+/// The worker of one call, as the calling thread sees it.
+pub(crate) struct Worker {
+    /// Taken away when all images are handed over.
+    pub(crate) to: Option<SyncSender<Item>>,
+    pub(crate) from: Receiver<Result<Item, Error>>,
+}
+
+/// Threads that may still run, of this call and of interrupted ones.
+static RUNNING: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+/// Waits for the threads of interrupted calls. The interpreter must not end while they are inside ONNX Runtime.
+pub(crate) fn wait() {
+    let running = std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
+    for thread in running {
+        // A panic was reported to its call.
+        let _ = thread.join();
+    }
+}
+
+/// Images that may wait between two threads.
+const QUEUE: usize = 2;
+
+/// Starts a thread that restores `count` images of one extent.
+///
+/// # Errors
+/// As [`Restorer::plan`].
+pub(crate) fn start(
+    restorer: &Arc<Restorer>,
+    shape: Shape,
+    count: usize,
+    counter: &Arc<Counter>,
+) -> Result<Worker, Error> {
+    // Settings that cannot work are reported before anything runs.
+    restorer.plan(shape, MemoryUse::default())?;
+    let (to, images) = sync_channel(QUEUE);
+    let (done, from) = sync_channel(QUEUE);
+    let (restorer, counter) = (Arc::clone(restorer), Arc::clone(counter));
+    let thread = thread::spawn(move || {
+        let failed = done.clone();
+        let work = || -> Result<(), Error> {
+            let pool = restorer.pool(shape, MemoryUse::default(), count, &*counter)?;
+            let (ended, ()) = pool.run(
+                |feed| {
+                    // Each side ends when nobody takes its items any more.
+                    let _ = images.into_iter().try_for_each(|item| feed.send(item));
+                },
+                |mut restored| {
+                    let _ = (&mut restored).try_for_each(|item| done.send(Ok(item)));
+                },
+            );
+            ended
+        };
+        if let Err(e) = work() {
+            // Nobody takes the error of an interrupted call.
+            let _ = failed.send(Err(e));
+        }
+    });
+    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    running.retain(|thread| !thread.is_finished());
+    running.push(thread);
+    Ok(Worker { to: Some(to), from })
+}
+
+/// Reads windows of an image in memory.
+pub(crate) struct Whole<'a>(&'a Image);
+
+impl Source for Whole<'_> {
+    type Error = Error;
+
+    fn shape(&self) -> Shape {
+        self.0.shape()
+    }
+
+    fn read(&mut self, w: Window) -> Result<Image, Error> {
+        let (rows, columns) = (w.row..w.row + w.rows, w.column..w.column + w.columns);
+        Ok(Image {
+            data: self.0.data.slice(s![.., rows.clone(), columns.clone()]).to_owned(),
+            valid: self.0.valid.as_ref().map(|valid| valid.slice(s![rows, columns]).to_owned()),
+        })
+    }
+}
+
+/// Keeps residuals.
+pub(crate) struct Collect<'a>(&'a mut Array3<f32>);
+
+impl Sink for Collect<'_> {
+    type Error = Error;
+
+    fn write(&mut self, first: usize, residual: ArrayView3<'_, f32>) -> Result<(), Error> {
+        self.0.slice_mut(s![.., first..first + residual.dim().1, ..]).assign(&residual);
+        Ok(())
+    }
+}

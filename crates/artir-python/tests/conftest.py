@@ -1,0 +1,40 @@
+"""Inputs that the tests make."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import artir
+import pytest
+from ct_files import phantom, write_ct
+
+
+@pytest.fixture(scope="session")
+def ct_model() -> artir.Model:
+    return artir.Model("ct-ldct-t", device="cpu")
+
+
+@pytest.fixture
+def ct_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "study"
+    write_ct(folder, phantom())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_artir() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the installed command."""
+    program = Path(sys.executable).with_name("artir")
+
+    def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [str(program), *map(str, arguments)]
+        return subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=300, env=dict(os.environ), **options
+        )
+
+    return run

@@ -1,0 +1,260 @@
+"""Restoring arrays."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+import time
+
+import artir
+import numpy as np
+import pytest
+from ct_files import phantom
+
+
+def test_shapes_and_types_come_back(ct_model: artir.Model) -> None:
+    plane = phantom(1)[0]
+    alone = ct_model.restore(plane)
+    assert alone.shape == plane.shape and alone.dtype == np.float32
+    assert np.abs(alone - plane).max() > 1, "the model changes something"
+    assert np.array_equal(ct_model.restore(plane[None, None])[0, 0], alone)
+    assert np.array_equal(ct_model.restore(np.asfortranarray(plane)), alone)
+    assert np.array_equal(ct_model.restore(plane[::-1])[::-1].shape, alone.shape)
+    assert np.array_equal(ct_model.restore(plane.astype(np.int16)), alone)
+    assert ct_model.restore(plane.astype(np.int16)).dtype == np.float32
+    double = ct_model.restore(plane.astype(np.float64))
+    assert double.dtype == np.float64 and np.allclose(double, alone, atol=1e-3)
+    assert ct_model.restore(plane.astype(np.float16)).dtype == np.float16
+    assert ct_model.restore(plane.tolist()).shape == plane.shape
+    assert ct_model.restore(np.empty((0, 8, 8), np.float32)).shape == (0, 8, 8)
+
+
+def test_images_of_a_stack_do_not_influence_each_other(ct_model: artir.Model) -> None:
+    stack = phantom(7, 64)
+    together = ct_model.restore(stack)
+    for image, restored in zip(stack, together, strict=True):
+        assert np.array_equal(ct_model.restore(image), restored)
+    assert np.array_equal(ct_model.restore(stack, threads=1), together)
+    assert np.array_equal(ct_model.restore(stack, threads=5), together)
+
+
+def test_the_input_is_left_as_it_is(ct_model: artir.Model) -> None:
+    stack = phantom(2, 64)
+    before = stack.copy()
+    stack.flags.writeable = False
+    restored = ct_model.restore(stack)
+    assert np.array_equal(stack, before) and not np.shares_memory(stack, restored)
+
+
+def test_strength_scales_the_residual_and_0_changes_no_bit(ct_model: artir.Model) -> None:
+    plane = phantom(1)[0]
+    plane[0, :3] = [-0.0, np.nan, np.inf]
+    same = ct_model.restore(plane, strength=0)
+    assert plane.view(np.uint32).tolist() == same.view(np.uint32).tolist()
+    full, half = ct_model.restore(plane, 1.0), ct_model.restore(plane, 0.5)
+    inside = np.s_[1:]
+    assert np.allclose((half - plane)[inside], 0.5 * (full - plane)[inside], atol=1e-3)
+
+
+def test_nan_and_masked_pixels_are_kept_and_spoil_nothing(ct_model: artir.Model) -> None:
+    plane = phantom(1)[0]
+    hole = np.zeros(plane.shape, bool)
+    hole[40:50, 40:50] = True
+    with_nan = np.where(hole, np.nan, plane)
+    restored = ct_model.restore(with_nan)
+    assert np.isnan(restored[hole]).all() and np.isfinite(restored[~hole]).all()
+    # Whatever lies under a mask, the result around it is the same.
+    for under in (np.nan, 3000.0, -5e8):
+        other = np.where(hole, under, plane).astype(np.float32)
+        masked = ct_model.restore(np.ma.MaskedArray(other, mask=hole))
+        assert isinstance(masked, np.ma.MaskedArray) and np.array_equal(masked.mask, hole)
+        assert np.array_equal(masked.data[~hole], restored[~hole].astype(np.float32))
+        given = ct_model.restore(other, mask=hole)
+        assert not isinstance(given, np.ma.MaskedArray)
+        assert np.array_equal(given[hole], other[hole], equal_nan=True)
+        assert np.array_equal(given[~hole], masked.data[~hole])
+    stack = np.stack([plane, plane])
+    one = np.stack([hole, np.zeros_like(hole)])
+    both = ct_model.restore(stack, mask=one)
+    assert np.array_equal(both[1], ct_model.restore(plane))
+    assert np.array_equal(ct_model.restore(stack, mask=hole)[1], ct_model.restore(plane, mask=hole))
+
+
+def test_colours_are_channels_first() -> None:
+    model = artir.Model("geo-haze-t", device="cpu")
+    rng = np.random.default_rng(1)
+    image = rng.uniform(0.2, 0.8, (3, 48, 64)).astype(np.float32)
+    restored = model.restore(image)
+    assert restored.shape == image.shape
+    assert np.array_equal(model.restore(image[None].repeat(2, 0))[1], restored)
+    hole = np.zeros((48, 64), bool)
+    hole[:8] = True
+    kept = model.restore(image, mask=hole)
+    assert np.array_equal(kept[:, hole], image[:, hole]) and not np.array_equal(kept, image)
+    full = np.broadcast_to(hole, image.shape)
+    assert np.array_equal(model.restore(image, mask=full), kept)
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros(4), "shape (4,)"),
+        (np.zeros((4, 4), complex), "complex"),
+        (np.zeros((4, 4), object), "object"),
+        (np.array([["a"]]), "type"),
+        (np.zeros((4, 4), bool), "bool"),
+        (np.zeros((4, 4), np.longdouble), "64 bits"),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused(ct_model: artir.Model, array: np.ndarray, words: str) -> None:
+    with pytest.raises(artir.UsageError, match="array") as caught:
+        ct_model.restore(array)
+    assert words in str(caught.value) and caught.value.file is None
+
+
+def test_wrong_settings_are_refused(ct_model: artir.Model) -> None:
+    plane = phantom(1)[0]
+    for settings in [{"strength": 1.5}, {"strength": float("nan")}, {"threads": 100000}, {"tile": 7, "overlap": 99}]:
+        with pytest.raises(artir.UsageError):
+            ct_model.restore(plane, **settings)
+    with pytest.raises(artir.UsageError):
+        artir.Model("geo-haze-t").restore(plane)
+    with pytest.raises(artir.UsageError, match="mask"):
+        ct_model.restore(plane, mask=np.zeros((3, 3), bool))
+    with pytest.raises(artir.UsageError, match="bool"):
+        ct_model.restore(plane, mask=np.zeros(plane.shape))
+    with pytest.raises(artir.UsageError, match="no model named"):
+        artir.Model("nothing")
+    with pytest.raises(artir.UsageError, match="not one of auto"):
+        artir.Model("ct-ldct-t", device="tpu").restore(plane)
+    with pytest.raises(artir.DeviceError):
+        artir.Model("ct-ldct-t", device="cuda:99").restore(plane)
+    with pytest.raises(OverflowError):
+        ct_model.restore(plane, threads=-1)
+
+
+def test_a_damaged_model_names_its_file(tmp_path) -> None:
+    file = tmp_path / "m.onnx"
+    file.write_bytes(b"not a model")
+    with pytest.raises(artir.InputError) as caught:
+        artir.Model(file)
+    assert caught.value.file == str(file) and "model" in caught.value.reason
+
+
+def test_tiles_agree_but_for_their_seams(ct_model: artir.Model) -> None:
+    plane = phantom(1, 256)[0]
+    tiled = ct_model.restore(plane, tile=128)
+    whole = ct_model.restore(plane)
+    assert not np.array_equal(tiled, whole)
+    assert np.abs(tiled - whole).max() < 25
+
+
+def test_progress_reaches_its_total_and_may_stop_the_work(ct_model: artir.Model) -> None:
+    stack = phantom(6, 96)
+    seen: list[tuple[int, int]] = []
+    ct_model.restore(stack, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (stack.size, stack.size) and seen == sorted(seen)
+
+    def stop(done: int, total: int) -> None:
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        ct_model.restore(stack, progress=stop)
+    # The model is usable afterwards.
+    assert ct_model.restore(stack[0]).shape == stack[0].shape
+
+
+def test_ctrl_c_ends_a_call_before_its_work_is_done(ct_model: artir.Model) -> None:
+    import _thread
+
+    stack = phantom(60, 128)
+    seen: list[int] = []
+
+    def interrupt_once(done: int, total: int) -> None:
+        seen.append(done)
+        if len(seen) == 2:
+            _thread.interrupt_main()
+
+    with pytest.raises(KeyboardInterrupt):
+        ct_model.restore(stack, progress=interrupt_once)
+    assert len(seen) <= 3 and seen[-1] < stack.size
+    assert ct_model.restore(stack[0]).shape == stack[0].shape
+
+
+def test_other_threads_run_meanwhile_and_models_are_shared(ct_model: artir.Model) -> None:
+    stack = phantom(4, 96)
+    expected = ct_model.restore(stack)
+    results: dict[int, np.ndarray] = {}
+
+    def work(n: int) -> None:
+        results[n] = ct_model.restore(stack)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(3)]
+    ticks = 0
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        ticks += 1
+        time.sleep(0.001)
+    assert ticks > 3, "the interpreter's lock is free meanwhile"
+    assert len(results) == 3 and all(np.array_equal(r, expected) for r in results.values())
+
+
+def test_models_and_errors_travel_between_processes(ct_model: artir.Model) -> None:
+    again = pickle.loads(pickle.dumps(ct_model))
+    plane = phantom(1, 48)[0]
+    assert np.array_equal(again.restore(plane), ct_model.restore(plane))
+    error = pickle.loads(pickle.dumps(artir.InputError("damaged", "a.dcm")))
+    assert (error.reason, error.file, str(error)) == ("damaged", "a.dcm", "a.dcm: damaged")
+    partial = pickle.loads(pickle.dumps(artir.PartialError("x", None, [], [error])))
+    assert partial.errors[0].file == "a.dcm"
+
+
+def test_dlpack_goes_in_and_out(ct_model: artir.Model) -> None:
+    plane = phantom(1, 48)[0]
+
+    class OnlyDlpack:
+        """An array of another library: nothing but DLPack."""
+
+        def __dlpack__(self, **options):
+            return plane.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return plane.__dlpack_device__()
+
+    restored = ct_model.restore(OnlyDlpack())
+    assert np.array_equal(restored, ct_model.restore(plane))
+    assert np.array_equal(np.from_dlpack(restored), restored)
+
+
+def test_torch_tensors_go_in_and_out(ct_model: artir.Model) -> None:
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(phantom(2, 48))
+    restored = torch.from_dlpack(ct_model.restore(tensor))
+    assert restored.dtype == torch.float32 and restored.shape == tensor.shape
+    assert np.array_equal(restored.numpy(), ct_model.restore(tensor.numpy()))
+    with pytest.raises((RuntimeError, artir.UsageError)):
+        ct_model.restore(tensor.requires_grad_())
+
+
+def test_xarray_and_dask_pass_through(ct_model: artir.Model) -> None:
+    xarray = pytest.importorskip("xarray")
+    da = pytest.importorskip("dask.array")
+    stack = phantom(2, 192)
+    volume = xarray.DataArray(stack, dims=["z", "y", "x"], coords={"z": [0.0, 2.5]}, attrs={"unit": "HU"})
+    core = [["y", "x"]]
+    restored = xarray.apply_ufunc(
+        ct_model.restore, volume, input_core_dims=core, output_core_dims=core, keep_attrs=True
+    )
+    assert restored.dims == volume.dims and restored.attrs == {"unit": "HU"}
+    assert np.array_equal(restored.values, ct_model.restore(stack))
+    # Chunks of whole slices change no bit.
+    chunked = da.from_array(stack, chunks=(1, -1, -1)).map_blocks(ct_model.restore, dtype=np.float32)
+    assert np.array_equal(chunked.compute(scheduler="synchronous"), restored.values)
+    # Chunks of parts of a slice do, by the global mean that a network sees of its tile.
+    depth = ct_model.card.overlap
+    parts = da.from_array(stack, chunks=(1, 96, 96)).map_overlap(
+        ct_model.restore, depth={1: depth, 2: depth}, boundary="none", trim=True, dtype=np.float32
+    )
+    seams = np.abs(parts.compute(scheduler="synchronous") - restored.values)
+    assert seams.max() < 40 and seams.mean() < 4

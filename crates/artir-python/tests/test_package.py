@@ -1,0 +1,151 @@
+"""The operator library, the command, the types and the documents of the package."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import artir
+import numpy as np
+import pytest
+from ct_files import phantom
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def test_a_stock_session_gives_the_same_bits(ct_model: artir.Model) -> None:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library(artir.ops_library())
+    file = REPOSITORY / "models/zoo/ct-ldct-t.onnx"
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    plane = phantom(1, 96)[0]
+    card = ct_model.card
+    (lo, hi), (network_lo, network_hi) = card.range, card.network_range
+    gain = (float(network_hi) - network_lo) / (float(hi) - lo)
+    given = (network_lo + (np.clip(plane, lo, hi).astype(np.float64) - lo) * gain).astype(np.float32)
+    (name,) = [i.name for i in session.get_inputs()]
+    (out,) = session.run(None, {name: given[None, None]})
+    residual = ((out[0, 0] - given).astype(np.float64) / gain).astype(np.float32)
+    assert np.array_equal(plane + residual, ct_model.restore(plane))
+
+
+def test_models_are_listed_with_their_cards(tmp_path, monkeypatch) -> None:
+    cards = {card.name: card for card in artir.models()}
+    assert {"ct-ldct-t", "geo-haze-t", "pet-lowcount-t"} <= cards.keys()
+    assert cards["pet-lowcount-t"].unit == "SUV" and cards["geo-haze-t"].channels == 3
+    assert all(card.licence and card.limits and len(card.hash) == 64 for card in cards.values())
+    # Several folders, the first of which wins.
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    source = (REPOSITORY / "models/zoo/ct-ldct-t.onnx").read_bytes()
+    (tmp_path / "b" / "mine.onnx").write_bytes(source)
+    monkeypatch.setenv("ARTIR_MODELS", os.pathsep.join([str(tmp_path / "a"), str(tmp_path / "b")]))
+    assert artir.Model("mine").card.hash == cards["ct-ldct-t"].hash
+
+
+def test_the_command_of_the_package_works(run_artir, ct_folder, tmp_path) -> None:
+    assert run_artir("--version").stdout == f"artir {artir.__version__}\n"
+    as_module = [sys.executable, "-m", "artir", "--version"]
+    assert subprocess.run(as_module, capture_output=True, text=True, check=True).stdout.startswith("artir ")
+    doctor = run_artir("doctor")
+    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+    assert "onnxruntime/capi" in doctor.stdout and len(doctor.stdout.splitlines()) <= 25
+    for arguments, code in [(["nothing"], 2), (["ct", tmp_path / "missing", "-o", tmp_path / "x"], 3), ([], 2)]:
+        assert run_artir(*arguments).returncode == code
+    done = run_artir("ct", ct_folder, "-o", tmp_path / "out", "--progress", "json")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert {tuple(line) for line in lines} == {("phase", "done", "total", "unit", "eta", "item")}
+    last = [line for line in lines if line["phase"] == "restore"][-1]
+    assert last["done"] == last["total"] == 2 * 96 * 96 and last["unit"] == "pixels"
+
+
+def test_the_current_folder_hides_no_module(run_artir, ct_folder, tmp_path) -> None:
+    """Frames are decoded by a second process, which must not run what lies around."""
+    trap = tmp_path / "cwd"
+    (trap / "artir").mkdir(parents=True)
+    for name in ("artir/__init__.py", "json.py", "signal.py", "numpy.py"):
+        (trap / name).write_text("raise SystemExit(99)")
+    done = run_artir("ct", ct_folder, "-o", tmp_path / "out", cwd=trap)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_is_light_and_opens_no_runtime() -> None:
+    code = "import sys, artir; print([m for m in ('numpy', 'onnxruntime') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out == "[]\n"
+
+
+def test_a_runtime_that_was_named_is_used_or_refused(tmp_path) -> None:
+    missing = tmp_path / "libonnxruntime.so"
+    code = f"""
+import artir, numpy as np
+artir.use_runtime({str(missing)!r})
+try:
+    artir.Model("ct-ldct-t").restore(np.zeros((8, 8), np.float32))
+except artir.DeviceError as e:
+    print(e.reason)
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert str(missing) in out and "cannot be used" in out
+
+
+def test_docstrings_name_shapes_and_units_and_run() -> None:
+    assert "[slice, row, column]" in (artir.__doc__ or "")
+    for name in artir.__all__:
+        if name != "__version__":
+            assert getattr(artir, name).__doc__, name
+    for name in ("artir", "artir._cards", "artir._model", "artir.metrics"):
+        result = doctest.testmod(importlib.import_module(name))
+        assert result.failed == 0, name
+
+
+def code_blocks(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_guide_runs_from_top_to_bottom(ct_folder, tmp_path, monkeypatch) -> None:
+    """Its blocks share their names. Those after a heading with another library need that library."""
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, object] = {}
+    blocks = code_blocks(REPOSITORY / "docs/guide/python.md")
+    assert len(blocks) >= 5
+    for block in blocks:
+        if ("xarray" in block or "dask" in block) and importlib.util.find_spec("dask") is None:
+            continue
+        if "torch" in block and importlib.util.find_spec("torch") is None:
+            continue
+        exec(compile(block, "python.md", "exec"), scope)
+
+
+@pytest.mark.parametrize("notebook", sorted((REPOSITORY / "docs/notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_notebooks_run(notebook: Path, ct_folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads(notebook.read_text())["cells"]
+    scope: dict[str, object] = {}
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert code
+    for block in code:
+        exec(compile(block, notebook.name, "exec"), scope)
+
+
+def test_types_are_complete() -> None:
+    pytest.importorskip("mypy")
+    package = Path(artir.__file__).parent
+    assert (package / "py.typed").is_file()
+    example = REPOSITORY / "crates/artir-python/examples/restore_series.py"
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", str(package), str(example)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

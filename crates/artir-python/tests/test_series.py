@@ -1,0 +1,110 @@
+"""Series in arrays and in derived series."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import artir
+import numpy as np
+import pytest
+from ct_files import phantom, write_ct
+
+
+def test_a_series_is_read_in_hu(ct_folder: Path) -> None:
+    series = artir.read_ct(ct_folder)
+    assert np.array_equal(series.values, phantom()) and series.values.dtype == np.float32
+    assert series.unit == "HU" and series.spacing == (2.5, 0.7, 0.7)
+    assert series.positions.tolist() == [0.0, 2.5]
+    assert series.mask.shape == series.values.shape and series.mask.dtype == bool
+    assert [Path(f).name for f in series.files] == ["0.dcm", "1.dcm"]
+    assert artir.read_ct(ct_folder / "1.dcm").values.shape == (1, 96, 96)
+
+
+def test_reading_refuses_what_is_no_series(ct_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(artir.InputError):
+        artir.read_ct(tmp_path / "missing")
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.txt").write_text("nothing")
+    with pytest.raises(artir.InputError, match="no CT series"):
+        artir.read_ct(tmp_path / "text")
+    with pytest.raises(artir.InputError, match="no PET series"):
+        artir.read_pet(ct_folder)
+    with pytest.raises(artir.UsageError, match="numbered from 0"):
+        artir.read_ct(ct_folder, series=1)
+    whole = (ct_folder / "1.dcm").read_bytes()
+    (ct_folder / "1.dcm").write_bytes(whole[:-1000])
+    with pytest.raises(artir.InputError) as caught:
+        artir.read_ct(ct_folder)
+    assert "Phantom" not in str(caught.value)
+
+
+def test_several_series_must_be_chosen_from(tmp_path: Path) -> None:
+    for name, size in [("a", 32), ("b", 48)]:
+        write_ct(tmp_path / name, phantom(2, size))
+    # One SeriesInstanceUID with two matrix sizes is two series.
+    for file in (tmp_path / "b").iterdir():
+        file.write_bytes(file.read_bytes().replace(b"8.498.1.", b"8.498.9."))
+    with pytest.raises(artir.UsageError, match="2 series"):
+        artir.read_ct(tmp_path)
+    sizes = {artir.read_ct(tmp_path, series=n).values.shape[-1] for n in (0, 1)}
+    assert sizes == {32, 48}
+
+
+def test_derived_series_have_the_bytes_of_the_command(ct_folder: Path, tmp_path: Path, run_artir) -> None:
+    (written,) = artir.restore_series(ct_folder, tmp_path / "api")
+    done = run_artir("ct", ct_folder, "-o", tmp_path / "command")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "command" / Path(written.folder).name
+    assert written.files == ["0001.dcm", "0002.dcm"] and written.resumed == 0
+    for name in written.files:
+        assert (folder / name).read_bytes() == (Path(written.folder) / name).read_bytes()
+
+
+def test_arrays_and_series_agree_to_the_bit(ct_folder: Path, tmp_path: Path, ct_model: artir.Model) -> None:
+    series = artir.read_ct(ct_folder)
+    restored = ct_model.restore(series.values, mask=series.mask)
+    (written,) = artir.restore_series(ct_folder, tmp_path / "out", ct_model)
+    derived = artir.read_ct(written.folder)
+    # A CT stores whole HU.
+    assert np.array_equal(derived.values, np.rint(restored))
+
+
+def test_results_are_not_replaced_unasked(ct_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    artir.restore_series(ct_folder, out, series_description="Restored")
+    with pytest.raises(artir.UsageError, match="exists"):
+        artir.restore_series(ct_folder, out)
+    artir.restore_series(ct_folder, out, overwrite=True)
+    (again,) = artir.restore_series(ct_folder, out, resume=True)
+    assert again.resumed == 2
+    with pytest.raises(artir.UsageError, match="for dehaze"):
+        artir.restore_series(ct_folder, tmp_path / "x", "geo-haze-t")
+    with pytest.raises(artir.UsageError):
+        artir.restore_series(ct_folder, tmp_path / "x", series_description="a\\b")
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_unreadable_slice_keeps_its_series_unless_it_may_be_partial(ct_folder: Path, tmp_path: Path) -> None:
+    whole = (ct_folder / "1.dcm").read_bytes()
+    (ct_folder / "1.dcm").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(artir.InputError):
+        artir.restore_series(ct_folder, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+    with pytest.raises(artir.PartialError) as caught:
+        artir.restore_series(ct_folder, tmp_path / "out", allow_partial=True)
+    assert [len(one.files) for one in caught.value.written] == [1] and len(caught.value.errors) >= 1
+
+
+def test_progress_counts_pixels_and_can_stop(ct_folder: Path, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    artir.restore_series(ct_folder, tmp_path / "a", progress=lambda done, total: seen.append((done, total)))
+    assert seen and seen[-1] == (2 * 96 * 96, 2 * 96 * 96)
+
+    def stop(done: int, total: int) -> None:
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError):
+        artir.restore_series(ct_folder, tmp_path / "b", progress=stop)
+    shutil.rmtree(tmp_path / "b", ignore_errors=True)
+    assert len(artir.restore_series([ct_folder], tmp_path / "b")) == 1
