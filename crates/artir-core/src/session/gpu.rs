@@ -220,6 +220,8 @@ mod tests {
 
     #[test]
     fn too_many_images_go_in_smaller_parts_and_nothing_is_lost() {
+        // The runtime makes its own errors.
+        crate::environment().unwrap();
         for room in [1, 2, 3, 7, 20] {
             let (mut most, mut sizes) = (usize::MAX, Vec::new());
             let mut run = |part: ArrayView4<'_, f32>| {
@@ -246,6 +248,7 @@ mod tests {
 
     #[test]
     fn one_image_that_does_not_fit_is_an_error_that_says_so() {
+        crate::environment().unwrap();
         let mut most = usize::MAX;
         let error = in_parts(numbered(4).view(), &mut most, &mut |_| {
             Err(failed(ort::Error::new("Failed to allocate memory for x")))

@@ -417,7 +417,7 @@ fn scenes_that_lie_nowhere_say_so() {
         (None, utm(), 0, "not georeferenced"),
         (grid, None, 4, "names no coordinate reference system"),
         (grid, local(), 4, "no known relation"),
-        (Some([0.0; 6]), utm(), 0, "no area"),
+        (Some([0.0, 1.0, 1.0, 0.0, 1.0, 1.0]), utm(), 0, "no area"),
         (Some([f64::NAN, 1.0, 0.0, 0.0, 0.0, 1.0]), utm(), 0, "no area"),
         (Some([1e300, 1.0, 0.0, 1e300, 0.0, 1.0]), utm(), 4, "outside the reach"),
         (Some([0.0, 1.0, 0.0, 500.0, 0.0, -1.0]), SpatialRef::from_epsg(4326).ok(), 4, "outside the reach"),

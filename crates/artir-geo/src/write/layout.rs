@@ -40,7 +40,9 @@ impl Layout {
             out.set("PREDICTOR", &predictor.to_string());
         }
         out.set("BIGTIFF", if tags.big { "YES" } else { "IF_SAFER" });
-        if compression != "NONE" {
+        // The haze of other bands is found in rows of the target that were just written. GDAL 3.6 crashes when a file is read
+        // while its threads compress it.
+        if compression != "NONE" && !options.all_bands {
             out.set("NUM_THREADS", &if options.threads == 0 { "ALL_CPUS".into() } else { options.threads.to_string() });
         }
         let pixel = structure(source, "INTERLEAVE").as_deref() == Some("PIXEL");
