@@ -56,7 +56,7 @@ fn bad_input_is_named_in_one_line_and_leaves_nothing() {
         cases.push(("ct", at("cut.dcm")));
     }
     for (command, input) in cases {
-        let (code, said) = fails(&[Path::new(command), &input, Path::new("-o"), &at("out")]);
+        let (code, said) = fails(&[Path::new(command), &input, Path::new("-o"), &at("out"), Path::new("-q")]);
         assert_eq!(code, Some(3), "{}: {said}", input.display());
         assert!(said.contains(&input.display().to_string()), "{said}");
         assert_eq!(said.trim_end().lines().count(), 1, "{said}");

@@ -27,13 +27,15 @@ impl Names {
         Self { known: all, show }
     }
 
-    /// A text with the names of files alone. Folders that the command line names go first, whatever letters they have; of
-    /// other paths, everything from a blank, a quote or a bracket to the last slash goes.
+    /// A text with the names of files alone. Folders that the command line names go first, whatever letters they have. Then
+    /// everything between a quote and the last slash before its end goes, and of other paths everything from a blank or a
+    /// bracket to the last slash.
     pub(super) fn in_text(&self, text: &str) -> String {
         if self.show {
             return text.to_owned();
         }
         let text = self.known.iter().fold(text.to_owned(), |text, folder| text.replace(folder.as_str(), ""));
+        let text = quoted_names(&text);
         let ends = |c: char| c.is_whitespace() || "'\"()[]<>,;".contains(c);
         let mut out = String::with_capacity(text.len());
         let mut rest = text.as_str();
@@ -46,6 +48,30 @@ impl Names {
         }
         out
     }
+}
+
+/// Shortens quoted paths to their last part: folders in quotes can hold blanks.
+fn quoted_names(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(['\'', '"']) {
+        let quote = &rest[start..=start];
+        let (before, after) = (&rest[..start], &rest[start + 1..]);
+        out += before;
+        out += quote;
+        rest = after;
+        // After a letter it is an apostrophe, or the end of a quotation.
+        if before.ends_with(char::is_alphanumeric) {
+            continue;
+        }
+        if let Some(end) = after.find(quote) {
+            let name = after[..end].rsplit('/').next().unwrap_or_default();
+            out += name.split('?').next().unwrap_or_default();
+            out += quote;
+            rest = &after[end + 1..];
+        }
+    }
+    out + rest
 }
 
 /// The last part of what looks like a path. A query after it can hold a key, and goes too.
@@ -73,6 +99,8 @@ mod tests {
             ("/data/Dr Who/a.vrt: names /srv/lake/x.tif: no", "a.vrt: names x.tif: no"),
             ("out/r.tif: cannot write: full", "r.tif: cannot write: full"),
             ("a virtual raster that names '../p/b.tif', outside", "a virtual raster that names 'b.tif', outside"),
+            ("the scene's part names '/srv/jane doe/b.tif' twice", "the scene's part names 'b.tif' twice"),
+            ("names 'jane doe/b.tif', and 'c d.tif'", "names 'b.tif', and 'c d.tif'"),
             ("use --allow-path /srv/lake to allow it", "use --allow-path lake to allow it"),
             ("NETCDF:\"/srv/x.nc\":red", "NETCDF:\"x.nc\":red"),
             ("https://host/a/x.tif?key=1 failed", "x.tif failed"),
