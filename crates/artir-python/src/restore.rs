@@ -86,8 +86,12 @@ pub(crate) fn start(
                     // Each side ends when nobody takes its items any more.
                     let _ = images.into_iter().try_for_each(|item| feed.send(item));
                 },
-                |mut restored| {
-                    let _ = (&mut restored).try_for_each(|item| done.send(Ok(item)));
+                |restored| {
+                    for item in restored {
+                        if done.send(Ok(item)).is_err() {
+                            break;
+                        }
+                    }
                 },
             );
             ended

@@ -153,6 +153,9 @@ pub(crate) struct Settings {
     program: Program,
 }
 
+/// What was written, and the exceptions of what failed.
+type Outcomes<'py> = (Vec<Bound<'py, PyDict>>, Vec<Py<PyAny>>);
+
 /// Restores every series below the inputs. Returns what was written, as dictionaries, and the exceptions of what failed.
 #[pyfunction]
 pub(crate) fn restore_series<'py>(
@@ -162,7 +165,7 @@ pub(crate) fn restore_series<'py>(
     output: PathBuf,
     settings: Settings,
     progress: Option<Bound<'py, PyAny>>,
-) -> PyResult<(Vec<Bound<'py, PyDict>>, Vec<Py<PyAny>>)> {
+) -> PyResult<Outcomes<'py>> {
     let restorer = Arc::clone(network.restorer());
     let modality = modality_of(&settings.modality).map_err(|e| e.raise(py))?;
     let run = Run { units: units_of(&settings.units).map_err(|e| e.raise(py))?, output, settings };
