@@ -126,5 +126,5 @@ def test_training_can_begin_with_a_model_file(variant, tmp_path):
     file.write_bytes(build(model).SerializeToString())
     weights.load(file, other)
     assert other.refinement[0].gamma[0, 5] == 0
-    with pytest.raises(ValueError, match="missing or of another shape"):
+    with pytest.raises(ValueError, match="missing or has another shape"):
         weights.load(file, ArtIR(Config.variant(variant, channels=3)))
