@@ -10,7 +10,7 @@ debian_root() {
     if [ -n "$kept" ] && [ -d "$kept/$1" ]; then
         cp -a "$kept/$1/." "$root"
     else
-        debootstrap --variant=minbase "$1" "$root" http://deb.debian.org/debian >&2
+        debootstrap --variant=minbase "$1" "$root" >&2
     fi
     cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
     echo "$root"

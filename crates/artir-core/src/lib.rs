@@ -55,7 +55,8 @@ pub use error::{
 pub use image::{Image, Shape, Window};
 pub use model::Model;
 pub use pipeline::{
-    ALGORITHM, Feed, MemoryUse, Pool, PoolEnded, Provenance, Restorer, RunReport, Sink, Source, Work, precision_name,
+    ALGORITHM, Feed, ImageSource, MemoryUse, Pool, PoolEnded, Provenance, Restorer, RunReport, Sink, Source, Work,
+    precision_name,
 };
 pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Provider, Requirement, UnknownDevice, placement::NodePlacement};

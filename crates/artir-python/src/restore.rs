@@ -11,7 +11,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use artir_core::{Error, Image, MemoryUse, Restorer, Shape, Sink, Source, Window, Work};
+use artir_core::{Error, Image, ImageSource, MemoryUse, Restorer, Shape, Sink, Work};
 use ndarray::{Array3, ArrayView3, s};
 
 use crate::progress::Counter;
@@ -32,11 +32,11 @@ impl Item {
 
 impl Work for Item {
     type Error = Error;
-    type Source<'a> = Whole<'a>;
+    type Source<'a> = ImageSource<'a>;
     type Sink<'a> = Collect<'a>;
 
-    fn image(&mut self) -> Option<(Whole<'_>, Collect<'_>)> {
-        Some((Whole(&self.image), Collect(&mut self.residual)))
+    fn image(&mut self) -> Option<(ImageSource<'_>, Collect<'_>)> {
+        Some((ImageSource(&self.image), Collect(&mut self.residual)))
     }
 }
 
@@ -105,25 +105,6 @@ pub(crate) fn start(
     running.retain(|thread| !thread.is_finished());
     running.push(thread);
     Ok(Worker { to: Some(to), from })
-}
-
-/// Reads windows of an image in memory.
-pub(crate) struct Whole<'a>(&'a Image);
-
-impl Source for Whole<'_> {
-    type Error = Error;
-
-    fn shape(&self) -> Shape {
-        self.0.shape()
-    }
-
-    fn read(&mut self, w: Window) -> Result<Image, Error> {
-        let (rows, columns) = (w.row..w.row + w.rows, w.column..w.column + w.columns);
-        Ok(Image {
-            data: self.0.data.slice(s![.., rows.clone(), columns.clone()]).to_owned(),
-            valid: self.0.valid.as_ref().map(|valid| valid.slice(s![rows, columns]).to_owned()),
-        })
-    }
 }
 
 /// Keeps residuals.

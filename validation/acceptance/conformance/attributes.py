@@ -12,6 +12,7 @@ from pydicom.filewriter import write_data_element
 from pydicom.tag import BaseTag, Tag
 
 from . import images
+from .derived import GONE
 
 # Attributes that a derivation changes or adds at the top level of the object, with the reason.
 CHANGED = {
@@ -32,13 +33,7 @@ REMOVED = {
     "InstanceCreationDate",
     "InstanceCreationTime",
     "InstanceCreatorUID",
-    "SmallestImagePixelValue",
-    "LargestImagePixelValue",
-    "SmallestPixelValueInSeries",
-    "LargestPixelValueInSeries",
-    "IconImageSequence",
-    "DigitalSignaturesSequence",
-    "MACParametersSequence",
+    *GONE,
     "DataSetTrailingPadding",
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",

@@ -179,21 +179,12 @@ fn transform(side: &Side, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::tests::tree;
 
     fn suite(input: &str, reference: &str) -> Suite {
         let text = super::super::TEMPLATE;
         let (head, _) = text.split_once("[input]").unwrap();
         toml::from_str(&format!("{head}[input]\n{input}\n[reference]\n{reference}\n")).unwrap()
-    }
-
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = dir.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
-        dir
     }
 
     #[test]

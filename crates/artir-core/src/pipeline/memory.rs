@@ -5,9 +5,11 @@ use ndarray::{Array3, ArrayView3, s};
 use super::{Restorer, Sink, Source};
 use crate::{Error, Image, Progress, Shape, Window};
 
-struct Whole<'a>(&'a Image);
+/// Reads the windows of an image in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageSource<'a>(pub &'a Image);
 
-impl Source for Whole<'_> {
+impl Source for ImageSource<'_> {
     type Error = Error;
 
     fn shape(&self) -> Shape {
@@ -39,7 +41,7 @@ impl Restorer {
     /// Restores an image in memory: input plus residual, neither clamped nor rounded, `[channel, row, column]`.
     pub fn restore(&self, image: &Image, progress: &dyn Progress) -> Result<Array3<f32>, Error> {
         let mut out = Sum(image.data.clone());
-        self.run(&mut Whole(image), &mut out, progress)?;
+        self.run(&mut ImageSource(image), &mut out, progress)?;
         Ok(out.0)
     }
 }

@@ -14,7 +14,10 @@ use artir_files::Encoding;
 use artir_ops::Precision;
 use ndarray::{Array4, ArrayView3, ArrayView4};
 
-pub use self::pool::{Feed, Pool, PoolEnded, Work};
+pub use self::{
+    memory::ImageSource,
+    pool::{Feed, Pool, PoolEnded, Work},
+};
 use crate::{
     Card, Device, Error, Image, Model, Progress, Provider, Session, SettingError, Settings, Shape, TilePlan, VERSION,
     Window, runtime_version, session::threads_or_all,

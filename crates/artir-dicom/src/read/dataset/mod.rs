@@ -189,4 +189,4 @@ pub(crate) fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -32,7 +32,8 @@ fn long(tag: (u16, u16), vr: &[u8; 2], length: u32, value: &[u8]) -> Vec<u8> {
     out
 }
 
-fn implicit(tag: (u16, u16), value: &[u8]) -> Vec<u8> {
+/// An implicit little-endian element.
+pub(crate) fn implicit(tag: (u16, u16), value: &[u8]) -> Vec<u8> {
     let mut out = [tag.0.to_le_bytes(), tag.1.to_le_bytes()].concat();
     out.extend((value.len() as u32).to_le_bytes());
     out.extend(value);

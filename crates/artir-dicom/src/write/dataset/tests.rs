@@ -6,7 +6,7 @@ use dicom_dictionary_std::tags;
 use proptest::prelude::*;
 
 use super::*;
-use crate::read::dataset::{Form, ReadError, Reader, Stop};
+use crate::read::dataset::{Form, ReadError, Reader, Stop, tests::implicit};
 
 fn parse(bytes: &[u8], form: Form) -> Result<DataSet, ReadError> {
     Reader::new(Cursor::new(bytes), 0, bytes.len() as u64, form).unwrap().read(Stop::AtEnd)
@@ -15,14 +15,6 @@ fn parse(bytes: &[u8], form: Form) -> Result<DataSet, ReadError> {
 fn written(set: &DataSet) -> Vec<u8> {
     let mut out = Vec::new();
     write(&mut out, set).unwrap();
-    out
-}
-
-/// An implicit little-endian element.
-fn implicit(tag: (u16, u16), value: &[u8]) -> Vec<u8> {
-    let mut out = [tag.0.to_le_bytes(), tag.1.to_le_bytes()].concat();
-    out.extend((value.len() as u32).to_le_bytes());
-    out.extend(value);
     out
 }
 
