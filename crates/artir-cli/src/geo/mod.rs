@@ -199,11 +199,10 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let progress = Terminal::new(quiet);
     let outputs = outputs(&args.scenes, output);
     let access = args.access();
-    let named = args.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file));
     // A virtual raster's sources are inputs, too.
     let sources = args.scenes.iter().flat_map(|scene| artir_geo::files(scene, &access));
     let more = args.mask.as_ref().map(PathBuf::from).into_iter().chain(args.cutline.clone());
-    let mut checks = Outputs::new(named.chain(sources).chain(more).chain(args.inference.model_file()));
+    let mut checks = Outputs::new(args.scene_files().chain(sources).chain(more).chain(args.inference.model_file()));
     if let Some(path) = &args.report {
         checks.add("the report", path, Kind::File, args.replaces_report(path))?;
         // A report with the path of a result is an error of the whole command: neither can be written.
@@ -288,6 +287,11 @@ impl Args {
         Ok(region.into_iter().fold(options, OpenOptions::with_region))
     }
 
+    /// The files that the scenes' names name.
+    fn scene_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file))
+    }
+
     fn replaces_report(&self, path: &Path) -> bool {
         may_replace_report(path, self.overwrite, self.resume)
     }
@@ -328,11 +332,10 @@ impl Args {
 
     /// The paths of the command line, for the names in a report.
     fn names(&self, output: &Path) -> Names {
-        let scenes = self.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file));
         let within = output.join("file");
         let more =
             [output.to_owned(), within].into_iter().chain(self.report.clone()).chain(self.inference.model_file());
-        let all: Vec<PathBuf> = scenes.chain(more).collect();
+        let all: Vec<PathBuf> = self.scene_files().chain(more).collect();
         Names::new(all.iter().map(PathBuf::as_path), self.show_paths)
     }
 
@@ -362,15 +365,18 @@ impl Args {
     }
 }
 
+/// Whether a file's name ends as a TIFF's.
+fn is_tiff(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"))
+}
+
 /// The output path of each scene: the named file for one scene, else files of the same names in a folder.
 fn outputs(scenes: &[String], output: &Path) -> Result<Vec<PathBuf>, Failure> {
     let is_folder = output.is_dir() || output.as_os_str().to_string_lossy().ends_with('/');
-    let is_file =
-        |p: &Path| p.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"));
     if scenes.len() == 1 && !is_folder {
         return Ok(vec![output.to_owned()]);
     }
-    if !is_folder && is_file(output) {
+    if !is_folder && is_tiff(output) {
         return Err(Failure::usage(format!("{}: several scenes need a folder", output.display())));
     }
     let mut names = BTreeSet::new();
@@ -396,11 +402,10 @@ fn output_name(scene: &str) -> Option<PathBuf> {
     }
     let SceneName { file, part } = SceneName::of(scene);
     let name = PathBuf::from(Path::new(&file).file_name()?);
-    let tiff = name.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"));
     // In a TIFF or NITF, the number names an image; the result is named after the file.
     let part = part.filter(|p| p.parse::<u64>().is_err());
     match part {
-        None if tiff => Some(name),
+        None if is_tiff(&name) => Some(name),
         None => Some(name.with_extension("tif")),
         Some(part) => {
             let words = part.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').filter(|w| !w.is_empty());
@@ -437,22 +442,19 @@ fn restore(
         say!("{path} -> {} ({}x{}, {plan})", out.display(), shape.columns, shape.rows);
         return Ok(None);
     }
-    let page = out.with_extension("html");
-    let source = scene.gdal_name();
     let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
     if !done.lost.is_empty() {
         tracing::warn!("{}: a GeoTIFF cannot hold the scene's {}", out.display(), done.lost.join(", "));
     }
+    let model = format!("{} {}", restorer.card().name, restorer.card().version);
     if args.preview {
-        let title = format!("{} {}", restorer.card().name, restorer.card().version);
-        let preview = artir_geo::Preview::new(source, out, scene.bands()).with_title(&title);
-        artir_geo::write_preview(&page, &preview, args.overwrite)?;
+        let preview = artir_geo::Preview::new(scene.gdal_name(), out, scene.bands()).with_title(&model);
+        artir_geo::write_preview(&out.with_extension("html"), &preview, args.overwrite)?;
     }
     if let Some(change) = &args.change {
         artir_geo::write_change(scene, &done.path, change, args.overwrite)?;
     }
     if args.stac {
-        let model = format!("{} {}", restorer.card().name, restorer.card().version);
         artir_geo::write_stac(scene, &done, &model, &out.with_extension("stac.json"), args.overwrite)?;
     }
     Ok(Some(done))
