@@ -71,8 +71,7 @@ pub(crate) struct Args {
     /// Change only what lies in the polygons of this file (GeoJSON, Shapefile, GeoPackage, FlatGeobuf, KML)
     #[arg(long, value_name = "FILE")]
     cutline: Option<PathBuf>,
-    /// Remove haze from the other reflective bands as well, by what the network removes from red, green and blue and by their
-    /// wavelengths
+    /// Also remove haze from the other reflective bands: it is estimated from red, green, blue and the bands' wavelengths
     #[arg(long)]
     all_bands: bool,
     /// Refuse a scene if the result cannot hold something that it states
