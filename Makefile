@@ -11,8 +11,7 @@ BENCH ?= validation/lab/bench/results/this-machine
 export PYTHONPATH := models:validation
 PYTHON = .venv/bin/python
 PYTEST = $(PYTHON) -m pytest -q models/tests validation/lab
-# Folders of Python code.
-PYTHON = models validation scripts packaging crates/artir-python
+PYTHON_CODE = models validation scripts packaging crates/artir-python
 # Tools that scripts/bootstrap.sh builds.
 TOOLS = PATH="$$PWD/.cache/tools/bin:$$PATH"
 RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)
@@ -32,7 +31,7 @@ lint:
 	scripts/bootstrap.sh --test
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	.venv/bin/ruff check $(PYTHON) && .venv/bin/ruff format --check $(PYTHON)
+	.venv/bin/ruff check $(PYTHON_CODE) && .venv/bin/ruff format --check $(PYTHON_CODE)
 	PYTHONPATH=.cache/nvrtc $(PYTHON) scripts/compile_kernels.py --check
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	@if [ -d "$$(rustc --print sysroot)/lib/rustlib/aarch64-unknown-linux-gnu" ]; then \
