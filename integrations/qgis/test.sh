@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the plugin's tests in the QGIS of this machine, in a window that nobody sees. Without QGIS it says so and ends.
 #   integrations/qgis/test.sh [pytest's options]
-# QGIS_PYTHON is the Python that QGIS uses. ARTIR_QGIS_PICTURES names a folder for new pictures of the documentation.
+# QGIS_PYTHON is the Python that QGIS uses, QGIS_VENV the environment with pytest. ARTIR_QGIS_PICTURES names a folder for new pictures of the documentation.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${QGIS_PYTHON:-/usr/bin/python3}
@@ -9,7 +9,7 @@ if ! "$python" -c "import qgis.core" 2>/dev/null || ! command -v Xvfb >/dev/null
     echo "SKIPPED: the tests of the QGIS plugin: QGIS or Xvfb is missing (apt install qgis python3-qgis xvfb qttools5-dev-tools)"
     exit 0
 fi
-venv=.cache/qgis
+venv=${QGIS_VENV:-.cache/qgis}
 if ! "$venv/bin/python" -c "import qgis.core, pytest_qgis, pystac, rasterio" 2>/dev/null; then
     "$python" -m venv --system-site-packages "$venv"
     "$venv/bin/pip" install -q pytest==9.2.0 pytest-qgis==5.0.2 pystac==1.15.2 rasterio==1.4.4
