@@ -41,22 +41,23 @@ mod write;
 pub use error::{Error, Reason};
 pub use find::{
     Details, Instance, Listing, Refused, Scan, ScanOptions, Selection, SelectionError, Series, SetAside, Shown,
-    SuvSummary, list, scan, scan_with, suv_problem, suv_summary, unpack_tar,
+    SuvSummary, is_archive, list, scan, scan_with, suv_problem, suv_summary, unpack_tar,
 };
 pub use finding::Finding;
 pub use preview::{DisplayWindow, PreviewWriter, WindowError, preview_series};
 pub use read::{
     codec::CodecError,
     file::is_dicom,
+    fov::outside_field_of_view,
     modality::Modality,
     repair::Repair,
-    rescale::{Rescale, RescaleError},
+    rescale::{Rescale, RescaleError, are_unscaled},
     slice::{PhysicalSlice, read_slice},
     suv::PetUnits,
     worker::{Decoder, serve},
 };
 pub use restore::{
-    Description, NoiseChoice, OptionError, RestoreOptions, SeriesReport, SliceNoise, Timestamp, choose_strength,
-    restore_series,
+    Description, FileNames, NoiseChoice, OptionError, RestoreOptions, SeriesReport, SliceNoise, Timestamp, body_mean,
+    choose_strength, choose_strength_of, restore_series,
 };
-pub use write::encode::OutputSyntax;
+pub use write::{archive::ZipOutput, encode::OutputSyntax};

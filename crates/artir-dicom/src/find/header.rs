@@ -7,7 +7,8 @@ use dicom_dictionary_std::{StandardSopClassDictionary, tags};
 
 use super::{
     Details, Instance, ScanOptions,
-    group::{Group, thousandths},
+    frames::Frames,
+    group::{Group, Volume, thousandths},
     identity::Identity,
     quantity,
     times::Times,
@@ -35,8 +36,8 @@ pub(crate) struct GroupedObject {
     pub(super) details: Details,
     /// What is to be said of its values.
     pub(super) remarks: Vec<Finding>,
-    /// ConvolutionKernel.
-    pub(super) kernel: Option<String>,
+    /// What makes it part of a volume of its own.
+    pub(super) volume: Volume,
     /// Whether artir derived it.
     pub(super) restored: bool,
     /// The reason why SUV cannot be computed from these PET values, although they can be restored in their own unit.
@@ -67,7 +68,7 @@ pub(super) fn look(path: &Path, options: &ScanOptions) -> Result<Result<GroupedO
     match DicomFile::look(path, Stop::AtPixels)? {
         Opened::Other => Ok(Err(Reason::NotDicom)),
         Opened::Dicom(file) => Ok(choose(&file.set, path, options).map(|mut object| {
-            object.instance.repairs = file.repairs().iter().copied().filter(|repair| !repair.is_of_pixels()).collect();
+            object.instance.repairs.extend(file.repairs().iter().filter(|repair| !repair.is_of_pixels()));
             object
         })),
     }
@@ -95,39 +96,12 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         return Err(Reason::not_slice("a localizer"));
     }
     let missing = |what: &str| Reason::NotSlice(format!("a {} image without {what}", modality.name()));
-    let frames = set.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1);
-    let multi_frame = class != modality.slice_class();
-    if !multi_frame && frames != 1 {
-        return Err(Reason::NotSlice(format!("a single-frame class with {frames} frames")));
-    }
-    let present = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len();
-    if multi_frame && usize::try_from(frames) != Ok(present) {
-        return Err(Reason::NotSlice(format!("{frames} frames, and functional groups for {present}")));
-    }
-    let frames = u32::try_from(frames).map_err(|_| missing("NumberOfFrames"))?;
-    if let Some(what) = quantity::foreign(set, frames, modality) {
+    let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len().max(1) as u32;
+    if let Some(what) = quantity::foreign(set, groups, modality) {
         return Err(what);
     }
-    let mut planes = Vec::new();
-    let mut spacing = None;
-    for frame in 0..frames {
-        let view = View::new(set, frame);
-        let orientation = view
-            .group(tags::PLANE_ORIENTATION_SEQUENCE)
-            .vector(tags::IMAGE_ORIENTATION_PATIENT)
-            .ok_or_else(|| missing("ImageOrientationPatient"))?;
-        let position = view
-            .group(tags::PLANE_POSITION_SEQUENCE)
-            .vector(tags::IMAGE_POSITION_PATIENT)
-            .ok_or_else(|| missing("ImagePositionPatient"))?;
-        let plane = Plane { position, orientation };
-        if !plane.is_axial() {
-            return Err(Reason::not_slice("a reformat: not an axial image"));
-        }
-        planes.push(plane);
-        spacing = spacing.or(view.group(tags::PIXEL_MEASURES_SEQUENCE).vector(tags::PIXEL_SPACING));
-    }
-    let spacing = spacing.ok_or_else(|| missing("PixelSpacing"))?;
+    let Frames { planes, spacing, stacks, stack, are_slices, repairs } = Frames::read(set, class, modality)?;
+    let count = planes.len() as u32;
     let size = |tag, name| {
         let n = set.integer(tag).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
         n.ok_or_else(|| missing(name))
@@ -145,18 +119,20 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         rows: size(tags::ROWS, "Rows")?,
         columns: size(tags::COLUMNS, "Columns")?,
         spacing: thousandths(spacing),
-        kernel: None,
+        volume: Volume::default(),
     };
     let orientation = first.orientation;
-    let kernel = kernel(set);
+    let volume = Volume { kernel: kernel(set), stack, echo: echo(set) };
     let instance = Instance {
         path: path.to_owned(),
         uid: uid.to_owned(),
         instance_number: set.integer(tags::INSTANCE_NUMBER).unwrap_or(0),
-        repairs: Vec::new(),
+        repairs,
         along_normal: planes.iter().map(Plane::along_normal).collect(),
         planes,
-        times: (0..frames).map(|frame| Times::read(&View::new(set, frame))).collect(),
+        stacks,
+        are_slices,
+        times: (0..count).map(|frame| Times::read(&View::new(set, frame))).collect(),
     };
     Ok(GroupedObject {
         group,
@@ -164,7 +140,7 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         instance,
         pixel_spacing: spacing,
         orientation,
-        kernel,
+        volume,
         details: Details::read(set),
         remarks: if modality == Modality::Ct { quantity::remarks(set) } else { Vec::new() },
         restored: is_restored(set),
@@ -179,6 +155,16 @@ fn kernel(set: &DataSet) -> Option<String> {
     let values = view.group(tags::CT_RECONSTRUCTION_SEQUENCE).texts(tags::CONVOLUTION_KERNEL);
     let kernel = values.join("\\").to_ascii_uppercase();
     (!kernel.is_empty()).then_some(kernel)
+}
+
+/// EchoNumbers, or the echo time, of an object that has one: each echo is a volume.
+fn echo(set: &DataSet) -> Option<String> {
+    let view = View::new(set, 0);
+    let time = || {
+        view.number(tags::ECHO_TIME).or_else(|| view.group(tags::MR_ECHO_SEQUENCE).number(tags::EFFECTIVE_ECHO_TIME))
+    };
+    let number = view.number(tags::ECHO_NUMBERS).map(|n| format!("number {n}"));
+    number.or_else(|| time().map(|time| format!("{time} ms")))
 }
 
 fn class_name(uid: &str) -> &str {

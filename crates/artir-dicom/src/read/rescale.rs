@@ -38,6 +38,16 @@ impl Rescale {
         if usable { Ok(Self { slope, intercept }) } else { Err(RescaleError) }
     }
 
+    /// RescaleSlope.
+    pub fn slope(self) -> f64 {
+        self.slope
+    }
+
+    /// RescaleIntercept.
+    pub fn intercept(self) -> f64 {
+        self.intercept
+    }
+
     /// Slope and intercept as they are written.
     pub(crate) fn terms(self) -> [String; 2] {
         [self.slope, self.intercept].map(|v| v.to_string())
@@ -110,6 +120,11 @@ impl Shares {
     }
 }
 
+/// Whether the values of a slice of a body, said to be HU, are HU + 1024.
+pub fn are_unscaled(values: impl Iterator<Item = f64>) -> bool {
+    Shares::of(values).are_unscaled()
+}
+
 /// Refuses CT whose header claims HU although its values are HU + 1024. Looks at one frame, and only where the rescale changes
 /// nothing.
 ///
@@ -127,7 +142,7 @@ pub(crate) fn check_hounsfield(path: &std::path::Path, decoder: &mut Decoder) ->
     let valid = slice.valid();
     let is_valid = |at| valid.as_ref().is_none_or(|valid| valid[at]);
     let values = slice.frame.stored.indexed_iter().filter(|(at, _)| is_valid(*at)).map(|(_, v)| f64::from(*v));
-    if Shares::of(values).are_unscaled() { Err(Error::file(path, Reason::NotHounsfield)) } else { Ok(()) }
+    if are_unscaled(values) { Err(Error::file(path, Reason::NotHounsfield)) } else { Ok(()) }
 }
 
 #[cfg(test)]
