@@ -7,6 +7,7 @@ mod identity;
 mod names;
 mod noise;
 mod options;
+pub(crate) mod place;
 pub(crate) mod plan;
 pub(crate) mod scale;
 mod space;

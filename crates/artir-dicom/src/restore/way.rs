@@ -7,7 +7,7 @@ use ndarray::{Array2, ArrayView3, Axis, s};
 
 use super::{
     options::RestoreOptions,
-    plan::{Place, Planned},
+    place::{Place, Planned},
     scale::Scale,
 };
 use crate::{
@@ -133,7 +133,7 @@ pub(super) fn restore_slices(
                         return Ok(Err(PoolEnded));
                     }
                 }
-                Ok(feed.send(Step::Close(pixel_repairs(file))))
+                Ok(feed.send(Step::Close(file.pixel_repairs())))
             };
             let sent = read_object(&feed).unwrap_or_else(|e| feed.send(Step::Failed(e)));
             if sent.is_err() {
@@ -182,11 +182,6 @@ pub(super) fn restore_slices(
         Ok((staging, written))
     };
     pool.run(read, write)
-}
-
-/// The departures from the standard that show in the pixels. Those of headers are findings of the search.
-pub(super) fn pixel_repairs(file: &DicomFile) -> Vec<Repair> {
-    file.repairs().iter().copied().filter(|repair| repair.is_of_pixels()).collect()
 }
 
 /// The noise of a CT slice before and after, HU.
