@@ -9,8 +9,8 @@ use std::{
 
 use artir_core::{ErrorKind, Restorer, Task};
 use artir_dicom::{
-    Decoder, Description, Modality, PetUnits, RestoreOptions, Scan, ScanOptions, Series, SeriesReport, read_slice,
-    scan_with,
+    Decoder, Description, Modality, PetUnits, Reason, RestoreOptions, Scan, ScanOptions, Series, SeriesReport,
+    read_slice, scan_with,
 };
 use ndarray::{Array3, Axis};
 use numpy::IntoPyArray;
@@ -64,7 +64,7 @@ pub(crate) fn read_series<'py>(
     let found = py.detach(|| search(std::slice::from_ref(&path), modality, PetUnits::Suv, true));
     let series = found.and_then(|scan| chosen(scan, &path, number)).map_err(|e| e.raise(py))?;
     let (rows, columns, slices) = (series.rows as usize, series.columns as usize, series.instances.len());
-    if series.multi_frame {
+    if series.multi_frame || series.slices() != slices {
         let first = series.instances.first().map(|instance| instance.path.as_path());
         let reason = "an object of several frames: artir.restore_series restores it, but it is not read into an array";
         return Err(Failure::new(ErrorKind::Input, first, reason).raise(py));
@@ -269,8 +269,7 @@ impl Run {
         let doubtful = scan.damaged_beside(series).count();
         if doubtful > 0 && !self.settings.allow_partial {
             let first = series.instances.first().map(|instance| instance.path.as_path());
-            let reason =
-                format!("{doubtful} unreadable file(s) in its folder may belong to it: allow_partial=True skips them");
+            let reason = format!("{}; allow_partial=True skips them", Reason::UnreadableBeside(doubtful));
             return Err(Failure::new(ErrorKind::Input, first, reason));
         }
         Ok(artir_dicom::restore_series(series, restorer, &self.output, &self.options()?, counter)?)
