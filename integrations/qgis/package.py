@@ -54,12 +54,10 @@ def requirements(dist: Path) -> str:
 
 def contents(dist: Path) -> dict[str, bytes]:
     """The archive's files."""
-    paths = sorted(p for p in PLUGIN.rglob("*") if p.suffix in ENDINGS and "__pycache__" not in p.parts)
+    files = (path for path in PLUGIN.rglob("*") if path.suffix in ENDINGS or path.name == "LICENSE")
+    paths = sorted(path for path in files if "__pycache__" not in path.parts)
     out = {str(path.relative_to(HERE).as_posix()): path.read_bytes() for path in paths}
     out["artir_qgis/requirements.txt"] = requirements(dist).encode()
-    licences = [(ROOT / name).read_text(encoding="utf-8") for name in ("LICENSE-MIT", "LICENSE-APACHE")]
-    head = "artir is licensed under MIT or Apache-2.0, at your choice.\n\n"
-    out["artir_qgis/LICENSE"] = (head + "\n\n".join(licences)).encode()
     return out
 
 

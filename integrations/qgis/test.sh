@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the plugin's tests in the QGIS of this machine, in a window that nobody sees. Without QGIS it says so and ends.
 #   integrations/qgis/test.sh [pytest's options]
-# QGIS_PYTHON is the Python that QGIS uses, QGIS_VENV the environment with pytest. ARTIR_QGIS_PICTURES names a folder for new pictures of the documentation.
+# QGIS_PYTHON is the Python that QGIS uses, and QGIS_VENV the environment with pytest. ARTIR_QGIS_PICTURES names a folder, from the
+# root of the project, for new pictures of the documentation.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${QGIS_PYTHON:-/usr/bin/python3}

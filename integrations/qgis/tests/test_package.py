@@ -41,6 +41,7 @@ def test_the_archive_holds_one_folder_with_all_files(tmp_path):
     assert {"artir_qgis/__init__.py", "artir_qgis/metadata.txt", "artir_qgis/LICENSE", "artir_qgis/help.json"} <= set(
         found
     )
+    assert found["artir_qgis/LICENSE"].endswith((package.ROOT / "LICENSE-MIT").read_bytes())
     # The line that the plugin looks for, with the hash of the wheel.
     pinned = found["artir_qgis/requirements.txt"].decode().splitlines()[-1]
     assert pinned == f"artir=={package.version()} --hash=sha256:{hashlib.sha256(b'a wheel').hexdigest()}"
