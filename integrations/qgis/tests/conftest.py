@@ -62,7 +62,8 @@ def program():
 
 
 if not QGIS:
-    from qgis.core import QgsApplication, QgsSettings
+    from qgis.core import QgsApplication, QgsLayerTreeModel, QgsProject, QgsSettings
+    from qgis.gui import QgsLayerTreeView
 
     from artir_qgis.provider import ArtirProvider
 
@@ -74,8 +75,18 @@ if not QGIS:
         yield made
         QgsApplication.processingRegistry().removeProvider(made)
 
+    @pytest.fixture(scope="session")
+    def layer_tree(qgis_iface):
+        """A view of the layers, which newer versions of QGIS add results to."""
+        model = QgsLayerTreeModel(QgsProject.instance().layerTreeRoot())
+        view = QgsLayerTreeView()
+        view.setModel(model)
+        qgis_iface.layerTreeView = lambda: view
+        yield view
+        view.setModel(None)
+
     @pytest.fixture
-    def artir(provider, program, qgis_new_project):
+    def artir(provider, layer_tree, program, qgis_new_project):
         """Runs the command itself, for comparison; and makes the plugin use the same program."""
         QgsSettings().setValue("artir/program", program)
 
