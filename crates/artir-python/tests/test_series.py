@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -16,9 +17,40 @@ def test_a_series_is_read_in_hu(ct_folder: Path) -> None:
     assert np.array_equal(series.values, phantom()) and series.values.dtype == np.float32
     assert series.unit == "HU" and series.spacing == (2.5, 0.7, 0.7)
     assert series.positions.tolist() == [0.0, 2.5]
-    assert series.mask.shape == series.values.shape and series.mask.dtype == bool
+    assert series.mask.shape == series.values.shape and series.mask.dtype == bool and not series.mask.any()
     assert [Path(f).name for f in series.files] == ["0.dcm", "1.dcm"]
     assert artir.read_ct(ct_folder / "1.dcm").values.shape == (1, 96, 96)
+
+
+def test_padding_is_masked_and_kept(tmp_path: Path, ct_model: artir.Model) -> None:
+    import pydicom
+
+    write_ct(tmp_path / "study", phantom(1))
+    file = tmp_path / "study" / "0.dcm"
+    slice_ = pydicom.dcmread(file)
+    stored = slice_.pixel_array.copy()
+    stored[:9] = 4000
+    slice_.PixelData = stored.tobytes()
+    slice_.add_new("PixelPaddingValue", "US", 4000)
+    slice_.save_as(file)
+    series = artir.read_ct(file)
+    assert series.mask[0, :9].all() and not series.mask[0, 9:].any()
+    restored = ct_model.restore(series.values, mask=series.mask)
+    assert np.array_equal(restored[series.mask], series.values[series.mask])
+    (written,) = artir.restore_series(file, tmp_path / "out", ct_model)
+    derived = pydicom.dcmread(Path(written.folder) / "0001.dcm").pixel_array
+    assert np.array_equal(derived[:9], stored[:9]) and not np.array_equal(derived[9:], stored[9:])
+
+
+def test_names_that_are_not_unicode_come_back_as_python_has_them(ct_folder: Path, tmp_path: Path) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/st\xfcdy")
+    ct_folder.rename(folder)
+    series = artir.read_ct(folder)
+    assert [os.path.dirname(file) for file in series.files] == [folder] * 2
+    assert artir.read_ct(series.files[0]).values.shape == (1, 96, 96)
+    with pytest.raises(artir.InputError) as caught:
+        artir.read_ct(os.path.join(folder, "missing"))
+    assert caught.value.file == os.path.join(folder, "missing")
 
 
 def test_reading_refuses_what_is_no_series(ct_folder: Path, tmp_path: Path) -> None:
@@ -30,8 +62,9 @@ def test_reading_refuses_what_is_no_series(ct_folder: Path, tmp_path: Path) -> N
         artir.read_ct(tmp_path / "text")
     with pytest.raises(artir.InputError, match="no PET series"):
         artir.read_pet(ct_folder)
-    with pytest.raises(artir.UsageError, match="numbered from 0"):
-        artir.read_ct(ct_folder, series=1)
+    for number in (1, -1):
+        with pytest.raises(artir.UsageError, match="from 0"):
+            artir.read_ct(ct_folder, series=number)
     whole = (ct_folder / "1.dcm").read_bytes()
     (ct_folder / "1.dcm").write_bytes(whole[:-1000])
     with pytest.raises(artir.InputError) as caught:
@@ -82,6 +115,11 @@ def test_results_are_not_replaced_unasked(ct_folder: Path, tmp_path: Path) -> No
         artir.restore_series(ct_folder, tmp_path / "x", "geo-haze-t")
     with pytest.raises(artir.UsageError):
         artir.restore_series(ct_folder, tmp_path / "x", series_description="a\\b")
+    for settings in [{"modality": "MR"}, {"units": "Bq"}, {"threads": -1}]:
+        with pytest.raises(artir.UsageError):
+            artir.restore_series(ct_folder, tmp_path / "x", **settings)
+    with pytest.raises(artir.UsageError, match="no input"):
+        artir.restore_series([], tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 

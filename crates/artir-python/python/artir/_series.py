@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from artir import _artir, _native
-from artir._errors import ArtirError, PartialError
+from artir._errors import ArtirError, PartialError, UsageError
 from artir._model import Model, Progress
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def read_ct(path: Path, series: int | None = None) -> Series:
 
     Raises:
         UsageError: There are several series, and none was chosen.
-        InputError: A file is damaged, or no CT.
+        InputError: A file is damaged, there is no CT series, or it is an object of several frames.
+        KeyboardInterrupt: Within a second of Ctrl-C.
     """
     return _read(path, "CT", "HU", series)
 
@@ -82,6 +83,8 @@ def read_pet(path: Path, series: int | None = None) -> Series:
 
 
 def _read(path: Path, modality: str, unit: str, number: int | None) -> Series:
+    if number is not None and number < 0:
+        raise UsageError(f"series is {number}, not a number from 0", os.fspath(path))
     found: dict[str, Any] = _artir.read_series(os.fspath(path), modality, number, _native.program())
     return Series(
         values=found["values"],
@@ -134,11 +137,13 @@ def restore_series(
         InputError, OutputError, UsageError: Nothing was written.
         KeyboardInterrupt: After Ctrl-C, at the end of a tile. `resume=True` continues.
     """
+    many = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    if not many:
+        raise UsageError("no input: name a DICOM file or a folder")
     if model is None:
         model = "pet-lowcount-t" if modality == "PT" else "ct-ldct-t"
     if not isinstance(model, Model):
         model = Model(model)
-    many = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     settings = {
         "modality": modality,
         "units": units,
