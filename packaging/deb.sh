@@ -29,6 +29,8 @@ if ! depends=$(cd "$work" && dpkg-shlibdeps -O -e root/usr/bin/artir -e root/usr
 fi
 depends=${depends#shlibs:Depends=}
 mkdir "$root/DEBIAN"
+# For dpkg --verify.
+(cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum > DEBIAN/md5sums)
 cat > "$root/DEBIAN/control" <<CONTROL
 Package: artir
 Version: $version

@@ -36,7 +36,7 @@ inside() { # ROOT ARGUMENT...: runs artir with study mounted on /data/in and out
         mount --bind /dev/null "$root/dev/null"
         mount -o remount,ro,bind "$root"
         if mkdir "$root/forbidden" 2>/dev/null; then echo "the root can be written" >&2; exit 1; fi
-        exec chroot --userspec=65532:65532 "$root" /usr/bin/artir "$@"
+        exec env -i PATH=/usr/bin HOME=/data /usr/sbin/chroot --userspec=65532:65532 "$root" /usr/bin/artir "$@"
     ' bash "$1" "$work" "${@:2}"
 }
 
