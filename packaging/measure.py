@@ -3,8 +3,8 @@
 python packaging/measure.py PROGRAM [SLICES [ROUNDS]]
 
 Run it with the Python of an environment that has artir and pydicom, on a machine that does nothing else. The series has
-slices of 512 x 512. PROGRAM's time is that between its first and last line of progress about restoring; Python's is that
-of the call. PROGRAM reads and writes files meanwhile, and Python holds the series and the result in memory.
+slices of 512 x 512. PROGRAM's time is that between its first and last line of progress about restoring, Python's
+that of the call. PROGRAM reads and writes files meanwhile; Python holds the series and the result in memory.
 """
 
 import json

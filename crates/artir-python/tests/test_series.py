@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import threading
+import time
 from pathlib import Path
 
 import artir
@@ -146,3 +149,31 @@ def test_progress_counts_pixels_and_can_stop(ct_folder: Path, tmp_path: Path) ->
         artir.restore_series(ct_folder, tmp_path / "b", progress=stop)
     shutil.rmtree(tmp_path / "b", ignore_errors=True)
     assert len(artir.restore_series([ct_folder], tmp_path / "b")) == 1
+
+
+def test_ctrl_c_ends_reading_at_once(ct_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder that never answers: without the interruption, reading would end with an error after half a minute."""
+    import _thread
+
+    import pydicom
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEGLSLossless
+
+    for file in ct_folder.iterdir():
+        slice_ = pydicom.dcmread(file)
+        slice_.file_meta.TransferSyntaxUID = JPEGLSLossless
+        slice_.PixelData = encapsulate([b"\xff\xd8" + bytes(100)])
+        slice_["PixelData"].VR = "OB"
+        slice_.save_as(file)
+    decoder = tmp_path / "decoder.py"
+    decoder.write_text("import pathlib, sys\npathlib.Path(__file__ + '.started').touch()\nsys.stdin.read()\n")
+    monkeypatch.setattr("artir._native.program", lambda: (sys.executable, [str(decoder)]))
+
+    def interrupt_once_it_decodes() -> None:
+        while not Path(f"{decoder}.started").exists():
+            time.sleep(0.01)
+        _thread.interrupt_main()
+
+    threading.Thread(target=interrupt_once_it_decodes, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        artir.read_ct(ct_folder)
