@@ -13,8 +13,8 @@ use std::{
 
 use artir_core::{ErrorKind, Restorer, Task};
 use artir_dicom::{
-    Decoder, Description, Modality, PetUnits, RestoreOptions, Scan, ScanOptions, Series, SeriesReport, read_slice,
-    scan_with,
+    Decoder, Description, Modality, PetUnits, Reason, RestoreOptions, Scan, ScanOptions, Series, SeriesReport,
+    read_slice, scan_with,
 };
 use ndarray::{Array3, Axis};
 use numpy::IntoPyArray;
@@ -96,7 +96,8 @@ fn read_volume(
 ) -> Result<Volume, Failure> {
     let scan = search(&[path.to_owned()], modality, PetUnits::Suv, true)?;
     let series = chosen(scan, path, number)?;
-    if series.multi_frame {
+    let (rows, columns, slices) = (series.rows as usize, series.columns as usize, series.instances.len());
+    if series.multi_frame || series.slices() != slices {
         let first = series.instances.first().map(|instance| instance.path.as_path());
         let reason = "an object of several frames: artir.restore_series restores it, but it is not read into an array";
         return Err(Failure::new(ErrorKind::Input, first, reason));
@@ -105,7 +106,6 @@ fn read_volume(
         Some((program, arguments)) => Decoder::isolated(program, arguments),
         None => Decoder::in_process(),
     };
-    let (rows, columns, slices) = (series.rows as usize, series.columns as usize, series.instances.len());
     let mut values = Array3::zeros((slices, rows, columns));
     let mut valid = Array3::from_elem((slices, rows, columns), true);
     for (index, instance) in series.instances.iter().enumerate() {
@@ -292,8 +292,7 @@ impl Run {
         let doubtful = scan.damaged_beside(series).count();
         if doubtful > 0 && !self.settings.allow_partial {
             let first = series.instances.first().map(|instance| instance.path.as_path());
-            let reason =
-                format!("{doubtful} unreadable file(s) in its folder may belong to it: allow_partial=True skips them");
+            let reason = format!("{}; allow_partial=True skips them", Reason::UnreadableBeside(doubtful));
             return Err(Failure::new(ErrorKind::Input, first, reason));
         }
         Ok(artir_dicom::restore_series(series, restorer, &self.output, &self.options()?, counter)?)
