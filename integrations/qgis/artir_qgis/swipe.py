@@ -46,7 +46,9 @@ class SwipeItem(QgsMapCanvasItem):
         self.update()
 
     def boundingRect(self):  # noqa: N802
-        return QRectF(0, 0, self.canvas.width(), self.canvas.height())
+        # The map without the frame of its window.
+        size = self.canvas.viewport().size()
+        return QRectF(0, 0, size.width(), size.height())
 
     def paint(self, painter, option=None, widget=None):
         whole = self.boundingRect()
@@ -142,5 +144,5 @@ class SwipeTool(QgsMapTool):
 
     def move(self, x: int) -> None:
         """Moves the divider to a column of the map."""
-        self.item.share = min(max(x / max(self.canvas().width(), 1), 0.0), 1.0)
+        self.item.share = min(max(x / max(self.canvas().viewport().width(), 1), 0.0), 1.0)
         self.item.update()

@@ -11,6 +11,7 @@ from qgis.core import QgsProcessingException, QgsProject, QgsRasterLayer, QgsVec
 from scenes import pixels, polygons, scene, write
 
 from artir_qgis.algorithms.describe import plain_range
+from artir_qgis.algorithms.preview import PreviewExtent
 
 KINDS = ("geotiff", "stack", "cog", "jp2")
 
@@ -249,3 +250,24 @@ def test_a_preview_of_a_large_extent_is_reduced(artir, work):
         "artir:preview", {"INPUT": raster, "EXTENT": whole, "LONGEST": 100, "OUTPUT": str(work / "p.tif")}
     )
     assert pixels(work / "p.tif").shape == (3, 75, 100) and done["FACTOR"] == 4
+
+
+def test_a_second_preview_does_not_read_the_whole_scene_again(artir, work, monkeypatch):
+    raster = layer(scene("geotiff", work))
+    commands = []
+    original = PreviewExtent.run_program
+
+    def run_program(self, arguments, *rest, **named):
+        commands.append(arguments)
+        return original(self, arguments, *rest, **named)
+
+    monkeypatch.setattr(PreviewExtent, "run_program", run_program)
+    parameters = {"INPUT": raster, "EXTENT": raster.extent()}
+    first = processing.run("artir:preview", {**parameters, "OUTPUT": str(work / "a.tif")})
+    second = processing.run("artir:preview", {**parameters, "OUTPUT": str(work / "b.tif")})
+    assert (pixels(first["OUTPUT"]) == pixels(second["OUTPUT"])).all()
+    assert ["--inspect" in command for command in commands] == [True, False, False]
+    # Another file under the same name is read anew.
+    write(Path(raster.source()), pixels(raster.source()) // 2)
+    processing.run("artir:preview", {**parameters, "OUTPUT": str(work / "c.tif")})
+    assert "--inspect" in commands[3]

@@ -14,15 +14,17 @@ from qgis.core import (
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
+    QgsSettings,
 )
 from qgis.gui import QgsBrowserGuiModel, QgsLayerTreeView, QgsMapCanvas
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QSplitter
 from scenes import CRS, ORIGIN, scene, values, write
 
-from artir_qgis.plugin import ArtirPlugin
+from artir_qgis.plugin import ArtirPlugin, translator
 from artir_qgis.result import BEFORE
 from artir_qgis.swipe import SwipeTool, pair
+from artir_qgis.text import flag_help, tr
 
 
 def wait(condition, seconds=300):
@@ -41,7 +43,7 @@ def picture(widget, name):
         time.sleep(0.01)
     image = widget.grab().toImage()
     if PICTURES:
-        assert image.save(str(Path(PICTURES) / f"{name}.png"))
+        assert image.save(str(Path(PICTURES) / name), quality=88)
     return image
 
 
@@ -105,7 +107,7 @@ def test_preview_here_compares_the_visible_part_with_its_source(plugin, shown):
     root = QgsProject.instance().layerTreeRoot()
     assert [node.layerId() for node in root.findLayers()] == [made.id(), shown.id()]
     left, right = (plugin.swipe.item.images[side] for side in ("before", "after"))
-    image = picture(canvas.viewport(), "swipe")
+    image = picture(canvas.viewport(), "qgis-swipe.jpg")
     y = image.height() // 2
     for x in (image.width() // 5, image.width() * 4 // 5):
         # The left of the window shows the source, the right the preview.
@@ -207,7 +209,7 @@ def test_every_dialog_opens(artir, qgis_iface, shown_layer, name, monkeypatch):
     dialog = AlgorithmDialog(algorithm, False, None)
     dialog.resize(1000, 760)
     dialog.show()
-    image = picture(dialog, f"dialog-{name}")
+    image = picture(dialog, f"qgis-dialog-{name}.png")
     assert image.width() >= 900
     dialog.close()
     dialog.deleteLater()
@@ -251,8 +253,23 @@ def test_a_result_and_its_change_layer_in_a_project(artir, shown_layer, work):
         canvas.setExtent(shown_layer.extent())
         canvas.refresh()
         canvas.waitWhileRendering()
-    image = picture(window, "result")
+    image = picture(window, "qgis-result.jpg")
     assert image.width() == 1240
     tree.setModel(None)
     window.close()
     window.deleteLater()
+
+
+def test_german_where_qgis_speaks_german(qgis_app):
+    assert tr("Strength") == "Strength"
+    QgsSettings().setValue("locale/overrideFlag", True)
+    QgsSettings().setValue("locale/userLocale", "de_AT")
+    made = translator()
+    try:
+        assert tr("Strength") == "Stärke"
+        assert flag_help("geo", "--mask").startswith("Raster von der Ausdehnung der Szene")
+    finally:
+        QgsApplication.removeTranslator(made)
+        QgsSettings().remove("locale/overrideFlag")
+        QgsSettings().remove("locale/userLocale")
+    assert tr("Strength") == "Strength"

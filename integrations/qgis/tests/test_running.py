@@ -231,6 +231,10 @@ def test_a_layer_in_memory_and_two_answers_to_one_question_are_refused(artir, wo
     assert "not both" in why(INPUT=layer, EXTENT="0,1,0,1", POLYGONS=polygons(work / "cut.json"))
     assert "Bands as the layer shows them need a layer" in why(INPUT=path, SHOWN=True)
     gdal.Unlink("/vsimem/a.tif")
+    with pytest.raises(QgsProcessingException, match="The extent is empty"):
+        processing.run("artir:dehaze", {"INPUT": path, "EXTENT": "5,5,7,7", "OUTPUT": str(work / "o.tif")})
+    with pytest.raises(QgsProcessingException, match="hazy scene"):
+        processing.run("artir:dehaze", {"INPUT": path, "OUTPUT": path})
 
 
 def test_bands_as_the_layer_shows_them(artir, work):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import shlex
 import shutil
@@ -43,9 +44,6 @@ class ArtirAlgorithm(QgsProcessingAlgorithm):
 
     def icon(self):
         return QIcon(ICON)
-
-    def helpUrl(self):  # noqa: N802
-        return ""
 
     def summary(self) -> str:
         """What the algorithm does, in the words of its command."""
@@ -114,6 +112,14 @@ class ArtirAlgorithm(QgsProcessingAlgorithm):
         command, *rest = arguments
         more = ["--progress=json", "--log-format=json"]
         return run(found, [command, *more, *rest], feedback, items, before, may_fail)
+
+    def inspect(self, source: scene.Source, flags: list[str], feedback) -> tuple[str, dict]:
+        """What a raster states, as the program prints it and as an object."""
+        out = self.run_program(["geo", "--inspect", *flags, "--", source.name], feedback).out
+        found = json.loads(out)
+        if not found.get("restores") and not found.get("refused"):
+            raise Failed(tr("artir described the raster in a form that this plugin does not know."), 0)
+        return out, found
 
     def hand_over(self, layer, name: str, path: str, context) -> None:
         """Gives an opened result to Processing as the value of a parameter."""

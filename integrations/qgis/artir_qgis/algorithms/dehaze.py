@@ -95,7 +95,7 @@ class DehazeRaster(ArtirAlgorithm):
 
     def read_source(self, parameters, context) -> scene.Source:
         """The scene that the parameters name. Sets the bands if the layer is to say them."""
-        source = self.scene(parameters, "INPUT", context)
+        source, self.bands = self.scene(parameters, "INPUT", context), ""
         if self.parameterAsBool(parameters, "SHOWN", context):
             self.bands = scene.shown_bands(source.layer)
         return source
@@ -127,10 +127,9 @@ class DehazeRaster(ArtirAlgorithm):
         if parameters.get("EXTENT"):
             extent = self.parameterAsExtent(parameters, "EXTENT", context)
             crs = self.parameterAsExtentCrs(parameters, "EXTENT", context)
-            if not extent.isEmpty():
-                return [f"--bbox={scene.box(extent)}"] + (
-                    [f"--bbox-crs={scene.crs_text(crs)}"] if crs.isValid() else []
-                )
+            if extent.isEmpty():
+                raise scene.Refused(tr("The extent is empty."))
+            return [f"--bbox={scene.box(extent)}", *([f"--bbox-crs={scene.crs_text(crs)}"] if crs.isValid() else [])]
         features = self.parameterAsSource(parameters, "POLYGONS", context) if parameters.get("POLYGONS") else None
         if features is None:
             return []
@@ -155,9 +154,8 @@ class DehazeRaster(ArtirAlgorithm):
         flags += [f"--change={change}"] if change else []
         flags += [*self.reading(parameters, context), *self.where(parameters, context)]
         # Processing asks before it replaces a file.
-        self.run_program(
-            ["geo", self.source.name, f"--output={self.output}", *flags, "--overwrite", f"--report={told}"], feedback
-        )
+        flags += [f"--output={self.output}", "--overwrite", f"--report={told}"]
+        self.run_program(["geo", *flags, "--", self.source.name], feedback)
         with open(told, encoding="utf-8") as file:
             found = json.load(file)
         done = found["scenes"][0]["done"]

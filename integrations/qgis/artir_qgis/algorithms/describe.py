@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 
 from qgis.core import (
     QgsProcessingOutputBoolean,
@@ -13,7 +12,6 @@ from qgis.core import (
 )
 
 from ..flags import MODEL, READING, arguments, parameter
-from ..run import Failed
 from ..text import flag_help, mark, tr
 from .base import ArtirAlgorithm
 
@@ -54,12 +52,9 @@ class DescribeRaster(ArtirAlgorithm):
     def work(self, parameters, context, feedback):
         source = self.scene(parameters, "INPUT", context)
         flags = arguments(self, self.FLAGS, parameters, context)
-        ended = self.run_program(["geo", source.name, "--inspect", *flags], feedback)
-        found = json.loads(ended.out)
+        out, found = self.inspect(source, flags, feedback)
         restores = found.get("restores") or {}
         refused = self.explained(found.get("refused") or "")
-        if not restores and not refused:
-            raise Failed(tr("artir described the raster in a form that this plugin does not know."), ended.code)
         for line in lines(found, refused):
             feedback.pushInfo(": ".join(line))
         page = self.parameterAsFileOutput(parameters, "OUTPUT", context)
@@ -69,7 +64,7 @@ class DescribeRaster(ArtirAlgorithm):
         data = self.parameterAsFileOutput(parameters, "OUTPUT_JSON", context)
         if data:
             with open(data, "w", encoding="utf-8") as file:
-                file.write(ended.out)
+                file.write(out)
         return {
             "OUTPUT": page,
             "OUTPUT_JSON": data,

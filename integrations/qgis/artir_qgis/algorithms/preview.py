@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from qgis.core import (
     QgsProcessingOutputNumber,
@@ -14,13 +15,15 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
-from .. import crop, result, scene
+from .. import crop, program, result, scene
 from ..flags import INFERENCE, READING, STRENGTH, arguments, parameter
 from ..run import Failed
 from ..text import mark, tr
 from .base import ArtirAlgorithm
 from .describe import plain_range
 
+# Descriptions of scenes, by program, name, flags and time of change.
+described: dict[tuple, dict] = {}
 # The longest edge of a preview: more than most map windows have.
 LONGEST = 1600
 
@@ -75,24 +78,35 @@ class PreviewExtent(ArtirAlgorithm):
             raise scene.Refused(tr("QGIS cannot open {name}.").format(name=self.source.name))
         return self.opened.dataProvider()
 
-    def inspect(self, flags: list[str], feedback) -> dict:
+    def whole_scene(self, flags: list[str], feedback) -> dict:
         """What the whole scene states, and what would be restored. If the file names no colours, the layer's count."""
-        command = ["geo", self.source.name, "--inspect", *flags]
-        found = json.loads(self.run_program(command, feedback).out)
+        found = self.described(flags, feedback)
         unnamed = "--bands" in (found.get("refused") or "")
         if unnamed and self.shown and not any(flag.startswith("--bands=") for flag in flags):
             feedback.pushInfo(tr("The file does not name its colours: the bands that the layer shows are taken."))
-            found = json.loads(self.run_program([*command, f"--bands={self.shown}"], feedback).out)
+            found = self.described([*flags, f"--bands={self.shown}"], feedback)
         if not found.get("restores"):
             raise Failed(found.get("refused") or "", 3)
         return found
+
+    def described(self, flags: list[str], feedback) -> dict:
+        """The scene's description. For its range the whole scene is read, so that it is kept for the next preview."""
+        try:
+            state = os.stat(self.source.name)
+        except OSError:
+            # A part of a file, or of an archive.
+            state = None
+        key = (program.find(self.SCENES), self.source.name, *flags, state and (state.st_mtime_ns, state.st_size))
+        if state is None or key not in described:
+            described[key] = self.inspect(self.source, flags, feedback)[1]
+        return described[key]
 
     def work(self, parameters, context, feedback):
         output = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
         provider = self.whole()
         wanted = self.parameterAsExtent(parameters, "EXTENT", context, provider.crs())
         cut = crop.part(provider, wanted, self.parameterAsInt(parameters, "LONGEST", context))
-        found = self.inspect(arguments(self, self.READING, parameters, context), feedback)
+        found = self.whole_scene(arguments(self, self.READING, parameters, context), feedback)
         bands = found["restores"]["bands"]
         nodata = found["bands"][bands[0] - 1].get("nodata")
         file = str(self.workplace / "part.tif")
@@ -101,7 +115,7 @@ class PreviewExtent(ArtirAlgorithm):
         reading += arguments(self, [flag for flag in self.READING if flag.parameter == "NODATA"], parameters, context)
         flags = arguments(self, (STRENGTH, *INFERENCE), parameters, context)
         report = self.workplace / "report.json"
-        command = ["geo", file, f"--output={output}", *reading, *flags, "--overwrite", f"--report={report}"]
+        command = ["geo", *reading, *flags, f"--output={output}", "--overwrite", f"--report={report}", "--", file]
         self.run_program(command, feedback)
         told = json.loads(report.read_text(encoding="utf-8"))
         name = tr("{source}, preview").format(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qgis.core import QgsProcessingParameterFile
 
 from .. import scene
@@ -26,7 +28,7 @@ class DehazeProduct(DehazeRaster):
         made.setFileFilter(tr("All files (*)"))
         self.addParameter(made)
         for name in ("MASK_CLOUDS", "BANDS"):
-            self.addParameter(parameter(flags.pop(name), "geo"))
+            self.addParameter(parameter(replace(flags.pop(name), advanced=False), "geo"))
 
     def read_source(self, parameters, context) -> scene.Source:
         return scene.file_source(self.parameterAsString(parameters, "INPUT", context))

@@ -584,6 +584,10 @@
    <translation>Der Ausschnitt berührt das Raster nicht.</translation>
   </message>
   <message>
+   <source>The extent is empty.</source>
+   <translation>Der Ausschnitt ist leer.</translation>
+  </message>
+  <message>
    <source>The file artir (artir.exe). It is remembered for this profile of QGIS.</source>
    <translation>Die Datei artir (artir.exe). Sie wird für dieses QGIS-Profil gemerkt.</translation>
   </message>
