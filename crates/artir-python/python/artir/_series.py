@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from artir import _artir, _native
 from artir._errors import ArtirError, PartialError, UsageError
 from artir._model import Model, Progress
+from artir._restored import Restored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,27 +39,6 @@ class Series:
     positions: npt.NDArray[np.float64]
     spacing: tuple[float, float, float]
     files: list[str]
-    findings: list[str]
-
-
-@dataclass(frozen=True)
-class Restored:
-    """A derived series that was written.
-
-    Attributes:
-        folder: Its folder.
-        files: Names of its files, in the order of slices.
-        series_uid: Its SeriesInstanceUID.
-        provenance: Model and settings that determine its pixels.
-        resumed: Slices that an earlier run had completed.
-        findings: What is unusual about the restoration.
-    """
-
-    folder: str
-    files: list[str]
-    series_uid: str
-    provenance: str
-    resumed: int
     findings: list[str]
 
 
