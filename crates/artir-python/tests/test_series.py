@@ -151,10 +151,8 @@ def test_progress_counts_pixels_and_can_stop(ct_folder: Path, tmp_path: Path) ->
     assert len(artir.restore_series([ct_folder], tmp_path / "b")) == 1
 
 
-def test_ctrl_c_ends_reading_at_once(ct_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_reading_at_once(ct_folder: Path, tmp_path: Path, monkeypatch, ctrl_c) -> None:
     """A decoder that never answers: without the interruption, reading would end with an error after half a minute."""
-    import _thread
-
     import pydicom
     from pydicom.encaps import encapsulate
     from pydicom.uid import JPEGLSLossless
@@ -172,7 +170,7 @@ def test_ctrl_c_ends_reading_at_once(ct_folder: Path, tmp_path: Path, monkeypatc
     def interrupt_once_it_decodes() -> None:
         while not Path(f"{decoder}.started").exists():
             time.sleep(0.01)
-        _thread.interrupt_main()
+        ctrl_c()
 
     threading.Thread(target=interrupt_once_it_decodes, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
