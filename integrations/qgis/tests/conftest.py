@@ -33,6 +33,19 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"SKIPPED: the tests of the plugin. {QGIS}", red=True)
 
 
+def pytest_sessionfinish(session, exitstatus):
+    session.config.artir_status = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    """Ends without QGIS's destructors, which crash at times in QGIS 3.22 when all results are known."""
+    if not QGIS and hasattr(config, "artir_status"):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.artir_status)
+
+
 def artir_program() -> str:
     """The program that the tests run."""
     named = os.environ.get("ARTIR_QGIS_PROGRAM")
