@@ -75,6 +75,9 @@ def install(wheel: str, sha256: str, feedback) -> str:
     list_of_all, env = folder / "requirements.txt", folder / "env"
     list_of_all.write_text(text, encoding="utf-8")
     old = folder / "env.old"
+    # A run that was killed can have left the working one under its second name.
+    if old.exists() and not env.exists():
+        old.rename(env)
     shutil.rmtree(old, ignore_errors=True)
     if env.exists():
         env.rename(old)
