@@ -8,6 +8,7 @@ mod names;
 mod noise;
 mod options;
 pub(crate) mod plan;
+mod reading;
 pub(crate) mod scale;
 mod space;
 mod way;

@@ -1,15 +1,11 @@
 //! The way of a slice from its file to the derived object.
 
-use artir_core::{Feed, Pool, PoolEnded, Sink, Work};
+use artir_core::{Feed, Pool, Sink, Work};
 use artir_metrics::ct_noise;
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView3, Axis, s};
 
-use super::{
-    options::RestoreOptions,
-    plan::{Place, Planned},
-    scale::Scale,
-};
+use super::{options::RestoreOptions, plan::Planned, reading, scale::Scale};
 use crate::{
     Error, Instance, Modality, Reason, Repair, Rescale, Series,
     read::{
@@ -101,46 +97,9 @@ pub(super) fn restore_slices(
     mut staging: Staging,
     pool: Pool<'_, Step>,
 ) -> (Result<(), Error>, Result<(Staging, Written), Error>) {
-    let Run { series, scale, derivation, options } = *run;
+    let Run { series, derivation, options, .. } = *run;
     // 1. Read: each frame's bytes are decoded to stored values. Their HU or SUV are computed as the network asks for them.
-    let read = |feed: Feed<Step>| {
-        // Objects that are made of one file follow each other, and it is opened once.
-        let mut open_file: Option<(&Instance, DicomFile, PixelFormat)> = None;
-        for object in todo {
-            let Place { instance, frames, single, .. } = &object.place;
-            let mut read_object = |feed: &Feed<Step>| -> Result<Result<(), PoolEnded>, Error> {
-                let known = open_file.take().filter(|(of, ..)| std::ptr::eq(*of, *instance));
-                let (_, file, format) = open_file.insert(match known {
-                    Some(known) => known,
-                    None => open(series, instance, options.rescale).map(|(file, format)| (*instance, file, format))?,
-                });
-                let header = Header {
-                    path: instance.path.clone(),
-                    source: file.set.clone(),
-                    format: format.clone(),
-                    multi_frame: series.multi_frame,
-                    single: *single,
-                };
-                if feed.send(Step::Open(object.key.clone(), Box::new(header))).is_err() {
-                    return Ok(Err(PoolEnded));
-                }
-                for frame in frames.clone() {
-                    let slice = scale
-                        .per_unit(&instance.path, frame)
-                        .and_then(|unit| Slice::read(file, format, frame, series.modality, unit, decoder))
-                        .map_err(|reason| Error::file(&instance.path, reason))?;
-                    if feed.send(Step::Frame(slice, Array2::default((0, 0)))).is_err() {
-                        return Ok(Err(PoolEnded));
-                    }
-                }
-                Ok(feed.send(Step::Close(pixel_repairs(file))))
-            };
-            let sent = read_object(&feed).unwrap_or_else(|e| feed.send(Step::Failed(e)));
-            if sent.is_err() {
-                return;
-            }
-        }
-    };
+    let read = |feed: Feed<Step>| reading::feed(run, todo, decoder, &feed);
     // 2. to 6. The pool normalises the values to the network's range, tiles them if the memory requires it, infers, blends the
     // tiles, and denormalises the result to a residual in HU or SUV: `artir_core::Restorer::run`.
     // 7. Write: the residual is added to the stored values, which are encoded as the pixels of the derived object.
