@@ -8,7 +8,7 @@ use std::{
 
 use artir_core::ErrorKind;
 
-use crate::read::{codec::CodecError, modality::Modality};
+use crate::Modality;
 
 /// An error of this crate. Its text names files and attributes, never a patient's data.
 #[derive(Debug, thiserror::Error)]
@@ -196,5 +196,16 @@ impl Error {
             Self::Exists { .. } => ErrorKind::Usage,
             Self::Write { .. } | Self::Empty { .. } => ErrorKind::Output,
         }
+    }
+}
+
+/// The reason why a frame cannot be decoded or encoded. A decoder process sends it to its parent as text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CodecError(String);
+
+impl CodecError {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
     }
 }

@@ -28,11 +28,14 @@ def ct_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def run_artir() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the installed command."""
-    program = Path(sys.executable).with_name("artir")
+    """Runs the command: the installed one, or that of a build which is not installed."""
+    installed = Path(sys.executable).with_name("artir")
+    program = [str(installed)]
+    if not installed.exists():
+        program = [sys.executable, str(Path(artir.__file__).with_name("__main__.py"))]
 
     def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-        command = [str(program), *map(str, arguments)]
+        command = [*program, *map(str, arguments)]
         return subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=300, env=dict(os.environ), **options
         )

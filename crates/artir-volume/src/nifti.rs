@@ -456,7 +456,7 @@ pub(crate) mod tests {
             let mut plain = header(two, false, 4, &[4, 5, 6]);
             plain.add_comment("the model");
             let mut read = reread(&plain).unwrap();
-            assert!(read.form().unwrap().restored && read.bytes.len() % 16 == 0);
+            assert!(read.form().unwrap().restored && read.bytes.len().is_multiple_of(16));
             read.add_comment("another");
             let texts = read.extensions().iter().map(|(code, text)| (*code, text.to_vec())).collect::<Vec<_>>();
             assert_eq!(texts.len(), 2);

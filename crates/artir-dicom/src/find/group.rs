@@ -6,45 +6,17 @@ use std::{
     path::PathBuf,
 };
 
-use artir_files::hex;
-
-use super::{Series, header::GroupedObject, times::Time};
+use super::{
+    Series,
+    group_key::{Group, Volume, thousandths},
+    identity::{FRAME_OF_REFERENCE, STUDY},
+    object::GroupedObject,
+    times::Time,
+};
 use crate::{
     Finding, Modality, Repair,
     read::geometry::{Plane, SAME_POSITION, Stack},
-    uid,
 };
-
-/// Properties that all slices of a restorable series share.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Group {
-    pub(super) series_uid: String,
-    pub(super) study_uid: Option<String>,
-    pub(super) patient_id: Option<Vec<u8>>,
-    /// Positions of different frames of reference do not compare.
-    pub(super) frame_of_reference: Option<String>,
-    /// Multi-frame objects do not mix with slices.
-    pub(super) sop_class: String,
-    /// Direction cosines, in thousandths.
-    pub(super) orientation: [i64; 6],
-    pub(super) rows: u32,
-    pub(super) columns: u32,
-    /// Pixel spacing, in micrometres.
-    pub(super) spacing: [i64; 2],
-    /// Its attributes of which the series holds several values.
-    pub(super) volume: Volume,
-}
-
-/// Attributes that make objects of one series several volumes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Volume {
-    /// ConvolutionKernel.
-    pub(super) kernel: Option<String>,
-    /// StackID.
-    pub(super) stack: Option<String>,
-    /// EchoNumbers or EchoTime.
-    pub(super) echo: Option<String>,
-}
 
 /// One of the attributes, as findings name it.
 struct Part {
@@ -57,34 +29,6 @@ const PARTS: [Part; 3] = [
     Part { name: "StackID (0020,9056)", of: |volume| &mut volume.stack },
     Part { name: "EchoTime (0018,0081)", of: |volume| &mut volume.echo },
 ];
-
-impl Group {
-    /// Name of the derived series' folder. Every field enters it, so that the parts of a split series
-    /// differ. The hashed text must not change between versions, since `--resume` depends on the name.
-    fn folder(&self) -> String {
-        let mut text = String::from("artir series, form 1\n");
-        let mut line = |name: &str, value: &str| text.extend([name, "=", value, "\n"]);
-        let uid = |uid: &Option<String>| uid.clone().unwrap_or_else(|| "-".into());
-        let numbers = |numbers: &[i64]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        line("series", &self.series_uid);
-        line("study", &uid(&self.study_uid));
-        line("patient", &self.patient_id.as_ref().map_or_else(|| "-".into(), |id| hex(id)));
-        line("frame of reference", &uid(&self.frame_of_reference));
-        line("class", &self.sop_class);
-        line("orientation", &numbers(&self.orientation));
-        line("matrix", &format!("{} {}", self.rows, self.columns));
-        line("spacing", &numbers(&self.spacing));
-        // Earlier versions split by AcquisitionNumber. The line stays, so that the names stay.
-        line("acquisition", "-");
-        let Volume { kernel, stack, echo } = &self.volume;
-        for (name, value) in [("kernel", kernel), ("stack", stack), ("echo", echo)] {
-            if let Some(value) = value {
-                line(name, value);
-            }
-        }
-        format!("series-{}", uid::short(&text))
-    }
-}
 
 /// Splits the objects of one SeriesInstanceUID into series. `clashing` are the files that share a SOPInstanceUID with
 /// one of `kept`; `findings` hold for all of the series.
@@ -149,11 +93,6 @@ fn even_out<'a>(objects: impl Iterator<Item = &'a mut GroupedObject>) {
             object.instance.set_orientation(orientation);
         }
     }
-}
-
-/// Direction cosines in thousandths, or millimetres in micrometres.
-pub(super) fn thousandths<const N: usize>(values: [f64; N]) -> [i64; N] {
-    values.map(|v| (v * 1e3).round() as i64)
 }
 
 impl Part {
@@ -284,6 +223,28 @@ fn time_slices(objects: &[GroupedObject]) -> Option<(usize, Time)> {
         }
         (slices.len() > 1 && slices.len() * positions.len() == count).then_some((slices.len(), time))
     })
+}
+
+/// Enters patient, study and frame of reference into the groups of one series' objects. An object without one takes that
+/// of the others where they agree. Returns the attributes that split the series.
+pub(super) fn enter(objects: &mut [GroupedObject]) -> Vec<Finding> {
+    let only = |values: Vec<&String>| {
+        let first = values.first().copied().cloned();
+        let several = values.iter().any(|v| Some(*v) != first.as_ref());
+        (if several { None } else { first }, several)
+    };
+    let (study, studies) = only(objects.iter().filter_map(|o| o.identity.study_uid.as_ref()).collect());
+    let (frame, frames) = only(objects.iter().filter_map(|o| o.identity.frame_of_reference.as_ref()).collect());
+    // Patients that differ are refused before.
+    let patient = objects.iter().find_map(|o| o.identity.patient_id.clone());
+    for object in objects {
+        let own = object.identity.clone();
+        object.group.study_uid = own.study_uid.or_else(|| study.clone());
+        object.group.frame_of_reference = own.frame_of_reference.or_else(|| frame.clone());
+        object.group.patient_id = patient.clone();
+    }
+    let split = [(studies, STUDY), (frames, FRAME_OF_REFERENCE)];
+    split.into_iter().filter(|(several, _)| *several).map(|(_, name)| Finding::Split(name)).collect()
 }
 
 #[cfg(test)]

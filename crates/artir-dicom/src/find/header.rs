@@ -8,13 +8,14 @@ use dicom_dictionary_std::{StandardSopClassDictionary, tags};
 use super::{
     Details, Instance, ScanOptions,
     frames::Frames,
-    group::{Group, Volume, thousandths},
+    group_key::{Group, Volume, thousandths},
     identity::Identity,
+    object::GroupedObject,
     quantity,
     times::Times,
 };
 use crate::{
-    Error, Finding, Modality, Reason, codes,
+    Error, Modality, Reason, codes,
     read::{
         dataset::{DataSet, Stop},
         file::{DicomFile, Opened},
@@ -23,40 +24,12 @@ use crate::{
     },
 };
 
-/// An object with the group that it belongs to.
-#[derive(Clone)]
-pub(crate) struct GroupedObject {
-    pub(super) group: Group,
-    pub(super) identity: Identity,
-    pub(super) instance: Instance,
-    pub(super) pixel_spacing: [f64; 2],
-    /// Direction cosines of its first frame.
-    pub(super) orientation: [f64; 6],
-    /// For a listing.
-    pub(super) details: Details,
-    /// What is to be said of its values.
-    pub(super) remarks: Vec<Finding>,
-    /// What makes it part of a volume of its own.
-    pub(super) volume: Volume,
-    /// Whether artir derived it.
-    pub(super) restored: bool,
-    /// The reason why SUV cannot be computed from these PET values, although they can be restored in their own unit.
-    pub(super) not_uptake: Option<quantity::NotUptake>,
-}
-
-impl GroupedObject {
-    /// StudyInstanceUID.
-    pub(super) fn study(&self) -> Option<&String> {
-        self.identity.study()
-    }
-}
-
 /// A damaged file: the reason to skip it, if what comes before the damage shows that it is no image of the modality; else its
 /// SeriesInstanceUID, as far as that is known.
 pub(super) fn look_at_damaged(path: &Path, modality: Modality) -> Result<Reason, Option<String>> {
     let Some(set) = DicomFile::before_damage(path) else { return Err(None) };
     match set.text(tags::SOP_CLASS_UID) {
-        Some(class) if !modality.owns(class, &set) && !modality.may_own(class) => {
+        Some(class) if !is_of(modality, class, &set) && !modality.may_own(class) => {
             Ok(Reason::NotSlice(format!("not a {} image: {}, and damaged", modality.name(), class_name(class))))
         }
         _ => Err(set.text(tags::SERIES_INSTANCE_UID).map(str::to_owned)),
@@ -86,10 +59,10 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         return Err(Reason::not_slice("a DICOMDIR"));
     }
     let class = set.text(tags::SOP_CLASS_UID).ok_or_else(|| Reason::not_slice("DICOM without a SOP class"))?;
-    if let Some(other) = modality.other().filter(|other| other.owns(class, set)) {
+    if let Some(other) = modality.other().filter(|other| is_of(*other, class, set)) {
         return Err(Reason::OtherModality(other));
     }
-    if !modality.owns(class, set) {
+    if !is_of(modality, class, set) {
         return Err(Reason::NotSlice(format!("not a {} image: {}", modality.name(), class_name(class))));
     }
     if set.texts(tags::IMAGE_TYPE).contains(&"LOCALIZER") {
@@ -146,6 +119,16 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         restored: is_restored(set),
         not_uptake: (modality == Modality::Pet).then(|| quantity::not_uptake(set)).flatten(),
     })
+}
+
+/// Whether an object is of a modality, by its class. Volumes of some CT consoles are secondary captures of many frames, with the
+/// functional groups of Enhanced CT and a rescale that says it leads to HU.
+fn is_of(modality: Modality, class: &str, set: &DataSet) -> bool {
+    class == modality.slice_class()
+        || modality.multi_frame_classes().contains(&class)
+        || (modality.may_own(class)
+            && set.text(tags::MODALITY) == Some("CT")
+            && set.text(tags::RESCALE_TYPE) == Some("HU"))
 }
 
 /// ConvolutionKernel of CT, which makes a volume of its own. Some scanners write the strength of their iterative reconstruction

@@ -14,9 +14,11 @@ mod archive;
 mod dicomdir;
 mod frames;
 mod group;
+mod group_key;
 mod header;
 mod identity;
 mod list;
+mod object;
 mod quantity;
 mod repeats;
 mod select;
@@ -34,7 +36,7 @@ pub use self::{
     series::{Details, Instance, Series},
     survey::{SuvSummary, suv_problem, suv_summary},
 };
-use self::{header::GroupedObject, quantity::NotUptake};
+use self::{object::GroupedObject, quantity::NotUptake};
 use tempfile::TempDir;
 
 use crate::{Error, Modality, PetUnits, Reason};
@@ -243,7 +245,7 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
             found.refused.push(of_several_patients(objects, attribute));
             continue;
         }
-        let findings = identity::enter(&mut objects);
+        let findings = group::enter(&mut objects);
         let repeats::Distinct { kept, clashing } = repeats::separate(objects, &mut found);
         found.series.extend(group::series_of(modality, kept, &clashing, &findings));
     }

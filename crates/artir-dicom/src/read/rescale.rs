@@ -10,11 +10,10 @@ use super::{
     file::DicomFile,
     frame::PixelFormat,
     hu::Transform,
-    modality::Modality,
     slice::Slice,
     worker::Decoder,
 };
-use crate::{Error, Reason};
+use crate::{Error, Modality, Reason};
 
 /// A linear rescale to HU, where the header has none, or a wrong one.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::fs::File;
 
 use artir_files::{Encoding, hash_file};
 
-use super::{RestoreOptions, Restoring, plan::Place};
+use super::{RestoreOptions, Restoring, place::Place};
 use crate::{
     Instance, Modality, Reason, Series, read::suv::PetUnits, restore::scale::Scale, uid, write::staging::Identity,
 };

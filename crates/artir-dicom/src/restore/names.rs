@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::Path};
 
-use super::plan::Place;
+use super::place::Place;
 
 /// How the files of a derived series are named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,41 +1,21 @@
 //! The objects of a derived series: which are to be made, and which an earlier run has made already.
 
-use std::{ops::Range, path::Path};
+use std::path::Path;
 
 use artir_files::{Entry, Manifest};
 use dicom_dictionary_std::tags;
 
-use super::{identity, options::RestoreOptions, scale::Scale, way::pixel_repairs};
+use super::{
+    identity,
+    options::RestoreOptions,
+    place::{Place, Planned},
+    scale::Scale,
+};
 use crate::{
     Error, Instance, Modality, Reason, Repair, Series,
     read::{dataset::Stop, file::DicomFile, frame::PixelFormat, view::View},
     write::{mapping, single::SingleFrame, staging::Identity},
 };
-
-/// An object of the derived series: all of an instance, or one of its frames.
-pub(crate) struct Place<'a> {
-    /// Its file's name in the series.
-    pub(crate) name: String,
-    pub(crate) instance: &'a Instance,
-    /// Its frames of the instance.
-    pub(crate) frames: Range<u32>,
-    /// Where a frame becomes a slice of its own: what it is known by.
-    pub(crate) single: Option<SingleFrame>,
-}
-
-impl Place<'_> {
-    /// The frame of the object that is made of a frame of the instance.
-    pub(crate) fn own(&self, frame: u32) -> u32 {
-        frame - self.frames.start
-    }
-}
-
-/// An object to be made of an instance.
-pub(super) struct Planned<'a> {
-    /// Hash of its sources.
-    pub(super) key: String,
-    pub(super) place: Place<'a>,
-}
 
 pub(super) fn slices<'a>(objects: impl IntoIterator<Item = &'a Planned<'a>>) -> usize {
     objects.into_iter().map(|object| object.place.frames.len()).sum()
@@ -115,7 +95,7 @@ impl Kept {
         let format = PixelFormat::of_file(&mut file).map_err(|reason| Error::file(&source.path, reason))?;
         // Reading a frame finds its fragments. It was restored, so that no error is left to be reported.
         drop(file.frame_bytes(0, format.frames, format.layout.bytes() as u64));
-        self.repairs.extend(pixel_repairs(&file));
+        self.repairs.extend(file.pixel_repairs());
         Ok(())
     }
 }

@@ -10,8 +10,8 @@ use ndarray::Array2;
 
 use super::{
     options::RestoreOptions,
-    plan::{Place, Planned},
-    way::{Run, Step, open, pixel_repairs},
+    place::{Place, Planned},
+    step::{Run, Step, open},
 };
 use crate::{
     Error, Instance, Repair,
@@ -165,5 +165,5 @@ fn read<'a>(run: &Run<'_>, unit: Unit<'a>, last: &mut OpenFile<'a>, decoder: &mu
         let (path, multi_frame) = (instance.path.clone(), series.multi_frame);
         Box::new(Header { path, source, format, multi_frame, single: *single })
     });
-    Ok(Decoded { header, slice, repairs: pixel_repairs(file) })
+    Ok(Decoded { header, slice, repairs: file.pixel_repairs() })
 }

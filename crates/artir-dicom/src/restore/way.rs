@@ -1,73 +1,19 @@
 //! The way of a slice from its file to the derived object.
 
-use artir_core::{Feed, Pool, Sink, Work};
+use artir_core::{Feed, Pool};
 use artir_metrics::ct_noise;
-use dicom_dictionary_std::tags;
-use ndarray::{Array2, ArrayView3, Axis, s};
+use ndarray::Array2;
 
-use super::{options::RestoreOptions, plan::Planned, reading, scale::Scale};
-use crate::{
-    Error, Instance, Modality, Reason, Repair, Rescale, Series,
-    read::{
-        dataset::Stop,
-        file::DicomFile,
-        frame::PixelFormat,
-        slice::{Slice, SliceSource},
-        worker::Decoder,
-    },
-    write::{
-        derive::Derivation,
-        object::{Header, Object},
-        staging::Staging,
-    },
+use super::{
+    place::Planned,
+    reading,
+    step::{Run, Step},
 };
-
-/// What goes through the pool. An object opens with its key; its frames follow until it closes.
-pub(super) enum Step {
-    Open(String, Box<Header>),
-    /// A slice, and its residual once it is restored.
-    Frame(Slice, Array2<f32>),
-    /// All frames have come; these departures from the standard were found in their pixels.
-    Close(Vec<Repair>),
-    /// The object that is open, or was to be opened, cannot be read.
-    Failed(Error),
-}
-
-impl Work for Step {
-    type Error = Error;
-    type Source<'a> = SliceSource<'a>;
-    type Sink<'a> = ResidualSink<'a>;
-
-    fn image(&mut self) -> Option<(SliceSource<'_>, ResidualSink<'_>)> {
-        match self {
-            Self::Frame(slice, residual) => {
-                let shape = slice.frame.stored.raw_dim();
-                Some((slice.source(), ResidualSink { residual, rows: shape[0], columns: shape[1] }))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Keeps a slice's residual: a new slope for a PET slice depends on all of it.
-pub(super) struct ResidualSink<'a> {
-    residual: &'a mut Array2<f32>,
-    rows: usize,
-    columns: usize,
-}
-
-impl Sink for ResidualSink<'_> {
-    type Error = Error;
-
-    fn write(&mut self, first: usize, residual: ArrayView3<'_, f32>) -> Result<(), Error> {
-        if self.residual.dim() != (self.rows, self.columns) {
-            *self.residual = Array2::zeros((self.rows, self.columns));
-        }
-        let rows = residual.dim().1;
-        self.residual.slice_mut(s![first..first + rows, ..]).assign(&residual.index_axis(Axis(0), 0));
-        Ok(())
-    }
-}
+use crate::{
+    Error, Modality, Repair,
+    read::{slice::Slice, worker::Decoder},
+    write::{object::Object, staging::Staging},
+};
 
 /// The objects that were made.
 #[derive(Default)]
@@ -79,14 +25,6 @@ pub(super) struct Written {
     pub(super) repairs: Vec<Repair>,
     /// Noise of CT slices with enough soft tissue: the key of their object, their frame, and HU before and after.
     pub(super) noise: Vec<(String, usize, [f64; 2])>,
-}
-
-/// The settings of a run that its slices share.
-pub(super) struct Run<'a> {
-    pub(super) series: &'a Series,
-    pub(super) scale: &'a Scale,
-    pub(super) derivation: &'a Derivation<'a>,
-    pub(super) options: &'a RestoreOptions,
 }
 
 /// Takes every slice of some objects the whole way. Returns how the network ended, and the written objects.
@@ -143,11 +81,6 @@ pub(super) fn restore_slices(
     pool.run(read, write)
 }
 
-/// The departures from the standard that show in the pixels. Those of headers are findings of the search.
-pub(super) fn pixel_repairs(file: &DicomFile) -> Vec<Repair> {
-    file.repairs().iter().copied().filter(|repair| repair.is_of_pixels()).collect()
-}
-
 /// The noise of a CT slice before and after, HU.
 fn noise(modality: Modality, slice: &Slice, residual: &Array2<f32>) -> Option<[f64; 2]> {
     let (values, valid) = (slice.values(), slice.valid());
@@ -156,22 +89,4 @@ fn noise(modality: Modality, slice: &Slice, residual: &Array2<f32>) -> Option<[f
     }
     let measure = |values: &Array2<f32>| ct_noise(values.view(), valid.as_ref().map(|v| v.view()));
     Some([measure(&values)?, measure(&(&values + residual))?])
-}
-
-/// Opens the file of an instance, which must be as it was when it was found.
-pub(super) fn open(
-    series: &Series,
-    instance: &Instance,
-    rescale: Option<Rescale>,
-) -> Result<(DicomFile, PixelFormat), Error> {
-    let mut file = DicomFile::open(&instance.path, Stop::AtEnd)?;
-    let format = PixelFormat::of_file(&mut file).map_err(|reason| Error::file(&instance.path, reason))?;
-    let same = (u32::from(format.layout.rows), u32::from(format.layout.columns)) == (series.rows, series.columns);
-    if format.frames != instance.frames() || !same || file.set.text(tags::SOP_INSTANCE_UID) != Some(&instance.uid) {
-        return Err(Error::file(&instance.path, Reason::Changed));
-    }
-    if let Some(rescale) = rescale.filter(|_| series.modality == Modality::Ct) {
-        rescale.put(&mut file.set);
-    }
-    Ok((file, format))
 }
