@@ -15,7 +15,7 @@
 //! # }
 //! ```
 //!
-//! Headers are kept byte for byte (`nifti.rs`, `nrrd.rs`), and only voxels change. The affine of a volume shows how its axial
+//! Headers are kept byte for byte (`nifti`, `nrrd.rs`), and only voxels change. The affine of a volume shows how its axial
 //! slices lie (`grid.rs`); each is restored as a DICOM slice of the same values would be, by the rules of `artir-dicom` for
 //! values that are not HU and constants outside the field of view (`restore.rs`).
 
