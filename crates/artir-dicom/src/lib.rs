@@ -46,8 +46,9 @@ pub use find::{
 pub use finding::Finding;
 pub use preview::{DisplayWindow, PreviewWriter, WindowError, preview_series};
 pub use read::{
-    codec::CodecError,
+    codec::{CodecError, TRANSFER_SYNTAXES},
     file::is_dicom,
+    identify::{ObjectIdentity, identify},
     modality::Modality,
     repair::Repair,
     rescale::{Rescale, RescaleError},
@@ -59,4 +60,4 @@ pub use restore::{
     Description, NoiseChoice, OptionError, RestoreOptions, SeriesReport, SliceNoise, Timestamp, choose_strength,
     restore_series,
 };
-pub use write::encode::OutputSyntax;
+pub use write::{derive::IMPLEMENTATION_CLASS_UID, encode::OutputSyntax};
