@@ -39,6 +39,8 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
     // Therefore only artir's own lines pass the filter.
     let own = ["artir_cli", "artir_core", "artir_dicom", "artir_geo", "artir_ops", "artir_photo", "artir_harness"];
     let filter = own.map(|name| format!("{name}={level}")).join(",");
+    // A node's log is its diary: nobody watches it run.
+    let filter = format!("{filter},artir_node={}", if level == "warn" { "info" } else { level });
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
