@@ -84,12 +84,7 @@ fn kills_at_random_moments_lose_and_double_nothing() {
         let statuses = sender::send(node.port, "ARTIR", input).unwrap();
         assert!(statuses.iter().all(|status| *status == Some(0)), "{statuses:?}");
     }
-    until("nothing is left to do", || {
-        let left = |state: &str| node.metric(&format!("artir_queue_series{{route=\"ct\",state=\"{state}\"}}"));
-        ["in", "work"].iter().all(|state| node.series("ct", state).is_empty())
-            && node.series("ct", "out").len() == 6
-            && left("out") == 0.0
-    });
+    until("nothing is left to do", || node.series("ct", "out").len() == 6 && node.is_idle("ct"));
     assert!(node.series("ct", "failed").is_empty(), "{:?}", node.failures("ct"));
     assert_eq!(
         target.hashes(),

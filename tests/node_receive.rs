@@ -412,10 +412,7 @@ fn cases_come_out_as_on_the_command_line() {
     }
     let mut failures = Vec::new();
     for i in 0..cases.len() {
-        let waiting = |state: &str| node.metric(&format!("artir_queue_series{{route=\"c{i}\",state=\"{state}\"}}"));
-        until("everything is restored and sent, or has failed", || {
-            ["in", "work"].iter().all(|state| node.series(&format!("c{i}"), state).is_empty()) && waiting("out") == 0.0
-        });
+        until("everything is sent or has failed", || node.is_idle(&format!("c{i}")));
         failures.extend(node.failures(&format!("c{i}")));
     }
     let found: std::collections::BTreeSet<String> = target.objects().into_keys().collect();

@@ -184,6 +184,17 @@ impl Node {
         names(&folder).into_iter().filter(|name| !name.starts_with('.')).map(|name| folder.join(name)).collect()
     }
 
+    /// Whether a route has nothing left to do: every series is sent, or has failed.
+    pub fn is_idle(&self, route: &str) -> bool {
+        let ended = |series: PathBuf| {
+            let record = fs::read(series.join("record.json")).ok();
+            let record: Option<serde_json::Value> = record.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            record.is_some_and(|record| record["ended"].is_number())
+        };
+        ["in", "work"].iter().all(|state| self.series(route, state).is_empty())
+            && self.series(route, "out").into_iter().all(ended)
+    }
+
     /// The reasons of a route's failed series.
     ///
     /// # Panics

@@ -44,6 +44,7 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_span_events(FmtSpan::NONE)
         .with_target(false)
         .without_time();

@@ -17,6 +17,8 @@
 mod config;
 mod control;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod network;
 mod queue;
 mod receive;

@@ -13,7 +13,7 @@ pub(crate) fn delay(retry: &Retry, failed: u32) -> f64 {
 fn share() -> f64 {
     let mut bytes = [0; 4];
     // Without random numbers there is no jitter, which is no reason to fail.
-    drop(getrandom::fill(&mut bytes));
+    let _ = getrandom::fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }
 

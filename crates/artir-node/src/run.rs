@@ -77,6 +77,7 @@ pub fn run(path: &Path, decoder: Decoder) -> Result<(), Error> {
     for route in &config.routes {
         watch::recover(&node, &route.name)?;
     }
+    watch::warn_of_strays(&node, &config);
     let web_listener = Arc::new(receive::bind(http)?);
     let mut threads = Threads { node: Arc::clone(&node), running: Vec::new(), targets: Vec::new() };
     for _ in 0..web::THREADS {
@@ -123,6 +124,7 @@ pub fn run(path: &Path, decoder: Decoder) -> Result<(), Error> {
 fn reload(node: &Arc<Node>, path: &Path, threads: &mut Threads) {
     let reloaded = check(path).and_then(|config| {
         node.reload(config)?;
+        watch::warn_of_strays(node, &node.config());
         threads.send_to(&node.config())
     });
     match reloaded {

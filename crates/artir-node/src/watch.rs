@@ -45,6 +45,16 @@ pub(crate) fn recover(node: &Node, route: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Warns of series in the folders of routes that the configuration does not name: nobody works on them.
+pub(crate) fn warn_of_strays(node: &Node, config: &Config) {
+    for name in series_in(node.queue.folder()).unwrap_or_default() {
+        let left = |state: &State| node.queue.series(&name, *state).is_ok_and(|series| !series.is_empty());
+        if config.route(&name).is_none() && State::ALL.iter().any(left) {
+            tracing::warn!(route = name, "series are left of a route that is not configured: they stay as they are");
+        }
+    }
+}
+
 /// Watches until the node stops.
 pub(crate) fn watch(node: &Node) {
     let mut next = Instant::now();

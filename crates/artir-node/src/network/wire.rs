@@ -99,14 +99,25 @@ enum Stream {
     Plain(Timed),
     Server(Box<StreamOwned<ServerConnection, Timed>>),
     Client(Box<StreamOwned<ClientConnection, Timed>>),
+    /// What a fuzzer sends. Nobody reads the answers.
+    #[cfg(any(test, feature = "fuzzing"))]
+    Bytes(io::Cursor<Vec<u8>>),
 }
 
 impl Stream {
-    fn timed(&mut self) -> &mut Timed {
+    fn timed(&mut self) -> Option<&mut Timed> {
         match self {
-            Self::Plain(timed) => timed,
-            Self::Server(tls) => &mut tls.sock,
-            Self::Client(tls) => &mut tls.sock,
+            Self::Plain(timed) => Some(timed),
+            Self::Server(tls) => Some(&mut tls.sock),
+            Self::Client(tls) => Some(&mut tls.sock),
+            #[cfg(any(test, feature = "fuzzing"))]
+            Self::Bytes(_) => None,
+        }
+    }
+
+    fn set_deadline(&mut self, deadline: Instant) {
+        if let Some(timed) = self.timed() {
+            timed.deadline = deadline;
         }
     }
 }
@@ -117,6 +128,8 @@ impl Read for Stream {
             Self::Plain(timed) => timed.read(buffer),
             Self::Server(tls) => tls.read(buffer),
             Self::Client(tls) => tls.read(buffer),
+            #[cfg(any(test, feature = "fuzzing"))]
+            Self::Bytes(bytes) => bytes.read(buffer),
         }
     }
 }
@@ -127,6 +140,8 @@ impl Write for Stream {
             Self::Plain(timed) => timed.write(buffer),
             Self::Server(tls) => tls.write(buffer),
             Self::Client(tls) => tls.write(buffer),
+            #[cfg(any(test, feature = "fuzzing"))]
+            Self::Bytes(_) => Ok(buffer.len()),
         }
     }
 
@@ -135,6 +150,8 @@ impl Write for Stream {
             Self::Plain(timed) => timed.flush(),
             Self::Server(tls) => tls.flush(),
             Self::Client(tls) => tls.flush(),
+            #[cfg(any(test, feature = "fuzzing"))]
+            Self::Bytes(_) => Ok(()),
         }
     }
 }
@@ -167,12 +184,18 @@ impl Wire {
         Ok(Self { stream, buffer: Vec::new(), out: Vec::new() })
     }
 
+    /// A connection over which these bytes come.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn of_bytes(bytes: Vec<u8>) -> Self {
+        Self { stream: Stream::Bytes(io::Cursor::new(bytes)), buffer: Vec::new(), out: Vec::new() }
+    }
+
     /// The next PDU. `first` is when its first byte must be there, `whole` when all of it must.
     pub(crate) fn receive(&mut self, first: Duration, whole: Option<Duration>) -> Result<Pdu, WireError> {
         let begun = Instant::now();
-        self.stream.timed().deadline = begun + first;
+        self.stream.set_deadline(begun + first);
         self.fill(1)?;
-        self.stream.timed().deadline = whole.map_or_else(|| Instant::now() + PDU_TIME, |whole| begun + whole);
+        self.stream.set_deadline(whole.map_or_else(|| Instant::now() + PDU_TIME, |whole| begun + whole));
         self.fill(HEADER)?;
         let length = u32::from_be_bytes([self.buffer[2], self.buffer[3], self.buffer[4], self.buffer[5]]);
         if length > MOST_PDU {
@@ -210,14 +233,14 @@ impl Wire {
     fn send_within(&mut self, pdu: &Pdu, time: Duration) -> Result<(), WireError> {
         self.out.clear();
         write_pdu(&mut self.out, pdu).map_err(|_| WireError::Malformed)?;
-        self.stream.timed().deadline = Instant::now() + time;
+        self.stream.set_deadline(Instant::now() + time);
         let sent = self.stream.write_all(&self.out).and_then(|()| self.stream.flush());
         sent.map_err(|e| self.failed(e))
     }
 
     fn failed(&mut self, e: io::Error) -> WireError {
         match e.kind() {
-            _ if self.stream.timed().stop.load(Ordering::Relaxed) => WireError::Stopping,
+            _ if self.stream.timed().is_some_and(|timed| timed.stop.load(Ordering::Relaxed)) => WireError::Stopping,
             io::ErrorKind::TimedOut => WireError::Timeout,
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
                 WireError::Closed
@@ -229,21 +252,25 @@ impl Wire {
     /// Sends a last PDU and closes. The peer gets some seconds to close first: otherwise bytes of it that are still on
     /// their way reset the connection, and the PDU is lost.
     pub(crate) fn close(mut self, last: Option<&Pdu>) {
-        // A node that stops still says so.
-        self.stream.timed().stop = Arc::new(AtomicBool::new(false));
+        if let Some(timed) = self.stream.timed() {
+            // A node that stops still says so.
+            timed.stop = Arc::default();
+        }
         if last.is_some_and(|pdu| self.send_within(pdu, LINGER).is_err()) {
             return;
         }
         match &mut self.stream {
             Stream::Server(tls) => tls.conn.send_close_notify(),
             Stream::Client(tls) => tls.conn.send_close_notify(),
-            Stream::Plain(_) => {}
+            _ => {}
         }
-        self.stream.timed().deadline = Instant::now() + LINGER;
+        self.stream.set_deadline(Instant::now() + LINGER);
         // The connection ends here either way.
         drop(self.stream.flush());
-        drop(self.stream.timed().socket.shutdown(Shutdown::Write));
-        drop(io::copy(&mut self.stream.timed().take(LINGER_BYTES), &mut io::sink()));
+        if let Some(timed) = self.stream.timed() {
+            drop(timed.socket.shutdown(Shutdown::Write));
+            drop(io::copy(&mut timed.take(LINGER_BYTES), &mut io::sink()));
+        }
     }
 }
 
@@ -284,7 +311,7 @@ mod tests {
         });
         let time = Duration::from_millis(300);
         assert!(matches!(wire.receive(time, Some(time)), Err(WireError::Timeout)));
-        wire.stream.timed().socket.shutdown(Shutdown::Both).unwrap();
+        wire.stream.timed().unwrap().socket.shutdown(Shutdown::Both).unwrap();
         assert!(sender.join().unwrap(), "the peer would have gone on");
     }
 
