@@ -11,7 +11,7 @@ BENCH ?= validation/lab/bench/results/this-machine
 export PYTHONPATH := models:validation
 PYTHON = .venv/bin/python
 PYTEST = $(PYTHON) -m pytest -q models/tests validation/lab
-PYTHON_CODE = models validation scripts packaging crates/artir-python
+PYTHON_CODE = models validation scripts packaging crates/artir-python integrations
 # Tools that scripts/bootstrap.sh builds.
 TOOLS = PATH="$$PWD/.cache/tools/bin:$$PATH"
 RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)

@@ -36,7 +36,8 @@ impl Orthanc {
     /// Starts it with the repository's script; `None`, with a printed line, where it is not installed.
     fn start(dir: &Path, node: u16) -> Option<Self> {
         let root = std::env::var_os("ARTIR_ORTHANC").map_or(PathBuf::from("/"), PathBuf::from);
-        let program = ["usr/sbin/Orthanc", "usr/bin/Orthanc"].map(|name| root.join(name)).into_iter().find(|p| p.exists());
+        let program =
+            ["usr/sbin/Orthanc", "usr/bin/Orthanc"].map(|name| root.join(name)).into_iter().find(|p| p.exists());
         let Some(program) = program else {
             println!("skipped: Orthanc is not installed (ARTIR_ORTHANC)");
             return None;
@@ -97,7 +98,8 @@ fn round_trip(config: &str) {
     let Some(orthanc) = Orthanc::start(dir.path(), node.port) else { return };
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let text = fs::read_to_string(repository.join("integrations/orthanc").join(config)).unwrap();
-    let text: String = text.lines().filter(|line| !line.starts_with("folder")).map(|line| format!("{line}\n")).collect();
+    let text: String =
+        text.lines().filter(|line| !line.starts_with("folder")).map(|line| format!("{line}\n")).collect();
     let text = text
         .replace("127.0.0.1:4242", &format!("127.0.0.1:{}", orthanc.dicom))
         .replace("127.0.0.1:8042", &format!("127.0.0.1:{}", orthanc.http))
@@ -141,7 +143,8 @@ fn round_trip(config: &str) {
     // A second time changes nothing.
     let all = orthanc.json("/series");
     for id in all.as_array().unwrap() {
-        let uid = orthanc.json(&format!("/series/{}", id.as_str().unwrap()))["MainDicomTags"]["SeriesInstanceUID"].clone();
+        let uid =
+            orthanc.json(&format!("/series/{}", id.as_str().unwrap()))["MainDicomTags"]["SeriesInstanceUID"].clone();
         if uid == "1.2.3.4" {
             let sent = orthanc.ask("POST", "/modalities/artir/store", id.as_str().unwrap().as_bytes());
             assert!(sent.contains("\"FailedInstancesCount\" : 0"), "{sent}");

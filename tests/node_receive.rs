@@ -59,8 +59,7 @@ fn a_series_comes_byte_for_byte_and_goes_restored() {
     let (mut node, target) = node(dir.path(), "");
     let echo = Command::new("echoscu").args(["-aec", "ARTIR", "127.0.0.1", &node.port.to_string()]).output().unwrap();
     assert!(echo.status.success(), "{}", text(&echo.stderr));
-    let out = node.send("ARTIR", &[], &sent);
-    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert_eq!(sender::send(node.port, "ARTIR", &sent).unwrap(), [Some(0); 6]);
     until("the target has all", || target.objects().len() == 6);
     until("the series is done", || node.metric("artir_ended_series_total{route=\"ct\",outcome=\"sent\"}") == 1.0);
     let kept = node.series("ct", "out");
@@ -398,10 +397,13 @@ fn cases_come_out_as_on_the_command_line() {
         }
         let statuses = sender::send(node.port, &format!("C{i}"), &sendable).unwrap();
         refused += statuses.iter().filter(|status| status.is_some_and(|status| status != 0)).count();
-        for (command, model) in [("ct", "ct.onnx"), ("pet", "pet.onnx")] {
+        let is_pet = ["pet", "suv"].iter().any(|kind| case.file_name().unwrap().to_str().unwrap().starts_with(kind));
+        let (command, model) = if is_pet { ("pet", "pet.onnx") } else { ("ct", "ct.onnx") };
+        {
             let out = dir.path().join("expected").join(case.file_name().unwrap()).join(command);
-            let ran = artir().arg(command).args(&sendable).arg("-o").arg(&out).arg("--model");
-            ran.arg(dir.path().join(model)).args(["-q", "--threads", "2"]).output().unwrap();
+            let mut ran = artir();
+            ran.arg(command).args(&sendable).arg("-o").arg(&out).args(["-q", "--threads", "2", "--model"]);
+            ran.arg(dir.path().join(model)).output().unwrap();
             for file in walkdir::WalkDir::new(out).into_iter().filter_map(Result::ok) {
                 if file.path().extension().is_some_and(|e| e == "dcm") {
                     let object = dicom_object::open_file(file.path()).unwrap();

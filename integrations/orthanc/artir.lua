@@ -21,6 +21,7 @@ end
 
 function OnStableSeries(series, tags, metadata)
    if TAKEN[tags['Modality']] and not IsMadeByArtir(series) then
-      SendToModality(series, NODE)
+      -- As a job of its own: SendToModality() takes single instances only.
+      RestApiPost('/modalities/' .. NODE .. '/store', DumpJson({ Resources = { series }, Asynchronous = true }))
    end
 end

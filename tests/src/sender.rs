@@ -26,13 +26,19 @@ impl Sendable {
     pub fn read(path: &PathBuf) -> Option<Self> {
         let bytes = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let meta: FileMetaTable = meta::FileMetaTable::from_reader(bytes.get(128..)?).ok()?;
-        let length = u32::from_le_bytes(bytes.get(140..144)?.try_into().ok()?) as usize;
+        // Element by element: the stated length of the header may be that of another UID.
+        let mut at = 132;
+        while bytes.get(at..at + 2)? == [2, 0] {
+            let long = [b"OB", b"UN"].iter().any(|vr| bytes[at + 4..at + 6] == **vr);
+            let length = |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+            at += if long { 12 + length(&bytes[at + 8..at + 12]) } else { 8 + length(&bytes[at + 6..at + 8]) };
+        }
         let trimmed = |uid: &str| uid.trim_end_matches(['\0', ' ']).to_owned();
         Some(Self {
             class: trimmed(&meta.media_storage_sop_class_uid),
             instance: trimmed(&meta.media_storage_sop_instance_uid),
             syntax: trimmed(&meta.transfer_syntax),
-            data: bytes.get(144 + length..)?.to_vec(),
+            data: bytes.get(at..)?.to_vec(),
         })
     }
 }

@@ -15,7 +15,9 @@ pub fn association(bytes: &[u8]) {
     let classes = vec![(uids::CT_IMAGE_STORAGE, Role::User), (uids::STORAGE_COMMITMENT_PUSH_MODEL, Role::Provider)];
     let offer = Offer { classes, syntaxes: &artir_dicom::TRANSFER_SYNTAXES };
     let second = Duration::from_secs(1);
-    let (Accepted::Yes(mut association), _) = accept(Wire::of_bytes(bytes.to_vec()), second, |_| Ok(offer)) else { return };
+    let (Accepted::Yes(mut association), _) = accept(Wire::of_bytes(bytes.to_vec()), second, |_| Ok(offer)) else {
+        return;
+    };
     while let Ok(Some((context, command))) = association.command(second) {
         if command.has_data_set() && association.data(context, second, |_| Ok(())).is_err() {
             break;
@@ -89,6 +91,43 @@ mod tests {
                 std::fs::create_dir_all(&folder).unwrap();
                 std::fs::write(folder.join("whole"), bytes).unwrap();
             }
+        }
+    }
+
+    /// Random changes of the seeds, where no fuzzer is at hand. `ARTIR_MUTATIONS` sets how many.
+    #[test]
+    fn random_changes_of_seeds_are_survived() {
+        let count = std::env::var("ARTIR_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000_u64);
+        // xorshift64*
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            state ^= state >> 12;
+            state ^= state << 25;
+            state ^= state >> 27;
+            (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
+        };
+        let seeds = seeds();
+        for _ in 0..count {
+            let mut bytes = seeds[random(seeds.len())].1.clone();
+            for _ in 0..=random(8) {
+                let at = random(bytes.len());
+                match random(5) {
+                    0 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random(5)],
+                    1 => bytes[at] ^= 1 << random(8),
+                    2 => bytes.truncate(at.max(1)),
+                    3 => {
+                        let part = bytes[at..(at + random(40)).min(bytes.len())].to_vec();
+                        let to = random(bytes.len());
+                        bytes.splice(to..to, part);
+                    }
+                    _ => drop(bytes.splice(at..(at + random(8)).min(bytes.len()), [])),
+                }
+                if bytes.is_empty() {
+                    break;
+                }
+            }
+            association(&bytes);
+            report(&bytes);
         }
     }
 }

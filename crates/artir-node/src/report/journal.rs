@@ -28,7 +28,7 @@ pub(crate) struct Line {
     pub(crate) time: String,
     pub(crate) route: String,
     pub(crate) series: String,
-    /// `complete`, `restored`, `sent`, `skipped`, `failed` or `retried`.
+    /// `complete`, `late objects`, `restored`, `sent to` (a target), `sent` (to all), `skipped`, `failed` or `retried`.
     pub(crate) event: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<String>,

@@ -85,7 +85,8 @@ fn agent(target: &Target) -> Result<Agent, String> {
 fn post(agent: &Agent, url: &str, authorization: Option<&str>, object: &Object) -> Result<u16, String> {
     // No data set holds this line: it is made of the hash of the object's own bytes.
     let boundary = format!("artir-{}", &object.sha256[..40]);
-    let head = format!("--{boundary}\r\nContent-Type: application/dicom; transfer-syntax={}\r\n\r\n", object.syntax);
+    // Without the transfer syntax, which the object's own header states: Orthanc skips parts of any other type than this.
+    let head = format!("--{boundary}\r\nContent-Type: application/dicom\r\n\r\n");
     let tail = format!("\r\n--{boundary}--\r\n");
     let file =
         std::fs::File::open(&object.path).map_err(|e| format!("a derived object cannot be read: {}", e.kind()))?;
