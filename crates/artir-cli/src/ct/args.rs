@@ -1,10 +1,13 @@
 //! Flags of `artir ct` and `artir pet`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use artir_dicom::{
-    Description, DisplayWindow, Error, Modality, OutputSyntax, PetUnits, Rescale, RestoreOptions, Scan, ScanOptions,
-    Selection, Timestamp,
+    Description, DisplayWindow, Error, FileNames, Modality, OutputSyntax, PetUnits, Rescale, RestoreOptions, Scan,
+    ScanOptions, Selection, Timestamp,
 };
 use clap::ValueEnum;
 
@@ -22,8 +25,8 @@ pub(crate) struct Args {
     /// on standard input
     #[arg(required = true, value_name = "SERIES")]
     pub(super) inputs: Vec<PathBuf>,
-    /// Folder for the results; each derived series gets its own folder in it
-    #[arg(short, long, value_name = "FOLDER", required_unless_present_any = ["list", "dry_run"])]
+    /// Folder for the results, or a file ending in .zip; each derived series gets its own folder in it
+    #[arg(short, long, value_name = "FOLDER|ZIP", required_unless_present_any = ["list", "dry_run"])]
     pub(super) output: Option<PathBuf>,
     /// List the series and write nothing
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
@@ -44,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CONDITIONS")]
     pub(super) select: Option<Selection>,
     /// Choose series by SeriesInstanceUID
-    #[arg(long, value_name = "UID", value_parser = parse_uid)]
+    #[arg(long, value_name = "UID", value_parser = values::uid)]
     pub(super) series: Vec<String>,
     /// Choose only the series with the most slices
     #[arg(long)]
@@ -65,6 +68,9 @@ pub(crate) struct Args {
     /// Transfer syntax of the derived pixels
     #[arg(long, value_name = "SYNTAX", value_enum, default_value_t = Syntax::Explicit)]
     pub(super) transfer_syntax: Syntax,
+    /// Names of the derived files
+    #[arg(long, value_name = "NAMES", value_enum, default_value_t = Names::Order)]
+    pub(super) names: Names,
     /// Write a JSON report of the run to this file
     #[arg(long, value_name = "FILE.json")]
     pub(super) report: Option<PathBuf>,
@@ -86,7 +92,13 @@ pub(crate) struct Args {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) inference: Inference,
+    /// Where the tar on standard input was unpacked to.
+    #[arg(skip)]
+    stream: OnceLock<tempfile::TempDir>,
 }
+
+/// The input that is a tar on standard input.
+const STREAM: &str = "-";
 
 /// Options specific to `artir ct`.
 #[derive(Debug, clap::Args)]
@@ -123,6 +135,26 @@ pub(super) enum Syntax {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Names {
+    /// 0001.dcm and so on, in the order of slices
+    Order,
+    /// The InstanceNumber, such as 0017.dcm
+    Instance,
+    /// The source's name, which may hold the patient's
+    Source,
+}
+
+impl From<Names> for FileNames {
+    fn from(names: Names) -> Self {
+        match names {
+            Names::Order => Self::Order,
+            Names::Instance => Self::Instance,
+            Names::Source => Self::Source,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Units {
     /// By body weight
     Suv,
@@ -156,18 +188,10 @@ impl From<Syntax> for OutputSyntax {
 }
 
 impl Args {
-    /// Puts the paths of lists (`@FILE`) in place of the lists, and a folder in place of the tar on standard input (`-`), which
-    /// goes when it is dropped.
-    pub(super) fn read_lists(&mut self) -> Result<Option<tempfile::TempDir>, Failure> {
+    /// Puts the paths of lists (`@FILE`) in place of the lists.
+    pub(super) fn read_lists(&mut self) -> Result<(), Failure> {
         let mut inputs = Vec::new();
-        let mut stream = None;
         for input in std::mem::take(&mut self.inputs) {
-            if input == Path::new("-") && stream.is_none() {
-                let folder = artir_dicom::unpack_tar(std::io::stdin().lock())?;
-                inputs.push(folder.path().to_owned());
-                stream = Some(folder);
-                continue;
-            }
             let Some(list) = input.to_str().and_then(|name| name.strip_prefix('@')).map(PathBuf::from) else {
                 inputs.push(input);
                 continue;
@@ -182,7 +206,13 @@ impl Args {
             }
         }
         self.inputs = inputs;
-        Ok(stream)
+        Ok(())
+    }
+
+    /// The path of the results, if they go into a ZIP.
+    pub(super) fn zip(&self) -> Option<&Path> {
+        let is_zip = |path: &&Path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip")) && !path.is_dir();
+        self.output.as_deref().filter(is_zip)
     }
 
     pub(super) fn options(&self, units: PetUnits) -> Result<RestoreOptions, Failure> {
@@ -194,6 +224,7 @@ impl Args {
             .series_description(self.series_description.clone())
             .timestamp(self.timestamp.clone())
             .syntax(self.transfer_syntax.into())
+            .file_names(self.names.into())
             .units(units)
             .rescale(self.rescale)
             .codec_process(program, arguments))
@@ -204,6 +235,7 @@ impl Args {
         may_replace_report(path, self.overwrite, self.resume)
     }
 
+    /// Searches the inputs. The tar on standard input is unpacked now, after everything that can be refused without it.
     pub(super) fn scan(&self, modality: Modality, units: PetUnits) -> Result<Scan, Error> {
         let mut options = ScanOptions::new(modality);
         options.include_derived = self.include_derived;
@@ -211,12 +243,23 @@ impl Args {
         options.select = self.select.clone().unwrap_or_default();
         options.series = self.series.clone();
         options.largest = self.largest;
-        artir_dicom::scan_with(&self.inputs, options)
+        if self.stream.get().is_none() && self.inputs.iter().any(|input| input == Path::new(STREAM)) {
+            // It was empty a line ago.
+            drop(self.stream.set(artir_dicom::unpack_tar(std::io::stdin().lock())?));
+        }
+        let stream = self.stream.get().map(tempfile::TempDir::path);
+        let place = |input: &PathBuf| match stream {
+            Some(folder) if input == Path::new(STREAM) => folder.to_owned(),
+            _ => input.clone(),
+        };
+        artir_dicom::scan_with(&self.inputs.iter().map(place).collect::<Vec<_>>(), options)
     }
 
     /// A file's name for a report: a token by default, because file names can hold a patient's name.
     pub(super) fn shown(&self, path: &Path) -> String {
-        let relative = self.inputs.iter().find_map(|input| path.strip_prefix(input).ok()).unwrap_or(path);
+        let stream = self.stream.get().map(tempfile::TempDir::path);
+        let mut places = self.inputs.iter().map(PathBuf::as_path).chain(stream);
+        let relative = places.find_map(|input| path.strip_prefix(input).ok()).unwrap_or(path);
         let relative = if relative.as_os_str().is_empty() { path } else { relative };
         if self.show_paths {
             relative.display().to_string()
@@ -233,12 +276,6 @@ impl Args {
             other => hint::error(other),
         }
     }
-}
-
-/// A UID (PS3.5, 9.1).
-fn parse_uid(text: &str) -> Result<String, String> {
-    let is_uid = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if is_uid { Ok(text.to_owned()) } else { Err("is not a UID: digits and dots, at most 64".into()) }
 }
 
 fn parse_description(text: &str) -> Result<Description, artir_dicom::OptionError> {

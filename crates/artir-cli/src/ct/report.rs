@@ -130,14 +130,22 @@ impl Report {
         self.model_sha256 = Some(restorer.model_hash().to_owned());
     }
 
-    pub(super) fn written(&mut self, number: usize, series: &Series, done: &SeriesReport, args: &Args) {
+    /// Records a series with its files. `remark` is a finding of the command line.
+    pub(super) fn written(
+        &mut self,
+        number: usize,
+        series: &Series,
+        done: &SeriesReport,
+        remark: Option<String>,
+        args: &Args,
+    ) {
         let whole = done.failed.is_empty() && series.clashing.is_empty();
         let entry = Entry {
             outcome: if whole { "written" } else { "partial" },
             resumed: done.resumed,
             derived_series_uid: args.show_uids.then(|| done.series_uid.clone()),
             problems: series.clash().iter().chain(&done.failed).map(|e| args.error_text(e)).collect(),
-            findings: series.findings.iter().chain(&done.findings).map(ToString::to_string).collect(),
+            findings: series.findings.iter().chain(&done.findings).map(ToString::to_string).chain(remark).collect(),
             provenance: Some(done.provenance.clone()),
             suv_factor: done.suv.as_ref().and_then(|suv| suv.factor),
             uptake_s: done.suv.as_ref().and_then(|suv| suv.uptake_s),

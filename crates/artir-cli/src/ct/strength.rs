@@ -5,10 +5,11 @@ use artir_dicom::{RestoreOptions, Series};
 
 use crate::outcome::Failure;
 
-/// Gives the restorer the strength that leaves `target` HU of noise in a series, and logs it.
+/// Gives the restorer the strength that leaves `target` HU of noise in a series, and logs it. A series whose noise cannot be
+/// measured gets the model's usual strength, and a line for the report.
 ///
 /// # Errors
-/// A series whose noise cannot be measured, and errors of the core.
+/// Errors of the core.
 pub(super) fn choose(
     number: usize,
     series: &Series,
@@ -16,10 +17,14 @@ pub(super) fn choose(
     target: f64,
     options: &RestoreOptions,
     progress: &dyn Progress,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     let Some(choice) = artir_dicom::choose_strength(series, restorer, target, options, progress)? else {
-        let reason = "no slice shows enough soft tissue to measure its noise in: use --strength";
-        return Err(Failure::input(format!("series {number}: not written: {reason}")));
+        let used = format!(
+            "no slice shows enough soft tissue to measure its noise in: the model's own strength of {:.2} was used",
+            restorer.strength()
+        );
+        eprintln!("artir: series {number}: {used}");
+        return Ok(Some(used));
     };
     let (strength, before, after) = (choice.strength, choice.before, choice.after);
     eprintln!("artir: series {number}: {before:.1} HU of noise, {after:.1} HU at the chosen strength of {strength:.2}");
@@ -28,5 +33,5 @@ pub(super) fn choose(
     } else if strength == 0.0 {
         eprintln!("artir: series {number}: it has no more than {target} HU of noise and stays as it is");
     }
-    Ok(())
+    Ok(None)
 }

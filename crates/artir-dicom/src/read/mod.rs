@@ -13,8 +13,6 @@ pub(crate) mod frame;
 pub(crate) mod geometry;
 pub(crate) mod hu;
 pub(crate) mod identify;
-pub(crate) mod modality;
-pub(crate) mod repair;
 pub(crate) mod rescale;
 pub(crate) mod rle;
 pub(crate) mod slice;

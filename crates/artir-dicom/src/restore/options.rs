@@ -4,6 +4,7 @@ use std::{ffi::OsString, fmt, path::PathBuf};
 
 use dicom_core::chrono::NaiveDateTime;
 
+use super::names::FileNames;
 use crate::{
     PetUnits, Rescale,
     read::worker::Decoder,
@@ -28,6 +29,7 @@ pub struct RestoreOptions {
     pub(crate) series_description: Option<Description>,
     pub(crate) timestamp: Option<Timestamp>,
     pub(crate) syntax: OutputSyntax,
+    pub(crate) names: FileNames,
     pub(crate) units: PetUnits,
     pub(crate) rescale: Option<Rescale>,
     pub(crate) codec_process: Option<(PathBuf, Vec<OsString>)>,
@@ -43,6 +45,7 @@ impl Default for RestoreOptions {
             series_description: None,
             timestamp: None,
             syntax: OutputSyntax::Native,
+            names: FileNames::default(),
             units: PetUnits::Suv,
             rescale: None,
             codec_process: None,
@@ -85,6 +88,11 @@ impl RestoreOptions {
     /// Transfer syntax of the derived pixels.
     pub fn syntax(self, syntax: OutputSyntax) -> Self {
         Self { syntax, ..self }
+    }
+
+    /// Names of the files.
+    pub fn file_names(self, names: FileNames) -> Self {
+        Self { names, ..self }
     }
 
     /// Unit of PET values for the network.

@@ -5,7 +5,11 @@ use artir_metrics::ct_noise;
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView3, Axis, s};
 
-use super::{options::RestoreOptions, plan::Planned, scale::Scale};
+use super::{
+    options::RestoreOptions,
+    place::{Place, Planned},
+    scale::Scale,
+};
 use crate::{
     Error, Instance, Modality, Reason, Repair, Rescale, Series,
     read::{
@@ -100,23 +104,36 @@ pub(super) fn restore_slices(
     let Run { series, scale, derivation, options } = *run;
     // 1. Read: each frame's bytes are decoded to stored values. Their HU or SUV are computed as the network asks for them.
     let read = |feed: Feed<Step>| {
+        // Objects that are made of one file follow each other, and it is opened once.
+        let mut open_file: Option<(&Instance, DicomFile, PixelFormat)> = None;
         for object in todo {
+            let Place { instance, frames, single, .. } = &object.place;
             let mut read_object = |feed: &Feed<Step>| -> Result<Result<(), PoolEnded>, Error> {
-                let (mut file, header) = open(series, object.instance, options.rescale)?;
-                let format = header.format.clone();
+                let known = open_file.take().filter(|(of, ..)| std::ptr::eq(*of, *instance));
+                let (_, file, format) = open_file.insert(match known {
+                    Some(known) => known,
+                    None => open(series, instance, options.rescale).map(|(file, format)| (*instance, file, format))?,
+                });
+                let header = Header {
+                    path: instance.path.clone(),
+                    source: file.set.clone(),
+                    format: format.clone(),
+                    multi_frame: series.multi_frame,
+                    single: *single,
+                };
                 if feed.send(Step::Open(object.key.clone(), Box::new(header))).is_err() {
                     return Ok(Err(PoolEnded));
                 }
-                for frame in 0..format.frames {
+                for frame in frames.clone() {
                     let slice = scale
-                        .per_unit(&object.instance.path, frame)
-                        .and_then(|unit| Slice::read(&mut file, &format, frame, series.modality, unit, decoder))
-                        .map_err(|reason| Error::file(&object.instance.path, reason))?;
+                        .per_unit(&instance.path, frame)
+                        .and_then(|unit| Slice::read(file, format, frame, series.modality, unit, decoder))
+                        .map_err(|reason| Error::file(&instance.path, reason))?;
                     if feed.send(Step::Frame(slice, Array2::default((0, 0)))).is_err() {
                         return Ok(Err(PoolEnded));
                     }
                 }
-                Ok(feed.send(Step::Close(pixel_repairs(&file))))
+                Ok(feed.send(Step::Close(file.pixel_repairs())))
             };
             let sent = read_object(&feed).unwrap_or_else(|e| feed.send(Step::Failed(e)));
             if sent.is_err() {
@@ -167,11 +184,6 @@ pub(super) fn restore_slices(
     pool.run(read, write)
 }
 
-/// The departures from the standard that show in the pixels. Those of headers are findings of the search.
-pub(super) fn pixel_repairs(file: &DicomFile) -> Vec<Repair> {
-    file.repairs().iter().copied().filter(|repair| repair.is_of_pixels()).collect()
-}
-
 /// The noise of a CT slice before and after, HU.
 fn noise(modality: Modality, slice: &Slice, residual: &Array2<f32>) -> Option<[f64; 2]> {
     let (values, valid) = (slice.values(), slice.valid());
@@ -182,11 +194,12 @@ fn noise(modality: Modality, slice: &Slice, residual: &Array2<f32>) -> Option<[f
     Some([measure(&values)?, measure(&(&values + residual))?])
 }
 
+/// Opens the file of an instance, which must be as it was when it was found.
 pub(super) fn open(
     series: &Series,
     instance: &Instance,
     rescale: Option<Rescale>,
-) -> Result<(DicomFile, Header), Error> {
+) -> Result<(DicomFile, PixelFormat), Error> {
     let mut file = DicomFile::open(&instance.path, Stop::AtEnd)?;
     let format = PixelFormat::of_file(&mut file).map_err(|reason| Error::file(&instance.path, reason))?;
     let same = (u32::from(format.layout.rows), u32::from(format.layout.columns)) == (series.rows, series.columns);
@@ -196,7 +209,5 @@ pub(super) fn open(
     if let Some(rescale) = rescale.filter(|_| series.modality == Modality::Ct) {
         rescale.put(&mut file.set);
     }
-    let header =
-        Header { path: instance.path.clone(), source: file.set.clone(), format, multi_frame: series.multi_frame };
-    Ok((file, header))
+    Ok((file, format))
 }

@@ -289,7 +289,7 @@ mod tests {
             .with_data_set();
         let bytes = request.bytes();
         assert_eq!(Command::read(&bytes).unwrap(), request);
-        assert!(request.has_data_set() && bytes.len() % 2 == 0);
+        assert!(request.has_data_set() && bytes.len().is_multiple_of(2));
         let response = Command::response(&request, 0xa700).comment("the disk is full\\");
         assert_eq!(response.get(element::COMMAND), Some(0x8001));
         assert_eq!((response.get(element::ANSWERED_ID), response.get(element::STATUS)), (Some(7), Some(0xa700)));
