@@ -213,10 +213,9 @@ fn a_full_disk_refuses_objects_and_then_associations() {
 }
 
 #[test]
-fn a_reserve_refuses_objects_with_a700_and_leaves_no_part() {
+fn a_full_queue_refuses_new_series() {
     let dir = tempfile::tempdir().unwrap();
     let sent = input(dir.path(), "in", 2, "1.2.3");
-    // The watermark is met when the association begins, and the queue is full when its objects come.
     let (node, _target) = node(dir.path(), "#disk series = 1\n");
     let other = input(dir.path(), "other", 2, "1.2.4");
     let both = [sent, other].concat();
@@ -224,6 +223,73 @@ fn a_reserve_refuses_objects_with_a700_and_leaves_no_part() {
     assert_eq!(statuses, [Some(0), Some(0), Some(0xa700), Some(0xa700)]);
     assert_eq!(node.metric("artir_refused_objects_total{route=\"ct\",status=\"A700\"}"), 2.0);
     assert!(fs::read_dir(dir.path().join("queue/ct/in/.receiving")).unwrap().next().is_none());
+}
+
+/// A file system of some megabytes, which goes when it is dropped.
+struct Small(PathBuf);
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // The system removes it at the latest when it ends.
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
+    }
+}
+
+#[test]
+fn a_reserve_refuses_objects_with_a700_and_leaves_no_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = dir.path().join("queue");
+    fs::create_dir(&queue).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=48m", "tmpfs"]).arg(&queue).output();
+    if !mounted.is_ok_and(|out| out.status.success()) {
+        println!("skipped: only root may mount a small file system");
+        return;
+    }
+    let _small = Small(queue.clone());
+    let sent = input(dir.path(), "in", 300, "1.2.3");
+    let (mut node, target) = node(dir.path(), "#disk reserve_mib = 20\n#disk watermark_mib = 20\n");
+    // The disk fills up while an association is under way.
+    let (port, files) = (node.port, sent.clone());
+    let sending = std::thread::spawn(move || sender::send(port, "ARTIR", &files).unwrap());
+    until("the first are there", || node.metric("artir_received_objects_total{route=\"ct\"}") >= 1.0);
+    fs::write(queue.join("filler"), vec![1; 25 << 20]).unwrap();
+    let statuses = sending.join().unwrap();
+    let refused: Vec<PathBuf> =
+        statuses.iter().zip(&sent).filter(|(status, _)| **status != Some(0)).map(|(_, file)| file.clone()).collect();
+    assert!(!refused.is_empty() && statuses.contains(&Some(0)), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [Some(0), Some(0xa700)].contains(status)), "{statuses:?}");
+    assert!(fs::read_dir(queue.join("ct/in/.receiving")).unwrap().next().is_none());
+    assert!(sender::send(node.port, "ARTIR", &refused).is_err(), "below the watermark");
+    fs::remove_file(queue.join("filler")).unwrap();
+    assert!(sender::send(node.port, "ARTIR", &refused).unwrap().iter().all(|status| *status == Some(0)));
+    until("the target has all", || target.objects().len() == 300);
+    node.stop();
+}
+
+#[test]
+fn what_is_not_chosen_and_what_artir_made_is_skipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Target::start();
+    let thin = ROUTE.replace("'ct'", "'thin'").replace("'ARTIR'", "'THIN'") + "select = 'SliceThickness<0.01'\n";
+    let mut node = Node::new(dir.path(), &format!("{}{ROUTE}{thin}", target.table("")));
+    node.start();
+    let sent = input(dir.path(), "in", 2, "1.2.3");
+    sender::send(node.port, "THIN", &sent).unwrap();
+    let skipped =
+        |route: &str| node.metric(&format!("artir_ended_series_total{{route=\"{route}\",outcome=\"skipped\"}}"));
+    until("it is skipped", || skipped("thin") == 1.0);
+    assert!(node.series("thin", "out").is_empty() && node.series("thin", "work").is_empty());
+    // Its own results come back, as from an archive that sends everything on.
+    sender::send(node.port, "ARTIR", &sent).unwrap();
+    until("it is sent", || target.objects().len() == 2);
+    until("it is done", || node.is_idle("ct"));
+    let restored = fs::read_dir(node.series("ct", "out")[0].join("restored")).unwrap().next().unwrap().unwrap().path();
+    let own: Vec<PathBuf> = files(&restored).into_iter().filter(|file| file.extension().is_some()).collect();
+    assert_eq!(sender::send(node.port, "ARTIR", &own).unwrap(), [Some(0), Some(0)]);
+    until("they are skipped", || skipped("ct") == 1.0);
+    assert_eq!(target.objects().len(), 2);
+    let journal = fs::read_to_string(dir.path().join("queue/journal.jsonl")).unwrap();
+    assert!(journal.contains("already restored by artir") && journal.contains("not selected"), "{journal}");
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub(crate) struct Node {
     pub(crate) draining: AtomicBool,
     /// Models are loaded and the node listens.
     pub(crate) ready: AtomicBool,
+    /// Held while a header is read, which may take the memory of some megabytes: one at a time, however many peers there are.
+    pub(crate) header: Mutex<()>,
     changed: (Mutex<u64>, Condvar),
 }
 
@@ -56,6 +58,7 @@ impl Node {
             stop: Arc::default(),
             draining: AtomicBool::new(false),
             ready: AtomicBool::new(false),
+            header: Mutex::new(()),
             changed: (Mutex::new(0), Condvar::new()),
         })
     }

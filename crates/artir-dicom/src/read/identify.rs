@@ -9,7 +9,7 @@ use super::{dataset::DataSet, file::DicomFile};
 use crate::{Error, Reason};
 
 /// Bytes of a file that are looked at. Private attributes of a megabyte come before the UIDs of some series.
-const MOST: u64 = 16 << 20;
+const MOST: u64 = 4 << 20;
 
 /// What an object is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct ObjectIdentity {
     pub objects_in_series: Option<u32>,
 }
 
-/// Reads what an object is. Its pixels are not looked at, and no more than the first 16 MiB of its file.
+/// Reads what an object is. Its pixels are not looked at, and no more than the first 4 MiB of its file.
 ///
 /// # Errors
 /// [`Error::File`] for a file that is not DICOM, or lacks one of the UIDs.

@@ -137,7 +137,7 @@ impl Association {
         let mut bytes = Vec::new();
         self.data(context, idle, |part| {
             bytes.extend(part);
-            if bytes.len() > MOST_DATA_SET { Err(Fault::Protocol("a data set of over 16 MiB")) } else { Ok(()) }
+            if bytes.len() > MOST_DATA_SET { Err(Fault::Protocol("a data set of over 2 MiB")) } else { Ok(()) }
         })?;
         Ok(bytes)
     }

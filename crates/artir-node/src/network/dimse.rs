@@ -167,8 +167,8 @@ const TRANSACTION: Tag = (0x0008, 0x1195);
 const FAILURE_REASON: Tag = (0x0008, 0x1197);
 const FAILED: Tag = (0x0008, 0x1198);
 const REFERENCED: Tag = (0x0008, 0x1199);
-/// The largest data set that the node itself reads, bytes: a report of some 100,000 objects.
-pub(crate) const MOST_DATA_SET: usize = 16 << 20;
+/// The largest data set that the node itself reads, bytes: a report of some 10,000 objects.
+pub(crate) const MOST_DATA_SET: usize = 2 << 20;
 
 /// An object that a storage commitment names.
 #[derive(Clone, Debug, PartialEq, Eq)]

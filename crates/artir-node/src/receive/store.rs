@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
     path::PathBuf,
+    sync::PoisonError,
 };
 
 use artir_files::sync_folder;
@@ -129,7 +130,10 @@ impl Receiving<'_> {
     pub(super) fn finish(mut self) -> Result<(), Refusal> {
         let Some(file) = self.file.take() else { return Ok(()) };
         let file = file.into_inner().map_err(|e| Refusal::disk(e.error()))?;
-        let found = artir_dicom::identify(&self.path);
+        let found = {
+            let _one = self.node.header.lock().unwrap_or_else(PoisonError::into_inner);
+            artir_dicom::identify(&self.path)
+        };
         let found = found.map_err(|_| Refusal::new(CANNOT_UNDERSTAND, "the data set lacks one of its UIDs"))?;
         if found.sop_class_uid != self.class || found.sop_instance_uid != self.instance {
             return Err(Refusal::new(DOES_NOT_MATCH, "the UIDs of the data set are not those of the command"));
