@@ -65,7 +65,11 @@ impl Browser {
 
     /// Opens a file and waits until it and its images are loaded.
     pub fn open(&mut self, page: &Path) {
-        let url = format!("file://{}", page.display());
+        self.visit(&format!("file://{}", page.display()));
+    }
+
+    /// Opens an address and waits until the page and its images are loaded.
+    pub fn visit(&mut self, url: &str) {
         self.call("Page.navigate", &json!({ "url": url }));
         let loaded = "new Promise(done => document.readyState == 'complete' ? done() : addEventListener('load', done))";
         self.evaluate(loaded);

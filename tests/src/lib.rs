@@ -1,12 +1,15 @@
-//! Finding the built binary, ONNX Runtime and the real data; running the one on the other; small models, DICOM and TIFF files; a browser.
+//! Finding the built binary, ONNX Runtime and the real data; running the one on the other; small models, DICOM and TIFF files; a browser; a node.
 
 pub mod browser;
 pub mod dicom;
 pub mod models;
+pub mod node;
 pub mod onnx;
 pub mod pet;
 pub mod random;
 pub mod scenes;
+pub mod sender;
+pub mod target;
 pub mod tiff;
 pub mod volumes;
 

@@ -48,9 +48,12 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
         "artir_volume",
     ];
     let filter = own.map(|name| format!("{name}={level}")).join(",");
+    // A node's log is its diary: nobody watches it run.
+    let filter = format!("{filter},artir_node={}", if level == "warn" { "info" } else { level });
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_span_events(FmtSpan::NONE)
         .with_target(false)
         .without_time();

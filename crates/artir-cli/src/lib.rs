@@ -16,6 +16,7 @@ mod geo;
 mod image;
 mod metrics;
 mod models;
+mod node;
 mod outputs;
 mod progress;
 #[cfg(all(test, feature = "geo"))]
@@ -64,6 +65,8 @@ enum Command {
     /// Generate and restore phantom CT and PET series and a hazy scene, and write a report
     #[cfg(feature = "geo")]
     Demo(demo::Args),
+    /// Run a DICOM node: receive series, restore them, and send the derived series on
+    Node(node::Args),
     /// Check the installation and suggest fixes
     Doctor,
     /// Write man pages and completions
@@ -97,6 +100,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, program: Option<(PathB
         Command::Models(args) => models::run(&args),
         #[cfg(feature = "geo")]
         Command::Demo(args) => demo::run(&args, quiet),
+        Command::Node(args) => node::run(&args),
         Command::Doctor => doctor::run(),
         Command::ShellFiles(args) => shell_files::run(&args),
         Command::DecodeFrames => artir_dicom::serve(&mut std::io::stdin().lock(), &mut std::io::stdout().lock())

@@ -49,8 +49,10 @@ pub use finding::Finding;
 pub use modality::Modality;
 pub use preview::{DisplayWindow, PreviewWriter, WindowError, preview_series};
 pub use read::{
+    codec::TRANSFER_SYNTAXES,
     file::is_dicom,
     fov::outside_field_of_view,
+    identify::{ObjectIdentity, identify},
     rescale::{Rescale, RescaleError, are_unscaled},
     slice::{PhysicalSlice, read_slice},
     suv::PetUnits,
@@ -61,4 +63,4 @@ pub use restore::{
     Description, FileNames, NoiseChoice, OptionError, RestoreOptions, SeriesReport, SliceNoise, Timestamp, body_mean,
     choose_strength, choose_strength_of, restore_series,
 };
-pub use write::{archive::ZipOutput, encode::OutputSyntax};
+pub use write::{archive::ZipOutput, derive::IMPLEMENTATION_CLASS_UID, encode::OutputSyntax};

@@ -22,7 +22,10 @@ pub(crate) fn exists(path: &Path) -> bool {
 }
 
 /// Writes a folder's entries to the disk. File systems that cannot do so for folders keep them in order by themselves.
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// Errors of the file system.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     match File::open(path)?.sync_all() {
         Err(e) if e.kind() == io::ErrorKind::InvalidInput || e.kind() == io::ErrorKind::Unsupported => Ok(()),
         other => other,

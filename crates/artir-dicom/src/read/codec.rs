@@ -52,6 +52,30 @@ pub(crate) enum Reading {
     Fragile,
 }
 
+/// The transfer syntaxes that artir reads.
+pub const TRANSFER_SYNTAXES: [&str; 20] = [
+    uids::EXPLICIT_VR_LITTLE_ENDIAN,
+    uids::IMPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    GE_PRIVATE_BIG_ENDIAN_PIXELS,
+    uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    uids::ENCAPSULATED_UNCOMPRESSED_EXPLICIT_VR_LITTLE_ENDIAN,
+    uids::RLE_LOSSLESS,
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.4.92",
+    "1.2.840.10008.1.2.4.93",
+    "1.2.840.10008.1.2.4.201",
+    "1.2.840.10008.1.2.4.202",
+    "1.2.840.10008.1.2.4.203",
+];
+
 pub(crate) fn reading(transfer_syntax: &str) -> Reading {
     match transfer_syntax {
         uids::IMPLICIT_VR_LITTLE_ENDIAN
@@ -189,5 +213,22 @@ impl PixelDataObject for OneFrame<'_> {
 
     fn raw_pixel_data(&self) -> Option<RawPixelData> {
         Some(RawPixelData { fragments: vec![self.data.clone()].into(), offset_table: Vec::new().into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_transfer_syntax_that_is_listed_has_a_decoder() {
+        for syntax in TRANSFER_SYNTAXES.iter().filter(|syntax| reading(syntax) == Reading::Fragile) {
+            let known = TransferSyntaxRegistry.get(syntax).map(dicom_encoding::TransferSyntax::codec);
+            assert!(matches!(known, Some(Codec::EncapsulatedPixelData(Some(_), _))), "{syntax}");
+            let layout = Layout { rows: 1, columns: 1, bits_allocated: 16, bits_stored: 16 };
+            // The empty stream is at fault, and not the transfer syntax.
+            let refused = check_claim(syntax, &[], layout).unwrap_err();
+            assert!(!refused.to_string().contains("transfer syntax"), "{syntax}: {refused}");
+        }
     }
 }

@@ -156,6 +156,31 @@ impl DicomFile {
         Some(set)
     }
 
+    /// What the first `most` bytes of a file hold, or those of its inflated data set, up to the pixels, with the transfer
+    /// syntax. An element that they cut off is left out. `None` for a file that is not DICOM.
+    pub(crate) fn beginning(path: &Path, most: u64) -> Result<Option<(DataSet, String)>, Error> {
+        let read = || -> Result<_, ReadError> {
+            let file = File::open(path)?;
+            let length = file.metadata()?.len();
+            let mut stream = Stream::File(BufReader::new(file));
+            let Some(start) = find_start(&mut stream, length)? else { return Ok(None) };
+            let (mut stream, at, length) = if start.transfer_syntax == uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN {
+                stream.seek(SeekFrom::Start(start.at))?;
+                let mut bytes = Vec::new();
+                // Damage shows when the object is restored. Until then, what comes before it counts.
+                drop(flate2::read::DeflateDecoder::new(stream).take(most).read_to_end(&mut bytes));
+                let length = bytes.len() as u64;
+                (Stream::Memory(Cursor::new(bytes)), 0, length)
+            } else {
+                (stream, start.at, length.min(start.at.saturating_add(most)))
+            };
+            let mut set = DataSet::default();
+            drop(Reader::new(&mut stream, at, length, start.form)?.read_into(&mut set, Stop::AtPixels));
+            Ok(Some((set, start.transfer_syntax)))
+        };
+        read().map_err(|e| Error::file(path, e))
+    }
+
     /// The departures from the standard that the file was read in spite of.
     pub(crate) fn repairs(&self) -> &BTreeSet<Repair> {
         &self.repairs

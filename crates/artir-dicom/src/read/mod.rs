@@ -12,6 +12,7 @@ pub(crate) mod fov;
 pub(crate) mod frame;
 pub(crate) mod geometry;
 pub(crate) mod hu;
+pub(crate) mod identify;
 pub(crate) mod rescale;
 pub(crate) mod rle;
 pub(crate) mod slice;

@@ -238,7 +238,7 @@ pub(crate) fn meta(set: &DataSet, transfer_syntax: &str) -> DataSet {
 }
 
 /// artir's implementation class UID, generated once in the 2.25 form.
-const IMPLEMENTATION_CLASS_UID: &str = "2.25.190531236274935671240189273519274186302";
+pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.190531236274935671240189273519274186302";
 
 /// At most 16 characters, as VR SH holds.
 const IMPLEMENTATION_VERSION_NAME: &str =

@@ -1,0 +1,215 @@
+//! Checks of a configuration that need nothing but the file.
+
+use std::collections::BTreeSet;
+
+use super::{Config, Route, Target};
+
+/// The longest time that a key may state: 100 days.
+const LONGEST: f64 = 8_640_000.0;
+
+impl Config {
+    /// The first key whose value cannot be used, and the reason.
+    pub(super) fn check(&self) -> Result<(), String> {
+        title("listen.ae_title", &self.listen.ae_title)?;
+        for (key, number) in [
+            ("listen.associations", self.listen.associations),
+            ("listen.associations_per_address", self.listen.associations_per_address),
+        ] {
+            if !(1..=1000).contains(&number) {
+                return Err(format!("{key}: must be 1 to 1000"));
+            }
+        }
+        for (key, seconds) in [
+            ("listen.request_seconds", self.listen.request_seconds),
+            ("listen.idle_seconds", self.listen.idle_seconds),
+            ("retry.first_seconds", self.retry.first_seconds),
+            ("retry.longest_seconds", self.retry.longest_seconds),
+        ] {
+            time(key, seconds, 0.01)?;
+        }
+        time("disk.keep_sent_seconds", self.disk.keep_sent_seconds, 0.0)?;
+        if let Some(days) = self.disk.keep_failed_days {
+            time("disk.keep_failed_days", days, 0.0)?;
+        }
+        if self.listen.object_mib == 0 || self.disk.series == 0 || self.retry.attempts == 0 {
+            return Err("listen.object_mib, disk.series and retry.attempts: must be at least 1".into());
+        }
+        if self.disk.watermark_mib < self.disk.reserve_mib {
+            return Err("disk.watermark_mib: must not be less than disk.reserve_mib".into());
+        }
+        if self.restore.threads > artir_core::MOST_THREADS {
+            return Err(format!("restore.threads: must be 0 to {}", artir_core::MOST_THREADS));
+        }
+        if !(64..=1 << 30).contains(&self.restore.memory_mib) {
+            return Err("restore.memory_mib: must be at least 64".into());
+        }
+        let mut names = BTreeSet::new();
+        for target in &self.targets {
+            let key = format!("target `{}`", target.name);
+            name(&key, &target.name)?;
+            if !names.insert(target.name.as_str()) {
+                return Err(format!("{key}: another target has the same name"));
+            }
+            target.check().map_err(|reason| format!("{key}: {reason}"))?;
+        }
+        if self.routes.is_empty() {
+            return Err("there is no [[route]]".into());
+        }
+        let (mut names, mut titles) = (BTreeSet::new(), BTreeSet::new());
+        for route in &self.routes {
+            let key = format!("route `{}`", route.name);
+            name(&key, &route.name)?;
+            if !names.insert(route.name.as_str()) {
+                return Err(format!("{key}: another route has the same name"));
+            }
+            for called in &route.called {
+                if !titles.insert(called.as_str()) {
+                    return Err(format!("{key}: called: `{called}` is named twice"));
+                }
+            }
+            for target in &route.targets {
+                if self.target(target).is_none() {
+                    return Err(format!("{key}: targets: there is no target `{target}`"));
+                }
+            }
+            route.check().map_err(|reason| format!("{key}: {reason}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Target {
+    fn check(&self) -> Result<(), String> {
+        time("commitment_seconds", self.commitment_seconds, 0.01)?;
+        time("answer_seconds", self.answer_seconds, 0.01)?;
+        if let Some(tls) = &self.tls
+            && tls.certificate.is_some() != tls.key.is_some()
+        {
+            return Err("tls: certificate and key need each other".into());
+        }
+        match (&self.address, &self.url) {
+            (Some(address), None) => {
+                let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse());
+                if !matches!(port, Some(Ok(1..=u16::MAX))) {
+                    return Err("address: must be HOST:PORT".into());
+                }
+                if self.authorization.is_some() {
+                    return Err("authorization: only for a web service (url)".into());
+                }
+                let called = self.ae_title.as_deref().ok_or("ae_title is missing")?;
+                title("ae_title", called)
+            }
+            (None, Some(url)) => {
+                if !url.starts_with("https://") && !url.starts_with("http://") {
+                    return Err("url: must start with https:// or http://".into());
+                }
+                if url.starts_with("https://") && self.tls.is_none() {
+                    return Err(
+                        "tls.authorities is missing: name the file with the authorities of its certificate".into()
+                    );
+                }
+                if self.commitment || self.ae_title.is_some() {
+                    return Err("commitment and ae_title: only for a DICOM node (address)".into());
+                }
+                Ok(())
+            }
+            _ => Err("must have either address (a DICOM node) or url (a web service)".into()),
+        }
+    }
+}
+
+impl Route {
+    fn check(&self) -> Result<(), String> {
+        for (key, titles) in [("called", &self.called), ("calling", &self.calling)] {
+            titles.iter().try_for_each(|text| title(key, text))?;
+        }
+        if self.called.is_empty() {
+            return Err("called: must name at least one AE title".into());
+        }
+        if self.targets.is_empty() {
+            return Err("targets: must name at least one target".into());
+        }
+        if self.ct.is_none() && self.pet.is_none() {
+            return Err("must have [route.ct] or [route.pet]".into());
+        }
+        for (modality, work) in self.work() {
+            if work.strength.is_some_and(|strength| !(0.0..=1.0).contains(&strength)) {
+                return Err(format!("{}.strength: must be 0 to 1", modality.name().to_lowercase()));
+            }
+        }
+        if self.ct.as_ref().is_some_and(|work| work.units != super::Units::Suv) {
+            return Err("ct.units: only PET has units".into());
+        }
+        time("quiet_seconds", self.quiet_seconds, 0.0)
+    }
+}
+
+fn time(key: &str, seconds: f64, least: f64) -> Result<(), String> {
+    if (least..=LONGEST).contains(&seconds) { Ok(()) } else { Err(format!("{key}: must be {least} to {LONGEST}")) }
+}
+
+/// A name becomes part of paths, metrics and pages.
+fn name(key: &str, text: &str) -> Result<(), String> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let fits = (1..=32).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with('-');
+    if fits { Ok(()) } else { Err(format!("{key}: a name has 1 to 32 lower-case letters, digits and hyphens")) }
+}
+
+/// VR AE (PS3.5, 6.2): 1 to 16 characters, with no blank at either end.
+fn title(key: &str, text: &str) -> Result<(), String> {
+    let plain = |b: u8| (b' '..=b'~').contains(&b) && b != b'\\';
+    let fits = (1..=16).contains(&text.len()) && text.bytes().all(plain) && text.trim() == text;
+    if fits { Ok(()) } else { Err(format!("{key}: an AE title has 1 to 16 ASCII characters, no backslash")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "folder = 'queue'\n\
+        [[target]]\nname = 'pacs'\naddress = 'pacs:104'\nae_title = 'PACS'\n\
+        [[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\n[route.ct]\n";
+
+    fn read(text: &str) -> Result<Config, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.toml");
+        std::fs::write(&path, text).unwrap();
+        let read = Config::read(&path).map_err(|e| e.to_string());
+        if let Ok(config) = &read {
+            assert_eq!(config.folder, dir.path().join("queue"));
+        }
+        read
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_by_its_key() {
+        read(GOOD).unwrap();
+        for (from, to, reason) in [
+            ("folder = 'queue'", "", "missing field `folder`"),
+            ("folder = 'queue'", "folder = 'queue'\nqueue = 1", "unknown field `queue`"),
+            ("'ARTIR'", "'ARTIR', 'ARTIR'", "`ARTIR` is named twice"),
+            ("'ARTIR'", "'A VERY LONG TITLE'", "called: an AE title"),
+            ("['pacs']", "['pax']", "there is no target `pax`"),
+            ("'pacs:104'", "'pacs'", "address: must be HOST:PORT"),
+            ("'pacs:104'", "'pacs:70000'", "address: must be HOST:PORT"),
+            ("ae_title = 'PACS'", "", "ae_title is missing"),
+            ("address = 'pacs:104'", "url = 'ftp://x'", "url: must start with"),
+            ("address = 'pacs:104'", "url = 'http://x'", "only for a DICOM node"),
+            ("address = 'pacs:104'\nae_title = 'PACS'", "url = 'https://x'", "tls.authorities is missing"),
+            ("[route.ct]\n", "", "[route.ct] or [route.pet]"),
+            ("[route.ct]", "[route.ct]\nstrength = 1.5", "ct.strength: must be 0 to 1"),
+            ("[route.ct]", "[route.ct]\nselect = 'Modality'", "has no operator"),
+            ("[route.ct]", "[route.ct]\nunits = 'native'", "only PET has units"),
+            ("name = 'ct'", "name = '../ct'", "a name has 1 to 32"),
+            ("name = 'ct'", "name = 'ct'\nquiet_seconds = nan", "quiet_seconds: must be"),
+            ("name = 'ct'", "name = 'ct'\naddresses = ['10.0.0.0/64']", "no range such as"),
+            ("[[target]]", "[disk]\nwatermark_mib = 1\n[[target]]", "watermark_mib"),
+            ("[[target]]", "[listen]\nassociations = 0\n[[target]]", "listen.associations: must be"),
+        ] {
+            let text = GOOD.replace(from, to);
+            assert_ne!(text, GOOD, "{from}");
+            let refused = read(&text).map(|_| ()).expect_err(to);
+            assert!(refused.contains(reason) && !refused.contains('\n'), "{to}: {refused}");
+        }
+    }
+}

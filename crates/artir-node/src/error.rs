@@ -1,0 +1,66 @@
+//! Errors that keep a node from starting, or a command about it from being carried out.
+
+use std::{io, path::PathBuf};
+
+use artir_core::ErrorKind;
+
+/// Why a node cannot run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The key, and what is wrong with its value.
+        reason: String,
+    },
+    /// A folder or file of the node cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Folder {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another node works in the folder.
+    #[error("{}: another node runs on this folder", path.display())]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The address is taken, or is none of this machine.
+    #[error("{address}: cannot listen: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A thread or a signal handler cannot be started.
+    #[error("cannot start: {0}")]
+    Start(#[source] io::Error),
+    /// No series of this name waits or has failed.
+    #[error("{0}: no series of this name is among those that failed or wait to be sent")]
+    NoSeries(String),
+    /// A model cannot be loaded.
+    #[error(transparent)]
+    Core(#[from] artir_core::Error),
+}
+
+impl Error {
+    /// The class of the error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Config { .. } | Self::NoSeries(_) => ErrorKind::Input,
+            Self::Folder { .. } | Self::Busy { .. } => ErrorKind::Output,
+            Self::Listen { .. } | Self::Start(_) => ErrorKind::Failed,
+            Self::Core(e) => e.kind(),
+        }
+    }
+
+    pub(crate) fn folder(path: &std::path::Path, source: io::Error) -> Self {
+        Self::Folder { path: path.to_owned(), source }
+    }
+}

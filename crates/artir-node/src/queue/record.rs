@@ -1,0 +1,70 @@
+//! What is written down about a series.
+
+use std::{
+    io,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use artir_files::write_file;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+const FILE: &str = "record.json";
+
+/// A derived series of a source series.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Derived {
+    /// Name of its folder.
+    pub(crate) folder: String,
+    pub(crate) slices: usize,
+}
+
+/// What a series' folder does not show. It holds no text of a patient.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Record {
+    /// How often it was restored: late objects start it again.
+    pub(crate) generation: u32,
+    /// Attempts to restore it that a crash of the node may have ended.
+    pub(crate) attempts: u32,
+    /// Attempts that failed for want of disk space or a device, and are repeated.
+    pub(crate) postponed: u32,
+    /// Not before this time, in seconds since 1970.
+    pub(crate) next: f64,
+    /// Names of the objects that the derived series are made of.
+    pub(crate) restored: Vec<String>,
+    pub(crate) derived: Vec<Derived>,
+    /// Why parts of it were not restored.
+    pub(crate) refused: Vec<String>,
+    /// Why it has failed.
+    pub(crate) reason: Option<String>,
+    /// When it was sent to all targets, or failed, in seconds since 1970.
+    pub(crate) ended: Option<f64>,
+}
+
+impl Record {
+    /// The record in a series' folder; a new one where there is none.
+    pub(crate) fn read(series: &Path) -> Self {
+        read(&series.join(FILE)).unwrap_or_default()
+    }
+
+    /// Writes the record. It is on the disk when this returns.
+    pub(crate) fn write(&self, series: &Path) -> io::Result<()> {
+        write(&series.join(FILE), self)
+    }
+}
+
+/// A file of JSON; `None` where there is none that can be used.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// Writes JSON whole or not at all.
+pub(crate) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    write_file(path, true, &serde_json::to_vec_pretty(value).map_err(io::Error::other)?)
+}
+
+/// Now, in seconds since 1970.
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}

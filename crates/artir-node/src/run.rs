@@ -1,0 +1,174 @@
+//! Running a node: its threads and its signals.
+
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rustix::fs::Mode;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+use crate::{
+    Error,
+    config::{Config, Target},
+    control,
+    network::{knock, tls},
+    receive,
+    restore::{self, Decoder, Models},
+    send,
+    state::Node,
+    watch, web,
+};
+
+/// Checks all of a configuration: its keys, and the models and certificates that it names. Nothing is written, and no network
+/// is used.
+///
+/// # Errors
+/// [`Error::Config`] names what cannot be used, and why.
+pub fn check(path: &Path) -> Result<Config, Error> {
+    let config = Config::read(path)?;
+    let fail =
+        |what: String, reason: String| Error::Config { path: path.to_owned(), reason: format!("{what}: {reason}") };
+    if let Some(tls) = &config.listen.tls {
+        tls::server(tls).map_err(|reason| fail("listen.tls".into(), reason))?;
+    }
+    for target in &config.targets {
+        check_target(target).map_err(|reason| fail(format!("target `{}`", target.name), reason))?;
+    }
+    for route in &config.routes {
+        for (modality, work) in route.work() {
+            let what = || format!("route `{}`: {}.model", route.name, modality.name().to_lowercase());
+            restore::models::open(modality, work).map_err(|reason| fail(what(), reason))?;
+        }
+    }
+    Ok(config)
+}
+
+fn check_target(target: &Target) -> Result<(), String> {
+    if let Some(tls) = &target.tls {
+        tls::client(tls)?;
+    }
+    match &target.authorization {
+        Some(path) => {
+            std::fs::read_to_string(path).map(|_| ()).map_err(|e| format!("{}: {}", path.display(), e.kind()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Runs a node until a signal ends it, or until it is drained. `decoder` starts a process that decodes frames.
+///
+/// # Errors
+/// The reason why it cannot start.
+pub fn run(path: &Path, decoder: Decoder) -> Result<(), Error> {
+    let config = check(path)?;
+    // Nobody else has business with what is received.
+    rustix::process::umask(Mode::from_raw_mode(0o077));
+    let (listen, http) = (config.listen.address, config.http.address);
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(Error::Start)?;
+    let node = Arc::new(Node::open(config)?);
+    let config = node.config();
+    control::forget_drain(&config.folder).map_err(|e| Error::folder(&config.folder, e))?;
+    for route in &config.routes {
+        watch::recover(&node, &route.name)?;
+    }
+    watch::warn_of_strays(&node, &config);
+    let web_listener = Arc::new(receive::bind(http)?);
+    let mut threads = Threads { node: Arc::clone(&node), running: Vec::new(), targets: Vec::new() };
+    for _ in 0..web::THREADS {
+        let listener = Arc::clone(&web_listener);
+        threads.start("http", move |node| web::serve(node, &listener))?;
+    }
+    // Before associations are accepted: a node without its models would only fill the disk.
+    let loaded = Models::load(&config).and_then(|models| {
+        let listener = receive::bind(listen)?;
+        threads.start("restore", move |node| restore::work(node, models, &decoder))?;
+        threads.start("watch", move |node| watch::watch(node))?;
+        threads.start("listen", move |node| receive::listen(node, &listener))?;
+        threads.send_to(&config)
+    });
+    let handle = signals.handle();
+    if loaded.is_ok() {
+        node.ready.store(true, Ordering::Relaxed);
+        tracing::info!(%listen, %http, routes = config.routes.len(), "ready");
+        threads.start("end", move |node| {
+            let mut seen = 0;
+            while !node.stops() {
+                node.wait(&mut seen, Duration::from_secs(3600));
+            }
+            handle.close();
+        })?;
+        for signal in signals.forever() {
+            if signal != SIGHUP {
+                tracing::info!("stopping");
+                break;
+            }
+            reload(&node, path, &mut threads);
+        }
+    }
+    node.stop.store(true, Ordering::Relaxed);
+    node.ready.store(false, Ordering::Relaxed);
+    node.wake();
+    knock(listen);
+    web::wake(http);
+    threads.join();
+    loaded
+}
+
+/// Reads the configuration again. One that cannot be used changes nothing.
+fn reload(node: &Arc<Node>, path: &Path, threads: &mut Threads) {
+    let reloaded = check(path).and_then(|config| {
+        node.reload(config)?;
+        watch::warn_of_strays(node, &node.config());
+        threads.send_to(&node.config())
+    });
+    match reloaded {
+        Ok(()) => tracing::info!("configuration read again"),
+        Err(e) => tracing::error!("the configuration stays as it was: {e}"),
+    }
+}
+
+struct Threads {
+    node: Arc<Node>,
+    running: Vec<JoinHandle<()>>,
+    targets: Vec<(String, JoinHandle<()>)>,
+}
+
+impl Threads {
+    fn spawn(&self, name: &str, work: impl FnOnce(&Arc<Node>) + Send + 'static) -> Result<JoinHandle<()>, Error> {
+        let node = Arc::clone(&self.node);
+        thread::Builder::new().name(name.to_owned()).spawn(move || work(&node)).map_err(Error::Start)
+    }
+
+    fn start(&mut self, name: &str, work: impl FnOnce(&Arc<Node>) + Send + 'static) -> Result<(), Error> {
+        let thread = self.spawn(name, work)?;
+        self.running.push(thread);
+        Ok(())
+    }
+
+    /// Starts a thread for each target that has none.
+    fn send_to(&mut self, config: &Config) -> Result<(), Error> {
+        self.targets.retain(|(_, thread)| !thread.is_finished());
+        for target in &config.targets {
+            let name = target.name.clone();
+            if self.targets.iter().all(|(known, _)| *known != name) {
+                let thread = self.spawn("send", move |node| send::work(node, &name))?;
+                self.targets.push((target.name.clone(), thread));
+            }
+        }
+        Ok(())
+    }
+
+    fn join(self) {
+        for thread in self.running.into_iter().chain(self.targets.into_iter().map(|(_, thread)| thread)) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the node has panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What happens by time: series become complete, late objects join, sent series are deleted, administrators' requests are met.
+
+use std::{
+    fs, io,
+    sync::atomic::Ordering,
+    time::{Duration, Instant, UNIX_EPOCH},
+};
+
+use crate::{
+    Error,
+    config::{Config, Route, seconds},
+    control,
+    queue::{
+        Key, RETRY, RETRY_NEWEST, Record, SOURCE, State, arrivals::Arrival, names::instance_of, object::torn,
+        record::now, series_in,
+    },
+    report::journal::Line,
+    send,
+    state::Node,
+};
+
+/// How often arrivals are looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// How often the other folders are, at least this many times as long apart as it takes.
+const SCAN: Duration = Duration::from_millis(500);
+const SHARE: u32 = 20;
+
+/// Finds what an earlier process left in a route: series that were being received go on as if their last object had just come.
+pub(crate) fn recover(node: &Node, route: &str) -> Result<(), Error> {
+    let fail = |e: io::Error| Error::folder(&node.queue.folder().join(route), e);
+    for key in node.queue.series(route, State::In).map_err(fail)? {
+        let source = node.queue.path(&key, State::In).join(SOURCE);
+        fs::create_dir_all(&source).map_err(fail)?;
+        for path in torn(&node.queue, &key).map_err(fail)? {
+            tracing::warn!(route, series = key.series, "removed an object that a power cut had left incomplete");
+            fs::remove_file(path).map_err(fail)?;
+        }
+        let objects = series_in(&source).map_err(fail)?.len();
+        if objects == 0 {
+            node.queue.remove(&key, State::In).map_err(fail)?;
+        } else {
+            node.queue.arrivals.hold().insert(key, Arrival::since(Instant::now(), objects));
+        }
+    }
+    Ok(())
+}
+
+/// Warns of series in the folders of routes that the configuration does not name: nobody works on them.
+pub(crate) fn warn_of_strays(node: &Node, config: &Config) {
+    for name in series_in(node.queue.folder()).unwrap_or_default() {
+        let left = |state: &State| node.queue.series(&name, *state).is_ok_and(|series| !series.is_empty());
+        if config.route(&name).is_none() && State::ALL.iter().any(left) {
+            tracing::warn!(route = name, "series are left of a route that is not configured: they stay as they are");
+        }
+    }
+}
+
+/// Watches until the node stops.
+pub(crate) fn watch(node: &Node) {
+    let mut next = Instant::now();
+    while !node.stops() {
+        let config = node.config();
+        if complete(node, &config) {
+            node.wake();
+        }
+        if Instant::now() >= next {
+            let begun = Instant::now();
+            if control::wants_drain(node.queue.folder()) && !node.draining.swap(true, Ordering::Relaxed) {
+                tracing::info!("draining: no new association is accepted");
+            }
+            let mut left = node.queue.arrivals.hold().len();
+            for route in &config.routes {
+                match scan(node, &config, route) {
+                    Ok(busy) => left += busy,
+                    Err(e) => {
+                        tracing::error!(route = route.name, "the queue cannot be read or written: {e}");
+                        left += 1;
+                    }
+                }
+            }
+            if left == 0 && node.draining.load(Ordering::Relaxed) {
+                tracing::info!("drained: the queue is empty");
+                node.stop.store(true, Ordering::Relaxed);
+                node.wake();
+            }
+            next = Instant::now() + SCAN.max(begun.elapsed() * SHARE);
+        }
+        std::thread::sleep(TICK);
+    }
+}
+
+/// Moves series that are complete to where they are restored. Whether any was moved.
+fn complete(node: &Node, config: &Config) -> bool {
+    let mut moved = false;
+    // No object is put into a series' folder while this is held.
+    let mut arrivals = node.queue.arrivals.hold();
+    let now = Instant::now();
+    let is_complete = |key: &Key, arrival: &Arrival| {
+        let quiet = config.route(&key.route).map_or(Duration::MAX, |route| seconds(route.quiet_seconds));
+        arrival.is_complete(quiet, now)
+    };
+    let ready: Vec<Key> = arrivals.iter().filter(|(key, a)| is_complete(key, a)).map(|(key, _)| key.clone()).collect();
+    for key in ready {
+        // A series that is being restored or sent is joined afterwards.
+        let Some(_claim) = node.queue.claims.alone(&key) else { continue };
+        let place = node.queue.place(&key);
+        let joined = match place {
+            None => node.queue.shift(&key, State::In, State::Work),
+            Some(place) => node.queue.merge(&key, place),
+        };
+        match joined {
+            Ok(()) => {
+                let objects = arrivals.remove(&key).map(|arrival| arrival.objects);
+                let event = if place.is_some() { "late objects" } else { "complete" };
+                tracing::info!(route = key.route, series = key.series, objects, "{event}");
+                node.journal.write(Line { slices: objects, ..Line::new(&key, event) });
+                moved = true;
+            }
+            Err(e) => tracing::error!(route = key.route, series = key.series, "cannot be moved in the queue: {e}"),
+        }
+    }
+    moved
+}
+
+/// Looks through the folders of a route. Returns the series that are still to be restored or sent.
+fn scan(node: &Node, config: &Config, route: &Route) -> io::Result<usize> {
+    let work = node.queue.series(&route.name, State::Work)?;
+    let mut busy = work.len();
+    let out = node.queue.series(&route.name, State::Out)?;
+    let mut unsent = 0;
+    for key in &out {
+        let Some(_claim) = node.queue.claims.alone(key) else {
+            unsent += 1;
+            continue;
+        };
+        unsent += usize::from(sent(node, config, route, key)?);
+    }
+    busy += unsent;
+    let failed = node.queue.series(&route.name, State::Failed)?;
+    for key in &failed {
+        let Some(_claim) = node.queue.claims.alone(key) else { continue };
+        if again(node, key, State::Failed)? {
+            busy += 1;
+        } else if let Some(days) = config.disk.keep_failed_days {
+            let path = node.queue.path(key, State::Failed);
+            let ended = Record::read(&path).ended.unwrap_or_else(|| modified(&path));
+            if now() - ended > days * 86_400.0 {
+                tracing::warn!(route = route.name, series = key.series, "a failed series is deleted after its time");
+                node.queue.remove(key, State::Failed)?;
+            }
+        }
+    }
+    let receiving = node.queue.arrivals.hold().keys().filter(|key| key.route == route.name).count();
+    for (state, series) in
+        [(State::In, receiving), (State::Work, work.len()), (State::Out, unsent), (State::Failed, failed.len())]
+    {
+        node.metrics.queue(&route.name, state, series);
+    }
+    Ok(busy)
+}
+
+fn modified(path: &std::path::Path) -> f64 {
+    let time = path.metadata().and_then(|meta| meta.modified()).ok();
+    time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0.0, |time| time.as_secs_f64())
+}
+
+/// Looks at a series in `out`. Whether it is still to be sent.
+fn sent(node: &Node, config: &Config, route: &Route, key: &Key) -> io::Result<bool> {
+    if again(node, key, State::Out)? {
+        return Ok(true);
+    }
+    let path = node.queue.path(key, State::Out);
+    let mut record = Record::read(&path);
+    if let Some(ended) = record.ended {
+        if now() - ended > config.disk.keep_sent_seconds {
+            node.queue.remove(key, State::Out)?;
+        }
+        return Ok(false);
+    }
+    let progress = send::progress(&path, route, &record);
+    if progress.waiting > 0 {
+        return Ok(true);
+    }
+    let mut reasons = progress.failed;
+    reasons.extend(record.refused.iter().cloned());
+    record.ended = Some(now());
+    let (name, series) = (route.name.as_str(), key.series.as_str());
+    if reasons.is_empty() {
+        record.write(&path)?;
+        tracing::info!(route = name, series, "sent to all targets");
+        node.metrics.ended(name, "sent");
+        node.journal.write(Line { text: progress.warnings, ..Line::new(key, "sent") });
+    } else {
+        let reason = reasons.join("; ");
+        tracing::warn!(route = name, series, "failed: {reason}");
+        record.reason = Some(reason.clone());
+        record.write(&path)?;
+        node.queue.shift(key, State::Out, State::Failed)?;
+        node.metrics.ended(name, "failed");
+        node.journal.write(Line { text: Some(reason), ..Line::new(key, "failed") });
+    }
+    Ok(false)
+}
+
+/// Meets a request for another attempt. What was restored in full is sent again, and anything else restored again.
+fn again(node: &Node, key: &Key, state: State) -> io::Result<bool> {
+    let path = node.queue.path(key, state);
+    let newest = path.join(RETRY_NEWEST).exists();
+    if !newest && !path.join(RETRY).exists() {
+        return Ok(false);
+    }
+    if newest {
+        keep_newest(&path)?;
+    }
+    let mut record = Record::read(&path);
+    let send_only = !newest && !record.derived.is_empty() && record.refused.is_empty();
+    record = Record { ended: None, reason: None, postponed: 0, next: 0.0, attempts: 0, ..record };
+    record.write(&path)?;
+    send::forget_failures(&path)?;
+    for request in [RETRY, RETRY_NEWEST] {
+        match fs::remove_file(path.join(request)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    let to = if send_only { State::Out } else { State::Work };
+    if to != state {
+        node.queue.shift(key, state, to)?;
+    }
+    tracing::info!(route = key.route, series = key.series, "another attempt was asked for");
+    node.journal.write(Line::new(key, "retried"));
+    node.wake();
+    Ok(true)
+}
+
+/// Of objects that share a SOPInstanceUID, keeps the newest.
+fn keep_newest(series: &std::path::Path) -> io::Result<()> {
+    let source = series.join(SOURCE);
+    let mut dated = Vec::new();
+    for name in series_in(&source)? {
+        dated.push((source.join(&name).metadata()?.modified()?, name));
+    }
+    dated.sort_by(|a, b| b.cmp(a));
+    let mut seen = std::collections::BTreeSet::new();
+    for (_, name) in dated {
+        if !seen.insert(instance_of(&name).to_owned()) {
+            fs::remove_file(source.join(&name))?;
+        }
+    }
+    Ok(())
+}
