@@ -1,5 +1,5 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train bench bench-parts memcheck fuzz baselines conformance safety train docs wheel install dist test-dist
+.PHONY: demo test lint test-train test-python test-qgis bench bench-parts memcheck fuzz baselines conformance safety train docs wheel install dist test-dist qgis-plugin
 
 MODEL ?= ct-ldct-t
 PREFIX ?= /usr/local
@@ -11,7 +11,7 @@ BENCH ?= validation/lab/bench/results/this-machine
 export PYTHONPATH := models:validation
 PYTHON = .venv/bin/python
 PYTEST = $(PYTHON) -m pytest -q models/tests validation/lab
-PYTHON_CODE = models validation scripts packaging crates/artir-python
+PYTHON_CODE = models validation scripts packaging crates/artir-python integrations
 # Tools that scripts/bootstrap.sh builds.
 TOOLS = PATH="$$PWD/.cache/tools/bin:$$PATH"
 RUN_TESTS = $(shell command -v cargo-nextest >/dev/null && echo nextest run || echo test)
@@ -26,6 +26,10 @@ test: lint
 	ARTIR_ALL_TOOLS=1 cargo $(RUN_TESTS) --workspace
 	cargo test --workspace --doc
 	$(PYTEST) -m 'not torch'
+
+# The QGIS plugin in the QGIS of this machine, with the program in target/debug; skipped aloud where there is none.
+test-qgis:
+	integrations/qgis/test.sh
 
 lint:
 	scripts/bootstrap.sh --test
@@ -47,6 +51,12 @@ test-train:
 	scripts/bootstrap.sh --train
 	cargo build --release -p artir-ops
 	$(PYTEST) -m torch
+
+# The Python package on a development build, in the training environment: with PyTorch if make test-train installed it.
+test-python:
+	scripts/bootstrap.sh --python
+	cargo build --workspace
+	packaging/test/dev.sh
 
 # Half an hour on two cores, which should have nothing else to do.
 bench:
@@ -113,6 +123,10 @@ install:
 dist:
 	packaging/dist.sh
 
-# Needs root, debootstrap and buildah, and the packages that make dist built.
+# Needs the packages that make dist built, and root. PYTHONS names interpreters for the wheel, by default 3.10 and 3.13.
 test-dist:
-	packaging/test/all.sh
+	packaging/test/all.sh $(PYTHONS)
+
+# dist/artir_qgis-VERSION.zip for QGIS's plugin manager. With wheels in dist, it names their hashes.
+qgis-plugin:
+	python3 integrations/qgis/package.py dist

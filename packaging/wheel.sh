@@ -6,9 +6,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools=${WHEEL_TOOLS:-.cache/wheel}
-if [ ! -x $tools/bin/maturin ]; then
-    python3 -m venv $tools
-    $tools/bin/pip install -q -r packaging/requirements-wheel.txt
+if [ ! -x "$tools/bin/maturin" ]; then
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install -q -r packaging/requirements-wheel.txt
 fi
 targets=("$@")
 if ((${#targets[@]} == 0)); then
@@ -21,7 +21,9 @@ if ((${#targets[@]} == 0)); then
 fi
 mkdir -p dist
 for target in "${targets[@]}"; do
-    PATH="$(realpath $tools/bin):$PATH" maturin build --release --locked --zig --compatibility manylinux_2_28 --target "$target" \
-        -m crates/artir-python/Cargo.toml -o dist
-    $tools/bin/python packaging/check_wheel.py dist/artir-*-manylinux_2_28_"${target%%-*}".whl
+    # maturin adds files of this name, and the licences beside it, to the wheel.
+    python3 packaging/notices.py artir-python crates/artir-python/NOTICE.txt "$target"
+    PATH="$(realpath "$tools/bin"):$PATH" maturin build --release --locked --zig --compatibility manylinux_2_28 \
+        --target "$target" -m crates/artir-python/Cargo.toml -o dist
+    python3 packaging/check_wheel.py dist/artir-"$(packaging/version.sh)"-*-manylinux_2_28_"${target%%-*}".whl
 done

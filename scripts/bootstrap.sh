@@ -3,6 +3,7 @@
 #   scripts/bootstrap.sh          Debian packages, ONNX Runtime, a Python environment without PyTorch
 #   scripts/bootstrap.sh --train  also PyTorch (gigabytes)
 #   scripts/bootstrap.sh --test   also cargo-deny, cargo-machete, typos, Chromium and NVIDIA's run-time compiler (needs no GPU)
+#   scripts/bootstrap.sh --python also dask, xarray and mypy, for the tests of the Python package
 #   scripts/bootstrap.sh --baselines    also PyTorch and BM3D
 #   scripts/bootstrap.sh --bench        also PyTorch and OpenVINO
 #   scripts/bootstrap.sh --conformance  also Orthanc, codecs and readers
@@ -43,17 +44,17 @@ fetch_runtime() { # PACKAGE SUM FILE...: copies files of a pinned wheel into .ru
         --platform manylinux_2_28_x86_64 -d "$wheels" "$package"
     echo "$sum  $(ls "$wheels"/*.whl)" | sha256sum --check --quiet
     mkdir -p .runtime
-    unzip -o -q -j "$wheels"/*.whl "${@/#/onnxruntime/capi/}" -d .runtime
+    unzip -o -q -j "$wheels"/*.whl "${@/#/onnxruntime/capi/}" onnxruntime/LICENSE onnxruntime/ThirdPartyNotices.txt -d .runtime
 }
 
 runtime=libonnxruntime.so.1.31.1
 if [ "${1:-}" = --gpu ]; then
     # This build of the main library supports the GPU providers, and runs on a CPU as well.
-    if [ ! -f .runtime/libonnxruntime_providers_cuda.so ]; then
+    if [ ! -f .runtime/libonnxruntime_providers_cuda.so ] || [ ! -f .runtime/LICENSE ]; then
         fetch_runtime onnxruntime-gpu==1.31.1 e26c475fe361b2015f45b4b824bd13f0bb20204e59b62814e6f0acd5f3d491a6 \
             $runtime libonnxruntime_providers_shared.so libonnxruntime_providers_cuda.so libonnxruntime_providers_tensorrt.so
     fi
-elif [ ! -f .runtime/$runtime ]; then
+elif [ ! -f .runtime/$runtime ] || [ ! -f .runtime/LICENSE ]; then
     fetch_runtime onnxruntime==1.31.1 5752bd508126ae7c49894d3b9d2e83f0c3d487319246d04c444b393308d7ad7f $runtime
 fi
 
@@ -75,6 +76,15 @@ case "${1:-}" in
     --baselines | --bench)
         install_python 'models[test,train]'
         install_python "validation[${1#--}]"
+        ;;
+    --python)
+        # Changes only with the file that names the packages.
+        mark=.venv/.installed-python-package-tests
+        if ! cmp -s packaging/requirements-test.txt "$mark"; then
+            echo "bootstrap: installing what the tests of the Python package need"
+            .venv/bin/pip install -q -r packaging/requirements-test.txt
+            cp packaging/requirements-test.txt "$mark"
+        fi
         ;;
     --conformance)
         install_python 'models[dicom,test]'

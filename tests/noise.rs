@@ -63,15 +63,23 @@ fn the_strength_is_chosen_by_the_noise_that_is_to_stay() {
 }
 
 #[test]
-fn a_noise_that_cannot_be_measured_or_means_nothing_is_refused() {
+fn where_no_noise_can_be_measured_the_model_s_own_strength_is_used_and_said() {
     let dir = tempfile::tempdir().unwrap();
     let air = Array2::from_elem((64, 64), -1000.0f32);
     write_series(&dir.path().join("in"), &[air], 1.0).unwrap();
-    fs::write(dir.path().join("one.onnx"), models::ct_identity()).unwrap();
-    let (code, said, report) = ct_run(dir.path(), &["--noise", "9", "--model", "one.onnx"]);
-    assert!(code == Some(3) && said.contains("soft tissue") && said.contains("--strength"), "{said}");
-    assert_eq!(report["series"][0]["outcome"], "refused");
-    assert!(!dir.path().join("out").exists() || fs::read_dir(dir.path().join("out")).unwrap().next().is_none());
+    let (code, said, report) = ct_run(dir.path(), &["--noise", "9"]);
+    let used = "the model's own strength of 0.80 was used";
+    assert!(code == Some(0) && said.contains("soft tissue") && said.contains(used), "{said}");
+    let series = &report["series"][0];
+    assert_eq!(series["outcome"], "written");
+    assert!(series["findings"].to_string().contains(used), "{series}");
+    assert!(series["provenance"].as_str().unwrap().ends_with("strength 0.8"), "{series}");
+}
+
+#[test]
+fn a_noise_that_means_nothing_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    body(&dir.path().join("in"));
     for wrong in [&["--noise", "9", "--strength", "0.5"][..], &["--noise", "0"], &["--noise=-1"], &["--noise", "x"]] {
         assert_eq!(ct_run(dir.path(), wrong).0, Some(2), "{wrong:?}");
     }

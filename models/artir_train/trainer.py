@@ -24,6 +24,8 @@ LEAST_RATE = 1e-6
 AVERAGE = 0.999
 """Largest decay of the averaged weights."""
 CHECKPOINT = "checkpoint.pt"
+VALIDATION_SHARE = 0.03
+"""Most of a run's time that validation may take."""
 _log = logging.getLogger(__name__)
 
 
@@ -199,8 +201,9 @@ def pace(trainer: Trainer, seconds: float, steps: int, progress: float) -> str:
 
 
 def train(trainer: Trainer, minutes: float | None, steps: int | None, every: float = 300.0) -> None:
-    """Runs to the end of the schedule; validates and saves at regular intervals and at the end.
-    Deletes the log of an earlier run in the same folder when this one starts at step 0."""
+    """Runs to the end of the schedule. Validates and saves every so many seconds, or less often if
+    that would take more than 3 % of the time, and at the end. Deletes the log of an earlier run in
+    the same folder when this one starts at step 0."""
     trainer.folder.mkdir(parents=True, exist_ok=True)
     log = trainer.folder / "log.csv"
     if not trainer.steps:
@@ -215,6 +218,7 @@ def train(trainer: Trainer, minutes: float | None, steps: int | None, every: flo
             saved = time.monotonic()
             input_psnr, psnr = trainer.validate()
             trainer.save()
+            every = max(every, (time.monotonic() - saved) / VALIDATION_SHARE)
             row = [
                 trainer.steps,
                 round(trainer.seconds),

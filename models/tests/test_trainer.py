@@ -66,6 +66,31 @@ def test_the_log_begins_anew_with_a_run_and_goes_on_when_it_resumes(tmp_path):
     assert steps() == ["1", "3"]
 
 
+def test_validation_takes_at_most_three_hundredths_of_the_time(tmp_path, monkeypatch):
+    class Clock:
+        now = 0.0
+
+        @classmethod
+        def monotonic(cls):
+            return cls.now
+
+    class Fast(Trainer):
+        def step(self, progress):
+            Clock.now += 1
+            self.steps += 1
+            return 0.0
+
+        def validate(self):
+            Clock.now += 3
+            return 0.0, 0.0
+
+    monkeypatch.setattr("artir_train.trainer.time", Clock)
+    train(Fast(settings(), Tiny(), tmp_path), None, 250, every=10)
+    steps = [int(row.split(",")[0]) for row in (tmp_path / "log.csv").read_text().split()]
+    # The first validation takes 3 s, so that the next ones wait for 100.
+    assert steps[:3] == [11, 109, 207] and steps[-1] == 250
+
+
 def test_training_learns_and_resumes_where_it_stopped(tmp_path):
     first = trainer(tmp_path)
     before = np.mean([first.step(0.0) for _ in range(3)])

@@ -2,7 +2,7 @@
 # Installs the package in a bare Debian 12 and restores phantoms there. Needs root and debootstrap.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-package=$(ls dist/artir_*_"$(dpkg --print-architecture)".deb)
+package=dist/artir_$(packaging/version.sh)_$(dpkg --print-architecture).deb
 . packaging/test/root.sh
 root=$(debian_root bookworm)
 trap 'umount "$root/proc" 2>/dev/null; rm -rf "$root"' EXIT

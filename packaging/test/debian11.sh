@@ -3,7 +3,7 @@
 # and older than what this machine has. Needs root and debootstrap.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-wheel=$(ls dist/artir-*-manylinux_2_28_"$(uname -m)".whl)
+wheel=$(ls dist/artir-"$(packaging/version.sh)"-*-manylinux_2_28_"$(uname -m)".whl)
 . packaging/test/root.sh
 root=$(debian_root bullseye)
 trap 'rm -rf "$root"' EXIT

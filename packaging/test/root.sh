@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Makes bare Debian roots for tests. Source it.
 
 # debian_root RELEASE: prints a new folder with a minimal Debian, which the caller removes.

@@ -4,7 +4,7 @@
 #   packaging/test/wheel.sh [PYTHON...]     interpreters; by default python3.10 and python3.13, or python3
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-wheel=$(ls dist/artir-*-manylinux_2_28_"$(uname -m)".whl)
+wheel=$(ls dist/artir-"$(packaging/version.sh)"-*-manylinux_2_28_"$(uname -m)".whl)
 pythons=("$@")
 if ((${#pythons[@]} == 0)); then
     for python in python3.10 python3.13; do

@@ -86,12 +86,6 @@ impl From<artir_harness::Error> for Failure {
     }
 }
 
-impl From<artir_dicom::Error> for Failure {
-    fn from(e: artir_dicom::Error) -> Self {
-        Self::new(e.kind(), crate::ct::hint::error(&e))
-    }
-}
-
 impl From<artir_photo::Error> for Failure {
     fn from(e: artir_photo::Error) -> Self {
         Self::new(e.kind(), flags::photo(&e))

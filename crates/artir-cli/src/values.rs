@@ -27,6 +27,8 @@ pub(crate) enum ValueError {
     Extent,
     #[error("'{0}' is not FOLDER=NAME")]
     Also(String),
+    #[error("is not a UID: digits and dots, at most 64")]
+    Uid,
     #[error("must be numbers of different bands, counted from 1: 3,2,1")]
     Bands,
     #[error("must be LO,HI (LO below HI), three such pairs, percentile, reflectance or auto")]
@@ -127,6 +129,12 @@ pub(crate) fn also(text: &str) -> Result<(PathBuf, String), ValueError> {
     }
 }
 
+/// A UID (PS3.5, 9.1).
+pub(crate) fn uid(text: &str) -> Result<String, ValueError> {
+    let is_uid = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if is_uid { Ok(text.to_owned()) } else { Err(ValueError::Uid) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +172,14 @@ mod tests {
         assert_eq!((noise("12.5"), noise("1000")), (Ok(12.5), Ok(1000.0)));
         for bad in ["0", "-3", "nan", "inf", "1001", "", "HU"] {
             assert_eq!(noise(bad), Err(ValueError::Noise), "{bad}");
+        }
+    }
+
+    #[test]
+    fn uids_are_digits_and_dots() {
+        assert_eq!(uid("1.2.840.10008"), Ok("1.2.840.10008".into()));
+        for bad in ["", "1.2.x", "1 2", &"1".repeat(65)] {
+            assert_eq!(uid(bad), Err(ValueError::Uid), "{bad}");
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use artir_core::ErrorKind;
 
-use crate::read::{codec::CodecError, modality::Modality};
+use crate::Modality;
 
 /// An error of this crate. Its text names files and attributes, never a patient's data.
 #[derive(Debug, thiserror::Error)]
@@ -99,19 +99,19 @@ pub enum Reason {
     /// The file has changed since it was scanned.
     #[error("the file has changed since it was scanned")]
     Changed,
-    /// This many files of a series share a SOPInstanceUID with another file of it, and differ from it.
+    /// This many files of a series have the SOPInstanceUID of another file, but other contents.
     #[error(
-        "{0} file(s) of the series, this one the first, share a SOPInstanceUID (0008,0018) with another file and differ \
-         from it"
+        "{0} file(s) of the series have the SOPInstanceUID (0008,0018) of another file, but other contents; this is the \
+         first of them"
     )]
     Clash(usize),
-    /// This many unreadable files in the folder of a series may belong to it.
-    #[error("{0} unreadable file(s) in its folder may belong to it")]
+    /// This many files in the folder of a series cannot be read.
+    #[error("{0} file(s) in the folder of this series cannot be read, and its slices may be among them")]
     UnreadableBeside(usize),
     /// The objects of one SeriesInstanceUID are of several patients.
     #[error(
-        "its SeriesInstanceUID (0020,000E) is that of {others} other file(s), and {attribute} differs among them: slices of \
-         several patients are no series; restore each patient's files on their own"
+        "{others} other file(s) have the same SeriesInstanceUID (0020,000E), but {attribute} differs among them, so they \
+         are of several patients: restore the files of each patient in a run of their own"
     )]
     SeveralPatients {
         /// The other files of the SeriesInstanceUID.
@@ -140,6 +140,9 @@ pub enum Reason {
     /// A byte-identical copy of another file.
     #[error("a byte-identical copy of another file")]
     Copy,
+    /// The metadata of a DICOMweb response, beside its objects.
+    #[error("metadata of DICOMweb, not an image")]
+    Metadata,
     /// A file or folder that a search does not enter.
     #[error("{0}")]
     NotSearched(&'static str),
@@ -193,5 +196,16 @@ impl Error {
             Self::Exists { .. } => ErrorKind::Usage,
             Self::Write { .. } | Self::Empty { .. } => ErrorKind::Output,
         }
+    }
+}
+
+/// The reason why a frame cannot be decoded or encoded. A decoder process sends it to its parent as text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CodecError(String);
+
+impl CodecError {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
     }
 }

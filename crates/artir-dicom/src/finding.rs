@@ -20,8 +20,10 @@ pub enum Finding {
     NonSquarePixels(f64, f64),
     /// The source's SeriesInstanceUID holds several values of an attribute, and this series is the slices of one.
     Split(&'static str),
-    /// The number of files that share a SOPInstanceUID with another slice but differ from it.
+    /// The number of files that have the SOPInstanceUID of another slice, but other contents.
     Clashing(usize),
+    /// The frames of its objects form this many stacks.
+    Stacks(usize),
     /// SeriesTime is not the start of the scan; this attribute was used instead.
     ScanStartFrom(&'static str),
     /// The injection seems to follow the start of the scan, by this many seconds.
@@ -64,7 +66,10 @@ impl std::fmt::Display for Finding {
             Self::Split(attribute) => {
                 write!(f, "split from a series in which {attribute} differs")
             }
-            Self::Clashing(n) => write!(f, "{n} file(s) skipped that share the SOPInstanceUID of another slice"),
+            Self::Clashing(n) => {
+                write!(f, "{n} file(s) skipped that have the SOPInstanceUID of another slice, but other contents")
+            }
+            Self::Stacks(n) => write!(f, "{n} stacks of frames by StackID (0020,9056)"),
             Self::ScanStartFrom(attribute) => {
                 write!(f, "SeriesTime (0008,0031) is not the start of the scan: {attribute} was used")
             }

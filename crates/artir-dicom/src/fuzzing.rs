@@ -135,7 +135,7 @@ mod tests {
             keep("protocol", &format!("request-{syntax}"), &seed);
         }
         for (name, answer) in
-            [("pixels", Ok(vec![1; 48])), ("reason", Err(codec::CodecError::new("its pixels are damaged")))]
+            [("pixels", Ok(vec![1; 48])), ("reason", Err(crate::CodecError::new("its pixels are damaged")))]
         {
             let mut seed = Vec::new();
             write_answer(&mut seed, &answer).unwrap();

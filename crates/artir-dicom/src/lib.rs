@@ -31,32 +31,34 @@ mod find;
 mod finding;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod modality;
 mod preview;
 mod read;
+mod repair;
 mod restore;
 mod terms;
 mod uid;
 mod write;
 
-pub use error::{Error, Reason};
+pub use error::{CodecError, Error, Reason};
 pub use find::{
     Details, Instance, Listing, Refused, Scan, ScanOptions, Selection, SelectionError, Series, SetAside, Shown,
-    SuvSummary, list, scan, scan_with, suv_problem, suv_summary, unpack_tar,
+    SuvSummary, is_archive, list, scan, scan_with, suv_problem, suv_summary, unpack_tar,
 };
 pub use finding::Finding;
+pub use modality::Modality;
 pub use preview::{DisplayWindow, PreviewWriter, WindowError, preview_series};
 pub use read::{
-    codec::CodecError,
     file::is_dicom,
-    modality::Modality,
-    repair::Repair,
-    rescale::{Rescale, RescaleError},
+    fov::outside_field_of_view,
+    rescale::{Rescale, RescaleError, are_unscaled},
     slice::{PhysicalSlice, read_slice},
     suv::PetUnits,
     worker::{Decoder, serve},
 };
+pub use repair::Repair;
 pub use restore::{
-    Description, NoiseChoice, OptionError, RestoreOptions, SeriesReport, SliceNoise, Timestamp, choose_strength,
-    restore_series,
+    Description, FileNames, NoiseChoice, OptionError, RestoreOptions, SeriesReport, SliceNoise, Timestamp, body_mean,
+    choose_strength, choose_strength_of, restore_series,
 };
-pub use write::encode::OutputSyntax;
+pub use write::{archive::ZipOutput, encode::OutputSyntax};

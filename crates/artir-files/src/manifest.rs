@@ -24,7 +24,7 @@ pub struct Entry {
     pub key: String,
     /// SHA-256 of the file.
     pub sha256: String,
-    /// Its name: ASCII letters, digits and dots.
+    /// Its name. It does not begin with a dot, and has no control character and no slash.
     pub name: String,
 }
 
@@ -38,7 +38,7 @@ pub struct Entry {
 /// end HASH             of the lines above
 /// ```
 ///
-/// It holds hashes and artir's own file names, and nothing of a patient.
+/// It holds hashes and file names, and nothing else of a patient.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manifest {
     /// Hash of what makes the results one series.
@@ -79,12 +79,11 @@ impl Manifest {
         let series = hash(lines.next()?.strip_prefix("series ")?)?;
         let settings = hash(lines.next()?.strip_prefix("settings ")?)?;
         let entry = |line: &str| {
-            let mut words = line.strip_prefix("file ")?.split(' ');
+            let mut words = line.strip_prefix("file ")?.splitn(3, ' ');
             let (key, sha256, name) = (hash(words.next()?)?, hash(words.next()?)?, words.next()?);
-            let plain = !name.is_empty()
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
-                && !name.starts_with('.');
-            (plain && words.next().is_none()).then(|| Entry { key, sha256, name: name.to_owned() })
+            let plain =
+                !name.is_empty() && !name.starts_with('.') && !name.contains(|c: char| c.is_control() || c == '/');
+            plain.then(|| Entry { key, sha256, name: name.to_owned() })
         };
         let entries = lines.map(entry).collect::<Option<_>>()?;
         Some(Self { series, settings, entries })
@@ -149,10 +148,17 @@ mod tests {
         }
         let other = text.replacen("artir-manifest 1", "artir-manifest 2", 1);
         assert_eq!(Manifest::from_text(&other), None);
-        for name in ["../x", ".hidden", "a b", ""] {
-            let mut bad = example();
-            bad.entries[0].name = name.into();
-            assert_eq!(Manifest::from_text(&bad.to_text()), None, "{name}");
+        for (name, usable) in [
+            ("../x", false),
+            (".hidden", false),
+            ("a/b", false),
+            ("a\nb", false),
+            ("", false),
+            ("a b-\u{e9}.dcm", true),
+        ] {
+            let mut changed = example();
+            changed.entries[0].name = name.into();
+            assert_eq!(Manifest::from_text(&changed.to_text()).is_some(), usable, "{name}");
         }
     }
 

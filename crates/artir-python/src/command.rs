@@ -18,8 +18,11 @@ pub(crate) fn command(py: Python<'_>, arguments: Vec<OsString>, program: PathBuf
 }
 
 /// Chooses where ONNX Runtime is searched for: a library that is named, or the folder of a package's library.
+///
+/// The executable is Python itself, so that `../lib/artir` beside it can be the runtime of another artir, such as the Debian
+/// package's. It is not searched.
 #[pyfunction]
 pub(crate) fn search_runtime(py: Python<'_>, path: Option<PathBuf>, package: Option<PathBuf>) -> PyResult<()> {
-    let search = RuntimeSearch { path, package, ..RuntimeSearch::of_this_process() };
+    let search = RuntimeSearch { path, package, executable: None, ..RuntimeSearch::of_this_process() };
     artir_core::search_runtime(search).map_err(|e| Failure::from(e).raise(py))
 }

@@ -1,6 +1,6 @@
 //! Errors as Python exceptions. The classes are written in Python (`python/artir/_errors.py`).
 
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
 use artir_core::ErrorKind;
 use pyo3::prelude::*;
@@ -9,14 +9,14 @@ use pyo3::prelude::*;
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: ErrorKind,
-    /// The file, where one is at fault.
-    file: Option<String>,
+    /// The file, where one is at fault. Its name need not be Unicode.
+    file: Option<OsString>,
     reason: String,
 }
 
 impl Failure {
     pub(crate) fn new(kind: ErrorKind, file: Option<&Path>, reason: impl ToString) -> Self {
-        let file = file.map(|path| path.display().to_string());
+        let file = file.map(|path| path.as_os_str().to_owned());
         Self { kind, file, reason: reason.to_string() }
     }
 

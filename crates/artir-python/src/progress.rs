@@ -4,12 +4,16 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{RecvTimeoutError, sync_channel},
     },
+    thread,
     time::{Duration, Instant},
 };
 
-use artir_core::Progress;
+use artir_core::{ErrorKind, Progress};
 use pyo3::prelude::*;
+
+use crate::errors::Failure;
 
 /// Counts what workers have done, and tells them to stop.
 #[derive(Debug, Default)]
@@ -83,5 +87,38 @@ impl<'py> Watch<'py> {
             progress.call1((done, total))?;
         }
         Ok(())
+    }
+}
+
+/// Runs work that only reads, on a thread of its own. Ctrl-C ends the call at once and sets the flag that the work is given; the
+/// thread ends by itself.
+///
+/// # Errors
+/// `KeyboardInterrupt`, and the exception of the work's failure.
+pub(crate) fn interruptible<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce(&AtomicBool) -> Result<T, Failure> + Send + 'static,
+) -> PyResult<T> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (to, mut from) = sync_channel(1);
+    let flag = Arc::clone(&stop);
+    thread::spawn(move || {
+        // Nobody takes the result of an interrupted call.
+        let _ = to.send(work(&flag));
+    });
+    loop {
+        let from = &mut from;
+        match py.detach(move || from.recv_timeout(LOOK)) {
+            Ok(done) => return done.map_err(|e| e.raise(py)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                let reason = "the reading thread ended without a result: an internal fault";
+                return Err(Failure::new(ErrorKind::Failed, None, reason).raise(py));
+            }
+        }
+        if let Err(interruption) = py.check_signals() {
+            stop.store(true, Ordering::Relaxed);
+            return Err(interruption);
+        }
     }
 }

@@ -1,16 +1,20 @@
 //! CT and PET series: read into arrays, and restored into derived series.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
 };
 
 use artir_core::{ErrorKind, Restorer, Task};
 use artir_dicom::{
-    Decoder, Description, Modality, PetUnits, RestoreOptions, Scan, ScanOptions, Series, SeriesReport, read_slice,
-    scan_with,
+    Decoder, Description, Modality, PetUnits, Reason, RestoreOptions, Scan, ScanOptions, Series, SeriesReport,
+    read_slice, scan_with,
 };
 use ndarray::{Array3, Axis};
 use numpy::IntoPyArray;
@@ -19,7 +23,7 @@ use pyo3::{prelude::*, types::PyDict};
 use crate::{
     errors::Failure,
     model::Network,
-    progress::{Counter, LOOK, Watch},
+    progress::{Counter, LOOK, Watch, interruptible},
 };
 
 /// Program and arguments that start the `artir` command, to decode frames in a process of its own.
@@ -61,13 +65,42 @@ pub(crate) fn read_series<'py>(
     program: Program,
 ) -> PyResult<Bound<'py, PyDict>> {
     let modality = modality_of(modality).map_err(|e| e.raise(py))?;
-    let found = py.detach(|| search(std::slice::from_ref(&path), modality, PetUnits::Suv, true));
-    let series = found.and_then(|scan| chosen(scan, &path, number)).map_err(|e| e.raise(py))?;
+    let read = interruptible(py, move |stop| read_volume(&path, modality, number, program, stop))?;
+    let instances = &read.series.instances;
+    let positions: Vec<f64> = instances.iter().map(|i| i.along_normal.first().copied().unwrap_or(0.0)).collect();
+    let files: Vec<&OsStr> = instances.iter().map(|i| i.path.as_os_str()).collect();
+    let [row_spacing, column_spacing] = read.series.pixel_spacing;
+    let out = PyDict::new(py);
+    out.set_item("positions", positions.into_pyarray(py))?;
+    out.set_item("spacing", (read.series.slice_spacing, row_spacing, column_spacing))?;
+    out.set_item("files", files)?;
+    out.set_item("findings", texts(&read.series.findings))?;
+    out.set_item("values", read.values.into_pyarray(py))?;
+    out.set_item("valid", read.valid.into_pyarray(py))?;
+    Ok(out)
+}
+
+/// A series in arrays `[slice, row, column]`.
+struct Volume {
+    series: Series,
+    values: Array3<f32>,
+    valid: Array3<bool>,
+}
+
+fn read_volume(
+    path: &Path,
+    modality: Modality,
+    number: Option<usize>,
+    program: Program,
+    stop: &AtomicBool,
+) -> Result<Volume, Failure> {
+    let scan = search(&[path.to_owned()], modality, PetUnits::Suv, true)?;
+    let series = chosen(scan, path, number)?;
     let (rows, columns, slices) = (series.rows as usize, series.columns as usize, series.instances.len());
-    if series.multi_frame {
+    if series.multi_frame || series.slices() != slices {
         let first = series.instances.first().map(|instance| instance.path.as_path());
         let reason = "an object of several frames: artir.restore_series restores it, but it is not read into an array";
-        return Err(Failure::new(ErrorKind::Input, first, reason).raise(py));
+        return Err(Failure::new(ErrorKind::Input, first, reason));
     }
     let mut decoder = match decoding(program) {
         Some((program, arguments)) => Decoder::isolated(program, arguments),
@@ -76,29 +109,19 @@ pub(crate) fn read_series<'py>(
     let mut values = Array3::zeros((slices, rows, columns));
     let mut valid = Array3::from_elem((slices, rows, columns), true);
     for (index, instance) in series.instances.iter().enumerate() {
-        let read = py.detach(|| -> Result<(), Failure> {
-            let slice = read_slice(&instance.path, &mut decoder)?;
-            if slice.data.dim() != (rows, columns) {
-                return Err(Failure::new(ErrorKind::Input, Some(&instance.path), "it has changed since it was found"));
-            }
-            values.index_axis_mut(Axis(0), index).assign(&slice.data);
-            if let Some(mask) = &slice.valid {
-                valid.index_axis_mut(Axis(0), index).assign(mask);
-            }
-            Ok(())
-        });
-        read.map_err(|e| e.raise(py))?;
-        py.check_signals()?;
+        if stop.load(Ordering::Relaxed) {
+            return Err(artir_core::Error::Interrupted.into());
+        }
+        let slice = read_slice(&instance.path, &mut decoder)?;
+        if slice.data.dim() != (rows, columns) {
+            return Err(Failure::new(ErrorKind::Input, Some(&instance.path), "it has changed since it was found"));
+        }
+        values.index_axis_mut(Axis(0), index).assign(&slice.data);
+        if let Some(mask) = &slice.valid {
+            valid.index_axis_mut(Axis(0), index).assign(mask);
+        }
     }
-    let positions: Vec<f64> = series.instances.iter().map(|i| i.along_normal.first().copied().unwrap_or(0.0)).collect();
-    let out = PyDict::new(py);
-    out.set_item("values", values.into_pyarray(py))?;
-    out.set_item("valid", valid.into_pyarray(py))?;
-    out.set_item("positions", positions.into_pyarray(py))?;
-    out.set_item("spacing", (series.slice_spacing, series.pixel_spacing[0], series.pixel_spacing[1]))?;
-    out.set_item("files", series.instances.iter().map(|i| i.path.display().to_string()).collect::<Vec<_>>())?;
-    out.set_item("findings", texts(&series.findings))?;
-    Ok(out)
+    Ok(Volume { series, values, valid })
 }
 
 /// The series with this number, counted from 0, or the only one.
@@ -170,8 +193,8 @@ pub(crate) fn restore_series<'py>(
     let modality = modality_of(&settings.modality).map_err(|e| e.raise(py))?;
     let run = Run { units: units_of(&settings.units).map_err(|e| e.raise(py))?, output, settings };
     check_task(&restorer, modality).map_err(|e| e.raise(py))?;
-    let scan =
-        py.detach(|| search(&inputs, modality, run.units, run.settings.include_derived)).map_err(|e| e.raise(py))?;
+    let (units, derived) = (run.units, run.settings.include_derived);
+    let scan = interruptible(py, move |_| search(&inputs, modality, units, derived))?;
     let counter = Counter::of(0);
     let mut watch = Watch::new(py, progress, Arc::clone(&counter));
     let (mut written, mut failures) = (Vec::new(), run.unusable(&scan));
@@ -269,8 +292,7 @@ impl Run {
         let doubtful = scan.damaged_beside(series).count();
         if doubtful > 0 && !self.settings.allow_partial {
             let first = series.instances.first().map(|instance| instance.path.as_path());
-            let reason =
-                format!("{doubtful} unreadable file(s) in its folder may belong to it: allow_partial=True skips them");
+            let reason = format!("{}; allow_partial=True skips them", Reason::UnreadableBeside(doubtful));
             return Err(Failure::new(ErrorKind::Input, first, reason));
         }
         Ok(artir_dicom::restore_series(series, restorer, &self.output, &self.options()?, counter)?)
@@ -295,7 +317,7 @@ impl Run {
 
 fn described<'py>(py: Python<'py>, report: &SeriesReport) -> PyResult<Bound<'py, PyDict>> {
     let out = PyDict::new(py);
-    out.set_item("folder", report.folder.display().to_string())?;
+    out.set_item("folder", report.folder.as_os_str())?;
     out.set_item("files", report.files.clone())?;
     out.set_item("series_uid", report.series_uid.clone())?;
     out.set_item("provenance", report.provenance.clone())?;

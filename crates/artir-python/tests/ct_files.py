@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 
 def phantom(slices: int = 2, size: int = 96) -> npt.NDArray[np.float32]:
-    """Whole HU: a disc with an insert, noise of 30 HU, and air around."""
+    """Whole HU: a disc with an insert, noise of 30 HU, and lung around; nothing below the -1024 that files can hold."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:size, :size] - size / 2
     radius = np.hypot(x, y)
-    plane = np.where(radius < 0.4 * size, 40, -1000) + np.where(radius < 0.1 * size, 60, 0)
+    plane = np.where(radius < 0.4 * size, 40, -800) + np.where(radius < 0.1 * size, 60, 0)
     return np.rint(plane + rng.normal(0, 30, (slices, size, size))).astype(np.float32)
 
 

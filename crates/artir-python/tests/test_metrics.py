@@ -33,6 +33,15 @@ def test_masked_pixels_do_not_count() -> None:
     mask[:5] = True
     assert artir.metrics.rmse(a, b, mask=mask) == 0
     assert artir.metrics.measure(a, b, mask=mask)[0].left_out == 5 * 40
+    # Masked arrays bring their masks: a pixel counts if neither excludes it.
+    whole = np.ma.MaskedArray(a, mask=np.broadcast_to(mask, a.shape))
+    assert [f.left_out for f in artir.metrics.measure(whole, b)] == [5 * 40] * 2
+    other = np.ma.MaskedArray(b, mask=False)
+    other[1, 39] = np.ma.masked
+    assert [f.left_out for f in artir.metrics.measure(whole, other)] == [5 * 40, 6 * 40]
+    rgb = np.ma.MaskedArray(np.full((3, 32, 32), 0.5), mask=False)
+    rgb[1, :2] = np.ma.masked
+    assert artir.metrics.measure(rgb, rgb.data, "rgb")[0].left_out == 2 * 32
     a[0, 20, 20] = np.nan
     assert artir.metrics.measure(a, b, mask=mask)[0].left_out == 5 * 40 + 1
 
@@ -58,7 +67,12 @@ def test_what_cannot_be_measured_is_refused() -> None:
         (flat, flat, {"mask": np.zeros((3, 3), bool)}),
         (flat, flat, {"mask": np.ones((8, 8), bool)}),
         (flat, flat, {"window": (5, 5)}),
+        (flat, flat, {"mask": np.ones((8, 8))}),
         (np.zeros((0, 8, 8)), np.zeros((0, 8, 8)), {}),
+        (np.zeros((8, 0)), np.zeros((8, 0)), {}),
+        (flat.astype(complex), flat, {}),
+        (flat, "text", {}),
+        ([[1], [2, 3]], flat, {}),
     ]:
         with pytest.raises(artir.UsageError):
             artir.metrics.psnr(a, b, **settings)

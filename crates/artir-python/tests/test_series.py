@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
+import threading
+import time
 from pathlib import Path
 
 import artir
@@ -16,9 +20,40 @@ def test_a_series_is_read_in_hu(ct_folder: Path) -> None:
     assert np.array_equal(series.values, phantom()) and series.values.dtype == np.float32
     assert series.unit == "HU" and series.spacing == (2.5, 0.7, 0.7)
     assert series.positions.tolist() == [0.0, 2.5]
-    assert series.mask.shape == series.values.shape and series.mask.dtype == bool
+    assert series.mask.shape == series.values.shape and series.mask.dtype == bool and not series.mask.any()
     assert [Path(f).name for f in series.files] == ["0.dcm", "1.dcm"]
     assert artir.read_ct(ct_folder / "1.dcm").values.shape == (1, 96, 96)
+
+
+def test_padding_is_masked_and_kept(tmp_path: Path, ct_model: artir.Model) -> None:
+    import pydicom
+
+    write_ct(tmp_path / "study", phantom(1))
+    file = tmp_path / "study" / "0.dcm"
+    slice_ = pydicom.dcmread(file)
+    stored = slice_.pixel_array.copy()
+    stored[:9] = 4000
+    slice_.PixelData = stored.tobytes()
+    slice_.add_new("PixelPaddingValue", "US", 4000)
+    slice_.save_as(file)
+    series = artir.read_ct(file)
+    assert series.mask[0, :9].all() and not series.mask[0, 9:].any()
+    restored = ct_model.restore(series.values, mask=series.mask)
+    assert np.array_equal(restored[series.mask], series.values[series.mask])
+    (written,) = artir.restore_series(file, tmp_path / "out", ct_model)
+    derived = pydicom.dcmread(Path(written.folder) / "0001.dcm").pixel_array
+    assert np.array_equal(derived[:9], stored[:9]) and not np.array_equal(derived[9:], stored[9:])
+
+
+def test_names_that_are_not_unicode_come_back_as_python_has_them(ct_folder: Path, tmp_path: Path) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/st\xfcdy")
+    ct_folder.rename(folder)
+    series = artir.read_ct(folder)
+    assert [os.path.dirname(file) for file in series.files] == [folder] * 2
+    assert artir.read_ct(series.files[0]).values.shape == (1, 96, 96)
+    with pytest.raises(artir.InputError) as caught:
+        artir.read_ct(os.path.join(folder, "missing"))
+    assert caught.value.file == os.path.join(folder, "missing")
 
 
 def test_reading_refuses_what_is_no_series(ct_folder: Path, tmp_path: Path) -> None:
@@ -30,8 +65,9 @@ def test_reading_refuses_what_is_no_series(ct_folder: Path, tmp_path: Path) -> N
         artir.read_ct(tmp_path / "text")
     with pytest.raises(artir.InputError, match="no PET series"):
         artir.read_pet(ct_folder)
-    with pytest.raises(artir.UsageError, match="numbered from 0"):
-        artir.read_ct(ct_folder, series=1)
+    for number in (1, -1):
+        with pytest.raises(artir.UsageError, match="from 0"):
+            artir.read_ct(ct_folder, series=number)
     whole = (ct_folder / "1.dcm").read_bytes()
     (ct_folder / "1.dcm").write_bytes(whole[:-1000])
     with pytest.raises(artir.InputError) as caught:
@@ -66,8 +102,8 @@ def test_arrays_and_series_agree_to_the_bit(ct_folder: Path, tmp_path: Path, ct_
     restored = ct_model.restore(series.values, mask=series.mask)
     (written,) = artir.restore_series(ct_folder, tmp_path / "out", ct_model)
     derived = artir.read_ct(written.folder)
-    # A CT stores whole HU.
-    assert np.array_equal(derived.values, np.rint(restored))
+    # A CT stores whole HU, and halves are rounded up.
+    assert np.array_equal(derived.values, np.floor(restored.astype(np.float64) + 0.5))
 
 
 def test_results_are_not_replaced_unasked(ct_folder: Path, tmp_path: Path) -> None:
@@ -82,6 +118,11 @@ def test_results_are_not_replaced_unasked(ct_folder: Path, tmp_path: Path) -> No
         artir.restore_series(ct_folder, tmp_path / "x", "geo-haze-t")
     with pytest.raises(artir.UsageError):
         artir.restore_series(ct_folder, tmp_path / "x", series_description="a\\b")
+    for settings in [{"modality": "MR"}, {"units": "Bq"}, {"threads": -1}]:
+        with pytest.raises(artir.UsageError):
+            artir.restore_series(ct_folder, tmp_path / "x", **settings)
+    with pytest.raises(artir.UsageError, match="no input"):
+        artir.restore_series([], tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 
@@ -108,3 +149,29 @@ def test_progress_counts_pixels_and_can_stop(ct_folder: Path, tmp_path: Path) ->
         artir.restore_series(ct_folder, tmp_path / "b", progress=stop)
     shutil.rmtree(tmp_path / "b", ignore_errors=True)
     assert len(artir.restore_series([ct_folder], tmp_path / "b")) == 1
+
+
+def test_ctrl_c_ends_reading_at_once(ct_folder: Path, tmp_path: Path, monkeypatch, ctrl_c) -> None:
+    """A decoder that never answers: without the interruption, reading would end with an error after half a minute."""
+    import pydicom
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEGLSLossless
+
+    for file in ct_folder.iterdir():
+        slice_ = pydicom.dcmread(file)
+        slice_.file_meta.TransferSyntaxUID = JPEGLSLossless
+        slice_.PixelData = encapsulate([b"\xff\xd8" + bytes(100)])
+        slice_["PixelData"].VR = "OB"
+        slice_.save_as(file)
+    decoder = tmp_path / "decoder.py"
+    decoder.write_text("import pathlib, sys\npathlib.Path(__file__ + '.started').touch()\nsys.stdin.read()\n")
+    monkeypatch.setattr("artir._native.program", lambda: (sys.executable, [str(decoder)]))
+
+    def interrupt_once_it_decodes() -> None:
+        while not Path(f"{decoder}.started").exists():
+            time.sleep(0.01)
+        ctrl_c()
+
+    threading.Thread(target=interrupt_once_it_decodes, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        artir.read_ct(ct_folder)

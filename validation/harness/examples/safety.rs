@@ -8,6 +8,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let restorer = Restorer::new(zoo::open(&name)?, Settings::default())?;
     let doses = safety::measure(&restorer)?;
     let model = format!("{name} {}", restorer.card().version);
-    std::fs::write(file, safety::markdown(&model, &doses))?;
+    std::fs::write(file, safety::markdown(&model, restorer.strength(), &doses))?;
     Ok(())
 }

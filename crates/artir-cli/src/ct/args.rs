@@ -1,11 +1,15 @@
 //! Flags of `artir ct` and `artir pet`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
 
 use artir_dicom::{
-    Description, DisplayWindow, Error, Modality, OutputSyntax, PetUnits, Rescale, RestoreOptions, Scan, ScanOptions,
-    Selection, Timestamp,
+    Description, DisplayWindow, Error, FileNames, Modality, OutputSyntax, PetUnits, Rescale, RestoreOptions, Scan,
+    ScanOptions, Selection, Timestamp,
 };
+use artir_volume::Quantity;
 use clap::ValueEnum;
 
 use crate::{
@@ -18,12 +22,13 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// DICOM files, folders (searched recursively), ZIP and tar archives, a DICOMDIR, @FILE with one path a line, or - for a tar
-    /// on standard input
+    /// DICOM files, folders (searched recursively), ZIP and tar archives, a DICOMDIR, NIfTI or NRRD volumes, @FILE with one path
+    /// a line, or - for a tar on standard input
     #[arg(required = true, value_name = "SERIES")]
     pub(super) inputs: Vec<PathBuf>,
-    /// Folder for the results; each derived series gets its own folder in it
-    #[arg(short, long, value_name = "FOLDER", required_unless_present_any = ["list", "dry_run"])]
+    /// Folder for the results, or a file ending in .zip; each derived series gets its own folder in it. For one volume, also a
+    /// file name
+    #[arg(short, long, value_name = "FOLDER|FILE", required_unless_present_any = ["list", "dry_run"])]
     pub(super) output: Option<PathBuf>,
     /// List the series and write nothing
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
@@ -44,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "CONDITIONS")]
     pub(super) select: Option<Selection>,
     /// Choose series by SeriesInstanceUID
-    #[arg(long, value_name = "UID", value_parser = parse_uid)]
+    #[arg(long, value_name = "UID", value_parser = values::uid)]
     pub(super) series: Vec<String>,
     /// Choose only the series with the most slices
     #[arg(long)]
@@ -65,6 +70,12 @@ pub(crate) struct Args {
     /// Transfer syntax of the derived pixels
     #[arg(long, value_name = "SYNTAX", value_enum, default_value_t = Syntax::Explicit)]
     pub(super) transfer_syntax: Syntax,
+    /// Names of the derived files
+    #[arg(long, value_name = "NAMES", value_enum, default_value_t = Names::Order)]
+    pub(super) names: Names,
+    /// Write NIfTI and NRRD volumes as 32-bit floats
+    #[arg(long)]
+    pub(super) float: bool,
     /// Write a JSON report of the run to this file
     #[arg(long, value_name = "FILE.json")]
     pub(super) report: Option<PathBuf>,
@@ -86,13 +97,22 @@ pub(crate) struct Args {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) inference: Inference,
+    /// Where the tar on standard input was unpacked to.
+    #[arg(skip)]
+    stream: OnceLock<tempfile::TempDir>,
 }
+
+/// The input that is a tar on standard input.
+const STREAM: &str = "-";
 
 /// Options specific to `artir ct`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CtArgs {
     #[command(flatten)]
     pub(crate) series: Args,
+    /// Unit of the values of NIfTI and NRRD volumes whose header does not state it
+    #[arg(long, value_enum)]
+    pub(crate) units: Option<CtUnits>,
     /// Noise to leave in each series, in HU: the strength is chosen by the noise that is measured in the series
     #[arg(long, value_name = "HU", value_parser = values::noise, allow_negative_numbers = true, conflicts_with = "strength")]
     pub(crate) noise: Option<f64>,
@@ -103,9 +123,14 @@ pub(crate) struct CtArgs {
 pub(crate) struct PetArgs {
     #[command(flatten)]
     pub(crate) series: Args,
-    /// Unit of the network's input
-    #[arg(long, value_enum, default_value_t = Units::Suv)]
-    pub(crate) units: Units,
+    /// Unit of the network's input [default: suv; for NIfTI and NRRD volumes, the unit that the header states]
+    #[arg(long, value_enum)]
+    pub(crate) units: Option<Units>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum CtUnits {
+    Hu,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -120,6 +145,26 @@ pub(super) enum Syntax {
     Explicit,
     JpeglsLossless,
     Rle,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Names {
+    /// 0001.dcm and so on, in the order of slices
+    Order,
+    /// The InstanceNumber, such as 0017.dcm
+    Instance,
+    /// The source's name, which may hold the patient's
+    Source,
+}
+
+impl From<Names> for FileNames {
+    fn from(names: Names) -> Self {
+        match names {
+            Names::Order => Self::Order,
+            Names::Instance => Self::Instance,
+            Names::Source => Self::Source,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -145,6 +190,24 @@ impl From<Units> for PetUnits {
     }
 }
 
+impl From<Units> for Quantity {
+    fn from(units: Units) -> Self {
+        match units {
+            Units::Suv => Self::Suv,
+            Units::Native => Self::Native,
+            Units::Suvlbm | Units::Suvibw => Self::OfPatient,
+        }
+    }
+}
+
+impl From<CtUnits> for Quantity {
+    fn from(units: CtUnits) -> Self {
+        match units {
+            CtUnits::Hu => Self::Hounsfield,
+        }
+    }
+}
+
 impl From<Syntax> for OutputSyntax {
     fn from(syntax: Syntax) -> Self {
         match syntax {
@@ -156,18 +219,10 @@ impl From<Syntax> for OutputSyntax {
 }
 
 impl Args {
-    /// Puts the paths of lists (`@FILE`) in place of the lists, and a folder in place of the tar on standard input (`-`), which
-    /// goes when it is dropped.
-    pub(super) fn read_lists(&mut self) -> Result<Option<tempfile::TempDir>, Failure> {
+    /// Puts the paths of lists (`@FILE`) in place of the lists.
+    pub(super) fn read_lists(&mut self) -> Result<(), Failure> {
         let mut inputs = Vec::new();
-        let mut stream = None;
         for input in std::mem::take(&mut self.inputs) {
-            if input == Path::new("-") && stream.is_none() {
-                let folder = artir_dicom::unpack_tar(std::io::stdin().lock())?;
-                inputs.push(folder.path().to_owned());
-                stream = Some(folder);
-                continue;
-            }
             let Some(list) = input.to_str().and_then(|name| name.strip_prefix('@')).map(PathBuf::from) else {
                 inputs.push(input);
                 continue;
@@ -182,7 +237,13 @@ impl Args {
             }
         }
         self.inputs = inputs;
-        Ok(stream)
+        Ok(())
+    }
+
+    /// The path of the results, if they go into a ZIP.
+    pub(super) fn zip(&self) -> Option<&Path> {
+        let is_zip = |path: &&Path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("zip")) && !path.is_dir();
+        self.output.as_deref().filter(is_zip)
     }
 
     pub(super) fn options(&self, units: PetUnits) -> Result<RestoreOptions, Failure> {
@@ -194,6 +255,7 @@ impl Args {
             .series_description(self.series_description.clone())
             .timestamp(self.timestamp.clone())
             .syntax(self.transfer_syntax.into())
+            .file_names(self.names.into())
             .units(units)
             .rescale(self.rescale)
             .codec_process(program, arguments))
@@ -204,6 +266,7 @@ impl Args {
         may_replace_report(path, self.overwrite, self.resume)
     }
 
+    /// Searches the inputs. The tar on standard input is unpacked now, after everything that can be refused without it.
     pub(super) fn scan(&self, modality: Modality, units: PetUnits) -> Result<Scan, Error> {
         let mut options = ScanOptions::new(modality);
         options.include_derived = self.include_derived;
@@ -211,12 +274,23 @@ impl Args {
         options.select = self.select.clone().unwrap_or_default();
         options.series = self.series.clone();
         options.largest = self.largest;
-        artir_dicom::scan_with(&self.inputs, options)
+        if self.stream.get().is_none() && self.inputs.iter().any(|input| input == Path::new(STREAM)) {
+            // It was empty a line ago.
+            drop(self.stream.set(artir_dicom::unpack_tar(std::io::stdin().lock())?));
+        }
+        let stream = self.stream.get().map(tempfile::TempDir::path);
+        let place = |input: &PathBuf| match stream {
+            Some(folder) if input == Path::new(STREAM) => folder.to_owned(),
+            _ => input.clone(),
+        };
+        artir_dicom::scan_with(&self.inputs.iter().map(place).collect::<Vec<_>>(), options)
     }
 
     /// A file's name for a report: a token by default, because file names can hold a patient's name.
     pub(super) fn shown(&self, path: &Path) -> String {
-        let relative = self.inputs.iter().find_map(|input| path.strip_prefix(input).ok()).unwrap_or(path);
+        let stream = self.stream.get().map(tempfile::TempDir::path);
+        let mut places = self.inputs.iter().map(PathBuf::as_path).chain(stream);
+        let relative = places.find_map(|input| path.strip_prefix(input).ok()).unwrap_or(path);
         let relative = if relative.as_os_str().is_empty() { path } else { relative };
         if self.show_paths {
             relative.display().to_string()
@@ -233,12 +307,6 @@ impl Args {
             other => hint::error(other),
         }
     }
-}
-
-/// A UID (PS3.5, 9.1).
-fn parse_uid(text: &str) -> Result<String, String> {
-    let is_uid = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    if is_uid { Ok(text.to_owned()) } else { Err("is not a UID: digits and dots, at most 64".into()) }
 }
 
 fn parse_description(text: &str) -> Result<Description, artir_dicom::OptionError> {

@@ -2,7 +2,13 @@
 
 use artir_dicom::{Error, Modality, Reason};
 
-use crate::flags;
+use crate::{flags, outcome::Failure};
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Self {
+        Self::new(e.kind(), error(&e))
+    }
+}
 
 /// A reason with the flag that helps, where there is one.
 pub(crate) fn reason(reason: &Reason) -> String {

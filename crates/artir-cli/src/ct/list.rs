@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use artir_dicom::{Finding, PetUnits, Scan, Shown};
+use artir_dicom::{Finding, PetUnits, Reason, Scan, Shown};
 
 use super::{
     args::{Args, ListForm},
@@ -51,7 +51,9 @@ pub(super) fn log_skipped(scan: &Scan) {
 }
 
 fn tell_files(scan: &Scan) {
-    for (reason, files) in scan.set_aside_by_reason() {
+    // A folder of DICOMweb has metadata beside every object.
+    let told = scan.set_aside_by_reason().into_iter().filter(|(reason, _)| !matches!(reason, Reason::Metadata));
+    for (reason, files) in told {
         eprintln!("artir: {} file(s) skipped: {}", files.len(), hint::reason(reason));
     }
 }

@@ -6,6 +6,7 @@ mod list;
 mod report;
 mod strength;
 mod table;
+mod volumes;
 
 use std::{
     path::{Path, PathBuf},
@@ -13,7 +14,9 @@ use std::{
 };
 
 use artir_core::{ErrorKind, Progress, Restorer, Task};
-use artir_dicom::{Modality, PetUnits, RestoreOptions, Scan, Series, SeriesReport};
+use artir_dicom::{Modality, PetUnits, RestoreOptions, Scan, Series, SeriesReport, ZipOutput};
+
+use artir_volume::Quantity;
 
 use self::args::Args;
 pub(crate) use self::args::{CtArgs, PetArgs};
@@ -28,23 +31,31 @@ use crate::{
 };
 
 pub(crate) fn run_ct(args: CtArgs, quiet: bool) -> Result<ExitCode, Failure> {
-    run(args.series, Modality::Ct, PetUnits::Suv, args.noise, quiet)
+    run(args.series, Modality::Ct, PetUnits::Suv, args.units.map(Quantity::from), args.noise, quiet)
 }
 
 pub(crate) fn run_pet(args: PetArgs, quiet: bool) -> Result<ExitCode, Failure> {
-    run(args.series, Modality::Pet, args.units.into(), None, quiet)
+    let units = args.units.map_or(PetUnits::Suv, PetUnits::from);
+    run(args.series, Modality::Pet, units, args.units.map(Quantity::from), None, quiet)
 }
 
 fn run(
     mut args: Args,
     modality: Modality,
     units: PetUnits,
+    // Of the values of volumes.
+    quantity: Option<Quantity>,
     noise: Option<f64>,
     quiet: bool,
 ) -> Result<ExitCode, Failure> {
-    let _unpacked = args.read_lists()?;
+    args.read_lists()?;
     let args = &args;
+    let are_volumes = volumes::are_inputs(args)?;
+    volumes::check_flags(args, are_volumes)?;
     if let Some(form) = args.list {
+        if are_volumes {
+            return volumes::list(args, modality, quantity, form);
+        }
         let scan = args.scan(modality, units)?;
         return match scan.nothing_found(&args.inputs, modality) {
             Some(found) => nothing(&scan, found),
@@ -60,14 +71,17 @@ fn run(
     if let Some(path) = &args.report {
         checks.add("the report", path, Kind::File, args.replaces_report(path))?;
         // Folders are searched later, and a report is written even if that fails: it must not replace a slice.
-        if artir_dicom::is_dicom(path) {
-            let reason = "the report would take the place of a DICOM file: write it elsewhere";
+        if artir_dicom::is_dicom(path) || artir_dicom::is_archive(path) {
+            let reason = "the report would take the place of a DICOM file or an archive: write it elsewhere";
             return Err(Failure::usage(format!("{}: {reason}", path.display())));
         }
     }
     let mut report = Report::default();
     let run = Run { args, modality, units, noise, quiet, output, progress: &progress };
-    let ended = run.all(checks, &mut report);
+    let ended = match are_volumes {
+        true => volumes::all(&run, quantity, checks, &mut report),
+        false => run.all(checks, &mut report),
+    };
     let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) else { return ended };
     if let Err(failure) = &ended {
         report.ended(&failure.message);
@@ -98,8 +112,17 @@ impl Run<'_> {
         let mut restorer = args.inference.restorer_for(task)?;
         report.model(&restorer);
         let options = args.options(self.units)?;
-        // An output folder that cannot be written is refused before folders are searched.
-        Outputs::default().add("a series", &output.join("series"), Kind::Folder, true)?;
+        // An output that cannot be written is refused before folders are searched.
+        match args.zip() {
+            Some(zip) => {
+                if args.resume {
+                    let reason = "a ZIP is written anew by every run: use a folder with --resume";
+                    return Err(Failure::usage(format!("{}: {reason}", zip.display())));
+                }
+                checks.add("the ZIP", zip, Kind::File, args.overwrite)?;
+            }
+            None => Outputs::default().add("a series", &output.join("series"), Kind::Folder, true)?,
+        }
         let note = |report: &mut Report, e: &artir_dicom::Error| report.ended(&args.error_text(e));
         let inputs: Vec<_> = args.inputs.iter().map(|input| input.display().to_string()).collect();
         self.progress.begin("scan", &inputs.join(", "));
@@ -108,6 +131,11 @@ impl Run<'_> {
         if let Some(nothing) = scan.nothing_found(&args.inputs, self.modality) {
             note(report, &nothing);
             return self::nothing(&scan, nothing);
+        }
+        if let Some(zip) = args.zip().filter(|zip| scan.archives().any(|archive| artir_files::same_file(archive, zip)))
+        {
+            let reason = "the ZIP would take the place of an archive that was read: write it elsewhere";
+            return Err(Failure::usage(format!("{}: {reason}", zip.display())));
         }
         if !self.quiet {
             log_skipped(&scan);
@@ -134,7 +162,8 @@ impl Run<'_> {
         }
         // With --resume, part of the output may already exist.
         for (_, series) in possible.iter().filter(|_| !args.resume) {
-            checks.needs(&output.join(&series.folder), series.least_space(&options));
+            let place = args.zip().map_or_else(|| output.join(&series.folder), Path::to_owned);
+            checks.needs(&place, series.least_space(&options));
         }
         if let Err(failure) = checks.check_space() {
             for (number, series) in possible {
@@ -142,6 +171,11 @@ impl Run<'_> {
             }
             return Err(failure);
         }
+        let mut zip = match args.zip().filter(|_| !args.dry_run && !possible.is_empty()) {
+            Some(zip) => Some(ZipOutput::create(zip, args.transfer_syntax.into())?),
+            None => None,
+        };
+        let folder = zip.as_ref().map_or_else(|| output.to_owned(), ZipOutput::folder);
         for (number, series) in possible {
             if args.dry_run {
                 if let Some(problem) = self.without_suv(series) {
@@ -158,8 +192,12 @@ impl Run<'_> {
                         .fail(Failure::input(format!("series {number}: would be skipped: {}", hint::error(&clash))))?;
                 }
             } else {
-                self.one(number, series, &mut restorer, &options, report, &mut tally)?;
+                self.one((number, series), &folder, &mut restorer, &options, report, &mut tally)?;
+                zip.as_mut().map_or(Ok(()), ZipOutput::add)?;
             }
+        }
+        if let Some(zip) = zip.filter(|_| tally.written > 0) {
+            zip.publish(args.overwrite)?;
         }
         Ok(tally.code())
     }
@@ -170,29 +208,34 @@ impl Run<'_> {
         if needed { artir_dicom::suv_problem(series, self.units) } else { None }
     }
 
+    /// Restores a series into a folder. `number` is that of the listing.
     fn one(
         &self,
-        number: usize,
-        series: &Series,
+        (number, series): (usize, &Series),
+        folder: &Path,
         restorer: &mut Restorer,
         options: &RestoreOptions,
         report: &mut Report,
         tally: &mut Tally,
     ) -> Result<(), Failure> {
-        if let Some(target) = self.noise
-            && let Err(failure) = strength::choose(number, series, restorer, target, options, self.progress)
-        {
-            report.refused(number, series, &failure.message, self.args);
-            return tally.fail(failure);
-        }
+        let chosen = self
+            .noise
+            .map_or(Ok(None), |target| strength::choose(number, series, restorer, target, options, self.progress));
+        let remark = match chosen {
+            Ok(remark) => remark,
+            Err(failure) => {
+                report.refused(number, series, &failure.message, self.args);
+                return tally.fail(failure);
+            }
+        };
         let restored = match self.progress.is_cancelled() {
             true => Err(artir_core::Error::Interrupted.into()),
-            false => artir_dicom::restore_series(series, restorer, self.output, options, self.progress),
+            false => artir_dicom::restore_series(series, restorer, folder, options, self.progress),
         };
         match restored {
             Ok(done) => {
                 tally.written += 1;
-                report.written(number, series, &done, self.args);
+                report.written(number, series, &done, remark, self.args);
                 if !self.quiet && !done.findings.is_empty() {
                     eprintln!("artir: series {number}: {}", joined(&done.findings));
                 }
@@ -213,7 +256,8 @@ impl Run<'_> {
                 Ok(())
             }
             Err(e) => {
-                let hint = matches!(e, artir_dicom::Error::Core(_)) && e.kind() == ErrorKind::Interrupted;
+                let interrupted = matches!(e, artir_dicom::Error::Core(_)) && e.kind() == ErrorKind::Interrupted;
+                let hint = interrupted && self.args.zip().is_none();
                 if hint && !self.quiet {
                     eprintln!("artir: series {number}: interrupted; continue it with --resume");
                 }
@@ -267,6 +311,13 @@ fn nothing(scan: &Scan, nothing: artir_dicom::Error) -> Result<ExitCode, Failure
 
 /// Checks that a series and its page can be written. With --resume, existing files are checked later.
 fn check(args: &Args, output: &Path, series: &Series, checks: &mut Outputs) -> Result<(), Failure> {
+    if let Some(zip) = args.zip() {
+        if series.instances.iter().any(|instance| artir_files::same_file(&instance.path, zip)) {
+            let reason = "the ZIP would overwrite a slice: use another output";
+            return Err(Failure::usage(format!("{}: {reason}", zip.display())));
+        }
+        return Ok(());
+    }
     let target = output.join(&series.folder);
     if series.instances.iter().any(|instance| artir_files::is_within(&instance.path, &target)) {
         let reason = "the derived series would overwrite its own source: use another output folder";

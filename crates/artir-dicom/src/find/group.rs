@@ -6,65 +6,35 @@ use std::{
     path::PathBuf,
 };
 
-use artir_files::hex;
-
-use super::{Series, header::GroupedObject, times::Time};
+use super::{
+    Series,
+    group_key::{Group, Volume, thousandths},
+    identity::{FRAME_OF_REFERENCE, STUDY},
+    object::GroupedObject,
+    times::Time,
+};
 use crate::{
     Finding, Modality, Repair,
     read::geometry::{Plane, SAME_POSITION, Stack},
-    uid,
 };
 
-/// Properties that all slices of a restorable series share.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Group {
-    pub(super) series_uid: String,
-    pub(super) study_uid: Option<String>,
-    pub(super) patient_id: Option<Vec<u8>>,
-    /// Positions of different frames of reference do not compare.
-    pub(super) frame_of_reference: Option<String>,
-    /// Multi-frame objects do not mix with slices.
-    pub(super) sop_class: String,
-    /// Direction cosines, in thousandths.
-    pub(super) orientation: [i64; 6],
-    pub(super) rows: u32,
-    pub(super) columns: u32,
-    /// Pixel spacing, in micrometres.
-    pub(super) spacing: [i64; 2],
-    /// ConvolutionKernel, where a series holds several.
-    pub(super) kernel: Option<String>,
+/// One of the attributes, as findings name it.
+struct Part {
+    name: &'static str,
+    of: fn(&mut Volume) -> &mut Option<String>,
 }
 
-impl Group {
-    /// Name of the derived series' folder. Every field enters it, so that the parts of a split series
-    /// differ. The hashed text must not change between versions, since `--resume` depends on the name.
-    fn folder(&self) -> String {
-        let mut text = String::from("artir series, form 1\n");
-        let mut line = |name: &str, value: &str| text.extend([name, "=", value, "\n"]);
-        let uid = |uid: &Option<String>| uid.clone().unwrap_or_else(|| "-".into());
-        let numbers = |numbers: &[i64]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-        line("series", &self.series_uid);
-        line("study", &uid(&self.study_uid));
-        line("patient", &self.patient_id.as_ref().map_or_else(|| "-".into(), |id| hex(id)));
-        line("frame of reference", &uid(&self.frame_of_reference));
-        line("class", &self.sop_class);
-        line("orientation", &numbers(&self.orientation));
-        line("matrix", &format!("{} {}", self.rows, self.columns));
-        line("spacing", &numbers(&self.spacing));
-        // Earlier versions split by AcquisitionNumber. The line stays, so that the names stay.
-        line("acquisition", "-");
-        if let Some(kernel) = &self.kernel {
-            line("kernel", kernel);
-        }
-        format!("series-{}", uid::short(&text))
-    }
-}
+const PARTS: [Part; 3] = [
+    Part { name: "ConvolutionKernel (0018,1210)", of: |volume| &mut volume.kernel },
+    Part { name: "StackID (0020,9056)", of: |volume| &mut volume.stack },
+    Part { name: "EchoTime (0018,0081)", of: |volume| &mut volume.echo },
+];
 
 /// Splits the objects of one SeriesInstanceUID into series. `clashing` are the files that share a SOPInstanceUID with
 /// one of `kept`; `findings` hold for all of the series.
 ///
-/// A series is split by what makes it several volumes: study, frame of reference, class, matrix, orientation, spacing and
-/// kernel. Time slices at the same positions, as of dynamic PET and 4D CT, stay together, and AcquisitionNumber never
+/// A series is split by what makes it several volumes: study, frame of reference, class, matrix, orientation, spacing,
+/// kernel, stack and echo. Time slices at the same positions, as of dynamic PET and 4D CT, stay together, and AcquisitionNumber never
 /// splits: it rises along the body and from phase to phase alike.
 pub(super) fn series_of(
     modality: Modality,
@@ -74,10 +44,9 @@ pub(super) fn series_of(
 ) -> Vec<Series> {
     let mut clashing: Vec<GroupedObject> = clashing.to_vec();
     even_out(kept.iter_mut().chain(&mut clashing));
-    name_kernels(kept.iter_mut().chain(&mut clashing));
-    let kernels = kept.iter().any(|object| object.group.kernel.is_some());
+    let split = PARTS.iter().filter(|part| part.name_values(kept.iter_mut().chain(&mut clashing)));
     let mut findings = findings.to_vec();
-    findings.extend(kernels.then_some(Finding::Split("ConvolutionKernel (0018,1210)")));
+    findings.extend(split.map(|part| Finding::Split(part.name)).collect::<Vec<_>>());
     let mut groups: BTreeMap<Group, Vec<GroupedObject>> = BTreeMap::new();
     for object in kept {
         groups.entry(object.group.clone()).or_default().push(object);
@@ -126,20 +95,20 @@ fn even_out<'a>(objects: impl Iterator<Item = &'a mut GroupedObject>) {
     }
 }
 
-/// Direction cosines in thousandths, or millimetres in micrometres.
-pub(super) fn thousandths<const N: usize>(values: [f64; N]) -> [i64; N] {
-    values.map(|v| (v * 1e3).round() as i64)
-}
-
-/// Names the kernel of every object, if the series has several. An object without one is taken for one of the first.
-fn name_kernels<'a>(objects: impl Iterator<Item = &'a mut GroupedObject>) {
-    let objects: Vec<&mut GroupedObject> = objects.collect();
-    let kernels: BTreeSet<String> = objects.iter().filter_map(|o| o.kernel.clone()).collect();
-    if kernels.len() < 2 {
-        return;
-    }
-    for object in objects {
-        object.group.kernel = object.kernel.clone().or_else(|| kernels.first().cloned());
+impl Part {
+    /// Enters the attribute of every object into its group, if the series has several values, and returns whether it has. An
+    /// object without one is taken for one of the first value.
+    fn name_values<'a>(&self, objects: impl Iterator<Item = &'a mut GroupedObject>) -> bool {
+        let objects: Vec<&mut GroupedObject> = objects.collect();
+        let mut objects: Vec<_> = objects.into_iter().map(|o| ((self.of)(&mut o.volume).clone(), o)).collect();
+        let values: BTreeSet<String> = objects.iter().filter_map(|(value, _)| value.clone()).collect();
+        if values.len() < 2 {
+            return false;
+        }
+        for (value, object) in &mut objects {
+            *(self.of)(&mut object.group.volume) = value.take().or_else(|| values.first().cloned());
+        }
+        true
     }
 }
 
@@ -161,12 +130,23 @@ fn assemble(
     let pixel_spacing = objects.first().map_or([0.0; 2], |o| o.pixel_spacing);
     let restored = objects.iter().any(|o| o.restored);
     let details = objects.first().map(|o| o.details.clone()).unwrap_or_default();
-    let mut planes: Vec<Plane> = objects.iter().flat_map(|o| o.instance.planes.iter().copied()).collect();
-    planes.sort_by(|a, b| a.along_normal().total_cmp(&b.along_normal()));
-    let stack = Stack::of(&planes);
+    let mut stacks: BTreeMap<usize, Vec<Plane>> = BTreeMap::new();
+    for instance in objects.iter().map(|o| &o.instance) {
+        for (frame, plane) in instance.planes.iter().enumerate() {
+            stacks.entry(instance.stack(frame)).or_default().push(*plane);
+        }
+    }
+    let sorted = |planes: &mut Vec<Plane>| {
+        planes.sort_by(|a, b| a.along_normal().total_cmp(&b.along_normal()));
+        Stack::of(planes)
+    };
+    let stack = Stack::joined(&stacks.values_mut().map(sorted).collect::<Vec<_>>());
     let mut findings = known.to_vec();
     if !clashing.is_empty() {
         findings.push(Finding::Clashing(clashing.len()));
+    }
+    if stacks.len() > 1 {
+        findings.push(Finding::Stacks(stacks.len()));
     }
     if stack.missing > 0 {
         findings.push(Finding::Missing(stack.missing));
@@ -218,9 +198,14 @@ fn assemble(
 /// How many time slices there are at each position, and the attribute that tells them apart; `None` unless each of them covers
 /// all positions.
 fn time_slices(objects: &[GroupedObject]) -> Option<(usize, Time)> {
-    let frames = || objects.iter().flat_map(|o| o.instance.along_normal.iter().zip(&o.instance.times));
     let at = |position: f64| (position / SAME_POSITION).round() as i64;
-    let positions: BTreeSet<i64> = frames().map(|(position, _)| at(*position)).collect();
+    let frames = || {
+        objects.iter().map(|o| &o.instance).flat_map(|instance| {
+            let frames = instance.along_normal.iter().zip(&instance.times).enumerate();
+            frames.map(|(i, (position, times))| ((instance.stack(i), at(*position)), times))
+        })
+    };
+    let positions: BTreeSet<(usize, i64)> = frames().map(|(position, _)| position).collect();
     let count = frames().count();
     if positions.len() == count {
         return None;
@@ -232,12 +217,34 @@ fn time_slices(objects: &[GroupedObject]) -> Option<(usize, Time)> {
             let value = times.get(time)?.to_bits();
             slices.insert(value);
             // Two slices at one place and time.
-            if !seen.insert((value, at(*position))) {
+            if !seen.insert((value, position)) {
                 return None;
             }
         }
         (slices.len() > 1 && slices.len() * positions.len() == count).then_some((slices.len(), time))
     })
+}
+
+/// Enters patient, study and frame of reference into the groups of one series' objects. An object without one takes that
+/// of the others where they agree. Returns the attributes that split the series.
+pub(super) fn enter(objects: &mut [GroupedObject]) -> Vec<Finding> {
+    let only = |values: Vec<&String>| {
+        let first = values.first().copied().cloned();
+        let several = values.iter().any(|v| Some(*v) != first.as_ref());
+        (if several { None } else { first }, several)
+    };
+    let (study, studies) = only(objects.iter().filter_map(|o| o.identity.study_uid.as_ref()).collect());
+    let (frame, frames) = only(objects.iter().filter_map(|o| o.identity.frame_of_reference.as_ref()).collect());
+    // Patients that differ are refused before.
+    let patient = objects.iter().find_map(|o| o.identity.patient_id.clone());
+    for object in objects {
+        let own = object.identity.clone();
+        object.group.study_uid = own.study_uid.or_else(|| study.clone());
+        object.group.frame_of_reference = own.frame_of_reference.or_else(|| frame.clone());
+        object.group.patient_id = patient.clone();
+    }
+    let split = [(studies, STUDY), (frames, FRAME_OF_REFERENCE)];
+    split.into_iter().filter(|(several, _)| *several).map(|(_, name)| Finding::Split(name)).collect()
 }
 
 #[cfg(test)]
@@ -255,7 +262,7 @@ mod tests {
             rows: 512,
             columns: 512,
             spacing: [797, 797],
-            kernel: None,
+            volume: Volume::default(),
         }
     }
 
@@ -272,7 +279,9 @@ mod tests {
             Group { rows: 511, ..group() },
             Group { columns: 511, ..group() },
             Group { spacing: [797, 798], ..group() },
-            Group { kernel: Some("BONE".into()), ..group() },
+            Group { volume: Volume { kernel: Some("BONE".into()), ..Volume::default() }, ..group() },
+            Group { volume: Volume { stack: Some("BONE".into()), ..Volume::default() }, ..group() },
+            Group { volume: Volume { echo: Some("BONE".into()), ..Volume::default() }, ..group() },
             group(),
         ];
         let mut names: Vec<String> = others.iter().map(Group::folder).collect();

@@ -7,13 +7,15 @@ use dicom_dictionary_std::{StandardSopClassDictionary, tags};
 
 use super::{
     Details, Instance, ScanOptions,
-    group::{Group, thousandths},
+    frames::Frames,
+    group_key::{Group, Volume, thousandths},
     identity::Identity,
+    object::GroupedObject,
     quantity,
     times::Times,
 };
 use crate::{
-    Error, Finding, Modality, Reason, codes,
+    Error, Modality, Reason, codes,
     read::{
         dataset::{DataSet, Stop},
         file::{DicomFile, Opened},
@@ -22,40 +24,12 @@ use crate::{
     },
 };
 
-/// An object with the group that it belongs to.
-#[derive(Clone)]
-pub(crate) struct GroupedObject {
-    pub(super) group: Group,
-    pub(super) identity: Identity,
-    pub(super) instance: Instance,
-    pub(super) pixel_spacing: [f64; 2],
-    /// Direction cosines of its first frame.
-    pub(super) orientation: [f64; 6],
-    /// For a listing.
-    pub(super) details: Details,
-    /// What is to be said of its values.
-    pub(super) remarks: Vec<Finding>,
-    /// ConvolutionKernel.
-    pub(super) kernel: Option<String>,
-    /// Whether artir derived it.
-    pub(super) restored: bool,
-    /// The reason why SUV cannot be computed from these PET values, although they can be restored in their own unit.
-    pub(super) not_uptake: Option<quantity::NotUptake>,
-}
-
-impl GroupedObject {
-    /// StudyInstanceUID.
-    pub(super) fn study(&self) -> Option<&String> {
-        self.identity.study()
-    }
-}
-
 /// A damaged file: the reason to skip it, if what comes before the damage shows that it is no image of the modality; else its
 /// SeriesInstanceUID, as far as that is known.
 pub(super) fn look_at_damaged(path: &Path, modality: Modality) -> Result<Reason, Option<String>> {
     let Some(set) = DicomFile::before_damage(path) else { return Err(None) };
     match set.text(tags::SOP_CLASS_UID) {
-        Some(class) if !modality.owns(class, &set) && !modality.may_own(class) => {
+        Some(class) if !is_of(modality, class, &set) && !modality.may_own(class) => {
             Ok(Reason::NotSlice(format!("not a {} image: {}, and damaged", modality.name(), class_name(class))))
         }
         _ => Err(set.text(tags::SERIES_INSTANCE_UID).map(str::to_owned)),
@@ -67,7 +41,7 @@ pub(super) fn look(path: &Path, options: &ScanOptions) -> Result<Result<GroupedO
     match DicomFile::look(path, Stop::AtPixels)? {
         Opened::Other => Ok(Err(Reason::NotDicom)),
         Opened::Dicom(file) => Ok(choose(&file.set, path, options).map(|mut object| {
-            object.instance.repairs = file.repairs().iter().copied().filter(|repair| !repair.is_of_pixels()).collect();
+            object.instance.repairs.extend(file.repairs().iter().filter(|repair| !repair.is_of_pixels()));
             object
         })),
     }
@@ -85,49 +59,22 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         return Err(Reason::not_slice("a DICOMDIR"));
     }
     let class = set.text(tags::SOP_CLASS_UID).ok_or_else(|| Reason::not_slice("DICOM without a SOP class"))?;
-    if let Some(other) = modality.other().filter(|other| other.owns(class, set)) {
+    if let Some(other) = modality.other().filter(|other| is_of(*other, class, set)) {
         return Err(Reason::OtherModality(other));
     }
-    if !modality.owns(class, set) {
+    if !is_of(modality, class, set) {
         return Err(Reason::NotSlice(format!("not a {} image: {}", modality.name(), class_name(class))));
     }
     if set.texts(tags::IMAGE_TYPE).contains(&"LOCALIZER") {
         return Err(Reason::not_slice("a localizer"));
     }
     let missing = |what: &str| Reason::NotSlice(format!("a {} image without {what}", modality.name()));
-    let frames = set.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1);
-    let multi_frame = class != modality.slice_class();
-    if !multi_frame && frames != 1 {
-        return Err(Reason::NotSlice(format!("a single-frame class with {frames} frames")));
-    }
-    let present = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len();
-    if multi_frame && usize::try_from(frames) != Ok(present) {
-        return Err(Reason::NotSlice(format!("{frames} frames, and functional groups for {present}")));
-    }
-    let frames = u32::try_from(frames).map_err(|_| missing("NumberOfFrames"))?;
-    if let Some(what) = quantity::foreign(set, frames, modality) {
+    let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len().max(1) as u32;
+    if let Some(what) = quantity::foreign(set, groups, modality) {
         return Err(what);
     }
-    let mut planes = Vec::new();
-    let mut spacing = None;
-    for frame in 0..frames {
-        let view = View::new(set, frame);
-        let orientation = view
-            .group(tags::PLANE_ORIENTATION_SEQUENCE)
-            .vector(tags::IMAGE_ORIENTATION_PATIENT)
-            .ok_or_else(|| missing("ImageOrientationPatient"))?;
-        let position = view
-            .group(tags::PLANE_POSITION_SEQUENCE)
-            .vector(tags::IMAGE_POSITION_PATIENT)
-            .ok_or_else(|| missing("ImagePositionPatient"))?;
-        let plane = Plane { position, orientation };
-        if !plane.is_axial() {
-            return Err(Reason::not_slice("a reformat: not an axial image"));
-        }
-        planes.push(plane);
-        spacing = spacing.or(view.group(tags::PIXEL_MEASURES_SEQUENCE).vector(tags::PIXEL_SPACING));
-    }
-    let spacing = spacing.ok_or_else(|| missing("PixelSpacing"))?;
+    let Frames { planes, spacing, stacks, stack, are_slices, repairs } = Frames::read(set, class, modality)?;
+    let count = planes.len() as u32;
     let size = |tag, name| {
         let n = set.integer(tag).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
         n.ok_or_else(|| missing(name))
@@ -145,18 +92,20 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         rows: size(tags::ROWS, "Rows")?,
         columns: size(tags::COLUMNS, "Columns")?,
         spacing: thousandths(spacing),
-        kernel: None,
+        volume: Volume::default(),
     };
     let orientation = first.orientation;
-    let kernel = kernel(set);
+    let volume = Volume { kernel: kernel(set), stack, echo: echo(set) };
     let instance = Instance {
         path: path.to_owned(),
         uid: uid.to_owned(),
         instance_number: set.integer(tags::INSTANCE_NUMBER).unwrap_or(0),
-        repairs: Vec::new(),
+        repairs,
         along_normal: planes.iter().map(Plane::along_normal).collect(),
         planes,
-        times: (0..frames).map(|frame| Times::read(&View::new(set, frame))).collect(),
+        stacks,
+        are_slices,
+        times: (0..count).map(|frame| Times::read(&View::new(set, frame))).collect(),
     };
     Ok(GroupedObject {
         group,
@@ -164,12 +113,22 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         instance,
         pixel_spacing: spacing,
         orientation,
-        kernel,
+        volume,
         details: Details::read(set),
         remarks: if modality == Modality::Ct { quantity::remarks(set) } else { Vec::new() },
         restored: is_restored(set),
         not_uptake: (modality == Modality::Pet).then(|| quantity::not_uptake(set)).flatten(),
     })
+}
+
+/// Whether an object is of a modality, by its class. Volumes of some CT consoles are secondary captures of many frames, with the
+/// functional groups of Enhanced CT and a rescale that says it leads to HU.
+fn is_of(modality: Modality, class: &str, set: &DataSet) -> bool {
+    class == modality.slice_class()
+        || modality.multi_frame_classes().contains(&class)
+        || (modality.may_own(class)
+            && set.text(tags::MODALITY) == Some("CT")
+            && set.text(tags::RESCALE_TYPE) == Some("HU"))
 }
 
 /// ConvolutionKernel of CT, which makes a volume of its own. Some scanners write the strength of their iterative reconstruction
@@ -179,6 +138,16 @@ fn kernel(set: &DataSet) -> Option<String> {
     let values = view.group(tags::CT_RECONSTRUCTION_SEQUENCE).texts(tags::CONVOLUTION_KERNEL);
     let kernel = values.join("\\").to_ascii_uppercase();
     (!kernel.is_empty()).then_some(kernel)
+}
+
+/// EchoNumbers, or the echo time, of an object that has one: each echo is a volume.
+fn echo(set: &DataSet) -> Option<String> {
+    let view = View::new(set, 0);
+    let time = || {
+        view.number(tags::ECHO_TIME).or_else(|| view.group(tags::MR_ECHO_SEQUENCE).number(tags::EFFECTIVE_ECHO_TIME))
+    };
+    let number = view.number(tags::ECHO_NUMBERS).map(|n| format!("number {n}"));
+    number.or_else(|| time().map(|time| format!("{time} ms")))
 }
 
 fn class_name(uid: &str) -> &str {

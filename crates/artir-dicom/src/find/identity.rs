@@ -3,20 +3,19 @@
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-use super::header::GroupedObject;
-use crate::{Finding, read::dataset::DataSet};
+use crate::read::dataset::DataSet;
 
 /// Patient, study and frame of reference of an object. Empty values are treated as absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// PatientID, in the bytes of its character set.
-    patient_id: Option<Vec<u8>>,
+    pub(super) patient_id: Option<Vec<u8>>,
     issuer: Option<Vec<u8>>,
     name: Option<Vec<u8>>,
     birth_date: Option<Vec<u8>>,
     sex: Option<Vec<u8>>,
-    study_uid: Option<String>,
-    frame_of_reference: Option<String>,
+    pub(super) study_uid: Option<String>,
+    pub(super) frame_of_reference: Option<String>,
 }
 
 /// One of the values that distinguish patients.
@@ -25,9 +24,9 @@ type Field = fn(&Identity) -> Option<&Vec<u8>>;
 /// PatientID as errors name it.
 const PATIENT_ID: &str = "PatientID (0010,0020)";
 /// StudyInstanceUID as findings name it.
-const STUDY: &str = "StudyInstanceUID (0020,000D)";
+pub(super) const STUDY: &str = "StudyInstanceUID (0020,000D)";
 /// FrameOfReferenceUID as findings name it.
-const FRAME_OF_REFERENCE: &str = "FrameOfReferenceUID (0020,0052)";
+pub(super) const FRAME_OF_REFERENCE: &str = "FrameOfReferenceUID (0020,0052)";
 
 impl Identity {
     pub(super) fn read(set: &DataSet) -> Self {
@@ -85,28 +84,6 @@ pub(super) fn conflict<'a>(identities: impl Iterator<Item = &'a Identity> + Clon
     ];
     let found = fields.into_iter().find(|(_, of)| differs(*of)).map(|(name, _)| name);
     found.or_else(|| (unnumbered && differs(|i| i.name.as_ref())).then_some("PatientName (0010,0010)"))
-}
-
-/// Enters patient, study and frame of reference into the groups of one series' objects. An object without one takes that
-/// of the others where they agree. Returns the attributes that split the series.
-pub(super) fn enter(objects: &mut [GroupedObject]) -> Vec<Finding> {
-    let only = |values: Vec<&String>| {
-        let first = values.first().copied().cloned();
-        let several = values.iter().any(|v| Some(*v) != first.as_ref());
-        (if several { None } else { first }, several)
-    };
-    let (study, studies) = only(objects.iter().filter_map(|o| o.identity.study_uid.as_ref()).collect());
-    let (frame, frames) = only(objects.iter().filter_map(|o| o.identity.frame_of_reference.as_ref()).collect());
-    // Patients that differ are refused before.
-    let patient = objects.iter().find_map(|o| o.identity.patient_id.clone());
-    for object in objects {
-        let own = object.identity.clone();
-        object.group.study_uid = own.study_uid.or_else(|| study.clone());
-        object.group.frame_of_reference = own.frame_of_reference.or_else(|| frame.clone());
-        object.group.patient_id = patient.clone();
-    }
-    let split = [(studies, STUDY), (frames, FRAME_OF_REFERENCE)];
-    split.into_iter().filter(|(several, _)| *several).map(|(_, name)| Finding::Split(name)).collect()
 }
 
 #[cfg(test)]

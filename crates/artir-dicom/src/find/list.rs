@@ -124,7 +124,7 @@ fn list_series(scan: &Scan, series: &Series, units: PetUnits, shown: &Shown<'_>)
         frames
             .map(|(i, position)| ListedSlice {
                 file: file.clone(),
-                frame: series.multi_frame.then_some(i as u32 + 1),
+                frame: (instance.frames() > 1 || series.multi_frame).then_some(i as u32 + 1),
                 position_mm: *position,
                 suv_factor: factors.get(i).and_then(|f| f.as_ref().ok()).map(|suv| suv.factor),
                 uptake_s: factors.get(i).and_then(|f| f.as_ref().ok()).and_then(|suv| suv.uptake),

@@ -12,10 +12,13 @@ use std::{
 
 mod archive;
 mod dicomdir;
+mod frames;
 mod group;
+mod group_key;
 mod header;
 mod identity;
 mod list;
+mod object;
 mod quantity;
 mod repeats;
 mod select;
@@ -27,13 +30,13 @@ mod walk;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use self::header::place;
 pub use self::{
-    archive::unpack_tar,
+    archive::{is_archive, unpack_tar},
     list::{Listing, Shown, list},
     select::{Selection, SelectionError},
     series::{Details, Instance, Series},
     survey::{SuvSummary, suv_problem, suv_summary},
 };
-use self::{header::GroupedObject, quantity::NotUptake};
+use self::{object::GroupedObject, quantity::NotUptake};
 use tempfile::TempDir;
 
 use crate::{Error, Modality, PetUnits, Reason};
@@ -106,8 +109,8 @@ pub struct Scan {
     pub refused: Vec<Refused>,
     /// Files that are DICOM and cannot be read. Slices of a series may be among them.
     pub damaged: Vec<Error>,
-    /// Archives that were unpacked, which are removed with the scan.
-    archives: Vec<TempDir>,
+    /// Archives that were unpacked, and their contents, which are removed with the scan.
+    archives: Vec<(PathBuf, TempDir)>,
     /// SeriesInstanceUID of damaged files, as far as they can be read.
     series_of_damaged: BTreeMap<PathBuf, String>,
 }
@@ -135,6 +138,11 @@ impl Scan {
         }
         let path = series.instances.first().map_or(Path::new(""), |first| &first.path);
         Some(Error::file(path, Reason::UnreadableBeside(doubtful)))
+    }
+
+    /// The archives whose contents were searched.
+    pub fn archives(&self) -> impl Iterator<Item = &Path> {
+        self.archives.iter().map(|(path, _)| path.as_path())
     }
 
     /// Skipped files by reason, in the order of the reasons' texts.
@@ -203,12 +211,15 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
         match header::look(&path, &options) {
             Ok(Ok(object)) => placed.push(object),
             // Archives within archives are not opened.
-            Ok(Err(Reason::NotDicom)) if !found.archives.iter().any(|a| path.starts_with(a.path())) => {
+            Ok(Err(Reason::NotDicom)) if !found.archives.iter().any(|(_, a)| path.starts_with(a.path())) => {
                 match archive::unpack(&path) {
-                    Ok(None) => found.set_aside.push(SetAside { path, reason: Reason::NotDicom }),
+                    Ok(None) => {
+                        let reason = if archive::is_metadata(&path) { Reason::Metadata } else { Reason::NotDicom };
+                        found.set_aside.push(SetAside { path, reason });
+                    }
                     Ok(Some(folder)) => {
                         files.extend(walk::files(&[folder.path().to_owned()], &mut found)?);
-                        found.archives.push(folder);
+                        found.archives.push((path, folder));
                     }
                     Err(e) => found.damaged.push(e),
                 }
@@ -234,7 +245,7 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
             found.refused.push(of_several_patients(objects, attribute));
             continue;
         }
-        let findings = identity::enter(&mut objects);
+        let findings = group::enter(&mut objects);
         let repeats::Distinct { kept, clashing } = repeats::separate(objects, &mut found);
         found.series.extend(group::series_of(modality, kept, &clashing, &findings));
     }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs::File, io, path::Path};
 
 use sha2::{Digest, Sha256};
 
-use super::{Scan, SetAside, header::GroupedObject};
+use super::{Scan, SetAside, object::GroupedObject};
 use crate::{Error, Reason};
 
 /// The first file of each SOPInstanceUID in the order of paths, and the later ones that are not its copies.

@@ -24,6 +24,10 @@ pub struct Instance {
     /// Departures from the standard that its header was read in spite of.
     pub(super) repairs: Vec<Repair>,
     pub(super) planes: Vec<Plane>,
+    /// The index of each frame's stack; empty for an object of one stack.
+    pub(super) stacks: Vec<usize>,
+    /// Several frames of a single-frame class: each becomes a slice.
+    pub(super) are_slices: bool,
     /// Of each frame.
     pub(super) times: Vec<Times>,
 }
@@ -41,6 +45,21 @@ impl Instance {
 
     pub(crate) fn frames(&self) -> u32 {
         self.along_normal.len() as u32
+    }
+
+    /// Whether its frames become objects of their own: it has several, and its class allows one.
+    pub(crate) fn are_slices(&self) -> bool {
+        self.are_slices
+    }
+
+    /// Centre of the first pixel of a frame, mm.
+    pub(crate) fn position(&self, frame: u32) -> Option<[f64; 3]> {
+        self.planes.get(frame as usize).map(|plane| plane.position)
+    }
+
+    /// The stack of a frame, among those of the object.
+    pub(super) fn stack(&self, frame: usize) -> usize {
+        self.stacks.get(frame).copied().unwrap_or(0)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     Error, Modality, RestoreOptions, Series, SeriesReport,
     find::survey::Survey,
     read::{dataset::Stop, file::DicomFile, frame::PixelFormat, slice::Slice, suv::PetUnits, worker::Decoder},
-    restore::{plan::name, scale::Scale},
+    restore::{plan::places, scale::Scale},
 };
 
 /// Writes the page of a series that [`crate::restore_series`] has written.
@@ -33,23 +33,25 @@ pub fn preview_series(
     let mut decoder = options.decoder();
     let mut writer = PreviewWriter::create(page, heading, unit, window, series.slices()).map_err(fail)?;
     let mut index = 0;
-    for (i, instance) in series.instances.iter().enumerate() {
-        let derived = restored.folder.join(name(i));
+    for place in places(series, options) {
+        let instance = place.instance;
+        let derived = restored.folder.join(&place.name);
         // Missing slices of a partial series are not shown.
         if !derived.exists() {
-            index += instance.along_normal.len();
+            index += place.frames.len();
             continue;
         }
         let (mut before, mut after) = (Reader::open(&instance.path)?, Reader::open(&derived)?);
         if let Some(rescale) = options.rescale.filter(|_| series.modality == Modality::Ct) {
             rescale.put(&mut before.file.set);
         }
-        for (frame, position) in (0..).zip(&instance.along_normal) {
+        for frame in place.frames.clone() {
             // A derived slice keeps the times of its source, and with them its factor.
             let per_unit = scale.per_unit(&instance.path, frame).map_err(|r| Error::file(&instance.path, r))?;
             let source = before.slice(frame, series, per_unit, &mut decoder)?;
-            let result = after.slice(frame, series, per_unit, &mut decoder)?;
-            writer.add(index, Some(*position), series.pixel_spacing, source.view(), result.view()).map_err(fail)?;
+            let result = after.slice(place.own(frame), series, per_unit, &mut decoder)?;
+            let position = instance.along_normal.get(frame as usize).copied();
+            writer.add(index, position, series.pixel_spacing, source.view(), result.view()).map_err(fail)?;
             index += 1;
         }
     }

@@ -12,22 +12,14 @@ use dicom_encoding::{
 };
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use crate::read::{
-    codestream,
-    file::{EXPLICIT_VR_BIG_ENDIAN, GE_PRIVATE_BIG_ENDIAN_PIXELS},
-    rle,
+use crate::{
+    CodecError,
+    read::{
+        codestream,
+        file::{EXPLICIT_VR_BIG_ENDIAN, GE_PRIVATE_BIG_ENDIAN_PIXELS},
+        rle,
+    },
 };
-
-/// The reason why a frame cannot be decoded or encoded. A decoder process sends it to its parent as text.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct CodecError(String);
-
-impl CodecError {
-    pub(crate) fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
-    }
-}
 
 /// The part of an image's header that codecs need. One sample a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Headers of compressed frames, checked before decoding because codecs allocate memory by these values.
 
-use super::codec::CodecError;
+use crate::CodecError;
 
 /// Size of an image in a codestream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

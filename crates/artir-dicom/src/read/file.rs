@@ -11,9 +11,8 @@ use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 
 use crate::{
-    Error, Reason,
+    Error, Reason, Repair,
     read::dataset::{DataSet, Form, Pixels, ReadError, Reader, Stop, Value, words},
-    read::repair::Repair,
 };
 
 /// Retired, but still in use.
@@ -160,6 +159,11 @@ impl DicomFile {
     /// The departures from the standard that the file was read in spite of.
     pub(crate) fn repairs(&self) -> &BTreeSet<Repair> {
         &self.repairs
+    }
+
+    /// The departures from the standard that show in the pixels. Those of headers are findings of the search.
+    pub(crate) fn pixel_repairs(&self) -> Vec<Repair> {
+        self.repairs.iter().copied().filter(|repair| repair.is_of_pixels()).collect()
     }
 
     /// Whether the pixels are not compressed.

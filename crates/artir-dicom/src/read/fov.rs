@@ -36,20 +36,39 @@ const MARGIN: f64 = 1.5;
 
 /// True outside the field of view of a frame; `None` when all of it is within.
 pub(crate) fn outside(view: &View<'_>, stored: &Array2<i32>, encoding: &Encoding) -> Option<Array2<bool>> {
-    let mut mask = Array2::from_elem(stored.raw_dim(), false);
-    let below = below_air(encoding);
-    fill_from_border(stored, &below, &mut mask);
-    fill_beyond_circle(stored, &Circle::read(view, stored, encoding), &below, &mut mask);
-    mask.iter().any(|outside| *outside).then_some(mask)
-}
-
-/// Whether a stored value is below the lowest HU by more than its rounding.
-fn below_air(encoding: &Encoding) -> impl Fn(i32) -> bool {
     let step = match encoding.transform {
         Transform::Linear { slope, .. } => slope.abs(),
         Transform::Table { .. } => 0.0,
     };
-    move |stored| encoding.rescale(stored) + step / 2.0 < LOWEST_HU
+    let spacing = view.group(tags::PIXEL_MEASURES_SEQUENCE).vector::<2>(tags::PIXEL_SPACING);
+    let diameter = view.group(tags::CT_RECONSTRUCTION_SEQUENCE).number(tags::RECONSTRUCTION_DIAMETER);
+    find_outside(stored, &|stored| encoding.rescale(stored), step, spacing, diameter)
+}
+
+/// True outside the field of view of an axial CT slice in HU, `[row, column]`; `None` when all of it is within. `spacing` is that
+/// of rows and of columns, mm; `step` is that of the values, 0 where they were never rounded.
+pub fn outside_field_of_view(hu: &Array2<f32>, spacing: [f64; 2], step: f64) -> Option<Array2<bool>> {
+    // Only whether values are equal counts, and what they are in HU: their bits serve for stored values.
+    let bits = hu.mapv(|hu| hu.to_bits().cast_signed());
+    find_outside(&bits, &|bits| f32::from_bits(bits.cast_unsigned()).into(), step, Some(spacing), None)
+}
+
+/// HU of a stored value.
+type Scale<'a> = &'a dyn Fn(i32) -> f64;
+
+fn find_outside(
+    stored: &Array2<i32>,
+    hu: Scale<'_>,
+    step: f64,
+    spacing: Option<[f64; 2]>,
+    diameter: Option<f64>,
+) -> Option<Array2<bool>> {
+    let mut mask = Array2::from_elem(stored.raw_dim(), false);
+    // Below the lowest HU by more than its rounding.
+    let below = |stored| hu(stored) + step / 2.0 < LOWEST_HU;
+    fill_from_border(stored, &below, &mut mask);
+    fill_beyond_circle(stored, &Circle::of(stored, hu, spacing, diameter), &below, &mut mask);
+    mask.iter().any(|outside| *outside).then_some(mask)
 }
 
 /// Marks regions of one value below air that reach the border. Where one of them is large enough to be a filling, the small
@@ -102,20 +121,16 @@ struct Circle {
 impl Circle {
     /// The circle of ReconstructionDiameter; without it, the one that the image just holds, or a smaller one beyond which the
     /// image has nothing but its corner's value.
-    fn read(view: &View<'_>, stored: &Array2<i32>, encoding: &Encoding) -> Self {
+    fn of(stored: &Array2<i32>, hu: Scale<'_>, spacing: Option<[f64; 2]>, diameter: Option<f64>) -> Self {
         let positive = |v: &f64| *v > 0.0;
         let shape = stored.dim();
-        let spacing = view
-            .group(tags::PIXEL_MEASURES_SEQUENCE)
-            .vector::<2>(tags::PIXEL_SPACING)
-            .filter(|s| s.iter().all(positive));
-        let diameter = view.group(tags::CT_RECONSTRUCTION_SEQUENCE).number(tags::RECONSTRUCTION_DIAMETER);
+        let spacing = spacing.filter(|s| s.iter().all(positive));
         match (spacing, diameter.filter(positive)) {
             (Some(spacing), Some(diameter)) => Self { spacing, radius: diameter / 2.0, shape },
             (spacing, _) => {
                 let spacing = spacing.unwrap_or([1.0; 2]);
                 let radius = (shape.0 as f64 * spacing[0]).min(shape.1 as f64 * spacing[1]) / 2.0;
-                Self { spacing, radius, shape }.shrunk_to_filling(stored, encoding)
+                Self { spacing, radius, shape }.shrunk_to_filling(stored, hu)
             }
         }
     }
@@ -123,7 +138,7 @@ impl Circle {
     /// The smallest circle outside of which rings of one pixel are filled with the corner's value. Its edge must be sharp,
     /// and air must lie inside it: where a body stands in air without noise, the share of the value falls slowly from ring to
     /// ring, or the ring inside is of the body.
-    fn shrunk_to_filling(self, stored: &Array2<i32>, encoding: &Encoding) -> Self {
+    fn shrunk_to_filling(self, stored: &Array2<i32>, hu: Scale<'_>) -> Self {
         let Some(corner) = stored.first().copied() else { return self };
         let step = self.spacing[0].max(self.spacing[1]);
         let rings = (self.radius / step).floor() as usize;
@@ -133,7 +148,7 @@ impl Circle {
             if let Some((all, same, sum)) = (inside > 0.0).then(|| counts.get_mut(inside as usize)).flatten() {
                 *all += 1;
                 *same += usize::from(*value == corner);
-                *sum += encoding.rescale(*value);
+                *sum += hu(*value);
             }
         }
         let share = |ring: usize| counts.get(ring).map_or(0.0, |(all, same, _)| *same as f64 / (*all).max(1) as f64);
@@ -235,6 +250,16 @@ mod tests {
     fn marked(hu: &Array2<f64>, diameter: Option<&str>) -> Option<Array2<bool>> {
         let stored = hu.mapv(|v| v as i32 + 1024);
         outside(&View::new(&header(diameter), 0), &stored, &encoding(1.0, -1024.0))
+    }
+
+    #[test]
+    fn values_in_hu_have_the_field_of_view_of_their_slice() {
+        for fill in [-3024.0, -1024.0, 0.0] {
+            let hu = slice(20.0, -1024.0, Some((SIZE as f64 / 2.0, fill)));
+            let found = outside_field_of_view(&hu.mapv(|v| v as f32), [0.5, 0.5], 1.0);
+            assert!(found.is_some() && found == marked(&hu, None), "{fill}");
+        }
+        assert_eq!(outside_field_of_view(&slice(20.0, -4000.0, None).mapv(|v| v as f32), [0.5, 0.5], 0.0), None);
     }
 
     #[test]

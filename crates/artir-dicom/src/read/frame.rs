@@ -4,8 +4,8 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use ndarray::Array2;
 
-use super::{codec::Layout, dataset::DataSet, file::DicomFile, hu::Padding, repair::Repair};
-use crate::{Reason, terms::quotable};
+use super::{codec::Layout, dataset::DataSet, file::DicomFile, hu::Padding};
+use crate::{Reason, Repair, terms::quotable};
 
 /// Largest frame that is decoded, pixels: no scanner makes more, and a damaged header may claim anything.
 pub(crate) const MAX_PIXELS: usize = 8192 * 8192;

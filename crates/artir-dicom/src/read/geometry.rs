@@ -21,6 +21,16 @@ impl Plane {
         dot(self.normal(), self.position)
     }
 
+    /// The plane some millimetres along its normal.
+    pub(crate) fn shifted(mut self, by: f64) -> Self {
+        let normal = self.normal();
+        let length = dot(normal, normal).sqrt();
+        for (at, n) in self.position.iter_mut().zip(normal) {
+            *at += by * n / length;
+        }
+        self
+    }
+
     /// Whether it is cut across the body. A tilted gantry leans by up to 30 degrees; reformats stand at 90.
     pub(crate) fn is_axial(&self) -> bool {
         self.normal()[2].abs() >= 0.7
@@ -50,6 +60,18 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
+    /// What is to be said of several stacks: the spacing of the first, and whatever is wrong with any.
+    pub(crate) fn joined(stacks: &[Self]) -> Self {
+        let bounds = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
+        Self {
+            spacing: stacks.iter().map(|s| s.spacing).find(|s| *s > 0.0).unwrap_or(0.0),
+            missing: stacks.iter().map(|s| s.missing).sum(),
+            uneven: stacks.iter().filter_map(|s| s.uneven).reduce(bounds),
+            coincident: stacks.iter().map(|s| s.coincident).sum(),
+            tilt: stacks.iter().map(|s| s.tilt).fold(0.0, f64::max),
+        }
+    }
+
     pub(crate) fn of(planes: &[Plane]) -> Self {
         let along: Vec<f64> = planes.iter().map(Plane::along_normal).collect();
         let steps: Vec<f64> = along.windows(2).map(|w| w[1] - w[0]).collect();

@@ -12,8 +12,6 @@ pub(crate) mod fov;
 pub(crate) mod frame;
 pub(crate) mod geometry;
 pub(crate) mod hu;
-pub(crate) mod modality;
-pub(crate) mod repair;
 pub(crate) mod rescale;
 pub(crate) mod rle;
 pub(crate) mod slice;

@@ -10,11 +10,10 @@ use super::{
     file::DicomFile,
     frame::PixelFormat,
     hu::Transform,
-    modality::Modality,
     slice::Slice,
     worker::Decoder,
 };
-use crate::{Error, Reason};
+use crate::{Error, Modality, Reason};
 
 /// A linear rescale to HU, where the header has none, or a wrong one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +35,16 @@ impl Rescale {
     pub fn new(slope: f64, intercept: f64) -> Result<Self, RescaleError> {
         let usable = slope.is_finite() && slope != 0.0 && intercept.is_finite();
         if usable { Ok(Self { slope, intercept }) } else { Err(RescaleError) }
+    }
+
+    /// RescaleSlope.
+    pub fn slope(self) -> f64 {
+        self.slope
+    }
+
+    /// RescaleIntercept.
+    pub fn intercept(self) -> f64 {
+        self.intercept
     }
 
     /// Slope and intercept as they are written.
@@ -110,6 +119,11 @@ impl Shares {
     }
 }
 
+/// Whether the values of a slice of a body, said to be HU, are HU + 1024.
+pub fn are_unscaled(values: impl Iterator<Item = f64>) -> bool {
+    Shares::of(values).are_unscaled()
+}
+
 /// Refuses CT whose header claims HU although its values are HU + 1024. Looks at one frame, and only where the rescale changes
 /// nothing.
 ///
@@ -127,7 +141,7 @@ pub(crate) fn check_hounsfield(path: &std::path::Path, decoder: &mut Decoder) ->
     let valid = slice.valid();
     let is_valid = |at| valid.as_ref().is_none_or(|valid| valid[at]);
     let values = slice.frame.stored.indexed_iter().filter(|(at, _)| is_valid(*at)).map(|(_, v)| f64::from(*v));
-    if Shares::of(values).are_unscaled() { Err(Error::file(path, Reason::NotHounsfield)) } else { Ok(()) }
+    if are_unscaled(values) { Err(Error::file(path, Reason::NotHounsfield)) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! RLE Lossless: byte planes, the high bytes first, each packed row by row (PS3.5, annex G).
 
-use super::codec::CodecError;
+use crate::CodecError;
 
 const EARLY: &str = "an RLE segment ends early";
 

@@ -5,9 +5,9 @@ use std::fs::File;
 
 use artir_files::{Encoding, hash_file};
 
-use super::{RestoreOptions, Restoring};
+use super::{RestoreOptions, Restoring, place::Place};
 use crate::{
-    Error, Instance, Modality, Series, read::suv::PetUnits, restore::scale::Scale, uid, write::staging::Identity,
+    Instance, Modality, Reason, Series, read::suv::PetUnits, restore::scale::Scale, uid, write::staging::Identity,
 };
 
 /// The version of the attributes of derived objects. Raise it with every change after which the same source and
@@ -50,10 +50,13 @@ pub(super) fn identity(series: &Encoding, what: &Restoring<'_>, options: &Restor
         series_description,
         timestamp,
         syntax,
+        // The manifest lists the names.
+        names: _,
         // Included in the series' identity.
         units: _,
         rescale: _,
         codec_process: _,
+        decoders: _,
     } = options;
     let settings = Encoding::new("artir-objects", OBJECTS).text("task", what.task).text("syntax", syntax.uid());
     let settings = match series_description {
@@ -67,26 +70,33 @@ pub(super) fn identity(series: &Encoding, what: &Restoring<'_>, options: &Restor
     Identity { series: series.hash(), settings: settings.hash() }
 }
 
+/// Hash of a source's file.
+pub(super) fn hash_source(instance: &Instance) -> Result<String, Reason> {
+    Ok(hash_file(File::open(&instance.path)?)?)
+}
+
 /// The key of the object that is made of a source: its UID, all of its bytes, and the scale of each frame, which hangs on
 /// other slices too where PET is restored.
-pub(super) fn key(instance: &Instance, scale: &Scale) -> Result<String, Error> {
-    let read = || hash_file(File::open(&instance.path)?);
-    let sha256 = read().map_err(|e| Error::file(&instance.path, e))?;
-    let mut source = Encoding::new("artir-source", 1).text("instance", &instance.uid).text("sha256", &sha256);
-    for frame in 0..instance.frames() {
+pub(super) fn key(place: &Place<'_>, sha256: &str, scale: &Scale) -> String {
+    let instance = place.instance;
+    let mut source = Encoding::new("artir-source", 1).text("instance", &instance.uid).text("sha256", sha256);
+    if let Some(single) = &place.single {
+        source = source.text("frame", &single.frame.to_string());
+    }
+    for frame in place.frames.clone() {
         source = match scale.per_unit(&instance.path, frame) {
             Ok(scale) => source.float("scale", scale),
             // Restoring it will fail and report the reason.
             Err(_) => source.text("scale", "unknown"),
         };
     }
-    Ok(source.hash())
+    source.hash()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Description, Timestamp};
+    use crate::{Description, Timestamp, restore::plan};
 
     /// A change of these texts changes the UIDs of derived series, or restarts interrupted runs. Raise the version in the
     /// first line, and add a line to the changelog.
@@ -121,7 +131,8 @@ mod tests {
         }
         let sha256 = hash_file(File::open(dir.path().join("a")).unwrap()).unwrap();
         let form = format!("artir-source 1\ninstance=1.2.3.1\nsha256={sha256}\nscale=3ff0000000000000\n");
-        assert_eq!(key(&source.instances[0], &Scale::Same(1.0)).unwrap(), hash_file(form.as_bytes()).unwrap());
+        let places = plan::places(source, &options);
+        assert_eq!(key(&places[0], &sha256, &Scale::Same(1.0)), hash_file(form.as_bytes()).unwrap());
     }
 
     #[test]

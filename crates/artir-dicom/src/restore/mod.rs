@@ -4,11 +4,15 @@
 //! the unit of its values for the network, and `identity.rs` what the results are known by.
 
 mod identity;
+mod names;
 mod noise;
 mod options;
+pub(crate) mod place;
 pub(crate) mod plan;
+mod reading;
 pub(crate) mod scale;
 mod space;
+mod step;
 mod way;
 
 use std::{
@@ -19,12 +23,15 @@ use std::{
 use artir_core::{ErrorKind, MemoryUse, Pool, Progress, Restorer, Shape};
 use artir_files::Manifest;
 
-pub use self::noise::{NoiseChoice, SliceNoise, choose_strength};
+pub use self::names::FileNames;
+pub use self::noise::{NoiseChoice, SliceNoise, choose_strength, choose_strength_of};
 pub use self::options::{Description, OptionError, RestoreOptions, Timestamp};
+pub use self::scale::body_mean;
 use self::{
     plan::{Kept, is_published, slices},
     scale::Scale,
-    way::{Run, Step, restore_slices},
+    step::{Run, Step},
+    way::restore_slices,
 };
 use crate::{
     Error, Finding, Repair, Series, SuvSummary,
@@ -135,7 +142,7 @@ fn restore_with(
     if let Some(manifest) = published.as_ref().filter(|m| is_published(m, &target, &identity, &objects)) {
         staging::recover(&target, true)?;
         for object in &objects {
-            kept.add(series.modality, object.instance, &target.join(&object.name))?;
+            kept.add(series.modality, &object.place, &target.join(&object.place.name))?;
         }
         report.resumed = slices(&objects);
         report.finish(target, manifest, report.resumed, kept);
@@ -146,10 +153,11 @@ fn restore_with(
         let wanted: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();
         staging.take_over(manifest, &wanted)?;
     }
+    let order: Vec<(String, String)> = objects.iter().map(|o| (o.place.name.clone(), o.key.clone())).collect();
     let (done, todo): (Vec<_>, Vec<_>) = objects.into_iter().partition(|object| staging.is_done(&object.key));
     report.resumed = slices(&done);
     for object in &done {
-        kept.add(series.modality, object.instance, &staging.completed(&object.key))?;
+        kept.add(series.modality, &object.place, &staging.completed(&object.key))?;
     }
     let derivation = Derivation {
         modality: series.modality,
@@ -170,8 +178,7 @@ fn restore_with(
     }
     let complete: Vec<_> = done.iter().chain(&todo).filter(|object| staging.is_done(&object.key)).collect();
     let slices = slices(complete.iter().copied());
-    let mut named: Vec<(String, String)> = complete.iter().map(|o| (o.name.clone(), o.key.clone())).collect();
-    named.sort_by_key(|(name, _)| (name.len(), name.clone()));
+    let named: Vec<(String, String)> = order.into_iter().filter(|(_, key)| staging.is_done(key)).collect();
     let name = |key: &str| named.iter().find(|(_, of)| of == key).map(|(name, _)| name.clone());
     let measured = new
         .noise

@@ -4,7 +4,7 @@ use artir_core::{Image, Progress, Restorer};
 use artir_metrics::ct_noise;
 use ndarray::{Array2, Axis};
 
-use super::{RestoreOptions, scale::Scale, way::open};
+use super::{RestoreOptions, scale::Scale, step::open};
 use crate::{
     Error, Series,
     read::{slice::Slice, worker::Decoder},
@@ -41,7 +41,7 @@ const SAMPLES: usize = 7;
 
 /// Chooses the strength at which the noise of a CT series is `target` HU, in the median over some of its slices, and gives it
 /// to the restorer. A series with less noise gets strength 0, one that keeps more at full strength gets 1. `None` for a
-/// series without a slice of enough soft tissue; the restorer's strength is then 1.
+/// series without a slice of enough soft tissue; the restorer then has the strength of the model's card.
 ///
 /// # Errors
 /// Errors of the core. A slice that cannot be read is left out.
@@ -52,17 +52,32 @@ pub fn choose_strength(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<Option<NoiseChoice>, Error> {
-    restorer.set_strength(1.0).map_err(artir_core::Error::from)?;
     let mut decoder = options.decoder();
     let scale = Scale::of(series, options, &mut decoder)?;
     let places: Vec<_> = series.instances.iter().flat_map(|i| (0..i.frames()).map(move |frame| (i, frame))).collect();
     let count = SAMPLES.min(places.len());
-    let mut samples = Vec::with_capacity(count);
-    for n in 0..count {
+    let slices = (0..count).filter_map(|n| {
         // The middles of equal parts: the ends of a series often show other anatomy.
         let (instance, frame) = places[(2 * n + 1) * places.len() / (2 * count)];
-        let Ok(slice) = read(series, instance, frame, &scale, options, &mut decoder) else { continue };
-        let (before, valid) = (slice.values(), slice.valid());
+        let slice = read(series, instance, frame, &scale, options, &mut decoder).ok()?;
+        Some((slice.values(), slice.valid()))
+    });
+    Ok(choose_strength_of(slices, restorer, target, progress)?)
+}
+
+/// Chooses the strength by some axial slices in HU, with the pixels that count, as [`choose_strength`] does.
+///
+/// # Errors
+/// Errors of the core.
+pub fn choose_strength_of(
+    slices: impl IntoIterator<Item = (Array2<f32>, Option<Array2<bool>>)>,
+    restorer: &mut Restorer,
+    target: f64,
+    progress: &dyn Progress,
+) -> Result<Option<NoiseChoice>, artir_core::Error> {
+    restorer.set_strength(1.0)?;
+    let mut samples = Vec::new();
+    for (before, valid) in slices {
         if ct_noise(before.view(), valid.as_ref().map(|v| v.view())).is_none() {
             continue;
         }
@@ -77,9 +92,12 @@ pub fn choose_strength(
         });
         median(measured.collect())
     };
-    let Some(before) = noise(0.0) else { return Ok(None) };
+    let Some(before) = noise(0.0) else {
+        restorer.set_strength(restorer.card().strength.unwrap_or(1.0))?;
+        return Ok(None);
+    };
     let strength = strength_for(target, before, &|strength| noise(strength).unwrap_or(before));
-    restorer.set_strength(strength).map_err(artir_core::Error::from)?;
+    restorer.set_strength(strength)?;
     Ok(Some(NoiseChoice { strength, before, after: noise(strength).unwrap_or(before) }))
 }
 
@@ -118,10 +136,10 @@ fn read(
     options: &RestoreOptions,
     decoder: &mut Decoder,
 ) -> Result<Slice, Error> {
-    let (mut file, header) = open(series, instance, options.rescale)?;
+    let (mut file, format) = open(series, instance, options.rescale)?;
     scale
         .per_unit(&instance.path, frame)
-        .and_then(|unit| Slice::read(&mut file, &header.format, frame, series.modality, unit, decoder))
+        .and_then(|unit| Slice::read(&mut file, &format, frame, series.modality, unit, decoder))
         .map_err(|reason| Error::file(&instance.path, reason))
 }
 

@@ -4,6 +4,7 @@ use std::{ffi::OsString, fmt, path::PathBuf};
 
 use dicom_core::chrono::NaiveDateTime;
 
+use super::names::FileNames;
 use crate::{
     PetUnits, Rescale,
     read::worker::Decoder,
@@ -28,9 +29,11 @@ pub struct RestoreOptions {
     pub(crate) series_description: Option<Description>,
     pub(crate) timestamp: Option<Timestamp>,
     pub(crate) syntax: OutputSyntax,
+    pub(crate) names: FileNames,
     pub(crate) units: PetUnits,
     pub(crate) rescale: Option<Rescale>,
     pub(crate) codec_process: Option<(PathBuf, Vec<OsString>)>,
+    pub(crate) decoders: Option<usize>,
 }
 
 impl Default for RestoreOptions {
@@ -43,9 +46,11 @@ impl Default for RestoreOptions {
             series_description: None,
             timestamp: None,
             syntax: OutputSyntax::Native,
+            names: FileNames::default(),
             units: PetUnits::Suv,
             rescale: None,
             codec_process: None,
+            decoders: None,
         }
     }
 }
@@ -87,6 +92,11 @@ impl RestoreOptions {
         Self { syntax, ..self }
     }
 
+    /// Names of the files.
+    pub fn file_names(self, names: FileNames) -> Self {
+        Self { names, ..self }
+    }
+
     /// Unit of PET values for the network.
     pub fn units(self, units: PetUnits) -> Self {
         Self { units, ..self }
@@ -101,6 +111,11 @@ impl RestoreOptions {
     /// damaged file can crash.
     pub fn codec_process(self, program: PathBuf, arguments: Vec<OsString>) -> Self {
         Self { codec_process: Some((program, arguments)), ..self }
+    }
+
+    /// Decoders that work side by side. The default is one for every core, as far as slices are compressed.
+    pub fn decoders(self, decoders: Option<usize>) -> Self {
+        Self { decoders, ..self }
     }
 
     pub(crate) fn decoder(&self) -> Decoder {

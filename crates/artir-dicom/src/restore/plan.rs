@@ -5,24 +5,42 @@ use std::path::Path;
 use artir_files::{Entry, Manifest};
 use dicom_dictionary_std::tags;
 
-use super::{identity, options::RestoreOptions, scale::Scale, way::pixel_repairs};
+use super::{
+    identity,
+    options::RestoreOptions,
+    place::{Place, Planned},
+    scale::Scale,
+};
 use crate::{
-    Error, Instance, Modality, Repair, Series,
+    Error, Instance, Modality, Reason, Repair, Series,
     read::{dataset::Stop, file::DicomFile, frame::PixelFormat, view::View},
-    write::{mapping, staging::Identity},
+    write::{mapping, single::SingleFrame, staging::Identity},
 };
 
-/// An object to be made of an instance.
-pub(super) struct Planned<'a> {
-    /// Its file's name in the series.
-    pub(super) name: String,
-    /// Hash of its sources.
-    pub(super) key: String,
-    pub(super) instance: &'a Instance,
+pub(super) fn slices<'a>(objects: impl IntoIterator<Item = &'a Planned<'a>>) -> usize {
+    objects.into_iter().map(|object| object.place.frames.len()).sum()
 }
 
-pub(super) fn slices<'a>(objects: impl IntoIterator<Item = &'a Planned<'a>>) -> usize {
-    objects.into_iter().map(|object| object.instance.along_normal.len()).sum()
+/// The objects of a derived series, in slice order.
+pub(crate) fn places<'a>(series: &'a Series, options: &RestoreOptions) -> Vec<Place<'a>> {
+    let mut out: Vec<Place<'a>> = Vec::new();
+    for instance in &series.instances {
+        let place = |frames, single| Place { name: String::new(), instance, frames, single };
+        if !instance.are_slices() {
+            out.push(place(0..instance.frames(), None));
+            continue;
+        }
+        let first = out.len();
+        let frames = (0..instance.frames()).filter_map(|frame| {
+            let position = instance.position(frame)?;
+            let number = first + frame as usize + 1;
+            Some(place(frame..frame + 1, Some(SingleFrame { frame, position, number })))
+        });
+        out.extend(frames);
+    }
+    let names = options.names.of(&out);
+    out.iter_mut().zip(names).for_each(|(place, name)| place.name = name);
+    out
 }
 
 /// The objects of a series in slice order. Where a series may be partial, also the reasons why some are missing from them.
@@ -32,24 +50,30 @@ pub(super) fn objects<'a>(
     options: &RestoreOptions,
 ) -> Result<(Vec<Planned<'a>>, Vec<Error>), Error> {
     let (mut objects, mut unreadable) = (Vec::new(), Vec::new());
-    for (i, instance) in series.instances.iter().enumerate() {
-        match identity::key(instance, scale) {
-            Ok(key) => objects.push(Planned { name: name(i), key, instance }),
-            Err(e) if options.allow_partial => unreadable.push(e),
-            Err(e) => return Err(e),
+    // The places of one instance follow each other, and its file is hashed once.
+    let mut last: Option<(&Instance, Result<String, Reason>)> = None;
+    for place in places(series, options) {
+        let known = last.take().filter(|(instance, _)| std::ptr::eq(*instance, place.instance));
+        let is_new = known.is_none();
+        let (instance, sha256) = known.unwrap_or_else(|| (place.instance, identity::hash_source(place.instance)));
+        match &sha256 {
+            Ok(sha256) => objects.push(Planned { key: identity::key(&place, sha256, scale), place }),
+            Err(reason) => {
+                let error = Error::file(&instance.path, reason.clone());
+                if !options.allow_partial {
+                    return Err(error);
+                }
+                unreadable.extend(is_new.then_some(error));
+            }
         }
+        last = Some((instance, sha256));
     }
     Ok((objects, unreadable))
 }
 
-/// File name of the object at an index.
-pub(crate) fn name(index: usize) -> String {
-    format!("{:04}.dcm", index + 1)
-}
-
 /// Whether a folder holds exactly this derived series and is complete.
 pub(super) fn is_published(manifest: &Manifest, folder: &Path, identity: &Identity, objects: &[Planned<'_>]) -> bool {
-    let same = |(entry, object): (&Entry, &Planned<'_>)| entry.key == object.key && entry.name == object.name;
+    let same = |(entry, object): (&Entry, &Planned<'_>)| entry.key == object.key && entry.name == object.place.name;
     (&manifest.series, &manifest.settings) == (&identity.series, &identity.settings)
         && manifest.entries.len() == objects.len()
         && manifest.entries.iter().zip(objects).all(same)
@@ -64,29 +88,31 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn add(&mut self, modality: Modality, source: &Instance, derived: &Path) -> Result<(), Error> {
-        self.dropped_mappings += dropped_mappings(modality, source, derived)?;
+    pub(super) fn add(&mut self, modality: Modality, place: &Place<'_>, derived: &Path) -> Result<(), Error> {
+        let source = place.instance;
+        self.dropped_mappings += dropped_mappings(modality, place, derived)?;
         let mut file = DicomFile::open(&source.path, Stop::AtEnd)?;
         let format = PixelFormat::of_file(&mut file).map_err(|reason| Error::file(&source.path, reason))?;
         // Reading a frame finds its fragments. It was restored, so that no error is left to be reported.
         drop(file.frame_bytes(0, format.frames, format.layout.bytes() as u64));
-        self.repairs.extend(pixel_repairs(&file));
+        self.repairs.extend(file.pixel_repairs());
         Ok(())
     }
 }
 
 /// The real-world value mappings that an earlier run removed from its object.
-fn dropped_mappings(modality: Modality, source: &Instance, derived: &Path) -> Result<usize, Error> {
+fn dropped_mappings(modality: Modality, place: &Place<'_>, derived: &Path) -> Result<usize, Error> {
     // A CT slice keeps its rescale, and with it all mappings.
     if modality != Modality::Pet {
         return Ok(0);
     }
+    let source = place.instance;
     let before = DicomFile::open(&source.path, Stop::AtPixels)?;
     let after = DicomFile::open(derived, Stop::AtPixels)?;
     let limits = PixelFormat::read(&before.set).map_err(|reason| Error::file(&source.path, reason))?.limits();
     let slope = |file: &DicomFile, frame| {
         View::new(&file.set, frame).group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE).number(tags::RESCALE_SLOPE)
     };
-    let renewed = (0..source.frames()).filter(|frame| slope(&before, *frame) != slope(&after, *frame));
+    let renewed = place.frames.clone().filter(|frame| slope(&before, *frame) != slope(&after, place.own(*frame)));
     Ok(renewed.map(|frame| mapping::unable_to_follow(&View::new(&before.set, frame), limits)).sum())
 }

@@ -89,7 +89,8 @@ fn native_scale(series: &Series, decoder: &mut Decoder) -> Result<f64, Error> {
     }
 }
 
-fn body_mean(samples: &[f64]) -> Option<f64> {
+/// The mean of the body in samples of a PET series in any unit; `None` without activity.
+pub fn body_mean(samples: &[f64]) -> Option<f64> {
     let mean_above = |least: f64| {
         let (sum, n) = samples.iter().filter(|v| **v > least).fold((0.0, 0u64), |(s, n), v| (s + v, n + 1));
         (n > 0).then(|| sum / n as f64)

@@ -119,8 +119,9 @@ fn foreign_texts(set: &DataSet, found: &mut Vec<Vec<u8>>) {
 }
 
 /// Adds the source references of a classic object.
-pub(crate) fn put_source(set: &mut DataSet, source: &DataSet, derivation: &Derivation<'_>) {
-    let reference = source_reference(source, None);
+/// `frame` is that of the source, counted from 1, where the object is made of one.
+pub(crate) fn put_source(set: &mut DataSet, source: &DataSet, frame: Option<u32>, derivation: &Derivation<'_>) {
+    let reference = source_reference(source, frame);
     set.put_items(tags::SOURCE_IMAGE_SEQUENCE, vec![reference]);
     put_description(set, derivation.description);
     set.items_mut(tags::DERIVATION_CODE_SEQUENCE).push(codes::RESTORATION.item());

@@ -4,9 +4,12 @@ use dicom_dictionary_std::uids;
 use dicom_encoding::{Codec, TransferSyntaxIndex, adapters::EncodeOptions};
 use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 
-use crate::read::{
-    codec::{CodecError, Layout, OneFrame},
-    rle,
+use crate::{
+    CodecError,
+    read::{
+        codec::{Layout, OneFrame},
+        rle,
+    },
 };
 
 /// Transfer syntax of the derived pixels, always lossless.

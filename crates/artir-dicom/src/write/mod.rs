@@ -3,6 +3,7 @@
 //! The restored values become stored values again (`stored.rs`) and a derived object (`derive.rs`, `enhanced.rs`,
 //! `mapping`), a file (`encode.rs`, `dataset`, `object.rs`), and with all others a series (`staging`).
 
+pub(crate) mod archive;
 pub(crate) mod dataset;
 pub(crate) mod decimal;
 pub(crate) mod derive;
@@ -10,5 +11,6 @@ pub(crate) mod encode;
 pub(crate) mod enhanced;
 pub(crate) mod mapping;
 pub(crate) mod object;
+pub(crate) mod single;
 pub(crate) mod staging;
 pub(crate) mod stored;

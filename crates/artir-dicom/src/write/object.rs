@@ -28,6 +28,7 @@ use crate::{
         encode::{OutputSyntax, encode},
         enhanced,
         mapping::{self, NewRescale},
+        single::SingleFrame,
         staging::{StagedFile, Staging},
     },
 };
@@ -38,6 +39,8 @@ pub(crate) struct Header {
     pub(crate) source: DataSet,
     pub(crate) format: PixelFormat,
     pub(crate) multi_frame: bool,
+    /// Where it is a frame of a file that should hold one.
+    pub(crate) single: Option<SingleFrame>,
 }
 
 /// Temporary file of encoded frames. The header depends on all of them.
@@ -110,10 +113,13 @@ impl Object {
             set.put_us(tags::BITS_STORED, bits);
             set.put_us(tags::HIGH_BIT, bits - 1);
         }
+        if let Some(single) = &self.header.single {
+            single.put(&mut set, source);
+        }
         let dropped_mappings = if self.header.multi_frame {
             enhanced::put_groups(&mut set, source, derivation, &self.rescales).map_err(fail)?
         } else {
-            derive::put_source(&mut set, source, derivation);
+            derive::put_source(&mut set, source, self.header.single.map(|single| single.frame + 1), derivation);
             match self.rescales.first().copied().flatten() {
                 Some(rescale) => {
                     set.put_text(tags::RESCALE_SLOPE, VR::DS, &decimal_string(rescale.to.slope));
@@ -126,7 +132,11 @@ impl Object {
             .text(tags::SOP_INSTANCE_UID)
             .ok_or_else(|| fail(Reason::attribute("SOPInstanceUID (0008,0018) is missing")))?;
         let digest = self.hash.clone().finalize();
-        let parts = [b"instance".as_slice(), source_uid.as_bytes(), derivation.series_instance_uid.as_bytes(), &digest];
+        let mut parts =
+            vec![b"instance".as_slice(), source_uid.as_bytes(), derivation.series_instance_uid.as_bytes(), &digest];
+        // Frames of one source may have equal pixels.
+        let frame = self.header.single.map(|single| single.frame.to_string());
+        parts.extend(frame.as_ref().map(|frame| frame.as_bytes()));
         set.put_text(tags::SOP_INSTANCE_UID, VR::UI, &uid::derive(&parts));
         let mut file = staging.create(key)?;
         let written = self.store.seek(SeekFrom::Start(0)).and_then(|_| {
@@ -153,8 +163,10 @@ impl Object {
     /// Reads the written file again and checks the real-world value mappings of the frames that have a new rescale.
     fn check_mappings(&self, written: &Path, derivation: &Derivation<'_>) -> Result<(), Error> {
         let source = &self.header.source;
+        let first = self.header.single.map_or(0, |single| single.frame);
         let renewed = (0..).zip(&self.rescales).filter_map(|(frame, rescale)| Some((frame, rescale.as_ref()?)));
-        let mapped: Vec<_> = renewed.filter(|(frame, _)| mapping::is_mapped(&View::new(source, *frame))).collect();
+        let mapped: Vec<_> =
+            renewed.filter(|(frame, _)| mapping::is_mapped(&View::new(source, first + *frame))).collect();
         if mapped.is_empty() {
             return Ok(());
         }
@@ -164,7 +176,8 @@ impl Object {
         let mut decoder = Decoder::in_process();
         for (frame, rescale) in mapped {
             let slice = Slice::read(&mut file, &format, frame, derivation.modality, 1.0, &mut decoder).map_err(fail)?;
-            rescale.check(&slice, &View::new(source, frame), &View::new(&file.set, frame)).map_err(fail)?;
+            let (before, after) = (View::new(source, first + frame), View::new(&file.set, frame));
+            rescale.check(&slice, &before, &after).map_err(fail)?;
         }
         Ok(())
     }

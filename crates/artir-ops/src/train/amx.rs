@@ -6,7 +6,7 @@
 use std::arch::asm;
 use std::sync::OnceLock;
 
-use super::product::{Extent, Start, Term};
+use super::operand::{Extent, Start, Term};
 use crate::network::lanes::UNIT;
 
 /// Whether processor and kernel let this process use tiles. The kernel must be asked once for the process.

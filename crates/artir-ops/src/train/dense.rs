@@ -2,7 +2,8 @@
 
 use super::linear::{Linear, Weights, packed, packed_len, sized};
 use super::memory::{Gradients, Map, Scratch, Units, apart};
-use super::product::{Extent, Kind, Start, Term, padded, product};
+use super::operand::{Extent, Kind, Start, Term, padded};
+use super::product::product;
 use super::rows::{Across, add_up, groups, operands};
 use super::wide::Wide;
 use crate::network::buffer::Buffer;

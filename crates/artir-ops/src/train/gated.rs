@@ -6,7 +6,8 @@
 
 use super::linear::{Linear, Weights, packed, packed_len, sized};
 use super::memory::{Gradients, Map, Ring, Scratch, Units, apart};
-use super::product::{Extent, Kind, Start, Term, padded, product};
+use super::operand::{Extent, Kind, Start, Term, padded};
+use super::product::product;
 use super::rows::{Across, Moments, add_up, operands};
 use super::taps::{Local, tap_sums};
 use super::wide::{Tables, Wide};

@@ -5,7 +5,7 @@ use crate::network::buffer::Buffer;
 use crate::network::lanes::UNIT;
 
 use super::memory::Gradients;
-use super::product::Kind;
+use super::operand::Kind;
 
 /// Where a convolution's parameters lie in the flat list of all parameters.
 #[derive(Debug, Clone)]

@@ -22,6 +22,7 @@ mod local_map;
 mod memory;
 mod mixer;
 mod modulation;
+mod operand;
 mod plane;
 mod product;
 mod program;

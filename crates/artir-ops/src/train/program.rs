@@ -6,7 +6,7 @@ use super::linear::Linear;
 use super::memory::Gradients;
 use super::mixer::Mixer;
 use super::modulation::Step;
-use super::product::Kind;
+use super::operand::Kind;
 use super::taps::Local;
 use crate::network::Architecture;
 use crate::network::buffer::Buffer;

@@ -1,7 +1,7 @@
 //! Operations on one row of pixels between products: operands, layer norm, and its gradient.
 
 use super::memory::{Scratch, Units};
-use super::product::{Kind, padded};
+use super::operand::{Kind, padded};
 use super::wide::Wide;
 use crate::network::lanes::UNIT;
 

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::memory::{Gradients, Map, Pool, Scratch};
-use super::product::Kind;
+use super::operand::Kind;
 use super::program::{Act, Layer, Program};
 use super::resample;
 use crate::Error;

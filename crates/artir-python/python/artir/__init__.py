@@ -31,7 +31,8 @@ from artir._errors import (
 )
 from artir._model import Model
 from artir._native import ops_library, use_runtime
-from artir._series import Restored, Series, read_ct, read_pet, restore_series
+from artir._restored import Restored
+from artir._series import Series, read_ct, read_pet, restore_series
 
 __all__ = [
     "ArtirError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,18 +15,51 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 def as_numpy(array: object) -> npt.NDArray[Any]:
-    """A NumPy array of any library's array with `__array__` or DLPack, without a copy where that is possible."""
-    if isinstance(array, np.ndarray):
-        return array
-    if hasattr(array, "__dlpack__") and not hasattr(array, "__array__"):
-        return np.from_dlpack(array)
-    if hasattr(array, "__dlpack__"):
+    """A NumPy array of any library's array with `__array__` or DLPack, without a copy where that is possible.
+
+    Raises:
+        UsageError: It is no array.
+    """
+    if hasattr(array, "__dlpack__") and not isinstance(array, np.ndarray):
         try:
             return np.from_dlpack(array)
-        except (BufferError, RuntimeError, TypeError):
-            # A tensor on a device or with gradients: its own conversion works, or says why it does not.
-            pass
-    return np.asarray(array)
+        except (BufferError, RuntimeError, TypeError) as e:
+            # A tensor on a device, with gradients, or of a type that NumPy lacks. Its own conversion may work.
+            if not hasattr(array, "__array__"):
+                raise UsageError(f"the array cannot be read: {_one_line(e)}") from e
+    try:
+        # The base class, since subclasses such as numpy.matrix have shapes of their own.
+        return np.asarray(array)
+    except (BufferError, RuntimeError, TypeError, ValueError) as e:
+        raise UsageError(f"the array cannot be read: {_one_line(e)}") from e
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def own_mask(array: object) -> npt.NDArray[np.bool_] | None:
+    """The mask of a masked array, in the array's shape; None for any other array."""
+    # np.asarray drops it.
+    return np.broadcast_to(array.mask, array.shape) if isinstance(array, np.ma.MaskedArray) else None
+
+
+def as_numbers(array: object, words: str) -> npt.NDArray[Any]:
+    """As `as_numpy`, for values that the native part can take.
+
+    Raises:
+        UsageError: They are no numbers, or not real ones.
+    """
+    values = as_numpy(array)
+    if values.dtype.kind not in "fiu" or values.dtype.itemsize > 8:
+        raise UsageError(f"{words} has type {values.dtype}, not integers or floats of at most 64 bits")
+    return values
+
+
+def as_float32(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """C-contiguous, without a copy where that is possible. Values beyond float32 become infinite."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -52,7 +86,11 @@ class Stack:
             restored[...] = image + residual
             np.copyto(restored, image, where=same)
         out = out.reshape(self.given.shape)
-        return out if self.mask is None else np.ma.MaskedArray(out, mask=self.mask)
+        if self.mask is None:
+            return out
+        masked = out.view(np.ma.MaskedArray)
+        masked.mask = self.mask
+        return masked
 
 
 def stack_of(array: object, channels: int, mask: object = None) -> Stack:
@@ -61,11 +99,8 @@ def stack_of(array: object, channels: int, mask: object = None) -> Stack:
     Raises:
         UsageError: A shape or type that is none of images.
     """
-    # np.asarray of a masked array would drop its mask.
-    own_mask = np.ma.getmaskarray(array) if isinstance(array, np.ma.MaskedArray) else None
-    values = np.ma.getdata(array) if isinstance(array, np.ma.MaskedArray) else as_numpy(array)
-    if values.dtype.kind not in "fiu" or values.dtype.itemsize > 8:
-        raise UsageError(f"the array has type {values.dtype}, not integers or floats of at most 64 bits")
+    masked = own_mask(array)
+    values = as_numbers(array, "the array")
     least = 2 if channels == 1 else 3
     if values.ndim < least or (channels > 1 and values.shape[-3] != channels):
         form = "[..., row, column]" if channels == 1 else f"[..., {channels} channels, row, column]"
@@ -73,14 +108,16 @@ def stack_of(array: object, channels: int, mask: object = None) -> Stack:
     # The network sees float32. Results of integers are float32, and of other floats as precise as they were.
     given = values if values.dtype.kind == "f" else values.astype(np.float32)
     rows, columns = given.shape[-2:]
-    images = np.ascontiguousarray(given, dtype=np.float32).reshape(-1, channels, rows, columns)
-    masks = [m for m in (own_mask, None if mask is None else _mask(mask, given.shape, channels)) if m is not None]
+    # Counted here, since NumPy cannot infer it where there are no rows.
+    count = math.prod(given.shape[:-2]) // channels
+    images = as_float32(given).reshape(count, channels, rows, columns)
+    masks = [m for m in (masked, None if mask is None else _mask(mask, given.shape, channels)) if m is not None]
     if not masks:
         return Stack(images, None, given, None)
     full = np.logical_or.reduce(masks)
     # A pixel counts only if all its channels do.
     valid = ~full.reshape(images.shape).any(axis=1)
-    return Stack(images, np.ascontiguousarray(valid), given, full if own_mask is not None else None)
+    return Stack(images, np.ascontiguousarray(valid), given, None if masked is None else full)
 
 
 def _mask(mask: object, shape: tuple[int, ...], channels: int) -> npt.NDArray[np.bool_]:

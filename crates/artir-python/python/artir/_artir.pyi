@@ -2,16 +2,31 @@
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 
+__all__ = [
+    "Network",
+    "__version__",
+    "card_of",
+    "command",
+    "measure",
+    "models",
+    "protocols",
+    "read_series",
+    "restore_series",
+    "search_runtime",
+    "wait_for_workers",
+]
+
 __version__: str
 
+@final
 class Network:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         model: str,
         device: str,
         threads: int,
@@ -20,7 +35,7 @@ class Network:
         overlap: int | None,
         memory: int,
         strength: float | None,
-    ) -> None: ...
+    ) -> Network: ...
     def residuals(
         self,
         images: npt.NDArray[np.float32],

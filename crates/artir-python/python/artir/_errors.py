@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from artir._series import Restored
+    from artir._restored import Restored
 
 
 class ArtirError(Exception):

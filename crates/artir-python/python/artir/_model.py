@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from artir import _artir, _native
 from artir._cards import Card, card_of
+from artir._errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +52,7 @@ class Model:
         self._name = os.fspath(name)
         self._device = device
         self._precision = precision
-        self._memory = memory
+        self._memory = _count("memory", memory)
         self.card = card_of(self._name)
         # A session takes a while to make. Most callers keep to one set of settings.
         self._kept: tuple[tuple[object, ...], _artir.Network] | None = None
@@ -86,7 +88,7 @@ class Model:
             progress: Is called now and then as `progress(done, total)`, in pixels. If it raises, the work ends.
             overlap: Overlap of tiles in pixels. None takes the card's.
             mask: True at pixels that are to stay as they are: [..., row, column] or the array's shape. A masked array
-                brings its own, and NaN and infinite values are kept without one.
+                brings its own. NaN, and values that are infinite in float32, are kept without one.
 
         Returns:
             An array of the same shape: of the input's type for floats, of float32 for integers; masked as the input is.
@@ -102,13 +104,17 @@ class Model:
         stack = stack_of(array, self.card.channels, mask)
         network = self.network(strength, tile, threads, overlap)
         residuals = np.empty(stack.images.shape, np.float32)
-        network.residuals(stack.images, stack.valid, residuals, progress)
+        if residuals.size:
+            network.residuals(stack.images, stack.valid, residuals, progress)
         return stack.result(residuals)
 
     __call__ = restore
 
     def network(self, strength: float | None, tile: int | None, threads: int, overlap: int | None) -> _artir.Network:
         """The loaded network with these settings. For artir's own use."""
+        threads = _count("threads", threads)
+        tile = None if tile is None else _count("tile", tile)
+        overlap = None if overlap is None else _count("overlap", overlap)
         key = (strength, tile, threads, overlap)
         if self._kept is None or self._kept[0] != key:
             _native.choose_runtime()
@@ -117,6 +123,18 @@ class Model:
             )
             self._kept = (key, network)
         return self._kept[1]
+
+
+def _count(name: str, value: int) -> int:
+    """A setting that the native part takes as a number without a sign.
+
+    Raises:
+        UsageError: It is negative, or beyond what any machine has.
+    """
+    number = operator.index(value)
+    if not 0 <= number < 1 << 63:
+        raise UsageError(f"{name} is {number}, not a number from 0")
+    return number
 
 
 def _again(name: str, device: str, precision: str, memory: int) -> Model:

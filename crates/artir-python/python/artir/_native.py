@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 from artir import _artir
+from artir._errors import DeviceError
 
 _lock = threading.Lock()
 _chosen = False
@@ -23,14 +24,15 @@ def _package_folder() -> str | None:
     return os.path.join(os.path.dirname(spec.origin), "capi")
 
 
-def choose_runtime(path: str | None = None) -> None:
-    """Chooses ONNX Runtime once in this process: `path`, or what the search finds."""
+def choose_runtime(path: str | None = None) -> bool:
+    """Chooses ONNX Runtime once in this process: `path`, or what the search finds. False: it was chosen before."""
     global _chosen
     with _lock:
-        if path is None and _chosen:
-            return
+        if _chosen:
+            return False
         _artir.search_runtime(path, _package_folder())
         _chosen = True
+        return True
 
 
 def use_runtime(path: str | os.PathLike[str]) -> None:
@@ -42,7 +44,10 @@ def use_runtime(path: str | os.PathLike[str]) -> None:
     Raises:
         DeviceError: A runtime is already in use.
     """
-    choose_runtime(os.fspath(path))
+    if not choose_runtime(os.fspath(path)):
+        raise DeviceError(
+            "another ONNX Runtime is in use: call artir.use_runtime before anything else", os.fspath(path)
+        )
 
 
 def ops_library() -> str:

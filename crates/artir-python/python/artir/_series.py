@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from artir import _artir, _native
-from artir._errors import ArtirError, PartialError
+from artir._errors import ArtirError, PartialError, UsageError
 from artir._model import Model, Progress
+from artir._restored import Restored
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,27 +42,6 @@ class Series:
     findings: list[str]
 
 
-@dataclass(frozen=True)
-class Restored:
-    """A derived series that was written.
-
-    Attributes:
-        folder: Its folder.
-        files: Names of its files, in the order of slices.
-        series_uid: Its SeriesInstanceUID.
-        provenance: Model and settings that determine its pixels.
-        resumed: Slices that an earlier run had completed.
-        findings: What is unusual about the restoration.
-    """
-
-    folder: str
-    files: list[str]
-    series_uid: str
-    provenance: str
-    resumed: int
-    findings: list[str]
-
-
 def read_ct(path: Path, series: int | None = None) -> Series:
     """Reads the slices of a CT series below a file or folder, in HU.
 
@@ -71,7 +51,8 @@ def read_ct(path: Path, series: int | None = None) -> Series:
 
     Raises:
         UsageError: There are several series, and none was chosen.
-        InputError: A file is damaged, or no CT.
+        InputError: A file is damaged, there is no CT series, or it is an object of several frames.
+        KeyboardInterrupt: Within a second of Ctrl-C.
     """
     return _read(path, "CT", "HU", series)
 
@@ -82,6 +63,8 @@ def read_pet(path: Path, series: int | None = None) -> Series:
 
 
 def _read(path: Path, modality: str, unit: str, number: int | None) -> Series:
+    if number is not None and number < 0:
+        raise UsageError(f"series is {number}, not a number from 0", os.fspath(path))
     found: dict[str, Any] = _artir.read_series(os.fspath(path), modality, number, _native.program())
     return Series(
         values=found["values"],
@@ -134,11 +117,13 @@ def restore_series(
         InputError, OutputError, UsageError: Nothing was written.
         KeyboardInterrupt: After Ctrl-C, at the end of a tile. `resume=True` continues.
     """
+    many = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    if not many:
+        raise UsageError("no input: name a DICOM file or a folder")
     if model is None:
         model = "pet-lowcount-t" if modality == "PT" else "ct-ldct-t"
     if not isinstance(model, Model):
         model = Model(model)
-    many = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     settings = {
         "modality": modality,
         "units": units,

@@ -5,6 +5,7 @@ A figure means nothing without its protocol: truncation, range, window, colour s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,8 @@ def measure(
             [..., channel, row, column], display values from 0 to 1, for all others.
         b: The reference, of the same shape.
         protocol: The protocol's name.
-        mask: True at pixels that do not count, [..., row, column].
+        mask: True at pixels that do not count, [..., row, column]. Masked arrays bring their own. Pixels that are not
+            finite in one of the arrays do not count either.
         window: Truncation in HU or SUV, in place of the protocol's.
 
     Returns:
@@ -79,27 +81,36 @@ def measure(
     """
     import numpy as np
 
-    from artir._arrays import as_numpy
+    from artir._arrays import as_float32, as_numbers, as_numpy, own_mask
 
     physical = {name: is_physical for name, _, _, is_physical in _artir.protocols()}.get(protocol, True)
-    result, reference = (np.ascontiguousarray(as_numpy(x), dtype=np.float32) for x in (a, b))
+    result, reference = (as_float32(as_numbers(x, f"array {name}")) for x, name in ((a, "a"), (b, "b")))
     if result.shape != reference.shape:
         raise UsageError(f"the shapes differ: {result.shape} against {reference.shape}")
     if result.ndim < 2:
         raise UsageError(f"the arrays have shape {result.shape}, not at least [row, column]")
+    if not result.size:
+        raise UsageError(f"the arrays have shape {result.shape}: there is no pixel to measure")
     rows, columns = result.shape[-2:]
-    channels = 1 if physical or result.ndim == 2 else result.shape[-3]
-    images = (x.reshape(-1, channels, rows, columns) for x in (result, reference))
-    masks: list[npt.NDArray[np.bool_] | None] = [None] * (result.size // max(1, channels * rows * columns))
+    with_channels = not physical and result.ndim > 2
+    channels, lead = (result.shape[-3], result.shape[:-3]) if with_channels else (1, result.shape[:-2])
+    count = math.prod(lead)
+    images = (x.reshape(count, channels, rows, columns) for x in (result, reference))
+    own = [own_mask(x) for x in (a, b)]
+    # A pixel of a masked array counts only if all its channels do.
+    excluded = [m.reshape(count, channels, rows, columns).any(axis=1) for m in own if m is not None]
     if mask is not None:
-        lead = result.shape[:-2] if channels == 1 and (physical or result.ndim == 2) else result.shape[:-3]
+        given = as_numpy(mask)
+        if given.dtype != np.bool_:
+            raise UsageError(f"the mask has type {given.dtype}, not bool (True where a pixel does not count)")
         try:
-            full = np.broadcast_to(as_numpy(mask), (*lead, rows, columns))
+            full = np.broadcast_to(given, (*lead, rows, columns))
         except ValueError:
-            raise UsageError(f"the mask has shape {np.shape(mask)}, the images {result.shape}") from None
-        if full.dtype != np.bool_:
-            raise UsageError(f"the mask has type {full.dtype}, not bool (True where a pixel does not count)")
-        masks = [np.ascontiguousarray(~one) for one in full.reshape(-1, rows, columns)]
+            raise UsageError(f"the mask has shape {given.shape}, the images {result.shape}") from None
+        excluded.append(full.reshape(count, rows, columns))
+    masks: list[npt.NDArray[np.bool_] | None] = [None] * count
+    if excluded:
+        masks = list(np.ascontiguousarray(~np.logical_or.reduce(excluded)))
     out = []
     for x, y, valid in zip(*images, masks, strict=True):
         ratio, similarity, error, left_out, name = _artir.measure(x, y, valid, protocol, window)
@@ -151,6 +162,4 @@ def rmse(
 
 
 def _mean(values: list[float]) -> float:
-    if not values:
-        raise UsageError("there is no image to measure")
     return sum(values) / len(values)

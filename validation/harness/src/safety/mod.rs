@@ -17,14 +17,16 @@ use spectrum::{BINS, Spectrum};
 
 /// Scans that are averaged.
 const SCANS: u64 = 12;
-/// Photons of a full-dose ray: about 15 HU of noise in the middle of the body.
-const FULL_DOSE: f64 = 5.0e5;
+/// Noise in the even part of the body that is aimed at, HU.
+const NOISE: [f64; 3] = [12.0, 24.0, 36.0];
+/// Photons of a ray times the variance that they leave in the even part of this body, HU²: 5.0e5 photons leave 24.3 HU.
+const PHOTONS_TIMES_VARIANCE: f64 = 5.0e5 * 24.3 * 24.3;
 
 /// Figures at one dose.
 #[derive(Clone, Debug)]
 pub struct Dose {
-    /// Share of the full dose.
-    pub share: f64,
+    /// Photons of a ray.
+    pub photons: f64,
     /// Standard deviation in the even part of the body before and after, HU.
     pub noise: (f64, f64),
     /// Tissue, its HU, and the mean error before and after, HU.
@@ -39,16 +41,16 @@ pub struct Dose {
     pub change: f64,
 }
 
-/// Measures a CT model at full, half and quarter dose.
+/// Measures a CT model at about 12, 24 and 36 HU of noise.
 ///
 /// # Errors
 /// Errors of the network.
 pub fn measure(restorer: &Restorer) -> Result<Vec<Dose>, Error> {
-    [1.0, 0.5, 0.25].into_iter().map(|share| dose(restorer, share)).collect()
+    NOISE.into_iter().map(|hu| dose(restorer, (PHOTONS_TIMES_VARIANCE / (hu * hu)).round())).collect()
 }
 
-fn dose(restorer: &Restorer, share: f64) -> Result<Dose, Error> {
-    let scan = Scan { photons: FULL_DOSE * share, ..Scan::default() };
+fn dose(restorer: &Restorer, photons: f64) -> Result<Dose, Error> {
+    let scan = Scan { photons, ..Scan::default() };
     let body = body::all();
     let mut slices: Vec<Slice> = Vec::new();
     let mut restored: Vec<Array2<f32>> = Vec::new();
@@ -89,7 +91,7 @@ fn dose(restorer: &Restorer, share: f64) -> Result<Dose, Error> {
     let whole = place(0.0, 0.0, 0.0, 80.0);
     let change = |(a, b): (&&Array2<f32>, &&Array2<f32>)| over(&(*a - *b).mapv(f32::abs), &whole).0;
     Ok(Dose {
-        share,
+        photons,
         noise: (spread(&before, &mean_before), spread(&after, &mean_after)),
         bias: bias.collect(),
         lesions: lesions.collect(),
@@ -127,18 +129,18 @@ fn ring(scan: &Scan, (x, y): (f64, f64), inner: f64, outer: f64) -> Array2<bool>
     })
 }
 
-/// The report as Markdown.
-pub fn markdown(model: &str, doses: &[Dose]) -> String {
+/// The report as Markdown, of a model at a strength.
+pub fn markdown(model: &str, strength: f32, doses: &[Dose]) -> String {
     let mut out = format!(
-        "# What {model} takes away\n\nMeasured by `make safety` on a body with known truth, {SCANS} scans at each dose \
-         (exact line integrals, counting noise, filtered back-projection; pixels of 0.75 mm); do not edit. The truth is \
-         the reconstruction without noise. Full dose is {FULL_DOSE:.0} photons a ray.\n"
+        "# What {model} takes away\n\nMeasured by `make safety` at strength {strength} on a body with known truth, {SCANS} \
+         scans at each dose (exact line integrals, counting noise, filtered back-projection; pixels of 0.75 mm); do not \
+         edit. The truth is the reconstruction without noise.\n"
     );
     // Writing to a string cannot fail.
     let mut line = |text: String| _ = writeln!(out, "{text}");
     for dose in doses {
-        line(format!("\n## {:.0} % of the dose\n", dose.share * 100.0));
         let (before, after) = dose.noise;
+        line(format!("\n## {before:.0} HU of noise, {:.0} photons a ray\n", dose.photons));
         line(format!("Noise in even tissue: {before:.1} HU before, {after:.1} HU after."));
         line(format!(
             "Mean absolute change inside the body: {:.1} HU, {:.2} of the noise.\n",

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, io::Cursor};
 use dicom_dictionary_std::tags;
 
 use super::*;
-use crate::read::repair::Repair;
+use crate::Repair;
 
 fn read(bytes: &[u8], form: Form) -> (Result<DataSet, ReadError>, BTreeSet<Repair>) {
     let mut reader = Reader::new(Cursor::new(bytes), 0, bytes.len() as u64, form).unwrap();

@@ -19,8 +19,8 @@ use std::{
 };
 
 use self::protocol::{Answer, Request, read_answer, write_answer};
-use super::codec::{self, CodecError, Layout, Reading};
-use crate::Reason;
+use super::codec::{self, Layout, Reading};
+use crate::{CodecError, Reason};
 
 /// A frame that takes longer is taken to stall. The slowest honest ones, JPEG 2000 of 8192 x 8192, take some seconds.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Write},
 };
 
-use crate::read::codec::{CodecError, Layout};
+use crate::{CodecError, read::codec::Layout};
 
 /// The longest block: twice the bytes of the largest frame.
 const MAX_BLOCK: u32 = 256 << 20;

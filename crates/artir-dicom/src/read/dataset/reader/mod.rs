@@ -14,7 +14,7 @@ use dicom_core::{DataDictionary, Tag, VR, dictionary::DataDictionaryEntry, dicti
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 
 use super::{DataSet, Element, Pixels, Value};
-use crate::{Reason, read::repair::Repair};
+use crate::{Reason, Repair};
 
 /// Largest nesting depth of sequences. Valid objects have fewer than ten levels.
 const MAX_DEPTH: usize = 40;

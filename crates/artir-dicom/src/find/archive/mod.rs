@@ -1,4 +1,7 @@
-//! Archives of studies, ZIP and tar: unpacked to a temporary folder, within limits that no study reaches.
+//! Archives of studies: unpacked to a temporary folder, within limits that no study reaches. They are ZIP, tar, tar under gzip,
+//! and saved bodies of DICOMweb responses.
+
+mod multipart;
 
 use std::{
     fs::{self, File},
@@ -6,8 +9,10 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use flate2::read::MultiGzDecoder;
 use tempfile::TempDir;
 
+use self::multipart::{Multipart, is_multipart};
 use crate::{Error, Reason};
 
 /// The most entries of an archive.
@@ -22,17 +27,55 @@ const SMALL: u64 = 64 << 20;
 enum Kind {
     Zip,
     Tar,
+    TarGzip,
+    Multipart,
+}
+
+/// Bytes that show what a file is.
+const HEAD: u64 = 2048;
+
+fn head(path: &Path) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(HEAD).read_to_end(&mut head)?;
+    Ok(head)
 }
 
 fn kind(path: &Path) -> Option<Kind> {
-    let mut head = Vec::new();
-    File::open(path).ok()?.take(512).read_to_end(&mut head).ok()?;
+    let head = head(path).ok()?;
+    let is_tar = |head: &[u8]| head.get(257..262) == Some(b"ustar");
     match () {
         // A preamble may hold anything.
         () if head.get(128..132) == Some(b"DICM") => None,
         () if head.starts_with(b"PK\x03\x04") => Some(Kind::Zip),
-        () if head.get(257..262) == Some(b"ustar") => Some(Kind::Tar),
+        () if is_tar(&head) => Some(Kind::Tar),
+        () if head.starts_with(&[0x1f, 0x8b]) => {
+            let mut inside = Vec::new();
+            // What comes before an error counts.
+            drop(MultiGzDecoder::new(File::open(path).ok()?).take(512).read_to_end(&mut inside));
+            is_tar(&inside).then_some(Kind::TarGzip)
+        }
+        () if is_multipart(&head) => Some(Kind::Multipart),
         () => None,
+    }
+}
+
+/// Whether a file is an archive that a search would unpack.
+pub fn is_archive(path: &Path) -> bool {
+    path.is_file() && kind(path).is_some()
+}
+
+/// Whether a file is the metadata that DICOMweb gives of objects, as JSON or XML (PS3.18, F; PS3.19, A.1).
+pub(super) fn is_metadata(path: &Path) -> bool {
+    let Ok(head) = head(path) else { return false };
+    let is_tag = |key: &[u8]| key.len() == 8 && key.iter().all(u8::is_ascii_hexdigit);
+    match head.trim_ascii_start() {
+        json @ [b'[' | b'{', ..] => {
+            // Strings, and what follows each of them: a colon after a key.
+            let parts: Vec<&[u8]> = json.split(|b| *b == b'"').skip(1).collect();
+            parts.chunks_exact(2).any(|pair| is_tag(pair[0]) && pair[1].trim_ascii_start().starts_with(b":"))
+        }
+        [b'<', xml @ ..] => String::from_utf8_lossy(xml).contains("NativeDicomModel"),
+        _ => false,
     }
 }
 
@@ -50,6 +93,8 @@ pub(super) fn unpack(path: &Path) -> Result<Option<TempDir>, Error> {
         match kind {
             Kind::Zip => zip(file, &mut room)?,
             Kind::Tar => tar(file, &mut room)?,
+            Kind::TarGzip => tar(MultiGzDecoder::new(file), &mut room)?,
+            Kind::Multipart => multipart(file, &mut room)?,
         }
         Ok(folder)
     };
@@ -125,6 +170,18 @@ fn tar(from: impl Read, room: &mut Room<'_>) -> Result<(), Reason> {
     Ok(())
 }
 
+fn multipart(from: impl Read, room: &mut Room<'_>) -> Result<(), Reason> {
+    let mut body = Multipart::new(from)?;
+    body.first_part()?;
+    for part in 1.. {
+        room.take(Path::new(&format!("part-{part}")), &mut body)?;
+        if !body.next_part()? {
+            break;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -173,9 +230,36 @@ mod tests {
         let bytes = builder.into_inner().unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), &bytes).unwrap();
-        for folder in [unpack(file.path()).unwrap().unwrap(), unpack_tar(bytes.as_slice()).unwrap()] {
+        let gzip = tempfile::NamedTempFile::new().unwrap();
+        let mut encoder = flate2::write::GzEncoder::new(gzip.reopen().unwrap(), flate2::Compression::fast());
+        encoder.write_all(&bytes).unwrap();
+        encoder.finish().unwrap();
+        let [plain, packed] = [&file, &gzip].map(|file| unpack(file.path()).unwrap().unwrap());
+        for folder in [plain, packed, unpack_tar(bytes.as_slice()).unwrap()] {
             assert_eq!(fs::read(folder.path().join("study/1")).unwrap(), [7; 3]);
         }
+        assert!(is_archive(gzip.path()) && !is_archive(Path::new("nowhere")));
         assert!(unpack_tar([1u8; 600].as_slice()).is_err());
+    }
+
+    #[test]
+    fn a_saved_response_is_unpacked_and_its_metadata_known() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let part = "--b\r\nContent-Type: application/dicom\r\n\r\n";
+        fs::write(file.path(), format!("{part}one\r\n{part}two\r\n--b--\r\n")).unwrap();
+        let folder = unpack(file.path()).unwrap().unwrap();
+        for (name, text) in [("part-1", "one"), ("part-2", "two")] {
+            assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), text);
+        }
+        for (text, is) in [
+            (r#"[{"00080005": {"vr": "CS", "Value": ["ISO_IR 100"]}}]"#, true),
+            ("\n {\"00080016\":{}}", true),
+            ("<?xml version=\"1.0\"?><NativeDicomModel>", true),
+            (r#"{"notes": "00080005"}"#, false),
+            ("plain", false),
+        ] {
+            fs::write(file.path(), text).unwrap();
+            assert_eq!(is_metadata(file.path()), is, "{text}");
+        }
     }
 }

@@ -1,8 +1,6 @@
 //! The modalities that artir restores: CT and PET.
 
-use dicom_dictionary_std::{tags, uids};
-
-use super::dataset::DataSet;
+use dicom_dictionary_std::uids;
 
 /// A modality to search for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +38,7 @@ impl Modality {
     }
 
     /// The storage classes of multi-frame objects.
-    fn multi_frame_classes(self) -> [&'static str; 2] {
+    pub(crate) fn multi_frame_classes(self) -> [&'static str; 2] {
         match self {
             Self::Ct => [uids::ENHANCED_CT_IMAGE_STORAGE, uids::LEGACY_CONVERTED_ENHANCED_CT_IMAGE_STORAGE],
             Self::Pet => [uids::ENHANCED_PET_IMAGE_STORAGE, uids::LEGACY_CONVERTED_ENHANCED_PET_IMAGE_STORAGE],
@@ -58,16 +56,5 @@ impl Modality {
     /// Whether a class holds this modality in some objects.
     pub(crate) fn may_own(self, class: &str) -> bool {
         self == Self::Ct && class == uids::MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE_STORAGE
-    }
-
-    /// Whether an object is of this modality, by its class. Volumes of some CT consoles are secondary captures of many
-    /// frames, with the functional groups of Enhanced CT and a rescale that says it leads to HU.
-    pub(crate) fn owns(self, class: &str, set: &DataSet) -> bool {
-        class == self.slice_class()
-            || self.multi_frame_classes().contains(&class)
-            || (self == Self::Ct
-                && class == uids::MULTI_FRAME_GRAYSCALE_WORD_SECONDARY_CAPTURE_IMAGE_STORAGE
-                && set.text(tags::MODALITY) == Some("CT")
-                && set.text(tags::RESCALE_TYPE) == Some("HU"))
     }
 }

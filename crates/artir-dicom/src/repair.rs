@@ -26,6 +26,10 @@ pub enum Repair {
     NoOffsetTable,
     /// Pixels exceed BitsStored.
     BitsStored,
+    /// A class of single slices with several frames. Each frame becomes a slice.
+    FramesInSlice,
+    /// Frames without positions and SpacingBetweenSlices.
+    FrameSpacing,
 }
 
 impl fmt::Display for Repair {
@@ -41,6 +45,12 @@ impl fmt::Display for Repair {
             Self::NoDelimiter => "compressed pixels without a valid sequence delimiter",
             Self::NoOffsetTable => "several fragments a frame without an offset table",
             Self::BitsStored => "values above BitsStored (0028,0101), which were read as 16 bits",
+            Self::FramesInSlice => {
+                "several frames in a class of single slices: each was placed along the normal and became a slice"
+            }
+            Self::FrameSpacing => {
+                "SpacingBetweenSlices (0018,0088) missing: frames were placed by SliceThickness (0018,0050)"
+            }
         })
     }
 }

@@ -1,0 +1,157 @@
+//! The planes of an object's frames.
+
+use dicom_dictionary_std::tags;
+
+use crate::{
+    Modality, Reason, Repair,
+    read::{dataset::DataSet, geometry::Plane, view::View},
+};
+
+/// A header that claims more frames is damaged.
+const MOST_FRAMES: u32 = 1 << 20;
+
+/// Planes and spacing of the frames of an object.
+pub(super) struct Frames {
+    pub(super) planes: Vec<Plane>,
+    /// Distance of rows, then of columns, mm.
+    pub(super) spacing: [f64; 2],
+    /// The index of each frame's stack among those of the object; empty for an object of one stack.
+    pub(super) stacks: Vec<usize>,
+    /// The StackID of all frames; `None` for an object without, or with several.
+    pub(super) stack: Option<String>,
+    /// An object of a single-frame class with several frames, as some consoles of cone-beam CT write them.
+    pub(super) are_slices: bool,
+    pub(super) repairs: Vec<Repair>,
+}
+
+impl Frames {
+    /// Reads the planes.
+    ///
+    /// # Errors
+    /// The reason why the object is not a slice, or a stack of slices.
+    pub(super) fn read(set: &DataSet, class: &str, modality: Modality) -> Result<Self, Reason> {
+        let missing = |what: &str| Reason::NotSlice(format!("a {} image without {what}", modality.name()));
+        let frames = set.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1);
+        let single_frame_class = class == modality.slice_class();
+        let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len();
+        let usable = |n: &u32| (1..=MOST_FRAMES).contains(n);
+        let count = u32::try_from(frames).ok().filter(usable).ok_or_else(|| missing("a usable NumberOfFrames"))?;
+        let fit = usize::try_from(count) == Ok(groups);
+        if !single_frame_class && !fit {
+            return Err(Reason::NotSlice(format!("{frames} frames, and functional groups for {groups}")));
+        }
+        let are_slices = single_frame_class && count > 1;
+        let mut repairs = Vec::new();
+        let step = if are_slices && !fit { step(set, &mut repairs).map(Some)? } else { None };
+        if are_slices {
+            repairs.push(Repair::FramesInSlice);
+        }
+        let (mut planes, mut spacing, mut ids) = (Vec::new(), None, Vec::new());
+        for frame in 0..count {
+            let view = View::new(set, frame);
+            let orientation = view
+                .group(tags::PLANE_ORIENTATION_SEQUENCE)
+                .vector(tags::IMAGE_ORIENTATION_PATIENT)
+                .ok_or_else(|| missing("ImageOrientationPatient"))?;
+            let position = view
+                .group(tags::PLANE_POSITION_SEQUENCE)
+                .vector(tags::IMAGE_POSITION_PATIENT)
+                .ok_or_else(|| missing("ImagePositionPatient"))?;
+            let plane = Plane { position, orientation };
+            if !plane.is_axial() {
+                return Err(Reason::not_slice("a reformat: not an axial image"));
+            }
+            planes.push(step.map_or(plane, |step| plane.shifted(f64::from(frame) * step)));
+            spacing = spacing.or(view.group(tags::PIXEL_MEASURES_SEQUENCE).vector(tags::PIXEL_SPACING));
+            ids.push(view.group(tags::FRAME_CONTENT_SEQUENCE).text(tags::STACK_ID));
+        }
+        let (stacks, stack) = stacks(&ids);
+        // The parts of a concatenation are one object, whatever stacks their frames are of.
+        let stack = stack.filter(|_| !set.contains(tags::CONCATENATION_UID));
+        let spacing = spacing.ok_or_else(|| missing("PixelSpacing"))?;
+        Ok(Self { planes, spacing, stacks, stack, are_slices, repairs })
+    }
+}
+
+/// The distance from frame to frame along the normal, where the frames have no positions of their own. Readers of such files
+/// take the direction of the normal, as here.
+fn step(set: &DataSet, repairs: &mut Vec<Repair>) -> Result<f64, Reason> {
+    let positive = |tag| set.number(tag).filter(|step| *step > 0.0);
+    if let Some(step) = positive(tags::SPACING_BETWEEN_SLICES) {
+        return Ok(step);
+    }
+    repairs.push(Repair::FrameSpacing);
+    positive(tags::SLICE_THICKNESS).ok_or_else(|| {
+        let reason = "several frames in a class of single slices, without SpacingBetweenSlices (0018,0088) and \
+                      SliceThickness (0018,0050), so that their positions are unknown";
+        Reason::not_slice(reason)
+    })
+}
+
+/// The index of each frame's stack, if there are several, else the StackID of all.
+fn stacks(ids: &[Option<&str>]) -> (Vec<usize>, Option<String>) {
+    let mut known: Vec<Option<&str>> = Vec::new();
+    let mut index = Vec::with_capacity(ids.len());
+    for id in ids {
+        let at = known.iter().position(|k| k == id).unwrap_or_else(|| {
+            known.push(*id);
+            known.len() - 1
+        });
+        index.push(at);
+    }
+    match known.as_slice() {
+        [only] => (Vec::new(), only.map(str::to_owned)),
+        _ => (index, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dicom_core::VR;
+
+    use super::*;
+
+    fn console(frames: &str) -> DataSet {
+        let mut set = DataSet::default();
+        for (tag, vr, text) in [
+            (tags::NUMBER_OF_FRAMES, VR::IS, frames),
+            (tags::IMAGE_ORIENTATION_PATIENT, VR::DS, "1\\0\\0\\0\\1\\0"),
+            (tags::IMAGE_POSITION_PATIENT, VR::DS, "1\\2\\-30"),
+            (tags::PIXEL_SPACING, VR::DS, "0.3\\0.3"),
+            (tags::SLICE_THICKNESS, VR::DS, "0.6"),
+        ] {
+            set.put_text(tag, vr, text);
+        }
+        set
+    }
+
+    fn read(set: &DataSet) -> Result<Frames, Reason> {
+        Frames::read(set, Modality::Ct.slice_class(), Modality::Ct)
+    }
+
+    #[test]
+    fn frames_of_a_single_frame_class_follow_the_normal() {
+        let mut set = console("3");
+        let heights = |set: &DataSet| -> Vec<f64> { read(set).unwrap().planes.iter().map(|p| p.position[2]).collect() };
+        assert!(heights(&set).iter().zip([-30.0, -29.4, -28.8]).all(|(a, b)| (a - b).abs() < 1e-9));
+        assert_eq!(read(&set).unwrap().repairs, [Repair::FrameSpacing, Repair::FramesInSlice]);
+        set.put_text(tags::SPACING_BETWEEN_SLICES, VR::DS, "0.25");
+        assert_eq!(heights(&set), [-30.0, -29.75, -29.5]);
+        assert_eq!(read(&set).unwrap().repairs, [Repair::FramesInSlice]);
+        set.remove(tags::SPACING_BETWEEN_SLICES);
+        set.remove(tags::SLICE_THICKNESS);
+        assert!(read(&set).err().unwrap().to_string().contains("positions are unknown"));
+        let one = read(&console("1")).unwrap();
+        assert!(!one.are_slices && one.repairs.is_empty());
+        for none in ["0", "-2", "2000000000"] {
+            assert!(read(&console(none)).is_err(), "{none}");
+        }
+    }
+
+    #[test]
+    fn stacks_are_counted_and_one_names_the_object() {
+        assert_eq!(stacks(&[Some("1"), Some("1")]), (Vec::new(), Some("1".into())));
+        assert_eq!(stacks(&[None, None]), (Vec::new(), None));
+        assert_eq!(stacks(&[Some("A"), Some("B"), Some("A")]), (vec![0, 1, 0], None));
+    }
+}

@@ -1,0 +1,205 @@
+"""The plugin: its provider, and its buttons where QGIS has a window."""
+
+from __future__ import annotations
+
+import os
+
+from qgis.core import (
+    Qgis,
+    QgsApplication,
+    QgsProcessingAlgRunnerTask,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputLayerDefinition,
+    QgsProject,
+    QgsReferencedRectangle,
+    QgsSettings,
+)
+from qgis.PyQt.QtCore import QCoreApplication, QTranslator
+from qgis.PyQt.QtGui import QIcon
+
+try:
+    # Qt 6 moved the class.
+    from qgis.PyQt.QtGui import QAction
+except ImportError:
+    from qgis.PyQt.QtWidgets import QAction
+
+from .provider import ArtirProvider
+from .text import tr
+
+FOLDER = os.path.dirname(__file__)
+
+
+class Feedback(QgsProcessingFeedback):
+    """Keeps the errors of a run, which has no dialog to show them."""
+
+    def __init__(self):
+        super().__init__()
+        self.errors = []
+
+    def reportError(self, error, fatalError=False):  # noqa: N802, N803
+        self.errors.append(error)
+        super().reportError(error, fatalError)
+
+
+class ArtirPlugin:
+    """What QGIS loads. `iface` is None in qgis_process."""
+
+    def __init__(self, iface):
+        self.iface = iface
+        self.provider = None
+        self.actions = []
+        self.swipe = None
+        self.runs = set()
+        self.translator = translator()
+
+    def initProcessing(self):  # noqa: N802
+        """Adds the algorithms; qgis_process calls this alone."""
+        self.provider = ArtirProvider()
+        QgsApplication.processingRegistry().addProvider(self.provider)
+
+    def initGui(self):  # noqa: N802
+        self.initProcessing()
+        self.toolbar = self.iface.addToolBar("artir")
+        self.toolbar.setObjectName("ArtirToolBar")
+        self.add("icon.svg", tr("Preview here"), tr("Dehaze what the map shows of the active layer"), self.preview_here)
+        self.swipe_action = self.add(
+            "swipe.svg", tr("Swipe before and after"), tr("Compare a result with its source"), self.toggle_swipe
+        )
+        self.swipe_action.setCheckable(True)
+        self.add(None, tr("Dehaze raster…"), "", lambda: self.dialog("artir:dehaze"))
+        self.add(None, tr("Install or find artir…"), "", lambda: self.dialog("artir:install"))
+
+    def add(self, icon, text: str, tip: str, act):
+        """Adds an action to the menu, and to the toolbar if it has an icon."""
+        image = QIcon(os.path.join(FOLDER, icon)) if icon else QIcon()
+        action = QAction(image, text, self.iface.mainWindow())
+        action.setToolTip(tip or text)
+        action.triggered.connect(lambda checked=False: act())
+        self.iface.addPluginToRasterMenu("artir", action)
+        if icon:
+            self.toolbar.addAction(action)
+        self.actions.append(action)
+        return action
+
+    def unload(self):
+        self.end_swipe()
+        for action in self.actions:
+            self.iface.removePluginRasterMenu("artir", action)
+            action.deleteLater()
+        if self.actions:
+            self.toolbar.deleteLater()
+        self.actions = []
+        if self.provider is not None:
+            QgsApplication.processingRegistry().removeProvider(self.provider)
+        if self.translator is not None:
+            QCoreApplication.removeTranslator(self.translator)
+
+    def say(self, text: str, level=None) -> None:
+        """Shows a message above the map."""
+        self.iface.messageBar().pushMessage("artir", text, level if level is not None else Qgis.MessageLevel.Warning)
+
+    def dialog(self, name: str) -> None:
+        """Opens an algorithm's dialog."""
+        import processing
+
+        processing.execAlgorithmDialog(name)
+
+    def preview_here(self):
+        """Dehazes the visible part of the active layer, in the background, and compares it with its source."""
+        layer, canvas = self.iface.activeLayer(), self.iface.mapCanvas()
+        if layer is None:
+            self.say(tr("Choose a raster layer first."))
+            return None
+        algorithm = QgsApplication.processingRegistry().createAlgorithmById("artir:preview")
+        context, feedback = QgsProcessingContext(), Feedback()
+        context.setProject(QgsProject.instance())
+        size = max(canvas.mapSettings().outputSize().width(), canvas.mapSettings().outputSize().height())
+        parameters = {
+            "INPUT": layer.id(),
+            "EXTENT": QgsReferencedRectangle(canvas.extent(), canvas.mapSettings().destinationCrs()),
+            "LONGEST": max(int(size * canvas.mapSettings().devicePixelRatio()), 64),
+            "OUTPUT": QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance()),
+        }
+        for able, why in (algorithm.canExecute(), algorithm.checkParameterValues(parameters, context)):
+            if not able:
+                self.say(why)
+                return None
+        task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
+        # The task refers to the context and the feedback, and both live here.
+        run = (task, context, feedback)
+        self.runs.add(run)
+        task.executed.connect(lambda ok, results: self.previewed(ok, run, layer.id()))
+        QgsApplication.taskManager().addTask(task)
+        return task
+
+    def previewed(self, ok: bool, run, before: str) -> None:
+        """Puts the preview above its source and starts the swipe."""
+        self.runs.discard(run)
+        _, context, feedback = run
+        if not ok:
+            if not feedback.isCanceled():
+                self.say(" ".join(feedback.errors) or tr("The preview failed."))
+            return
+        project = QgsProject.instance()
+        for path in context.layersToLoadOnCompletion():
+            found = [one for one in context.temporaryLayerStore().mapLayers().values() if one.source() == path]
+            source = project.mapLayer(before)
+            if not found or source is None:
+                continue
+            layer = context.temporaryLayerStore().takeMapLayer(found[0])
+            project.addMapLayer(layer, False)
+            node = project.layerTreeRoot().findLayer(before)
+            parent = node.parent() if node is not None else project.layerTreeRoot()
+            parent.insertLayer(parent.children().index(node) if node is not None else 0, layer)
+            self.start_swipe(source, layer)
+
+    def toggle_swipe(self):
+        """Starts the comparison of the active layer's pair, or ends it."""
+        if self.swipe is not None:
+            self.end_swipe()
+            return
+        from .swipe import pair
+
+        selected = self.iface.layerTreeView().selectedLayers()
+        found = pair(self.iface.activeLayer(), selected, QgsProject.instance())
+        if found is None:
+            self.swipe_action.setChecked(False)
+            self.say(tr("Choose a result of artir, its source, or two rasters."))
+            return
+        self.start_swipe(*found)
+
+    def start_swipe(self, before, after) -> None:
+        """Starts the comparison of two layers."""
+        from .swipe import SwipeTool
+
+        self.end_swipe()
+        self.swipe = SwipeTool(self.iface.mapCanvas(), before, after)
+        self.swipe.setAction(self.swipe_action)
+        self.swipe.deactivated.connect(self.forget_swipe)
+        self.iface.mapCanvas().setMapTool(self.swipe)
+
+    def end_swipe(self) -> None:
+        """Ends the comparison."""
+        if self.swipe is not None:
+            self.iface.mapCanvas().unsetMapTool(self.swipe)
+
+    def forget_swipe(self) -> None:
+        """The map has another tool now."""
+        self.swipe = None
+
+
+def translator():
+    """Installs the translation for QGIS's language, where there is one."""
+    settings = QgsSettings()
+    if settings.value("locale/overrideFlag", False, type=bool):
+        language = settings.value("locale/userLocale", "en", type=str)
+    else:
+        language = QgsApplication.locale()
+    path = os.path.join(FOLDER, "i18n", f"artir_{language[:2]}.qm")
+    if not os.path.isfile(path):
+        return None
+    made = QTranslator()
+    made.load(path)
+    QCoreApplication.installTranslator(made)
+    return made
