@@ -285,7 +285,7 @@ impl Source for Corner {
     }
 
     fn is_empty(&mut self, w: Window) -> Result<bool, Error> {
-        Ok(w.row >= self.rows || w.column >= 40)
+        Ok(w.row >= self.rows || w.column >= 20)
     }
 
     fn read(&mut self, w: Window) -> Result<Image, Error> {

@@ -47,20 +47,45 @@ fn handle(band: &RasterBand<'_>) -> GDALRasterBandH {
     unsafe { band.c_rasterband() }
 }
 
-/// GDAL's number of the band's type.
+/// GDAL's number for signed bytes since 3.7. Earlier versions have bytes with a note.
+pub(crate) const SIGNED_BYTE: u32 = 14;
+
+/// Whether GDAL has a type for signed bytes.
+pub(crate) fn has_signed_byte() -> bool {
+    // SAFETY: the name is a C string; the function only looks it up.
+    unsafe { sys::GDALGetDataTypeByName(c"Int8".as_ptr()) == SIGNED_BYTE }
+}
+
+/// GDAL's number of the band's type; [`SIGNED_BYTE`] also for bytes that are noted to be signed.
 pub(crate) fn type_number(band: &RasterBand<'_>) -> u32 {
+    let number = stored_type(band);
+    let noted = || gdal::Metadata::metadata_item(band, "PIXELTYPE", "IMAGE_STRUCTURE");
+    if number == sys::GDALDataType::GDT_Byte && noted().is_some_and(|kind| kind == "SIGNEDBYTE") {
+        return SIGNED_BYTE;
+    }
+    number
+}
+
+/// The type that GDAL reads and writes the band's values in.
+fn stored_type(band: &RasterBand<'_>) -> u32 {
     // SAFETY: the band is alive.
     unsafe { sys::GDALGetRasterDataType(handle(band)) }
 }
 
 /// The name of a type, such as `UInt16`.
 pub(crate) fn type_name(number: u32) -> String {
+    if number == SIGNED_BYTE {
+        return "Int8".into();
+    }
     // SAFETY: a static text, or null for an unknown number.
     unsafe { text(sys::GDALGetDataTypeName(number)) }.unwrap_or_else(|| "unknown".into())
 }
 
 /// Bytes of one value of a type.
 pub(crate) fn type_bytes(number: u32) -> usize {
+    if number == SIGNED_BYTE {
+        return 1;
+    }
     // SAFETY: a plain function of a number.
     usize::try_from(unsafe { sys::GDALGetDataTypeSizeBytes(number) }).unwrap_or(0)
 }
@@ -70,6 +95,7 @@ pub(crate) fn type_limits(number: u32) -> [f64; 2] {
     use sys::GDALDataType as Type;
     match number {
         Type::GDT_Byte => [0.0, 255.0],
+        SIGNED_BYTE => [-128.0, 127.0],
         Type::GDT_UInt16 => [0.0, f64::from(u16::MAX)],
         Type::GDT_Int16 => [f64::from(i16::MIN), f64::from(i16::MAX)],
         Type::GDT_UInt32 => [0.0, f64::from(u32::MAX)],
@@ -235,6 +261,17 @@ pub(crate) fn coverage(band: &RasterBand<'_>, part: Part) -> Coverage {
     }
 }
 
+/// The share of a band's pixels that the file holds, from 0 to 1; 1 where GDAL does not know.
+pub(crate) fn held_share(band: &RasterBand<'_>) -> f64 {
+    const UNKNOWN: i32 = 1; // GDAL_DATA_COVERAGE_STATUS_UNIMPLEMENTED
+    let (columns, rows) = band.size();
+    let (Ok(columns), Ok(rows)) = (i32::try_from(columns), i32::try_from(rows)) else { return 1.0 };
+    let mut percent = 100.0;
+    // SAFETY: the band is alive; GDAL writes one number.
+    let found = unsafe { sys::GDALGetDataCoverageStatus(handle(band), 0, 0, columns, rows, 0, &raw mut percent) };
+    if found & UNKNOWN != 0 || !(0.0..=100.0).contains(&percent) { 1.0 } else { percent / 100.0 }
+}
+
 /// Rows of a band, as they are stored.
 pub(crate) struct RawRows {
     /// First row.
@@ -274,7 +311,7 @@ pub(crate) fn read_planes<T: GdalType + Copy + Default>(
 /// Writes whole rows of all bands, which are of one type, one plane after another. Together, so that a block of
 /// interleaved pixels is written once and whole.
 pub(crate) fn write_all(dataset: &Dataset, at: &RawRows, bytes: &mut [u8]) -> Result<(), Reason> {
-    let number = dataset.rasterband(1).map(|b| type_number(&b))?;
+    let number = dataset.rasterband(1).map(|b| stored_type(&b))?;
     let bands: Vec<usize> = (1..=dataset.raster_count()).collect();
     let length = bytes.len();
     transfer_planes(dataset, &bands, at, (GDALRWFlag::GF_Write, number), bytes.as_mut_ptr().cast::<c_void>(), length)
@@ -332,7 +369,7 @@ fn transfer_planes(
 }
 
 fn transfer(band: &RasterBand<'_>, at: &RawRows, way: GDALRWFlag::Type, bytes: &mut [u8]) -> Result<(), Reason> {
-    let number = type_number(band);
+    let number = stored_type(band);
     let size = |n: usize| i32::try_from(n).map_err(|_| too_large(n));
     let (row, rows, columns) = (size(at.row)?, size(at.rows)?, size(at.columns)?);
     if bytes.len() != at.rows * at.columns * type_bytes(number) {

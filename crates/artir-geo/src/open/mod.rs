@@ -142,10 +142,18 @@ fn open_document(name: &str, text: String, access: &Access) -> Result<(Dataset, 
     Ok((again(&name, access)?, name))
 }
 
+/// Where virtual rasters of products are kept in memory.
+const PRODUCTS: &str = "/vsimem/artir-product-";
+
+/// The product's name in the name of a virtual raster that is kept in memory.
+pub(crate) fn product_in_memory(name: &str) -> Option<&str> {
+    name.strip_prefix(PRODUCTS)?.split_once('/')?.1.strip_suffix(".vrt")
+}
+
 /// Keeps a virtual raster in memory for as long as the program runs, since threads open it again. The same text is kept once.
 fn keep_in_memory(name: &str, text: String) -> Result<String, Reason> {
     let hash = hex(&Sha256::digest(&text)[..8]);
-    let path = format!("/vsimem/artir-product-{hash}/{name}.vrt");
+    let path = format!("{PRODUCTS}{hash}/{name}.vrt");
     if ffi::read_part(&path, 0, 1).is_none() {
         gdal::vsi::create_mem_file(&path, text.into_bytes())?;
     }

@@ -150,8 +150,12 @@ fn html(preview: &Preview<'_>) -> Result<String, Reason> {
     Ok(fill(PAGE, &values.collect::<Vec<_>>()))
 }
 
-/// A file's name without its folders. The query of an address is dropped, since it may contain a key.
+/// A file's name without its folders. The query of an address is dropped, since it may contain a key. A product in several files
+/// has its own name.
 fn file_name(source: &str) -> String {
+    if let Some(product) = crate::open::product_in_memory(source) {
+        return product.to_owned();
+    }
     let remote = source.contains("://") || source.starts_with("/vsi");
     let path = if remote { source.split('?').next().unwrap_or_default() } else { source };
     path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default().to_owned()

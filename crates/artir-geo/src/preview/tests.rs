@@ -83,7 +83,6 @@ fn both_scenes_are_shown_on_one_scale() {
     let html = write(&page, &before, &after, &[3, 2, 1], false).unwrap();
     let [after, before, difference] = pictures(&html).try_into().unwrap();
     assert_eq!((before.color(), before.width(), before.height()), (image::ColorType::Rgb8, 120, 101));
-    // Read off the page, as a reader would.
     let words = html.split("percentile of both: ").nth(1).unwrap();
     let number = |text: &str| text.split(' ').next().unwrap().parse::<f64>().unwrap();
     let (black, white) = (number(words), number(words.split("black, ").nth(1).unwrap()));
@@ -95,7 +94,6 @@ fn both_scenes_are_shown_on_one_scale() {
         assert_eq!(before.to_rgb8().get_pixel(x, y).0, expected(0.0));
         assert_eq!(after.to_rgb8().get_pixel(x, y).0, expected(4.0));
     }
-    // All pixels changed alike, and have the strongest colour.
     assert!(difference.to_rgb8().pixels().all(|p| p.0 == [103, 0, 31]));
     assert!(html.contains("<span>+4</span>") && html.contains("white is no change; mean 4<"));
 }
@@ -119,8 +117,8 @@ fn the_page_says_what_it_is_and_names_no_other_place() {
     ] {
         assert!(html.contains(words), "{words}");
     }
-    let colours: Vec<image::ColorType> = pictures(&html).iter().map(|p| p.color()).collect();
-    assert_eq!(colours, [image::ColorType::L8, image::ColorType::L8, image::ColorType::Rgb8]);
+    let colours = pictures(&html).iter().map(|p| p.color().channel_count()).collect::<Vec<_>>();
+    assert_eq!(colours, [1, 1, 3]);
     assert!(html.contains("<dd id=\"system\"><bdi>EPSG:32632</bdi>"));
     assert!(!html.contains("{{") && !html.contains("}}"), "every name is replaced");
     assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("unsafe"));
@@ -158,6 +156,7 @@ fn sources_lose_their_folders_and_keys() {
         ("/vsicurl/https://x.org/c.tif?key=/secret", "c.tif"),
         ("https://x.org/c.tif?key=secret", "c.tif"),
         ("GTIFF_DIR:2:/a/c.tif", "c.tif"),
+        ("/vsimem/artir-product-0123/LC09_L2SP.vrt", "LC09_L2SP"),
         ("C:\\a\\c.tif", "c.tif"),
         ("/a/b/", "b"),
         ("", ""),

@@ -82,13 +82,31 @@ impl SceneSink<'_> {
         Ok(())
     }
 
+    /// Whether the file holds nothing of rows, in any band, and they read as nodata or zero, as those of a sparse TIFF do.
+    fn is_hole(&self, row: usize, rows: usize) -> Result<bool, Reason> {
+        let (description, columns) = (&self.scene.description, self.scene.description.size.0);
+        let all: Vec<usize> = (1..=description.bands.len()).collect();
+        let held = coverage(&self.source, &all, Part { at: (0, row), size: (columns, rows) })?;
+        if held != Coverage::None || description.mask {
+            return Ok(false);
+        }
+        for (number, band) in all.iter().zip(&description.bands) {
+            // A virtual raster that hides its nodata value still reads as it.
+            let mut planes = self.scene.planes();
+            planes.read_rows(&self.source, &[*number], &RawRows { row, rows: 1, columns })?;
+            let fill = band.nodata.and_then(ffi::Nodata::value).unwrap_or(0.0);
+            let alike = |v: &f64| *v == fill || v.is_nan() && fill.is_nan();
+            if !planes.values(0).iter().all(alike) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Copies rows that were not read, unless the file holds none of them.
     fn copy(&mut self, row: usize, rows: usize) -> Result<(), Error> {
         let columns = self.scene.description.size.0;
-        let part = Part { at: (0, row), size: (columns, rows) };
-        let all: Vec<usize> = (1..=self.scene.description.bands.len()).collect();
-        let held = coverage(&self.source, &all, part).map_err(|why| self.scene.unreadable(why))?;
-        if held == Coverage::None && !self.scene.description.mask {
+        if self.is_hole(row, rows).map_err(|why| self.scene.unreadable(why))? {
             // The new file does not hold them either, and both read alike.
             return self.journal.add(rows, &[]).map_err(|e| self.fail(e));
         }

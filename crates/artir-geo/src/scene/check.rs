@@ -1,10 +1,11 @@
 //! Refuses headers that cannot be true, and scenes with data that restoring would damage.
 
-use gdal::{Dataset, Metadata};
+use gdal::Dataset;
 
+use super::coverage;
 use crate::{error::Reason, ffi, open::drivers, values::samples::Planes};
 
-/// Checks a header's claimed size against the bytes of the file, unless the file is sparse.
+/// Checks a header's claimed size against the bytes of the file. What a sparse file does not hold takes no bytes.
 pub(super) fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), Reason> {
     let (columns, rows) = dataset.raster_size();
     let first = dataset.rasterband(1)?;
@@ -20,10 +21,20 @@ pub(super) fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), Reaso
     // The most that any codec of GDAL expands its input by is about a thousand.
     let Ok(file) = std::fs::metadata(path) else { return Ok(()) };
     let claimed = columns as u64 * rows as u64 / 8 * dataset.raster_count() as u64;
-    if drivers::driver(dataset) == "GTiff" && claimed > (64 << 20) && claimed / 4096 > file.len() {
+    let too_much = |claimed: u64| claimed > (64 << 20) && claimed / 4096 > file.len();
+    let held = || (claimed as f64 * coverage::share(dataset, &first)) as u64;
+    if drivers::driver(dataset) == "GTiff" && too_much(claimed) && too_much(held()) {
         return Err(format!("its header claims {columns}x{rows} pixels, but the file has {} bytes", file.len()).into());
     }
     Ok(())
+}
+
+/// Whether the entries of a colour table are the greys of their indices, from black to white: such a band is no palette.
+fn is_grey(table: &[[i16; 4]], bits: u32) -> bool {
+    let last = (1usize << bits.min(16)) - 1;
+    let grey = |i: usize| (255.0 * i as f64 / last as f64).round() as i16;
+    table.len() > last
+        && table.iter().take(last + 1).enumerate().all(|(i, entry)| *entry == [grey(i), grey(i), grey(i), 255])
 }
 
 /// Refuses scenes with data that restoring would damage.
@@ -41,10 +52,6 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
             .into());
         }
         let band = dataset.rasterband(i)?;
-        let structure = |key: &str| band.metadata_item(key, "IMAGE_STRUCTURE");
-        if structure("PIXELTYPE").is_some() {
-            return Err(format!("band {i} holds signed bytes, which cannot be restored").into());
-        }
         let flags = band.mask_flags()?;
         if !flags.is_all_valid() && !flags.is_per_dataset() && !flags.is_nodata() {
             return Err(format!("band {i} has a mask of its own").into());
@@ -55,12 +62,29 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
         if Planes::of_type(this).is_none() {
             return Err(format!("band {i} holds values of the type {name}, which cannot be restored").into());
         }
-        if !ffi::colour_table(&band).is_empty() {
-            return Err(format!("band {i} has a colour table (palette), whose indices cannot be restored").into());
+        let table = ffi::colour_table(&band);
+        if !table.is_empty() && !is_grey(&table, ffi::bits(&band).unwrap_or(8)) {
+            let why = "has a colour table (palette), whose indices cannot be restored: name the scene as \
+                       vrt://FILE?expand=rgb";
+            return Err(format!("band {i} {why}").into());
         }
         if !ffi::categories(&band).is_empty() {
             return Err(format!("band {i} holds categories, which cannot be restored").into());
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn greys_in_order_are_no_palette() {
+        let table = |greys: &[i16]| greys.iter().map(|g| [*g, *g, *g, 255]).collect::<Vec<_>>();
+        assert!(is_grey(&table(&[0, 255]), 1) && is_grey(&table(&[0, 85, 170, 255]), 2));
+        assert!(is_grey(&table(&(0..256).collect::<Vec<_>>()), 8));
+        assert!(!is_grey(&table(&[255, 0]), 1), "white is 0");
+        assert!(!is_grey(&table(&[0, 255]), 8) && !is_grey(&[[0, 0, 0, 255], [255, 0, 0, 255]], 1));
+    }
 }

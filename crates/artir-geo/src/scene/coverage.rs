@@ -1,16 +1,19 @@
 //! The parts of a scene that its file holds. A virtual raster has no sources elsewhere, and a sparse TIFF no blocks.
 
-use gdal::Dataset;
+use gdal::{Dataset, raster::RasterBand};
 
 use crate::{
     error::Reason,
     ffi::{self, Coverage, Part},
+    open::drivers::driver,
 };
 
 /// Edge of the smallest part that is looked at, pixels.
 const LEAST: usize = 256;
 /// Parts that are looked at.
 const MOST: usize = 4096;
+/// Blocks of a file that GDAL may look at.
+const MOST_BLOCKS: usize = 1 << 20;
 
 /// What a file holds of a part of these bands together.
 pub(crate) fn coverage(dataset: &Dataset, bands: &[usize], part: Part) -> Result<Coverage, Reason> {
@@ -26,8 +29,22 @@ pub(crate) fn coverage(dataset: &Dataset, bands: &[usize], part: Part) -> Result
     Ok(found.unwrap_or(Coverage::Full))
 }
 
-/// Whether a file lacks some of the pixels of these bands.
+/// The share of a band's pixels that its file holds, from 0 to 1; 1 where it is not known.
+pub(super) fn share(dataset: &Dataset, band: &RasterBand<'_>) -> f64 {
+    if blocks(dataset, band) > MOST_BLOCKS { 1.0 } else { ffi::held_share(band) }
+}
+
+fn blocks(dataset: &Dataset, band: &RasterBand<'_>) -> usize {
+    let ((columns, rows), (width, height)) = (dataset.raster_size(), band.block_size());
+    columns.div_ceil(width.max(1)).saturating_mul(rows.div_ceil(height.max(1)))
+}
+
+/// Whether a file lacks some of the pixels of these bands. GDAL looks at each block of a file, so too many of them are not
+/// looked at; of a virtual raster, it looks at the sources.
 pub(super) fn has_holes(dataset: &Dataset, bands: &[usize]) -> Result<bool, Reason> {
+    if driver(dataset) != "VRT" && blocks(dataset, &dataset.rasterband(bands[0])?) > MOST_BLOCKS {
+        return Ok(false);
+    }
     let whole = Part { at: (0, 0), size: dataset.raster_size() };
     Ok(coverage(dataset, bands, whole)? != Coverage::Full)
 }

@@ -161,7 +161,11 @@ impl Description {
     /// grid and nodata are never among it.
     pub(crate) fn give_way(&mut self, found: &Self) -> Vec<String> {
         let mut lost = Vec::new();
+        let points = self.georef.names_points().then(|| self.georef.gcps.clone());
         self.georef.give_way(&found.georef);
+        if points.is_some_and(|points| points != self.georef.gcps) {
+            lost.push("names of the ground control points".to_owned());
+        }
         for (field, ..) in self.differences(found) {
             let dataset =
                 field == "metadata" || field.starts_with("metadata domain '") && !field.contains("' of band ");
@@ -169,7 +173,7 @@ impl Description {
                 lost.push(field);
             }
         }
-        if !lost.is_empty() {
+        if lost.iter().any(|what| what.starts_with("metadata")) {
             self.domains.clone_from(&found.domains);
         }
         for (i, (this, found)) in self.bands.iter_mut().zip(&found.bands).enumerate() {

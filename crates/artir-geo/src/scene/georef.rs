@@ -145,6 +145,32 @@ impl Georef {
         if equivalent(self.gcp_crs.as_ref(), found.gcp_crs.as_ref()) {
             self.gcp_crs.clone_from(&found.gcp_crs);
         }
+        // GeoTIFF has no names for ground control points, and GDAL numbers them.
+        if self.same_points(found) {
+            self.gcps.clone_from(&found.gcps);
+        }
+    }
+
+    /// Whether ground control points are the same but for their names.
+    pub(crate) fn same_points(&self, other: &Self) -> bool {
+        let same = |(a, b): (&Gcp, &Gcp)| a.at == b.at && a.is == b.is;
+        self.gcps.len() == other.gcps.len() && self.gcps.iter().zip(&other.gcps).all(same)
+    }
+
+    /// Whether names of ground control points can be kept in `.aux.xml`, which replaces the points of the file by its own, with
+    /// so many decimals.
+    pub(crate) fn keeps_names(&self) -> bool {
+        let same = |text: String, v: f64| text.parse() == Ok(v);
+        let whole = |p: &Gcp| {
+            p.at.iter().all(|v| same(format!("{v:.4}"), *v)) && p.is.iter().all(|v| same(format!("{v:.12e}"), *v))
+        };
+        self.names_points() && self.gcps.iter().all(whole)
+    }
+
+    /// Whether ground control points have names or remarks of their own.
+    pub(crate) fn names_points(&self) -> bool {
+        let numbered = |(i, p): (usize, &Gcp)| p.info.is_empty() && (p.id.is_empty() || p.id == (i + 1).to_string());
+        !self.gcps.iter().enumerate().all(numbered)
     }
 
     /// Lists the differences, with both values.

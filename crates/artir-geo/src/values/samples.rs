@@ -61,10 +61,45 @@ macro_rules! float_sample {
 }
 float_sample!(f32, f64);
 
+/// A signed byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(transparent)]
+pub(crate) struct Signed8(i8);
+
+impl GdalType for Signed8 {
+    fn gdal_ordinal() -> Number::Type {
+        if ffi::has_signed_byte() { ffi::SIGNED_BYTE } else { Number::GDT_Byte }
+    }
+}
+
+impl Sample for Signed8 {
+    const INTEGER: bool = true;
+
+    fn value(self) -> f64 {
+        f64::from(self.0)
+    }
+
+    fn nearest(v: f64) -> Self {
+        // `as` saturates.
+        Self(v.round() as i8)
+    }
+
+    fn neighbour(self, above: bool) -> Self {
+        Self(if (above && self.0 < i8::MAX) || self.0 == i8::MIN { self.0 + 1 } else { self.0 - 1 })
+    }
+}
+
+impl Signed8 {
+    fn to_ne_bytes(self) -> [u8; 1] {
+        self.0.to_ne_bytes()
+    }
+}
+
 /// Planes of one type, one for each restored band, each row after row.
 #[derive(Clone, Debug)]
 pub(crate) enum Planes {
     U8(Vec<Vec<u8>>),
+    I8(Vec<Vec<Signed8>>),
     U16(Vec<Vec<u16>>),
     I16(Vec<Vec<i16>>),
     U32(Vec<Vec<u32>>),
@@ -94,6 +129,7 @@ macro_rules! on_planes {
     ($planes:expr, $p:ident => $body:expr) => {
         match $planes {
             $crate::values::samples::Planes::U8($p) => $body,
+            $crate::values::samples::Planes::I8($p) => $body,
             $crate::values::samples::Planes::U16($p) => $body,
             $crate::values::samples::Planes::I16($p) => $body,
             $crate::values::samples::Planes::U32($p) => $body,
@@ -112,6 +148,7 @@ impl Planes {
     pub(crate) fn of_type(number: u32) -> Option<Self> {
         Some(match number {
             Number::GDT_Byte => Self::U8(Vec::new()),
+            ffi::SIGNED_BYTE => Self::I8(Vec::new()),
             Number::GDT_UInt16 => Self::U16(Vec::new()),
             Number::GDT_Int16 => Self::I16(Vec::new()),
             Number::GDT_UInt32 => Self::U32(Vec::new()),
@@ -187,6 +224,7 @@ mod tests {
         assert_eq!(u8::nearest(300.0), 255);
         assert_eq!(u8::nearest(-3.0), 0);
         assert_eq!(i16::nearest(-1e9), i16::MIN);
+        assert_eq!(Signed8::nearest(-200.0).value(), -128.0);
         assert_eq!(u32::nearest(1e12), u32::MAX);
         assert_eq!(f32::nearest(1e300), f32::MAX);
         assert_eq!(u16::nearest(2.5), 3);
@@ -196,6 +234,8 @@ mod tests {
     fn neighbours_stay_in_the_type() {
         assert_eq!([0u8.neighbour(false), 0u8.neighbour(true), 255u8.neighbour(true)], [1, 1, 254]);
         assert_eq!(i16::MAX.neighbour(true), i16::MAX - 1);
+        let signed = |v: i8, above: bool| Signed8(v).neighbour(above).value();
+        assert_eq!([signed(-128, false), signed(-1, true), signed(127, true)], [-127.0, 0.0, 126.0]);
         assert!(f32::MAX.neighbour(true) < f32::MAX);
         assert!(0f64.neighbour(true) > 0.0);
     }

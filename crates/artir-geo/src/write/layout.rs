@@ -48,6 +48,9 @@ impl Layout {
         let pixel = structure(source, "INTERLEAVE").as_deref() == Some("PIXEL");
         // Other bands are written after red, green and blue. In blocks of all bands, compressed ones would be written twice.
         out.set("INTERLEAVE", if pixel && !options.all_bands { "PIXEL" } else { "BAND" });
+        if scene.info.kind() == ffi::SIGNED_BYTE && !ffi::has_signed_byte() {
+            out.set("PIXELTYPE", "SIGNEDBYTE");
+        }
         if scene.info.has_holes {
             // What the source does not hold takes no place in the result.
             out.set("SPARSE_OK", "TRUE");

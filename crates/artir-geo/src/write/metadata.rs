@@ -13,6 +13,12 @@ use crate::{
 /// Domains that GDAL would write into separate files of special formats, and read back changed.
 const BESIDE: [&str; 1] = ["IMD"];
 
+/// Whether a domain can be written as it is. A transformation of ESRI's would give the result other ground control points
+/// than those that GDAL read from it, and that the result holds itself.
+fn can_be_written(name: &str, items: &[String]) -> bool {
+    name != "xml:ESRI" || !items.iter().any(|item| item.contains("GeodataXform"))
+}
+
 impl Description {
     /// Writes the description into a new file of the same size, as far as its format supports it. The comparison after
     /// reopening finds everything that GDAL refused.
@@ -24,7 +30,8 @@ impl Description {
                 ffi::set_colour(&to, wanted.colour);
             }
         }
-        for (name, items) in self.domains.iter().filter(|(name, _)| !BESIDE.contains(&name.as_str())) {
+        let here = self.domains.iter().filter(|(name, _)| !BESIDE.contains(&name.as_str()));
+        for (name, items) in here.filter(|(name, items)| can_be_written(name, items)) {
             Object::dataset(target).set_domain(name, items);
         }
         self.georef.apply(source, target, self.is_point());
@@ -108,11 +115,16 @@ impl Description {
             if let Some(geotransform) = self.georef.geotransform.filter(|g| Some(*g) != found.georef.geotransform) {
                 ffi::set_geotransform(target, geotransform);
             }
-            if self.georef.gcps != found.georef.gcps || !same_crs(&self.georef.gcp_crs, &found.georef.gcp_crs) {
+            let points = match self.georef.same_points(&found.georef) {
+                true => self.georef.gcps != found.georef.gcps && self.georef.keeps_names(),
+                false => true,
+            };
+            if points || !same_crs(&self.georef.gcp_crs, &found.georef.gcp_crs) {
                 ffi::set_gcps(target, &self.georef.gcps, source);
             }
         }
-        for (name, items) in self.domains.iter().filter(|(name, items)| found.domains.get(*name) != Some(items)) {
+        let missing = self.domains.iter().filter(|(name, items)| found.domains.get(*name) != Some(items));
+        for (name, items) in missing.filter(|(name, items)| can_be_written(name, items)) {
             Object::dataset(target).set_domain(name, items);
         }
         for (i, (wanted, found)) in self.bands.iter().zip(&found.bands).enumerate() {

@@ -52,7 +52,7 @@ fn the_rows_of_an_interrupted_scene_lie_where_the_user_wants_them() {
     let done = run_some(&scene, &out, 0.1, &options, usize::MAX).unwrap();
     assert!((100..=300).contains(&done.rows_resumed), "{}", done.rows_resumed);
     assert_eq!(std::fs::read(&whole).unwrap(), std::fs::read(&out).unwrap());
-    assert!(!dir.path().join("scratch").exists(), "a folder that was made, and holds nothing, goes again");
+    assert_eq!(hidden(&work), [""; 0], "nothing is left of a run that ended");
     // A file where the folder would be: the error names it.
     std::fs::write(dir.path().join("file"), "x").unwrap();
     let options = WriteOptions { overwrite: true, ..WriteOptions::default() }.with_work(dir.path().join("file"));

@@ -1,0 +1,133 @@
+//! `artir geo` on kinds of values and georeferencing that few scenes have.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+
+use artir_tests::{
+    scenes::{folder, geo, half, halved, inspect, pixels, ranges},
+    text,
+};
+use gdal::{
+    Dataset, DriverManager,
+    raster::{Buffer, RasterCreationOptions},
+};
+
+/// A one-band TIFF of 40 x 30 bytes.
+fn bytes(path: &std::path::Path, options: &[&str], value: impl Fn(usize, usize) -> u8) {
+    let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
+    let options = RasterCreationOptions::from_iter(options.iter().copied());
+    let made = driver.create_with_band_type_with_options::<u8, _>(path, 40, 30, 1, &options).unwrap();
+    let values = (0..40 * 30).map(|i| value(i % 40, i / 40)).collect();
+    made.rasterband(1).unwrap().write((0, 0), (40, 30), &mut Buffer::new((40, 30), values)).unwrap();
+    made.close().unwrap();
+}
+
+#[test]
+fn signed_bytes_stay_signed() {
+    let dir = folder();
+    let at = dir.path();
+    let value = |x: usize, y: usize| ((x * 5 + y) % 200) as i16 - 100;
+    bytes(&at.join("s.tif"), &["PIXELTYPE=SIGNEDBYTE"], |x, y| value(x, y) as i8 as u8);
+    let told = inspect(at, &["s.tif"]);
+    assert_eq!(told["bands"][0]["type"], "Int8");
+    half(at, &["s.tif", "-o", "out.tif"]);
+    let range = ranges(at)[0];
+    assert!((-101.0..=-95.0).contains(&range[0]) && (90.0..=100.0).contains(&range[1]), "{range:?}");
+    let stored = Dataset::open(at.join("out.tif")).unwrap();
+    let band = stored.rasterband(1).unwrap();
+    let read = band.read_as::<u8>((0, 0), (40, 30), (40, 30), None).unwrap();
+    for (i, after) in read.data().iter().enumerate() {
+        let wanted = halved(f64::from(value(i % 40, i / 40)), range);
+        assert!((f64::from(*after as i8) - wanted).abs() <= 1.0, "{i}: {after} {wanted}");
+    }
+    let same = geo(at, &["s.tif", "-o", "same.tif", "--model", "same.onnx", "-q"]);
+    assert!(same.status.success(), "{}", text(&same.stderr));
+    let compared = geo(at, &["--compare", "s.tif", "same.tif"]);
+    assert!(compared.status.success(), "{}", text(&compared.stdout));
+    // A plain byte is another type.
+    bytes(&at.join("u.tif"), &[], |x, y| value(x, y) as i8 as u8);
+    let differ = text(&geo(at, &["--compare", "s.tif", "u.tif"]).stdout);
+    assert!(differ.contains("Int8") && differ.contains("Byte"), "{differ}");
+}
+
+#[test]
+fn black_and_white_are_greys_and_colours_are_a_palette() {
+    let dir = folder();
+    let at = dir.path();
+    bytes(&at.join("bits.tif"), &["NBITS=1"], |x, y| u8::from((x / 4 + y / 3) % 2 == 0));
+    let same = geo(at, &["bits.tif", "-o", "same.tif", "--model", "same.onnx", "-q"]);
+    assert!(same.status.success(), "{}", text(&same.stderr));
+    assert_eq!(pixels(&at.join("same.tif")), pixels(&at.join("bits.tif")));
+    // White is 0: the index is not the brightness.
+    bytes(&at.join("white.tif"), &["NBITS=1", "PHOTOMETRIC=MINISWHITE"], |x, _| u8::from(x % 2 == 0));
+    let entry = |[r, g, b]: [u8; 3]| format!("<Entry c1=\"{r}\" c2=\"{g}\" c3=\"{b}\" c4=\"255\"/>");
+    let table: String = (0..=255).map(|i| entry([i, 255 - i, i / 2])).collect();
+    bytes(&at.join("index.tif"), &[], |x, y| (x * 6 + y) as u8);
+    fs::write(
+        at.join("palette.vrt"),
+        format!(
+            "<VRTDataset rasterXSize=\"40\" rasterYSize=\"30\"><VRTRasterBand dataType=\"Byte\" band=\"1\">\
+             <ColorInterp>Palette</ColorInterp><ColorTable>{table}</ColorTable><SimpleSource>\
+             <SourceFilename relativeToVRT=\"1\">index.tif</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"
+        ),
+    )
+    .unwrap();
+    for name in ["white.tif", "palette.vrt"] {
+        let refused = geo(at, &[name, "-o", "none.tif", "--model", "same.onnx", "-q"]);
+        assert_eq!(refused.status.code(), Some(3), "{name}");
+        assert!(text(&refused.stderr).contains("vrt://FILE?expand=rgb"), "{}", text(&refused.stderr));
+    }
+    // What the error suggests works.
+    half(at, &["vrt://palette.vrt?expand=rgb", "-o", "rgb.tif"]);
+    let rgb = pixels(&at.join("rgb.tif"));
+    for (i, red) in rgb[0].iter().enumerate() {
+        let index = f64::from(((i % 40) * 6 + i / 40) as u8);
+        assert!((red - index / 2.0).abs() <= 1.0 && (rgb[1][i] - (255.0 - index) / 2.0).abs() <= 1.0, "{i}");
+    }
+}
+
+/// `.aux.xml` holds names, and rounds points. Points that it would round lose their names.
+#[test]
+fn control_points_are_kept_to_the_last_digit() {
+    let dir = folder();
+    let at = dir.path();
+    bytes(&at.join("a.tif"), &[], |x, y| (x * 6 + y) as u8);
+    let vrt = |names: [&str; 4]| {
+        let points: String = [(0, 0), (40, 0), (40, 30), (0, 30)]
+            .iter()
+            .zip(names)
+            .map(|((x, y), name)| {
+                format!("<GCP Id=\"{name}\" Pixel=\"{x}\" Line=\"{y}\" X=\"{}\" Y=\"{}\"/>", 9 + x, 50 - y)
+            })
+            .collect();
+        fs::write(
+            at.join("points.vrt"),
+            format!(
+                "<VRTDataset rasterXSize=\"40\" rasterYSize=\"30\"><GCPList Projection=\"EPSG:4326\">{points}</GCPList>\
+                 <VRTRasterBand dataType=\"Byte\" band=\"1\"><ColorInterp>Gray</ColorInterp><SimpleSource>\
+                 <SourceFilename relativeToVRT=\"1\">a.tif</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"
+            ),
+        )
+        .unwrap();
+    };
+    let run = |more: &[&str]| {
+        let arguments = [&["points.vrt", "-o", "out.tif", "--model", "same.onnx", "--overwrite"], more].concat();
+        geo(at, &arguments)
+    };
+    let named = ["church", "b", "c", "d"];
+    let (none, numbers) = ([""; 4], ["1", "2", "3", "4"]);
+    for (names, more, lost) in
+        [(none, 0.0, false), (none, 1e-7, false), (numbers, 1e-7, false), (named, 0.0, false), (named, 1e-7, true)]
+    {
+        vrt(names, more);
+        let done = run(&[]);
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        assert_eq!(text(&done.stderr).contains("names of the ground control points"), lost, "{}", text(&done.stderr));
+        let found = Dataset::open(at.join("out.tif")).unwrap();
+        let points: Vec<[f64; 4]> = found.gcps().iter().map(|p| [p.pixel(), p.line(), p.x(), p.y()]).collect();
+        assert_eq!(points, points_of(more));
+        assert_eq!(found.gcps()[0].id() == "church", names == named && !lost);
+        assert_eq!(run(&["--strict"]).status.code(), Some(if lost { 3 } else { 0 }), "{names:?}");
+    }
+}
