@@ -8,6 +8,7 @@ pub mod pet;
 pub mod random;
 pub mod scenes;
 pub mod tiff;
+pub mod volumes;
 
 use std::{
     path::{Path, PathBuf},

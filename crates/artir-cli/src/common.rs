@@ -37,7 +37,16 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
     };
     // Codecs and GDAL log at debug level and above, and their lines can hold header values.
     // Therefore only artir's own lines pass the filter.
-    let own = ["artir_cli", "artir_core", "artir_dicom", "artir_geo", "artir_ops", "artir_photo", "artir_harness"];
+    let own = [
+        "artir_cli",
+        "artir_core",
+        "artir_dicom",
+        "artir_geo",
+        "artir_ops",
+        "artir_photo",
+        "artir_harness",
+        "artir_volume",
+    ];
     let filter = own.map(|name| format!("{name}={level}")).join(",");
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))

@@ -13,6 +13,8 @@ pub(crate) struct Blend {
     band: Array3<f32>,
     /// Image row of the band's first row.
     first: usize,
+    /// One past the last image row that a residual was added to; the rows from here on are zero.
+    touched: usize,
     row_weights: Vec<Vec<f32>>,
     column_weights: Vec<Vec<f32>>,
 }
@@ -25,8 +27,9 @@ impl Blend {
         Self {
             band: Array3::zeros((channels, height, width)),
             first: plan.rows.get(tile_row).map_or(0, |r| r.start),
-            row_weights: TilePlan::weights(&plan.rows, plan.overlap),
-            column_weights: TilePlan::weights(&plan.columns, plan.overlap),
+            touched: 0,
+            row_weights: TilePlan::weights(&plan.rows),
+            column_weights: TilePlan::weights(&plan.columns),
         }
     }
 
@@ -34,6 +37,7 @@ impl Blend {
     pub(crate) fn add(&mut self, plan: &TilePlan, (row, column): (usize, usize), residual: ArrayView3<'_, f32>) {
         let (rows, columns) = (plan.rows[row], plan.columns[column]);
         let top = rows.start - self.first;
+        self.touched = self.touched.max(rows.end());
         let mut target = self.band.slice_mut(s![.., top..top + rows.len, columns.start..columns.end()]);
         let (wy, wx) = (&self.row_weights[row], &self.column_weights[column]);
         for (mut to, from) in target.outer_iter_mut().zip(residual.outer_iter()) {
@@ -45,6 +49,11 @@ impl Blend {
         }
     }
 
+    /// Whether no row of the band has a residual.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.touched <= self.first
+    }
+
     /// The rows that are complete once tile row `row` is, and the image row of the first of them.
     pub(crate) fn complete(&self, plan: &TilePlan, row: usize) -> (usize, ArrayView3<'_, f32>) {
         let end = Self::end_of(plan, row);
@@ -54,6 +63,11 @@ impl Blend {
     /// Forgets the complete rows and makes room for the next tile row.
     pub(crate) fn advance(&mut self, plan: &TilePlan, row: usize) {
         let done = Self::end_of(plan, row) - self.first;
+        if self.is_blank() {
+            // All rows are zero, and stay so.
+            self.first += done;
+            return;
+        }
         let height = self.band.dim().1;
         for mut plane in self.band.outer_iter_mut() {
             for r in 0..height {

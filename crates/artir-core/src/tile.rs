@@ -1,8 +1,8 @@
 //! The tile plan: windows of the image and their overlaps.
 //!
-//! The network pools globally and reaches far (480 pixels in variant T), so a tiled result differs
-//! from a whole one by nature. Tiles are therefore as large as the memory allows, all of one size,
-//! start at multiples of the network's stride, and are blended over their overlaps.
+//! Near the edge of a tile the network lacks the surroundings that it has in the whole image. Tiles
+//! therefore overlap, are all of one size, start at multiples of the network's stride, and are blended
+//! over the inner part of their overlaps.
 
 use crate::{Error, error::SettingError};
 
@@ -50,7 +50,7 @@ pub struct TilePlan {
     pub rows: Vec<Span>,
     /// Tiles from left to right.
     pub columns: Vec<Span>,
-    /// Overlap that blending ramps over, pixels.
+    /// Least overlap of neighbours, pixels.
     pub overlap: usize,
 }
 
@@ -100,22 +100,19 @@ impl TilePlan {
         }
     }
 
-    /// Blending weights of each tile along one axis. Each ramps up over the overlap from a side
-    /// that has a neighbour, and the weights of all tiles add up to 1 at every pixel; where one
-    /// tile alone covers a pixel its weight is exactly 1.
-    pub(crate) fn weights(spans: &[Span], overlap: usize) -> Vec<Vec<f32>> {
+    /// Blending weights of each tile along one axis. A tile counts for nothing in the outer quarter of
+    /// what it shares with a neighbour, and ramps up over the half between the quarters of both. The
+    /// weights of all tiles add up to 1 at every pixel; where one tile alone counts its weight is exactly 1.
+    pub(crate) fn weights(spans: &[Span]) -> Vec<Vec<f32>> {
         let total = spans.last().map_or(0, Span::end);
-        let step = 1.0 / (overlap as f64 + 1.0);
+        let shared = |first: &Span, next: &Span| first.end().saturating_sub(next.start);
         let raw: Vec<Vec<f64>> = spans
             .iter()
-            .map(|s| {
-                (0..s.len)
-                    .map(|i| {
-                        let rise = if s.start == 0 { 1.0 } else { (i + 1) as f64 * step };
-                        let fall = if s.end() == total { 1.0 } else { (s.len - i) as f64 * step };
-                        rise.min(fall).min(1.0)
-                    })
-                    .collect()
+            .enumerate()
+            .map(|(k, s)| {
+                let before = k.checked_sub(1).map(|k| shared(&spans[k], s));
+                let after = spans.get(k + 1).map(|next| shared(s, next));
+                (0..s.len).map(|i| trust(i, before).min(trust(s.len - 1 - i, after))).collect()
             })
             .collect();
         let mut sums = vec![0.0; total];
@@ -132,6 +129,17 @@ impl TilePlan {
                 weights.into_iter().zip(sums).map(|(w, sum)| (w / sum) as f32).collect()
             })
             .collect()
+    }
+}
+
+/// The weight of a pixel at this distance from an edge of its tile, which shares `overlap` pixels with a neighbour there.
+fn trust(distance: usize, overlap: Option<usize>) -> f64 {
+    let Some(overlap) = overlap else { return 1.0 };
+    let trimmed = overlap / 4;
+    let ramp = overlap - 2 * trimmed;
+    match distance.checked_sub(trimmed) {
+        None => 0.0,
+        Some(within) => ((within + 1) as f64 / (ramp + 1) as f64).min(1.0),
     }
 }
 
@@ -184,11 +192,11 @@ mod tests {
             let tile = tile4 * 4;
             let overlap = tile / 2 * part / 100;
             let spans = axis(length, TileLimits { tile, overlap, multiple: 4 });
-            let weights = TilePlan::weights(&spans, overlap);
+            let weights = TilePlan::weights(&spans);
             let mut sums = vec![0.0f32; length];
             for (s, w) in spans.iter().zip(&weights) {
                 for (i, w) in w.iter().enumerate() {
-                    prop_assert!(*w > 0.0 && *w <= 1.0);
+                    prop_assert!(*w >= 0.0 && *w <= 1.0);
                     sums[s.start + i] += w;
                 }
             }
@@ -196,6 +204,19 @@ mod tests {
                 prop_assert!((s - 1.0).abs() < 1e-5);
             }
         }
+    }
+
+    #[test]
+    fn a_tile_counts_for_nothing_at_its_edge() {
+        // Tiles of 384 over a slice of 512 share 256 pixels, not the 64 that were asked for.
+        let spans = axis(512, TileLimits { tile: 384, overlap: 64, multiple: 4 });
+        assert_eq!((spans.len(), spans[1].start), (2, 128));
+        let weights = TilePlan::weights(&spans);
+        assert!(weights[0][..192].iter().all(|w| *w == 1.0), "up to a quarter into the overlap");
+        assert!(weights[0][320..].iter().all(|w| *w == 0.0), "the last quarter");
+        assert!(weights[0][192..320].windows(2).all(|w| w[0] > w[1]), "a ramp between");
+        let mirrored: Vec<f32> = weights[1].iter().rev().copied().collect();
+        assert!(weights[0].iter().zip(&mirrored).all(|(a, b)| (a - b).abs() < 1e-6));
     }
 
     #[test]

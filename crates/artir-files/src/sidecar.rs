@@ -12,6 +12,9 @@ const AFTER_STEM: [&str; 14] = [
     "_rpc.txt",
 ];
 
+/// Endings of the voxels' file beside a detached NRRD header.
+const OF_HEADER: [&str; 2] = ["raw", "raw.gz"];
+
 /// The file of the pixels under a virtual raster.
 const DATA: &str = "tif";
 
@@ -30,11 +33,16 @@ pub fn follows_stem(result: &Path, name: &Path) -> bool {
     lower(name.file_name()).strip_prefix(&lower(result.file_stem())).is_some_and(|ending| AFTER_STEM.contains(&ending))
 }
 
-/// Whether a publication of a result can make or remove a file of that name: a sidecar file, or the pixels under a virtual
-/// raster with theirs.
+/// Whether a publication of a result can make or remove a file of that name: a sidecar file, the pixels under a virtual raster
+/// with theirs, or the voxels of a detached header.
 pub(crate) fn belongs(result: &Path, name: &Path) -> bool {
     let of = |result: &Path| follows_name(result, name) || follows_stem(result, name);
     let is_virtual = result.extension().is_some_and(|e| e.eq_ignore_ascii_case("vrt"));
+    let is_header = result.extension().is_some_and(|e| e.eq_ignore_ascii_case("nhdr"));
+    let is_voxels = OF_HEADER.iter().any(|ending| result.with_extension(ending).file_name() == name.file_name());
+    if is_header && is_voxels {
+        return true;
+    }
     let data = result.with_extension(DATA);
     of(result) || is_virtual && (name.file_name() == data.file_name() || of(&data))
 }
@@ -53,6 +61,8 @@ mod tests {
             assert!(!of("d/o.tif", name), "{name}");
         }
         assert!(of("o.vrt", "o.tif") && of("o.vrt", "o.tif.msk") && of("o.vrt", "o.vrt.aux.xml"));
+        assert!(of("o.nhdr", "o.raw") && of("o.nhdr", "o.raw.gz"));
+        assert!(!of("o.nrrd", "o.raw") && !of("o.nhdr", "p.raw") && !of("o.nhdr", "o.zip"));
         assert!(!of("o.vrt", "o.TIFF") && !of("o.vrt", "p.tif") && !of("series", "series.dcm"));
     }
 }

@@ -42,22 +42,22 @@ mod preview;
 mod rows;
 mod scene;
 mod stac;
+mod values;
 mod write;
 
 pub use compare::{CompareOptions, Difference, compare};
 pub use error::{Error, Permission, Reason};
 pub use inspect::{Inspection, inspect_raster};
-pub use open::{files, name::SceneName, policy::Access, product_name};
+pub use open::{cutline::Cutline, files, name::SceneName, policy::Access, product_name};
 pub use preview::{Preview, write_preview};
-pub use rows::space::least_space;
 pub use scene::{
     Scene,
     bands::BandNumbers,
-    interval::{Interval, RangeChoice},
     options::{NodataChoice, OpenOptions},
-    region::{Cutline, RegionChoice},
+    region::RegionChoice,
 };
 pub use stac::write_stac;
+pub use values::interval::{Interval, RangeChoice};
 pub use write::{
     SceneReport,
     beside::is_read_with,
@@ -69,6 +69,7 @@ pub use write::{
     rehearse::{check_model, rehearse},
     restore_scene,
     small_scene::{read_rgb, write_rgb_geotiff},
+    space::{Space, least_space},
 };
 
 /// The version of GDAL, such as `3.6.2`.

@@ -65,11 +65,19 @@ def requirements(wheel: str, sha256: str) -> str:
 def install(wheel: str, sha256: str, feedback) -> str:
     """Installs into a new environment, which takes the old one's place when it works. Returns the program."""
     text = requirements(wheel, sha256)
+    try:
+        _run([python(), "-m", "pip", "--version"], feedback)
+    except NotFound as e:
+        advice = tr("{python} has no pip (in Debian: apt install python3-pip). Nothing was installed.")
+        raise NotFound(advice.format(python=python())) from e
     folder = own_folder()
     folder.mkdir(parents=True, exist_ok=True)
     list_of_all, env = folder / "requirements.txt", folder / "env"
     list_of_all.write_text(text, encoding="utf-8")
     old = folder / "env.old"
+    # A run that was killed can have left the working one under its second name.
+    if old.exists() and not env.exists():
+        old.rename(env)
     shutil.rmtree(old, ignore_errors=True)
     if env.exists():
         env.rename(old)

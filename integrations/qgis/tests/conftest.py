@@ -33,6 +33,19 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"SKIPPED: the tests of the plugin. {QGIS}", red=True)
 
 
+def pytest_sessionfinish(session, exitstatus):
+    session.config.artir_status = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    """Ends without QGIS's destructors, which crash at times in QGIS 3.22 when all results are known."""
+    if not QGIS and hasattr(config, "artir_status"):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.artir_status)
+
+
 def artir_program() -> str:
     """The program that the tests run."""
     named = os.environ.get("ARTIR_QGIS_PROGRAM")
@@ -49,7 +62,8 @@ def program():
 
 
 if not QGIS:
-    from qgis.core import QgsApplication, QgsSettings
+    from qgis.core import QgsApplication, QgsLayerTreeModel, QgsProject, QgsSettings
+    from qgis.gui import QgsLayerTreeView
 
     from artir_qgis.provider import ArtirProvider
 
@@ -61,8 +75,18 @@ if not QGIS:
         yield made
         QgsApplication.processingRegistry().removeProvider(made)
 
+    @pytest.fixture(scope="session")
+    def layer_tree(qgis_iface):
+        """A view of the layers, which newer versions of QGIS add results to."""
+        model = QgsLayerTreeModel(QgsProject.instance().layerTreeRoot())
+        view = QgsLayerTreeView()
+        view.setModel(model)
+        qgis_iface.layerTreeView = lambda: view
+        yield view
+        view.setModel(None)
+
     @pytest.fixture
-    def artir(provider, program, qgis_new_project):
+    def artir(provider, layer_tree, program, qgis_new_project):
         """Runs the command itself, for comparison; and makes the plugin use the same program."""
         QgsSettings().setValue("artir/program", program)
 

@@ -1,5 +1,6 @@
 """Finding the program, running it, cancelling it, and what its errors become."""
 
+import importlib.util
 import json
 import os
 import re
@@ -302,6 +303,10 @@ def own(provider, work, monkeypatch):
     return work / "own"
 
 
+has_pip = pytest.mark.skipif(importlib.util.find_spec("pip") is None, reason="this Python has no pip")
+
+
+@has_pip
 def test_a_wheel_is_installed_with_consent_into_the_plugins_own_folder(own, work):
     path, sha256 = wheel(work)
     before = {name for name in sys.modules if name.startswith("artir.")}
@@ -312,12 +317,11 @@ def test_a_wheel_is_installed_with_consent_into_the_plugins_own_folder(own, work
     done = processing.run("artir:install", {**parameters, "CONSENT": True})
     assert done["FOUND"] == str(own / "env/bin/artir") and done["VERSION"] == "9.8.7" and not done["SCENES_WORK"]
     # Nothing came into this Python.
-    import importlib.util
-
     assert importlib.util.find_spec("artir") is None
     assert {name for name in sys.modules if name.startswith("artir.")} == before
 
 
+@has_pip
 def test_a_wheel_of_another_hash_is_not_installed_and_the_old_one_stays(own, work):
     path, sha256 = wheel(work)
     processing.run("artir:install", {"WHEEL": str(path), "SHA256": sha256, "CONSENT": True})
@@ -326,11 +330,21 @@ def test_a_wheel_of_another_hash_is_not_installed_and_the_old_one_stays(own, wor
         processing.run("artir:install", {"WHEEL": str(newer), "SHA256": sha256, "CONSENT": True})
     with pytest.raises(QgsProcessingException, match="64 digits"):
         processing.run("artir:install", {"WHEEL": str(newer), "CONSENT": True})
-    # A dependency whose hash is wrong: pip refuses, and the environment before it is put back.
+    # A dependency whose hash is wrong: pip refuses, and the environment before it is put back, also where a killed run has
+    # left it under its second name.
     (work / "requirements.txt").write_text(f"more @ {path.as_uri()} --hash=sha256:{'0' * 64}\n")
+    (own / "env").rename(own / "env.old")
     with pytest.raises(QgsProcessingException, match="The installation failed"):
         processing.run("artir:install", {"WHEEL": str(newer), "SHA256": other, "CONSENT": True})
     assert program.find(False).version == "9.8.7"
+
+
+def test_a_python_without_pip_is_named(own, work, monkeypatch):
+    path, sha256 = wheel(work)
+    monkeypatch.setattr(install, "python", lambda: fake(work, "sys.exit(1)", "python"))
+    with pytest.raises(QgsProcessingException, match="has no pip.*Nothing was installed"):
+        processing.run("artir:install", {"WHEEL": str(path), "SHA256": sha256, "CONSENT": True})
+    assert not own.exists()
 
 
 def test_without_a_release_a_wheel_must_be_named(own):

@@ -51,12 +51,16 @@ def run_as_the_dialog_does(name, parameters, wait=600):
     context, feedback = QgsProcessingContext(), QgsProcessingFeedback(False)
     context.setProject(QgsProject.instance())
     task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
-    ended, ticks = [], [time.monotonic()]
+    ended, wrong, ticks = [], [], [time.monotonic()]
 
     def end(ok, results):
         ended.append(ok)
-        if ok:
-            handleAlgorithmResults(algorithm, context, feedback)
+        try:
+            if ok:
+                handleAlgorithmResults(algorithm, context, feedback)
+        except Exception as e:
+            # An exception that leaves a slot ends the process.
+            wrong.append(e)
 
     task.executed.connect(end)
     timer = QTimer()
@@ -71,7 +75,7 @@ def run_as_the_dialog_does(name, parameters, wait=600):
         QgsApplication.processEvents()
         time.sleep(0.005)
     timer.stop()
-    assert ended == [True], feedback.textLog()
+    assert ended == [True] and not wrong, (wrong, feedback.textLog())
     return max(np.diff(ticks))
 
 

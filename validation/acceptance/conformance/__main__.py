@@ -24,6 +24,7 @@ from .images import UNREADABLE
 from .orthanc import Orthanc, executable
 from .outputs import Checker
 from .special import Special
+from .volumes import Volumes
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -56,6 +57,7 @@ def special_checks(bench: Bench, data: Path, work: Path, pattern: str) -> list[t
         "pet-slopes": special.slopes,
         "privacy": lambda: privacy.check(bench, data, work),
         "killed": lambda: interruption.check(bench, data, work),
+        "volumes": lambda: Volumes(bench, work).check(),
     }
     told = {
         "transfer-syntaxes": "one image in 15 transfer syntaxes gives the same restored values",
@@ -66,6 +68,7 @@ def special_checks(bench: Bench, data: Path, work: Path, pattern: str) -> list[t
         "pet-slopes": "RescaleSlope of every PET slice at strength 0",
         "privacy": "a marker in every text attribute, looked for in all that artir prints",
         "killed": "killed by SIGKILL at ten moments",
+        "volumes": "NIfTI and NRRD of nibabel and SimpleITK at strength 0, read by both",
     }
     lines = []
     for name, check in checks.items():

@@ -9,6 +9,7 @@ use artir_dicom::{
     Description, DisplayWindow, Error, FileNames, Modality, OutputSyntax, PetUnits, Rescale, RestoreOptions, Scan,
     ScanOptions, Selection, Timestamp,
 };
+use artir_volume::Quantity;
 use clap::ValueEnum;
 
 use crate::{
@@ -21,12 +22,13 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// DICOM files, folders (searched recursively), ZIP and tar archives, a DICOMDIR, @FILE with one path a line, or - for a tar
-    /// on standard input
+    /// DICOM files, folders (searched recursively), ZIP and tar archives, a DICOMDIR, NIfTI or NRRD volumes, @FILE with one path
+    /// a line, or - for a tar on standard input
     #[arg(required = true, value_name = "SERIES")]
     pub(super) inputs: Vec<PathBuf>,
-    /// Folder for the results, or a file ending in .zip; each derived series gets its own folder in it
-    #[arg(short, long, value_name = "FOLDER|ZIP", required_unless_present_any = ["list", "dry_run"])]
+    /// Folder for the results, or a file ending in .zip; each derived series gets its own folder in it. For one volume, also a
+    /// file name
+    #[arg(short, long, value_name = "FOLDER|FILE", required_unless_present_any = ["list", "dry_run"])]
     pub(super) output: Option<PathBuf>,
     /// List the series and write nothing
     #[arg(long, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "table")]
@@ -71,6 +73,9 @@ pub(crate) struct Args {
     /// Names of the derived files
     #[arg(long, value_name = "NAMES", value_enum, default_value_t = Names::Order)]
     pub(super) names: Names,
+    /// Write NIfTI and NRRD volumes as 32-bit floats
+    #[arg(long)]
+    pub(super) float: bool,
     /// Write a JSON report of the run to this file
     #[arg(long, value_name = "FILE.json")]
     pub(super) report: Option<PathBuf>,
@@ -105,6 +110,9 @@ const STREAM: &str = "-";
 pub(crate) struct CtArgs {
     #[command(flatten)]
     pub(crate) series: Args,
+    /// Unit of the values of NIfTI and NRRD volumes whose header does not state it
+    #[arg(long, value_enum)]
+    pub(crate) units: Option<CtUnits>,
     /// Noise to leave in each series, in HU: the strength is chosen by the noise that is measured in the series
     #[arg(long, value_name = "HU", value_parser = values::noise, allow_negative_numbers = true, conflicts_with = "strength")]
     pub(crate) noise: Option<f64>,
@@ -115,9 +123,14 @@ pub(crate) struct CtArgs {
 pub(crate) struct PetArgs {
     #[command(flatten)]
     pub(crate) series: Args,
-    /// Unit of the network's input
-    #[arg(long, value_enum, default_value_t = Units::Suv)]
-    pub(crate) units: Units,
+    /// Unit of the network's input [default: suv; for NIfTI and NRRD volumes, the unit that the header states]
+    #[arg(long, value_enum)]
+    pub(crate) units: Option<Units>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum CtUnits {
+    Hu,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -173,6 +186,24 @@ impl From<Units> for PetUnits {
             Units::Suvlbm => Self::SuvLbm,
             Units::Suvibw => Self::SuvIbw,
             Units::Native => Self::Native,
+        }
+    }
+}
+
+impl From<Units> for Quantity {
+    fn from(units: Units) -> Self {
+        match units {
+            Units::Suv => Self::Suv,
+            Units::Native => Self::Native,
+            Units::Suvlbm | Units::Suvibw => Self::OfPatient,
+        }
+    }
+}
+
+impl From<CtUnits> for Quantity {
+    fn from(units: CtUnits) -> Self {
+        match units {
+            CtUnits::Hu => Self::Hounsfield,
         }
     }
 }

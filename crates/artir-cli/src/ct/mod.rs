@@ -6,6 +6,7 @@ mod list;
 mod report;
 mod strength;
 mod table;
+mod volumes;
 
 use std::{
     path::{Path, PathBuf},
@@ -14,6 +15,8 @@ use std::{
 
 use artir_core::{ErrorKind, Progress, Restorer, Task};
 use artir_dicom::{Modality, PetUnits, RestoreOptions, Scan, Series, SeriesReport, ZipOutput};
+
+use artir_volume::Quantity;
 
 use self::args::Args;
 pub(crate) use self::args::{CtArgs, PetArgs};
@@ -28,23 +31,31 @@ use crate::{
 };
 
 pub(crate) fn run_ct(args: CtArgs, quiet: bool) -> Result<ExitCode, Failure> {
-    run(args.series, Modality::Ct, PetUnits::Suv, args.noise, quiet)
+    run(args.series, Modality::Ct, PetUnits::Suv, args.units.map(Quantity::from), args.noise, quiet)
 }
 
 pub(crate) fn run_pet(args: PetArgs, quiet: bool) -> Result<ExitCode, Failure> {
-    run(args.series, Modality::Pet, args.units.into(), None, quiet)
+    let units = args.units.map_or(PetUnits::Suv, PetUnits::from);
+    run(args.series, Modality::Pet, units, args.units.map(Quantity::from), None, quiet)
 }
 
 fn run(
     mut args: Args,
     modality: Modality,
     units: PetUnits,
+    // Of the values of volumes.
+    quantity: Option<Quantity>,
     noise: Option<f64>,
     quiet: bool,
 ) -> Result<ExitCode, Failure> {
     args.read_lists()?;
     let args = &args;
+    let are_volumes = volumes::are_inputs(args)?;
+    volumes::check_flags(args, are_volumes)?;
     if let Some(form) = args.list {
+        if are_volumes {
+            return volumes::list(args, modality, quantity, form);
+        }
         let scan = args.scan(modality, units)?;
         return match scan.nothing_found(&args.inputs, modality) {
             Some(found) => nothing(&scan, found),
@@ -67,7 +78,10 @@ fn run(
     }
     let mut report = Report::default();
     let run = Run { args, modality, units, noise, quiet, output, progress: &progress };
-    let ended = run.all(checks, &mut report);
+    let ended = match are_volumes {
+        true => volumes::all(&run, quantity, checks, &mut report),
+        false => run.all(checks, &mut report),
+    };
     let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) else { return ended };
     if let Err(failure) = &ended {
         report.ended(&failure.message);

@@ -2,6 +2,7 @@
 
 use artir_core::Restorer;
 use artir_dicom::{Reason, Scan, Series, SeriesReport, SliceNoise};
+use artir_volume::VolumeNoise;
 use serde::Serialize;
 
 use super::Args;
@@ -42,7 +43,7 @@ struct Files {
 #[derive(Debug, Serialize)]
 struct Entry {
     series: usize,
-    /// Name of the derived series' folder.
+    /// Name of the derived series' folder, or of the restored volume's file.
     folder: String,
     /// SeriesInstanceUID of the source, with `--show-uids`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,8 +78,13 @@ struct Entry {
 
 /// The noise of a slice: the most frequent standard deviation of small squares of soft tissue, HU.
 #[derive(Debug, Serialize)]
-struct Noise {
-    file: String,
+pub(super) struct Noise {
+    /// The slice's file in the derived series.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    /// The axial slice of a volume, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slice: Option<usize>,
     frame: usize,
     before_hu: f64,
     after_hu: f64,
@@ -155,6 +161,13 @@ impl Report {
         self.series.push(entry);
     }
 
+    pub(super) fn volume(&mut self, volume: VolumeEntry) {
+        let VolumeEntry { number, name, slices, findings, problems, provenance, noise } = volume;
+        let outcome = if provenance.is_some() { "written" } else { "refused" };
+        let entry = Entry::empty(number, name, slices);
+        self.series.push(Entry { outcome, findings, problems, provenance, noise, ..entry });
+    }
+
     pub(super) fn refused(&mut self, number: usize, series: &Series, reason: &str, args: &Args) {
         let entry = Entry { problems: vec![reason.to_owned()], ..Entry::new(number, series, args) };
         self.series.push(entry);
@@ -163,29 +176,43 @@ impl Report {
 
 impl Noise {
     fn of(noise: &SliceNoise) -> Self {
-        let hundredths = |hu: f64| (hu * 100.0).round() / 100.0;
-        Self {
-            file: noise.file.clone(),
-            frame: noise.frame,
-            before_hu: hundredths(noise.before),
-            after_hu: hundredths(noise.after),
-        }
+        let [before_hu, after_hu] = [noise.before, noise.after].map(hundredths);
+        Self { file: Some(noise.file.clone()), slice: None, frame: noise.frame, before_hu, after_hu }
     }
+
+    pub(super) fn of_volume(noise: &VolumeNoise) -> Self {
+        let [before_hu, after_hu] = [noise.before, noise.after].map(hundredths);
+        Self { file: None, slice: Some(noise.slice), frame: noise.frame, before_hu, after_hu }
+    }
+}
+
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }
 
 impl Entry {
     /// A series of which no file is written.
     fn new(number: usize, series: &Series, args: &Args) -> Self {
         Self {
-            series: number,
-            folder: series.folder.clone(),
             source_series_uid: args.show_uids.then(|| series.uid.clone()),
-            derived_series_uid: None,
-            outcome: "refused",
-            slices: series.slices(),
-            resumed: 0,
             clashing: series.clashing.iter().map(|path| args.shown(path)).collect(),
             findings: series.findings.iter().map(ToString::to_string).collect(),
+            ..Self::empty(number, series.folder.clone(), series.slices())
+        }
+    }
+
+    /// A series or volume of which nothing is known but its size.
+    fn empty(number: usize, folder: String, slices: usize) -> Self {
+        Self {
+            series: number,
+            folder,
+            source_series_uid: None,
+            derived_series_uid: None,
+            outcome: "refused",
+            slices,
+            resumed: 0,
+            clashing: Vec::new(),
+            findings: Vec::new(),
             problems: Vec::new(),
             provenance: None,
             suv_factor: None,
@@ -193,4 +220,17 @@ impl Entry {
             noise: Vec::new(),
         }
     }
+}
+
+/// A volume for the report. One without provenance was refused.
+#[derive(Debug, Default)]
+pub(super) struct VolumeEntry {
+    pub(super) number: usize,
+    /// Name of the result, or of the source of a volume that was refused.
+    pub(super) name: String,
+    pub(super) slices: usize,
+    pub(super) findings: Vec<String>,
+    pub(super) problems: Vec<String>,
+    pub(super) provenance: Option<String>,
+    pub(super) noise: Vec<Noise>,
 }

@@ -1,7 +1,7 @@
 //! `--noise`: the strength of each series is chosen by the noise that is measured in it.
 
 use artir_core::{Progress, Restorer};
-use artir_dicom::{RestoreOptions, Series};
+use artir_dicom::{NoiseChoice, RestoreOptions, Series};
 
 use crate::outcome::Failure;
 
@@ -18,20 +18,26 @@ pub(super) fn choose(
     options: &RestoreOptions,
     progress: &dyn Progress,
 ) -> Result<Option<String>, Failure> {
-    let Some(choice) = artir_dicom::choose_strength(series, restorer, target, options, progress)? else {
+    let choice = artir_dicom::choose_strength(series, restorer, target, options, progress)?;
+    Ok(tell(&format!("series {number}"), choice, restorer, target))
+}
+
+/// Logs the strength that was chosen for a series or volume. Returns a line for the report where none could be.
+pub(super) fn tell(name: &str, choice: Option<NoiseChoice>, restorer: &Restorer, target: f64) -> Option<String> {
+    let Some(choice) = choice else {
         let used = format!(
             "no slice shows enough soft tissue to measure its noise in: the model's own strength of {:.2} was used",
             restorer.strength()
         );
-        eprintln!("artir: series {number}: {used}");
-        return Ok(Some(used));
+        eprintln!("artir: {name}: {used}");
+        return Some(used);
     };
     let (strength, before, after) = (choice.strength, choice.before, choice.after);
-    eprintln!("artir: series {number}: {before:.1} HU of noise, {after:.1} HU at the chosen strength of {strength:.2}");
+    eprintln!("artir: {name}: {before:.1} HU of noise, {after:.1} HU at the chosen strength of {strength:.2}");
     if after > 1.05 * target {
-        eprintln!("artir: series {number}: the model cannot reach {target} HU");
+        eprintln!("artir: {name}: the model cannot reach {target} HU");
     } else if strength == 0.0 {
-        eprintln!("artir: series {number}: it has no more than {target} HU of noise and stays as it is");
+        eprintln!("artir: {name}: it has no more than {target} HU of noise and stays as it is");
     }
-    Ok(None)
+    None
 }

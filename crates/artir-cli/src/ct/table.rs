@@ -57,9 +57,13 @@ pub(super) fn render(scan: &Scan, units: PetUnits) -> String {
         row.push(if findings.is_empty() { "-".into() } else { findings.join("; ") });
         row
     });
-    let rows: Vec<Vec<String>> = std::iter::once(head.into_iter().map(String::from).collect()).chain(rows).collect();
+    aligned(std::iter::once(head.into_iter().map(String::from).collect()).chain(rows).collect())
+}
+
+/// Rows with columns of one width.
+pub(super) fn aligned(rows: Vec<Vec<String>>) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+    let widths: Vec<usize> = (0..rows.first().map_or(0, Vec::len)).map(width).collect();
     let line = |row: &Vec<String>| {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         cells.join("  ").trim_end().to_owned()

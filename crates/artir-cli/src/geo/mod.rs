@@ -1,5 +1,6 @@
 //! `artir geo`: scenes in, restored scenes on the same grid out.
 
+mod flags;
 mod hint;
 mod names;
 mod report;
@@ -13,8 +14,8 @@ use std::{
 
 use artir_core::{Restorer, Task};
 use artir_geo::{
-    Access, BandNumbers, CreationOption, Cutline, Format, Interval, NodataChoice, OpenOptions, RangeChoice,
-    RegionChoice, Scene, SceneName, WriteOptions,
+    Access, BandNumbers, CreationOption, Cutline, Format, NodataChoice, OpenOptions, RangeChoice, RegionChoice, Scene,
+    SceneName, WriteOptions,
 };
 use clap::ValueEnum;
 
@@ -41,17 +42,17 @@ pub(crate) struct Args {
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["inspect", "output", "scenes"])]
     compare: Option<Vec<String>>,
     /// Bands whose pixels may differ in --compare
-    #[arg(long, value_name = "N,…", value_parser = parse_bands, requires = "compare")]
+    #[arg(long, value_name = "N,…", value_parser = flags::bands, requires = "compare")]
     except_bands: Option<BandNumbers>,
     /// Bands to restore, counted from 1, if the file does not name its red, green and blue bands
-    #[arg(long, value_name = "R,G,B", value_parser = parse_bands)]
+    #[arg(long, value_name = "R,G,B", value_parser = flags::bands)]
     bands: Option<BandNumbers>,
     /// Stored values for black and white: LO,HI (or six numbers, a pair for each band), percentile, reflectance (0 to 1 by the
     /// bands' scale and offset, else 0 to 10,000), or auto (0 to 255 for 8-bit scenes, percentile for others)
-    #[arg(long, value_name = "RANGE", default_value = "auto", value_parser = parse_range, allow_hyphen_values = true)]
+    #[arg(long, value_name = "RANGE", default_value = "auto", value_parser = flags::range, allow_hyphen_values = true)]
     range: RangeChoice,
     /// Stored value of pixels that are no data, in place of what the file declares; none: every value counts
-    #[arg(long, value_name = "V", value_parser = parse_nodata, allow_hyphen_values = true)]
+    #[arg(long, value_name = "V", value_parser = flags::nodata, allow_hyphen_values = true)]
     nodata: Option<NodataChoice>,
     /// Raster of the scene's extent that is 0 where a pixel does not count
     #[arg(long, value_name = "FILE")]
@@ -60,10 +61,10 @@ pub(crate) struct Args {
     #[arg(long)]
     mask_clouds: bool,
     /// Change only this window: first column, first row, columns, rows
-    #[arg(long, value_name = "X,Y,W,H", value_parser = parse_window, conflicts_with_all = ["bbox", "cutline"])]
+    #[arg(long, value_name = "X,Y,W,H", value_parser = flags::window, conflicts_with_all = ["bbox", "cutline"])]
     window: Option<[usize; 4]>,
     /// Change only this box, in the scene's reference system or that of --bbox-crs; x is east
-    #[arg(long, value_name = "XMIN,YMIN,XMAX,YMAX", value_parser = parse_box, allow_hyphen_values = true, conflicts_with = "cutline")]
+    #[arg(long, value_name = "XMIN,YMIN,XMAX,YMAX", value_parser = flags::corners, allow_hyphen_values = true, conflicts_with = "cutline")]
     bbox: Option<[f64; 4]>,
     /// Reference system of --bbox, such as EPSG:4326
     #[arg(long, value_name = "CRS", requires = "bbox")]
@@ -82,10 +83,10 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     format: Option<FormatName>,
     /// Creation option of the output's GDAL driver, in place of the source's; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_creation)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = flags::creation)]
     co: Vec<CreationOption>,
     /// Folder, in addition to a virtual raster's own, whose files it may reference; may be repeated
-    #[arg(long, value_name = "DIR", value_parser = parse_folder)]
+    #[arg(long, value_name = "DIR", value_parser = flags::folder)]
     allow_path: Vec<PathBuf>,
     /// Lift all restrictions: scenes on a network, formats that reference other files, virtual rasters that reference any file
     #[arg(long)]
@@ -96,6 +97,9 @@ pub(crate) struct Args {
     /// Continue an interrupted run of the same model and settings
     #[arg(long)]
     resume: bool,
+    /// Folder for the rows that an interrupted run leaves, in place of a hidden folder next to the result; --resume looks there
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
     /// Write an HTML page next to each result: before and after under a slider, the difference, the footprint
     #[arg(long)]
     preview: bool,
@@ -124,63 +128,6 @@ enum FormatName {
     Gtiff,
     /// Cloud optimized GeoTIFF
     Cog,
-}
-
-fn parse_bands(text: &str) -> Result<BandNumbers, String> {
-    let numbers: Option<Vec<usize>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
-    numbers.and_then(BandNumbers::new).ok_or_else(|| "must be numbers of different bands, counted from 1: 3,2,1".into())
-}
-
-fn parse_range(text: &str) -> Result<RangeChoice, String> {
-    match text {
-        "auto" => Ok(RangeChoice::Auto),
-        "percentile" => Ok(RangeChoice::Percentile),
-        "reflectance" => Ok(RangeChoice::Reflectance),
-        _ => {
-            let number = |t: &str| t.trim().parse::<f64>().ok().filter(|v| v.is_finite());
-            let numbers: Option<Vec<f64>> = text.split(',').map(number).collect();
-            let pairs: Option<Vec<Interval>> = numbers
-                .filter(|numbers| numbers.len() % 2 == 0)
-                .and_then(|numbers| numbers.chunks(2).map(|pair| Interval::new(pair[0], pair[1])).collect());
-            match pairs.as_deref() {
-                Some([interval]) => Ok(RangeChoice::Interval(*interval)),
-                Some([red, green, blue]) => Ok(RangeChoice::EachBand([*red, *green, *blue])),
-                _ => Err("must be LO,HI (LO below HI), three such pairs, percentile, reflectance or auto".into()),
-            }
-        }
-    }
-}
-
-fn parse_nodata(text: &str) -> Result<NodataChoice, String> {
-    match text {
-        "none" => Ok(NodataChoice::None),
-        _ => text.parse().map(NodataChoice::Value).map_err(|_| "must be a number, or none".into()),
-    }
-}
-
-fn numbers<T: std::str::FromStr>(text: &str) -> Option<[T; 4]> {
-    let all: Option<Vec<T>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
-    all?.try_into().ok()
-}
-
-fn parse_window(text: &str) -> Result<[usize; 4], String> {
-    let found = numbers(text).filter(|[_, _, columns, rows]| *columns > 0 && *rows > 0);
-    found.ok_or_else(|| "must be first column, first row, columns, rows: 100,200,512,512".into())
-}
-
-fn parse_box(text: &str) -> Result<[f64; 4], String> {
-    let fine = |b: &[f64; 4]| b.iter().all(|v| v.is_finite()) && b[0] < b[2] && b[1] < b[3];
-    numbers(text).filter(fine).ok_or_else(|| "must be smallest x, smallest y, largest x, largest y".into())
-}
-
-fn parse_folder(text: &str) -> Result<PathBuf, String> {
-    let folder = PathBuf::from(text);
-    if folder.is_dir() { Ok(folder) } else { Err("no such folder".into()) }
-}
-
-fn parse_creation(text: &str) -> Result<CreationOption, String> {
-    let option = text.split_once('=').and_then(|(key, value)| CreationOption::new(key, value));
-    option.ok_or_else(|| "must be KEY=VALUE, such as COMPRESS=ZSTD".into())
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
@@ -319,14 +266,15 @@ impl Args {
     }
 
     fn write_options(&self, format: Format) -> WriteOptions {
-        WriteOptions::default()
+        let options = WriteOptions::default()
             .with_overwrite(self.overwrite)
             .with_resume(self.resume)
             .with_format(format)
             .with_strict(self.strict)
             .with_all_bands(self.all_bands)
             .with_creation(self.co.clone())
-            .with_threads(self.inference.threads())
+            .with_threads(self.inference.threads());
+        self.work.iter().fold(options, WriteOptions::with_work)
     }
 
     /// The paths of the command line, for the names in a report.
@@ -431,7 +379,9 @@ fn restore(
     }
     let options = args.write_options(args.format_of(out)?);
     let mut space = Outputs::default();
-    space.needs(out, artir_geo::least_space(scene, &options));
+    let least = artir_geo::least_space(scene, &options);
+    space.needs(out, least.result);
+    space.needs(args.work.as_deref().unwrap_or(out), least.journal);
     space.check_space()?;
     if args.dry_run {
         let shape = scene.shape();
@@ -462,17 +412,6 @@ fn restore(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_read_as_they_are_written() {
-        let interval = |lo, hi| Ok(RangeChoice::Interval(Interval::new(lo, hi).unwrap()));
-        assert_eq!(parse_range("0,10000"), interval(0.0, 10_000.0));
-        assert_eq!(parse_range("-0.2, 1.5"), interval(-0.2, 1.5));
-        assert_eq!(parse_range("percentile"), Ok(RangeChoice::Percentile));
-        for bad in ["1", "5,5", "9,1", "a,b", "0,inf", "1,2,3", ""] {
-            assert!(parse_range(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn every_scene_has_a_place_of_its_own() {

@@ -12,7 +12,7 @@ use std::fmt;
 
 use artir_files::Encoding;
 use artir_ops::Precision;
-use ndarray::{Array4, ArrayView3, ArrayView4};
+use ndarray::{Array3, Array4, ArrayView3, ArrayView4};
 
 pub use self::{
     memory::ImageSource,
@@ -34,6 +34,13 @@ pub trait Source {
     /// Physical values of a window that lies inside the image, in the unit of the model's card
     /// (HU, SUV, or 0 to 1). Values at invalid pixels are ignored.
     fn read(&mut self, window: Window) -> Result<Image, Self::Error>;
+
+    /// Whether a window is known to hold no valid pixel before it is read. Such a window is not read, and the network does not
+    /// see it. Windows come in the order in which they would be read.
+    fn is_empty(&mut self, window: Window) -> Result<bool, Self::Error> {
+        let _ = window;
+        Ok(false)
+    }
 
     /// Memory that source and sink use in addition to the pipeline's own.
     fn memory_use(&self) -> MemoryUse {
@@ -59,6 +66,13 @@ pub trait Sink {
     /// rows from `first_row` on, `[channel, row, column]`. Bands come from top to bottom, each row
     /// once; the residual is exactly 0 at invalid pixels.
     fn write(&mut self, first_row: usize, residual: ArrayView3<'_, f32>) -> Result<(), Self::Error>;
+
+    /// Takes rows without any residual, in place of [`Sink::write`]: all their windows are empty ([`Source::is_empty`]).
+    /// `shape` is that of the rows.
+    fn pass(&mut self, first_row: usize, shape: Shape) -> Result<(), Self::Error> {
+        let Shape { channels, rows, columns } = shape;
+        self.write(first_row, Array3::zeros((channels, rows, columns)).view())
+    }
 }
 
 /// The version of the algorithm from stored values to restored ones. It enters derived UIDs and the journals of interrupted
@@ -67,7 +81,7 @@ pub trait Sink {
 /// Raise it by one with every change after which the same model, settings and source give other stored values: another
 /// blending or filling of tiles, another rounding, another network for the same model file. Other speed, other error
 /// messages and other attributes of the result are no reason.
-pub const ALGORITHM: u32 = 1;
+pub const ALGORITHM: u32 = 2;
 
 /// The origin of an output in words, for descriptions. Derived UIDs depend on [`Restorer::decides`] instead.
 #[derive(Clone, Debug, PartialEq)]

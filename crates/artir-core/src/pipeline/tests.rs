@@ -270,6 +270,73 @@ fn restorers_that_share_threads_give_the_same_bits() {
     }
 }
 
+/// A source of which only the upper left corner is known to hold anything, and a sink that lists what it gets.
+struct Corner {
+    image: Image,
+    rows: usize,
+    read: Vec<Window>,
+}
+
+impl Source for Corner {
+    type Error = Error;
+
+    fn shape(&self) -> Shape {
+        self.image.shape()
+    }
+
+    fn is_empty(&mut self, w: Window) -> Result<bool, Error> {
+        Ok(w.row >= self.rows || w.column >= 40)
+    }
+
+    fn read(&mut self, w: Window) -> Result<Image, Error> {
+        self.read.push(w);
+        Ok(Image::new(self.image.data.slice(s![.., w.row..w.row + w.rows, w.column..w.column + w.columns]).to_owned()))
+    }
+}
+
+struct Listed(Vec<(usize, usize, bool)>);
+
+impl Sink for Listed {
+    type Error = Error;
+
+    fn write(&mut self, first: usize, residual: ArrayView3<'_, f32>) -> Result<(), Error> {
+        self.0.push((first, residual.dim().1, residual.iter().any(|r| *r != 0.0)));
+        Ok(())
+    }
+
+    fn pass(&mut self, first: usize, shape: Shape) -> Result<(), Error> {
+        self.0.push((first, shape.rows, false));
+        Ok(())
+    }
+}
+
+#[test]
+fn empty_windows_are_neither_read_nor_seen() {
+    let plan = TilePlan::tiled(400, 90, TileLimits { tile: 64, overlap: 16, multiple: 4 }).unwrap();
+    let range = Range::new([0.0, 1.0], [0.0, 1.0]).unwrap();
+    let job = Job { plan: &plan, range, strength: 1.0, first_row: 0, batch: 1 };
+    let mut source = Corner { image: noise(1, 400, 90), rows: 50, read: Vec::new() };
+    let (mut sink, mut seen) = (Listed(Vec::new()), 0);
+    let report = job.run(&mut source, &mut sink, &NoProgress, &mut |t| {
+        seen += 1;
+        Ok(t + 0.25)
+    });
+    let report = report.unwrap();
+    assert_eq!((report.tiles, seen, source.read.len()), (2, 2, 2), "two rows of tiles begin above row 50");
+    assert_eq!(report.skipped, plan.len() - 2);
+    // Every row once and in order; the rows of the network's tiles have a residual, those below pass in few parts.
+    let ends: Vec<usize> = sink.0.iter().map(|(first, rows, _)| first + rows).collect();
+    let starts: Vec<usize> = sink.0.iter().map(|(first, ..)| *first).collect();
+    assert_eq!(starts[1..], ends[..ends.len() - 1]);
+    assert_eq!((starts[0], ends[ends.len() - 1]), (0, 400));
+    let last = plan.rows[1].end();
+    assert!(sink.0.iter().all(|(first, _, changed)| *changed == (*first < last)), "{:?} {last}", sink.0);
+    // A sink that knows nothing of it gets zeros.
+    let mut sink = Collect { out: Array3::from_elem((1, 400, 90), f32::NAN), next: 0 };
+    job.run(&mut source, &mut sink, &NoProgress, &mut |t| Ok(t + 0.25)).unwrap();
+    assert!(sink.out.slice(s![.., last.., ..]).iter().all(|r| *r == 0.0));
+}
+
 /// A change of this text changes the UIDs of derived series and restarts interrupted runs: see [`ALGORITHM`].
 #[test]
 fn what_decides_pixels_is_pinned_and_names_no_runtime() {
@@ -277,7 +344,7 @@ fn what_decides_pixels_is_pinned_and_names_no_runtime() {
     let model = crate::zoo::open("ct-ldct-t").unwrap();
     let (hash, other) = (model.hash().to_owned(), Settings { overlap: Some(32), threads: 2, ..settings.clone() });
     let restorer = Restorer::new(model.clone(), settings).unwrap();
-    let common = format!("artir-pixels 1\nalgorithm=1\nmodel={hash}\nprecision=f32\n");
+    let common = format!("artir-pixels 1\nalgorithm=2\nmodel={hash}\nprecision=f32\n");
     let shape = crate::Shape { channels: 1, rows: 512, columns: 512 };
     let text = restorer.decides_for(shape, MemoryUse::default()).unwrap();
     assert_eq!(text.as_str(), format!("{common}tiles=whole\nstrength=3fe8000000000000\n"));

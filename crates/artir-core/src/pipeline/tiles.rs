@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use ndarray::{Array3, Array4, Axis, concatenate, s};
 
 use super::{RunReport, Sink, Source, prepared::Tile};
-use crate::{Error, Progress, Range, TilePlan, Window, blend::Blend};
+use crate::{Error, Progress, Range, Shape, TilePlan, Window, blend::Blend};
 
 /// The network, as a function of padded tiles of one size, `[tile, channel, row, column]`.
 pub(super) type Infer<'a> = &'a mut dyn FnMut(Array4<f32>) -> Result<Array4<f32>, Error>;
@@ -21,8 +21,16 @@ pub(super) struct Job<'a> {
     pub(super) batch: usize,
 }
 
-/// Rows on their way to the sink: the image row of the first, and their residual `[channel, row, column]`.
-type Rows = (usize, Array3<f32>);
+/// Rows on their way to the sink: the image row of the first, and their residual.
+type Rows = (usize, Residual);
+
+/// The residual of rows.
+enum Residual {
+    /// `[channel, row, column]`.
+    Some(Array3<f32>),
+    /// Nothing, in so many rows.
+    None(usize),
+}
 
 /// A complete row band goes to the sink in this many parts, of which three may be queued.
 const PARTS: usize = 4;
@@ -41,10 +49,19 @@ impl Job<'_> {
         S: Source<Error = E> + Send,
         K: Sink<Error = E> + Send,
     {
-        let channels = source.shape().channels;
-        let mut write = |(first, rows): Rows| -> Result<(), E> {
-            sink.write(first, rows.view())?;
-            progress.advance((rows.dim().1 * rows.dim().2) as u64);
+        let Shape { channels, columns, .. } = source.shape();
+        let mut write = |(first, residual): Rows| -> Result<(), E> {
+            let rows = match residual {
+                Residual::Some(residual) => {
+                    sink.write(first, residual.view())?;
+                    residual.dim().1
+                }
+                Residual::None(rows) => {
+                    sink.pass(first, Shape { channels, rows, columns })?;
+                    rows
+                }
+            };
+            progress.advance((rows * columns) as u64);
             Ok(())
         };
         if self.plan.len() == 1 {
@@ -87,15 +104,23 @@ impl Job<'_> {
         self.plan.rows.iter().position(|r| r.end() > self.first_row).unwrap_or(self.plan.rows.len())
     }
 
-    fn read<E: From<Error>, S: Source<Error = E>>(&self, at: (usize, usize), source: &mut S) -> Result<Tile, E> {
+    /// Reads a tile; `None` for one that is known to be empty.
+    fn read<E: From<Error>, S: Source<Error = E>>(
+        &self,
+        at: (usize, usize),
+        source: &mut S,
+    ) -> Result<Option<Tile>, E> {
         let (rows, columns) = (self.plan.rows[at.0], self.plan.columns[at.1]);
-        let image =
-            source.read(Window { row: rows.start, column: columns.start, rows: rows.len, columns: columns.len })?;
+        let window = Window { row: rows.start, column: columns.start, rows: rows.len, columns: columns.len };
+        if source.is_empty(window)? {
+            return Ok(None);
+        }
+        let image = source.read(window)?;
         let expected = (source.shape().channels, rows.len, columns.len);
         if image.data.dim() != expected {
             return Err(Error::WindowSize { expected, found: image.data.dim() }.into());
         }
-        Ok(Tile::prepare(image, self.range))
+        Ok(Some(Tile::prepare(image, self.range)))
     }
 
     /// Processes tiles in order and passes complete rows to `write`, which returns false once the sink has stopped.
@@ -104,7 +129,7 @@ impl Job<'_> {
         channels: usize,
         progress: &dyn Progress,
         infer: Infer<'_>,
-        read: &mut dyn FnMut((usize, usize)) -> Result<Tile, E>,
+        read: &mut dyn FnMut((usize, usize)) -> Result<Option<Tile>, E>,
         write: &mut dyn FnMut(Rows) -> Result<bool, E>,
     ) -> Result<RunReport, E> {
         let plan = self.plan;
@@ -118,12 +143,18 @@ impl Job<'_> {
                     if progress.is_cancelled() {
                         return Err(Error::Interrupted.into());
                     }
-                    let mut tile = read((i, j))?;
+                    let tile = read((i, j))?;
                     let (rows, columns) = (plan.rows[i], plan.columns[j]);
                     let own = |spans: &[crate::Span], k: usize| {
                         spans.get(k + 1).map_or(spans[k].len, |next| next.start - spans[k].start)
                     };
-                    report.invalid_pixels += tile.invalid(own(&plan.rows, i), own(&plan.columns, j));
+                    let (down, across) = (own(&plan.rows, i), own(&plan.columns, j));
+                    let Some(mut tile) = tile else {
+                        report.invalid_pixels += (down * across) as u64;
+                        report.skipped += 1;
+                        continue;
+                    };
+                    report.invalid_pixels += tile.invalid(down, across);
                     if tile.any_valid {
                         let input = tile.padded(rows.padded, columns.padded);
                         seen.push((j, tile, input));
@@ -134,13 +165,21 @@ impl Job<'_> {
                 report.tiles += seen.len();
                 self.see(i, seen, infer, &mut blend)?;
             }
+            let blank = blend.is_blank();
             let (first, band) = blend.complete(plan, i);
             let count = band.dim().1;
-            let part = count.div_ceil(PARTS).max(1);
+            let part = if blank { count } else { count.div_ceil(PARTS) }.max(1);
             for start in (0..count).step_by(part) {
                 let end = count.min(start + part);
                 let from = start.max(self.first_row.saturating_sub(first));
-                if from < end && !write((first + from, band.slice(s![.., from..end, ..]).to_owned()))? {
+                if from >= end {
+                    continue;
+                }
+                let residual = match blank {
+                    true => Residual::None(end - from),
+                    false => Residual::Some(band.slice(s![.., from..end, ..]).to_owned()),
+                };
+                if !write((first + from, residual))? {
                     return Ok(report);
                 }
             }

@@ -56,6 +56,7 @@ pub(super) fn identity(series: &Encoding, what: &Restoring<'_>, options: &Restor
         units: _,
         rescale: _,
         codec_process: _,
+        decoders: _,
     } = options;
     let settings = Encoding::new("artir-objects", OBJECTS).text("task", what.task).text("syntax", syntax.uid());
     let settings = match series_description {

@@ -9,8 +9,10 @@ mod noise;
 mod options;
 pub(crate) mod place;
 pub(crate) mod plan;
+mod reading;
 pub(crate) mod scale;
 mod space;
+mod step;
 mod way;
 
 use std::{
@@ -28,7 +30,8 @@ pub use self::scale::body_mean;
 use self::{
     plan::{Kept, is_published, slices},
     scale::Scale,
-    way::{Run, Step, restore_slices},
+    step::{Run, Step},
+    way::restore_slices,
 };
 use crate::{
     Error, Finding, Repair, Series, SuvSummary,

@@ -4,7 +4,7 @@ use artir_core::{Image, Progress, Restorer};
 use artir_metrics::ct_noise;
 use ndarray::{Array2, Axis};
 
-use super::{RestoreOptions, scale::Scale, way::open};
+use super::{RestoreOptions, scale::Scale, step::open};
 use crate::{
     Error, Series,
     read::{slice::Slice, worker::Decoder},

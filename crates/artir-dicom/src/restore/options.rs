@@ -33,6 +33,7 @@ pub struct RestoreOptions {
     pub(crate) units: PetUnits,
     pub(crate) rescale: Option<Rescale>,
     pub(crate) codec_process: Option<(PathBuf, Vec<OsString>)>,
+    pub(crate) decoders: Option<usize>,
 }
 
 impl Default for RestoreOptions {
@@ -49,6 +50,7 @@ impl Default for RestoreOptions {
             units: PetUnits::Suv,
             rescale: None,
             codec_process: None,
+            decoders: None,
         }
     }
 }
@@ -109,6 +111,11 @@ impl RestoreOptions {
     /// damaged file can crash.
     pub fn codec_process(self, program: PathBuf, arguments: Vec<OsString>) -> Self {
         Self { codec_process: Some((program, arguments)), ..self }
+    }
+
+    /// Decoders that work side by side. The default is one for every core, as far as slices are compressed.
+    pub fn decoders(self, decoders: Option<usize>) -> Self {
+        Self { decoders, ..self }
     }
 
     pub(crate) fn decoder(&self) -> Decoder {

@@ -438,3 +438,31 @@ pub(crate) fn seeds() -> Vec<(String, Vec<u8>)> {
     out.push(("no-preamble".to_owned(), explicit[132..].to_vec()));
     out
 }
+
+#[test]
+fn decoders_side_by_side_change_nothing() {
+    let slices: Vec<_> =
+        (0..7).map(|i| (format!("{i}"), slice(f64::from(i), &format!("1.2.3.{i}"), 100 + i as i16))).collect();
+    let slices: Vec<_> = slices.iter().map(|(name, object)| (name.as_str(), object.clone())).collect();
+    let (dir, found) = folder(&slices);
+    let read = |decoders, partial: bool| {
+        let out = tempfile::tempdir().unwrap();
+        let options = RestoreOptions::default().decoders(Some(decoders)).allow_partial(partial);
+        let report = run_with(&found.series[0], out.path(), 3.0, &options)?;
+        let files = report.files.iter().map(|name| (name.clone(), std::fs::read(report.folder.join(name)).unwrap()));
+        Ok::<_, Error>((files.collect::<Vec<_>>(), report.failed.len()))
+    };
+    let (one, failed) = read(1, false).unwrap();
+    assert_eq!((one.len(), failed), (7, 0));
+    for decoders in [2, 3, 20] {
+        assert_eq!(read(decoders, false).unwrap().0, one, "{decoders}");
+    }
+    // A slice that cannot be read is left out, or ends the series, whoever reads it.
+    std::fs::write(dir.path().join("4"), b"damaged").unwrap();
+    for decoders in [1, 3] {
+        let (files, failed) = read(decoders, true).unwrap();
+        let expected: Vec<_> = one.iter().filter(|(name, _)| name != "0005.dcm").cloned().collect();
+        assert!(files == expected && failed == 1, "{decoders}");
+        assert!(read(decoders, false).is_err(), "{decoders}");
+    }
+}

@@ -198,6 +198,43 @@ pub(crate) fn create_mask(dataset: &Dataset) -> bool {
     unsafe { sys::GDALCreateDatasetMaskBand(dataset.c_dataset(), per_dataset) < CPLErr::CE_Failure }
 }
 
+/// Part of a band's pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// First column and row.
+    pub(crate) at: (usize, usize),
+    /// Columns and rows.
+    pub(crate) size: (usize, usize),
+}
+
+/// What is known of the pixels of a part without reading them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coverage {
+    /// The file holds all of them, or GDAL does not know.
+    Full,
+    /// The file holds some of them.
+    Some,
+    /// The file holds none of them: missing blocks, or a virtual raster without a source there.
+    None,
+}
+
+/// What the file holds of a part of a band.
+pub(crate) fn coverage(band: &RasterBand<'_>, part: Part) -> Coverage {
+    const UNKNOWN: i32 = 1; // GDAL_DATA_COVERAGE_STATUS_UNIMPLEMENTED
+    const DATA: i32 = 2; // GDAL_DATA_COVERAGE_STATUS_DATA
+    const EMPTY: i32 = 4; // GDAL_DATA_COVERAGE_STATUS_EMPTY
+    let size = |n: usize| i32::try_from(n).ok();
+    let numbers = (size(part.at.0), size(part.at.1), size(part.size.0), size(part.size.1));
+    let (Some(x), Some(y), Some(columns), Some(rows)) = numbers else { return Coverage::Full };
+    // SAFETY: the band is alive; the mask 0 asks for all kinds, and no share is asked for.
+    let found = unsafe { sys::GDALGetDataCoverageStatus(handle(band), x, y, columns, rows, 0, std::ptr::null_mut()) };
+    match (found & UNKNOWN != 0, found & DATA != 0, found & EMPTY != 0) {
+        (false, true, true) => Coverage::Some,
+        (false, false, true) => Coverage::None,
+        _ => Coverage::Full,
+    }
+}
+
 /// Rows of a band, as they are stored.
 pub(crate) struct RawRows {
     /// First row.

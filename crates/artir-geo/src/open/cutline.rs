@@ -11,13 +11,21 @@ use super::drivers;
 use crate::{
     error::{Error, Reason},
     ffi,
-    scene::region::Cutline,
 };
 
 /// Vector formats whose files name no other file.
 const DRIVERS: [&str; 5] = ["GeoJSON", "ESRI Shapefile", "GPKG", "FlatGeobuf", "KML"];
 /// Points of all polygons together.
 const MOST_POINTS: usize = 4_000_000;
+
+/// Polygons of a vector file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cutline {
+    /// Outer and inner rings of all polygons: x and y.
+    pub(crate) rings: Vec<Vec<[f64; 2]>>,
+    /// The reference system, as WKT; `None` for the scene's own.
+    pub(crate) crs: Option<String>,
+}
 
 impl Cutline {
     /// Reads all polygons of a vector file's first layer.

@@ -1,6 +1,6 @@
 //! Opens a raster with access only to the files and networks that the user allowed.
 
-mod cutline;
+pub(crate) mod cutline;
 pub(crate) mod drivers;
 pub(crate) mod name;
 pub(crate) mod policy;
@@ -18,7 +18,7 @@ use self::{
     drivers::{open_with, quiet},
     name::{SceneName, after_prefix},
     policy::{Access, is_remote},
-    product::{CloudMask, Product, ProductBand, ProductScene},
+    product::{CloudMask, Product, ProductScene},
     reach::{Place, Reach},
 };
 use crate::{
@@ -107,24 +107,39 @@ fn open_product(product: Product, access: &Access) -> Result<Opened, Reason> {
             opened.product = Some(OpenedProduct { kind, bands, clouds });
             Ok(opened)
         }
-        ProductScene::Stack { bands, metadata } => {
-            let mut real = bands;
-            for band in &mut real {
+        ProductScene::Mosaic { mut tiles, bands } => {
+            for tile in &mut tiles {
+                tile.path = std::fs::canonicalize(&tile.path)?;
+            }
+            let text = product::mosaic(&tiles, &mut |tile| open_part(&tile.path, access))?;
+            let (dataset, name) = open_document(&name, text, access)?;
+            let has = dataset.raster_count();
+            let bands = bands.filter(|bands| bands.iter().all(|b| *b <= has));
+            Ok(Opened { dataset, name, product: Some(OpenedProduct { kind, bands, clouds }) })
+        }
+        ProductScene::Stack { mut bands, metadata } => {
+            for band in &mut bands {
                 band.path = std::fs::canonicalize(&band.path)?;
             }
-            let mut open_band = |band: &ProductBand| {
-                let path = band.path.to_str().ok_or("its path is not UTF-8, which GDAL needs")?;
-                open_raster(path, access).map(|opened| opened.dataset).map_err(|why| why.of(band.name.clone()))
-            };
-            let text = product::document(&real, &metadata, &mut open_band)?;
-            let name = keep_in_memory(&name, text)?;
-            Ok(Opened {
-                dataset: again(&name, access)?,
-                name,
-                product: Some(OpenedProduct { kind, bands: None, clouds }),
-            })
+            let text = product::document(&bands, &metadata, &mut |band| {
+                open_part(&band.path, access).map_err(|why| why.of(band.name.clone()))
+            })?;
+            let (dataset, name) = open_document(&name, text, access)?;
+            Ok(Opened { dataset, name, product: Some(OpenedProduct { kind, bands: None, clouds }) })
         }
     }
+}
+
+/// Opens a file of a product.
+fn open_part(path: &Path, access: &Access) -> Result<Dataset, Reason> {
+    let path = path.to_str().ok_or("its path is not UTF-8, which GDAL needs")?;
+    open_raster(path, access).map(|opened| opened.dataset)
+}
+
+/// Opens a virtual raster by its text. Returns the name that GDAL opens it by as well.
+fn open_document(name: &str, text: String, access: &Access) -> Result<(Dataset, String), Reason> {
+    let name = keep_in_memory(name, text)?;
+    Ok((again(&name, access)?, name))
 }
 
 /// Keeps a virtual raster in memory for as long as the program runs, since threads open it again. The same text is kept once.

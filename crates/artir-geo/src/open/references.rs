@@ -15,6 +15,8 @@ pub(crate) struct Named {
     pub(crate) name: String,
     /// From the VRT's own folder on, not from the working folder.
     pub(crate) relative: bool,
+    /// A part of the file: GDAL's name for it, before and after the file.
+    pub(crate) part: Option<(String, String)>,
 }
 
 /// Whether GDAL takes a file for a VRT: by its first bytes, regardless of its name.
@@ -118,7 +120,28 @@ fn file_name(node: &roxmltree::Node<'_, '_>) -> Result<Named, Reason> {
             return Err("has relativeToVRT twice".into());
         }
     }
-    plain(text, relative.unwrap_or(false))
+    let relative = relative.unwrap_or(false);
+    part(text, relative).map_or_else(|| plain(text, relative), Ok)
+}
+
+/// A part of a file, in those of GDAL's forms that can be read in one way only. `None` for all other names.
+fn part(text: &str, relative: bool) -> Option<Named> {
+    let (driver, rest) = text.split_once(':')?;
+    let (before, file, after) = match driver.to_ascii_uppercase().as_str() {
+        "GTIFF_DIR" | "NITF_IM" => {
+            let (number, file) = rest.split_once(':')?;
+            let fine = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+            (fine.then(|| format!("{driver}:{number}:"))?, file, String::new())
+        }
+        "NETCDF" | "HDF5" => {
+            let (file, variable) = rest.strip_prefix('"')?.split_once("\":")?;
+            let fine = !variable.is_empty() && !text.contains('\\') && !format!("{file}{variable}").contains('"');
+            (fine.then(|| format!("{driver}:\""))?, file, format!("\":{variable}"))
+        }
+        _ => return None,
+    };
+    let named = plain(file, relative).ok()?;
+    Some(Named { part: Some((before, after)), ..named })
 }
 
 /// A name that GDAL, too, takes for a plain file.
@@ -136,7 +159,7 @@ pub(crate) fn plain(text: &str, relative: bool) -> Result<Named, Reason> {
     if !relative && first.contains(':') {
         return refuse();
     }
-    Ok(Named { name: text.to_owned(), relative })
+    Ok(Named { name: text.to_owned(), relative, part: None })
 }
 
 /// A text from a file for a message of one line.
@@ -195,9 +218,9 @@ mod tests {
         let twice =
             "<SimpleSource><SourceFilename relativeToVRT=\"1\" shared=\"0\">a.tif</SourceFilename></SimpleSource>";
         let found = with(&twice.repeat(2)).unwrap();
-        assert_eq!(found, vec![Named { name: "a.tif".into(), relative: true }; 2]);
+        assert_eq!(found, vec![Named { name: "a.tif".into(), relative: true, part: None }; 2]);
         let found = source("/a/b &amp; c.tif", "relativetoVRT=\"0\"").unwrap();
-        assert_eq!(found, [Named { name: "/a/b & c.tif".into(), relative: false }]);
+        assert_eq!(found, [Named { name: "/a/b & c.tif".into(), relative: false, part: None }]);
         assert_eq!(source("S2_10:15:30.tif", "relativeToVRT=\"1\"").unwrap().len(), 1, "a colon is a letter of a name");
         let any_case = with("<simplesource><SOURCEFILENAME>x</SOURCEFILENAME></simplesource>").unwrap();
         assert_eq!(any_case.len(), 1, "GDAL knows no case");
@@ -206,10 +229,16 @@ mod tests {
     #[test]
     fn what_is_no_plain_name_is_refused() {
         for name in [
-            "GTIFF_DIR:1:/etc/x.tif",
-            "nitf_im:0:/etc/x.ntf",
-            "NETCDF:\"/etc/x.nc\":a",
-            "HDF5:\"x\"://a",
+            "GTIFF_DIR:off:1:x.tif",
+            "GTIFF_DIR:1:NITF_IM:0:x.ntf",
+            "GTIFF_RAW:x.tif",
+            "NETCDF:x.nc:a",
+            "NETCDF:\"http://localhost/x.nc\":a",
+            "NETCDF:\"x.nc\":a\"b",
+            "NETCDF:\"x\\\".nc\":a",
+            "HDF5:\"x\":",
+            "HDF4_SDS:UNKNOWN:\"x.hdf\":0",
+            "DERIVED_SUBDATASET:AMPLITUDE:x.tif",
             "MEM:::DATAPOINTER=1,PIXELS=1,LINES=1",
             "vrt://a.tif?bands=1",
             "http://localhost/a.tif",
@@ -230,6 +259,20 @@ mod tests {
         }
         assert!(source("a", "relativeToVRT=\"01\"").is_err());
         assert!(source("a", "relativeToVRT=\"0\" relativetovrt=\"1\"").is_err());
+    }
+
+    #[test]
+    fn parts_of_files_are_names_of_these_files() {
+        for (text, before, file, after) in [
+            ("GTIFF_DIR:1:/etc/x.tif", "GTIFF_DIR:1:", "/etc/x.tif", ""),
+            ("nitf_im:0:x.ntf", "nitf_im:0:", "x.ntf", ""),
+            ("NETCDF:&quot;a/x.nc&quot;:red", "NETCDF:\"", "a/x.nc", "\":red"),
+            ("HDF5:&quot;x.h5&quot;://group/red", "HDF5:\"", "x.h5", "\"://group/red"),
+        ] {
+            let part = Some((before.into(), after.into()));
+            let found = source(text, "relativeToVRT=\"1\"").unwrap();
+            assert_eq!(found, [Named { name: file.into(), relative: true, part }], "{text}");
+        }
     }
 
     #[test]

@@ -102,11 +102,25 @@ impl Crs {
         let unit = if geographic { crs.angular_units_name() } else { crs.linear_units_name() };
         Self {
             name: crs.name().filter(|name| !name.is_empty()).unwrap_or_else(|| "unnamed".into()),
-            code: crs.authority().ok(),
+            code: crs.authority().ok().or_else(|| identified(crs)),
             unit: unit.filter(|unit| !unit.is_empty()).unwrap_or_else(|| "unit".into()),
             geographic,
         }
     }
+}
+
+impl Crs {
+    /// Its code, or its name.
+    pub(super) fn short(&self) -> String {
+        self.code.clone().unwrap_or_else(|| self.name.clone())
+    }
+}
+
+/// The EPSG code of a system whose file spells it out without one.
+fn identified(crs: &SpatialRef) -> Option<String> {
+    let mut crs = crs.clone();
+    crs.auto_identify_epsg().ok()?;
+    crs.authority().ok()
 }
 
 /// From a reference system to EPSG:4326.

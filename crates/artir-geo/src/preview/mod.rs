@@ -18,10 +18,11 @@ use crate::{
     error::{Error, Reason},
     ffi,
 };
+use footprint::Crs;
 pub(crate) use footprint::Footprint;
 use map::{latitude, longitude};
 use read::Picture;
-use stretch::Stretch;
+use stretch::{Change, Stretch};
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -64,7 +65,7 @@ impl<'a> Preview<'a> {
 /// no new file is left, and an existing one is unchanged.
 ///
 /// Both scenes are read once, a few megapixels at a time, and averaged to at most 1600 px on the long edge. Both are
-/// shown on one linear scale: from the 2nd to the 98th percentile of the valid pixels before. The footprint is in
+/// shown on one linear scale: from the 2nd to the 98th percentile of the valid pixels of both. The footprint is in
 /// longitude and latitude, degrees of EPSG:4326.
 ///
 /// # Errors
@@ -119,11 +120,12 @@ fn html(preview: &Preview<'_>) -> Result<String, Reason> {
     let footprint = Footprint::of(&before);
     let before = read(&before, "the source", Path::new(source))?;
     let after = read(&after, "the result", result)?;
-    let stretch = Stretch::of(&before);
+    let stretch = Stretch::of(&[&before, &after]);
     let scale = stretch.unwrap_or(Stretch { black: 0.0, white: 1.0 });
+    let change = Change::of(&before, &after, scale);
     let picture = |(kind, samples): (_, Vec<u8>)| png(before.size, kind, &samples);
     let numbers: Vec<String> = bands.iter().map(usize::to_string).collect();
-    let decimals = decimals(scale.range());
+    let decimals = decimals(change.range);
     let values = [
         ("title", escape(title)),
         ("source", escape(&file_name(source))),
@@ -134,12 +136,14 @@ fn html(preview: &Preview<'_>) -> Result<String, Reason> {
         ("height", before.size.1.to_string()),
         ("bands", format!("{} {}", if bands.len() == 1 { "band" } else { "bands" }, numbers.join(", "))),
         ("reduced", reduced(before.factor)),
-        ("range", number(scale.range(), decimals)),
+        ("system", escape(&footprint.crs.as_ref().map_or("none".into(), Crs::short))),
+        ("range", number(change.range, decimals)),
+        ("mean", number(change.mean, decimals)),
         ("scale", scale_in_words(stretch, decimals)),
         ("place", place(&footprint)),
         ("before", picture(scale.picture(&before))?),
         ("after", picture(scale.picture(&after))?),
-        ("difference", picture(scale.difference(&before, &after))?),
+        ("difference", picture(change.picture())?),
     ];
     let inline = Inline::new(STYLE, SCRIPT);
     let values = values.iter().map(|(name, value)| (*name, value.as_str())).chain(inline.values());
@@ -166,9 +170,9 @@ fn reduced(factor: usize) -> String {
 }
 
 fn scale_in_words(stretch: Option<Stretch>, decimals: usize) -> String {
-    let Some(Stretch { black, white }) = stretch else { return "The source has no valid pixels.".into() };
+    let Some(Stretch { black, white }) = stretch else { return "Neither scene has valid pixels.".into() };
     format!(
-        "Both scenes are shown on one scale, that of the 2nd to the 98th percentile before: {} and less is black, {} and \
+        "Both scenes are shown on one scale, that of the 2nd to the 98th percentile of both: {} and less is black, {} and \
          more is white.",
         number(black, decimals),
         number(white, decimals)

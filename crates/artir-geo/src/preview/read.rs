@@ -5,7 +5,10 @@ use gdal::{
     raster::{ColorInterpretation, GdalDataType, RasterBand},
 };
 
-use crate::{error::Reason, ffi};
+use crate::{
+    error::Reason,
+    ffi::{self, Coverage, Part},
+};
 
 /// Pixels that are read at a time, per band.
 const WINDOW: usize = 1 << 20;
@@ -41,6 +44,10 @@ impl Picture {
             for column in (0..columns).step_by(wide) {
                 let extent = (wide.min(columns - column), high.min(rows - row));
                 for ((band, mask), sums) in bands.iter().zip(&masks).zip(&mut sums) {
+                    // Missing parts of a wide raster are not read: they have no picture.
+                    if ffi::coverage(band, Part { at: (column, row), size: extent }) == Coverage::None {
+                        continue;
+                    }
                     let values: Vec<f64> = values(band, (column, row), extent)?;
                     let valid: Option<Vec<u8>> =
                         mask.as_ref().map(|mask| values_of(mask, (column, row), extent)).transpose()?;

@@ -84,7 +84,7 @@ fn both_scenes_are_shown_on_one_scale() {
     let [after, before, difference] = pictures(&html).try_into().unwrap();
     assert_eq!((before.color(), before.width(), before.height()), (image::ColorType::Rgb8, 120, 101));
     // Read off the page, as a reader would.
-    let words = html.split("percentile before: ").nth(1).unwrap();
+    let words = html.split("percentile of both: ").nth(1).unwrap();
     let number = |text: &str| text.split(' ').next().unwrap().parse::<f64>().unwrap();
     let (black, white) = (number(words), number(words.split("black, ").nth(1).unwrap()));
     assert!(0.0 < black && black < white && white < 239.0, "{black} {white}");
@@ -95,8 +95,9 @@ fn both_scenes_are_shown_on_one_scale() {
         assert_eq!(before.to_rgb8().get_pixel(x, y).0, expected(0.0));
         assert_eq!(after.to_rgb8().get_pixel(x, y).0, expected(4.0));
     }
-    let change = (128.0 + 4.0 / ((white - black) / 8.0) * 127.0).round() as u8;
-    assert!(difference.to_rgb8().pixels().all(|p| p.0 == [change; 3]));
+    // All pixels changed alike, and have the strongest colour.
+    assert!(difference.to_rgb8().pixels().all(|p| p.0 == [103, 0, 31]));
+    assert!(html.contains("<span>+4</span>") && html.contains("white is no change; mean 4<"));
 }
 
 #[test]
@@ -118,7 +119,9 @@ fn the_page_says_what_it_is_and_names_no_other_place() {
     ] {
         assert!(html.contains(words), "{words}");
     }
-    assert!(pictures(&html).iter().all(|p| p.color() == image::ColorType::L8));
+    let colours: Vec<image::ColorType> = pictures(&html).iter().map(|p| p.color()).collect();
+    assert_eq!(colours, [image::ColorType::L8, image::ColorType::L8, image::ColorType::Rgb8]);
+    assert!(html.contains("<dd id=\"system\"><bdi>EPSG:32632</bdi>"));
     assert!(!html.contains("{{") && !html.contains("}}"), "every name is replaced");
     assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("unsafe"));
     assert!(!html.contains(" style=\""), "the policy forbids style attributes");
@@ -287,7 +290,7 @@ fn a_scene_without_valid_pixels_has_a_page() {
     let path = dir.path().join("a.tif");
     scene(&path, (3, 5), 1, |_, _, _| f64::NAN).close().unwrap();
     let html = write(&dir.path().join("page.html"), &path, &path, &[1], false).unwrap();
-    assert!(html.contains("The source has no valid pixels.") && html.contains("The scene is not georeferenced."));
+    assert!(html.contains("Neither scene has valid pixels.") && html.contains("The scene is not georeferenced."));
     assert!(pictures(&html).iter().all(|p| p.to_luma_alpha8().pixels().all(|p| p.0 == [0, 0])));
 }
 

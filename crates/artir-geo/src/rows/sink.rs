@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use artir_core::Sink;
+use artir_core::{Shape, Sink};
 use gdal::{Dataset, raster::RasterBand};
 use ndarray::{ArrayView3, Axis};
 
 use super::{
-    samples::on_planes,
+    journal::Journal,
     strips::{Strip, Strips},
-    values,
 };
 use crate::{
     error::{Error, Reason},
-    ffi::{self, RawRows},
-    scene::SceneInfo,
-    write::journal::Journal,
+    ffi::{self, Coverage, Part, RawRows},
+    scene::{SceneInfo, coverage::coverage},
+    values::{band, samples::on_planes},
 };
 
 /// Writes restored rows.
 pub(crate) struct SceneSink<'a> {
     pub(crate) scene: &'a SceneInfo,
     pub(crate) strips: &'a Strips,
+    pub(crate) strip_rows: usize,
     /// A separate handle on the scene, for the bands that are copied.
     pub(crate) source: Dataset,
     pub(crate) target: Dataset,
@@ -39,23 +39,67 @@ impl Sink for SceneSink<'_> {
 
     fn write(&mut self, first: usize, residual: ArrayView3<'_, f32>) -> Result<(), Error> {
         let (_, rows, _) = residual.dim();
+        self.each_strip(first, rows, &mut |sink, strip, row, end| {
+            let residual = residual.slice(ndarray::s![.., row - first..end - first, ..]);
+            match strip {
+                Some(strip) => sink.add(strip, row, &residual),
+                // Below an image in a wide raster.
+                None if sink.scene.has_holes && residual.iter().all(|r| *r == 0.0) => {}
+                None => return Err(sink.scene.unreadable("rows were dropped too early")),
+            }
+            Ok(())
+        })
+    }
+
+    fn pass(&mut self, first: usize, shape: Shape) -> Result<(), Error> {
+        self.each_strip(first, shape.rows, &mut |_, _, _, _| Ok(()))
+    }
+}
+
+/// Work on rows of a strip, from one row to before another. `None` for a strip that was not read.
+type OnStrip<'a> = &'a mut dyn FnMut(&SceneSink<'_>, Option<&Strip>, usize, usize) -> Result<(), Error>;
+
+impl SceneSink<'_> {
+    /// Works on rows strip by strip, and writes each strip whose last row is among them.
+    fn each_strip(&mut self, first: usize, rows: usize, work: OnStrip<'_>) -> Result<(), Error> {
         let mut row = first;
         while row < first + rows {
-            let missing = || self.scene.unreadable("rows were dropped too early");
-            let strip = self.strips.at(row).ok_or_else(missing)?;
-            let end = strip.end().min(first + rows);
-            self.add(&strip, row, &residual.slice(ndarray::s![.., row - first..end - first, ..]));
-            if end == strip.end() {
-                self.finish(&strip)?;
+            let strip = self.strips.at(row);
+            let start = row - row % self.strip_rows;
+            let whole = strip.as_ref().map_or(start + self.strip_rows, |strip| strip.end());
+            let whole = whole.min(self.scene.description.size.1);
+            let end = whole.min(first + rows);
+            work(&*self, strip.as_deref(), row, end)?;
+            if end == whole {
+                match strip {
+                    Some(strip) => self.finish(&strip)?,
+                    None => self.copy(start, whole - start)?,
+                }
                 self.strips.forget_before(end);
             }
             row = end;
         }
         Ok(())
     }
-}
 
-impl SceneSink<'_> {
+    /// Copies rows that were not read, unless the file holds none of them.
+    fn copy(&mut self, row: usize, rows: usize) -> Result<(), Error> {
+        let columns = self.scene.description.size.0;
+        let part = Part { at: (0, row), size: (columns, rows) };
+        let all: Vec<usize> = (1..=self.scene.description.bands.len()).collect();
+        let held = coverage(&self.source, &all, part).map_err(|why| self.scene.unreadable(why))?;
+        if held == Coverage::None && !self.scene.description.mask {
+            // The new file does not hold them either, and both read alike.
+            return self.journal.add(rows, &[]).map_err(|e| self.fail(e));
+        }
+        let mut planes = self.scene.planes();
+        let at = RawRows { row, rows, columns };
+        planes.read_rows(&self.source, &self.scene.bands, &at).map_err(|why| self.scene.unreadable(why))?;
+        let mut bytes: Vec<Vec<u8>> = (0..self.scene.bands.len()).map(|i| planes.bytes(i)).collect();
+        self.journal.add(rows, &bytes).map_err(|e| self.fail(e))?;
+        self.write_rows(row, rows, &mut bytes)
+    }
+
     /// Adds residuals to rows of a strip from `row` on. A single band takes the mean over the model's channels.
     fn add(&self, strip: &Strip, row: usize, residual: &ArrayView3<'_, f32>) {
         let bands = &self.scene.values;
@@ -78,7 +122,7 @@ impl SceneSink<'_> {
                     None => residual.slice(ndarray::s![band, r, ..]),
                 };
                 let Some(line) = line.to_slice() else { continue };
-                on_planes!(&mut *planes, p => values::add(&mut p[band][at..at + columns], line, Some(&changes), values));
+                on_planes!(&mut *planes, p => band::add(&mut p[band][at..at + columns], line, Some(&changes), values));
             }
         }
     }

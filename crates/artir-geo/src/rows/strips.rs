@@ -9,15 +9,16 @@ use artir_core::{Image, MemoryUse, Shape, Source, Window};
 use gdal::Dataset;
 use ndarray::{Array2, Array3, s};
 
-use super::{
-    missing::fill_missing,
-    samples::{Planes, Sample, on_planes},
-    values,
-};
+use super::missing::fill_missing;
 use crate::{
     error::Error,
-    ffi::{self, RawRows},
-    scene::{CACHE_BYTES, MOST_BYTES, SceneInfo, interval::Interval, marks::OpenMarks, validity::read_mask},
+    ffi::{self, Coverage, Part, RawRows},
+    scene::{CACHE_BYTES, MOST_BYTES, SceneInfo, coverage::coverage, marks::OpenMarks, validity::read_mask},
+    values::{
+        band,
+        interval::Interval,
+        samples::{Planes, Sample, on_planes},
+    },
 };
 
 /// Whole rows of the restored bands.
@@ -94,6 +95,8 @@ pub(crate) struct SceneSource<'a> {
     pub(crate) strip_rows: usize,
     /// Rows above this one are already written: the sink does not need them.
     pub(crate) first_row: usize,
+    /// The last rows that were looked at for pixels in the file: first, number, and whether there are any.
+    pub(crate) held: Option<(usize, usize, bool)>,
 }
 
 /// Memory of reader and writer.
@@ -117,7 +120,7 @@ impl SceneSource<'_> {
         read_mask(&self.dataset, scene.bands[0], scene.validity, (0, row), size, size, &mut valid)
             .map_err(|why| scene.unreadable(why))?;
         let fill = scene.fill.map(|fill| fill.value);
-        on_planes!(&planes, p => values::mark_valid(p, &scene.values, fill, &mut valid));
+        on_planes!(&planes, p => band::mark_valid(p, &scene.values, fill, &mut valid));
         for marks in &self.marks {
             marks.read(row, scene.description.size, &mut valid).map_err(|why| scene.unreadable(why))?;
         }
@@ -137,6 +140,26 @@ impl Source for SceneSource<'_> {
         self.scene.shape_for(self.channels)
     }
 
+    fn is_empty(&mut self, w: Window) -> Result<bool, Error> {
+        if !self.scene.has_holes {
+            return Ok(false);
+        }
+        let is_empty = |dataset: &Dataset, part: Part| {
+            let found = coverage(dataset, &self.scene.bands, part).map_err(|why| self.scene.unreadable(why))?;
+            Ok::<_, Error>(found == Coverage::None)
+        };
+        let any = match self.held {
+            Some((row, rows, any)) if (row, rows) == (w.row, w.rows) => any,
+            _ => {
+                let columns = self.scene.shape().columns;
+                let any = !is_empty(&self.dataset, Part { at: (0, w.row), size: (columns, w.rows) })?;
+                self.held = Some((w.row, w.rows, any));
+                any
+            }
+        };
+        Ok(!any || is_empty(&self.dataset, Part { at: (w.column, w.row), size: (w.columns, w.rows) })?)
+    }
+
     fn memory_use(&self) -> MemoryUse {
         memory_use(self.scene)
     }
@@ -145,7 +168,8 @@ impl Source for SceneSource<'_> {
         // Rows above this tile that the sink no longer needs.
         self.strips.forget_before(w.row.min(self.first_row));
         let start = w.row - w.row % self.strip_rows;
-        let mut next = self.strips.end().unwrap_or(start);
+        // Rows between two images of a wide raster were never read.
+        let mut next = self.strips.end().unwrap_or(start).max(start);
         while next < w.row + w.rows {
             let strip = self.read_strip(next)?;
             next += strip.rows;
@@ -174,7 +198,7 @@ impl Source for SceneSource<'_> {
                         on_planes!(&*planes, p => display(&p[band][from..], bands[band].interval, to));
                     }
                     let missing = on_planes!(&*planes, p => {
-                        values::mark_missing(&p[band][from..from + w.columns], &bands[band], &mut flags)
+                        band::mark_missing(&p[band][from..from + w.columns], &bands[band], &mut flags)
                     });
                     if missing {
                         let all = gaps.get_or_insert_with(|| Array3::from_elem((channels, w.rows, w.columns), false));

@@ -2,7 +2,7 @@
 
 use gdal::{Dataset, Metadata};
 
-use crate::{error::Reason, ffi, open::drivers, rows::samples::Planes};
+use crate::{error::Reason, ffi, open::drivers, values::samples::Planes};
 
 /// Checks a header's claimed size against the bytes of the file, unless the file is sparse.
 pub(super) fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), Reason> {

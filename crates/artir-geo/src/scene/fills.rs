@@ -1,6 +1,6 @@
 //! Fill that nobody declared: a collar of one value around the scene, or a number far below all others.
 
-use crate::rows::samples::Planes;
+use crate::values::samples::Planes;
 
 /// The least share of a collar, and of a number that no other value comes near.
 const COLLAR: f64 = 0.01;

@@ -2,11 +2,11 @@
 
 pub(crate) mod bands;
 mod check;
+pub(crate) mod coverage;
 pub(crate) mod description;
 pub(crate) mod domains;
 mod fills;
 pub(crate) mod georef;
-pub(crate) mod interval;
 pub(crate) mod marks;
 pub(crate) mod options;
 pub(crate) mod radiometry;
@@ -21,21 +21,21 @@ use self::{
     check::{check_plausible, refuse_unfit},
     description::Description,
     fills::Fill,
-    interval::{Interval, RangeChoice},
     marks::Marks,
     options::{NodataChoice, OpenOptions},
-    radiometry::{Radiometry, limits, radiometry},
+    radiometry::{Radiometry, limits, radiometry, white_of_sample},
     region::Region,
     tags::Tags,
     validity::{Validity, read_mask, validity},
 };
 use crate::{
     error::{Error, Reason},
-    ffi,
+    ffi::{self, Part},
     open::{self, Opened, drivers},
-    rows::{
-        samples::{Planes, on_planes},
-        values::{self, BandValues},
+    values::{
+        band::{self, BandValues},
+        interval::{Interval, RangeChoice},
+        samples::{Decimated, Planes, on_planes},
     },
 };
 
@@ -68,6 +68,8 @@ pub(crate) struct SceneInfo {
     /// Fill that nobody declared.
     pub(crate) fill: Option<Fill>,
     pub(crate) validity: Validity,
+    /// Whether the file lacks some of the pixels: they have the value that GDAL gives to them, and are not restored.
+    pub(crate) has_holes: bool,
     /// Files that mark pixels as invalid.
     pub(crate) marks: Vec<Marks>,
     /// The part that may change; `None` for all.
@@ -140,7 +142,8 @@ impl Scene {
         }
         if options.mask_clouds {
             let clouds = product.as_ref().and_then(|p| p.clouds.clone());
-            marks.push(Marks::clouds(clouds.ok_or("it has no mask of clouds that artir knows")?));
+            let clouds = clouds.ok_or("it has no mask of clouds that artir knows")?;
+            marks.push(Marks::clouds(&clouds, &dataset)?);
         }
         for marks in &marks {
             marks.check(&options.access, dataset.raster_size())?;
@@ -150,6 +153,7 @@ impl Scene {
             values: values.collect(),
             radiometry: radiometry(&description, &bands),
             fill: None,
+            has_holes: coverage::has_holes(&dataset, &bands)?,
             tags: Tags::read(path),
             block: dataset.rasterband(bands[0])?.block_size(),
             options: options.clone(),
@@ -227,7 +231,7 @@ impl Scene {
                 Some(found) => {
                     let white = match choice {
                         RangeChoice::Reflectance => 1.0,
-                        _ => interval::white_of_sample(&planes, found, &valid).unwrap_or(1.0),
+                        _ => white_of_sample(&planes, found, &valid).unwrap_or(1.0),
                     };
                     for (values, radiometry) in self.info.values.iter_mut().zip(found) {
                         values.interval = radiometry.interval(0.0, white).unwrap_or(Interval::UNIT);
@@ -248,20 +252,43 @@ impl Scene {
     fn sample(&mut self) -> Result<(Planes, Vec<bool>), Reason> {
         let (columns, rows) = self.dataset.raster_size();
         let out = (columns.min(SAMPLE), rows.min(SAMPLE));
-        let mut planes = self.info.planes();
-        let mut valid = vec![true; out.0 * out.1];
-        for band in &self.info.bands {
-            let band = self.dataset.rasterband(*band)?;
-            planes.read_decimated(&band, out).map_err(|why| why.without_path(&self.info.path).of("its pixels"))?;
-        }
-        read_mask(&self.dataset, self.info.bands[0], self.info.validity, (0, 0), (columns, rows), out, &mut valid)?;
-        on_planes!(&planes, p => values::mark_valid(p, &self.info.values, None, &mut valid));
+        let whole = Decimated { part: Part { at: (0, 0), size: (columns, rows) }, out };
+        let (planes, mut valid) = self.sample_of(&[whole])?;
         if self.info.options.nodata == NodataChoice::Declared {
             let most = self.info.values[0].limits[1];
             self.info.fill = fills::find(&planes, self.info.bands.len(), out.0, &valid, most);
             let fill = self.info.fill.map(|fill| fill.value);
-            on_planes!(&planes, p => values::mark_valid(p, &self.info.values, fill, &mut valid));
+            on_planes!(&planes, p => band::mark_valid(p, &self.info.values, fill, &mut valid));
         }
+        if !self.info.has_holes {
+            return Ok((planes, valid));
+        }
+        // Of a few small images in a wide raster, the whole sample may have met none.
+        let parts = coverage::parts(&self.dataset, &self.info.bands)?;
+        let all: f64 = parts.iter().map(|part| part.size.0 as f64 * part.size.1 as f64).sum();
+        let factor = (all.sqrt() / SAMPLE as f64).max(1.0);
+        let scaled = |n: usize| ((n as f64 / factor).round() as usize).clamp(1, n);
+        let parts = parts.into_iter().map(|part| Decimated { part, out: (scaled(part.size.0), scaled(part.size.1)) });
+        self.sample_of(&parts.collect::<Vec<_>>())
+    }
+
+    /// A sample of parts of the restored bands, and which of its pixels count.
+    fn sample_of(&self, parts: &[Decimated]) -> Result<(Planes, Vec<bool>), Reason> {
+        let info = &self.info;
+        let mut planes = info.planes();
+        for band in &info.bands {
+            let band = self.dataset.rasterband(*band)?;
+            planes.read_decimated(&band, parts).map_err(|why| why.without_path(&info.path).of("its pixels"))?;
+        }
+        let mut valid = vec![true; parts.iter().map(Decimated::pixels).sum()];
+        let mut rest = valid.as_mut_slice();
+        for Decimated { part: Part { at, size }, out } in parts {
+            let (this, after) = rest.split_at_mut(out.0 * out.1);
+            rest = after;
+            read_mask(&self.dataset, info.bands[0], info.validity, *at, *size, *out, this)?;
+        }
+        let fill = info.fill.map(|fill| fill.value);
+        on_planes!(&planes, p => band::mark_valid(p, &info.values, fill, &mut valid));
         Ok((planes, valid))
     }
 }

@@ -1,7 +1,7 @@
 //! Options for opening a scene.
 
-use super::{bands::BandNumbers, interval::RangeChoice, region::RegionChoice};
-use crate::open::policy::Access;
+use super::{bands::BandNumbers, region::RegionChoice};
+use crate::{open::policy::Access, values::interval::RangeChoice};
 
 /// Options for opening a scene. The default finds red, green and blue by the file's own words, and reads files of the
 /// scene's folder alone.

@@ -1,7 +1,13 @@
 //! The physical meaning of stored values: reflectance by scale and offset, and the values that a band can have.
 
-use super::{description::Description, domains::Domains, interval::Interval};
-use crate::ffi;
+use super::{description::Description, domains::Domains};
+use crate::{
+    ffi,
+    values::{
+        interval::{Interval, TAILS},
+        samples::Planes,
+    },
+};
 
 /// The linear relation of a band: physical value = stored value x scale + offset.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,6 +108,21 @@ fn stated(domains: &Domains) -> [Option<f64>; 2] {
         return [number(low), number(high)];
     }
     [item("valid_min").and_then(number), item("valid_max").and_then(number)]
+}
+
+/// Physical white: the 99.5th percentile of all restored bands together. `None` unless it is above zero.
+pub(super) fn white_of_sample(planes: &Planes, radiometry: &[Radiometry], valid: &[bool]) -> Option<f64> {
+    let mut values: Vec<f64> = Vec::new();
+    for (plane, radiometry) in radiometry.iter().enumerate() {
+        let of_plane = planes.values(plane);
+        let counted = of_plane.into_iter().zip(valid).filter(|(v, ok)| **ok && v.is_finite());
+        values.extend(counted.map(|(v, _)| radiometry.physical(v)));
+    }
+    values.sort_unstable_by(f64::total_cmp);
+    let last = values.len().checked_sub(1)?;
+    let white = values[(last as f64 * TAILS[1]).round() as usize];
+    let white = if white > 0.0 { white } else { values[last] };
+    (white > 0.0).then_some(white)
 }
 
 #[cfg(test)]

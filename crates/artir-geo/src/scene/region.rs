@@ -5,7 +5,7 @@ use gdal::{
     spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef},
 };
 
-use crate::{error::Reason, ffi};
+use crate::{error::Reason, ffi, open::cutline::Cutline};
 
 /// Pixels around the part that the network sees as well.
 const CONTEXT: usize = 64;
@@ -27,15 +27,6 @@ pub enum RegionChoice {
     },
     /// The inside of polygons.
     Cutline(Cutline),
-}
-
-/// Polygons of a vector file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Cutline {
-    /// Outer and inner rings of all polygons: x and y.
-    pub(crate) rings: Vec<Vec<[f64; 2]>>,
-    /// The reference system, as WKT; `None` for the scene's own.
-    pub(crate) crs: Option<String>,
 }
 
 /// The part in pixels.
@@ -84,6 +75,14 @@ impl Region {
             return Err("no pixel of it lies in the part that is to be restored".into());
         }
         Ok(found)
+    }
+
+    /// The inside of rings in the scene's reference system, which may be none of its pixels.
+    pub(super) fn inside(rings: &[Vec<[f64; 2]>], dataset: &Dataset) -> Result<Self, Reason> {
+        if rings.is_empty() {
+            return Ok(Self { columns: [0, 0], rows: [0, 0], rings: Vec::new() });
+        }
+        Ok(Self::around(to_pixels(rings, None, dataset)?, dataset.raster_size()))
     }
 
     fn around(rings: Vec<Vec<[f64; 2]>>, (columns, rows): (usize, usize)) -> Self {

@@ -12,8 +12,8 @@ use super::metadata::open_again;
 use crate::{
     error::{Error, Reason},
     ffi::{self, RawRows},
-    rows::samples::Planes,
     scene::Scene,
+    values::samples::Planes,
 };
 
 /// Rows that are subtracted at a time.

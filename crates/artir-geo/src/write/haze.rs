@@ -8,12 +8,13 @@ use gdal::Dataset;
 
 use crate::{
     error::Reason,
-    ffi::{self, RawRows},
-    rows::{
+    ffi::{self, Coverage, Part, RawRows},
+    scene::{SceneInfo, bands::wavelengths, coverage::coverage, radiometry},
+    values::{
+        band::{self, BandValues},
+        interval::Interval,
         samples::on_planes,
-        values::{self, BandValues},
     },
-    scene::{SceneInfo, bands::wavelengths, interval::Interval, radiometry},
 };
 
 /// Pixels on each side that haze is averaged over, twice.
@@ -96,6 +97,10 @@ impl OtherBands {
         let mut changes = vec![true; columns];
         for row in (0..rows).step_by(chunk.max(1)) {
             let count = chunk.min(rows - row);
+            let part = Part { at: (0, row), size: (columns, count) };
+            if scene.has_holes && coverage(source, &self.numbers(), part)? == Coverage::None {
+                continue;
+            }
             let top = row.saturating_sub(HALO);
             let bottom = (row + count + HALO).min(rows);
             let around = RawRows { row: top, rows: bottom - top, columns };
@@ -131,7 +136,7 @@ impl OtherBands {
                     let at = r * columns;
                     changes.iter_mut().zip(&touched[from + at..]).for_each(|(changes, touched)| *changes &= *touched);
                     on_planes!(&mut planes, p => {
-                        values::add(&mut p[0][at..at + columns], line, Some(&changes), &band.values);
+                        band::add(&mut p[0][at..at + columns], line, Some(&changes), &band.values);
                     });
                 }
                 ffi::write_raw(&target.rasterband(band.number)?, &at, &mut planes.bytes(0))?;

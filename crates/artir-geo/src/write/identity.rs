@@ -17,8 +17,17 @@ const HEAD: usize = 1 << 20;
 /// Model, settings, sources and form. Sources count by their bytes, so that a file that was replaced by one of the same
 /// size and time starts anew; of those that are read over a network, or within an archive, the first part counts.
 pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> Encoding {
-    let WriteOptions { overwrite: _, resume: _, format, creation, threads: _, strict: _, all_bands, provenance } =
-        options;
+    let WriteOptions {
+        overwrite: _,
+        resume: _,
+        format,
+        creation,
+        threads: _,
+        strict: _,
+        work: _,
+        all_bands,
+        provenance,
+    } = options;
     let mut out = Encoding::new("artir-scene", 2)
         .text("pixels", pixels)
         .text("bands", &scene.info.bands.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))

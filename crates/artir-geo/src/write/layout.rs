@@ -15,8 +15,8 @@ use crate::{
     error::Reason,
     ffi,
     open::drivers::{driver, structure},
-    rows::samples::on_planes,
     scene::{MOST_BYTES, Scene, description::Description},
+    values::samples::on_planes,
 };
 
 /// Options of GDAL's GTiff driver, as `KEY=VALUE`.
@@ -48,6 +48,10 @@ impl Layout {
         let pixel = structure(source, "INTERLEAVE").as_deref() == Some("PIXEL");
         // Other bands are written after red, green and blue. In blocks of all bands, compressed ones would be written twice.
         out.set("INTERLEAVE", if pixel && !options.all_bands { "PIXEL" } else { "BAND" });
+        if scene.info.has_holes {
+            // What the source does not hold takes no place in the result.
+            out.set("SPARSE_OK", "TRUE");
+        }
         out.photometric(scene);
         out.blocks(scene);
         for option in creation {

@@ -7,7 +7,6 @@ mod creation;
 mod file;
 mod haze;
 mod identity;
-pub(crate) mod journal;
 pub(crate) mod layout;
 pub(crate) mod metadata;
 pub(crate) mod options;
@@ -15,9 +14,13 @@ mod overviews;
 pub(crate) mod publish;
 pub(crate) mod rehearse;
 pub(crate) mod small_scene;
+pub(crate) mod space;
 mod virtual_raster;
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use artir_core::{Progress, Restorer, RunReport};
 use artir_files::{HiddenFolder, OutputFolder, is_taken};
@@ -26,7 +29,6 @@ use self::{
     file::{create, finish},
     haze::OtherBands,
     identity::identity,
-    journal::Journal,
     layout::Layout,
     options::WriteOptions,
     publish::{Staged, is_virtual, is_written_with},
@@ -36,6 +38,7 @@ use crate::{
     error::{Error, Reason},
     ffi,
     rows::{
+        journal::{self, Journal},
         sink::SceneSink,
         strips::{SceneSource, Strips, memory_use, strip_rows},
     },
@@ -56,9 +59,6 @@ pub struct SceneReport {
     /// What the result cannot hold of what the scene states.
     pub lost: Vec<String>,
 }
-
-/// Files of the journal in the hidden folder.
-const JOURNAL_FILES: [&str; 3] = ["journal", "rows", "lock"];
 
 /// The tile plan of a scene, in words.
 ///
@@ -136,14 +136,22 @@ fn restore_with(
     let _made = OutputFolder::create(parent).map_err(|e| fail(e.into()))?;
     let mut folder = HiddenFolder::open(out).map_err(|e| fail(e.into()))?;
     let staged = folder.path().join("scene.tif");
+    let in_work = |e: std::io::Error| match &options.work {
+        Some(work) => Error::Write { path: work.display().to_string(), reason: e.into() },
+        None => fail(e.into()),
+    };
+    let _made = options.work.as_deref().map(OutputFolder::create).transpose().map_err(in_work)?;
+    let mut work = options.work.as_deref().map(|work| journal::folder_in(work, out)).transpose().map_err(in_work)?;
     // Remove all other files of an earlier run: GDAL would read some of them with the new file.
-    folder.clear(|name| JOURNAL_FILES.iter().any(|f| name == *f)).map_err(|e| fail(e.into()))?;
+    let stays = |name: &OsStr| work.is_none() && journal::FILES.iter().any(|f| name == *f);
+    folder.clear(stays).map_err(|e| fail(e.into()))?;
 
     let identity = identity(scene, pixels, options).hash();
     let columns = scene.shape().columns;
     let row_bytes = columns * ffi::type_bytes(scene.info.kind());
-    let journal = Journal::open(&folder, &identity, options.resume, scene.info.bands.len(), row_bytes);
-    let journal = journal.map_err(|e| fail(e.into()))?;
+    let place = work.as_ref().unwrap_or(&folder);
+    let journal = Journal::open(place, &identity, options.resume, scene.info.bands.len(), row_bytes);
+    let journal = journal.map_err(in_work)?;
     let rows_resumed = journal.rows_done();
 
     let wanted = scene.info.description.with_provenance(&options.provenance);
@@ -160,10 +168,12 @@ fn restore_with(
         strips: &strips,
         strip_rows,
         first_row: rows_resumed,
+        held: None,
     };
     let mut sink = SceneSink {
         scene: info,
         strips: &strips,
+        strip_rows,
         source: info.reopen()?,
         interleaved: layout.get("INTERLEAVE") == Some("PIXEL"),
         target,
@@ -176,7 +186,7 @@ fn restore_with(
         Ok(report) => report,
         Err(e) => {
             if e.kind() == artir_core::ErrorKind::Interrupted {
-                folder.keep();
+                work.as_mut().unwrap_or(&mut folder).keep();
             }
             return Err(e);
         }
@@ -204,7 +214,7 @@ fn restore_with(
     let beside = match staged.publish(&mut folder, out, options.overwrite) {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
             // Its place was free when the run began. The rows stay, so that no work is lost.
-            folder.keep();
+            work.as_mut().unwrap_or(&mut folder).keep();
             return Err(fail(Reason::Taken));
         }
         other => other.map_err(|e| fail(e.into()))?,
@@ -235,14 +245,17 @@ pub fn recover(out: &Path) -> Result<(), Error> {
 /// Writes the rows that an earlier run restored.
 fn replay(sink: &mut SceneSink<'_>) -> Result<(), Error> {
     let mut row = 0;
-    for rows in sink.journal.strips().to_vec() {
-        let path = sink.name.clone();
-        let read = sink.journal.next(rows).map_err(|e| Error::Write { path, reason: e.into() })?;
-        let mut planes = read;
-        sink.write_rows(row, rows, &mut planes)?;
+    loop {
+        let next = sink.journal.next();
+        let Some((rows, mut planes)) = next.map_err(|e| Error::Write { path: sink.name.clone(), reason: e.into() })?
+        else {
+            return Ok(());
+        };
+        if !planes.is_empty() {
+            sink.write_rows(row, rows, &mut planes)?;
+        }
         row += rows;
     }
-    Ok(())
 }
 
 /// Some drivers write additional files with other names, which would then be missing.
@@ -250,7 +263,7 @@ fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), Reason> {
     let first = folder.path().join("scene.tif");
     for entry in std::fs::read_dir(folder.path())? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        let known = JOURNAL_FILES.contains(&&*name) || is_written_with(done, &name) || is_written_with(&first, &name);
+        let known = journal::FILES.contains(&&*name) || is_written_with(done, &name) || is_written_with(&first, &name);
         if !known {
             return Err(format!("GDAL would write a part of it to a separate file ({name})").into());
         }

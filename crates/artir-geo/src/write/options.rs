@@ -1,6 +1,6 @@
 //! Options for writing a restored scene.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The format of a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +106,9 @@ pub struct WriteOptions {
     pub(crate) provenance: Vec<(String, String)>,
     /// Refuse a scene if the result cannot hold something that the scene states.
     pub strict: bool,
+    /// The folder in which an interrupted run leaves the rows that it has restored; `None` for a hidden folder next to the
+    /// result.
+    pub work: Option<PathBuf>,
 }
 
 impl WriteOptions {
@@ -143,6 +146,13 @@ impl WriteOptions {
     /// [`SceneReport::lost`](crate::SceneReport::lost) names it.
     pub fn with_strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// Sets the folder in which an interrupted run leaves the rows that it has restored, and in which a resumed one looks for
+    /// them. It is made where it is missing.
+    pub fn with_work(mut self, work: impl Into<PathBuf>) -> Self {
+        self.work = Some(work.into());
         self
     }
 

@@ -14,8 +14,8 @@ use ndarray::Array3;
 use crate::{
     error::{Error, Reason},
     ffi,
-    rows::samples::Planes,
     scene::{Scene, options::OpenOptions},
+    values::samples::Planes,
 };
 
 /// Writes an RGB GeoTIFF, `[channel, row, column]`, on a north-up or rotated grid of an EPSG system.

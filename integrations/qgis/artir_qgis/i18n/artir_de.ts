@@ -844,6 +844,10 @@
    <translation>{path} wurde ohne Szenen gebaut.</translation>
   </message>
   <message>
+   <source>{python} has no pip (in Debian: apt install python3-pip). Nothing was installed.</source>
+   <translation>{python} hat kein pip (unter Debian: apt install python3-pip). Nichts wurde installiert.</translation>
+  </message>
+  <message>
    <source>{source} dehazed ({model})</source>
    <translation>{source} ohne Dunst ({model})</translation>
   </message>

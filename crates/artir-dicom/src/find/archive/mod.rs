@@ -69,7 +69,11 @@ pub(super) fn is_metadata(path: &Path) -> bool {
     let Ok(head) = head(path) else { return false };
     let is_tag = |key: &[u8]| key.len() == 8 && key.iter().all(u8::is_ascii_hexdigit);
     match head.trim_ascii_start() {
-        json @ [b'[' | b'{', ..] => json.split(|b| *b == b'"').skip(1).step_by(2).any(is_tag),
+        json @ [b'[' | b'{', ..] => {
+            // Strings, and what follows each of them: a colon after a key.
+            let parts: Vec<&[u8]> = json.split(|b| *b == b'"').skip(1).collect();
+            parts.chunks_exact(2).any(|pair| is_tag(pair[0]) && pair[1].trim_ascii_start().starts_with(b":"))
+        }
         [b'<', xml @ ..] => String::from_utf8_lossy(xml).contains("NativeDicomModel"),
         _ => false,
     }

@@ -1,9 +1,9 @@
 //! Pleiades and SPOT: DIMAP, version 2. GDAL reads an image with its georeferencing and its RPCs; the document says which bands
-//! are red, green and blue.
+//! are red, green and blue. A large image comes in tiles.
 
 use std::path::Path;
 
-use super::{Product, ProductScene, parsed, text_of, texts, within};
+use super::{Product, ProductScene, ProductTile, parsed, text_of, texts, within};
 use crate::error::Reason;
 
 /// Whether a file of this name, in lower case, describes a product.
@@ -11,22 +11,30 @@ pub(super) fn is_metadata(name: &str) -> bool {
     name.starts_with("dim_") && name.ends_with(".xml")
 }
 
-/// Reads a product of one image.
+/// Reads a product.
 pub(super) fn read(file: &Path) -> Result<Product, Reason> {
     let text = text_of(file)?;
     let document = parsed(&text)?;
     let first = |name: &str| texts(&document, name).first().copied();
-    let hrefs: Vec<&str> = document
-        .descendants()
-        .filter(|n| n.tag_name().name() == "Data_File")
-        .flat_map(|n| n.children().filter(|c| c.tag_name().name() == "DATA_FILE_PATH"))
-        .filter_map(|n| n.attribute("href"))
-        .collect();
-    let [href] = hrefs.as_slice() else {
-        return Err(format!("it has {} images, and one is read: make a virtual raster of them", hrefs.len()).into());
-    };
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let path = within(folder, href)?;
+    let mut tiles = Vec::new();
+    for node in document.descendants().filter(|n| n.tag_name().name() == "Data_File") {
+        let path = node.children().find(|c| c.tag_name().name() == "DATA_FILE_PATH").and_then(|n| n.attribute("href"));
+        let Some(path) = path else { continue };
+        // Counted from 1 in the document.
+        let at = |name: &str| node.attribute(name).map_or(Some(0), |n| n.trim().parse::<usize>().ok()?.checked_sub(1));
+        let (Some(row), Some(column)) = (at("tile_R"), at("tile_C")) else {
+            return Err("its metadata states no place for one of its images".into());
+        };
+        if tiles.iter().any(|tile: &ProductTile| tile.at == [row, column]) {
+            // Such as those of the two sensors of Pleiades Neo.
+            return Err("it has several images of one place: name one of them, or make a virtual raster of them".into());
+        }
+        tiles.push(ProductTile { path: within(folder, path)?, at: [row, column] });
+    }
+    if tiles.is_empty() {
+        return Err("its metadata names no image".into());
+    }
     // Indices of bands by name, in the order of the image.
     let indices: Vec<(&str, usize)> = document
         .descendants()
@@ -51,7 +59,10 @@ pub(super) fn read(file: &Path) -> Result<Product, Reason> {
     Ok(Product {
         kind: format!("{mission} {} {level}", first("MISSION_INDEX").unwrap_or_default()).trim().replace("  ", " "),
         name: name.replace(['/', '\\'], "_"),
-        scene: ProductScene::File { path, bands },
+        scene: match <[ProductTile; 1]>::try_from(tiles) {
+            Ok([one]) => ProductScene::File { path: one.path, bands },
+            Err(tiles) => ProductScene::Mosaic { tiles, bands },
+        },
         clouds: None,
     })
 }

@@ -1,6 +1,8 @@
-//! Landsat, Collection 2: folders and their `_MTL.txt` or `_MTL.xml`, levels 1 and 2.
+//! Landsat, Collection 2: folders and their `_MTL.txt`, `_MTL.xml` or `_MTL.json`, levels 1 and 2.
 
 use std::path::Path;
+
+use serde_json::Value;
 
 use super::{CloudMask, MaskKind, Product, ProductBand, ProductScene, parsed, text_of, within};
 use crate::error::Reason;
@@ -38,13 +40,17 @@ const KEPT: [&str; 7] = [
 
 /// Whether a file of this name, in lower case, describes a product.
 pub(super) fn is_metadata(name: &str) -> bool {
-    name.ends_with("_mtl.txt") || name.ends_with("_mtl.xml")
+    ["_mtl.txt", "_mtl.xml", "_mtl.json"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// Reads a product. Of items that stand in several groups, the first counts: level 2 comes before level 1.
 pub(super) fn read(file: &Path) -> Result<Product, Reason> {
     let text = text_of(file)?;
-    let items = if text.trim_start().starts_with('<') { of_xml(&text)? } else { of_text(&text) };
+    let items = match text.trim_start().chars().next() {
+        Some('<') => of_xml(&text)?,
+        Some('{') => of_json(&text)?,
+        _ => of_text(&text),
+    };
     let item = |key: &str| items.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
     let number = |key: &str| item(key).and_then(|v| v.parse::<f64>().ok()).filter(|v| v.is_finite());
     let spacecraft = item("SPACECRAFT_ID").unwrap_or_default();
@@ -109,6 +115,25 @@ pub(super) fn read(file: &Path) -> Result<Product, Reason> {
 fn of_text(text: &str) -> Vec<(String, String)> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().trim_matches('"').to_owned())).collect()
+}
+
+/// Texts and numbers of all groups. The groups of a JSON object have no order: those of level 1 go last.
+fn of_json(text: &str) -> Result<Vec<(String, String)>, Reason> {
+    fn leaves(group: &str, value: &Value, out: &mut Vec<(bool, String, String)>) {
+        for (key, value) in value.as_object().into_iter().flatten() {
+            match value {
+                Value::Object(_) => leaves(key, value, out),
+                Value::String(text) => out.push((group.starts_with("LEVEL1"), key.clone(), text.trim().to_owned())),
+                other => out.push((group.starts_with("LEVEL1"), key.clone(), other.to_string())),
+            }
+        }
+    }
+    let document: Value =
+        serde_json::from_str(text).map_err(|e| format!("its metadata is no JSON that can be read ({e})"))?;
+    let mut found = Vec::new();
+    leaves("", &document, &mut found);
+    found.sort_by_key(|(level1, ..)| *level1);
+    Ok(found.into_iter().map(|(_, key, value)| (key, value)).collect())
 }
 
 /// Elements with a text.

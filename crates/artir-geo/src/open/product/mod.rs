@@ -27,6 +27,7 @@ impl Product {
     pub(super) fn files(&self) -> Vec<PathBuf> {
         let mut out = match &self.scene {
             ProductScene::File { path, .. } => vec![path.clone()],
+            ProductScene::Mosaic { tiles, .. } => tiles.iter().map(|tile| tile.path.clone()).collect(),
             ProductScene::Stack { bands, .. } => bands.iter().map(|band| band.path.clone()).collect(),
         };
         out.extend(self.clouds.as_ref().map(|clouds| clouds.path.clone()));
@@ -39,8 +40,18 @@ impl Product {
 pub(crate) enum ProductScene {
     /// One file with all bands; the red, green and blue ones, if the product states them.
     File { path: PathBuf, bands: Option<Vec<usize>> },
+    /// Files side by side, each with all bands.
+    Mosaic { tiles: Vec<ProductTile>, bands: Option<Vec<usize>> },
     /// A file for each band.
     Stack { bands: Vec<ProductBand>, metadata: Vec<(String, String)> },
+}
+
+/// A file of a part of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProductTile {
+    pub(crate) path: PathBuf,
+    /// Row and column of tiles, counted from 0.
+    pub(crate) at: [usize; 2],
 }
 
 /// A file of one band.
@@ -74,6 +85,10 @@ pub(crate) enum MaskKind {
     QaPixel,
     /// PlanetScope's usable data mask: band 1 is 1 where the pixel is clear.
     Udm2,
+    /// Classification of Sentinel-2, level 1C: band 1 is 1 where a cloud is opaque.
+    Classi,
+    /// Polygons of opaque clouds, of Sentinel-2 before baseline 04.00.
+    Polygons,
 }
 
 impl MaskKind {
@@ -86,6 +101,7 @@ impl MaskKind {
             // Bits 0 fill, 1 dilated cloud, 3 cloud, 4 shadow.
             Self::QaPixel => (value as u32) & 0b1_1011 != 0,
             Self::Udm2 => value != 1.0,
+            Self::Classi | Self::Polygons => value != 0.0,
         }
     }
 }
@@ -102,7 +118,9 @@ pub(crate) fn recognise(name: &str) -> Option<Result<Product, Reason>> {
         if let Some(file) = find(&sentinel2::is_metadata) {
             return Some(sentinel2::read(file, "10m"));
         }
-        if let Some(file) = find(&landsat::is_metadata) {
+        // The text comes first, if there are several: it is the one that GDAL reads.
+        let landsat = files.iter().filter(|file| landsat::is_metadata(&lower(file)));
+        if let Some(file) = landsat.min_by_key(|file| !lower(file).ends_with(".txt")) {
             return Some(landsat::read(file));
         }
         if let Some(file) = find(&dimap::is_metadata) {
@@ -119,7 +137,12 @@ pub(crate) fn recognise(name: &str) -> Option<Result<Product, Reason>> {
     }
 }
 
-pub(crate) use stack::document;
+pub(crate) use stack::{document, mosaic};
+
+/// The rings of the clouds in a mask of polygons.
+pub(crate) fn cloud_polygons(file: &Path) -> Result<Vec<Vec<[f64; 2]>>, Reason> {
+    sentinel2::clouds(file)
+}
 
 /// The files of a folder, in order.
 fn files_of(folder: &Path) -> Vec<PathBuf> {

@@ -65,7 +65,8 @@ pub(super) fn read(file: &Path, part: &str) -> Result<Product, Reason> {
     let quantification = number(if level2 { "BOA_QUANTIFICATION_VALUE" } else { "QUANTIFICATION_VALUE" });
     let quantification = quantification.filter(|v| *v > 0.0).unwrap_or(10_000.0);
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let images = images(folder)?;
+    let granule = granule(folder)?;
+    let images = images(&granule);
     let find = |ending: &str| images.iter().find(|path| lower(path).ends_with(ending)).cloned();
     let mut bands = Vec::new();
     for (name, id, wavelength, colour, finest) in BANDS {
@@ -92,6 +93,7 @@ pub(super) fn read(file: &Path, part: &str) -> Result<Product, Reason> {
     let name = name.trim_end_matches(".SAFE").replace(['/', '\\'], "_");
     let baseline = first("PROCESSING_BASELINE").map_or(String::new(), |b| format!(", processing baseline {b}"));
     let clouds = find("_scl_20m.jp2").map(|path| CloudMask { path, kind: MaskKind::Scl });
+    let clouds = clouds.or_else(|| quality(&granule));
     Ok(Product {
         kind: format!("Sentinel-2 {}{baseline}, {resolution} m", if level2 { "L2A" } else { "L1C" }),
         name: if resolution == 10 { name } else { format!("{name}_{resolution}m") },
@@ -107,15 +109,54 @@ fn offset(document: &roxmltree::Document<'_>, element: &str, id: usize) -> f64 {
     of_band.and_then(|n| n.text()?.trim().parse().ok()).filter(|v: &f64| v.is_finite()).unwrap_or(0.0)
 }
 
-/// The images of the product's one granule.
-fn images(folder: &Path) -> Result<Vec<PathBuf>, Reason> {
+/// The folder of the product's one granule.
+fn granule(folder: &Path) -> Result<PathBuf, Reason> {
     let granules =
         std::fs::read_dir(folder.join("GRANULE")).map_err(|_| "it lacks the folder GRANULE with its images")?;
     let granules: Vec<PathBuf> = granules.flatten().map(|e| e.path()).filter(|p| p.join("IMG_DATA").is_dir()).collect();
     let [granule] = granules.as_slice() else {
         return Err(format!("it has {} granules with images, and one is read: name its images", granules.len()).into());
     };
+    Ok(granule.clone())
+}
+
+/// The images of a granule.
+fn images(granule: &Path) -> Vec<PathBuf> {
     let data = granule.join("IMG_DATA");
     let folders = [data.join("R10m"), data.join("R20m"), data.join("R60m"), data];
-    Ok(folders.iter().flat_map(|f| files_of(f)).collect())
+    folders.iter().flat_map(|f| files_of(f)).collect()
+}
+
+/// The mask of clouds of a level without classification: a raster since baseline 04.00, polygons before.
+fn quality(granule: &Path) -> Option<CloudMask> {
+    let files = files_of(&granule.join("QI_DATA"));
+    let find = |word: &str, ending: &str| {
+        files.iter().find(|path| lower(path).contains(word) && lower(path).ends_with(ending)).cloned()
+    };
+    let raster = find("msk_classi", ".jp2").map(|path| CloudMask { path, kind: MaskKind::Classi });
+    raster.or_else(|| find("msk_clouds", ".gml").map(|path| CloudMask { path, kind: MaskKind::Polygons }))
+}
+
+/// The rings of the opaque clouds in a mask of polygons, in the product's reference system. Inner rings are holes by the rule
+/// of even and odd.
+pub(super) fn clouds(file: &Path) -> Result<Vec<Vec<[f64; 2]>>, Reason> {
+    let text = text_of(file)?;
+    let document = parsed(&text)?;
+    let mut rings = Vec::new();
+    for mask in document.descendants().filter(|n| n.tag_name().name() == "MaskFeature") {
+        let kind = mask.descendants().find(|n| n.tag_name().name() == "maskType").and_then(|n| n.text());
+        // Cirrus is thin: it is what the network removes.
+        if kind.map(str::trim) != Some("OPAQUE") {
+            continue;
+        }
+        for list in mask.descendants().filter(|n| n.tag_name().name() == "posList") {
+            let dimension: usize = list.attribute("srsDimension").and_then(|d| d.parse().ok()).unwrap_or(2);
+            let numbers: Option<Vec<f64>> =
+                list.text().unwrap_or_default().split_ascii_whitespace().map(|n| n.parse().ok()).collect();
+            let numbers = numbers.filter(|all| dimension >= 2 && all.iter().all(|v| v.is_finite()));
+            let numbers = numbers.ok_or("its polygons are not lists of numbers")?;
+            rings.push(numbers.chunks_exact(dimension).map(|point| [point[0], point[1]]).collect());
+        }
+    }
+    Ok(rings)
 }

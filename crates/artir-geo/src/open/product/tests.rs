@@ -57,7 +57,7 @@ fn a_document_of_pleiades_names_its_image_and_its_colours() {
 #[test]
 fn other_rasters_are_no_products() {
     let dir = tempfile::tempdir().unwrap();
-    for name in ["scene.tif", "mtd.xml", "LC08_MTL.json", "AnalyticMS.tif"] {
+    for name in ["scene.tif", "mtd.xml", "LC08_MTL.geojson", "AnalyticMS.tif"] {
         std::fs::write(dir.path().join(name), "x").unwrap();
         assert!(recognise(&dir.path().join(name).display().to_string()).is_none(), "{name}");
     }

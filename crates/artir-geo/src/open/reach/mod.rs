@@ -80,6 +80,8 @@ pub(crate) struct Reach {
     followed: HashMap<String, Option<Followed>>,
     /// Names of images that passed the check.
     images: HashSet<String>,
+    /// Names of parts of files that passed it.
+    parts: HashSet<String>,
     /// Overviews of overviews that are being looked at.
     overviews: usize,
     bytes: usize,
@@ -106,6 +108,7 @@ impl Reach {
             archive,
             followed: HashMap::new(),
             images: HashSet::new(),
+            parts: HashSet::new(),
             overviews: 0,
             bytes: 0,
             listings: HashMap::new(),
@@ -174,7 +177,10 @@ impl Reach {
         let mut done = Followed { reads: 0, depth: 0 };
         for named in &named {
             let source = self.resolve(named, place)?;
-            let below = self.follow_source(&source, depth)?;
+            let below = match &named.part {
+                None => self.follow_source(&source, depth)?,
+                Some(part) => self.follow_part(&source, part)?,
+            };
             done.reads = done.reads.saturating_add(below.reads);
             done.depth = done.depth.max(below.depth);
             if done.reads > MOST_READS {
@@ -198,6 +204,26 @@ impl Reach {
             return Ok(Followed { reads: below.reads.max(1), depth: below.depth + 1 });
         }
         self.open_image(source)?;
+        Ok(Followed { reads: 1, depth: 0 })
+    }
+
+    /// A source that is a part of a file. The file is one that the user could name, and is trusted no less: it lies in the same
+    /// folder.
+    fn follow_part(&mut self, source: &Place, (before, after): &(String, String)) -> Result<Followed, Reason> {
+        let name = format!("{before}{}{after}", source.name());
+        let fail = |why: Reason| why.of(format!("names {}", shortened(&name)));
+        if matches!(source, Place::InArchive(_)) {
+            return Err(fail("which is a part of a file in an archive".into()));
+        }
+        self.images.insert(source.name().to_owned());
+        if self.parts.insert(name.clone()) {
+            self.check_beside(source).map_err(fail)?;
+            let dataset = open_with(&name, Some(&drivers::local())).map_err(fail)?;
+            self.check(&dataset, source).map_err(fail)?;
+        }
+        if self.images.len() + self.parts.len() > MOST_FILES {
+            return Err(format!("names more than {MOST_FILES} files").into());
+        }
         Ok(Followed { reads: 1, depth: 0 })
     }
 

@@ -1,7 +1,9 @@
 //! Which stored values count, and how residuals change them.
 
-use super::samples::{Sample, nodata_as};
-use crate::scene::interval::Interval;
+use super::{
+    interval::Interval,
+    samples::{Sample, nodata_as},
+};
 
 /// How the stored values of a restored band are read and changed.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,7 @@
 //! The whole path of a scene with residuals that are plain functions, on scenes made here and on real ones.
 
+mod resume;
+
 use std::collections::BTreeMap;
 
 use artir_core::{Sink, Source, Window};
@@ -114,29 +116,6 @@ fn a_run_that_fails_leaves_nothing() {
         Err(artir_core::Error::from(artir_core::InferenceError::NotFinite).into())
     });
     assert!(failed.is_err() && !dir.path().join("new").exists());
-}
-
-#[test]
-fn an_interrupted_scene_goes_on_and_ends_the_same() {
-    let dir = tempfile::tempdir().unwrap();
-    let scene = open(&example(dir.path()), None).unwrap();
-    let (whole, out) = (dir.path().join("whole.tif"), dir.path().join("out.tif"));
-    run(&scene, &whole, 0.1).unwrap();
-    let options = WriteOptions { resume: true, ..WriteOptions::default() };
-    assert!(run_some(&scene, &out, 0.1, &options, 300).is_err());
-    assert!(!out.exists());
-    // What a run leaves that was killed while GDAL wrote a COG.
-    for name in ["cog.tif", "cog.tif.ovr.tmp", "scene.tif.aux.xml"] {
-        std::fs::write(dir.path().join(".artir-out.tif").join(name), "x").unwrap();
-    }
-    let done = run_some(&scene, &out, 0.1, &options, usize::MAX).unwrap();
-    assert!((100..=300).contains(&done.rows_resumed), "{}", done.rows_resumed);
-    assert_eq!(std::fs::read(&whole).unwrap(), std::fs::read(&out).unwrap());
-    // Another residual, or no --resume, starts anew.
-    let other = dir.path().join("other.tif");
-    assert!(run_some(&scene, &other, 0.1, &options, 300).is_err());
-    assert_eq!(run_some(&scene, &other, 0.2, &options, usize::MAX).unwrap().rows_resumed, 0);
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 4, "no journal stays");
 }
 
 #[test]

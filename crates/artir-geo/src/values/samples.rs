@@ -8,7 +8,7 @@ use gdal_sys::GDALDataType as Number;
 
 use crate::{
     error::Reason,
-    ffi::{self, RawRows},
+    ffi::{self, Part, RawRows},
 };
 
 /// A type of pixel values that can be restored.
@@ -75,19 +75,33 @@ pub(crate) enum Planes {
     F64(Vec<Vec<f64>>),
 }
 
+/// A part of a band, and the columns and rows that it is scaled to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Decimated {
+    pub(crate) part: Part,
+    pub(crate) out: (usize, usize),
+}
+
+impl Decimated {
+    /// The pixels that are read.
+    pub(crate) fn pixels(&self) -> usize {
+        self.out.0 * self.out.1
+    }
+}
+
 /// Runs an expression on the planes, whatever their type.
 macro_rules! on_planes {
     ($planes:expr, $p:ident => $body:expr) => {
         match $planes {
-            $crate::rows::samples::Planes::U8($p) => $body,
-            $crate::rows::samples::Planes::U16($p) => $body,
-            $crate::rows::samples::Planes::I16($p) => $body,
-            $crate::rows::samples::Planes::U32($p) => $body,
-            $crate::rows::samples::Planes::I32($p) => $body,
-            $crate::rows::samples::Planes::U64($p) => $body,
-            $crate::rows::samples::Planes::I64($p) => $body,
-            $crate::rows::samples::Planes::F32($p) => $body,
-            $crate::rows::samples::Planes::F64($p) => $body,
+            $crate::values::samples::Planes::U8($p) => $body,
+            $crate::values::samples::Planes::U16($p) => $body,
+            $crate::values::samples::Planes::I16($p) => $body,
+            $crate::values::samples::Planes::U32($p) => $body,
+            $crate::values::samples::Planes::I32($p) => $body,
+            $crate::values::samples::Planes::U64($p) => $body,
+            $crate::values::samples::Planes::I64($p) => $body,
+            $crate::values::samples::Planes::F32($p) => $body,
+            $crate::values::samples::Planes::F64($p) => $body,
         }
     };
 }
@@ -125,16 +139,23 @@ impl Planes {
         on_planes!(self, p => read(p, dataset, bands, at))
     }
 
-    /// Reads a whole band as the next plane, scaled to `out` columns and rows by leaving pixels out.
-    pub(crate) fn read_decimated(&mut self, band: &RasterBand<'_>, out: (usize, usize)) -> Result<(), Reason> {
-        fn read<T: Sample>(planes: &mut Vec<Vec<T>>, band: &RasterBand<'_>, out: (usize, usize)) -> Result<(), Reason> {
-            let mut plane = vec![T::default(); out.0 * out.1];
-            // A damaged block can be filled with zeros and only noted as an error.
-            ffi::checked(|| band.read_into_slice((0, 0), band.size(), out, &mut plane, None))?;
+    /// Reads parts of a band, one after another, as the next plane. Each is scaled to so many columns and rows by leaving pixels
+    /// out.
+    pub(crate) fn read_decimated(&mut self, band: &RasterBand<'_>, parts: &[Decimated]) -> Result<(), Reason> {
+        fn read<T: Sample>(planes: &mut Vec<Vec<T>>, band: &RasterBand<'_>, parts: &[Decimated]) -> Result<(), Reason> {
+            let mut plane = vec![T::default(); parts.iter().map(Decimated::pixels).sum()];
+            let mut rest = plane.as_mut_slice();
+            for Decimated { part, out } in parts {
+                let (this, after) = rest.split_at_mut(out.0 * out.1);
+                rest = after;
+                let at = (part.at.0 as isize, part.at.1 as isize);
+                // A damaged block can be filled with zeros and only noted as an error.
+                ffi::checked(|| band.read_into_slice(at, part.size, *out, this, None))?;
+            }
             planes.push(plane);
             Ok(())
         }
-        on_planes!(self, p => read(p, band, out))
+        on_planes!(self, p => read(p, band, parts))
     }
 
     /// A plane's bytes, in native order.

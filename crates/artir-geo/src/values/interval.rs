@@ -1,7 +1,6 @@
 //! The stored values that the network receives as black and white.
 
-use super::radiometry::Radiometry;
-use crate::rows::samples::Planes;
+use super::samples::Planes;
 
 /// The rule for black and white.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,7 +28,7 @@ pub struct Interval {
 }
 
 /// Shares of the pixels below and above the interval, of a decimated scene.
-const TAILS: [f64; 2] = [0.005, 0.995];
+pub(crate) const TAILS: [f64; 2] = [0.005, 0.995];
 
 impl Interval {
     /// 0 to 1.
@@ -80,21 +79,6 @@ impl Interval {
         let hi = if at(TAILS[1]) > lo { at(TAILS[1]) } else { values[values.len() - 1] };
         Self::new(lo, hi)
     }
-}
-
-/// Physical white: the 99.5th percentile of all restored bands together. `None` unless it is above zero.
-pub(super) fn white_of_sample(planes: &Planes, radiometry: &[Radiometry], valid: &[bool]) -> Option<f64> {
-    let mut values: Vec<f64> = Vec::new();
-    for (plane, radiometry) in radiometry.iter().enumerate() {
-        let of_plane = planes.values(plane);
-        let counted = of_plane.into_iter().zip(valid).filter(|(v, ok)| **ok && v.is_finite());
-        values.extend(counted.map(|(v, _)| radiometry.physical(v)));
-    }
-    values.sort_unstable_by(f64::total_cmp);
-    let last = values.len().checked_sub(1)?;
-    let white = values[(last as f64 * TAILS[1]).round() as usize];
-    let white = if white > 0.0 { white } else { values[last] };
-    (white > 0.0).then_some(white)
 }
 
 #[cfg(test)]
