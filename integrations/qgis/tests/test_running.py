@@ -330,8 +330,8 @@ def test_a_wheel_of_another_hash_is_not_installed_and_the_old_one_stays(own, wor
         processing.run("artir:install", {"WHEEL": str(newer), "SHA256": sha256, "CONSENT": True})
     with pytest.raises(QgsProcessingException, match="64 digits"):
         processing.run("artir:install", {"WHEEL": str(newer), "CONSENT": True})
-    # A dependency whose hash is wrong: pip refuses, and the environment before it is put back, also where a killed run has
-    # left it under its second name.
+    # A dependency whose hash is wrong: pip refuses, and the environment before it is put back. So it is where a killed
+    # run has left it under its second name.
     (work / "requirements.txt").write_text(f"more @ {path.as_uri()} --hash=sha256:{'0' * 64}\n")
     (own / "env").rename(own / "env.old")
     with pytest.raises(QgsProcessingException, match="The installation failed"):
