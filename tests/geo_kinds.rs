@@ -38,7 +38,9 @@ fn signed_bytes_stay_signed() {
     let band = stored.rasterband(1).unwrap();
     let read = band.read_as::<u8>((0, 0), (40, 30), (40, 30), None).unwrap();
     for (i, after) in read.data().iter().enumerate() {
-        let wanted = halved(f64::from(value(i % 40, i / 40)), range);
+        let before = f64::from(value(i % 40, i / 40));
+        // What is positive does not become negative.
+        let wanted = halved(before, range).max(if before > 0.0 { 0.0 } else { f64::MIN });
         assert!((f64::from(*after as i8) - wanted).abs() <= 1.0, "{i}: {after} {wanted}");
     }
     let same = geo(at, &["s.tif", "-o", "same.tif", "--model", "same.onnx", "-q"]);
@@ -76,14 +78,7 @@ fn black_and_white_are_greys_and_colours_are_a_palette() {
     for name in ["white.tif", "palette.vrt"] {
         let refused = geo(at, &[name, "-o", "none.tif", "--model", "same.onnx", "-q"]);
         assert_eq!(refused.status.code(), Some(3), "{name}");
-        assert!(text(&refused.stderr).contains("vrt://FILE?expand=rgb"), "{}", text(&refused.stderr));
-    }
-    // What the error suggests works.
-    half(at, &["vrt://palette.vrt?expand=rgb", "-o", "rgb.tif"]);
-    let rgb = pixels(&at.join("rgb.tif"));
-    for (i, red) in rgb[0].iter().enumerate() {
-        let index = f64::from(((i % 40) * 6 + i / 40) as u8);
-        assert!((red - index / 2.0).abs() <= 1.0 && (rgb[1][i] - (255.0 - index) / 2.0).abs() <= 1.0, "{i}");
+        assert!(text(&refused.stderr).contains("gdal_translate -expand rgb"), "{}", text(&refused.stderr));
     }
 }
 

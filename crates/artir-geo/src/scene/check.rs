@@ -64,8 +64,7 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
         }
         let table = ffi::colour_table(&band);
         if !table.is_empty() && !is_grey(&table, ffi::bits(&band).unwrap_or(8)) {
-            let why = "has a colour table (palette), whose indices cannot be restored: name the scene as \
-                       vrt://FILE?expand=rgb";
+            let why = "has a colour table (palette), whose indices cannot be restored: expand it with gdal_translate -expand rgb";
             return Err(format!("band {i} {why}").into());
         }
         if !ffi::categories(&band).is_empty() {
