@@ -88,12 +88,15 @@ fn control_points_are_kept_to_the_last_digit() {
     let dir = folder();
     let at = dir.path();
     bytes(&at.join("a.tif"), &[], |x, y| (x * 6 + y) as u8);
-    let vrt = |names: [&str; 4]| {
-        let points: String = [(0, 0), (40, 0), (40, 30), (0, 30)]
+    let points_of = |more: f64| {
+        [(0.0, 0.0), (40.0, 0.0), (40.0, 30.0), (0.0, 30.0)].map(|(x, y)| [x, y, 9.0 + x + more, 50.0 - y - more])
+    };
+    let vrt = |names: [&str; 4], more: f64| {
+        let points: String = points_of(more)
             .iter()
             .zip(names)
-            .map(|((x, y), name)| {
-                format!("<GCP Id=\"{name}\" Pixel=\"{x}\" Line=\"{y}\" X=\"{}\" Y=\"{}\"/>", 9 + x, 50 - y)
+            .map(|([pixel, line, x, y], name)| {
+                format!("<GCP Id=\"{name}\" Pixel=\"{pixel}\" Line=\"{line}\" X=\"{x}\" Y=\"{y}\"/>")
             })
             .collect();
         fs::write(
