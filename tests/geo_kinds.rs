@@ -89,7 +89,8 @@ fn control_points_are_kept_to_the_last_digit() {
     let at = dir.path();
     bytes(&at.join("a.tif"), &[], |x, y| (x * 6 + y) as u8);
     let points_of = |more: f64| {
-        [(0.0, 0.0), (40.0, 0.0), (40.0, 30.0), (0.0, 30.0)].map(|(x, y)| [x, y, 9.0 + x + more, 50.0 - y - more])
+        [(0.0, 0.0), (40.0, 0.0), (40.0, 30.0), (0.0, 30.0)]
+            .map(|(x, y)| [x + more, y + more, 9.0 + x + more, 50.0 - y - more])
     };
     let vrt = |names: [&str; 4], more: f64| {
         let points: String = points_of(more)
