@@ -24,6 +24,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// How often the other folders are, at least this many times as long apart as it takes.
 const SCAN: Duration = Duration::from_millis(500);
 const SHARE: u32 = 20;
+/// After an error of the file system.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Finds what an earlier process left in a route: series that were being received go on as if their last object had just come.
 pub(crate) fn recover(node: &Node, route: &str) -> Result<(), Error> {
@@ -60,15 +62,19 @@ pub(crate) fn watch(node: &Node) {
     let mut next = Instant::now();
     while !node.stops() {
         let config = node.config();
-        if complete(node, &config) {
-            node.wake();
+        match complete(node, &config) {
+            Ok(false) => {}
+            Ok(true) => node.wake(),
+            // The same error again at once would only fill the log.
+            Err(()) => std::thread::sleep(PAUSE),
         }
         if Instant::now() >= next {
             let begun = Instant::now();
             if control::wants_drain(node.queue.folder()) && !node.draining.swap(true, Ordering::Relaxed) {
                 tracing::info!("draining: no new association is accepted");
             }
-            let mut left = node.queue.arrivals.hold().len();
+            // What comes over associations that are open still counts.
+            let mut left = node.queue.arrivals.hold().len() + node.metrics.open();
             for route in &config.routes {
                 match scan(node, &config, route) {
                     Ok(busy) => left += busy,
@@ -89,9 +95,9 @@ pub(crate) fn watch(node: &Node) {
     }
 }
 
-/// Moves series that are complete to where they are restored. Whether any was moved.
-fn complete(node: &Node, config: &Config) -> bool {
-    let mut moved = false;
+/// Moves series that are complete to where they are restored. Whether any was moved; an error that was logged.
+fn complete(node: &Node, config: &Config) -> Result<bool, ()> {
+    let (mut moved, mut failed) = (false, false);
     // No object is put into a series' folder while this is held.
     let mut arrivals = node.queue.arrivals.hold();
     let now = Instant::now();
@@ -116,10 +122,13 @@ fn complete(node: &Node, config: &Config) -> bool {
                 node.journal.write(Line { slices: objects, ..Line::new(&key, event) });
                 moved = true;
             }
-            Err(e) => tracing::error!(route = key.route, series = key.series, "cannot be moved in the queue: {e}"),
+            Err(e) => {
+                tracing::error!(route = key.route, series = key.series, "cannot be moved in the queue: {e}");
+                failed = true;
+            }
         }
     }
-    moved
+    if failed { Err(()) } else { Ok(moved) }
 }
 
 /// Looks through the folders of a route. Returns the series that are still to be restored or sent.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{
     AbortRQServiceProviderReason, AbortRQSource, AssociationAC, AssociationRJ, AssociationRJResult,
     AssociationRJServiceProviderASCEReason, AssociationRJServiceProviderPresentationReason,
@@ -135,8 +136,13 @@ fn negotiate(asked: AssociationRQ, offer: &Offer<'_>) -> (AssociationAC, Vec<Con
     let (mut results, mut contexts) = (Vec::new(), Vec::<Context>::new());
     for proposed in asked.presentation_contexts {
         let class = offer.classes.iter().find(|(class, _)| *class == trimmed(&proposed.abstract_syntax));
-        // The peer's order is its preference: what it lists first needs no transcoding there, and none here.
-        let readable = |syntax: &&String| offer.syntaxes.contains(&trimmed(syntax));
+        // The peer's order is its preference: what it lists first needs no transcoding there, and none here. What the node
+        // itself reads has the one syntax that every peer offers.
+        let own = class.is_some_and(|(_, role)| *role == Role::Provider);
+        let readable = |syntax: &&String| match own {
+            true => trimmed(syntax) == uids::IMPLICIT_VR_LITTLE_ENDIAN,
+            false => offer.syntaxes.contains(&trimmed(syntax)),
+        };
         let syntax = proposed.transfer_syntaxes.iter().find(readable).map(|syntax| trimmed(syntax).to_owned());
         let odd = proposed.id % 2 == 1 && contexts.iter().all(|known| known.id != proposed.id);
         let (reason, syntax) = match (class, syntax) {
@@ -149,7 +155,7 @@ fn negotiate(asked: AssociationRQ, offer: &Offer<'_>) -> (AssociationAC, Vec<Con
             }
         };
         // Not significant in a refusal, but present (PS3.8, 9.3.3.2).
-        let transfer_syntax = syntax.unwrap_or_else(|| "1.2.840.10008.1.2".into());
+        let transfer_syntax = syntax.unwrap_or_else(|| uids::IMPLICIT_VR_LITTLE_ENDIAN.into());
         results.push(PresentationContextResult { id: proposed.id, reason, transfer_syntax });
     }
     let mut user_variables = vec![
@@ -158,8 +164,12 @@ fn negotiate(asked: AssociationRQ, offer: &Offer<'_>) -> (AssociationAC, Vec<Con
         UserVariableItem::ImplementationVersionName(VERSION_NAME.to_owned()),
     ];
     for (class, _) in offer.classes.iter().filter(|(_, role)| *role == Role::Provider) {
-        if contexts.iter().any(|context| context.class == *class) {
-            // PS3.7, D.3.3.4.
+        let asked_for = |item: &UserVariableItem| match item {
+            UserVariableItem::ScuScpRoleSelectionSubItem(named, _) => trimmed(named) == *class,
+            _ => false,
+        };
+        if contexts.iter().any(|context| context.class == *class) && asked.user_variables.iter().any(asked_for) {
+            // PS3.7, D.3.3.4: roles are answered, and never offered. A peer that asks for none takes this one all the same.
             let roles = RequestorRoles { scu: false, scp: true };
             user_variables.push(UserVariableItem::ScuScpRoleSelectionSubItem((*class).to_owned(), roles));
         }
@@ -211,11 +221,15 @@ mod tests {
                 context(5, "1.2.1\0", &["9.9"]),
                 context(1, "1.2.1", &["1.2.840.10008.1.2"]),
                 context(6, "1.2.1", &["1.2.840.10008.1.2"]),
+                context(7, "1.2.3", &["1.2.840.10008.1.2.5", "1.2.840.10008.1.2"]),
             ],
-            user_variables: vec![UserVariableItem::MaxLength(0)],
+            user_variables: vec![
+                UserVariableItem::MaxLength(0),
+                UserVariableItem::ScuScpRoleSelectionSubItem("1.2.3".into(), RequestorRoles { scu: true, scp: true }),
+            ],
         };
-        let offer =
-            Offer { classes: vec![("1.2.1", Role::User)], syntaxes: &["1.2.840.10008.1.2", "1.2.840.10008.1.2.5"] };
+        let classes = vec![("1.2.1", Role::User), ("1.2.3", Role::Provider)];
+        let offer = Offer { classes, syntaxes: &["1.2.840.10008.1.2", "1.2.840.10008.1.2.5"] };
         let (answer, contexts, most) = negotiate(asked, &offer);
         let reasons: Vec<_> = answer.presentation_contexts.iter().map(|c| c.reason.clone()).collect();
         use PresentationContextResultReason as Reason;
@@ -226,10 +240,15 @@ mod tests {
                 Reason::AbstractSyntaxNotSupported,
                 Reason::TransferSyntaxesNotSupported,
                 Reason::NoReason,
-                Reason::NoReason
+                Reason::NoReason,
+                Reason::Acceptance
             ]
         );
-        assert_eq!(contexts, [Context { id: 1, class: "1.2.1".into(), syntax: "1.2.840.10008.1.2.5".into() }]);
+        let accepted: Vec<_> = contexts.iter().map(|c| (c.id, c.class.as_str(), c.syntax.as_str())).collect();
+        assert_eq!(accepted, [(1, "1.2.1", "1.2.840.10008.1.2.5"), (7, "1.2.3", "1.2.840.10008.1.2")]);
+        let roles = RequestorRoles { scu: false, scp: true };
+        let selected = UserVariableItem::ScuScpRoleSelectionSubItem("1.2.3".into(), roles);
+        assert!(answer.user_variables.contains(&selected));
         assert_eq!(most, MOST_PDU);
         assert!(answer.user_variables.contains(&UserVariableItem::MaxLength(MOST_PDU)));
     }

@@ -187,10 +187,6 @@ impl Session<'_> {
 
     /// The report of a storage commitment that a target makes on an association of its own.
     fn report(&mut self, context: &Context, command: &Command, idle: Duration) -> Result<(), Fault> {
-        // Requests for this class are answered in the one syntax that every node has.
-        if context.syntax != uids::IMPLICIT_VR_LITTLE_ENDIAN {
-            return Err(Fault::Protocol("a storage commitment that is not Implicit VR Little Endian"));
-        }
         let bytes = self.association.small_data(context.id, idle)?;
         let taken = CommitmentReport::read(&bytes).is_some_and(|report| commitment::take(self.node, &report));
         let status = if taken { SUCCESS } else { INVALID_ARGUMENT };

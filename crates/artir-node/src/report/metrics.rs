@@ -66,6 +66,11 @@ impl Metrics {
         OpenAssociation(self)
     }
 
+    /// Associations that are open.
+    pub(crate) fn open(&self) -> usize {
+        self.all().get(&OPEN).and_then(|open| open.get("")).copied().unwrap_or(0.0) as usize
+    }
+
     pub(crate) fn rejected(&self, reason: &str) {
         self.add(REJECTED, &[("reason", reason)], 1.0);
     }
@@ -158,7 +163,10 @@ mod tests {
         metrics.refused("ct", 0xa700);
         metrics.queue("ct", State::Work, 3);
         metrics.queue("ct", State::Out, 2);
-        drop(metrics.association());
+        let open = metrics.association();
+        assert_eq!(metrics.open(), 1);
+        drop(open);
+        assert_eq!(metrics.open(), 0);
         let text = metrics.text(1024);
         for line in [
             "# TYPE artir_received_objects_total counter",
