@@ -1,5 +1,5 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train test-python test-qgis bench bench-parts memcheck fuzz baselines conformance safety train docs wheel install dist test-dist qgis-plugin
+.PHONY: demo test lint test-train test-python test-qgis bench bench-parts memcheck fuzz baselines conformance safety train ablations docs wheel install dist test-dist qgis-plugin
 
 MODEL ?= ct-ldct-t
 PREFIX ?= /usr/local
@@ -110,6 +110,12 @@ train:
 	cargo build --release -p artir-ops
 	$(KEEP_MEMORY) $(PYTHON) -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
 		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START))
+
+# Every variant of the paper's ablations: trained equally for STEPS steps with each of SEEDS, counted, and set beside the paper's.
+ablations:
+	scripts/bootstrap.sh --train
+	$(KEEP_MEMORY) $(PYTHON) -m lab.ablations --runs $(RUNS) --steps $(or $(STEPS),200) \
+		--seeds $(or $(SEEDS),0 1) -o validation/ablations.md
 
 # Packages: packaging/ says how each is made and tested.
 wheel:

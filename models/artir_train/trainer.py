@@ -16,7 +16,7 @@ import torch
 from . import curve, losses, mixer_start, native, weights
 from .batches import Batches
 from .macs import multiply_adds
-from .network import ArtIR, Config
+from .network import ArtIR
 from .settings import OtherSettings, Settings
 
 LEAST_RATE = 1e-6
@@ -47,7 +47,7 @@ class Trainer:
         self.source = source
         self.folder = folder
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.config = Config.variant(settings.variant, channels=settings.channels)
+        self.config = settings.config()
         self.model = ArtIR(self.config)
         mixer_start.open_mixers(self.model)
         self.model.to(self.device, memory_format=torch.channels_last)
