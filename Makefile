@@ -109,7 +109,8 @@ train:
 	scripts/bootstrap.sh --train
 	cargo build --release -p artir-ops
 	$(KEEP_MEMORY) $(PYTHON) -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
-		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START))
+		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START)) \
+		$(if $(DATA),--data $(DATA)) $(if $(WORKERS),--workers $(WORKERS))
 
 # Every variant of the paper's ablations: trained equally for STEPS steps with each of SEEDS, counted, and set beside the paper's.
 ablations:

@@ -27,7 +27,7 @@ class Settings:
     """What determines a run's weights, together with its code, data and schedule."""
 
     data: str
-    """A key of ``sources.SOURCES``."""
+    """A name that ``sources.source`` knows."""
     variant: str
     channels: int
     range: tuple[float, float]

@@ -41,7 +41,7 @@ def average_decay(steps: int) -> float:
 class Trainer:
     """A network with its optimiser, averaged weights and place in the schedule."""
 
-    def __init__(self, settings: Settings, source, folder: Path):
+    def __init__(self, settings: Settings, source, folder: Path, workers: int = 1):
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.source = source
@@ -63,7 +63,7 @@ class Trainer:
             eps=1e-12,
             fused=True,
         )
-        self.batches = Batches(source, settings)
+        self.batches = Batches(source, settings, workers)
         self.peak = self._peak()
         self.steps = 0
         self.seconds = 0.0

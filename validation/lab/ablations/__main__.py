@@ -13,10 +13,10 @@ from pathlib import Path
 
 import torch
 
+from artir_train import sources
 from artir_train.count import count
 from artir_train.export import build
 from artir_train.network import ArtIR
-from artir_train.sources import SOURCES
 
 from . import report, rows, run
 
@@ -61,7 +61,7 @@ def trained(
             one = run.kept(folder, row, seed, schedule)
             if one is None:
                 settings = row.settings()
-                source = source or SOURCES[settings.data](options.runs / "packs", 0)
+                source = source or sources.source(settings.data, options.runs / "packs", 0)
                 one = run.train(folder, row, seed, schedule, source)
                 mean = sum(one.psnr) / len(one.psnr)
                 print(f"{row.name} seed {seed}: {mean:.3f} dB, {one.seconds:.0f} s", flush=True)
