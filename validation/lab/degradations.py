@@ -5,8 +5,8 @@
     python -m lab.degradations rgb-aio -o sheet.jpg --data FOLDER
 
 A row of the sheet is one image: degraded, by a method without training, restored by the model, and
-clear. The methods' parameters are the best of a small grid on the shown images, which flatters them.
-With --data the images are those of published data sets; such sheets are not kept.
+clear. The methods' parameters are the best of a small grid on the shown images, which flatters
+them. With --data the images are those of published data sets; such sheets are not kept.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy.ndimage import grey_opening, median_filter
-from skimage.filters import unsharp_mask
+from scipy.ndimage import gaussian_filter, grey_opening, median_filter
 from skimage.restoration import denoise_tv_chambolle
 
 from artir_train import sources
@@ -42,21 +41,28 @@ def opening(image: np.ndarray, width: float) -> np.ndarray:
     return grey_opening(image, (1, int(width), 1))
 
 
+def median(image: np.ndarray, size: float) -> np.ndarray:
+    """The median of each colour in a square."""
+    return median_filter(image, (int(size), int(size), 1))
+
+
+def total_variation(image: np.ndarray, weight: float) -> np.ndarray:
+    """Chambolle's projection."""
+    return denoise_tv_chambolle(image, weight, channel_axis=-1)
+
+
+def sharper(image: np.ndarray, radius: float) -> np.ndarray:
+    """An unsharp mask."""
+    return image + (image - gaussian_filter(image, (radius, radius, 0)))
+
+
 METHODS = {
     "haze": Method("dark channel", lambda x, omega: dark_channel(x, 0, omega, 15), (0.4, 0.6, 0.8)),
     "rain": Method("opening", opening, (2, 3, 4, 5)),
-    "snow": Method("median", lambda x, size: median_filter(x, (int(size),) * 2 + (1,)), (3, 5, 7)),
-    "noise": Method(
-        "TV",
-        lambda x, weight: denoise_tv_chambolle(x, weight, channel_axis=-1),
-        (0.03, 0.06, 0.1, 0.15),
-    ),
-    "motion": Method(
-        "unsharp mask", lambda x, r: unsharp_mask(x, r, 1, channel_axis=-1), (1, 2, 4)
-    ),
-    "defocus": Method(
-        "unsharp mask", lambda x, r: unsharp_mask(x, r, 1, channel_axis=-1), (1, 2, 4)
-    ),
+    "snow": Method("median", median, (3, 5, 7)),
+    "noise": Method("TV", total_variation, (0.03, 0.06, 0.1, 0.15)),
+    "motion": Method("unsharp mask", sharper, (1, 2, 4)),
+    "defocus": Method("unsharp mask", sharper, (1, 2, 4)),
     "low": Method("gamma", lambda x, gamma: x**gamma, (0.2, 0.3, 0.4, 0.5, 0.7)),
 }
 """The method for each single degradation. There is none for several at once."""

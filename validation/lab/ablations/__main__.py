@@ -3,7 +3,7 @@
     python -m lab.ablations --steps 200 --seeds 0 1 -o ablations.md
 
 Trains the rows that have no result of these settings yet, all rows with one seed before the next,
-and writes the table. ``--steps 0`` trains nothing: the table then has the counts alone.
+and writes the table. ``--table`` trains nothing: the table has the results that are there.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--threads", type=int, default=0, help="0 (default): all cores")
+    parser.add_argument("--table", action="store_true", help="train nothing")
     parser.add_argument("--runs", type=Path, default=Path("models/runs"))
     parser.add_argument("-o", "--output", type=Path, help="default: print the table")
     options = parser.parse_args()
@@ -37,7 +38,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     schedule = run.Schedule(options.steps, options.patch, options.batch)
     chosen = [row for row in rows.read() if row.name in options.rows]
-    found = trained(options, chosen, schedule) if schedule.steps else []
+    found = trained(options, chosen, schedule)
     counts = {row.name: counted(row) for row in chosen}
     text = report.page(chosen, counts, found, schedule)
     if options.output:
@@ -54,11 +55,14 @@ def counted(row: rows.Row):
 def trained(
     options: argparse.Namespace, chosen: list[rows.Row], schedule: run.Schedule
 ) -> list[run.Run]:
-    """The runs of all rows and seeds, made where they are missing."""
+    """The runs of all rows and seeds, made where they are missing unless only a table is asked
+    for."""
     folder, found, source = options.runs / "ablations", [], None
     for seed in options.seeds:
         for row in chosen:
             one = run.kept(folder, row, seed, schedule)
+            if one is None and options.table:
+                continue
             if one is None:
                 settings = row.settings()
                 source = source or sources.source(settings.data, options.runs / "packs", 0)
