@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from artir_train import evaluate, record, sources, train  # noqa: E402
 from artir_train import published_data as data  # noqa: E402
-from artir_train import record, sources, train  # noqa: E402
 
 pytestmark = pytest.mark.torch
 SIZE = (40, 60)
@@ -198,8 +198,9 @@ def test_a_hash_of_many_files_depends_on_names_and_sizes(tmp_path):
     assert record.listing_hash(files) != first
 
 
-def test_training_on_published_data_from_the_command_line(put, tmp_path, monkeypatch, capsys):
-    aio(put)
+def test_training_and_measuring_on_published_data(put, tmp_path, monkeypatch, capsys):
+    put(20, *(f"our485/low/{i}.png" for i in range(3)), "eval15/low/1.png")
+    put(180, *(f"our485/high/{i}.png" for i in range(3)), "eval15/high/1.png")
     config = tmp_path / "tiny.toml"
     base = data.Path(train.__file__).parents[1] / "configs" / "rgb-aio-t.toml"
     config.write_text(f'base = "{base}"\npatch = 32\n[network]\nwidth = 4\nlargest_kernel = 15\n')
@@ -210,9 +211,11 @@ def test_training_on_published_data_from_the_command_line(put, tmp_path, monkeyp
     monkeypatch.setattr("sys.argv", arguments)
     train.main()
     assert "steps 2 " in capsys.readouterr().out
-    assert (tmp_path / "runs" / "tiny" / "checkpoint.pt").is_file()
-    monkeypatch.setattr(
-        "sys.argv", [*arguments[:3], "--data", str(tmp_path / "none"), "--steps", "1"]
-    )
+    checkpoint = tmp_path / "runs" / "tiny" / "checkpoint.pt"
+    monkeypatch.setattr("sys.argv", ["artir-evaluate", str(checkpoint), "--data", str(tmp_path)])
+    evaluate.main()
+    assert "  low, 1 images: 4.05 -> " in capsys.readouterr().out
+    arguments[4] = str(tmp_path / "none")
+    monkeypatch.setattr("sys.argv", arguments)
     with pytest.raises(SystemExit, match="tiny.toml: .*none is not a folder"):
         train.main()

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 import numpy as np  # noqa: E402
 
 from artir_train import record  # noqa: E402
+from artir_train.batches import Batches  # noqa: E402
 from artir_train.settings import OtherSettings, Settings  # noqa: E402
 from artir_train.trainer import Trainer, check_resumable, train  # noqa: E402
 
@@ -102,6 +103,15 @@ def test_training_learns_and_resumes_where_it_stopped(tmp_path):
     again.resume()
     assert again.steps == first.steps
     assert first.step(0.5) == pytest.approx(again.step(0.5), rel=1e-5)
+
+
+def test_batches_are_the_same_with_any_number_of_workers():
+    def first(workers):
+        batches = Batches(Tiny(), settings(), workers)
+        return [part for step in range(3) for part in batches.of(step)]
+
+    for one, other in zip(first(0), first(2), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_a_run_resumes_only_with_its_own_settings(tmp_path):
