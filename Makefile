@@ -89,6 +89,7 @@ baselines:
 conformance:
 	scripts/bootstrap.sh --conformance
 	cargo build --release -p artir-cli
+	$(PYTHON) -m acceptance.viewers --artir target/release/artir -o validation/viewers.md
 	$(PYTHON) -m acceptance.conformance --artir target/release/artir -o validation/dicom.md
 	$(PYTHON) -m acceptance.geotiff --artir target/release/artir -o validation/geotiff.md
 
