@@ -17,6 +17,9 @@ use artir_tests::{artir, models::rgb_denoiser};
 use made::{contents, models, names, rename_series, run, scene, series, text};
 use serde_json::{Value, json};
 
+/// Of twenty jobs, the one that is bad.
+const BAD: u64 = 7;
+
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
 }
@@ -47,15 +50,17 @@ fn made_jobs(dir: &Path, count: u64) -> Vec<Value> {
         .map(|n| {
             let (id, input) = (format!("job-{n}"), format!("in/{n}"));
             let at = dir.join(&input);
-            if n % 20 == 7 {
+            if n % 20 == BAD {
+                let kind = n / 20 % 3;
+                let command = ["ct", "geo", "image"][kind as usize];
+                let model = ["ct-half.onnx", "rgb-half.onnx", "denoise.onnx"][kind as usize];
+                let input = if command == "ct" { input } else { format!("{input}.tif") };
                 match n % 3 {
-                    0 => fs::write(&at, "no image").unwrap(),
-                    1 => fs::create_dir(&at).unwrap(),
+                    0 => fs::write(dir.join(&input), "no image").unwrap(),
+                    1 => fs::create_dir(dir.join(&input)).unwrap(),
                     _ => {}
                 }
-                let command = ["ct", "geo", "image"][(n / 20 % 3) as usize];
-                let input = if command == "ct" { input } else { format!("{input}.tif") };
-                return json!({"id": id, "command": command, "input": input});
+                return json!({"id": id, "command": command, "input": input, "options": {"model": model}});
             }
             match n % 3 {
                 0 => {
@@ -86,7 +91,8 @@ fn write_jobs(dir: &Path, jobs: &[Value]) {
 }
 
 fn is_bad(job: &Value) -> bool {
-    job.get("options").is_none()
+    let number: Option<u64> = job["id"].as_str().unwrap().strip_prefix("job-").and_then(|n| n.parse().ok());
+    number.is_some_and(|n| n % 20 == BAD)
 }
 
 /// Where a job's result lies below `out`.
@@ -213,6 +219,11 @@ fn what_changes_is_done_again_and_nothing_else() {
     let before = |n: usize| format!("shard 0/1: 7 job(s): 7 done ({n} before)\n");
     assert_eq!(go(), "shard 0/1: 7 job(s): 7 done\n");
     assert_eq!(go(), before(7));
+    // As after a process that was killed when it had written its record.
+    let left = dir.join("out/.artir/running/job-3");
+    fs::write(&left, "1").unwrap();
+    assert_eq!(go(), before(7));
+    assert!(!left.exists());
     // Another strength: job-0 alone.
     let old = fs::read(dir.join("out/job-2.png")).unwrap();
     jobs[0]["options"]["strength"] = json!(0.5);
@@ -284,7 +295,7 @@ fn a_terminated_process_leaves_no_count_and_is_continued() {
 fn what_cannot_be_run_is_refused_before_the_work() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let good = json!({"id": "a", "command": "image", "input": "x.png"});
+    let good = json!({"id": "a", "command": "ct", "input": "x"});
     let refused = |jobs: &[Value], more: &[&str], code: i32, reason: &str| {
         write_jobs(dir, jobs);
         let done = run(dir, &[&["batch", "jobs.jsonl", "-o", "out"], more].concat());
@@ -343,7 +354,7 @@ fn records_and_reports_name_nobody() {
         assert!(!found.contains("doe") && !found.contains("jane"), "{name}: {found}");
         assert!(!found.contains(&dir.display().to_string()), "{name}: {found}");
     }
-    for (id, reason) in [("b", "a file: "), ("c", "input: "), ("d", "input: ")] {
+    for (id, reason) in [("b", "a file: "), ("c", "input: "), ("d", "a file: "), ("e", "a file: ")] {
         let record = record(dir, id);
         assert!(record["reason"].as_str().unwrap().contains(reason), "{record}");
     }

@@ -191,8 +191,15 @@ impl<L: Look> Ahead<'_, L> {
 
     /// Looks at one job and hands it on; `false` when nobody takes it.
     fn one(&mut self, job: Job, ends: u32) -> Result<bool, Error> {
+        let id = job.id.clone();
         match self.see(job, ends)? {
             Seen::Before(state) => {
+                // A process was killed between the record and the end of its claim.
+                if ends > 0
+                    && let Some(claim) = self.store.claim(&id)?
+                {
+                    claim.end()?;
+                }
                 *self.before.entry(state).or_default() += 1;
                 Ok(true)
             }
