@@ -1,8 +1,8 @@
 """Batches on a Dask cluster, and arrays larger than memory.
 
-`restore_many` runs the jobs of a manifest as `artir batch` does, one part of them in each task of the cluster. Dask starts tasks
-again whose worker is lost. What is done is known from files in the folder of results, so that a task that is started again skips
-it, and Slurm, Kubernetes or a shell may go on where Dask ended.
+`restore_many` runs the jobs of a manifest as `artir batch` does, one part of them in each task of the cluster. Dask
+starts tasks again whose worker is lost. What is done is known from files in the folder of results, so that a task that
+is started again skips it, and Slurm, Kubernetes or a shell may go on where Dask ended.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import dask.array as da
     import distributed
 
-# Ends the command when the thread of the worker that started it ends: a worker that is killed must not leave a process behind
-# which goes on with jobs that its successor is given.
+# Ends the command when the thread of the worker that started it ends: a worker that is killed must not leave a process
+# behind which goes on with jobs that its successor is given.
 _LAUNCH = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)
@@ -56,7 +56,8 @@ def restore_many(
     """Restores the jobs of a manifest on a Dask cluster.
 
     Args:
-        jobs: A manifest, or its lines: `{"id": ..., "command": "ct", "input": ...}`. Paths must mean the same on each worker.
+        jobs: A manifest, or its lines: `{"id": ..., "command": "ct", "input": ...}`. Paths must mean the same on each
+            worker.
         client: The cluster.
         output: The folder for results, which all workers share.
         shards: Parts of the jobs, each a task. None takes four for each worker, so that a lost worker loses little.
@@ -64,7 +65,7 @@ def restore_many(
         program: The command on the workers. None takes that of this package, which has no `geo`.
 
     Returns:
-        The status of the whole folder, as `artir batch --status --json` prints it. Jobs that are unusable are listed in it.
+        The status of the whole folder, as `artir batch --status --json` prints it. It lists why jobs are unusable.
 
     Raises:
         UsageError: A wrong argument, manifest or job.
@@ -146,11 +147,12 @@ def restore_dask(
     """Restores a raster larger than memory, chunk by chunk.
 
     Args:
-        array: [..., row, column] for a model of one channel, else [..., channel, row, column] with all channels in one chunk.
+        array: [..., row, column] for a model of one channel, else [..., channel, row, column] with all channels in one
+            chunk.
         model: The model. Each process loads it once.
         strength: As `Model.restore`.
-        overlap: Pixels that neighbouring chunks see of each other. None takes the card's; the results of chunks that cut an image
-            differ from those of the whole image by what reaches further.
+        overlap: Pixels that neighbouring chunks see of each other. None takes the card's; the results of chunks that
+            cut an image differ from those of the whole image by what reaches further.
         threads: Threads of one call. With a scheduler of several threads, choose 1.
 
     Returns:
