@@ -280,6 +280,7 @@ fn a_terminated_process_leaves_no_count_and_is_continued() {
     let mut child = start(dir, "0/1");
     let done = dir.join("out/.artir/done");
     while names(&done).is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "the process ended before its first job");
         std::thread::sleep(Duration::from_millis(5));
     }
     let pid = child.id().to_string();
