@@ -8,6 +8,7 @@ use std::{
     io::BufWriter,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use artir_batch::{Manifest, Ran, Shard, State, Store};
@@ -16,7 +17,7 @@ use artir_files::NewFile;
 use clap::ValueEnum;
 
 use self::restore::{Jobs, Restoring};
-use crate::outcome::Failure;
+use crate::{outcome::Failure, progress::Terminal};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER)]
@@ -57,6 +58,9 @@ pub(crate) struct Args {
 const AFTER: &str = "\
 Exit codes: 0 all jobs of the shard are done; 1 worth starting again; 2 wrong usage; 3 the manifest or OUT cannot be used; \
 4 some jobs are unusable: they are recorded, and not tried again until their input or options change; 130 stopped.";
+
+/// Engines wait 30 s and more between the request to stop and the kill.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Kind {
@@ -137,6 +141,7 @@ fn jobs(mut manifest: Manifest, args: &Args, output: &Path, quiet: bool) -> Resu
         jobs.check(&manifest.job(index)?)?;
     }
     let store = Store::open(&out)?;
+    end_in_time();
     let mut restoring = Restoring::new(&jobs, &store, quiet);
     let total = manifest.len();
     let ran = artir_batch::run(manifest, args.shard, &store, &jobs, |job| restoring.job(job)).map_err(|e| {
@@ -153,6 +158,19 @@ fn jobs(mut manifest: Manifest, args: &Args, output: &Path, quiet: bool) -> Resu
         );
     }
     Ok(code(&ran))
+}
+
+/// Ends the process some time after it was asked to stop. A large tile may take the network minutes, and engines kill what does not
+/// end. Results and journals are whole whenever a process ends.
+fn end_in_time() {
+    std::thread::spawn(|| {
+        while !Terminal::is_stopped() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        std::thread::sleep(PATIENCE);
+        eprintln!("artir: stopped within a job, which is continued by the next run");
+        std::process::exit(130);
+    });
 }
 
 fn summary(ran: &Ran, total: usize) -> String {
