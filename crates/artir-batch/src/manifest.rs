@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     fs::File,
-    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    io::{BufRead, BufReader, Read, Seek},
     path::{Path, PathBuf},
 };
 
@@ -122,11 +122,6 @@ impl Manifest {
         self.file.seek_relative(step).map_err(|e| Error::read(&self.path, e))?;
         self.read_line(&mut buffer, line)?;
         Job::parse(&buffer).map_err(|fault| self.fault(line, fault))
-    }
-
-    /// Back to the beginning, for a new pass over the jobs.
-    pub(crate) fn rewind(&mut self) -> Result<(), Error> {
-        self.file.seek(SeekFrom::Start(0)).map(drop).map_err(|e| Error::read(&self.path, e))
     }
 }
 

@@ -179,7 +179,6 @@ impl<L: Look> Ahead<'_, L> {
             }
         }
         late.sort_unstable();
-        self.manifest.rewind()?;
         for (ends, index) in late {
             let job = self.manifest.job(index)?;
             if (self.stops)() || !self.one(job, ends)? {
