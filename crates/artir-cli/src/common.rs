@@ -8,7 +8,11 @@ use artir_core::{Device, Model, Precision, Restorer, Settings, Task, zoo};
 use clap::Args;
 use tracing_subscriber::{EnvFilter, fmt::format::FmtSpan};
 
-use crate::{outcome::Failure, progress::Form, values};
+use crate::{
+    outcome::Failure,
+    progress::{Form, Terminal},
+    values,
+};
 
 /// Options that control the log.
 #[derive(Debug, Args)]
@@ -38,6 +42,7 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
     // Codecs and GDAL log at debug level and above, and their lines can hold header values.
     // Therefore only artir's own lines pass the filter.
     let own = [
+        "artir_batch",
         "artir_cli",
         "artir_core",
         "artir_dicom",
@@ -86,7 +91,7 @@ pub(crate) fn codec_process() -> Result<(PathBuf, Vec<OsString>), Failure> {
 }
 
 /// How the network is run.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, PartialEq, Args)]
 pub(crate) struct Inference {
     /// Model by name, or a file ending in .onnx
     #[arg(long, value_name = "NAME|FILE")]
@@ -152,7 +157,8 @@ impl Inference {
         Ok(self.open(task)?.card().clone())
     }
 
-    fn open(&self, task: Task) -> Result<Model, Failure> {
+    /// Reads the requested model, or the task's default.
+    pub(crate) fn open(&self, task: Task) -> Result<Model, Failure> {
         Ok(match &self.model {
             Some(name) => zoo::open(name)?,
             None => zoo::open_default(task)?,
@@ -183,6 +189,56 @@ impl Inference {
             )));
         }
         Ok(restorer)
+    }
+}
+
+/// So many models stay loaded. The jobs of a batch seldom use more.
+const MOST_MODELS: usize = 4;
+
+/// What a command needs of the process that runs it: progress, and the models that are loaded. A process that runs many jobs
+/// loads each model once.
+pub(crate) struct Host {
+    pub(crate) progress: Terminal,
+    loaded: Vec<Loaded>,
+    /// Failures are kept for the job that they belong to, and not printed.
+    pub(crate) silent: bool,
+}
+
+struct Loaded {
+    /// Without the strength, which is changed for each use.
+    inference: Inference,
+    task: Task,
+    restorer: Restorer,
+    /// The strength of the model's card.
+    usual: f32,
+}
+
+impl Host {
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { progress: Terminal::new(quiet), loaded: Vec::new(), silent: false }
+    }
+
+    /// Progress, and the model of a request for a task: [`Inference::restorer_for`] where it is not loaded yet.
+    pub(crate) fn parts(&mut self, inference: &Inference, task: Task) -> Result<(&Terminal, &mut Restorer), Failure> {
+        let wanted = Inference { strength: None, ..inference.clone() };
+        let place = self.loaded.iter().position(|loaded| loaded.inference == wanted && loaded.task == task);
+        let mut loaded = match place {
+            Some(place) => self.loaded.remove(place),
+            None => {
+                let restorer = wanted.restorer_for(task)?;
+                Loaded { usual: restorer.strength(), inference: wanted, task, restorer }
+            }
+        };
+        loaded.restorer.set_strength(inference.strength.unwrap_or(loaded.usual))?;
+        self.loaded.truncate(MOST_MODELS - 1);
+        // The one that was used last comes first.
+        self.loaded.insert(0, loaded);
+        Ok((&self.progress, &mut self.loaded[0].restorer))
+    }
+
+    /// The model that was used last.
+    pub(crate) fn last(&self) -> Option<&Restorer> {
+        self.loaded.first().map(|loaded| &loaded.restorer)
     }
 }
 

@@ -9,7 +9,7 @@ use artir_core::{Progress, Restorer, Source, Task};
 use artir_photo::{Format, Photo, PhotoSink, PhotoSource};
 
 use crate::{
-    common::{Inference, Output},
+    common::{Host, Inference, Output},
     flags,
     outcome::{Failure, Tally},
     outputs::{Kind, Outputs, publish},
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    inference: Inference,
+    pub(crate) inference: Inference,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -38,7 +38,7 @@ enum PhotoTask {
 
 impl Args {
     /// The task that was asked for. Naming a model asks for what it does.
-    fn task(&self) -> Result<Task, Failure> {
+    pub(crate) fn task(&self) -> Result<Task, Failure> {
         Ok(match (self.task, self.inference.task_of_model()?) {
             (None, Some(Task::Dehaze)) | (Some(PhotoTask::Dehaze), _) => Task::Dehaze,
             (None, _) | (Some(PhotoTask::Denoise), _) => Task::RgbDenoise,
@@ -47,13 +47,24 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
-    let progress = Terminal::new(quiet);
     let outputs = outputs(args)?;
-    let restorer = args.inference.restorer_for(args.task()?)?;
-    let mut tally = Tally::default();
+    restore_all(args, &outputs, &mut Host::new(quiet)).map(|tally| tally.code())
+}
+
+/// `artir image` as a job of a batch: one photograph to one file.
+pub(crate) fn job(mut args: Args, host: &mut Host) -> Result<Tally, Failure> {
+    args.output.overwrite = true;
+    let output = args.output.output.clone();
+    restore_all(&args, &[output], host)
+}
+
+/// Checks the outputs first, then restores one photograph after the other. An error here ends the whole command.
+fn restore_all(args: &Args, outputs: &[PathBuf], host: &mut Host) -> Result<Tally, Failure> {
+    let mut tally = Tally::new(host.silent);
+    let (progress, restorer) = host.parts(&args.inference, args.task()?)?;
     let mut checks = Outputs::new(args.photos.iter().cloned().chain(args.inference.model_file()));
     let mut possible = Vec::new();
-    for (photo, out) in args.photos.iter().zip(&outputs) {
+    for (photo, out) in args.photos.iter().zip(outputs) {
         let format = Format::of(out).map_err(|e| named(out, &e));
         let checked = format.and_then(|_| checks.add("a photograph", out, Kind::File, args.output.overwrite));
         match checked {
@@ -62,12 +73,12 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         }
     }
     for (photo, out) in possible {
-        match restore(photo, out, args, &restorer, &progress) {
+        match restore(photo, out, args, restorer, progress) {
             Ok(()) => tally.written += 1,
             Err(failure) => tally.fail(failure)?,
         }
     }
-    Ok(tally.code())
+    Ok(tally)
 }
 
 /// One output path per photograph: the named file, or the same file names in a folder.

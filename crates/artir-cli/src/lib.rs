@@ -4,6 +4,7 @@
 
 #[macro_use]
 mod outcome;
+mod batch;
 mod bench;
 mod common;
 mod ct;
@@ -16,6 +17,7 @@ mod geo;
 mod image;
 mod metrics;
 mod models;
+mod names;
 mod node;
 mod outputs;
 mod progress;
@@ -65,6 +67,8 @@ enum Command {
     /// Generate and restore phantom CT and PET series and a hazy scene, and write a report
     #[cfg(feature = "geo")]
     Demo(demo::Args),
+    /// Restore the jobs of a manifest, one part of them in each of many processes, and see how far they are
+    Batch(Box<batch::Args>),
     /// Run a DICOM node: receive series, restore them, and send the derived series on
     Node(node::Args),
     /// Check the installation and suggest fixes
@@ -100,6 +104,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, program: Option<(PathB
         Command::Models(args) => models::run(&args),
         #[cfg(feature = "geo")]
         Command::Demo(args) => demo::run(&args, quiet),
+        Command::Batch(args) => batch::run(&args, quiet),
         Command::Node(args) => node::run(&args),
         Command::Doctor => doctor::run(),
         Command::ShellFiles(args) => shell_files::run(&args),

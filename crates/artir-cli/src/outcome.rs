@@ -103,15 +103,28 @@ impl From<artir_metrics::LpipsError> for Failure {
 pub(crate) struct Tally {
     pub(crate) written: usize,
     failures: Vec<Failure>,
+    /// Failures are kept and not printed: in a batch they belong to a job.
+    silent: bool,
 }
 
 impl Tally {
+    pub(crate) fn new(silent: bool) -> Self {
+        Self { silent, ..Self::default() }
+    }
+
+    /// All failures, in the order in which they came.
+    pub(crate) fn failures(&self) -> &[Failure] {
+        &self.failures
+    }
+
     /// Records a failure and prints it immediately. An interruption ends the whole command.
     pub(crate) fn fail(&mut self, failure: Failure) -> Result<(), Failure> {
         if failure.kind == ErrorKind::Interrupted {
             return Err(failure);
         }
-        eprintln!("artir: {}", failure.message);
+        if !self.silent {
+            eprintln!("artir: {}", failure.message);
+        }
         self.failures.push(failure);
         Ok(())
     }

@@ -87,6 +87,11 @@ impl Terminal {
         });
     }
 
+    /// Whether the process has been asked to stop.
+    pub(crate) fn is_stopped() -> bool {
+        CANCELLED.load(Ordering::Relaxed)
+    }
+
     fn show(&self, act: impl FnOnce(&mut Shown)) {
         if let Some(shown) = &self.shown {
             act(&mut shown.lock().unwrap_or_else(PoisonError::into_inner));
@@ -121,7 +126,7 @@ impl Progress for Terminal {
     }
 
     fn is_cancelled(&self) -> bool {
-        CANCELLED.load(Ordering::Relaxed)
+        Self::is_stopped()
     }
 }
 

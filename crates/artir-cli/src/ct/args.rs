@@ -96,7 +96,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) dry_run: bool,
     #[command(flatten)]
-    pub(super) inference: Inference,
+    pub(crate) inference: Inference,
     /// Where the tar on standard input was unpacked to.
     #[arg(skip)]
     stream: OnceLock<tempfile::TempDir>,

@@ -19,62 +19,85 @@ use artir_dicom::{Modality, PetUnits, RestoreOptions, Scan, Series, SeriesReport
 use artir_volume::Quantity;
 
 use self::args::Args;
-pub(crate) use self::args::{CtArgs, PetArgs};
-use self::{
-    list::{joined, list, log_skipped},
+use self::list::{joined, list, log_skipped};
+pub(crate) use self::{
+    args::{CtArgs, PetArgs},
     report::Report,
 };
 use crate::{
+    common::Host,
     outcome::{Failure, Tally},
-    outputs::{Kind, Outputs, end_with_report},
+    outputs::{self, Outputs, end_with_report},
     progress::Terminal,
 };
 
+/// What differs between the two commands.
+#[derive(Clone, Copy)]
+struct Kind {
+    modality: Modality,
+    units: PetUnits,
+    /// Of the values of volumes.
+    quantity: Option<Quantity>,
+    /// Noise to leave, HU.
+    noise: Option<f64>,
+}
+
+impl Kind {
+    /// Refuses a unit for CT series. PET has a unit of its own for series too.
+    fn check(&self, are_volumes: bool) -> Result<(), Failure> {
+        if self.modality == Modality::Ct && self.quantity.is_some() && !are_volumes {
+            let reason = "--units hu: is for NIfTI and NRRD volumes; the unit of a DICOM series is that of its headers";
+            return Err(Failure::usage(reason));
+        }
+        Ok(())
+    }
+}
+
+impl CtArgs {
+    fn kind(&self) -> Kind {
+        let quantity = self.units.map(Quantity::from);
+        Kind { modality: Modality::Ct, units: PetUnits::Suv, quantity, noise: self.noise }
+    }
+}
+
+impl PetArgs {
+    fn kind(&self) -> Kind {
+        let units = self.units.map_or(PetUnits::Suv, PetUnits::from);
+        Kind { modality: Modality::Pet, units, quantity: self.units.map(Quantity::from), noise: None }
+    }
+}
+
 pub(crate) fn run_ct(args: CtArgs, quiet: bool) -> Result<ExitCode, Failure> {
-    run(args.series, Modality::Ct, PetUnits::Suv, args.units.map(Quantity::from), args.noise, quiet)
+    let kind = args.kind();
+    run(args.series, kind, quiet)
 }
 
 pub(crate) fn run_pet(args: PetArgs, quiet: bool) -> Result<ExitCode, Failure> {
-    let units = args.units.map_or(PetUnits::Suv, PetUnits::from);
-    run(args.series, Modality::Pet, units, args.units.map(Quantity::from), None, quiet)
+    let kind = args.kind();
+    run(args.series, kind, quiet)
 }
 
-fn run(
-    mut args: Args,
-    modality: Modality,
-    units: PetUnits,
-    // Of the values of volumes.
-    quantity: Option<Quantity>,
-    noise: Option<f64>,
-    quiet: bool,
-) -> Result<ExitCode, Failure> {
+fn run(mut args: Args, kind: Kind, quiet: bool) -> Result<ExitCode, Failure> {
     args.read_lists()?;
     let args = &args;
     let are_volumes = volumes::are_inputs(args)?;
     volumes::check_flags(args, are_volumes)?;
-    // PET has a unit of its own for series too.
-    if modality == Modality::Ct && quantity.is_some() && !are_volumes {
-        let reason = "--units hu: is for NIfTI and NRRD volumes; the unit of a DICOM series is that of its headers";
-        return Err(Failure::usage(reason));
-    }
+    kind.check(are_volumes)?;
     if let Some(form) = args.list {
         if are_volumes {
-            return volumes::list(args, modality, quantity, form);
+            return volumes::list(args, kind.modality, kind.quantity, form);
         }
-        let scan = args.scan(modality, units)?;
-        return match scan.nothing_found(&args.inputs, modality) {
-            Some(found) => nothing(&scan, found, args),
-            None => list(args, &scan, units, form),
+        let scan = args.scan(kind.modality, kind.units)?;
+        return match scan.nothing_found(&args.inputs, kind.modality) {
+            Some(found) => nothing(&scan, found, args, Tally::default()).map(|tally| tally.code()),
+            None => list(args, &scan, kind.units, form),
         };
     }
     // From here on, Ctrl-C stops the work and the report is still written.
-    let progress = Terminal::new(quiet);
-    // Only --dry-run goes without an output folder.
-    let output = args.output.as_deref().unwrap_or(Path::new("."));
-    let inputs = args.inputs.iter().filter(|input| input.is_file()).cloned().chain(args.inference.model_file());
-    let mut checks = Outputs::new(inputs);
+    let mut host = Host::new(quiet);
+    let mut checks = checks(args);
     if let Some(path) = &args.report {
-        checks.add("the report", path, Kind::File, args.replaces_report(path))?;
+        checks.add("the report", path, outputs::Kind::File, args.replaces_report(path))?;
         // Folders are searched later, and a report is written even if that fails: it must not replace a slice.
         if artir_dicom::is_dicom(path) || artir_dicom::is_archive(path) {
             let reason = "the report would take the place of a DICOM file or an archive: write it elsewhere";
@@ -82,16 +105,73 @@ fn run(
         }
     }
     let mut report = Report::default();
-    let run = Run { args, modality, units, noise, quiet, output, progress: &progress };
-    let ended = match are_volumes {
-        true => volumes::all(&run, quantity, checks, &mut report),
-        false => run.all(checks, &mut report),
-    };
+    let ended = restore(args, kind, are_volumes, checks, quiet, &mut host, &mut report);
+    let ended = ended.map(|tally| tally.code());
     let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) else { return ended };
     if let Err(failure) = &ended {
         report.ended(&failure.message);
     }
     end_with_report(ended, path, args.replaces_report(path), &report)
+}
+
+/// `artir ct` as a job of a batch, with its report. An interrupted series is continued, and an old result is replaced.
+pub(crate) fn job_ct(args: CtArgs, host: &mut Host) -> (Result<Tally, Failure>, Report) {
+    let kind = args.kind();
+    job(args.series, kind, host)
+}
+
+/// `artir pet` as a job of a batch.
+pub(crate) fn job_pet(args: PetArgs, host: &mut Host) -> (Result<Tally, Failure>, Report) {
+    let kind = args.kind();
+    job(args.series, kind, host)
+}
+
+fn job(mut args: Args, kind: Kind, host: &mut Host) -> (Result<Tally, Failure>, Report) {
+    let mut report = Report::default();
+    let mut run = || {
+        let are_volumes = volumes::are_inputs(&args)?;
+        args.overwrite = true;
+        args.resume = !are_volumes && args.zip().is_none();
+        volumes::check_flags(&args, are_volumes)?;
+        kind.check(are_volumes)?;
+        restore(&args, kind, are_volumes, checks(&args), true, host, &mut report)
+    };
+    let ended = run();
+    if let Err(failure) = &ended {
+        report.ended(&failure.message);
+    }
+    (ended, report)
+}
+
+/// Outputs that must not take the place of an input.
+fn checks(args: &Args) -> Outputs {
+    Outputs::new(args.inputs.iter().filter(|input| input.is_file()).cloned().chain(args.inference.model_file()))
+}
+
+fn restore(
+    args: &Args,
+    kind: Kind,
+    are_volumes: bool,
+    checks: Outputs,
+    quiet: bool,
+    host: &mut Host,
+    report: &mut Report,
+) -> Result<Tally, Failure> {
+    let task = match kind.modality {
+        Modality::Pet => Task::PetEnhance,
+        _ => Task::CtDenoise,
+    };
+    let tally = Tally::new(host.silent);
+    let (progress, restorer) = host.parts(&args.inference, task)?;
+    report.model(restorer);
+    let Kind { modality, units, quantity, noise } = kind;
+    // Only --dry-run goes without an output folder.
+    let output = args.output.as_deref().unwrap_or(Path::new("."));
+    let run = Run { args, modality, units, noise, quiet, output, progress };
+    match are_volumes {
+        true => volumes::all(&run, quantity, checks, report, restorer, tally),
+        false => run.all(checks, report, restorer, tally),
+    }
 }
 
 /// One run over all series.
@@ -108,14 +188,14 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Checks the outputs first, then restores one series after the other. An error here ends the whole command.
-    fn all(&self, mut checks: Outputs, report: &mut Report) -> Result<ExitCode, Failure> {
+    fn all(
+        &self,
+        mut checks: Outputs,
+        report: &mut Report,
+        restorer: &mut Restorer,
+        mut tally: Tally,
+    ) -> Result<Tally, Failure> {
         let Self { args, output, .. } = *self;
-        let task = match self.modality {
-            Modality::Pet => Task::PetEnhance,
-            _ => Task::CtDenoise,
-        };
-        let mut restorer = args.inference.restorer_for(task)?;
-        report.model(&restorer);
         let options = args.options(self.units)?;
         // An output that cannot be written is refused before folders are searched.
         match args.zip() {
@@ -124,9 +204,9 @@ impl Run<'_> {
                     let reason = "a ZIP is written anew by every run: use a folder with --resume";
                     return Err(Failure::usage(format!("{}: {reason}", zip.display())));
                 }
-                checks.add("the ZIP", zip, Kind::File, args.overwrite)?;
+                checks.add("the ZIP", zip, outputs::Kind::File, args.overwrite)?;
             }
-            None => Outputs::default().add("a series", &output.join("series"), Kind::Folder, true)?,
+            None => Outputs::default().add("a series", &output.join("series"), outputs::Kind::Folder, true)?,
         }
         let note = |report: &mut Report, e: &artir_dicom::Error| report.ended(&args.error_text(e));
         let inputs: Vec<_> = args.inputs.iter().map(|input| input.display().to_string()).collect();
@@ -135,7 +215,7 @@ impl Run<'_> {
         report.scanned(&scan, args);
         if let Some(nothing) = scan.nothing_found(&args.inputs, self.modality) {
             note(report, &nothing);
-            return self::nothing(&scan, nothing, args);
+            return self::nothing(&scan, nothing, args, tally);
         }
         if let Some(zip) = args.zip().filter(|zip| scan.archives().any(|archive| artir_files::same_file(archive, zip)))
         {
@@ -145,7 +225,6 @@ impl Run<'_> {
         if !self.quiet {
             log_skipped(&scan);
         }
-        let mut tally = Tally::default();
         unusable(&scan, args, &mut tally)?;
         let mut possible = Vec::new();
         for (i, series) in scan.series.iter().enumerate() {
@@ -196,14 +275,14 @@ impl Run<'_> {
                     tally.fail(Failure::input(format!("series {number}: would be skipped: {}", args.error(&clash))))?;
                 }
             } else {
-                self.one((number, series), &folder, &mut restorer, &options, report, &mut tally)?;
+                self.one((number, series), &folder, restorer, &options, report, &mut tally)?;
                 zip.as_mut().map_or(Ok(()), ZipOutput::add)?;
             }
         }
         if let Some(zip) = zip.filter(|_| tally.written > 0) {
             zip.publish(args.overwrite)?;
         }
-        Ok(tally.code())
+        Ok(tally)
     }
 
     /// Why a PET series has no SUV. Slices without are left out of a partial series.
@@ -304,15 +383,14 @@ fn unusable(scan: &Scan, args: &Args, tally: &mut Tally) -> Result<(), Failure> 
 }
 
 /// Ends a scan that found no series. Each refused series is reported as a separate error.
-fn nothing(scan: &Scan, nothing: artir_dicom::Error, args: &Args) -> Result<ExitCode, Failure> {
+fn nothing(scan: &Scan, nothing: artir_dicom::Error, args: &Args, mut tally: Tally) -> Result<Tally, Failure> {
     if scan.refused.is_empty() {
         let mut failure = Failure::from(args.named(nothing));
         failure.message.push_str(&volumes::hint_of_folder(scan, args));
         return Err(failure);
     }
-    let mut tally = Tally::default();
     unusable(scan, args, &mut tally)?;
-    Ok(tally.code())
+    Ok(tally)
 }
 
 /// Checks that a series and its page can be written. With --resume, existing files are checked later.
@@ -330,9 +408,9 @@ fn check(args: &Args, output: &Path, series: &Series, checks: &mut Outputs) -> R
         return Err(Failure::usage(format!("{}: {reason}", target.display())));
     }
     let replace = args.overwrite || args.resume;
-    checks.add("a series", &target, Kind::Folder, replace)?;
+    checks.add("a series", &target, outputs::Kind::Folder, replace)?;
     match args.preview {
-        true => checks.add("a preview", &page(&target), Kind::File, replace),
+        true => checks.add("a preview", &page(&target), outputs::Kind::File, replace),
         false => Ok(()),
     }
 }

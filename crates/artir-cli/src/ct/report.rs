@@ -12,7 +12,7 @@ use super::hint;
 const SCHEMA: u32 = 1;
 
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     schema: u32,
     artir: &'static str,
     /// Absent if no model could be loaded.

@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use artir_core::{Progress, Restorer, Task};
+use artir_core::{Progress, Restorer};
 use artir_dicom::{Modality, NoiseChoice, Scan};
 use artir_volume::{Error, Options, Plan, Quantity, Reason, Volume, is_volume};
 use serde::Serialize;
@@ -223,12 +223,10 @@ pub(super) fn all(
     quantity: Option<Quantity>,
     mut checks: Outputs,
     report: &mut Report,
-) -> Result<ExitCode, Failure> {
+    restorer: &mut Restorer,
+    mut tally: Tally,
+) -> Result<Tally, Failure> {
     let Run { args, modality, .. } = *run;
-    let task = if modality == Modality::Pet { Task::PetEnhance } else { Task::CtDenoise };
-    let mut restorer = args.inference.restorer_for(task)?;
-    report.model(&restorer);
-    let mut tally = Tally::default();
     let mut jobs = Vec::new();
     for (path, number) in args.inputs.iter().zip(1..) {
         let planned = Volume::open(path)
@@ -259,13 +257,13 @@ pub(super) fn all(
                 summary.slices * summary.frames,
                 job.target.display()
             );
-        } else if let Err(e) = one(run, &job, &mut restorer, report) {
+        } else if let Err(e) = one(run, &job, restorer, report) {
             refuse(job.number, job.volume.path(), e, args, report, &mut tally)?;
         } else {
             tally.written += 1;
         }
     }
-    Ok(tally.code())
+    Ok(tally)
 }
 
 fn refuse(

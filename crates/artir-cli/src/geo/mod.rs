@@ -2,7 +2,6 @@
 
 mod flags;
 mod hint;
-mod names;
 mod report;
 mod tools;
 
@@ -19,9 +18,10 @@ use artir_geo::{
 };
 use clap::ValueEnum;
 
-use self::{names::Names, report::Report};
+pub(crate) use self::report::Report;
 use crate::{
-    common::Inference,
+    common::{Host, Inference},
+    names::Names,
     outcome::{Failure, Tally},
     outputs::{Kind, Outputs, end_with_report, may_replace_report},
     progress::Terminal,
@@ -119,7 +119,7 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    inference: Inference,
+    pub(crate) inference: Inference,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -142,13 +142,9 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         return Err(Failure::usage("--change takes one scene"));
     }
     // From here on, Ctrl-C stops the work and the report is still written.
-    let progress = Terminal::new(quiet);
+    let mut host = Host::new(quiet);
     let outputs = outputs(&args.scenes, output);
-    let access = args.access();
-    // A virtual raster's sources are inputs, too.
-    let sources = args.scenes.iter().flat_map(|scene| artir_geo::files(scene, &access));
-    let more = args.mask.as_ref().map(PathBuf::from).into_iter().chain(args.cutline.clone());
-    let mut checks = Outputs::new(args.scene_files().chain(sources).chain(more).chain(args.inference.model_file()));
+    let mut checks = Outputs::new(args.scene_files().chain(args.files()).chain(args.inference.model_file()));
     if let Some(path) = &args.report {
         checks.add("the report", path, Kind::File, args.replaces_report(path))?;
         // A report with the path of a result is an error of the whole command: neither can be written.
@@ -161,12 +157,27 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         }
     }
     let mut report = Report::new(args.names(output));
-    let ended = outputs.and_then(|outputs| restore_all(args, &outputs, checks, &mut report, &progress));
+    let ended = outputs.and_then(|outputs| restore_all(args, &outputs, checks, &mut report, &mut host));
+    let ended = ended.map(|tally| tally.code());
     let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) else { return ended };
     if let Err(failure) = &ended {
         report.ended(failure);
     }
     end_with_report(ended, path, args.replaces_report(path), &report)
+}
+
+/// `artir geo` as a job of a batch, with its report: one scene to one file. An interrupted scene is continued, and an old
+/// result is replaced.
+pub(crate) fn job(mut args: Args, host: &mut Host) -> (Result<Tally, Failure>, Report) {
+    (args.overwrite, args.resume) = (true, true);
+    let output = args.output.clone().unwrap_or_default();
+    let mut report = Report::new(args.names(&output));
+    let checks = Outputs::new(args.scene_files().chain(args.files()).chain(args.inference.model_file()));
+    let ended = restore_all(&args, &[output], checks, &mut report, host);
+    if let Err(failure) = &ended {
+        report.ended(failure);
+    }
+    (ended, report)
 }
 
 /// Restores one scene after the other. An error here ends the whole command.
@@ -175,11 +186,11 @@ fn restore_all(
     outputs: &[PathBuf],
     mut checks: Outputs,
     report: &mut Report,
-    progress: &Terminal,
-) -> Result<ExitCode, Failure> {
-    let restorer = args.inference.restorer_for(Task::Dehaze)?;
-    report.model(&restorer);
-    let mut tally = Tally::default();
+    host: &mut Host,
+) -> Result<Tally, Failure> {
+    let mut tally = Tally::new(host.silent);
+    let (progress, restorer) = host.parts(&args.inference, Task::Dehaze)?;
+    report.model(restorer);
     let mut possible = Vec::new();
     for (i, (path, out)) in args.scenes.iter().zip(outputs).enumerate() {
         let recovered = if args.dry_run { Ok(()) } else { artir_geo::recover(out).map_err(Failure::from) };
@@ -194,9 +205,9 @@ fn restore_all(
     let options = args.open_options()?;
     for (i, path, out) in possible {
         let result = Scene::open(path, &options).map_err(Failure::from).and_then(|scene| {
-            restore(&scene, path, out, args, &restorer, progress).map(|done| {
+            restore(&scene, path, out, args, restorer, progress).map(|done| {
                 if let Some(done) = done {
-                    report.written(i, path, &scene, &done, &restorer);
+                    report.written(i, path, &scene, &done, restorer);
                 }
             })
         });
@@ -208,7 +219,7 @@ fn restore_all(
             }
         }
     }
-    Ok(tally.code())
+    Ok(tally)
 }
 
 impl Args {
@@ -236,6 +247,17 @@ impl Args {
     /// The files that the scenes' names name.
     fn scene_files(&self) -> impl Iterator<Item = PathBuf> {
         self.scenes.iter().map(|scene| PathBuf::from(SceneName::of(scene).file))
+    }
+
+    pub(crate) fn allows_remote(&self) -> bool {
+        self.allow_remote
+    }
+
+    /// The local files that are read: the sources of virtual rasters are among them.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let access = self.access();
+        let sources = self.scenes.iter().flat_map(|scene| artir_geo::files(scene, &access));
+        sources.chain(self.mask.as_ref().map(PathBuf::from)).chain(self.cutline.clone()).collect()
     }
 
     fn replaces_report(&self, path: &Path) -> bool {

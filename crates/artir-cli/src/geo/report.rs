@@ -4,14 +4,13 @@ use artir_core::Restorer;
 use artir_geo::{Scene, SceneReport};
 use serde::Serialize;
 
-use super::names::Names;
-use crate::outcome::Failure;
+use crate::{names::Names, outcome::Failure};
 
 /// Version of the report's schema. It grows when a field changes its meaning or is removed.
 const SCHEMA: u32 = 2;
 
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     #[serde(skip)]
     names: Names,
     schema: u32,

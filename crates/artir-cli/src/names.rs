@@ -4,7 +4,7 @@ use std::path::Path;
 
 /// Takes folders out of texts for a report.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(crate) struct Names {
     /// Paths that the command line names, the longest first.
     known: Vec<String>,
     /// Everything stays as it is.
@@ -13,7 +13,7 @@ pub(super) struct Names {
 
 impl Names {
     /// `known` are the paths that the command line names; `show` leaves all paths whole.
-    pub(super) fn new<'a>(known: impl IntoIterator<Item = &'a Path>, show: bool) -> Self {
+    pub(crate) fn new<'a>(known: impl IntoIterator<Item = &'a Path>, show: bool) -> Self {
         let mut all: Vec<String> = Vec::new();
         for path in known {
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
@@ -30,7 +30,7 @@ impl Names {
     /// A text with the names of files alone. Folders that the command line names go first, whatever letters they have. Then
     /// everything between a quote and the last slash before its end goes, and of other paths everything from a blank or a
     /// bracket to the last slash.
-    pub(super) fn in_text(&self, text: &str) -> String {
+    pub(crate) fn in_text(&self, text: &str) -> String {
         if self.show {
             return text.to_owned();
         }

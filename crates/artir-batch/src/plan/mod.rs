@@ -1,0 +1,155 @@
+//! Making manifests: series of an archive, listed without their pixels, and scenes of a catalogue or a mosaic.
+
+mod dicom;
+mod mosaic;
+mod stac;
+
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use artir_files::hex;
+use sha2::{Digest, Sha256};
+
+use crate::{Command, Error, Job};
+
+/// What a plan has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Planned {
+    /// Lines that were written.
+    pub jobs: u64,
+    /// What was left out and why, with how often.
+    pub left_out: Vec<(String, u64)>,
+}
+
+/// Lists the work below a source, and writes one line for each job: the CT and PET series of a folder or a DICOMDIR, the
+/// items of a STAC catalogue, collection, item collection or item, or the sources of a VRT mosaic. `command` chooses one kind; a
+/// folder gives scenes or photographs only when it is [`Command::Geo`] or [`Command::Image`].
+///
+/// Paths are absolute, so that the manifest can be moved. Ids are hashes of the series' or scene's identity: they name nobody,
+/// and stay the same when the plan is made again.
+///
+/// # Errors
+/// [`Error::Source`] for a source that cannot be planned, and [`Error::Write`] with the path `to`.
+pub fn plan(source: &Path, command: Option<Command>, out: &mut dyn Write, to: &Path) -> Result<Planned, Error> {
+    let source = source.canonicalize().map_err(|e| Error::read(source, e))?;
+    let mut lines = Lines { out, to, ids: HashSet::new(), planned: Planned::default() };
+    let ending = source.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let series = matches!(command, None | Some(Command::Ct | Command::Pet));
+    if source.is_dir() {
+        match command {
+            Some(command @ (Command::Geo | Command::Image)) => files(&source, command, &mut lines)?,
+            _ => dicom::folder(&source, command, &mut lines)?,
+        }
+    } else if matches!(ending.as_str(), "json" | "geojson") && !series || ending.ends_with("json") && command.is_none()
+    {
+        stac::catalogue(&source, &mut lines)?;
+    } else if ending == "vrt" && matches!(command, None | Some(Command::Geo)) {
+        mosaic::sources(&source, &mut lines)?;
+    } else if series {
+        dicom::unit(std::slice::from_ref(&source), command, &mut lines)?;
+    } else {
+        return Err(Error::source(
+            &source,
+            "no source of jobs: name a folder, a STAC file, a .vrt mosaic or a DICOMDIR",
+        ));
+    }
+    lines.out.flush().map_err(|e| Error::write(to, e))?;
+    lines.planned.left_out.sort();
+    Ok(lines.planned)
+}
+
+/// The manifest that is being written.
+struct Lines<'a> {
+    out: &'a mut dyn Write,
+    to: &'a Path,
+    ids: HashSet<[u8; 16]>,
+    planned: Planned,
+}
+
+impl Lines<'_> {
+    fn add(&mut self, job: &Job) -> Result<(), Error> {
+        let mut short = [0; 16];
+        short.copy_from_slice(&Sha256::digest(&job.id)[..16]);
+        if !self.ids.insert(short) {
+            self.leave_out("it is planned already: a copy, or a series in several folders of the archive");
+            return Ok(());
+        }
+        let fail = |e: io::Error| Error::write(self.to, e);
+        serde_json::to_writer(&mut *self.out, job).map_err(|e| fail(e.into()))?;
+        self.out.write_all(b"\n").map_err(fail)?;
+        self.planned.jobs += 1;
+        Ok(())
+    }
+
+    fn leave_out(&mut self, reason: &str) {
+        match self.planned.left_out.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, count)) => *count += 1,
+            None => self.planned.left_out.push((reason.to_owned(), 1)),
+        }
+    }
+}
+
+/// An id of a kind of work: the hash of what identifies it.
+fn id(command: Command, identity: &str) -> String {
+    format!("{}-{}", command.name(), hex(&Sha256::digest(identity)[..8]))
+}
+
+/// A job of one scene or photograph, named by its path.
+fn job_of_file(command: Command, path: &str) -> Job {
+    Job { id: id(command, path), command, input: vec![path.to_owned()], output: None, options: serde_json::Map::new() }
+}
+
+/// The scenes or photographs of a folder, by the endings of their names.
+fn files(folder: &Path, command: Command, lines: &mut Lines<'_>) -> Result<(), Error> {
+    let endings: &[&str] = match command {
+        Command::Image => &["png", "jpg", "jpeg", "tif", "tiff"],
+        _ => &["tif", "tiff", "jp2", "vrt", "img"],
+    };
+    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+        let entry = entry.map_err(|e| Error::read(folder, e.into()))?;
+        let path: PathBuf = entry.path().to_owned();
+        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        if !entry.file_type().is_file() || !ending.is_some_and(|e| endings.contains(&e.as_str())) {
+            continue;
+        }
+        match path.to_str() {
+            Some(path) => lines.add(&job_of_file(command, path))?,
+            None => lines.leave_out("its name is no Unicode, which JSON needs"),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(super) fn planned(source: &Path, command: Option<Command>) -> Result<(Vec<Job>, Planned), Error> {
+    let mut out = Vec::new();
+    let planned = plan(source, command, &mut out, Path::new("jobs.jsonl"))?;
+    let jobs = out.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(|line| Job::parse(line).unwrap());
+    Ok((jobs.collect(), planned))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn scenes_of_a_folder_are_listed_by_their_endings() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("b")).unwrap();
+        for name in ["a.tif", "b/c.JP2", "d.txt", "e.png"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let (jobs, planned) = planned(dir.path(), Some(Command::Geo)).unwrap();
+        assert_eq!(planned.jobs, 2);
+        let names: Vec<_> = jobs.iter().map(|job| job.input[0].rsplit('/').next().unwrap()).collect();
+        assert_eq!(names, ["a.tif", "c.JP2"]);
+        assert!(jobs[0].id.starts_with("geo-") && jobs[0].id != jobs[1].id);
+        let again = super::planned(dir.path(), Some(Command::Geo)).unwrap().0;
+        assert_eq!(again, jobs);
+    }
+}

@@ -1,0 +1,224 @@
+//! `artir batch`: the jobs of a manifest, in any number of processes.
+
+mod command;
+mod restore;
+mod status;
+
+use std::{
+    io::BufWriter,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use artir_batch::{Manifest, Ran, Shard, State, Store};
+use artir_core::ErrorKind;
+use artir_files::NewFile;
+use clap::ValueEnum;
+
+use self::restore::{Jobs, Restoring};
+use crate::{outcome::Failure, progress::Terminal};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER)]
+pub(crate) struct Args {
+    /// Manifest: one job a line, as JSON with id, command, input, and optionally output and options
+    #[arg(value_name = "JOBS.jsonl", required_unless_present_any = ["plan", "status", "merge"])]
+    jobs: Option<PathBuf>,
+    /// Folder for the results of all jobs and the records of what is done; for --plan, the manifest to write; for --merge, the
+    /// folder of the report [default for --merge: the folder of results]
+    #[arg(short, long, value_name = "OUT", required_unless_present_any = ["status", "merge"])]
+    output: Option<PathBuf>,
+    /// Run one of N parts of the jobs: I is 0 to N - 1
+    #[arg(long, value_name = "I/N", default_value_t)]
+    shard: Shard,
+    /// Write file names, option values and paths into the records
+    #[arg(long)]
+    show_paths: bool,
+    /// List the work below a folder, DICOMDIR, STAC file or VRT mosaic, without reading pixels, and write it as a manifest
+    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["jobs", "shard", "show_paths"])]
+    plan: Option<PathBuf>,
+    /// Kind of work to list; a folder gives CT and PET series by default
+    #[arg(long, value_name = "COMMAND", value_enum, requires = "plan")]
+    command: Option<Kind>,
+    /// Overwrite the manifest of --plan
+    #[arg(long, requires = "plan")]
+    overwrite: bool,
+    /// Show how far all shards are: counts, rate, time left, reasons of failures, slowest jobs
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["jobs", "output", "shard", "show_paths", "plan", "merge"])]
+    status: Option<PathBuf>,
+    /// Print the status as JSON
+    #[arg(long, requires = "status")]
+    json: bool,
+    /// Write report.csv and report.html over all shards
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["jobs", "shard", "show_paths", "plan"])]
+    merge: Option<PathBuf>,
+}
+
+const AFTER: &str = "\
+Exit codes: 0 all jobs of the shard are done; 1 worth starting again; 2 wrong usage; 3 the manifest or OUT cannot be used; \
+4 some jobs are unusable: they are recorded, and not tried again until their input or options change; 130 stopped.";
+
+/// Engines wait 30 s and more between the request to stop and the kill.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    Ct,
+    Pet,
+    Geo,
+    Image,
+}
+
+impl From<Kind> for artir_batch::Command {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Ct => Self::Ct,
+            Kind::Pet => Self::Pet,
+            Kind::Geo => Self::Geo,
+            Kind::Image => Self::Image,
+        }
+    }
+}
+
+impl From<artir_batch::Error> for Failure {
+    fn from(e: artir_batch::Error) -> Self {
+        Self::new(e.kind(), e)
+    }
+}
+
+pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
+    if let Some(out) = &args.status {
+        return status::show(out, args.json);
+    }
+    if let Some(out) = &args.merge {
+        let [csv, page] = artir_batch::merge(out, args.output.as_deref().unwrap_or(out))?;
+        say!("{}\n{}", csv.display(), page.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
+    if let Some(source) = &args.plan {
+        return plan(source, args, output, quiet);
+    }
+    let manifest = args.jobs.as_deref().ok_or_else(|| Failure::usage("name a manifest"))?;
+    jobs(Manifest::open(manifest, args.shard)?, args, output, quiet)
+}
+
+fn plan(source: &Path, args: &Args, to: &Path, quiet: bool) -> Result<ExitCode, Failure> {
+    let fail = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Failure::usage(format!("{}: already exists: use --overwrite", to.display()))
+        }
+        _ => Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", to.display())),
+    };
+    if to.exists() && !args.overwrite {
+        return Err(fail(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let mut file = NewFile::create(to).map_err(fail)?;
+    let mut out = BufWriter::new(file.file());
+    let planned = artir_batch::plan::plan(source, args.command.map(Into::into), &mut out, to)?;
+    drop(out);
+    file.publish(args.overwrite).map_err(fail)?;
+    if !quiet {
+        say!("{} job(s) written to {}", planned.jobs, to.display());
+    }
+    for (reason, count) in &planned.left_out {
+        eprintln!("artir: {count} left out: {reason}");
+    }
+    match planned.jobs {
+        0 => Err(Failure::input(format!("{}: nothing to restore was found", source.display()))),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn jobs(mut manifest: Manifest, args: &Args, output: &Path, quiet: bool) -> Result<ExitCode, Failure> {
+    // Jobs run with paths of their own, wherever the process was started.
+    let out = std::path::absolute(output)
+        .map_err(|e| Failure::new(ErrorKind::Output, format!("{}: {e}", output.display())))?;
+    let jobs = Jobs::new(manifest.base().to_owned(), out.clone(), args.show_paths);
+    // What is refused is refused before the work.
+    for index in 0..manifest.len() {
+        jobs.check(&manifest.job(index)?)?;
+    }
+    let store = Store::open(&out)?;
+    end_in_time();
+    let mut restoring = Restoring::new(&jobs, &store, quiet);
+    let total = manifest.len();
+    let ran = artir_batch::run(manifest, args.shard, &store, &jobs, |job| restoring.job(job)).map_err(|e| {
+        // Records that cannot be written now may be written another time.
+        let failure = Failure::from(e);
+        Failure { kind: if failure.kind == ErrorKind::Output { ErrorKind::Failed } else { failure.kind }, ..failure }
+    })?;
+    if !quiet {
+        say!("shard {}: {}", args.shard, summary(&ran, total));
+    }
+    if ran.gave_up {
+        eprintln!(
+            "artir: too many jobs failed one after the other: the disk or the device, not the jobs, needs attention"
+        );
+    }
+    Ok(code(&ran))
+}
+
+/// Ends the process some time after it was asked to stop. A large tile may take the network minutes, and engines kill what does not
+/// end. Results and journals are whole whenever a process ends.
+fn end_in_time() {
+    std::thread::spawn(|| {
+        while !Terminal::is_stopped() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        std::thread::sleep(PATIENCE);
+        eprintln!("artir: stopped within a job, which is continued by the next run");
+        std::process::exit(130);
+    });
+}
+
+fn summary(ran: &Ran, total: usize) -> String {
+    let mut parts: Vec<String> = State::ALL
+        .iter()
+        .filter(|state| ran.all(**state) > 0)
+        .map(|state| match ran.before.get(state).copied().unwrap_or(0) {
+            0 => format!("{} {}", ran.all(*state), state.name()),
+            before => format!("{} {} ({before} before)", ran.all(*state), state.name()),
+        })
+        .collect();
+    if ran.busy > 0 {
+        parts.push(format!("{} in other processes", ran.busy));
+    }
+    let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
+    format!("{total} job(s){parts}")
+}
+
+fn code(ran: &Ran) -> ExitCode {
+    ExitCode::from(if ran.stopped {
+        130
+    } else if ran.gave_up || ran.busy > 0 || ran.all(State::Failed) > 0 {
+        1
+    } else if ran.all(State::Unusable) + ran.all(State::Partial) > 0 {
+        4
+    } else {
+        0
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_tell_an_engine_what_to_do() {
+        let ran = |ended: &[(State, u64)], before: &[(State, u64)]| Ran {
+            ended: ended.iter().copied().collect(),
+            before: before.iter().copied().collect(),
+            ..Ran::default()
+        };
+        assert_eq!(code(&ran(&[(State::Done, 3)], &[])), ExitCode::from(0));
+        assert_eq!(code(&ran(&[(State::Done, 3)], &[(State::Unusable, 1)])), ExitCode::from(4));
+        assert_eq!(code(&ran(&[(State::Partial, 1)], &[])), ExitCode::from(4));
+        assert_eq!(code(&ran(&[(State::Failed, 1), (State::Unusable, 1)], &[])), ExitCode::from(1));
+        assert_eq!(code(&Ran { busy: 1, ..Ran::default() }), ExitCode::from(1));
+        assert_eq!(code(&Ran { stopped: true, ..ran(&[(State::Failed, 1)], &[]) }), ExitCode::from(130));
+        let text = summary(&ran(&[(State::Done, 2)], &[(State::Done, 3), (State::Unusable, 1)]), 6);
+        assert_eq!(text, "6 job(s): 5 done (3 before), 1 unusable (1 before)");
+    }
+}
