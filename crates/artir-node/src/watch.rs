@@ -31,6 +31,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) fn recover(node: &Node, route: &str) -> Result<(), Error> {
     let fail = |e: io::Error| Error::folder(&node.queue.folder().join(route), e);
     for key in node.queue.series(route, State::In).map_err(fail)? {
+        if node.queue.arrivals.hold().contains_key(&key) {
+            // Of a route that left the configuration and came back while the node ran.
+            continue;
+        }
         let source = node.queue.path(&key, State::In).join(SOURCE);
         fs::create_dir_all(&source).map_err(fail)?;
         for path in torn(&node.queue, &key).map_err(fail)? {
@@ -74,7 +78,8 @@ pub(crate) fn watch(node: &Node) {
                 tracing::info!("draining: no new association is accepted");
             }
             // What comes over associations that are open still counts.
-            let mut left = node.queue.arrivals.hold().len() + node.metrics.open();
+            let receiving = node.queue.arrivals.hold().keys().filter(|key| config.route(&key.route).is_some()).count();
+            let mut left = receiving + node.metrics.open();
             for route in &config.routes {
                 match scan(node, &config, route) {
                     Ok(busy) => left += busy,
@@ -137,26 +142,25 @@ fn scan(node: &Node, config: &Config, route: &Route) -> io::Result<usize> {
     let mut busy = work.len();
     let out = node.queue.series(&route.name, State::Out)?;
     let mut unsent = 0;
+    // One series that cannot be read or written does not stop the next.
+    let still = |key: &Key, looked: io::Result<bool>| {
+        let reason = |e| tracing::error!(route = key.route, series = key.series, "cannot be read or written: {e}");
+        usize::from(looked.map_err(reason).unwrap_or(true))
+    };
     for key in &out {
         let Some(_claim) = node.queue.claims.alone(key) else {
             unsent += 1;
             continue;
         };
-        unsent += usize::from(sent(node, config, route, key)?);
+        unsent += still(key, sent(node, config, route, key));
     }
     busy += unsent;
     let failed = node.queue.series(&route.name, State::Failed)?;
     for key in &failed {
         let Some(_claim) = node.queue.claims.alone(key) else { continue };
-        if again(node, key, State::Failed)? {
-            busy += 1;
-        } else if let Some(days) = config.disk.keep_failed_days {
-            let path = node.queue.path(key, State::Failed);
-            let ended = Record::read(&path).ended.unwrap_or_else(|| modified(&path));
-            if now() - ended > days * 86_400.0 {
-                tracing::warn!(route = route.name, series = key.series, "a failed series is deleted after its time");
-                node.queue.remove(key, State::Failed)?;
-            }
+        busy += still(key, again(node, key, State::Failed));
+        if let Some(days) = config.disk.keep_failed_days {
+            still(key, forget(node, key, days));
         }
     }
     let receiving = node.queue.arrivals.hold().keys().filter(|key| key.route == route.name).count();
@@ -166,6 +170,18 @@ fn scan(node: &Node, config: &Config, route: &Route) -> io::Result<usize> {
         node.metrics.queue(&route.name, state, series);
     }
     Ok(busy)
+}
+
+/// Deletes a series that has failed so many days ago. Never says that there is more to do.
+fn forget(node: &Node, key: &Key, days: f64) -> io::Result<bool> {
+    let path = node.queue.path(key, State::Failed);
+    let ended = Record::read(&path).ended.unwrap_or_else(|| modified(&path));
+    // One that is tried again is there no more.
+    if path.exists() && now() - ended > days * 86_400.0 {
+        tracing::warn!(route = key.route, series = key.series, "a failed series is deleted after its time");
+        node.queue.remove(key, State::Failed)?;
+    }
+    Ok(false)
 }
 
 fn modified(path: &std::path::Path) -> f64 {
@@ -180,6 +196,13 @@ fn sent(node: &Node, config: &Config, route: &Route, key: &Key) -> io::Result<bo
     }
     let path = node.queue.path(key, State::Out);
     let mut record = Record::read(&path);
+    if record.derived.is_empty() {
+        // Its record is lost, and with it what is to be sent. Taken as it is, nothing would be sent, and that counted as all.
+        tracing::warn!(route = key.route, series = key.series, "its record is damaged: it is restored again");
+        node.queue.shift(key, State::Out, State::Work)?;
+        node.wake();
+        return Ok(true);
+    }
     if let Some(ended) = record.ended {
         if now() - ended > config.disk.keep_sent_seconds {
             node.queue.remove(key, State::Out)?;
@@ -226,15 +249,16 @@ fn again(node: &Node, key: &Key, state: State) -> io::Result<bool> {
     record = Record { ended: None, reason: None, postponed: 0, next: 0.0, attempts: 0, ..record };
     record.write(&path)?;
     send::forget_failures(&path)?;
-    for request in [RETRY, RETRY_NEWEST] {
-        match fs::remove_file(path.join(request)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-    }
     let to = if send_only { State::Out } else { State::Work };
     if to != state {
         node.queue.shift(key, state, to)?;
+    }
+    // Last: whatever ends the node before, the request is met again.
+    for request in [RETRY, RETRY_NEWEST] {
+        match fs::remove_file(node.queue.path(key, to).join(request)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
     }
     tracing::info!(route = key.route, series = key.series, "another attempt was asked for");
     node.journal.write(Line::new(key, "retried"));
