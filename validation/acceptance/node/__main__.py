@@ -2,8 +2,9 @@
 
     python -m acceptance.node --artir target/debug/artir [PART...]
 
-Parts: flood, disk, kills, faults, full-disk, day, scan, archive; all without a name. Environment variables set how much is done:
-ARTIR_NODE_SLICES (2000), ARTIR_NODE_ASSOCIATIONS (20), ARTIR_NODE_KILLS (100), ARTIR_NODE_SEED (27), ARTIR_NODE_SERIES of the
+Parts: flood, disk, kills, faults, full-disk, day, scan, senders, web, archive; all without a name.
+Variables of the environment set how much is done: ARTIR_NODE_SLICES (2000),
+ARTIR_NODE_ASSOCIATIONS (20), ARTIR_NODE_KILLS (100), ARTIR_NODE_SEED (27), ARTIR_NODE_SERIES of the
 day (3000), ARTIR_NODE_PROBES of the scan (3000). Exit status 1 if a check fails.
 """
 
@@ -16,7 +17,8 @@ from pathlib import Path
 from ..conformance import models
 from ..findings import Findings
 from ..program import Program
-from . import archive, day, fire, hostile, load
+from . import archive, day, fire, hostile, load, senders, web
+from .peers import Node
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -39,13 +41,17 @@ def main() -> int:
         pet = models.write(work / "pet.onnx", "pet-enhance")
         seed = number("SEED", 27)
         parts = {
-            "flood": lambda: load.flood(program, work, ct, number("SLICES", 2000), number("ASSOCIATIONS", 20)),
+            "flood": lambda: load.flood(
+                program, work, ct, number("SLICES", 2000), number("ASSOCIATIONS", 20)
+            ),
             "disk": lambda: load.disk(program, work, ct, 300),
             "kills": lambda: fire.kills(program, work, ct, number("KILLS", 100), seed),
             "faults": lambda: fire.faults(program, work, ct),
             "full-disk": lambda: fire.full_disk(program, work, ct),
             "day": lambda: day.day(program, work, ct, number("SERIES", 3000)),
             "scan": lambda: hostile.scan(program, work, ct, number("PROBES", 3000)),
+            "senders": lambda: senders.check(program, work, ct, pet),
+            "web": lambda: web.check(program, work, ct),
             "archive": lambda: archive.check(program, work, ct, pet),
         }
         unknown = set(chosen.parts) - parts.keys()
@@ -59,6 +65,8 @@ def main() -> int:
                 told, problems = part()
             except (AssertionError, OSError) as error:  # the other parts still run
                 told, problems = "broken off", [repr(error)]
+            while Node.running:
+                Node.running.pop().kill()
             print(f"{name}: {findings.cell('node', name, problems)}: {told}", flush=True)
     return 1 if findings.failures else 0
 

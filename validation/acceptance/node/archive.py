@@ -1,6 +1,7 @@
 """Orthanc with the script and configurations of integrations/orthanc, and real series.
 
-Orthanc is looked for in ``ARTIR_ORTHANC`` (a folder into which its Debian packages were unpacked), then on this system.
+Orthanc is looked for in ``ARTIR_ORTHANC`` (a folder into which its Debian packages were unpacked),
+then on this system.
 """
 
 import http.client
@@ -55,10 +56,16 @@ class Orthanc:
         config["DicomModalities"]["artir"]["Port"] = node_port
         (folder / "orthanc.json").write_text(json.dumps(config))
         libraries = root / "usr/lib/x86_64-linux-gnu"
-        environment = dict(os.environ) | ({"LD_LIBRARY_PATH": str(libraries)} if root != Path("/") else {})
+        environment = dict(os.environ) | (
+            {"LD_LIBRARY_PATH": str(libraries)} if root != Path("/") else {}
+        )
         with (folder / "orthanc.log").open("wb") as log:
             self.process = subprocess.Popen(
-                [program, folder / "orthanc.json"], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [program, folder / "orthanc.json"],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         until("Orthanc answers", lambda: self.ask("GET", "/system")[0] == 200, 60)
 
@@ -67,7 +74,9 @@ class Orthanc:
         self.process.terminate()
         self.process.wait(30)
 
-    def ask(self, method: str, path: str, body: bytes | None = None, accept: str = "*/*") -> tuple[int, bytes]:
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, accept: str = "*/*"
+    ) -> tuple[int, bytes]:
         """Status and body of an answer."""
         link = http.client.HTTPConnection("127.0.0.1", self.http, timeout=60)
         try:
@@ -85,12 +94,14 @@ class Orthanc:
         return json.loads(body) if status == 200 else None
 
     def keep(self, path: Path) -> tuple[str, str] | None:
-        """Uploads a file. The UIDs of its series and of itself, as the archive reads them; None if it refuses the file."""
+        """Uploads a file. Its UIDs (series, object) as the archive reads them; None if refused."""
         status, body = self.ask("POST", "/instances", path.read_bytes())
         if status != 200:
             return None
         told = json.loads(body)
-        series = self.json(f"/series/{told['ParentSeries']}")["MainDicomTags"].get("SeriesInstanceUID", "")
+        series = self.json(f"/series/{told['ParentSeries']}")["MainDicomTags"].get(
+            "SeriesInstanceUID", ""
+        )
         return series, self.json(f"/instances/{told['ID']}")["MainDicomTags"]["SOPInstanceUID"]
 
     def instances(self) -> int:
@@ -101,7 +112,11 @@ class Orthanc:
 def inputs() -> Iterator[tuple[str, list[Path]]]:
     """The real series, and cases."""
     data = Path(os.environ.get("ARTIR_REAL_DATA", ROOT.parent / "shared" / "data")).resolve()
-    for name in ("dicom/ct-abdomen-ge", "dicom/pet-ge-bqml", *(f"cases/dicom/{case}/in" for case in CASES)):
+    for name in (
+        "dicom/ct-abdomen-ge",
+        "dicom/pet-ge-bqml",
+        *(f"cases/dicom/{case}/in" for case in CASES),
+    ):
         found = []
         for path in sorted((data / name).rglob("*")):
             if path.is_file() and path.name != "DICOMDIR":
@@ -129,7 +144,9 @@ def check(program: Program, work: Path, ct: Path, pet: Path) -> tuple[str, list[
     return "; ".join(told), problems
 
 
-def round_trip(program: Program, folder: Path, name: str, ct: Path, pet: Path) -> tuple[str, list[str]]:
+def round_trip(
+    program: Program, folder: Path, name: str, ct: Path, pet: Path
+) -> tuple[str, list[str]]:
     """Series go to Orthanc, from there to the node, and come back."""
     node = Node(program, folder, ct, "")
     orthanc = Orthanc(folder, node.port)
@@ -155,7 +172,8 @@ def round_trip(program: Program, folder: Path, name: str, ct: Path, pet: Path) -
         without = set(sources)
         for series in derived:
             problems += examined(orthanc, series, sources, without)
-        failed = [node.record(path)["reason"] for path in sorted(node.queue.glob("orthanc/failed/*"))]
+        folders = (path for path in node.queue.glob("orthanc/failed/*") if path.name[0] != ".")
+        failed = sorted(node.record(path).get("reason", "no reason") for path in folders)
         restored = node.metric("artir_restored_series_total")
         if len(derived) == 0 or back == 0:
             problems.append("nothing came back")
@@ -177,8 +195,9 @@ def round_trip(program: Program, folder: Path, name: str, ct: Path, pet: Path) -
         orthanc.stop()
     kinds = f"{len(failed)} failed ({'; '.join(sorted(set(failed)))})" if failed else "none failed"
     return (
-        f"{before} objects of {len(sources)} series to Orthanc, {back} objects of {len(derived)} derived series "
-        f"back ({restored:.0f} restored, {kinds}, {len(without)} not derived: {', '.join(map(str, map(len, map(sources.get, without))))} objects)",
+        f"{before} objects of {len(sources)} series to Orthanc, {back} objects of "
+        f"{len(derived)} derived series "
+        f"back ({restored:.0f} restored, {kinds}, without a derived series: {sorted(without)})",
         problems,
     )
 
@@ -192,17 +211,20 @@ def configure(node: Node, orthanc: Orthanc, name: str, ct: Path, pet: Path) -> N
     text = text.replace("[route.ct]", f"quiet_seconds = 1\n[route.ct]\nmodel = '{ct}'")
     text = text.replace("[route.pet]", f"[route.pet]\nmodel = '{pet}'")
     (node.folder / "node.toml").write_text(
-        f"folder = 'queue'\n[listen]\naddress = '127.0.0.1:{node.port}'\n[http]\naddress = '127.0.0.1:{node.http}'\n"
+        f"folder = 'queue'\n[listen]\naddress = '127.0.0.1:{node.port}'\n"
+        f"[http]\naddress = '127.0.0.1:{node.http}'\n"
         f"[retry]\nattempts = 5\nfirst_seconds = 0.2\nlongest_seconds = 1\n{text}"
     )
 
 
 def settled(node: Node, orthanc: Orthanc) -> None:
-    """Waits until nothing moves: stable series were sent on, and all that came is sent or has failed."""
+    """Waits until nothing moves: stable series were sent on, and all that came has ended."""
 
     def picture() -> tuple:
         metrics = node.get("/metrics")[1]
-        return orthanc.instances(), "".join(line for line in metrics.splitlines(True) if "free_bytes" not in line)
+        return orthanc.instances(), "".join(
+            line for line in metrics.splitlines(True) if "free_bytes" not in line
+        )
 
     last, since = picture(), time.monotonic()
     end = since + 900
@@ -216,7 +238,7 @@ def settled(node: Node, orthanc: Orthanc) -> None:
 
 
 def referenced(instance: dict) -> Iterator[str]:
-    """The objects that SourceImageSequence names, in the object or in the functional groups of its frames."""
+    """The objects that SourceImageSequence names, in the object or for its frames."""
 
     def items(holder: dict, tag: str) -> list[dict]:
         return holder.get(tag, {}).get("Value", [])
@@ -227,8 +249,10 @@ def referenced(instance: dict) -> Iterator[str]:
             yield source["00081155"]["Value"][0]
 
 
-def examined(orthanc: Orthanc, series: dict, sources: dict[str, set[str]], without: set[str]) -> list[str]:
-    """Faults of a derived series as DICOMweb shows it: its study, its references, its pixels. Its source leaves `without`."""
+def examined(
+    orthanc: Orthanc, series: dict, sources: dict[str, set[str]], without: set[str]
+) -> list[str]:
+    """Faults of a derived series as DICOMweb shows it. Its source leaves `without`."""
     uid = series["0020000E"]["Value"][0]
     study = series["0020000D"]["Value"][0]
     place = f"/dicom-web/studies/{study}/series/{uid}"
@@ -249,11 +273,15 @@ def examined(orthanc: Orthanc, series: dict, sources: dict[str, set[str]], witho
     if not owners:
         problems.append(f"{uid}: its sources are not of one series")
     own = instances[0]["00080018"]["Value"][0]
-    status, body = orthanc.ask("GET", f"{place}/instances/{own}", accept="multipart/related; type=application/dicom")
+    status, body = orthanc.ask(
+        "GET", f"{place}/instances/{own}", accept="multipart/related; type=application/dicom"
+    )
     if status != 200 or b"DICM" not in body:
         problems.append(f"{own}: WADO-RS answers {status}")
     status, body = orthanc.ask(
-        "GET", f"{place}/instances/{own}/frames/1", accept="multipart/related; type=application/octet-stream"
+        "GET",
+        f"{place}/instances/{own}/frames/1",
+        accept="multipart/related; type=application/octet-stream",
     )
     if status != 200 or len(body) < 1000:
         problems.append(f"{own}: its first frame is not served: {status}")

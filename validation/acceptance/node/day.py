@@ -7,11 +7,11 @@ from pathlib import Path
 from ..program import Program
 from . import made
 from .hostile import SCAN, throw
-from .peers import Node, Target, send, until
+from .peers import Node, Target, deliver, send, until
 
 
 def day(program: Program, work: Path, model: Path, count: int) -> tuple[str, list[str]]:
-    """Series, repetitions, late slices, refusals and hostile bytes; sizes are taken at each quarter."""
+    """Series, repetitions, late slices, refusals and hostile bytes; sizes are taken 8 times."""
     chance = random.Random(24)
     target = Target()
     node = Node(
@@ -29,35 +29,43 @@ def day(program: Program, work: Path, model: Path, count: int) -> tuple[str, lis
     node.start()
     samples = []
     begun = time.monotonic()
-    quarter = max(1, count // 8)
+    eighth = max(1, count // 8)
     for number in range(count):
         folder = work / "day-in" / str(number)
         series = made.series(folder, 10_000 + number, chance.choice([1, 2, 3]))
         kind = chance.random()
         if kind < 0.1:
-            send(node.port, series.files[:1])
-            send(node.port, series.files)
+            deliver(node.port, series.files[:1])
+            deliver(node.port, series.files)
         elif kind < 0.15:
             throw(node.port, chance.choice(SCAN))
-            send(node.port, series.files)
+            deliver(node.port, series.files)
         elif kind < 0.2:
             target.status = 0xA700
-            send(node.port, series.files)
+            deliver(node.port, series.files)
             time.sleep(0.3)
             target.status = 0
         elif kind < 0.25:
             send(node.port, series.files, "NOBODY")
-            send(node.port, series.files)
+            deliver(node.port, series.files)
         else:
-            send(node.port, series.files)
+            deliver(node.port, series.files)
         for path in series.files:
             path.unlink()
         folder.rmdir()
-        if number % quarter == quarter - 1:
+        if number % eighth == eighth - 1:
             until("nothing is left to do", lambda: node.is_idle() and not node.series("out"), 300)
             # The threads of rejected peers end.
             time.sleep(3)
-            samples.append((number + 1, node.kib("VmRSS") >> 10, node.files(), node.descriptors(), node.threads()))
+            samples.append(
+                (
+                    number + 1,
+                    node.kib("VmRSS") >> 10,
+                    node.files(),
+                    node.descriptors(),
+                    node.threads(),
+                )
+            )
     ended = node.metric("artir_ended_series_total")
     seconds = time.monotonic() - begun
     problems = []
@@ -72,9 +80,12 @@ def day(program: Program, work: Path, model: Path, count: int) -> tuple[str, lis
         problems.append(f"files, descriptors or threads grew: {middle} to {last}")
     node.stop()
     target.stop()
-    rows = "; ".join(f"{n}: {m} MiB, {f} files, {d} descriptors, {t} threads" for n, m, f, d, t in samples)
+    rows = "; ".join(
+        f"{n}: {m} MiB, {f} files, {d} descriptors, {t} threads" for n, m, f, d, t in samples
+    )
     return (
-        f"{count} series ({ended:.0f} ended, {sum(target.times.values())} objects sent) in {seconds / 60:.1f} minutes. "
+        f"{count} series ({ended:.0f} ended, {sum(target.times.values())} objects sent) in "
+        f"{seconds / 60:.1f} minutes. "
         f"After so many series: {rows}",
         problems,
     )

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from ..program import Program
 from . import made
-from .peers import Node, Target, send, until
+from .peers import Node, Target, deliver, send, until
 
 
-def kills(program: Program, work: Path, model: Path, count: int, seed: int) -> tuple[str, list[str]]:
-    """The node and its target are killed in turn at random moments, with series on their way in and out."""
+def kills(
+    program: Program, work: Path, model: Path, count: int, seed: int
+) -> tuple[str, list[str]]:
+    """The node or its target is killed at random moments, with series on their way."""
     chance = random.Random(seed)
     many = max(6, count // 2)
     inputs = [made.series(work / f"kills-in-{n}", 1000 + n, 6) for n in range(many)]
@@ -56,8 +58,8 @@ def kills(program: Program, work: Path, model: Path, count: int, seed: int) -> t
             target.start()
     # A sender repeats what was not acknowledged, as an archive does.
     for number, series in enumerate(inputs):
-        if number not in done and any(send(node.port, series.files)):
-            return "a series was refused after the last kill", [series.uid]
+        if number not in done:
+            deliver(node.port, series.files)
     # What a series failed of is a reason, and an administrator may try it again.
     until("every series is sent or has failed", node.is_idle, 300)
     failed = [node.record(folder).get("reason") for folder in node.series("failed")]
@@ -66,14 +68,23 @@ def kills(program: Program, work: Path, model: Path, count: int, seed: int) -> t
     if ended != many:
         problems.append(f"{ended} series for {many} that were sent")
     subprocess.run(
-        program.command("node", "retry", node.folder / "node.toml"), env=program.environment, check=True, stdout=subprocess.DEVNULL
+        program.command("node", "retry", node.folder / "node.toml"),
+        env=program.environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
     until("those are sent", lambda: node.is_idle() and not node.series("failed"), 120)
     if target.hashes != expected:
         lost = expected.keys() - target.hashes.keys()
         more = target.hashes.keys() - expected.keys()
-        other = [uid for uid in expected.keys() & target.hashes.keys() if expected[uid] != target.hashes[uid]]
-        problems.append(f"{len(lost)} objects lost, {len(more)} under other UIDs, {len(other)} with other bytes")
+        other = [
+            uid
+            for uid in expected.keys() & target.hashes.keys()
+            if expected[uid] != target.hashes[uid]
+        ]
+        problems.append(
+            f"{len(lost)} objects lost, {len(more)} under other UIDs, {len(other)} with other bytes"
+        )
     left = list(node.queue.glob("ct/*/.receiving/*"))
     if left:
         problems.append(f"{len(left)} parts of objects are left")
@@ -82,20 +93,22 @@ def kills(program: Program, work: Path, model: Path, count: int, seed: int) -> t
     target.stop()
     return (
         f"{killed['node']} kills of the node and {killed['target']} of the target, {many} series, "
-        f"{len(expected)} objects at the target with the bytes of an undisturbed run; {again} of them came twice under the "
-        f"same UID; {len(failed)} series failed before a retry",
+        f"{len(expected)} objects at the target with the bytes of an undisturbed run; {again} of "
+        f"them came twice under the same UID; {len(failed)} series failed before a retry",
         problems,
     )
 
 
-def undisturbed(program: Program, work: Path, model: Path, inputs: list[made.Series]) -> dict[str, str]:
+def undisturbed(
+    program: Program, work: Path, model: Path, inputs: list[made.Series]
+) -> dict[str, str]:
     """What the target gets when nothing happens."""
     target = Target()
     target.start()
     node = Node(program, work / "undisturbed", model, target.table(), quiet=0.2)
     node.start()
     for series in inputs:
-        send(node.port, series.files)
+        deliver(node.port, series.files)
     wanted = sum(len(series.files) for series in inputs)
     until("all are sent", lambda: len(target.hashes) == wanted and node.is_idle(), 300)
     node.stop()
@@ -104,7 +117,7 @@ def undisturbed(program: Program, work: Path, model: Path, inputs: list[made.Ser
 
 
 def faults(program: Program, work: Path, model: Path) -> tuple[str, list[str]]:
-    """Each way in which a target can fail: the series fails with its reason, and is sent when the target is mended."""
+    """Each way to fail: the series fails with its reason, and is sent when the target is mended."""
     cases = {
         "closed port": ("cannot connect", "", lambda target: target.stop()),
         "rejects": ("rejected", "", lambda target: restart(target, "OTHER")),
@@ -113,7 +126,11 @@ def faults(program: Program, work: Path, model: Path) -> tuple[str, list[str]]:
         "C000": ("C000", "", lambda target: setattr(target, "status", 0xC000)),
         "0110": ("0110", "", lambda target: setattr(target, "status", 0x0110)),
         "FF00 (pending)": ("FF00", "", lambda target: setattr(target, "status", 0xFF00)),
-        "keeps nothing": ("does not keep", "commitment = true\n", lambda target: setattr(target, "commits", "lose")),
+        "keeps nothing": (
+            "does not keep",
+            "commitment = true\n",
+            lambda target: setattr(target, "commits", "lose"),
+        ),
         "never reports": (
             "has not reported",
             "commitment = true\ncommitment_seconds = 0.5\n",
@@ -124,12 +141,14 @@ def faults(program: Program, work: Path, model: Path) -> tuple[str, list[str]]:
     for number, (name, (reason, more, spoil)) in enumerate(cases.items()):
         target = Target()
         target.start()
-        node = Node(program, work / f"fault-{number}", model, target.table(more), attempts=3, quiet=0.2)
+        node = Node(
+            program, work / f"fault-{number}", model, target.table(more), attempts=3, quiet=0.2
+        )
         target.node_port = node.port
         node.start()
         spoil(target)
         series = made.series(work / f"fault-in-{number}", 2000 + number, 3)
-        send(node.port, series.files)
+        deliver(node.port, series.files)
         try:
             until("it has failed", lambda node=node: len(node.series("failed")) == 1, 120)
             told = node.record(node.series("failed")[0]).get("reason") or ""
@@ -150,7 +169,11 @@ def faults(program: Program, work: Path, model: Path) -> tuple[str, list[str]]:
             problems.append(f"{name}: {error}")
         node.kill()
         target.stop()
-    return f"{len(cases)} ways to fail ({', '.join(cases)}): failed with the reason, sent after a retry", problems
+    return (
+        f"{len(cases)} ways to fail ({', '.join(cases)}): failed with the reason, sent after "
+        f"a retry",
+        problems,
+    )
 
 
 def restart(target: Target, requires: str) -> None:
@@ -160,11 +183,13 @@ def restart(target: Target, requires: str) -> None:
 
 
 def full_disk(program: Program, work: Path, model: Path) -> tuple[str, list[str]]:
-    """A small file system that fills up while objects come, down to its last byte, and has room again."""
+    """A small file system fills up to its last byte while objects come, and has room again."""
     folder = work / "full"
     queue = folder / "queue"
     queue.mkdir(parents=True)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", queue], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", queue], capture_output=True, check=False
+    )
     if mounted.returncode:
         return "skipped: only root may mount a small file system", []
     problems = []
@@ -192,8 +217,7 @@ def full_disk(program: Program, work: Path, model: Path) -> tuple[str, list[str]
             problems.append("the node has ended")
         filler.unlink()
         until("it takes objects again", lambda: node.get("/ready")[0] == 200)
-        if any(send(node.port, refused)):
-            problems.append("refused after there was room")
+        deliver(node.port, refused)
         until("all are sent", lambda: len(target.times) == 60 and node.is_idle(), 120)
         if node.series("failed"):
             problems.append("a series has failed")
@@ -203,4 +227,7 @@ def full_disk(program: Program, work: Path, model: Path) -> tuple[str, list[str]
         target.stop()
     finally:
         subprocess.run(["umount", "-l", queue], check=False)
-    return f"{len(refused)} of 60 slices refused while no byte was free, all 60 sent in the end", problems
+    return (
+        f"{len(refused)} of 60 slices refused while no byte was free, all 60 sent in the end",
+        problems,
+    )

@@ -11,7 +11,9 @@ from . import made
 from .peers import Node, Target, send, storescu, until
 
 
-def flood(program: Program, work: Path, model: Path, slices: int, associations: int) -> tuple[str, list[str]]:
+def flood(
+    program: Program, work: Path, model: Path, slices: int, associations: int
+) -> tuple[str, list[str]]:
     """Parallel associations, each with a share of every series."""
     target = Target()
     target.start()
@@ -29,7 +31,9 @@ def flood(program: Program, work: Path, model: Path, slices: int, associations: 
         with lock:
             statuses.update(told)
 
-    threads = [threading.Thread(target=one, args=(files[n::associations],)) for n in range(associations)]
+    threads = [
+        threading.Thread(target=one, args=(files[n::associations],)) for n in range(associations)
+    ]
     begun = time.monotonic()
     for thread in threads:
         thread.start()
@@ -45,16 +49,21 @@ def flood(program: Program, work: Path, model: Path, slices: int, associations: 
     if statuses != Counter({0: len(files)}):
         problems.append(f"statuses {dict(statuses)}")
     if stored != Counter(map(made.digest, files)):
-        problems.append(f"{sum(stored.values())} objects are kept, not the {len(files)} that were sent")
+        problems.append(
+            f"{sum(stored.values())} objects are kept, not the {len(files)} that were sent"
+        )
     if len(target.times) != len(files) or max(target.times.values()) != 1:
-        problems.append(f"the target has {len(target.times)} objects, {sum(target.times.values())} times")
+        problems.append(
+            f"the target has {len(target.times)} objects, {sum(target.times.values())} times"
+        )
     whole = node.kib("VmHWM")
     if whole > 200 << 10:
         problems.append(f"{whole >> 10} MiB resident")
     node.stop()
     target.stop()
     return (
-        f"{len(files)} slices in {associations} associations (at most {open_at_once} open at once) in {seconds:.1f} s; "
+        f"{len(files)} slices in {associations} associations (at most {open_at_once} open at once) "
+        f"in {seconds:.1f} s; "
         f"resident {resting >> 10} MiB at rest, {receiving >> 10} MiB at most while receiving, "
         f"{whole >> 10} MiB with restoring and sending",
         problems,
@@ -84,7 +93,8 @@ def disk(program: Program, work: Path, model: Path, slices: int) -> tuple[str, l
     problems = [] if best < 3 * slices / 300 else [f"{best:.2f} s at best"]
     told = ", ".join(f"{one:.2f}" for one in seconds)
     return (
-        f"{slices} slices, {size:.0f} MB: {told} s; the same files written one by one by a program: "
+        f"{slices} slices, {size:.0f} MB: {told} s; the same files written one by one by a "
+        f"program: "
         f"{synced:.2f} s with a synchronisation each, {plain:.2f} s without",
         problems,
     )

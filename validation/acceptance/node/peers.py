@@ -4,6 +4,7 @@ import hashlib
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -12,11 +13,17 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import ClassVar
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, _config, evt
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    PositronEmissionTomographyImageStorage,
+)
+from pynetdicom import AE, _config, build_role, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel
 
 from ..program import Program
@@ -46,6 +53,9 @@ def until(what: str, is_so: Callable[[], bool], seconds: float = 120) -> None:
 class Node:
     """A running node with one route, `ct`."""
 
+    # Those that a part that was broken off has left.
+    running: ClassVar[list["Node"]] = []
+
     def __init__(self, program: Program, folder: Path, model: Path, target: str, **keys: object):
         folder.mkdir(parents=True, exist_ok=True)
         self.program, self.folder = program, folder
@@ -65,6 +75,7 @@ class Node:
             f"{target}\n"
             f"[[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\n"
             f"quiet_seconds = {keys.get('quiet', 0.3)}\n[route.ct]\nmodel = '{model}'\n"
+            f"{keys.get('more', '')}"
         )
         self.process: subprocess.Popen | None = None
 
@@ -77,6 +88,8 @@ class Node:
                 stdin=subprocess.DEVNULL,
                 stderr=log,
             )
+        if self not in Node.running:
+            Node.running.append(self)
         until("the node is ready", lambda: self.get("/ready")[0] == 200, 60)
 
     def kill(self) -> None:
@@ -102,13 +115,19 @@ class Node:
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels."""
         lines = self.get("/metrics")[1].splitlines()
-        found = [line.rsplit(" ", 1)[1] for line in lines if line.split("{")[0].split(" ")[0] == name]
+        found = [
+            line.rsplit(" ", 1)[1] for line in lines if line.split("{")[0].split(" ")[0] == name
+        ]
         return sum(map(float, found))
 
     def series(self, state: str) -> list[Path]:
         """The folders of the series in a state."""
         folder = self.queue / "ct" / state
-        return sorted(p for p in folder.glob("*") if not p.name.startswith(".")) if folder.exists() else []
+        return (
+            sorted(p for p in folder.glob("*") if not p.name.startswith("."))
+            if folder.exists()
+            else []
+        )
 
     @staticmethod
     def record(folder: Path) -> dict:
@@ -176,10 +195,13 @@ class Target:
         entity.require_called_aet = requires != "PACS"
         if requires != "PACS":
             entity.ae_title = requires
-        entity.add_supported_context(CTImageStorage, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+        for kind in (CTImageStorage, PositronEmissionTomographyImageStorage):
+            entity.add_supported_context(kind, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
         entity.add_supported_context(StorageCommitmentPushModel)
         handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_N_ACTION, self._action)]
-        self.server = entity.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
+        self.server = entity.start_server(
+            ("127.0.0.1", self.port), block=False, evt_handlers=handlers
+        )
 
     def stop(self) -> None:
         """Closes its port and its associations, as when it crashes."""
@@ -216,25 +238,26 @@ class Target:
             told.FailedSOPSequence = asked.ReferencedSOPSequence
         entity = AE("PACS")
         entity.add_requested_context(StorageCommitmentPushModel, ImplicitVRLittleEndian)
-        role = _role()
+        role = build_role(StorageCommitmentPushModel, scp_role=True)
         link = entity.associate("127.0.0.1", self.node_port, ae_title="ARTIR", ext_neg=[role])
         if link.is_established:
             kind = 1 if self.commits == "keep" else 2
-            link.send_n_event_report(told, kind, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1")
+            link.send_n_event_report(
+                told, kind, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1"
+            )
             link.release()
 
 
-def _role() -> object:
-    from pynetdicom import build_role
-
-    return build_role(StorageCommitmentPushModel, scp_role=True)
-
-
-def send(port: int, files: Iterable[Path], called: str = "ARTIR") -> list[int]:
+def send(
+    port: int, files: Iterable[Path], called: str = "ARTIR", tls: ssl.SSLContext | None = None
+) -> list[int]:
     """Sends files over one association of pynetdicom. The status of each, -1 without an answer."""
     entity = AE("SENDER")
-    entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
-    link = entity.associate("127.0.0.1", port, ae_title=called, max_pdu=262138)
+    for kind in (CTImageStorage, PositronEmissionTomographyImageStorage):
+        for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+            entity.add_requested_context(kind, syntax)
+    secret = (tls, "localhost") if tls else None
+    link = entity.associate("127.0.0.1", port, ae_title=called, max_pdu=262138, tls_args=secret)
     out = []
     for path in files:
         if not link.is_established:
@@ -249,6 +272,16 @@ def send(port: int, files: Iterable[Path], called: str = "ARTIR") -> list[int]:
     if link.is_established:
         link.release()
     return out
+
+
+def deliver(port: int, files: Iterable[Path]) -> None:
+    """Sends files, and repeats what was not acknowledged, as an archive does."""
+    left = list(files)
+    for _ in range(10):
+        left = [path for path, status in zip(left, send(port, left), strict=True) if status != 0]
+        if not left:
+            return
+    raise AssertionError(f"{len(left)} objects are refused time and again")
 
 
 def storescu(port: int, files: Iterable[Path], *more: str) -> tuple[int, str]:

@@ -158,13 +158,15 @@ impl Receiving<'_> {
         let queue = &self.node.queue;
         // A series moves forward from `in` to `out`: looked for in this order, an object that is there is found. One that has
         // failed is received anew, which starts it again.
-        let known = [State::In, State::Work, State::Out].into_iter();
-        if let Some(path) =
-            known.map(|state| queue.path(key, state).join(SOURCE).join(name)).find(|path| path.exists())
-        {
-            // Another association may be putting the same object there at this moment.
-            File::open(path)?.sync_all()?;
-            return Ok(false);
+        for state in [State::In, State::Work, State::Out] {
+            let known = queue.path(key, state).join(SOURCE).join(name);
+            if known.exists() {
+                if state == State::In {
+                    // Another association may be putting the same object there at this moment.
+                    File::open(known)?.sync_all()?;
+                }
+                return Ok(false);
+            }
         }
         let series = queue.path(key, State::In);
         let source = series.join(SOURCE);
