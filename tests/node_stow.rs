@@ -62,7 +62,9 @@ impl Service {
                     while let Some(request) = read(&mut reader) {
                         requests.lock().unwrap().push(request.clone());
                         let answer = *answer.lock().unwrap();
-                        if matches!(answer, Answer::Gone) || reader.get_mut().write_all(&text(answer, &request)).is_err() {
+                        if matches!(answer, Answer::Gone)
+                            || reader.get_mut().write_all(&text(answer, &request)).is_err()
+                        {
                             return;
                         }
                     }
