@@ -5,7 +5,7 @@
 Parts: flood, disk, kills, faults, full-disk, day, scan, senders, web, archive; all without a name.
 Variables of the environment set how much is done: ARTIR_NODE_SLICES (2000),
 ARTIR_NODE_ASSOCIATIONS (20), ARTIR_NODE_KILLS (100), ARTIR_NODE_SEED (27), ARTIR_NODE_SERIES of the
-day (3000), ARTIR_NODE_PROBES of the scan (3000). Exit status 1 if a check fails.
+day (2400), ARTIR_NODE_PROBES of the scan (3000). Exit status 1 if a check fails.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> int:
             "kills": lambda: fire.kills(program, work, ct, number("KILLS", 100), seed),
             "faults": lambda: fire.faults(program, work, ct),
             "full-disk": lambda: fire.full_disk(program, work, ct),
-            "day": lambda: day.day(program, work, ct, number("SERIES", 3000)),
+            "day": lambda: day.day(program, work, ct, number("SERIES", 2400)),
             "scan": lambda: hostile.scan(program, work, ct, number("PROBES", 3000)),
             "senders": lambda: senders.check(program, work, ct, pet),
             "web": lambda: web.check(program, work, ct),
