@@ -6,7 +6,7 @@ mod vsi;
 
 use std::ffi::{CStr, CString, c_char};
 
-use gdal::{Dataset, raster::RasterBand};
+use gdal::{Dataset, errors::GdalError, raster::RasterBand};
 use gdal_sys::{self as sys, CPLErr, GDALMajorObjectH};
 
 use crate::error::Reason;
@@ -156,16 +156,21 @@ pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<String>) {
 
 /// Runs `work` and returns GDAL's error, from its result or its error state, as one reason.
 pub(crate) fn checked<T>(work: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T, Reason> {
-    use gdal::errors::GdalError;
     let (result, noted) = watch(work);
     let message = match (result, noted) {
         (Ok(value), None) => return Ok(value),
         (_, Some(message)) => message,
-        // The gdal crate takes the message out of GDAL's error state.
-        (Err(GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. }), None) => msg,
-        (Err(e), None) => e.to_string(),
+        (Err(e), None) => said(e),
     };
     Err(self::message(Some(message)))
+}
+
+/// GDAL's message in an error of the gdal crate, which takes it out of GDAL's error state.
+pub(crate) fn said(error: GdalError) -> String {
+    match error {
+        GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } => msg,
+        other => other.to_string(),
+    }
 }
 
 /// GDAL's message as a reason.

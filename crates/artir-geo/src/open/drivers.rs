@@ -100,8 +100,11 @@ pub(crate) fn open_with(name: &str, allowed: Option<&[&str]>) -> Result<Dataset,
     let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
     let how = DatasetOptions { open_flags: flags, allowed_drivers: allowed, ..DatasetOptions::default() };
     let (opened, noted) = ffi::watch(|| Dataset::open_ex(name, how));
-    opened.map_err(|_| {
-        let Some(message) = noted else { return Reason::Gdal("GDAL cannot open it".into()) };
+    opened.map_err(|e| {
+        let message = noted.unwrap_or_else(|| ffi::said(e));
+        if message.is_empty() {
+            return Reason::Gdal("GDAL cannot open it".into());
+        }
         let unknown = allowed.is_some() && message.contains("not recognized as");
         let text = format!("GDAL cannot open it: {}", message.replace(name, "the file").replace('\n', " "));
         if unknown {

@@ -109,6 +109,8 @@ pub struct WriteOptions {
     /// The folder in which an interrupted run leaves the rows that it has restored; `None` for a hidden folder next to the
     /// result.
     pub work: Option<PathBuf>,
+    /// Refuse a scene if a part of its result would be written to another file beside it.
+    pub one_file: bool,
 }
 
 impl WriteOptions {
@@ -153,6 +155,13 @@ impl WriteOptions {
     /// them. It is made where it is missing.
     pub fn with_work(mut self, work: impl Into<PathBuf>) -> Self {
         self.work = Some(work.into());
+        self
+    }
+
+    /// Whether a scene is refused if a part of its result would be written to another file beside it (`.aux.xml`, `.ovr`,
+    /// `.msk`, `.tfw`), which a stream cannot carry.
+    pub fn with_one_file(mut self, one_file: bool) -> Self {
+        self.one_file = one_file;
         self
     }
 
