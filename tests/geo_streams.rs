@@ -26,6 +26,11 @@ fn folder() -> tempfile::TempDir {
     dir
 }
 
+/// Temporary files of artir's own. ONNX Runtime has some of its own.
+fn temporary(dir: &Path) -> Vec<String> {
+    names(&dir.join("tmp")).into_iter().filter(|name| name.starts_with("artir")).collect()
+}
+
 /// Runs the command with bytes on standard input. Whoever ends without reading all of them closes the pipe.
 fn piped(dir: &Path, bytes: &[u8], arguments: &[&str]) -> Output {
     let mut command = artir();
@@ -42,7 +47,7 @@ fn piped(dir: &Path, bytes: &[u8], arguments: &[&str]) -> Output {
 fn succeed(dir: &Path, bytes: &[u8], arguments: &[&str]) -> Vec<u8> {
     let done = piped(dir, bytes, &[arguments, &MODEL].concat());
     assert!(done.status.success(), "{arguments:?}: {}", text(&done.stderr));
-    assert!(names(&dir.join("tmp")).is_empty(), "temporary files stay");
+    assert_eq!(temporary(dir), [""; 0], "temporary files stay");
     done.stdout
 }
 
@@ -53,7 +58,7 @@ fn refused(dir: &Path, bytes: &[u8], arguments: &[&str], code: i32) -> String {
     let said = text(&done.stderr);
     assert_eq!(done.status.code(), Some(code), "{arguments:?}: {said}");
     assert!(done.stdout.is_empty() && said.lines().count() == 1, "{arguments:?}: {said}");
-    assert!(names(dir) == before && names(&dir.join("tmp")).is_empty(), "{arguments:?}: something is left");
+    assert!(names(dir) == before && temporary(dir).is_empty(), "{arguments:?}: something is left");
     said
 }
 
@@ -127,9 +132,42 @@ fn what_a_stream_cannot_do_is_refused_before_it_is_read() {
     }
     let said = refused(at, b"no scene", &["-", "-o", "second.tif"], 2);
     assert!(said.contains("second.tif") && said.contains("--overwrite"), "{said}");
-    // Files that GDAL writes beside a TIFF would be lost.
+    // A file that GDAL writes beside a TIFF would be lost.
     let said = refused(at, &[], &["scene.tif", "-o", "-", "--co", "TFW=YES"], 3);
     assert!(said.contains("standard output") && said.contains(".tfw"), "{said}");
+}
+
+/// A TIFF holds one nodata value for all bands, and no first band without colour. Other bands' values go into `.aux.xml`.
+#[test]
+fn what_only_a_file_beside_it_could_hold_is_lost_with_a_warning_or_refused() {
+    let dir = folder();
+    let at = dir.path();
+    let vrt = |nodata: [u8; 3], colours: [&str; 3]| {
+        let band = |i: usize| {
+            format!(
+                "<VRTRasterBand dataType=\"Byte\" band=\"{n}\"><NoDataValue>{}</NoDataValue><ColorInterp>{}</ColorInterp>\
+                 <SimpleSource><SourceFilename relativeToVRT=\"1\">scene.tif</SourceFilename><SourceBand>{n}</SourceBand>\
+                 </SimpleSource></VRTRasterBand>",
+                nodata[i],
+                colours[i],
+                n = i + 1
+            )
+        };
+        let bands: String = (0..3).map(band).collect();
+        let text = format!("<VRTDataset rasterXSize=\"90\" rasterYSize=\"70\">{bands}</VRTDataset>");
+        fs::write(at.join("scene.vrt"), text).unwrap();
+    };
+    vrt([1, 2, 3], ["Red", "Green", "Blue"]);
+    let said = refused(at, &[], &["scene.vrt", "-o", "-"], 3);
+    assert!(said.contains("standard output") && said.contains("nodata"), "{said}");
+    vrt([1, 1, 1], ["Undefined", "Undefined", "Undefined"]);
+    let arguments = ["geo", "scene.vrt", "-o", "-", "--bands", "1,2,3", "--model", "half.onnx"];
+    let done = artir().args(arguments).current_dir(at).env("TMPDIR", at.join("tmp")).output().unwrap();
+    let said = text(&done.stderr);
+    assert!(done.status.success() && said.contains("standard output: a GeoTIFF cannot hold"), "{said}");
+    assert!(!said.contains("ARTIR"), "{said}");
+    let said = refused(at, &[], &["scene.vrt", "-o", "-", "--bands", "1,2,3", "--strict"], 3);
+    assert!(said.contains("colour interpretation"), "{said}");
 }
 
 #[test]

@@ -30,7 +30,9 @@ pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: MemoryU
     loop {
         let bytes = needed(card, settings, shape, held, (tile, false));
         if bytes <= allowed {
-            return tiled(card, shape, tile, overlap_of(card, settings, tile, 0));
+            let overlap = overlap_of(card, settings, tile, 0);
+            let tile = if settings.overlap.is_none() { spread(card, shape, tile, overlap).max(smallest) } else { tile };
+            return tiled(card, shape, tile, overlap);
         }
         if tile == smallest {
             return Err(Error::Memory { needed_mib: bytes.div_ceil(1 << 20), allowed_mib: allowed >> 20 });
@@ -41,6 +43,20 @@ pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: MemoryU
 
 fn tiled(card: &Card, shape: Shape, tile: usize, overlap: usize) -> Result<TilePlan, Error> {
     TilePlan::tiled(shape.rows, shape.columns, TileLimits { tile, overlap, multiple: card.multiple })
+}
+
+/// The smallest tile that covers the image by as many tiles: they are spread evenly, so that larger ones only overlap more.
+fn spread(card: &Card, shape: Shape, tile: usize, overlap: usize) -> usize {
+    let edge = |length: usize| {
+        let length = length.next_multiple_of(card.multiple);
+        if length <= tile {
+            return length;
+        }
+        let shared = overlap + card.multiple - 1;
+        let count = (length - tile).div_ceil(tile.saturating_sub(shared).max(1)) + 1;
+        (length + (count - 1) * shared).div_ceil(count)
+    };
+    edge(shape.rows).max(edge(shape.columns)).next_multiple_of(card.multiple).min(tile)
 }
 
 /// The overlap of tiles. A requested overlap is kept, or refused if the tiles are too small for it. The card's overlap shrinks
@@ -218,27 +234,31 @@ mod tests {
     }
 
     #[test]
-    fn tiles_are_as_large_as_the_memory_allows() {
+    fn tiles_are_as_large_as_the_memory_allows_and_no_larger_than_their_number_needs() {
         let haze = crate::zoo::open("geo-haze-t").unwrap().card().clone();
         // Three bands of 16 bits and their mask; a strip of 128 rows is read, written and compressed.
         let plan_of = |edge: usize, memory: u64| {
             let held = MemoryUse { fixed: (64 << 20) + 3 * 128 * 6 * edge as u64, per_pixel: 7 };
-            let (settings, shape) =
-                (Settings { memory, ..Settings::default() }, Shape { channels: 3, rows: edge, columns: edge });
+            let settings = Settings { memory, ..Settings::default() };
+            let shape = Shape { channels: 3, rows: edge, columns: edge };
             let found = plan(&haze, &settings, shape, held).unwrap();
-            let tile = found.rows[0].padded;
+            let (tile, count) = (found.rows[0].padded, found.rows.len());
             assert!(needed(&haze, &settings, shape, held, (tile, false)) <= memory);
-            let next = needed(&haze, &settings, shape, held, (tile + STEP, false));
-            assert!(tile == haze.tile || next > memory, "{tile} is not the largest");
-            assert_eq!(found.overlap, haze.overlap.min(tile / 4));
-            (tile, found.overlap)
+            let limits = |tile| TileLimits { tile, overlap: found.overlap, multiple: 4 };
+            let fewer = TilePlan::tiled(edge, edge, limits(tile - 4)).unwrap();
+            assert!(fewer.rows.len() > count, "{edge}: tiles of {tile} share more than they need");
+            (tile, count, found.overlap)
         };
-        assert_eq!(plan_of(10_980, 8 << 30), (haze.tile, haze.overlap));
-        // A Sentinel-2 tile keeps the whole overlap with the default memory, and a very wide scene a quarter of its tiles.
-        let (tile, overlap) = plan_of(10_980, 2 << 30);
+        // Three tiles of 2048 would do for 4000 pixels; so do smaller ones.
+        assert_eq!(plan_of(4000, 8 << 30), (1592, 3, haze.overlap));
+        assert_eq!(plan_of(10_980, 8 << 30), (1904, 7, haze.overlap));
+        // A Sentinel-2 tile has the whole overlap with the default memory, a very wide scene a quarter of its tiles.
+        let (tile, _, overlap) = plan_of(10_980, 2 << 30);
         assert!(tile > 1536 && overlap == haze.overlap, "{tile} {overlap}");
-        let (tile, overlap) = plan_of(60_000, 2 << 30);
-        assert!((512..1024).contains(&tile) && overlap == tile / 4, "{tile} {overlap}");
+        let (tile, _, overlap) = plan_of(60_000, 2 << 30);
+        assert!((512..1024).contains(&tile) && overlap > tile / 5, "{tile} {overlap}");
+        let (tile, ..) = plan_of(60_000, 4 << 30);
+        assert!(tile > 1024, "more memory gives larger tiles: {tile}");
     }
 
     #[test]

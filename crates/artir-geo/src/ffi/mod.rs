@@ -181,21 +181,27 @@ pub(crate) fn message(noted: Option<String>) -> Reason {
     }
 }
 
-/// Sets one of GDAL's options for this thread until it is dropped.
-pub(crate) struct ThreadOption(CString);
+/// Sets one of GDAL's options for this thread. Dropped, it gives the option its earlier value.
+pub(crate) struct ThreadOption {
+    key: CString,
+    before: Option<CString>,
+}
 
 impl ThreadOption {
     pub(crate) fn set(key: &str, value: &str) -> Option<Self> {
         let (key, value) = (CString::new(key).ok()?, CString::new(value).ok()?);
+        // SAFETY: the key outlives both calls, and the earlier value is copied before it is replaced.
+        let before = unsafe { text(sys::CPLGetThreadLocalConfigOption(key.as_ptr(), std::ptr::null())) };
         // SAFETY: both texts outlive the call, which copies them.
         unsafe { sys::CPLSetThreadLocalConfigOption(key.as_ptr(), value.as_ptr()) };
-        Some(Self(key))
+        Some(Self { key, before: before.and_then(|text| CString::new(text).ok()) })
     }
 }
 
 impl Drop for ThreadOption {
     fn drop(&mut self) {
-        // SAFETY: a null value takes the option away.
-        unsafe { sys::CPLSetThreadLocalConfigOption(self.0.as_ptr(), std::ptr::null()) };
+        let before = self.before.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
+        // SAFETY: both texts outlive the call, which copies them; a null value takes the option away.
+        unsafe { sys::CPLSetThreadLocalConfigOption(self.key.as_ptr(), before) };
     }
 }

@@ -106,13 +106,11 @@ pub(crate) fn open_with(name: &str, allowed: Option<&[&str]>) -> Result<Dataset,
             return Reason::Gdal("GDAL cannot open it".into());
         }
         let unknown = allowed.is_some() && message.contains("not recognized as");
-        let text = format!("GDAL cannot open it: {}", message.replace(name, "the file").replace('\n', " "));
         if unknown {
-            let text = format!("{text} (formats whose files name other files need a permission)");
-            Reason::not_allowed(text, Permission::Everything)
-        } else {
-            Reason::Gdal(text)
+            let text = "GDAL cannot open it: its format is unknown, or one whose files name other files";
+            return Reason::not_allowed(text, Permission::Everything);
         }
+        Reason::Gdal(format!("GDAL cannot open it: {}", message.replace(name, "the file").replace('\n', " ")))
     })
 }
 

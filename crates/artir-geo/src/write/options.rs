@@ -109,7 +109,7 @@ pub struct WriteOptions {
     /// The folder in which an interrupted run leaves the rows that it has restored; `None` for a hidden folder next to the
     /// result.
     pub work: Option<PathBuf>,
-    /// Refuse a scene if a part of its result would be written to another file beside it.
+    /// Write one file: no `.aux.xml`, and refuse a scene if another part of its result would be a file beside it.
     pub one_file: bool,
 }
 
@@ -158,8 +158,8 @@ impl WriteOptions {
         self
     }
 
-    /// Whether a scene is refused if a part of its result would be written to another file beside it (`.aux.xml`, `.ovr`,
-    /// `.msk`, `.tfw`), which a stream cannot carry.
+    /// Whether the result is one file, as a stream carries it: what only `.aux.xml` could hold counts as what a result cannot hold,
+    /// and a scene is refused if another part of the result would be a file beside it (`.ovr`, `.msk`, `.tfw`).
     pub fn with_one_file(mut self, one_file: bool) -> Self {
         self.one_file = one_file;
         self

@@ -125,7 +125,7 @@ class PreviewExtent(ArtirAlgorithm):
         name = tr("{source}, preview")
         if found["restores"].get("range_is_estimate"):
             feedback.pushInfo(
-                tr("Black and white are estimated from some of the scene's blocks: colours may differ a little.")
+                tr("Black and white are estimated from some blocks of the scene: colours may differ a little.")
             )
             name = tr("{source}, preview with an estimated range")
         name = name.format(

@@ -122,6 +122,7 @@ pub(crate) fn form(scene: &Scene, options: &WriteOptions) -> Result<Vec<String>,
 
 /// Writes the empty file and compares it. Returns its path and what the result will be.
 fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf, Promise), Reason> {
+    let _alone = file::alone(options);
     let format = layout::format(scene, options);
     let layout = Layout::of(scene, options, format)?.empty();
     let source = &scene.info.description.with_provenance(&options.provenance);
