@@ -155,7 +155,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let outputs = outputs(&args.scenes, output);
     let access = args.access();
     // A virtual raster's sources are inputs, too.
-    let sources = args.scenes.iter().flat_map(|scene| artir_geo::files(scene, &access));
+    let named = args.scenes.iter().filter(|scene| !streams::is_input(scene));
+    let sources = named.flat_map(|scene| artir_geo::files(scene, &access));
     let more = args.mask.as_ref().map(PathBuf::from).into_iter().chain(args.cutline.clone());
     let mut checks = Outputs::new(args.scene_files().chain(sources).chain(more).chain(args.inference.model_file()));
     if let Some(path) = &args.report {
