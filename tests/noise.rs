@@ -4,7 +4,10 @@
 
 use std::{fs, path::Path};
 
-use artir_phantom::{Random, dicom::write_series};
+use artir_phantom::{
+    Random,
+    dicom::{write_pet_series, write_series},
+};
 use artir_tests::{artir, models, text};
 use ndarray::Array2;
 use serde_json::Value;
@@ -60,6 +63,28 @@ fn the_strength_is_chosen_by_the_noise_that_is_to_stay() {
     fs::write(dir.path().join("one.onnx"), models::ct_identity()).unwrap();
     let (code, said, _) = ct_run(dir.path(), &["--noise", "2", "--model", "one.onnx"]);
     assert!(code == Some(0) && said.contains("cannot reach 2 HU"), "{said}");
+}
+
+#[test]
+fn the_report_states_the_noise_of_pet_in_suv() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random::new(1);
+    let slice = Array2::from_shape_fn((96, 96), |(y, x)| {
+        let inside = (y as f32 - 48.0).hypot(x as f32 - 48.0) < 40.0;
+        if inside { (1.5 + 0.2 * random.normal() as f32).max(0.0) } else { 0.0 }
+    });
+    write_pet_series(&dir.path().join("in"), &[slice], 4.0).unwrap();
+    let report = |more: &[&str]| -> Value {
+        let arguments = ["pet", "in", "-o", "out", "--overwrite", "--report", "report.json"];
+        let done = artir().args(arguments).args(more).current_dir(dir.path()).output().unwrap();
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        serde_json::from_str(&fs::read_to_string(dir.path().join("report.json")).unwrap()).unwrap()
+    };
+    let restored = report(&[]);
+    let noise = &restored["series"][0]["noise"][0];
+    let [before, after] = ["before_suv", "after_suv"].map(|key| noise[key].as_f64().unwrap());
+    assert!((before - 0.2).abs() < 0.03 && after < before, "{noise}");
+    assert!(report(&["--units", "native"])["series"][0]["noise"].is_null());
 }
 
 #[test]

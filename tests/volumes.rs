@@ -417,3 +417,19 @@ fn wrong_words_fail_before_the_work() {
     let partly = run(dir.path(), &["ct", "v.nii", "w.nii", "-o", "out", "--units", "hu", "--model", "half.onnx"]);
     assert_eq!((partly.0, names(&at("out"))), (Some(4), vec!["v.nii".to_owned()]), "{}", partly.2);
 }
+
+#[test]
+fn volumes_in_a_folder_are_counted_and_the_unit_of_a_series_is_its_own() {
+    let dir = folder();
+    let volumes = dir.path().join("volumes");
+    fs::create_dir(&volumes).unwrap();
+    for name in ["a.nii", "b.nii"] {
+        fs::write(volumes.join(name), thorax(|v| v as i16).bytes()).unwrap();
+    }
+    let (code, _, said) = run(dir.path(), &["ct", "volumes", "-o", "out"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("2 of them are NIfTI or NRRD volumes") && said.contains("volumes/a.nii"), "{said}");
+    made::series(&dir.path().join("in"), 3, 0.0);
+    let (code, _, said) = run(dir.path(), &["ct", "in", "-o", "out", "--units", "hu"]);
+    assert!(code == Some(2) && said.contains("--units hu: is for NIfTI and NRRD volumes"), "{said}");
+}

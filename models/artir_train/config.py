@@ -93,6 +93,13 @@ class Config:
                 return name
         return "custom"
 
+    def is_papers(self) -> bool:
+        """Whether the network has the paper's blocks, in any number, width and kernel size."""
+        blocks = Config(
+            self.depths, self.width, self.in_channels, self.segments, self.largest_kernel
+        )
+        return self == blocks
+
     def kernel_sizes(self) -> tuple[int, ...]:
         """K_i = floor(K / 2^(N-1-i)) for i = 1 .. N-1: (15, 31, 63) by default."""
         last = self.segments - 1

@@ -2,9 +2,9 @@
 
     artir-evaluate models/runs/geo-haze-t/checkpoint.pt
 
-All tasks: the held-out images of the run's data. PET: also the SUVmax of hot spots. Haze: also real
-thin cloud (RICE1 test pairs, protocol ``rgb``), with improved and worsened images apart, because
-the mean of all hides both.
+All tasks: the held-out images of the run's data, and those of each degradation apart. PET: also the
+SUVmax of hot spots. Haze: also real thin cloud (RICE1 test pairs, protocol ``rgb``), with improved
+and worsened images apart, because the mean of all hides both.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .data import data_folder
 from .losses import peak_shares
 from .network import ArtIR, Config
 from .settings import Settings
-from .sources import SOURCES
+from .sources import source
 from .trainer import mean_psnr
 
 
@@ -60,16 +60,28 @@ def rice(model: ArtIR) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="the published data sets of the training"
+    )
     options = parser.parse_args()
     model, settings = load(options.checkpoint)
-    source = SOURCES[settings.data](options.checkpoint.parents[1] / "packs", settings.seed)
-    degraded, clean = source.validation()
-    window = source.window
+    packs = options.checkpoint.parents[1] / "packs"
+    try:
+        images = source(settings.data, packs, settings.seed, options.data)
+    except ValueError as error:
+        raise SystemExit(f"artir-evaluate: {error}") from error
+    degraded, clean = images.validation()
+    window = images.window
     parts = [settings.to_physical(model(settings.to_network(x))) for x in degraded.split(1)]
     result = torch.cat(parts)
     before = mean_psnr(degraded, clean, window)
     after = mean_psnr(result, clean, window)
     print(f"held out, {len(clean)} images: {before:.2f} -> {after:.2f} dB")
+    groups = np.array(getattr(images, "groups", []))
+    for group in dict.fromkeys(groups.tolist()):
+        own = torch.from_numpy(groups == group)
+        before, after = (mean_psnr(x[own], clean[own], window) for x in (degraded, result))
+        print(f"  {group}, {int(own.sum())} images: {before:.2f} -> {after:.2f} dB")
     if settings.data == "pet":
         rmse = [float((x - clean).square().mean().sqrt()) for x in (degraded, result)]
         print(f"RMSE, SUV: {rmse[0]:.3f} -> {rmse[1]:.3f}")

@@ -7,7 +7,7 @@
 RESULTS.json`` (several). The weights stay the same.
 
 The graph is built node by node from the modules, so that names are readable and the same weights
-give the same bytes. Only the paper's network can be exported, not its ablations.
+give the same bytes. Ablations of the paper's network are exported as standard operators.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from onnx import ModelProto, checker, helper
 
-from . import graph, model_file, onnx_ops
+from . import ablation_graph, graph, model_file, onnx_ops
 from .card import figure
 from .macs import multiply_adds
 from .network import ArtIR, Config, parameter_count
@@ -27,6 +27,13 @@ from .network import ArtIR, Config, parameter_count
 
 def build(model: ArtIR) -> ModelProto:
     """The model: ``image`` [N, C, H, W] in, ``restored`` of the same shape out."""
+    made = _one_operator(model) if model.config.is_papers() else ablation_graph.build(model)
+    checker.check_model(made)
+    return made
+
+
+def _one_operator(model: ArtIR) -> ModelProto:
+    """The paper's network as a node ``artir.Network``, with its definition as a function."""
     function, weights = graph.network_function(model)
     node = helper.make_node(
         graph.NETWORK,
@@ -37,30 +44,13 @@ def build(model: ArtIR) -> ModelProto:
         depths=list(model.config.depths),
         kernel_sizes=list(model.config.kernel_sizes()),
     )
-    channels = model.config.in_channels
-    made = helper.make_model(
-        helper.make_graph(
-            [node],
-            "ArtIR",
-            [onnx_ops.image_info("image", channels)],
-            [onnx_ops.image_info("restored", channels)],
-            weights,
-        ),
-        ir_version=10,
-        producer_name="artir",
-        opset_imports=[
-            helper.make_opsetid("", onnx_ops.OPSET),
-            helper.make_opsetid(onnx_ops.DOMAIN, 1),
-        ],
-        functions=[
-            function,
-            graph.block_function(),
-            *(graph.modulation_function(refined) for refined in (False, True)),
-            onnx_ops.large_kernel_function(),
-        ],
-    )
-    checker.check_model(made)
-    return made
+    functions = [
+        function,
+        graph.block_function(),
+        *(graph.modulation_function(refined) for refined in (False, True)),
+        onnx_ops.large_kernel_function(),
+    ]
+    return onnx_ops.model([node], weights, functions, model.config.in_channels)
 
 
 def export(model: ArtIR, card: dict, path: Path) -> str:

@@ -60,9 +60,11 @@ class Graph:
         """Splits channels into halves."""
         return self.node("Split", [x], name, outputs=2, axis=1, num_outputs=2)
 
-    def convolution(self, inputs: list[str], name: str, size: int, stride: int = 1, group=1) -> str:
+    def convolution(
+        self, inputs: list[str], name: str, size: int, stride: int = 1, group=1, dilation: int = 1
+    ) -> str:
         """A 2-D convolution of x, weight and perhaps bias; ``group`` may be an attribute's name."""
-        pad = size // 2
+        pad = dilation * (size // 2)
         out = self.node(
             "Conv",
             inputs,
@@ -71,6 +73,7 @@ class Graph:
             strides=[stride, stride],
             pads=[pad] * 4,
             **({"group": group} if isinstance(group, int) else {}),
+            **({"dilations": [dilation, dilation]} if dilation > 1 else {}),
         )
         if isinstance(group, str):
             passed = AttributeProto(name="group", type=AttributeProto.INT, ref_attr_name=group)
@@ -80,7 +83,8 @@ class Graph:
     def layer(self, x: str, layer: nn.Conv2d, name: str) -> str:
         """A module's convolution, its weights included."""
         inputs = [x, *self.layer_weights(layer, name)]
-        return self.convolution(inputs, name, layer.kernel_size[0], layer.stride[0], layer.groups)
+        size, stride, dilation = layer.kernel_size[0], layer.stride[0], layer.dilation[0]
+        return self.convolution(inputs, name, size, stride, layer.groups, dilation)
 
     def layer_weights(self, layer: nn.Conv2d, name: str) -> list[str]:
         weights = [self.weight(f"{name}.weight", layer.weight)]
@@ -138,24 +142,26 @@ class Graph:
         self, x: str, layer: blocks.LargeKernelModulation, name: str
     ) -> tuple[str, str]:
         """The spatial weights Xs and the channel weights Wc of a modulation."""
-        kernel = layer.kernel
-        if not isinstance(kernel, DynamicLargeKernel) or layer.attention != "light":
-            raise NotImplementedError(f"{name}: this ablation cannot be exported")
+        mean = self.channel_mean(x, f"{name}.mean")
+        spatial = self.dynamic_kernel(mean, layer.kernel, f"{name}.kernel")
+        pooled = self.node("GlobalAveragePool", [mean], f"{name}.pool")
+        return spatial, self.layer(pooled, layer.weigh, f"{name}.weigh")
+
+    def channel_mean(self, x: str, name: str) -> str:
+        """[N, C, H, W] to [N, 1, H, W]."""
         channels = self.constant("channel_axis", np.array([1]))
-        mean = self.node("ReduceMean", [x, channels], f"{name}.mean", keepdims=1)
-        taps = [
-            self.weight(f"{name}.kernel.a", kernel.a),
-            self.weight(f"{name}.kernel.b", kernel.b),
-        ]
-        spatial = self.node(
+        return self.node("ReduceMean", [x, channels], name, keepdims=1)
+
+    def dynamic_kernel(self, x: str, kernel: DynamicLargeKernel, name: str) -> str:
+        """A call of ``artir.DynamicLargeKernel``."""
+        taps = [self.weight(f"{name}.{tap}", getattr(kernel, tap)) for tap in "ab"]
+        return self.node(
             onnx_ops.NAME,
-            [mean, *taps],
-            f"{name}.kernel",
+            [x, *taps],
+            name,
             domain=onnx_ops.DOMAIN,
             kernel_size=kernel.kernel_size,
         )
-        pooled = self.node("GlobalAveragePool", [mean], f"{name}.pool")
-        return spatial, self.layer(pooled, layer.weigh, f"{name}.weigh")
 
     def mixer(self, x: str, block: blocks.Block, name: str) -> str:
         layer = block.mixer
@@ -170,8 +176,6 @@ class Graph:
             kind, width = MODULATION, layer.local[i].groups
             attributes = {"channels": width}
             if i < len(layer.refine):
-                if not isinstance(layer.widen[i], blocks.Duplicate):
-                    raise NotImplementedError(f"{name}: this ablation cannot be exported")
                 kind = REFINED
                 inputs += self.layer_weights(layer.refine[i], f"{name}.refine.{i}")
                 twice = [channel for channel in range(width) for _ in range(2)]
@@ -179,15 +183,16 @@ class Graph:
             mixed = self.node(
                 kind, inputs, f"{name}.mixed.{i}", domain=onnx_ops.DOMAIN, **attributes
             )
-        project = layer.project
-        inputs = [
-            mixed,
-            self.weight(f"{name}.project.weight", folded(project.weight, block.beta)),
-            self.weight(f"{name}.project.bias", folded(project.bias, block.beta)),
-        ]
-        return self.convolution(inputs, f"{name}.project", 1)
+        return self.projection(mixed, layer.project, block.beta, f"{name}.project")
+
+    def projection(self, x: str, layer: nn.Conv2d, scale: torch.Tensor, name: str) -> str:
+        """A block's last 1x1 convolution, times the residual scale."""
+        weight = self.weight(f"{name}.weight", folded(layer.weight, scale))
+        bias = self.weight(f"{name}.bias", folded(layer.bias, scale))
+        return self.convolution([x, weight, bias], name, 1)
 
     def large_block(self, x: str, layer: blocks.Block, name: str) -> str:
+        """A block as single nodes, around its ``mixer``."""
         norm = [
             self.weight(f"{name}.norm1.weight", layer.norm1.weight),
             self.weight(f"{name}.norm1.bias", layer.norm1.bias),
@@ -200,8 +205,6 @@ class Graph:
     def gated_block(self, x: str, layer: blocks.Block, name: str) -> str:
         """A call of ``artir.GatedBlock``."""
         mixer = layer.mixer
-        if mixer.far is not None:
-            raise NotImplementedError(f"{name}: this ablation cannot be exported")
         weights = [
             self.weight(f"{name}.norm1.weight", layer.norm1.weight),
             self.weight(f"{name}.norm1.bias", layer.norm1.bias),
@@ -226,10 +229,8 @@ class Graph:
         for i, layer in enumerate(layers):
             if isinstance(layer.mixer, blocks.LargeKernelMixer):
                 x = self.large_block(x, layer, f"{name}.{i}")
-            elif isinstance(layer.mixer, blocks.SplitMultiply):
-                x = self.gated_block(x, layer, f"{name}.{i}")
             else:
-                raise NotImplementedError(f"{name}: this ablation cannot be exported")
+                x = self.gated_block(x, layer, f"{name}.{i}")
         return x
 
     def upsample(self, x: str, layer: nn.Module, name: str) -> str:
@@ -306,10 +307,8 @@ def modulation_function(refined: bool) -> FunctionProto:
     )
 
 
-def network_function(model: ArtIR) -> tuple[FunctionProto, list]:
-    """The network, and its weights in the order of the function's inputs after the image."""
-    g = Graph()
-    m = model
+def add_network(g: Graph, m: ArtIR) -> None:
+    """Adds the network's nodes, from ``image`` to ``restored``."""
     level1 = g.stage(g.layer("image", m.head, "head"), m.encoder1, "encoder1")
     level2 = g.stage(g.layer(level1, m.down1, "down1"), m.encoder2, "encoder2")
     level3 = g.stage(g.layer(level2, m.down2, "down2"), m.encoder3, "encoder3")
@@ -320,6 +319,12 @@ def network_function(model: ArtIR) -> tuple[FunctionProto, list]:
     y = g.stage(g.layer(y, m.merge1, "merge1"), m.decoder1, "decoder1")
     y = g.stage(y, m.refinement, "refinement")
     g.node("Add", ["image", g.layer(y, m.tail, "tail")], "restored")
+
+
+def network_function(model: ArtIR) -> tuple[FunctionProto, list]:
+    """The network, and its weights in the order of the function's inputs after the image."""
+    g = Graph()
+    add_network(g, model)
     function = helper.make_function(
         onnx_ops.DOMAIN,
         NETWORK,

@@ -126,13 +126,9 @@ class Native:
 
 def usable(config: Config) -> bool:
     """Whether the library supports a network: the paper's blocks, of widths that it can divide."""
-    paper = Config(
-        config.depths, config.width, config.in_channels, config.segments, config.largest_kernel
-    )
     narrowest = 4 * config.width >> (config.segments - 2)
-    return (
-        config == paper and config.width % 16 == 0 and narrowest % 16 == 0 and library() is not None
-    )
+    divides = config.width % 16 == 0 and narrowest % 16 == 0
+    return config.is_papers() and divides and library() is not None
 
 
 def native(config: Config, flat: Flat, products: str = "best") -> Native | None:

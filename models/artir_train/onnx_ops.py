@@ -7,7 +7,7 @@ library's kernel instead. All kernel sizes share the function: the body refers t
 
 from __future__ import annotations
 
-from onnx import AttributeProto, FunctionProto, TensorProto, helper
+from onnx import AttributeProto, FunctionProto, ModelProto, TensorProto, helper
 
 DOMAIN = "artir"
 NAME = "DynamicLargeKernel"
@@ -48,3 +48,20 @@ def large_kernel_function() -> FunctionProto:
 def image_info(name: str, channels: int):
     """A float image [N, channels, H, W] with named dimensions."""
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", channels, "H", "W"])
+
+
+def model(nodes: list, weights: list, functions: list[FunctionProto], channels: int) -> ModelProto:
+    """The nodes from ``image`` to ``restored`` as a model."""
+    return helper.make_model(
+        helper.make_graph(
+            nodes,
+            "ArtIR",
+            [image_info("image", channels)],
+            [image_info("restored", channels)],
+            weights,
+        ),
+        ir_version=10,
+        producer_name="artir",
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)],
+        functions=functions,
+    )

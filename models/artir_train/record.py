@@ -18,15 +18,15 @@ from pathlib import Path
 import torch
 
 from . import native
-from .data import REPOSITORY, data_folder
+from .data import REPOSITORY
 from .settings import Settings
 
 LIBRARIES = ("numpy", "onnx", "pillow", "pydicom", "scipy", "torch")
 NAME = "run.json"
 
 
-def session(settings: Settings, folders: tuple[str, ...], **more: object) -> dict:
-    """What a session's weights depend on. ``folders``: those of the real data that it reads."""
+def session(settings: Settings, data_hash: str, **more: object) -> dict:
+    """What a session's weights depend on. ``data_hash``: a hash of the data that it reads."""
     library = native.library_path()
     return {
         "begun": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -37,7 +37,7 @@ def session(settings: Settings, folders: tuple[str, ...], **more: object) -> dic
         if native.library()
         else None,
         "threads": torch.get_num_threads(),
-        "data_hash": data_hash([data_folder() / folder for folder in folders]),
+        "data_hash": data_hash,
         "seed": settings.seed,
         **more,
     }
@@ -78,6 +78,14 @@ def data_hash(folders: list[Path]) -> str:
             name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             digest.update(f"{content}  {name}\n".encode())
+    return digest.hexdigest()
+
+
+def listing_hash(files: list[Path]) -> str:
+    """A hash of the names and sizes of files, for data sets whose contents take hours to read."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.stat().st_size}  {path.name}\n".encode())
     return digest.hexdigest()
 
 

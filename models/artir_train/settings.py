@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import losses as named
+from .config import Config
 
 if TYPE_CHECKING:
     import torch
+
+
+MOST_BASES = 4
+"""Most files in a chain of bases. A file that names itself is so found."""
 
 
 class OtherSettings(ValueError):
@@ -22,7 +27,7 @@ class Settings:
     """What determines a run's weights, together with its code, data and schedule."""
 
     data: str
-    """A key of ``sources.SOURCES``."""
+    """A name that ``sources.source`` knows."""
     variant: str
     channels: int
     range: tuple[float, float]
@@ -35,19 +40,31 @@ class Settings:
     seed: int
     losses: dict[str, dict[str, float]]
     """Weight and options of each loss of ``losses.LOSSES``."""
+    network: dict[str, object] = dataclasses.field(default_factory=dict)
+    """Fields of ``config.Config`` in which an ablation differs from the paper's network."""
 
     def __post_init__(self) -> None:
         for name in ("range", "network_range"):
             object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
         named.check(self.losses)
+        self.config()
+
+    def config(self) -> Config:
+        """The network. Raises ValueError for one that cannot be built."""
+        known = {field.name for field in dataclasses.fields(Config)} - {"in_channels"}
+        if unknown := self.network.keys() - known:
+            raise ValueError(
+                f"unknown settings of the network: {', '.join(sorted(unknown))}; "
+                f"there are {', '.join(sorted(known))}"
+            )
+        return Config.variant(self.variant, self.channels, **self.network)
 
     @classmethod
     def read(cls, path: Path) -> Settings:
         """Reads a TOML file. Raises ValueError, with the file's name, for a file with unknown,
         missing or unusable settings."""
         try:
-            with path.open("rb") as file:
-                return cls._from(tomllib.load(file))
+            return cls._from(_tables(path))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
@@ -63,7 +80,7 @@ class Settings:
         fields = {field.name for field in dataclasses.fields(cls)}
         if unknown := stored.keys() - fields:
             raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
-        if missing := fields - stored.keys():
+        if missing := fields - {"network"} - stored.keys():
             raise ValueError(f"missing settings: {', '.join(sorted(missing))}")
         return cls(**stored)
 
@@ -85,6 +102,20 @@ class Settings:
         """The inverse of :meth:`to_network`, without clamping."""
         (lo, hi), (low, high) = self.range, self.network_range
         return lo + (network - low) * ((hi - lo) / (high - low))
+
+
+def _tables(path: Path, depth: int = 0) -> dict:
+    """The settings of a file and, where it lacks some, those of the file that ``base`` names."""
+    with path.open("rb") as file:
+        tables = tomllib.load(file)
+    base = tables.pop("base", None)
+    if base is None:
+        return tables
+    if not isinstance(base, str):
+        raise ValueError(f"base must be the name of a file, got {base!r}")
+    if depth == MOST_BASES:
+        raise ValueError(f"more than {MOST_BASES} files name one another as base")
+    return _tables(path.parent / base, depth + 1) | tables
 
 
 def _flat(tree: dict, prefix: str = "") -> dict[str, object]:

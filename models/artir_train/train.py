@@ -20,7 +20,7 @@ import torch
 from . import record
 from .data import data_folder
 from .settings import Settings
-from .sources import FOLDERS, SOURCES
+from .sources import FOLDERS, source
 from .trainer import Trainer, check_resumable, train
 
 _log = logging.getLogger(__name__)
@@ -35,14 +35,23 @@ def main() -> None:
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument("--resume", action="store_true", help="continue from the run's checkpoint")
     begin.add_argument("--start", type=Path, help="start with the weights of a model file (.onnx)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="train on the published data sets in this folder, for the data that have some",
+    )
     parser.add_argument("--threads", type=int, default=0, help="0 (default): all cores")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes that prepare batches (default: 1)"
+    )
     parser.add_argument(
         "--every", type=float, default=300, metavar="SECONDS", help="time between checkpoints"
     )
     parser.add_argument("--runs", type=Path, default=Path("models/runs"))
     options = parser.parse_args()
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    if not (data_folder() / "train").is_dir():
+    if options.data is None and not (data_folder() / "train").is_dir():
         raise SystemExit(f"no training data at {data_folder() / 'train'}: set ARTIR_REAL_DATA")
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -56,23 +65,26 @@ def main() -> None:
 
 def begun(settings: Settings, options: argparse.Namespace) -> Trainer:
     """A trainer with its data at the beginning of this session, and the session on record."""
-    if settings.data not in SOURCES:
-        raise ValueError(
-            f"{options.config}: there is no data {settings.data!r}; there are {', '.join(SOURCES)}"
-        )
     folder = options.runs / options.config.stem
     # Checked first, because preparing the data can take half an hour.
     if options.resume:
         check_resumable(folder, settings)
-    source = SOURCES[settings.data](options.runs / "packs", settings.seed)
-    trainer = Trainer(settings, source, folder)
+    try:
+        images = source(settings.data, options.runs / "packs", settings.seed, options.data)
+    except ValueError as error:
+        raise ValueError(f"{options.config}: {error}") from error
+    trainer = Trainer(settings, images, folder, options.workers)
     if options.resume:
         trainer.resume()
     elif options.start:
         trainer.start_from(options.start)
+    if options.data is None:
+        data_hash = record.data_hash([data_folder() / name for name in FOLDERS[settings.data]])
+    else:
+        data_hash = record.listing_hash(images.files())
     made = record.session(
         settings,
-        FOLDERS[settings.data],
+        data_hash,
         schedule={"steps": options.steps, "minutes": options.minutes},
         first_step=trainer.steps,
         start=record.described(options.start),

@@ -16,7 +16,7 @@ import torch
 from . import curve, losses, mixer_start, native, weights
 from .batches import Batches
 from .macs import multiply_adds
-from .network import ArtIR, Config
+from .network import ArtIR
 from .settings import OtherSettings, Settings
 
 LEAST_RATE = 1e-6
@@ -41,13 +41,13 @@ def average_decay(steps: int) -> float:
 class Trainer:
     """A network with its optimiser, averaged weights and place in the schedule."""
 
-    def __init__(self, settings: Settings, source, folder: Path):
+    def __init__(self, settings: Settings, source, folder: Path, workers: int = 1):
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.source = source
         self.folder = folder
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.config = Config.variant(settings.variant, channels=settings.channels)
+        self.config = settings.config()
         self.model = ArtIR(self.config)
         mixer_start.open_mixers(self.model)
         self.model.to(self.device, memory_format=torch.channels_last)
@@ -63,7 +63,7 @@ class Trainer:
             eps=1e-12,
             fused=True,
         )
-        self.batches = Batches(source, settings)
+        self.batches = Batches(source, settings, workers)
         self.peak = self._peak()
         self.steps = 0
         self.seconds = 0.0

@@ -14,7 +14,6 @@ from artir_train.export import build  # noqa: E402
 from artir_train.large_kernel import DynamicLargeKernel  # noqa: E402
 from artir_train.macs import multiply_adds  # noqa: E402
 from artir_train.network import ArtIR, Config, parameter_count  # noqa: E402
-from artir_train.table import ROWS  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -35,18 +34,6 @@ def test_variants_have_the_papers_size(name, parameters, paper):
     config = Config.variant(name)
     assert parameter_count(ArtIR(config)) == parameters
     assert abs(multiply_adds(config, 256, 256) / 1e9 / paper - 1) < 0.002
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda r: r.name)
-def test_every_ablation_can_be_built_and_run(row):
-    model = randomised(row.config)
-    x = torch.rand(1, 3, 16, 20)
-    assert model(x).shape == x.shape
-    # The paper's static kernel saves 0.03 M and 0.13 G, more than one set of taps is: 0.01 M.
-    tolerance = 0.02 if row.name == "static kernel" else 0.016
-    assert abs(parameter_count(model) / 1e6 - row.parameters) < tolerance
-    if row.macs is not None:
-        assert abs(multiply_adds(row.config, 256, 256) / 1e9 - row.macs) < 0.1
 
 
 def test_a_fresh_network_starts_as_the_identity_of_its_blocks():

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 import numpy as np  # noqa: E402
 
 from artir_train import record  # noqa: E402
+from artir_train.batches import Batches  # noqa: E402
 from artir_train.settings import OtherSettings, Settings  # noqa: E402
 from artir_train.trainer import Trainer, check_resumable, train  # noqa: E402
 
@@ -104,6 +105,15 @@ def test_training_learns_and_resumes_where_it_stopped(tmp_path):
     assert first.step(0.5) == pytest.approx(again.step(0.5), rel=1e-5)
 
 
+def test_batches_are_the_same_with_any_number_of_workers():
+    def first(workers):
+        batches = Batches(Tiny(), settings(), workers)
+        return [part for step in range(3) for part in batches.of(step)]
+
+    for one, other in zip(first(0), first(2), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_a_run_resumes_only_with_its_own_settings(tmp_path):
     trainer(tmp_path).save()
     other = settings(
@@ -153,14 +163,13 @@ def test_unusable_configurations_are_refused_with_their_name(text, reason, tmp_p
         Settings.read(path)
 
 
-def test_a_run_records_its_sessions_and_reports_what_changed(tmp_path, monkeypatch):
+def test_a_run_records_its_sessions_and_reports_what_changed(tmp_path):
     data = tmp_path / "data" / "train"
     data.mkdir(parents=True)
     (data / "one").write_bytes(b"1")
-    monkeypatch.setenv("ARTIR_REAL_DATA", str(tmp_path / "data"))
 
     def begin(resumed):
-        made = record.session(settings(), ("train",), first_step=3 if resumed else 0)
+        made = record.session(settings(), record.data_hash([data]), first_step=3 * resumed)
         return record.write(tmp_path / "run", settings(), made, resumed)
 
     assert begin(resumed=False) == []

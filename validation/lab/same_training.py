@@ -18,7 +18,7 @@ import torch
 from artir_train import losses, native
 from artir_train.data import REPOSITORY
 from artir_train.settings import Settings
-from artir_train.sources import SOURCES
+from artir_train.sources import source
 from artir_train.trainer import Trainer
 
 LIBRARY = {"library, bf16": "best", "library, f32": "f32"}
@@ -66,9 +66,9 @@ def main() -> None:
     settings = Settings.read(options.config)
     # The rate of a run from random weights.
     settings = dataclasses.replace(settings, patch=options.patch, learning_rate=1e-3)
-    source = SOURCES[settings.data](options.runs / "packs", settings.seed)
+    images = source(settings.data, options.runs / "packs", settings.seed)
     for way in WAYS:
-        run = Run(settings, source, way)
+        run = Run(settings, images, way)
         found = [run.step(step / options.steps) for step in range(options.steps)]
         last, held_out = np.mean(found[-LAST:]), run.held_out(options.steps)
         print(f"{way:24} last {LAST} steps {last:.5f}, held out {held_out:.5f}", flush=True)

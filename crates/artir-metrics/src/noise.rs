@@ -1,19 +1,29 @@
-//! The noise of a CT slice, measured in the slice itself.
+//! The noise of a CT or PET slice, measured in the slice itself.
 
 use ndarray::{Array2, ArrayView2};
 
-/// Edge of the squares whose standard deviation is taken, pixels: about 5 mm in a body scan.
-const EDGE: usize = 7;
-/// Mean of a square of soft tissue, HU.
-const TISSUE: [f64; 2] = [0.0, 100.0];
-/// Squares of soft tissue that a measurement needs.
-const LEAST_SQUARES: usize = 200;
-/// Least and greatest noise that is told apart, HU.
-const RANGE: [f64; 2] = [0.05, 1000.0];
 /// Width of a bin of the histogram, as a ratio of neighbouring noise levels.
 const BIN: f64 = 1.01;
 /// Bins to either side that smooth the histogram.
 const SMOOTHING: usize = 8;
+
+/// What is measured.
+struct Measure {
+    /// Edge of the squares whose standard deviation is taken, pixels.
+    edge: usize,
+    /// Mean of a square that counts.
+    tissue: [f64; 2],
+    /// Squares that a measurement needs.
+    least_squares: usize,
+    /// Least and greatest noise that can be distinguished.
+    range: [f64; 2],
+}
+
+/// Soft tissue in HU; the squares are about 5 mm in a body scan.
+const CT: Measure = Measure { edge: 7, tissue: [0.0, 100.0], least_squares: 200, range: [0.05, 1000.0] };
+
+/// Muscle, blood and liver in SUV; the squares are about 20 mm in a body scan.
+const PET: Measure = Measure { edge: 5, tissue: [0.3, 4.0], least_squares: 100, range: [0.0005, 10.0] };
 
 /// The noise in HU: the most frequent standard deviation of small squares of soft tissue (the global noise level of
 /// Christianson et al., AJR 205, 2015). Anatomy raises the deviation of the squares that it crosses, not the most frequent
@@ -28,47 +38,59 @@ const SMOOTHING: usize = 8;
 /// assert!((noise - 10.0).abs() < 0.2);
 /// ```
 pub fn ct_noise(hu: ArrayView2<'_, f32>, valid: Option<ArrayView2<'_, bool>>) -> Option<f64> {
-    let (rows, columns) = hu.dim();
-    if rows < EDGE || columns < EDGE || valid.as_ref().is_some_and(|valid| valid.dim() != (rows, columns)) {
+    measure(hu, valid, &CT)
+}
+
+/// The noise in SUV, as [`ct_noise`] finds it: the most frequent standard deviation of squares of 5 x 5 pixels whose mean SUV
+/// lies between 0.3 and 4. Uptake that varies within a square raises it, so it compares two versions of one slice better than
+/// two scanners. `None` for a slice with too little of a body in it.
+pub fn pet_noise(suv: ArrayView2<'_, f32>, valid: Option<ArrayView2<'_, bool>>) -> Option<f64> {
+    measure(suv, valid, &PET)
+}
+
+fn measure(image: ArrayView2<'_, f32>, valid: Option<ArrayView2<'_, bool>>, of: &Measure) -> Option<f64> {
+    let Measure { edge, tissue, range, .. } = *of;
+    let (rows, columns) = image.dim();
+    if rows < edge || columns < edge || valid.as_ref().is_some_and(|valid| valid.dim() != (rows, columns)) {
         return None;
     }
-    let counts = |y: usize, x: usize| valid.as_ref().is_none_or(|v| v[(y, x)]) && hu[(y, x)].is_finite();
+    let counts = |y: usize, x: usize| valid.as_ref().is_none_or(|v| v[(y, x)]) && image[(y, x)].is_finite();
     // Sums over rectangles from the upper left corner: of pixels that do not count, values and squares. Values are taken
     // from the middle of the tissue's range, so that the squares keep their digits.
-    let middle = (TISSUE[0] + TISSUE[1]) / 2.0;
+    let middle = f64::midpoint(tissue[0], tissue[1]);
     let mut sums = Array2::from_elem((rows + 1, columns + 1), [0.0f64; 3]);
     for y in 0..rows {
         for x in 0..columns {
-            let value = if counts(y, x) { f64::from(hu[(y, x)]) - middle } else { 0.0 };
+            let value = if counts(y, x) { f64::from(image[(y, x)]) - middle } else { 0.0 };
             let own = [if counts(y, x) { 0.0 } else { 1.0 }, value, value * value];
             let (above, left, both) = (sums[(y, x + 1)], sums[(y + 1, x)], sums[(y, x)]);
             sums[(y + 1, x + 1)] = std::array::from_fn(|i| own[i] + above[i] + left[i] - both[i]);
         }
     }
-    let bins = ((RANGE[1] / RANGE[0]).ln() / BIN.ln()).ceil() as usize + 1;
+    let bins = ((range[1] / range[0]).ln() / BIN.ln()).ceil() as usize + 1;
     let (mut histogram, mut squares) = (vec![0usize; bins], 0);
-    let n = (EDGE * EDGE) as f64;
-    for y in 0..=rows - EDGE {
-        for x in 0..=columns - EDGE {
-            let [a, b, c, d] = [(y + EDGE, x + EDGE), (y, x + EDGE), (y + EDGE, x), (y, x)].map(|at| sums[at]);
+    let n = (edge * edge) as f64;
+    for y in 0..=rows - edge {
+        for x in 0..=columns - edge {
+            let [a, b, c, d] = [(y + edge, x + edge), (y, x + edge), (y + edge, x), (y, x)].map(|at| sums[at]);
             let [missing, sum, square]: [f64; 3] = std::array::from_fn(|i| a[i] - b[i] - c[i] + d[i]);
             let mean = sum / n + middle;
-            if missing > 0.5 || !(TISSUE[0]..=TISSUE[1]).contains(&mean) {
+            if missing > 0.5 || !(tissue[0]..=tissue[1]).contains(&mean) {
                 continue;
             }
-            let deviation = ((square - sum * sum / n) / (n - 1.0)).max(0.0).sqrt().clamp(RANGE[0], RANGE[1]);
-            histogram[((deviation / RANGE[0]).ln() / BIN.ln()) as usize] += 1;
+            let deviation = ((square - sum * sum / n) / (n - 1.0)).max(0.0).sqrt().clamp(range[0], range[1]);
+            histogram[((deviation / range[0]).ln() / BIN.ln()) as usize] += 1;
             squares += 1;
         }
     }
-    (squares >= LEAST_SQUARES).then(|| most_frequent(&histogram))
+    (squares >= of.least_squares).then(|| most_frequent(&histogram, range[0]))
 }
 
 /// The deviation of greatest density: the peak of the histogram, smoothed by a triangle, divided by the width of its bins. Without
 /// the division, the wide bins of large deviations would win, where squares cross the borders of organs.
-fn most_frequent(histogram: &[usize]) -> f64 {
+fn most_frequent(histogram: &[usize], least: f64) -> f64 {
     let reach = SMOOTHING as isize;
-    let level = |bin: usize| RANGE[0] * BIN.powf(bin as f64 + 0.5);
+    let level = |bin: usize| least * BIN.powf(bin as f64 + 0.5);
     let smooth = |bin: usize| -> f64 {
         let part = |by: isize| {
             let at = bin.checked_add_signed(by).and_then(|at| histogram.get(at)).copied().unwrap_or(0);
@@ -117,6 +139,24 @@ mod tests {
         // Less noise is less, in small steps too.
         let levels = [10.0, 10.5, 11.0].map(|sigma| ct_noise(noisy(sigma, body).view(), None).unwrap());
         assert!(levels[0] < levels[1] && levels[1] < levels[2], "{levels:?}");
+    }
+
+    #[test]
+    fn the_noise_of_a_pet_slice_is_found_beside_air_and_a_hot_spot() {
+        let uptake = |y: usize, x: usize| {
+            let from = |cy: f32, cx: f32| (y as f32 - cy).hypot(x as f32 - cx);
+            match () {
+                () if from(128.0, 128.0) > 90.0 => 0.0,
+                () if from(100.0, 100.0) < 3.0 => 9.0,
+                () if from(140.0, 160.0) < 30.0 => 2.2,
+                () => 0.9,
+            }
+        };
+        for sigma in [0.05, 0.2, 0.5] {
+            let found = pet_noise(noisy(sigma, uptake).view(), None).unwrap();
+            assert!((found / f64::from(sigma) - 1.0).abs() < 0.08, "{sigma}: {found}");
+        }
+        assert_eq!(pet_noise(Array2::zeros((256, 256)).view(), None), None);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use artir_core::{Error as CoreError, Image, ImageSource, MemoryUse, Progress, Restorer, Shape, Sink, Work};
 use artir_dicom::{Modality, NoiseChoice, are_unscaled, body_mean, choose_strength_of, outside_field_of_view};
-use artir_metrics::ct_noise;
-use ndarray::{Array2, ArrayView3, Axis, s};
+use artir_metrics::{ct_noise, pet_noise};
+use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 
 use crate::{
     Error, Finding, Plan, Reason, Volume,
@@ -13,7 +13,7 @@ use crate::{
     write::Output,
 };
 
-/// The noise of an axial slice before and after its restoration, HU.
+/// The noise of an axial slice before and after its restoration, in HU or SUV.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VolumeNoise {
@@ -39,7 +39,7 @@ pub struct VolumeReport {
     pub provenance: String,
     /// Findings of header and voxels.
     pub findings: Vec<Finding>,
-    /// Noise of CT slices that show enough soft tissue.
+    /// Noise of the slices that show enough tissue, in HU or SUV.
     pub noise: Vec<VolumeNoise>,
 }
 
@@ -47,6 +47,16 @@ pub struct VolumeReport {
 const STRIDE: usize = 4;
 /// Slices that the choice of a strength looks at.
 const SAMPLES: usize = 7;
+
+type Measure = fn(ArrayView2<'_, f32>, Option<ArrayView2<'_, bool>>) -> Option<f64>;
+
+/// How the noise of a slice is measured. That of PET in its own units is not, since their scale is unknown.
+fn measure(plan: &Plan) -> Option<Measure> {
+    match plan.modality {
+        Modality::Ct => Some(ct_noise),
+        _ => (!plan.native).then_some(pet_noise as Measure),
+    }
+}
 
 /// The lowest value that has a meaning: lower ones may end where the datatype ends, as in DICOM.
 fn lowest(modality: Modality) -> f64 {
@@ -230,16 +240,17 @@ impl Volume {
                 }
             }
         };
+        let measure = measure(plan);
         let consume = |steps: &mut dyn Iterator<Item = Step>| -> Result<_, Reason> {
             let mut restored = Restored::of(&voxels);
             let (mut noise, mut not_finite) = (Vec::new(), 0);
             for Step { slice, image, residual } in steps {
                 let values = image.data.index_axis(Axis(0), 0);
                 not_finite += values.iter().filter(|v| !v.is_finite()).count();
-                if plan.modality == Modality::Ct {
+                if let Some(measure) = measure {
                     let valid = image.valid.as_ref().map(|valid| valid.view());
                     let after = &values + &residual;
-                    if let (Some(before), Some(after)) = (ct_noise(values, valid), ct_noise(after.view(), valid)) {
+                    if let (Some(before), Some(after)) = (measure(values, valid), measure(after.view(), valid)) {
                         let (slice, frame) = (slice % grid.slices, slice / grid.slices);
                         noise.push(VolumeNoise { slice, frame, before, after });
                     }

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 
 import bm3d
 import numpy as np
-from scipy.ndimage import gaussian_filter, minimum_filter, uniform_filter
+from scipy.ndimage import gaussian_filter
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
+
+from ..dark_channel import dark_channel
 
 
 @dataclass(frozen=True)
@@ -57,24 +59,6 @@ def total_variation(image: np.ndarray, sigma: float, weight: float) -> np.ndarra
 def gaussian(image: np.ndarray, _: float, width: float) -> np.ndarray:
     """A Gaussian filter, ``width`` its standard deviation in pixels."""
     return gaussian_filter(image, width)
-
-
-def dark_channel(image: np.ndarray, _: float, omega: float, patch: int) -> np.ndarray:
-    """Dark channel prior, refined by a guided filter (radius 30, eps 1e-3)."""
-    dark = minimum_filter(image.min(2), patch)
-    brightest = np.argsort(dark.ravel())[-max(1, dark.size // 1000) :]
-    airlight = image.reshape(-1, 3)[brightest].max(0).clip(0.05)
-    t = 1 - omega * minimum_filter((image / airlight).min(2), patch)
-    guide = image @ [0.299, 0.587, 0.114]
-
-    def mean(x: np.ndarray) -> np.ndarray:
-        return uniform_filter(x, 61, mode="reflect")
-
-    covariance = mean(guide * t) - mean(guide) * mean(t)
-    a = covariance / (mean(guide**2) - mean(guide) ** 2 + 1e-3)
-    b = mean(t) - a * mean(guide)
-    t = (mean(a) * guide + mean(b)).clip(0.1, 1)[..., None]
-    return ((image - airlight) / t + airlight).clip(0, 1)
 
 
 DENOISERS = [

@@ -100,6 +100,9 @@ pub(crate) struct Args {
     /// Where the tar on standard input was unpacked to.
     #[arg(skip)]
     stream: OnceLock<tempfile::TempDir>,
+    /// Folders that archives and the tar on standard input were unpacked to, each with the name that stands for it.
+    #[arg(skip)]
+    unpacked: OnceLock<Vec<(PathBuf, PathBuf)>>,
 }
 
 /// The input that is a tar on standard input.
@@ -283,14 +286,41 @@ impl Args {
             Some(folder) if input == Path::new(STREAM) => folder.to_owned(),
             _ => input.clone(),
         };
-        artir_dicom::scan_with(&self.inputs.iter().map(place).collect::<Vec<_>>(), options)
+        let scan = artir_dicom::scan_with(&self.inputs.iter().map(place).collect::<Vec<_>>(), options)?;
+        let archives = scan.unpacked().map(|(folder, archive)| (folder.to_owned(), archive.to_owned()));
+        let stream = stream.map(|folder| (folder.to_owned(), PathBuf::from(STREAM)));
+        self.unpacked.get_or_init(|| archives.chain(stream).collect());
+        Ok(scan)
+    }
+
+    /// The name of a file as the user knows it: a member of an archive is named below its archive, not in the temporary
+    /// folder that it was unpacked to.
+    pub(super) fn name(&self, path: &Path) -> PathBuf {
+        let mut unpacked = self.unpacked.get().into_iter().flatten();
+        let member = unpacked.find_map(|(folder, archive)| Some(archive.join(path.strip_prefix(folder).ok()?)));
+        member.unwrap_or_else(|| path.to_owned())
+    }
+
+    /// An error with the names that the user knows.
+    pub(super) fn named(&self, error: Error) -> Error {
+        match error {
+            Error::File { path, reason } => Error::File { path: self.name(&path), reason },
+            other => other,
+        }
+    }
+
+    /// An error's text with the names that the user knows, and the flag that helps.
+    pub(super) fn error(&self, error: &Error) -> String {
+        match error {
+            Error::File { path, reason } => format!("{}: {}", self.name(path).display(), hint::reason(reason)),
+            other => hint::error(other),
+        }
     }
 
     /// A file's name for a report: a token by default, because file names can hold a patient's name.
     pub(super) fn shown(&self, path: &Path) -> String {
-        let stream = self.stream.get().map(tempfile::TempDir::path);
-        let mut places = self.inputs.iter().map(PathBuf::as_path).chain(stream);
-        let relative = places.find_map(|input| path.strip_prefix(input).ok()).unwrap_or(path);
+        let path = &self.name(path);
+        let relative = self.inputs.iter().find_map(|input| path.strip_prefix(input).ok()).unwrap_or(path);
         let relative = if relative.as_os_str().is_empty() { path } else { relative };
         if self.show_paths {
             relative.display().to_string()

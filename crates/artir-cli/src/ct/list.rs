@@ -22,13 +22,13 @@ pub(super) fn list(args: &Args, scan: &Scan, units: PetUnits, form: ListForm) ->
             say!("{}", table::render(scan, units));
             tell_files(scan);
             for error in &scan.damaged {
-                eprintln!("artir: {}", hint::error(error));
+                eprintln!("artir: {}", args.error(error));
             }
             for refused in &scan.refused {
-                eprintln!("artir: {}", hint::error(&refused.error()));
+                eprintln!("artir: {}", args.error(&refused.error()));
             }
             for (i, clash) in scan.series.iter().enumerate().filter_map(|(i, s)| Some((i, s.clash()?))) {
-                eprintln!("artir: series {}: {}", i + 1, hint::error(&clash));
+                eprintln!("artir: series {}: {}", i + 1, args.error(&clash));
             }
         }
     }

@@ -52,13 +52,18 @@ fn run(
     let args = &args;
     let are_volumes = volumes::are_inputs(args)?;
     volumes::check_flags(args, are_volumes)?;
+    // PET has a unit of its own for series too.
+    if modality == Modality::Ct && quantity.is_some() && !are_volumes {
+        let reason = "--units hu: is for NIfTI and NRRD volumes; the unit of a DICOM series is that of its headers";
+        return Err(Failure::usage(reason));
+    }
     if let Some(form) = args.list {
         if are_volumes {
             return volumes::list(args, modality, quantity, form);
         }
         let scan = args.scan(modality, units)?;
         return match scan.nothing_found(&args.inputs, modality) {
-            Some(found) => nothing(&scan, found),
+            Some(found) => nothing(&scan, found, args),
             None => list(args, &scan, units, form),
         };
     }
@@ -130,7 +135,7 @@ impl Run<'_> {
         report.scanned(&scan, args);
         if let Some(nothing) = scan.nothing_found(&args.inputs, self.modality) {
             note(report, &nothing);
-            return self::nothing(&scan, nothing);
+            return self::nothing(&scan, nothing, args);
         }
         if let Some(zip) = args.zip().filter(|zip| scan.archives().any(|archive| artir_files::same_file(archive, zip)))
         {
@@ -141,7 +146,7 @@ impl Run<'_> {
             log_skipped(&scan);
         }
         let mut tally = Tally::default();
-        unusable(&scan, &mut tally)?;
+        unusable(&scan, args, &mut tally)?;
         let mut possible = Vec::new();
         for (i, series) in scan.series.iter().enumerate() {
             let number = i + 1;
@@ -149,7 +154,7 @@ impl Run<'_> {
                 Some(reason) => {
                     report.refused(number, series, &args.error_text(&reason), args);
                     let would = if args.dry_run { "would not be written" } else { "not written" };
-                    Err(Failure::input(format!("series {number}: {would}: {}", hint::error(&reason))))
+                    Err(Failure::input(format!("series {number}: {would}: {}", args.error(&reason))))
                 }
                 None => check(args, output, series, &mut checks).inspect_err(|failure| {
                     report.refused(number, series, &failure.message, args);
@@ -181,15 +186,14 @@ impl Run<'_> {
                 if let Some(problem) = self.without_suv(series) {
                     tally.fail(Failure::input(format!(
                         "series {number}: would not be written: {}",
-                        hint::error(&problem)
+                        args.error(&problem)
                     )))?;
                     continue;
                 }
                 tally.written += 1;
                 say!("series {number}: {} slices would go to {}", series.slices(), series.folder);
                 if let Some(clash) = series.clash() {
-                    tally
-                        .fail(Failure::input(format!("series {number}: would be skipped: {}", hint::error(&clash))))?;
+                    tally.fail(Failure::input(format!("series {number}: would be skipped: {}", args.error(&clash))))?;
                 }
             } else {
                 self.one((number, series), &folder, &mut restorer, &options, report, &mut tally)?;
@@ -248,10 +252,10 @@ impl Run<'_> {
                     tally.fail(failure)?;
                 }
                 if let Some(clash) = series.clash() {
-                    tally.fail(Failure::input(format!("series {number}: skipped: {}", hint::error(&clash))))?;
+                    tally.fail(Failure::input(format!("series {number}: skipped: {}", self.args.error(&clash))))?;
                 }
                 for error in done.failed {
-                    tally.fail(error.into())?;
+                    tally.fail(self.args.named(error).into())?;
                 }
                 Ok(())
             }
@@ -262,7 +266,7 @@ impl Run<'_> {
                     eprintln!("artir: series {number}: interrupted; continue it with --resume");
                 }
                 report.refused(number, series, &self.args.error_text(&e), self.args);
-                tally.fail(e.into())
+                tally.fail(self.args.named(e).into())
             }
         }
     }
@@ -283,29 +287,31 @@ impl Run<'_> {
         let page = page(&done.folder);
         artir_dicom::preview_series(series, done, &format!("series {number}"), &page, window, options).map_err(|e| {
             report.problem(&self.args.error_text(&e));
-            e.into()
+            self.args.named(e).into()
         })
     }
 }
 
 /// Records unreadable files, and files whose series is unknown.
-fn unusable(scan: &Scan, tally: &mut Tally) -> Result<(), Failure> {
+fn unusable(scan: &Scan, args: &Args, tally: &mut Tally) -> Result<(), Failure> {
     for error in &scan.damaged {
-        tally.fail(Failure::new(error.kind(), hint::error(error)))?;
+        tally.fail(Failure::new(error.kind(), args.error(error)))?;
     }
     for refused in &scan.refused {
-        tally.fail(refused.error().into())?;
+        tally.fail(args.named(refused.error()).into())?;
     }
     Ok(())
 }
 
 /// Ends a scan that found no series. Each refused series is reported as a separate error.
-fn nothing(scan: &Scan, nothing: artir_dicom::Error) -> Result<ExitCode, Failure> {
+fn nothing(scan: &Scan, nothing: artir_dicom::Error, args: &Args) -> Result<ExitCode, Failure> {
     if scan.refused.is_empty() {
-        return Err(nothing.into());
+        let mut failure = Failure::from(args.named(nothing));
+        failure.message.push_str(&volumes::hint_of_folder(scan, args));
+        return Err(failure);
     }
     let mut tally = Tally::default();
-    unusable(scan, &mut tally)?;
+    unusable(scan, args, &mut tally)?;
     Ok(tally.code())
 }
 

@@ -1,7 +1,7 @@
 //! `--report`: a record of the run as JSON.
 
 use artir_core::Restorer;
-use artir_dicom::{Reason, Scan, Series, SeriesReport, SliceNoise};
+use artir_dicom::{Modality, Reason, Scan, Series, SeriesReport, SliceNoise};
 use artir_volume::VolumeNoise;
 use serde::Serialize;
 
@@ -71,12 +71,12 @@ struct Entry {
     /// Time from the injection to the start of the scan, least and largest.
     #[serde(skip_serializing_if = "Option::is_none")]
     uptake_s: Option<[f64; 2]>,
-    /// Noise of the CT slices that this run restored and that show enough soft tissue.
+    /// Noise of the slices that this run restored and that show enough tissue.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     noise: Vec<Noise>,
 }
 
-/// The noise of a slice: the most frequent standard deviation of small squares of soft tissue, HU.
+/// The noise of a slice: the most frequent standard deviation of small squares of soft tissue, in HU for CT and SUV for PET.
 #[derive(Debug, Serialize)]
 pub(super) struct Noise {
     /// The slice's file in the derived series.
@@ -86,8 +86,15 @@ pub(super) struct Noise {
     #[serde(skip_serializing_if = "Option::is_none")]
     slice: Option<usize>,
     frame: usize,
-    before_hu: f64,
-    after_hu: f64,
+    #[serde(flatten)]
+    levels: Levels,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Levels {
+    Ct { before_hu: f64, after_hu: f64 },
+    Pet { before_suv: f64, after_suv: f64 },
 }
 
 impl Default for Report {
@@ -155,7 +162,7 @@ impl Report {
             provenance: Some(done.provenance.clone()),
             suv_factor: done.suv.as_ref().and_then(|suv| suv.factor),
             uptake_s: done.suv.as_ref().and_then(|suv| suv.uptake_s),
-            noise: done.noise.iter().map(Noise::of).collect(),
+            noise: done.noise.iter().map(|noise| Noise::of(noise, series.modality)).collect(),
             ..Entry::new(number, series, args)
         };
         self.series.push(entry);
@@ -175,19 +182,31 @@ impl Report {
 }
 
 impl Noise {
-    fn of(noise: &SliceNoise) -> Self {
-        let [before_hu, after_hu] = [noise.before, noise.after].map(hundredths);
-        Self { file: Some(noise.file.clone()), slice: None, frame: noise.frame, before_hu, after_hu }
+    fn of(noise: &SliceNoise, modality: Modality) -> Self {
+        let levels = Levels::of([noise.before, noise.after], modality);
+        Self { file: Some(noise.file.clone()), slice: None, frame: noise.frame, levels }
     }
 
-    pub(super) fn of_volume(noise: &VolumeNoise) -> Self {
-        let [before_hu, after_hu] = [noise.before, noise.after].map(hundredths);
-        Self { file: None, slice: Some(noise.slice), frame: noise.frame, before_hu, after_hu }
+    pub(super) fn of_volume(noise: &VolumeNoise, modality: Modality) -> Self {
+        let levels = Levels::of([noise.before, noise.after], modality);
+        Self { file: None, slice: Some(noise.slice), frame: noise.frame, levels }
     }
 }
 
-fn hundredths(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
+impl Levels {
+    fn of(levels: [f64; 2], modality: Modality) -> Self {
+        let rounded = |parts: f64| levels.map(|level| (level * parts).round() / parts);
+        match modality {
+            Modality::Ct => {
+                let [before_hu, after_hu] = rounded(1e2);
+                Self::Ct { before_hu, after_hu }
+            }
+            _ => {
+                let [before_suv, after_suv] = rounded(1e4);
+                Self::Pet { before_suv, after_suv }
+            }
+        }
+    }
 }
 
 impl Entry {

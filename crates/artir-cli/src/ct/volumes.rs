@@ -6,7 +6,7 @@ use std::{
 };
 
 use artir_core::{Progress, Restorer, Task};
-use artir_dicom::{Modality, NoiseChoice};
+use artir_dicom::{Modality, NoiseChoice, Scan};
 use artir_volume::{Error, Options, Plan, Quantity, Reason, Volume, is_volume};
 use serde::Serialize;
 
@@ -34,6 +34,16 @@ pub(super) fn are_inputs(args: &Args) -> Result<bool, Failure> {
         other.display()
     );
     Err(Failure::usage(format!("{}: {reason}", volume.display())))
+}
+
+/// What to do with volumes in a folder in which no series was found: folders are searched for DICOM alone, since a volume does
+/// not say what it shows.
+pub(super) fn hint_of_folder(scan: &Scan, args: &Args) -> String {
+    let files = scan.set_aside.iter().map(|file| &file.path);
+    let volumes: Vec<&PathBuf> = files.filter(|path| is_volume(path)).collect();
+    let Some(first) = volumes.first() else { return String::new() };
+    let (count, first) = (volumes.len(), args.name(first));
+    format!("; {count} of them are NIfTI or NRRD volumes, which are named as files, such as {}", first.display())
 }
 
 /// Refuses options that only one of the two kinds of inputs has.
@@ -332,7 +342,7 @@ fn one(run: &Run<'_>, job: &Job, restorer: &mut Restorer, report: &mut Report) -
         slices: done.slices,
         findings: done.findings.iter().map(ToString::to_string).chain(remark).collect(),
         provenance: Some(done.provenance),
-        noise: done.noise.iter().map(Noise::of_volume).collect(),
+        noise: done.noise.iter().map(|noise| Noise::of_volume(noise, modality)).collect(),
         problems: Vec::new(),
     });
     Ok(())

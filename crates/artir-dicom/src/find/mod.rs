@@ -145,6 +145,11 @@ impl Scan {
         self.archives.iter().map(|(path, _)| path.as_path())
     }
 
+    /// The folders that archives were unpacked to, each with its archive.
+    pub fn unpacked(&self) -> impl Iterator<Item = (&Path, &Path)> {
+        self.archives.iter().map(|(path, folder)| (folder.path(), path.as_path()))
+    }
+
     /// Skipped files by reason, in the order of the reasons' texts.
     pub fn set_aside_by_reason(&self) -> Vec<(&Reason, Vec<&Path>)> {
         let mut reasons: BTreeMap<String, (&Reason, Vec<&Path>)> = BTreeMap::new();

@@ -63,7 +63,7 @@ pub struct SeriesReport {
     pub findings: Vec<Finding>,
     /// SUV factors and uptake times of a PET series that was restored in SUV.
     pub suv: Option<SuvSummary>,
-    /// Noise of the CT slices that this run restored and that show enough soft tissue, in the order of their files.
+    /// Noise of the slices that this run restored and that show enough tissue, in HU or SUV, in the order of their files.
     pub noise: Vec<SliceNoise>,
 }
 

@@ -1,4 +1,4 @@
-//! The noise of a CT series: measured by slice, and the strength that leaves a given level.
+//! The noise of a series: measured by slice, and for CT the strength that leaves a given level.
 
 use artir_core::{Image, Progress, Restorer};
 use artir_metrics::ct_noise;
@@ -10,7 +10,7 @@ use crate::{
     read::{slice::Slice, worker::Decoder},
 };
 
-/// The noise of a slice before and after its restoration, HU.
+/// The noise of a slice before and after its restoration, in HU or SUV.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SliceNoise {

@@ -1,7 +1,7 @@
 //! The way of a slice from its file to the derived object.
 
 use artir_core::{Feed, Pool};
-use artir_metrics::ct_noise;
+use artir_metrics::{ct_noise, pet_noise};
 use ndarray::Array2;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error, Modality, Repair,
-    read::{slice::Slice, worker::Decoder},
+    read::{slice::Slice, suv::PetUnits, worker::Decoder},
     write::{object::Object, staging::Staging},
 };
 
@@ -23,7 +23,7 @@ pub(super) struct Written {
     pub(super) failed: Vec<Error>,
     /// Departures from the standard in the pixels, one entry for each object.
     pub(super) repairs: Vec<Repair>,
-    /// Noise of CT slices with enough soft tissue: the key of their object, their frame, and HU before and after.
+    /// Noise of slices with enough tissue: the key of their object, their frame, and HU or SUV before and after.
     pub(super) noise: Vec<(String, usize, [f64; 2])>,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn restore_slices(
                     Object::new(*header, options.syntax, &staging).map(|object| open = Some((key, object)))
                 }
                 (Step::Frame(slice, residual), Some((key, mut object))) => {
-                    if let Some(noise) = noise(series.modality, &slice, &residual) {
+                    if let Some(noise) = noise(series.modality, options.units, &slice, &residual) {
                         written.noise.push((key.clone(), frame, noise));
                     }
                     frame += 1;
@@ -81,12 +81,17 @@ pub(super) fn restore_slices(
     pool.run(read, write)
 }
 
-/// The noise of a CT slice before and after, HU.
-fn noise(modality: Modality, slice: &Slice, residual: &Array2<f32>) -> Option<[f64; 2]> {
+/// The noise of a slice before and after, in HU or SUV. That of PET in its own units is not measured, since their scale is unknown.
+fn noise(modality: Modality, units: PetUnits, slice: &Slice, residual: &Array2<f32>) -> Option<[f64; 2]> {
+    let measure = match (modality, units) {
+        (Modality::Ct, _) => ct_noise,
+        (Modality::Pet, PetUnits::Native) => return None,
+        (Modality::Pet, _) => pet_noise,
+    };
     let (values, valid) = (slice.values(), slice.valid());
-    if modality != Modality::Ct || values.dim() != residual.dim() {
+    if values.dim() != residual.dim() {
         return None;
     }
-    let measure = |values: &Array2<f32>| ct_noise(values.view(), valid.as_ref().map(|v| v.view()));
+    let measure = |values: &Array2<f32>| measure(values.view(), valid.as_ref().map(|v| v.view()));
     Some([measure(&values)?, measure(&(&values + residual))?])
 }

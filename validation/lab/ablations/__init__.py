@@ -1,0 +1,1 @@
+"""Ablations of the paper's network: counts of exported files, and equal short trainings."""
