@@ -111,10 +111,13 @@ class Bench:
         if cog or result.problems:
             return
         found = [self.named(entry, result) for entry in self.other_names(result, folder)]
-        if found and all(part.code == DONE for part in found):
+        if not found or any(part.code != DONE for part in found):
+            return
+        problems = [problem for part in found for problem in part.problems]
+        if problems:
+            result.notes.append(f"under the names that the refusal gives: {problems[0]}")
+        else:
             result.verdict = NAMED
-            result.compression = found[0].compression
-            result.problems += [problem for part in found for problem in part.problems]
 
     def other_names(self, result: Result, folder: Path) -> list[Entry]:
         """The images of a file of several, and the colours of a palette."""
@@ -130,8 +133,17 @@ class Bench:
             bands = (self.tools.info(name) or {}).get("bands", [])
             colours = tuple(band.get("colorInterpretation", "") for band in bands)
             types = tuple(band.get("type", "") for band in bands)
-            entry = replace(result.entry, path=name, bands=len(bands), types=types, colours=colours)
-            found.append(entry)
+            # A virtual raster lies elsewhere than the file that it names.
+            found.append(
+                replace(
+                    result.entry,
+                    path=name,
+                    allowed=source.parent,
+                    bands=len(bands),
+                    types=types,
+                    colours=colours,
+                )
+            )
         return found
 
     def named(self, entry: Entry, like: Result) -> Result:
@@ -140,7 +152,7 @@ class Bench:
         out = self.work / re.sub(r"\W", "-", f"named {entry.name} {entry.path.name}")
         out.mkdir()
         try:
-            options = self.options(entry)
+            options = [*self.options(entry), "--allow-path", entry.allowed]
             run = self.program.run("geo", entry.path, "-o", out / NAME, *options, seconds=SECONDS)
             found.code, found.peak = run.code, run.peak
             like.peak = max(like.peak, run.peak)
@@ -172,7 +184,8 @@ class Bench:
         result.problems += wrong
         result.notes += known
         if self.compares and not lost:
-            run = self.program.run("geo", "--compare", result.entry.path, out)
+            may = ("--allow-path", result.entry.allowed) if result.entry.allowed else ()
+            run = self.program.run("geo", "--compare", result.entry.path, out, *may)
             if run.code:
                 said = " ".join((run.stdout + run.stderr).split())[:200]
                 result.problems.append(f"--compare: exit code {run.code}: {said}")
