@@ -14,6 +14,8 @@ fn folder() -> tempfile::TempDir {
     let rgb = Array3::from_shape_fn((3, 70, 90), |(c, y, x)| (60 + (y / 3 + x / 5 + 40 * c) % 120) as u8);
     let grid = [500_000.0, 10.0, 0.0, 5_000_000.0, 0.0, -10.0];
     artir_geo::write_rgb_geotiff(&dir.path().join("scene.tif"), &rgb, grid, 32632).unwrap();
+    let wide = Array3::from_shape_fn((3, 150, 200), |(c, y, x)| (60 + (y / 3 + x / 5 + 40 * c) % 120) as u8);
+    artir_geo::write_rgb_geotiff(&dir.path().join("wide.tif"), &wide, grid, 32632).unwrap();
     fs::write(dir.path().join("half.onnx"), models::rgb_multiplies(0.5)).unwrap();
     dir
 }
@@ -58,6 +60,16 @@ fn the_ending_decides_the_format_and_every_format_holds_the_same() {
     let layout = |name: &str| Dataset::open(at.join(name)).unwrap().metadata_item("LAYOUT", "IMAGE_STRUCTURE");
     assert_eq!(layout("again.tif").as_deref(), Some("COG"));
     assert_eq!(layout("plain.tif"), None);
+    // With the blocks of its source, a COG has as many overviews.
+    succeed(at, &["wide.tif", "-o", "cog128.tif", "--format", "cog", "--co", "BLOCKSIZE=128"]);
+    succeed(at, &["cog128.tif", "-o", "again128.tif"]);
+    let blocks = |name: &str| {
+        let dataset = Dataset::open(at.join(name)).unwrap();
+        let band = dataset.rasterband(1).unwrap();
+        (band.block_size(), band.overview_count().unwrap())
+    };
+    assert_eq!(blocks("again128.tif"), blocks("cog128.tif"));
+    assert_eq!(blocks("again128.tif"), ((128, 128), 1));
     assert!(refused(at, &["scene.tif", "-o", "x.xyz"], 2).contains("x.xyz"));
     assert!(refused(at, &["scene.tif", "-o", "x.jp2", "--format", "cog"], 2).contains("x.jp2"));
 }

@@ -144,3 +144,18 @@ fn a_result_that_was_half_published_is_whole_before_anything_is_checked() {
         }
     }
 }
+
+/// The files of a scene are listed before it is opened, which must not reach a network either.
+#[test]
+fn a_scene_on_a_network_is_not_asked_for_without_permission() {
+    let dir = folder();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let address = server.local_addr().unwrap();
+    for name in [format!("/vsicurl/http://{address}/x.tif"), format!("http://{address}/x.tif")] {
+        let said = refused(dir.path(), &[&name, "-o", "out.tif"], 3);
+        assert!(said.contains("--allow-remote"), "{said}");
+        let asked = server.accept();
+        assert!(asked.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock), "{name}: it was asked for");
+    }
+}

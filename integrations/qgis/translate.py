@@ -36,7 +36,8 @@ def in_code() -> set[str]:
 def in_help() -> set[str]:
     """The command's help of all flags that the dialogs show."""
     help_of = json.loads((PLUGIN / "help.json").read_text(encoding="utf-8"))
-    shown = {"geo": set(help_of["geo"]["options"]) - {"--output", "--window", "--bbox-crs", "--overwrite", "--dry-run"}}
+    hidden = {"--output", "--window", "--bbox-crs", "--overwrite", "--dry-run", "--estimate"}
+    shown = {"geo": set(help_of["geo"]["options"]) - hidden}
     inference = {"--model", "--ensemble", "--device", "--precision", "--threads", "--memory", "--tile", "--overlap"}
     shown["image"] = inference | {"--strength", "--task", "--overwrite"}
     shown["metrics"] = {"--protocol", "--nodata", "--memory"}

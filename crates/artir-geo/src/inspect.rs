@@ -70,6 +70,7 @@ fn inspect(dataset: &Dataset, description: &Description, scene: Option<&SceneInf
         out["restores"] = serde_json::json!({
             "bands": scene.bands,
             "range": range(scene),
+            "range_is_estimate": scene.range_is_estimate,
             "reflectance": scene.radiometry.as_ref().map(|found| {
                 let values = &scene.values[0].interval;
                 [found[0].physical(values.black()), found[0].physical(values.white())]

@@ -65,6 +65,7 @@ WRITING = (
     Flag("CREATION", "--co", mark("Creation options (KEY=VALUE, separated by |)"), "texts"),
     Flag("STRICT", "--strict", mark("Refuse a scene if its result would lose something"), "switch"),
     Flag("RESUME", "--resume", mark("Continue an interrupted run"), "switch"),
+    Flag("WORK", "--work", mark("Folder for unfinished work"), "folder"),
     Flag("SHOW_PATHS", "--show-paths", mark("Whole paths in the report"), "switch"),
 )
 

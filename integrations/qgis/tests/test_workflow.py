@@ -105,7 +105,7 @@ def test_every_flag_of_the_command_is_a_parameter(provider):
     others |= {"--preview": "PREVIEW", "--stac": "STAC", "--change": "CHANGE", "--report": "REPORT"}
     assert set(others.values()) <= names
     # An extent says the same as a window; Processing asks before it overwrites; the others are algorithms of their own.
-    elsewhere = {"--window", "--overwrite", "--dry-run", "--inspect", "--compare", "--except-bands"}
+    elsewhere = {"--window", "--overwrite", "--dry-run", "--inspect", "--estimate", "--compare", "--except-bands"}
     assert set(flags("geo")) == mapped | set(others) | elsewhere
 
 

@@ -3,7 +3,7 @@
 import re
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..findings import Findings
@@ -15,6 +15,8 @@ from .tools import Tools
 MEMORY = 5 << 29
 SECONDS, SECONDS_BIG = 120, 300
 DONE, REFUSED = 0, 3
+# Refused under its own name, and equal under the names that the refusal gives.
+NAMED = "by another name"
 # Two decoders of these may round differently. GDAL's own tools then decide.
 LOSSY = ("JPEG", "YCbCr JPEG", "OJPEG", "WEBP", "LERC", "JXL")
 NAME = "restored.tif"
@@ -81,6 +83,7 @@ class Bench:
                 self.done(result, out / NAME, left, cog, lost.group(1) if lost else "")
             else:
                 self.refused(result, run, out, left)
+                self.by_other_names(result, folder, cog)
         finally:
             shutil.rmtree(folder)
         if result.problems:
@@ -103,6 +106,64 @@ class Bench:
         if left:
             result.problems.append(f"refused, and left {', '.join(left)}")
 
+    def by_other_names(self, result: Result, folder: Path, cog: bool) -> None:
+        """Restores a refused file under the names that the refusal gives, if it gives any."""
+        if cog or result.problems:
+            return
+        found = [self.named(entry, result) for entry in self.other_names(result, folder)]
+        if not found or any(part.code != DONE for part in found):
+            return
+        problems = [problem for part in found for problem in part.problems]
+        if problems:
+            result.notes.append(f"under the names that the refusal gives: {problems[0]}")
+        else:
+            result.verdict = NAMED
+
+    def other_names(self, result: Result, folder: Path) -> list[Entry]:
+        """The images of a file of several, and the colours of a palette."""
+        source, names = result.entry.path, []
+        if "gdal_translate -expand rgb" in result.reason:
+            names.append(folder / "expanded.vrt")
+            form = ("-of", "VRT", "-expand", "rgb")
+            self.tools.run("gdal_translate", "-q", *form, source, names[0])
+        for part in sorted(set(re.findall(r"GTIFF_DIR:\d+", result.reason))):
+            names.append(Path(f"{part}:{source}"))
+        found = []
+        for name in names:
+            bands = (self.tools.info(name) or {}).get("bands", [])
+            colours = tuple(band.get("colorInterpretation", "") for band in bands)
+            types = tuple(band.get("type", "") for band in bands)
+            # A virtual raster lies elsewhere than the file that it names.
+            found.append(
+                replace(
+                    result.entry,
+                    path=name,
+                    allowed=source.parent,
+                    bands=len(bands),
+                    types=types,
+                    colours=colours,
+                )
+            )
+        return found
+
+    def named(self, entry: Entry, like: Result) -> Result:
+        """Runs and checks a file under another name."""
+        found = Result(entry)
+        out = self.work / re.sub(r"\W", "-", f"named {entry.name} {entry.path.name}")
+        out.mkdir()
+        try:
+            options = [*self.options(entry), "--allow-path", entry.allowed]
+            run = self.program.run("geo", entry.path, "-o", out / NAME, *options, seconds=SECONDS)
+            found.code, found.peak = run.code, run.peak
+            like.peak = max(like.peak, run.peak)
+            if run.code == DONE:
+                left = sorted(path.name for path in out.iterdir())
+                lost = re.search(r"a GeoTIFF cannot hold the scene's (.*)", run.stderr)
+                self.done(found, out / NAME, left, False, lost.group(1) if lost else "")
+        finally:
+            shutil.rmtree(out)
+        return found
+
     def done(self, result: Result, out: Path, left: list[str], cog: bool, lost: str) -> None:
         """Compares a result with its source."""
         result.beside = BESIDE in left
@@ -123,7 +184,8 @@ class Bench:
         result.problems += wrong
         result.notes += known
         if self.compares and not lost:
-            run = self.program.run("geo", "--compare", result.entry.path, out)
+            may = ("--allow-path", result.entry.allowed) if result.entry.allowed else ()
+            run = self.program.run("geo", "--compare", result.entry.path, out, *may)
             if run.code:
                 said = " ".join((run.stdout + run.stderr).split())[:200]
                 result.problems.append(f"--compare: exit code {run.code}: {said}")

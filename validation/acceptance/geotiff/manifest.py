@@ -21,6 +21,7 @@ class Entry:
     types: tuple[str, ...]
     colours: tuple[str, ...]
     compression: str
+    allowed: Path | None = None
 
     @property
     def big(self) -> bool:

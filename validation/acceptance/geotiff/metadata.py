@@ -145,6 +145,13 @@ def scrub(info: Json, path: str, cog: bool = False) -> dict:
             out[key] = _system(out[key])
             if isinstance(out[key], dict) and "coordinateSystem" in out[key]:
                 out[key]["coordinateSystem"] = _system(out[key]["coordinateSystem"])
+    # GeoTIFF has no names for ground control points, and GDAL numbers those that it reads.
+    for number, point in enumerate((out.get("gcps") or {}).get("gcpList", []), 1):
+        point["id"] = point.get("id") or str(number)
+    # A document of ESRI's and a GeoTIFF state their system in other words: its code counts.
+    system = (out.get("gcps") or {}).get("coordinateSystem") or {}
+    if code := re.search(r'ID\["EPSG", ?(\d+)\]\]$', system.get("wkt", "")):
+        system["wkt"] = f"EPSG:{code.group(1)}"
     out["metadata"] = _domains(out.get("metadata", {}), cog, whole=True)
     bands = []
     for band in out.pop("bands", []):

@@ -9,7 +9,7 @@ import numpy
 import rasterio
 import rio_cogeo
 
-from .cases import BESIDE, Result
+from .cases import BESIDE, NAMED, Result
 from .tools import ALLOWED
 
 HEAD = "# GeoTIFF conformance\n"
@@ -75,6 +75,11 @@ def summary(results: list[Result], cogs: list[Result], failures: int) -> str:
         ["equal", str(count["equal"])],
         ["of these with an `.aux.xml` beside", str(sum(r.beside for r in results))],
         ["refused", f"{count['refused']}, of which GDAL decodes {decodable}"],
+        [
+            "refused under their own name, equal under the names that the reason gives (the parts of "
+            "a file, a palette that is expanded)",
+            str(count[NAMED]),
+        ],
         ["failed", str(count["FAILED"])],
         [
             "cloud-optimised",
@@ -127,6 +132,8 @@ def every(results: list[Result], cogs: list[Result]) -> str:
         name = result.entry.name
         if result.verdict == "refused":
             words = f"no. {numbers[kind(result.reason)]}"
+        elif result.verdict == NAMED:
+            words = result.reason
         elif result.verdict == "FAILED":
             words = f"{len(result.problems)}: {result.problems[0]}"
         else:

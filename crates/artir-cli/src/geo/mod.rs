@@ -3,6 +3,7 @@
 mod flags;
 mod hint;
 mod report;
+mod streams;
 mod tools;
 
 use std::{
@@ -19,6 +20,7 @@ use artir_geo::{
 use clap::ValueEnum;
 
 pub(crate) use self::report::Report;
+use self::streams::Streams;
 use crate::{
     common::{Host, Inference},
     names::Names,
@@ -29,15 +31,19 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Scenes: GeoTIFF, VRT, or another raster that GDAL reads
+    /// Scenes: GeoTIFF, VRT, or another raster that GDAL reads; - or /vsistdin/ for one on standard input
     #[arg(required_unless_present = "compare", value_name = "SCENE")]
     scenes: Vec<String>,
-    /// Output file (.tif, .jp2, .png, .img), or a folder; OUT.vrt writes OUT.tif and a virtual raster over it
+    /// Output file (.tif, .jp2, .png, .img), or a folder; OUT.vrt writes OUT.tif and a virtual raster over it; - or /vsistdout/
+    /// for a GeoTIFF on standard output
     #[arg(short, long, value_name = "OUT", required_unless_present_any = ["inspect", "compare"])]
     output: Option<PathBuf>,
     /// Print a scene's metadata, and the bands that would be restored, as JSON
     #[arg(long)]
     inspect: bool,
+    /// With --inspect: estimate black and white of a large scene without overviews from some of its blocks, for a preview
+    #[arg(long, requires = "inspect")]
+    estimate: bool,
     /// Compare two rasters, field by field and pixel by pixel; exit code 1 when they differ
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["inspect", "output", "scenes"])]
     compare: Option<Vec<String>>,
@@ -97,7 +103,8 @@ pub(crate) struct Args {
     /// Continue an interrupted run of the same model and settings
     #[arg(long)]
     resume: bool,
-    /// Folder for the rows that an interrupted run leaves, in place of a hidden folder next to the result; --resume looks there
+    /// Folder for the rows that an interrupted run leaves, in place of a hidden folder next to the result; --resume looks there.
+    /// Copies of standard input and output go there, too
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
     /// Write an HTML page next to each result: before and after under a slider, the difference, the footprint
@@ -131,13 +138,16 @@ enum FormatName {
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
+    let streams = Streams::of(args)?;
     if let Some(pair) = &args.compare {
         return tools::compare(&pair[0], &pair[1], args);
     }
     if args.inspect {
-        return tools::inspect(args);
+        return tools::inspect(args, &streams);
     }
-    let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
+    let result = streams.result();
+    let output = result.as_deref().or(args.output.as_deref());
+    let output = output.ok_or_else(|| Failure::usage("--output is missing"))?;
     if args.change.is_some() && args.scenes.len() > 1 {
         return Err(Failure::usage("--change takes one scene"));
     }
@@ -157,8 +167,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         }
     }
     let mut report = Report::new(args.names(output));
-    let ended = outputs.and_then(|outputs| restore_all(args, &outputs, checks, &mut report, &mut host));
-    let ended = ended.map(|tally| tally.code());
+    let ended = outputs.and_then(|outputs| restore_all(args, &streams, &outputs, checks, &mut report, &mut host));
+    let ended = ended.map(|tally| tally.code()).map_err(|failure| streams.named(failure));
     let Some(path) = args.report.as_deref().filter(|_| !args.dry_run) else { return ended };
     if let Err(failure) = &ended {
         report.ended(failure);
@@ -173,7 +183,7 @@ pub(crate) fn job(mut args: Args, host: &mut Host) -> (Result<Tally, Failure>, R
     let output = args.output.clone().unwrap_or_default();
     let mut report = Report::new(args.names(&output));
     let checks = Outputs::new(args.scene_files().chain(args.files()).chain(args.inference.model_file()));
-    let ended = restore_all(&args, &[output], checks, &mut report, host);
+    let ended = restore_all(&args, &Streams::default(), &[output], checks, &mut report, host);
     if let Err(failure) = &ended {
         report.ended(failure);
     }
@@ -183,6 +193,7 @@ pub(crate) fn job(mut args: Args, host: &mut Host) -> (Result<Tally, Failure>, R
 /// Restores one scene after the other. An error here ends the whole command.
 fn restore_all(
     args: &Args,
+    streams: &Streams,
     outputs: &[PathBuf],
     mut checks: Outputs,
     report: &mut Report,
@@ -204,17 +215,19 @@ fn restore_all(
     }
     let options = args.open_options()?;
     for (i, path, out) in possible {
-        let result = Scene::open(path, &options).map_err(Failure::from).and_then(|scene| {
-            restore(&scene, path, out, args, restorer, progress).map(|done| {
-                if let Some(done) = done {
-                    report.written(i, path, &scene, &done, restorer);
-                }
-            })
+        let name = streams::label(path);
+        let result = streams.file(path, progress).and_then(|file| {
+            let scene = Scene::open(&file, &options)?.with_name(name);
+            let done = restore(&scene, name, out, args, streams, restorer, progress)?;
+            if let Some(done) = done.map(|done| streams.send(done)).transpose()? {
+                report.written(i, name, &scene, &done, restorer);
+            }
+            Ok(())
         });
-        match result {
+        match result.map_err(|failure| streams.named(failure)) {
             Ok(()) => tally.written += 1,
             Err(failure) => {
-                report.failed(i, path, &failure);
+                report.failed(i, name, &failure);
                 tally.fail(failure)?;
             }
         }
@@ -228,7 +241,8 @@ impl Args {
             .with_range(self.range)
             .with_access(self.access())
             .with_nodata(self.nodata.unwrap_or_default())
-            .with_mask_clouds(self.mask_clouds);
+            .with_mask_clouds(self.mask_clouds)
+            .with_estimate(self.estimate);
         if let Some(bands) = &self.bands {
             options = options.with_bands(bands.clone());
         }
@@ -256,7 +270,9 @@ impl Args {
     /// The local files that are read: the sources of virtual rasters are among them.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let access = self.access();
-        let sources = self.scenes.iter().flat_map(|scene| artir_geo::files(scene, &access));
+        // Standard input is read later, and once.
+        let named = self.scenes.iter().filter(|scene| !streams::is_input(scene));
+        let sources = named.flat_map(|scene| artir_geo::files(scene, &access));
         sources.chain(self.mask.as_ref().map(PathBuf::from)).chain(self.cutline.clone()).collect()
     }
 
@@ -287,7 +303,7 @@ impl Args {
         }
     }
 
-    fn write_options(&self, format: Format) -> WriteOptions {
+    fn write_options(&self, format: Format, streams: &Streams) -> WriteOptions {
         let options = WriteOptions::default()
             .with_overwrite(self.overwrite)
             .with_resume(self.resume)
@@ -295,8 +311,9 @@ impl Args {
             .with_strict(self.strict)
             .with_all_bands(self.all_bands)
             .with_creation(self.co.clone())
-            .with_threads(self.inference.threads());
-        self.work.iter().fold(options, WriteOptions::with_work)
+            .with_threads(self.inference.threads())
+            .with_one_file(streams.result().is_some());
+        streams.work().or(self.work.as_deref()).into_iter().fold(options, WriteOptions::with_work)
     }
 
     /// The paths of the command line, for the names in a report.
@@ -369,6 +386,9 @@ fn output_name(scene: &str) -> Option<PathBuf> {
     if let Some(product) = artir_geo::product_name(scene) {
         return Some(format!("{product}.tif").into());
     }
+    if streams::is_input(scene) {
+        return Some("stdin.tif".into());
+    }
     let SceneName { file, part } = SceneName::of(scene);
     let name = PathBuf::from(Path::new(&file).file_name()?);
     // In a TIFF or NITF, the number names an image; the result is named after the file.
@@ -389,6 +409,7 @@ fn restore(
     path: &str,
     out: &Path,
     args: &Args,
+    streams: &Streams,
     restorer: &Restorer,
     progress: &Terminal,
 ) -> Result<Option<artir_geo::SceneReport>, Failure> {
@@ -399,7 +420,7 @@ fn restore(
             100.0 * share
         );
     }
-    let options = args.write_options(args.format_of(out)?);
+    let options = args.write_options(args.format_of(out)?, streams);
     let mut space = Outputs::default();
     let least = artir_geo::least_space(scene, &options);
     space.needs(out, least.result);
@@ -415,7 +436,8 @@ fn restore(
     }
     let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
     if !done.lost.is_empty() {
-        tracing::warn!("{}: a GeoTIFF cannot hold the scene's {}", out.display(), done.lost.join(", "));
+        let (out, lost) = (streams.in_text(&out.display().to_string()), done.lost.join(", "));
+        tracing::warn!("{out}: a GeoTIFF cannot hold the scene's {lost}");
     }
     let model = format!("{} {}", restorer.card().name, restorer.card().version);
     if args.preview {
@@ -441,6 +463,7 @@ mod tests {
         let scenes = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         let named = |names: &[&str], out: &Path| outputs(&scenes(names), out).ok();
         assert_eq!(named(&["a/x.tif"], Path::new("y.tif")), Some(vec!["y.tif".into()]));
+        assert_eq!(named(&["/vsistdin/"], folder), Some(vec!["out/stdin.tif".into()]));
         assert_eq!(named(&["a/x.tif", "b.vrt"], folder), Some(vec!["out/x.tif".into(), "out/b.tif".into()]));
         assert_eq!(named(&["GTIFF_DIR:2:a/x.TIFF"], folder), Some(vec!["out/x.TIFF".into()]));
         let colons = ["a/S2_2024-05-01T10:11:12.tif", "S2_10:15:30.jp2"];

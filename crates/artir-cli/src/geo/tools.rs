@@ -2,30 +2,37 @@
 
 use std::process::ExitCode;
 
-use artir_core::Task;
+use artir_core::{NoProgress, Task};
 use artir_geo::CompareOptions;
 
-use super::{Args, hint};
+use super::{
+    Args, hint,
+    streams::{self, Streams},
+};
 use crate::outcome::{Failure, Tally};
 
 /// Prints each scene's metadata.
-pub(super) fn inspect(args: &Args) -> Result<ExitCode, Failure> {
+pub(super) fn inspect(args: &Args, streams: &Streams) -> Result<ExitCode, Failure> {
     let mut tally = Tally::default();
     let card = args.inference.card(Task::Dehaze)?;
     let options = args.open_options()?;
+    let write = args.write_options(artir_geo::Format::LikeSource, streams);
     for path in &args.scenes {
-        match artir_geo::inspect_raster(path, &options, &card, &args.write_options(artir_geo::Format::LikeSource)) {
+        let name = streams::label(path);
+        let found = streams
+            .file(path, &NoProgress)
+            .and_then(|file| Ok(artir_geo::inspect_raster(&file, &options, &card, &write)?));
+        match found {
             Ok(found) => {
                 let mut json = found.json;
                 if let Some(refused) = &found.refused {
-                    let prefix = format!("{path}: ");
-                    let message = hint::message(refused);
-                    json["refused"] = message.strip_prefix(&prefix).unwrap_or(&message).into();
+                    let message = streams.in_text(&hint::message(refused));
+                    json["refused"] = message.strip_prefix(&format!("{name}: ")).unwrap_or(&message).into();
                 }
                 say!("{json:#}");
                 tally.written += 1;
             }
-            Err(e) => tally.fail(e.into())?,
+            Err(failure) => tally.fail(streams.named(failure))?,
         }
     }
     Ok(tally.code())

@@ -3,15 +3,22 @@
 use super::{MemoryUse, ensemble};
 use crate::{Card, Error, Settings, Shape, TileLimits, TilePlan, error::SettingError};
 
-/// Tiles are not halved below this edge, in pixels.
+/// Tiles do not become smaller than this edge, in pixels.
 const SMALLEST_TILE: usize = 128;
+
+/// Where the card's tiles do not fit the memory, smaller ones are tried in steps of this many pixels. The largest that fits has
+/// the least overlap to pay for.
+const STEP: usize = 64;
+
+/// The card's overlap takes at most a quarter of a tile, which costs 1.8 times the image, or this many pixels where the user
+/// named the tile.
+const NARROW: usize = 64;
 
 /// Chooses between the whole image and tiles.
 pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: MemoryUse) -> Result<TilePlan, Error> {
     let allowed = settings.memory;
     if let Some(tile) = settings.tile {
-        let overlap = settings.overlap.unwrap_or(card.overlap.min(TilePlan::most_overlap(tile, card.multiple)));
-        let plan = tiled(card, shape, tile, overlap)?;
+        let plan = tiled(card, shape, tile, overlap_of(card, settings, tile, NARROW))?;
         let bytes = needed(card, settings, shape, held, (tile, plan.len() == 1));
         return if bytes <= allowed { Ok(plan) } else { Err(too_large(tile, bytes, allowed)) };
     }
@@ -23,12 +30,14 @@ pub(super) fn plan(card: &Card, settings: &Settings, shape: Shape, held: MemoryU
     loop {
         let bytes = needed(card, settings, shape, held, (tile, false));
         if bytes <= allowed {
-            return tiled(card, shape, tile, overlap_of(card, settings, tile));
+            let overlap = overlap_of(card, settings, tile, 0);
+            let tile = if settings.overlap.is_none() { spread(card, shape, tile, overlap).max(smallest) } else { tile };
+            return tiled(card, shape, tile, overlap);
         }
-        if tile / 2 < smallest {
+        if tile == smallest {
             return Err(Error::Memory { needed_mib: bytes.div_ceil(1 << 20), allowed_mib: allowed >> 20 });
         }
-        tile = (tile / 2).next_multiple_of(card.multiple);
+        tile = tile.saturating_sub(STEP).next_multiple_of(card.multiple).max(smallest);
     }
 }
 
@@ -36,10 +45,25 @@ fn tiled(card: &Card, shape: Shape, tile: usize, overlap: usize) -> Result<TileP
     TilePlan::tiled(shape.rows, shape.columns, TileLimits { tile, overlap, multiple: card.multiple })
 }
 
-/// The overlap of tiles whose edge artir chooses. A requested overlap is kept, or refused if the tiles are too small for
-/// it. The card's overlap shrinks with the tiles.
-fn overlap_of(card: &Card, settings: &Settings, tile: usize) -> usize {
-    settings.overlap.unwrap_or(card.overlap.min(tile / 4).min(TilePlan::most_overlap(tile, card.multiple)))
+/// The smallest tile that covers the image by as many tiles: they are spread evenly, so that larger ones only overlap more.
+fn spread(card: &Card, shape: Shape, tile: usize, overlap: usize) -> usize {
+    let edge = |length: usize| {
+        let length = length.next_multiple_of(card.multiple);
+        if length <= tile {
+            return length;
+        }
+        let shared = overlap + card.multiple - 1;
+        let count = (length - tile).div_ceil(tile.saturating_sub(shared).max(1)) + 1;
+        (length + (count - 1) * shared).div_ceil(count)
+    };
+    edge(shape.rows).max(edge(shape.columns)).next_multiple_of(card.multiple).min(tile)
+}
+
+/// The overlap of tiles. A requested overlap is kept, or refused if the tiles are too small for it. The card's overlap shrinks
+/// with the tiles, to a quarter of their edge or to `least`.
+fn overlap_of(card: &Card, settings: &Settings, tile: usize, least: usize) -> usize {
+    let most = TilePlan::most_overlap(tile, card.multiple);
+    settings.overlap.unwrap_or(card.overlap.min((tile / 4).max(least)).min(most))
 }
 
 fn too_large(tile: usize, bytes: u64, allowed: u64) -> Error {
@@ -96,7 +120,7 @@ pub(super) fn plan_that_fits(
             return Err(Error::DeviceMemory { smaller_tiles: settings.tile.is_some() });
         }
         tracing::info!("the GPU's memory does not hold {rows} x {columns} pixels: using tiles of {next}");
-        plan = tiled(card, shape, next, overlap_of(card, settings, next))?;
+        plan = tiled(card, shape, next, overlap_of(card, settings, next, 0))?;
     }
 }
 
@@ -140,9 +164,14 @@ fn bytes_per_pixel(card: &Card, ensemble: bool) -> u64 {
 mod tests {
     use super::*;
 
+    /// A card with small tiles.
+    fn small_tiles() -> Card {
+        Card { tile: 512, overlap: 64, ..crate::zoo::open("geo-haze-t").unwrap().card().clone() }
+    }
+
     /// The tile edges that were tried when the device holds tiles of up to `room` pixels a side, and the outcome.
     fn tried(settings: &Settings, room: usize) -> (Vec<usize>, Result<TilePlan, Error>) {
-        let card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
+        let card = small_tiles();
         let shape = Shape { channels: 3, rows: 1500, columns: 2000 };
         let mut tried = Vec::new();
         let plan = plan_that_fits(&card, settings, shape, MemoryUse::default(), &mut |rows, columns| {
@@ -185,8 +214,7 @@ mod tests {
     }
 
     fn planned(settings: &Settings, rows: usize, columns: usize) -> Result<TilePlan, Error> {
-        let card = crate::zoo::open("geo-haze-t").unwrap().card().clone();
-        plan(&card, settings, Shape { channels: 3, rows, columns }, MemoryUse::default())
+        plan(&small_tiles(), settings, Shape { channels: 3, rows, columns }, MemoryUse::default())
     }
 
     #[test]
@@ -196,13 +224,41 @@ mod tests {
             planned(&settings, 4000, 4000).map(|plan| (plan.rows[0].padded, plan.overlap))
         };
         assert_eq!(asked(200, 512).unwrap(), (512, 200));
-        assert_eq!(asked(100, 200).unwrap(), (256, 100));
+        assert_eq!(asked(100, 200).unwrap(), (384, 100));
         let error = asked(200, 200).unwrap_err().to_string();
-        assert!(error.contains("overlap of 200") && error.contains("128"), "{error}");
+        assert!(error.contains("overlap of 200") && error.contains("192"), "{error}");
         assert!(asked(usize::MAX / 2 + 1, 512).is_err());
         // The card's overlap shrinks with the tiles without a warning.
         let small = Settings { tile: Some(64), ..Settings::default() };
         assert_eq!(planned(&small, 4000, 4000).unwrap().overlap, 32);
+    }
+
+    #[test]
+    fn tiles_are_as_large_as_the_memory_allows_and_no_larger_than_their_number_needs() {
+        let haze = crate::zoo::open("geo-haze-t").unwrap().card().clone();
+        // Three bands of 16 bits and their mask; a strip of 128 rows is read, written and compressed.
+        let plan_of = |edge: usize, memory: u64| {
+            let held = MemoryUse { fixed: (64 << 20) + 3 * 128 * 6 * edge as u64, per_pixel: 7 };
+            let settings = Settings { memory, ..Settings::default() };
+            let shape = Shape { channels: 3, rows: edge, columns: edge };
+            let found = plan(&haze, &settings, shape, held).unwrap();
+            let (tile, count) = (found.rows[0].padded, found.rows.len());
+            assert!(needed(&haze, &settings, shape, held, (tile, false)) <= memory);
+            let limits = |tile| TileLimits { tile, overlap: found.overlap, multiple: 4 };
+            let fewer = TilePlan::tiled(edge, edge, limits(tile - 4)).unwrap();
+            assert!(fewer.rows.len() > count, "{edge}: tiles of {tile} share more than they need");
+            (tile, count, found.overlap)
+        };
+        // Three tiles of 2048 would do for 4000 pixels; so do smaller ones.
+        assert_eq!(plan_of(4000, 8 << 30), (1592, 3, haze.overlap));
+        assert_eq!(plan_of(10_980, 8 << 30), (1904, 7, haze.overlap));
+        // A Sentinel-2 tile has the whole overlap with the default memory, a very wide scene a quarter of its tiles.
+        let (tile, _, overlap) = plan_of(10_980, 2 << 30);
+        assert!(tile > 1536 && overlap == haze.overlap, "{tile} {overlap}");
+        let (tile, _, overlap) = plan_of(60_000, 2 << 30);
+        assert!((512..1024).contains(&tile) && overlap > tile / 5, "{tile} {overlap}");
+        let (tile, ..) = plan_of(60_000, 4 << 30);
+        assert!(tile > 1024, "more memory gives larger tiles: {tile}");
     }
 
     #[test]

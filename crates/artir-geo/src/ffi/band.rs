@@ -1,10 +1,14 @@
 //! Bands: their metadata and their stored values.
 
-use std::ffi::{CString, c_void};
+use std::{
+    ffi::{CString, c_int, c_void},
+    path::Path,
+};
 
 use gdal::{
-    Dataset,
-    raster::{GdalType, RasterBand},
+    Dataset, Driver,
+    errors::GdalError,
+    raster::{GdalType, RasterBand, RasterCreationOptions},
 };
 use gdal_sys::{self as sys, CPLErr, GDALRWFlag, GDALRasterBandH};
 
@@ -54,6 +58,29 @@ pub(crate) const SIGNED_BYTE: u32 = 14;
 pub(crate) fn has_signed_byte() -> bool {
     // SAFETY: the name is a C string; the function only looks it up.
     unsafe { sys::GDALGetDataTypeByName(c"Int8".as_ptr()) == SIGNED_BYTE }
+}
+
+/// A new file with bands of the type of that number. The gdal crate creates the types alone that it was built with, and a newer
+/// GDAL may be loaded.
+pub(crate) fn create(
+    driver: &Driver,
+    path: &Path,
+    (columns, rows): (usize, usize),
+    bands: usize,
+    number: u32,
+    options: &RasterCreationOptions,
+) -> gdal::errors::Result<Dataset> {
+    let name = CString::new(path.to_string_lossy().as_bytes())?;
+    let (columns, rows, bands) = (c_int::try_from(columns)?, c_int::try_from(rows)?, c_int::try_from(bands)?);
+    // SAFETY: the driver is registered for as long as the process runs; name and options outlive the call, which copies them.
+    let made =
+        unsafe { sys::GDALCreate(driver.c_driver(), name.as_ptr(), columns, rows, bands, number, options.as_ptr()) };
+    if made.is_null() {
+        // GDAL's message stays in its error state.
+        return Err(GdalError::NullPointer { method_name: "GDALCreate", msg: String::new() });
+    }
+    // SAFETY: the dataset was just made, and nothing else owns it.
+    Ok(unsafe { Dataset::from_c_dataset(made) })
 }
 
 /// GDAL's number of the band's type; [`SIGNED_BYTE`] also for bytes that are noted to be signed.

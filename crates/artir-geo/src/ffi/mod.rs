@@ -6,7 +6,7 @@ mod vsi;
 
 use std::ffi::{CStr, CString, c_char};
 
-use gdal::{Dataset, raster::RasterBand};
+use gdal::{Dataset, errors::GdalError, raster::RasterBand};
 use gdal_sys::{self as sys, CPLErr, GDALMajorObjectH};
 
 use crate::error::Reason;
@@ -156,16 +156,21 @@ pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<String>) {
 
 /// Runs `work` and returns GDAL's error, from its result or its error state, as one reason.
 pub(crate) fn checked<T>(work: impl FnOnce() -> gdal::errors::Result<T>) -> Result<T, Reason> {
-    use gdal::errors::GdalError;
     let (result, noted) = watch(work);
     let message = match (result, noted) {
         (Ok(value), None) => return Ok(value),
         (_, Some(message)) => message,
-        // The gdal crate takes the message out of GDAL's error state.
-        (Err(GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. }), None) => msg,
-        (Err(e), None) => e.to_string(),
+        (Err(e), None) => said(e),
     };
     Err(self::message(Some(message)))
+}
+
+/// GDAL's message in an error of the gdal crate, which takes it out of GDAL's error state.
+pub(crate) fn said(error: GdalError) -> String {
+    match error {
+        GdalError::CplError { msg, .. } | GdalError::NullPointer { msg, .. } => msg,
+        other => other.to_string(),
+    }
 }
 
 /// GDAL's message as a reason.
@@ -176,21 +181,27 @@ pub(crate) fn message(noted: Option<String>) -> Reason {
     }
 }
 
-/// Sets one of GDAL's options for this thread until it is dropped.
-pub(crate) struct ThreadOption(CString);
+/// Sets one of GDAL's options for this thread. Dropped, it gives the option its earlier value.
+pub(crate) struct ThreadOption {
+    key: CString,
+    before: Option<CString>,
+}
 
 impl ThreadOption {
     pub(crate) fn set(key: &str, value: &str) -> Option<Self> {
         let (key, value) = (CString::new(key).ok()?, CString::new(value).ok()?);
+        // SAFETY: the key outlives both calls, and the earlier value is copied before it is replaced.
+        let before = unsafe { text(sys::CPLGetThreadLocalConfigOption(key.as_ptr(), std::ptr::null())) };
         // SAFETY: both texts outlive the call, which copies them.
         unsafe { sys::CPLSetThreadLocalConfigOption(key.as_ptr(), value.as_ptr()) };
-        Some(Self(key))
+        Some(Self { key, before: before.and_then(|text| CString::new(text).ok()) })
     }
 }
 
 impl Drop for ThreadOption {
     fn drop(&mut self) {
-        // SAFETY: a null value takes the option away.
-        unsafe { sys::CPLSetThreadLocalConfigOption(self.0.as_ptr(), std::ptr::null()) };
+        let before = self.before.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
+        // SAFETY: both texts outlive the call, which copies them; a null value takes the option away.
+        unsafe { sys::CPLSetThreadLocalConfigOption(self.key.as_ptr(), before) };
     }
 }

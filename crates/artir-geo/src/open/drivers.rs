@@ -100,16 +100,17 @@ pub(crate) fn open_with(name: &str, allowed: Option<&[&str]>) -> Result<Dataset,
     let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
     let how = DatasetOptions { open_flags: flags, allowed_drivers: allowed, ..DatasetOptions::default() };
     let (opened, noted) = ffi::watch(|| Dataset::open_ex(name, how));
-    opened.map_err(|_| {
-        let Some(message) = noted else { return Reason::Gdal("GDAL cannot open it".into()) };
-        let unknown = allowed.is_some() && message.contains("not recognized as");
-        let text = format!("GDAL cannot open it: {}", message.replace(name, "the file").replace('\n', " "));
-        if unknown {
-            let text = format!("{text} (formats whose files name other files need a permission)");
-            Reason::not_allowed(text, Permission::Everything)
-        } else {
-            Reason::Gdal(text)
+    opened.map_err(|e| {
+        let message = noted.unwrap_or_else(|| ffi::said(e));
+        if message.is_empty() {
+            return Reason::Gdal("GDAL cannot open it".into());
         }
+        let unknown = allowed.is_some() && message.contains("not recognized as");
+        if unknown {
+            let text = "GDAL cannot open it: its format is unknown, or one whose files name other files";
+            return Reason::not_allowed(text, Permission::Everything);
+        }
+        Reason::Gdal(format!("GDAL cannot open it: {}", message.replace(name, "the file").replace('\n', " ")))
     })
 }
 

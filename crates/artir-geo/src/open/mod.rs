@@ -57,14 +57,18 @@ pub fn product_name(path: &str) -> Option<String> {
     product::recognise(path)?.ok().map(|product| product.name)
 }
 
-/// The local files that a raster is made of, the sources of virtual rasters among them; none where it cannot be opened.
+/// The local files that a raster is made of, the sources of virtual rasters among them; none where it cannot
+/// be opened, or may not.
 pub fn files(path: &str, access: &Access) -> Vec<PathBuf> {
     if let Some(product) = product::recognise(path) {
         return product.map_or_else(|_| Vec::new(), |product| product.files());
     }
     let list = |dataset: &Dataset| ffi::file_list(dataset).into_iter().map(PathBuf::from).collect::<Vec<_>>();
-    if access.remote || is_remote(path) {
+    if access.remote {
         return again(path, access).map_or_else(|_| Vec::new(), |dataset| list(&dataset));
+    }
+    if is_remote(path) {
+        return Vec::new();
     }
     quiet();
     drivers::confine();

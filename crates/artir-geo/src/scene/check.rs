@@ -16,7 +16,7 @@ pub(super) fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), Reaso
         return Err(format!("its blocks have {width}x{height} pixels, more than can be read at a time").into());
     }
     if columns.checked_mul(rows).is_none_or(|n| n > 1 << 40) {
-        return Err(format!("a raster of {columns}x{rows} pixels").into());
+        return Err(format!("a raster of {columns}x{rows} pixels, more than 2^40").into());
     }
     // The most that any codec of GDAL expands its input by is about a thousand.
     let Ok(file) = std::fs::metadata(path) else { return Ok(()) };
@@ -64,7 +64,8 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
         }
         let table = ffi::colour_table(&band);
         if !table.is_empty() && !is_grey(&table, ffi::bits(&band).unwrap_or(8)) {
-            let why = "has a colour table (palette), whose indices cannot be restored: expand it with gdal_translate -expand rgb";
+            let why = "has a colour table (palette), whose indices cannot be restored: expand it with gdal_translate -expand rgb (-of VRT \
+                       copies no pixel)";
             return Err(format!("band {i} {why}").into());
         }
         if !ffi::categories(&band).is_empty() {

@@ -166,14 +166,18 @@ impl Description {
         if points.is_some_and(|points| points != self.georef.gcps) {
             lost.push("names of the ground control points".to_owned());
         }
+        let own = format!("metadata domain '{PROVENANCE}'");
+        let mut differ = false;
         for (field, ..) in self.differences(found) {
             let dataset =
                 field == "metadata" || field.starts_with("metadata domain '") && !field.contains("' of band ");
-            if dataset {
+            differ |= dataset;
+            // The scene does not state how its result was made.
+            if dataset && field != own {
                 lost.push(field);
             }
         }
-        if lost.iter().any(|what| what.starts_with("metadata")) {
+        if differ {
             self.domains.clone_from(&found.domains);
         }
         for (i, (this, found)) in self.bands.iter_mut().zip(&found.bands).enumerate() {

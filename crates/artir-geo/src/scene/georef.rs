@@ -157,14 +157,25 @@ impl Georef {
         self.gcps.len() == other.gcps.len() && self.gcps.iter().zip(&other.gcps).all(same)
     }
 
-    /// Whether names of ground control points can be kept in `.aux.xml`, which replaces the points of the file by its own, with
-    /// so many decimals.
-    pub(crate) fn keeps_names(&self) -> bool {
+    /// Whether ground control points belong into `.aux.xml`, because the file, which states `found`, does not hold them, their names
+    /// or their reference system. Points that would be rounded there stay in the file, under other words for the same.
+    pub(crate) fn needs_points_beside(&self, found: &Self) -> bool {
+        if !self.same_points(found) {
+            return true;
+        }
+        let system = !same_crs(&self.gcp_crs, &found.gcp_crs);
+        let names = self.gcps != found.gcps && self.names_points();
+        let only_words = !system || equivalent(self.gcp_crs.as_ref(), found.gcp_crs.as_ref());
+        (system || names) && (self.fits_beside() || !only_words)
+    }
+
+    /// Whether `.aux.xml`, which replaces the points of the file by its own, holds them with all their digits.
+    fn fits_beside(&self) -> bool {
         let same = |text: String, v: f64| text.parse() == Ok(v);
         let whole = |p: &Gcp| {
             p.at.iter().all(|v| same(format!("{v:.4}"), *v)) && p.is.iter().all(|v| same(format!("{v:.12e}"), *v))
         };
-        self.names_points() && self.gcps.iter().all(whole)
+        self.gcps.iter().all(whole)
     }
 
     /// Whether ground control points have names or remarks of their own.
@@ -281,6 +292,32 @@ mod tests {
             let (found, mut given) = (georef(found), wanted.clone());
             given.give_way(&found);
             assert_eq!(given.differences(&found).is_empty(), fine, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn points_that_would_be_rounded_beside_a_file_stay_in_it() {
+        let crs = |epsg: u32, from: &str, to: &str| {
+            let wkt = SpatialRef::from_epsg(epsg).unwrap().to_wkt().unwrap().replace(from, to);
+            Some(Crs { wkt, axes: vec![1, 2], epoch: 0.0 })
+        };
+        let of = |gcp_crs, id: &str, pixel: f64| {
+            let point = Gcp { id: id.into(), info: String::new(), at: [pixel, 7.0], is: [1.0, 2.0, 0.0] };
+            Georef { crs: None, geotransform: None, gcp_crs, gcps: vec![point] }
+        };
+        let words = || crs(32632, "UNIT[\"metre\"", "UNIT[\"meters\"");
+        let plain = |pixel: f64| of(crs(32632, "", ""), "1", pixel);
+        for (wanted, found, beside) in [
+            (plain(5.0), plain(5.0), false),
+            (plain(5.0), of(words(), "1", 5.0), true),
+            (plain(564.999999999999), of(words(), "1", 564.999999999999), false),
+            (plain(564.999999999999), of(crs(32633, "", ""), "1", 564.999999999999), true),
+            (plain(564.999999999999), plain(565.0), true),
+            (of(None, "church", 5.0), of(None, "1", 5.0), true),
+            (of(None, "church", 564.999999999999), of(None, "1", 564.999999999999), false),
+            (of(None, "", 5.0), of(None, "1", 5.0), false),
+        ] {
+            assert_eq!(wanted.needs_points_beside(&found), beside, "{wanted:?} {found:?}");
         }
     }
 }

@@ -5,6 +5,7 @@ mod check;
 pub(crate) mod coverage;
 pub(crate) mod description;
 pub(crate) mod domains;
+mod estimate;
 mod fills;
 pub(crate) mod georef;
 pub(crate) mod marks;
@@ -20,6 +21,7 @@ use gdal::Dataset;
 use self::{
     check::{check_plausible, refuse_unfit},
     description::Description,
+    estimate::Grid,
     fills::Fill,
     marks::Marks,
     options::{NodataChoice, OpenOptions},
@@ -68,6 +70,8 @@ pub(crate) struct SceneInfo {
     /// Fill that nobody declared.
     pub(crate) fill: Option<Fill>,
     pub(crate) validity: Validity,
+    /// Whether black and white were estimated from a part of the scene.
+    pub(crate) range_is_estimate: bool,
     /// Whether the file lacks some of the pixels: they have the value that GDAL gives to them, and are not restored.
     pub(crate) has_holes: bool,
     /// Files that mark pixels as invalid.
@@ -153,6 +157,7 @@ impl Scene {
             values: values.collect(),
             radiometry: radiometry(&description, &bands),
             fill: None,
+            range_is_estimate: false,
             has_holes: coverage::has_holes(&dataset, &bands)?,
             tags: Tags::read(path),
             block: dataset.rasterband(bands[0])?.block_size(),
@@ -169,6 +174,12 @@ impl Scene {
         let mut scene = Self { dataset, info };
         scene.find_values()?;
         Ok(scene)
+    }
+
+    /// Sets the name by which errors and progress call the scene, in place of its path.
+    pub fn with_name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.info.path);
+        self
     }
 
     /// The scene's extent, with a channel for each restored band.
@@ -206,7 +217,9 @@ impl Scene {
     fn find_values(&mut self) -> Result<(), Reason> {
         let choice = self.info.options.range;
         let bytes = self.info.kind() == gdal_sys::GDALDataType::GDT_Byte;
-        let (planes, valid) = self.sample()?;
+        let (planes, valid, is_estimate) = self.sample()?;
+        let by_sample = choice == RangeChoice::Percentile || choice == RangeChoice::Auto && !bytes;
+        self.info.range_is_estimate = is_estimate && by_sample;
         if let Some(found) = &self.info.radiometry {
             let zeros: Vec<f64> = found.iter().map(|r| r.stored(0.0)).collect();
             self.info.values.iter_mut().zip(zeros).for_each(|(values, zero)| values.zero = zero);
@@ -248,12 +261,22 @@ impl Scene {
         Ok(())
     }
 
-    /// A sample of the restored bands, and which of its pixels count. Finds undeclared fill on the way.
-    fn sample(&mut self) -> Result<(Planes, Vec<bool>), Reason> {
+    /// A sample of the restored bands, which of its pixels count, and whether it is one of some blocks alone. Finds undeclared fill
+    /// on the way.
+    fn sample(&mut self) -> Result<(Planes, Vec<bool>, bool), Reason> {
         let (columns, rows) = self.dataset.raster_size();
-        let out = (columns.min(SAMPLE), rows.min(SAMPLE));
+        let mut out = (columns.min(SAMPLE), rows.min(SAMPLE));
         let whole = Decimated { part: Part { at: (0, 0), size: (columns, rows) }, out };
-        let (planes, mut valid) = self.sample_of(&[whole])?;
+        let may = self.info.options.estimate && !self.info.has_holes;
+        let grid = if may { Grid::of(&self.dataset, self.info.bands[0])? } else { None };
+        let (mut planes, mut valid) = match &grid {
+            Some(grid) => self.sample_of(&grid.parts)?,
+            None => self.sample_of(&[whole])?,
+        };
+        if let Some(grid) = &grid {
+            grid.arrange(&mut planes, &mut valid);
+            out.0 = grid.columns();
+        }
         if self.info.options.nodata == NodataChoice::Declared {
             let most = self.info.values[0].limits[1];
             self.info.fill = fills::find(&planes, self.info.bands.len(), out.0, &valid, most);
@@ -261,7 +284,7 @@ impl Scene {
             on_planes!(&planes, p => band::mark_valid(p, &self.info.values, fill, &mut valid));
         }
         if !self.info.has_holes {
-            return Ok((planes, valid));
+            return Ok((planes, valid, grid.is_some()));
         }
         // Of a few small images in a wide raster, the whole sample may have met none.
         let parts = coverage::parts(&self.dataset, &self.info.bands)?;
@@ -269,7 +292,8 @@ impl Scene {
         let factor = (all.sqrt() / SAMPLE as f64).max(1.0);
         let scaled = |n: usize| ((n as f64 / factor).round() as usize).clamp(1, n);
         let parts = parts.into_iter().map(|part| Decimated { part, out: (scaled(part.size.0), scaled(part.size.1)) });
-        self.sample_of(&parts.collect::<Vec<_>>())
+        let (planes, valid) = self.sample_of(&parts.collect::<Vec<_>>())?;
+        Ok((planes, valid, false))
     }
 
     /// A sample of parts of the restored bands, and which of its pixels count.

@@ -31,6 +31,8 @@ pub struct OpenOptions {
     pub mask_clouds: bool,
     /// The part of the scene that may change.
     pub region: Option<RegionChoice>,
+    /// Whether black and white may be estimated from some blocks of a large scene.
+    pub estimate: bool,
 }
 
 /// Which stored value is nodata in the restored bands.
@@ -80,6 +82,13 @@ impl OpenOptions {
     /// Whether pixels that the product marks as cloud do not count.
     pub fn with_mask_clouds(mut self, mask_clouds: bool) -> Self {
         self.mask_clouds = mask_clouds;
+        self
+    }
+
+    /// Whether black and white may be estimated from some blocks of a large scene without overviews, for a preview. They differ
+    /// from those of a scene that is opened to be restored.
+    pub fn with_estimate(mut self, estimate: bool) -> Self {
+        self.estimate = estimate;
         self
     }
 

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     error::Reason,
     ffi::{self, RawRows},
+    open::drivers::structure,
     scene::Scene,
 };
 
@@ -39,6 +40,9 @@ pub(crate) fn write(
             if scene.info.tags.is_some_and(|t| matches!(t.predictor, Some(2 | 3))) && can_predict(compression) {
                 pairs.push(("PREDICTOR".into(), "YES".into()));
             }
+            if let Some(edge) = block_of_cog(scene) {
+                pairs.push(("BLOCKSIZE".into(), edge.to_string()));
+            }
             pairs
         }
         Format::Jp2 => vec![("QUALITY".into(), "100".into()), ("REVERSIBLE".into(), "YES".into())],
@@ -56,6 +60,14 @@ pub(crate) fn write(
     let copy = ffi::checked(|| source.create_copy(&driver, to, &to_options(&pairs)?))?;
     ffi::checked(|| copy.close())?;
     if format == Format::Cog { Ok(()) } else { same_values(from, to) }
+}
+
+/// The edge of a COG's blocks, which decides how many overviews its result has.
+fn block_of_cog(scene: &Scene) -> Option<usize> {
+    let (columns, rows) = scene.info.block;
+    let is_cog = structure(&scene.dataset, "LAYOUT").as_deref() == Some("COG");
+    // GDAL's COG driver takes no others.
+    (is_cog && columns == rows && columns >= 128 && columns % 16 == 0).then_some(columns)
 }
 
 /// Drivers of other formats can lose values without a word.

@@ -4,12 +4,17 @@ use std::path::Path;
 
 use gdal::Dataset;
 
-use super::{layout::Layout, metadata::open_again, overviews::overviews};
+use super::{layout::Layout, metadata::open_again, options::WriteOptions, overviews::overviews};
 use crate::{
     error::Reason,
     ffi::{self, ThreadOption},
     scene::{Scene, description::Description},
 };
+
+/// Keeps GDAL from writing `.aux.xml` files where the result is one file, as long as it lives.
+pub(crate) fn alone(options: &WriteOptions) -> Option<ThreadOption> {
+    options.one_file.then(|| ThreadOption::set("GDAL_PAM_ENABLED", "NO")).flatten()
+}
 
 /// A new file with the metadata of a description.
 pub(crate) fn create(

@@ -25,6 +25,7 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
         threads: _,
         strict: _,
         work: _,
+        one_file: _,
         all_bands,
         provenance,
     } = options;

@@ -163,7 +163,7 @@ impl Layout {
             options: &RasterCreationOptions,
         ) -> gdal::errors::Result<Dataset> {
             let driver = DriverManager::get_driver_by_name("GTiff")?;
-            driver.create_with_band_type_with_options::<T, _>(path, columns, rows, count, options)
+            ffi::create(&driver, path, (columns, rows), count, T::gdal_ordinal(), options)
         }
         let options = to_options(&self.0)?;
         let (size, count) = (description.size, description.bands.len());

@@ -115,11 +115,7 @@ impl Description {
             if let Some(geotransform) = self.georef.geotransform.filter(|g| Some(*g) != found.georef.geotransform) {
                 ffi::set_geotransform(target, geotransform);
             }
-            let points = match self.georef.same_points(&found.georef) {
-                true => self.georef.gcps != found.georef.gcps && self.georef.keeps_names(),
-                false => true,
-            };
-            if points || !same_crs(&self.georef.gcp_crs, &found.georef.gcp_crs) {
+            if self.georef.needs_points_beside(&found.georef) {
                 ffi::set_gcps(target, &self.georef.gcps, source);
             }
         }

@@ -26,7 +26,7 @@ use artir_core::{Progress, Restorer, RunReport};
 use artir_files::{HiddenFolder, OutputFolder, is_taken};
 
 use self::{
-    file::{create, finish},
+    file::{alone, create, finish},
     haze::OtherBands,
     identity::identity,
     layout::Layout,
@@ -156,7 +156,10 @@ fn restore_with(
 
     let wanted = scene.info.description.with_provenance(&options.provenance);
     let layout = if format.is_copied() { layout.intermediate() } else { layout };
-    let target = create(scene, &wanted, &layout, &staged).map_err(&fail)?;
+    let target = {
+        let _alone = alone(options);
+        create(scene, &wanted, &layout, &staged).map_err(&fail)?
+    };
     let strips = Strips::default();
     let strip_rows = strip_rows(layout.block_rows(), scene.shape().rows);
     let info = &scene.info;
@@ -194,6 +197,7 @@ fn restore_with(
     if let Some(others) = others {
         others.restore(info, &sink.source, &sink.target, strip_rows).map_err(|why| info.unreadable(why))?;
     }
+    let _alone = alone(options);
     let without_overviews = Description { overviews: Vec::new(), ..wanted.clone() };
     let first = if format.is_copied() { &without_overviews } else { &wanted };
     let found = finish(scene, first, sink.target, &layout, &staged, false).map_err(&fail)?;

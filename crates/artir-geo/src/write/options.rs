@@ -109,6 +109,8 @@ pub struct WriteOptions {
     /// The folder in which an interrupted run leaves the rows that it has restored; `None` for a hidden folder next to the
     /// result.
     pub work: Option<PathBuf>,
+    /// Write one file: no `.aux.xml`, and refuse a scene if another part of its result would be a file beside it.
+    pub one_file: bool,
 }
 
 impl WriteOptions {
@@ -153,6 +155,13 @@ impl WriteOptions {
     /// them. It is made where it is missing.
     pub fn with_work(mut self, work: impl Into<PathBuf>) -> Self {
         self.work = Some(work.into());
+        self
+    }
+
+    /// Whether the result is one file, as a stream carries it: what only `.aux.xml` could hold counts as what a result cannot hold,
+    /// and a scene is refused if another part of the result would be a file beside it (`.ovr`, `.msk`, `.tfw`).
+    pub fn with_one_file(mut self, one_file: bool) -> Self {
+        self.one_file = one_file;
         self
     }
 

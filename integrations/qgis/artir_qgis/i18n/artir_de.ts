@@ -96,6 +96,10 @@
    <translation>Schwarz und Weiß (kleiner,größer)</translation>
   </message>
   <message>
+   <source>Black and white are estimated from some blocks of the scene: colours may differ a little.</source>
+   <translation>Schwarz und Weiß sind aus einigen Blöcken der Szene geschätzt: Farben können ein wenig abweichen.</translation>
+  </message>
+  <message>
    <source>Black and white must be two numbers, the smaller first: {text}</source>
    <translation>Schwarz und Weiß müssen zwei Zahlen sein, die kleinere zuerst: {text}</translation>
   </message>
@@ -184,8 +188,8 @@
    <translation>Ohne Dunst</translation>
   </message>
   <message>
-   <source>Dehazes only what the extent shows, and a margin, with the bands and the range of the whole scene. Where the extent holds more pixels than the longest edge allows, it is reduced first: judge the haze, not fine detail.</source>
-   <translation>Entfernt Dunst nur aus dem Ausschnitt und einem Rand darum, mit den Kanälen und dem Wertebereich der ganzen Szene. Hat der Ausschnitt mehr Pixel, als die längste Kante erlaubt, wird er zuerst verkleinert: beurteilen Sie den Dunst, nicht feine Einzelheiten.</translation>
+   <source>Dehazes only what the extent shows, and a margin, with the bands and the range of the whole scene. Of a large scene without overviews, the range is estimated from some of its blocks, and the preview says so. Where the extent holds more pixels than the longest edge allows, it is reduced first: judge the haze, not fine detail.</source>
+   <translation>Entfernt den Dunst nur aus dem, was der Ausschnitt zeigt, und aus einem Rand, mit den Bändern und dem Wertebereich der ganzen Szene. Bei einer großen Szene ohne Übersichten wird der Bereich aus einigen ihrer Blöcke geschätzt, und die Vorschau sagt es. Wo der Ausschnitt mehr Pixel hat, als die längste Kante erlaubt, wird er zuerst verkleinert: Beurteilen Sie den Dunst, nicht feine Einzelheiten.</translation>
   </message>
   <message>
    <source>Describe raster</source>
@@ -222,6 +226,14 @@
   <message>
    <source>First raster</source>
    <translation>Erstes Raster</translation>
+  </message>
+  <message>
+   <source>Folder for the rows that an interrupted run leaves, in place of a hidden folder next to the result; --resume looks there. Copies of standard input and output go there, too</source>
+   <translation>Ordner für die Zeilen, die ein unterbrochener Lauf hinterlässt, statt eines versteckten Ordners neben dem Ergebnis; --resume sucht dort. Auch Kopien von Standardeingabe und -ausgabe liegen dort</translation>
+  </message>
+  <message>
+   <source>Folder for unfinished work</source>
+   <translation>Ordner für unfertige Arbeit</translation>
   </message>
   <message>
    <source>Folder of photographs</source>
@@ -858,6 +870,10 @@
   <message>
    <source>{source}, preview</source>
    <translation>{source}, Vorschau</translation>
+  </message>
+  <message>
+   <source>{source}, preview with an estimated range</source>
+   <translation>{source}, Vorschau mit geschätztem Bereich</translation>
   </message>
   <message>
    <source>{wheel} does not have this SHA-256: it was not installed.</source>

@@ -122,6 +122,7 @@ pub(crate) fn form(scene: &Scene, options: &WriteOptions) -> Result<Vec<String>,
 
 /// Writes the empty file and compares it. Returns its path and what the result will be.
 fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf, Promise), Reason> {
+    let _alone = file::alone(options);
     let format = layout::format(scene, options);
     let layout = Layout::of(scene, options, format)?.empty();
     let source = &scene.info.description.with_provenance(&options.provenance);
@@ -132,6 +133,7 @@ fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf
         let found = file::finish(scene, source, target, &layout, &path, true)?;
         let description = promised(source, &found, &mut lost)?;
         stage.check(&path)?;
+        stage.refuse_beside(&path, options)?;
         refuse_lost(&lost, options)?;
         let intermediate = description.clone();
         return Ok((path, Promise { description, intermediate, lost, stale: Vec::new() }));
@@ -148,6 +150,7 @@ fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf
     let found = small.complete(&scene.dataset, &done)?;
     let description = promised(&small, &found, &mut lost)?;
     stage.check(&done)?;
+    stage.refuse_beside(&done, options)?;
     refuse_lost(&lost, options)?;
     let whole = |d: Description| Description { size: source.size, ..d };
     let description = Description { overviews: source.overviews.clone(), ..whole(description) };
@@ -210,6 +213,21 @@ impl Stage {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a result of several files where the caller takes one.
+    fn refuse_beside(&self, done: &Path, options: &WriteOptions) -> Result<(), Reason> {
+        let own = done.file_name().unwrap_or_default().to_string_lossy();
+        let stem = done.file_stem().unwrap_or_default().to_string_lossy();
+        let names: Vec<_> = self.names().iter().map(|name| name.to_string_lossy().into_owned()).collect();
+        let beside = names.iter().filter(|name| **name != own && is_written_with(done, name));
+        let endings: Vec<&str> =
+            beside.filter_map(|name| name.strip_prefix(&*own).or(name.strip_prefix(&*stem))).collect();
+        if !options.one_file || endings.is_empty() {
+            return Ok(());
+        }
+        let why = "a part of it would lie in another file beside it, which a stream cannot carry";
+        Err(format!("{why} ({}): write to a named file", endings.join(", ")).into())
     }
 }
 
