@@ -143,8 +143,13 @@ class Node:
         return (
             not self.series("in")
             and not self.series("work")
-            and all(self.record(folder).get("ended") for folder in self.series("out"))
+            and all(self._is_sent(self.record(folder)) for folder in self.series("out"))
         )
+
+    @staticmethod
+    def _is_sent(record: dict) -> bool:
+        """A series with a reason has failed, and is about to be moved."""
+        return bool(record.get("ended")) and not record.get("reason")
 
     def kib(self, key: str) -> int:
         """A size from the process's status: VmRSS, VmHWM."""
