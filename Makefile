@@ -1,5 +1,5 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train test-python test-qgis bench bench-parts memcheck fuzz baselines conformance safety train ablations lpips docs wheel install dist test-dist qgis-plugin
+.PHONY: demo test lint test-train test-python test-qgis bench bench-parts memcheck fuzz baselines conformance node safety train ablations lpips docs wheel install dist test-dist qgis-plugin
 
 MODEL ?= ct-ldct-t
 PREFIX ?= /usr/local
@@ -89,8 +89,15 @@ baselines:
 conformance:
 	scripts/bootstrap.sh --conformance
 	cargo build --release -p artir-cli
+	$(PYTHON) -m acceptance.viewers --artir target/release/artir -o validation/viewers.md
 	$(PYTHON) -m acceptance.conformance --artir target/release/artir -o validation/dicom.md
 	$(PYTHON) -m acceptance.geotiff --artir target/release/artir -o validation/geotiff.md
+
+# The DICOM node under load, under fire, over a long time and beside Orthanc: an hour on two cores. PARTS names some of it.
+node:
+	scripts/bootstrap.sh --conformance
+	cargo build --workspace
+	$(PYTHON) -m acceptance.node --artir target/debug/artir $(PARTS)
 
 docs:
 	scripts/bootstrap.sh --docs

@@ -16,7 +16,7 @@ cd "$(dirname "$0")/.."
 
 packages=(libgdal-dev gdal-bin python3-gdal cmake g++ pkg-config python3-venv python3-dev unzip dicom3tools dcmtk)
 [ "${1:-}" != --test ] || packages+=(chromium)
-[ "${1:-}" != --conformance ] || packages+=(orthanc)
+[ "${1:-}" != --conformance ] || packages+=(orthanc orthanc-dicomweb openssl python3-gdcm chromium npm)
 [ "${1:-}" != --memcheck ] || packages+=(valgrind)
 missing=()
 for package in "${packages[@]}"; do

@@ -225,7 +225,8 @@ fn the_status_page_works_in_a_browser() {
     target.behave(|b| b.status = 0x0110);
     node.start();
     sender::send(node.port, "ARTIR", &input(dir.path(), "in", 2, "1.2.3")).unwrap();
-    until("it has failed", || !node.series("ct", "failed").is_empty());
+    let journal = dir.path().join("queue/journal.jsonl");
+    until("it has failed", || fs::read_to_string(&journal).is_ok_and(|text| text.contains("\"failed\"")));
     browser.visit(&format!("http://127.0.0.1:{}/", node.http));
     let of = |browser: &mut Browser, what: &str| browser.evaluate(what).as_str().unwrap_or_default().to_owned();
     assert!(of(&mut browser, "document.getElementById('state').textContent").starts_with("ready; "));

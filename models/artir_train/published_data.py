@@ -258,10 +258,15 @@ def _files(folder: Path, one: DataSet) -> list[str]:
     for top in sorted(folder.iterdir()):
         plain = re.sub(r"[-_ ]", "", top.name.lower())
         if top.is_dir() and plain.startswith(one.folders):
-            for path, _, names in os.walk(top, followlinks=True):
+            for path, _, names in os.walk(top, onerror=_refuse):
                 inside = Path(path).relative_to(folder).as_posix()
                 found += [f"{inside}/{n}" for n in names if n.lower().endswith(ENDINGS)]
     return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    """Otherwise a folder that cannot be read would count as empty."""
+    raise error
 
 
 class PublishedPatches:

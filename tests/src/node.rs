@@ -99,9 +99,19 @@ impl Node {
     /// # Panics
     /// When it does not.
     pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// The same, with variables of the environment.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn start_with(&mut self, environment: &[(&str, &str)]) {
         let log = File::options().create(true).append(true).open(self.dir.join("log"));
         let log = log.unwrap_or_else(|e| panic!("log: {e}"));
-        let child = artir().arg("node").arg(self.config()).stdin(Stdio::null()).stderr(log).spawn();
+        let mut command = artir();
+        command.arg("node").arg(self.config()).envs(environment.iter().copied());
+        let child = command.stdin(Stdio::null()).stderr(log).spawn();
         self.process = Some(child.unwrap_or_else(|e| panic!("artir node: {e}")));
         until("the node is ready", || {
             assert!(self.exit_code().is_none(), "the node has ended: {}", self.log());

@@ -48,6 +48,19 @@ impl Sendable {
 /// # Errors
 /// Errors of the association.
 pub fn send(port: u16, called: &str, files: &[PathBuf]) -> Result<Vec<Option<u16>>, Error> {
+    send_with(port, called, files, |_| ())
+}
+
+/// As [`send`], with something to do before each file, which has this number.
+///
+/// # Errors
+/// Errors of the association.
+pub fn send_with(
+    port: u16,
+    called: &str,
+    files: &[PathBuf],
+    mut before: impl FnMut(usize),
+) -> Result<Vec<Option<u16>>, Error> {
     let objects: Vec<Sendable> = files.iter().filter_map(Sendable::read).collect();
     let mut wanted: Vec<(&str, &str)> = objects.iter().map(|o| (o.class.as_str(), o.syntax.as_str())).collect();
     wanted.sort_unstable();
@@ -63,6 +76,7 @@ pub fn send(port: u16, called: &str, files: &[PathBuf]) -> Result<Vec<Option<u16
     let mut association = options.establish(("127.0.0.1", port))?;
     let mut out = Vec::new();
     for (i, object) in objects.iter().enumerate() {
+        before(i);
         // The library knows the accepted contexts in the order in which they were proposed: ids 1, 3, 5.
         let place = wanted.iter().position(|pair| *pair == (object.class.as_str(), object.syntax.as_str()));
         let id = place.map_or(0, |place| 2 * place as u8 + 1);

@@ -41,6 +41,9 @@ pub enum Error {
     /// A thread or a signal handler cannot be started.
     #[error("cannot start: {0}")]
     Start(#[source] io::Error),
+    /// A thread of the node has panicked.
+    #[error("a thread of the node has panicked: what it did is not done any more, so that the node has ended")]
+    Panicked,
     /// No series of this name waits or has failed.
     #[error("{0}: no series of this name is among those that failed or wait to be sent")]
     NoSeries(String),
@@ -55,7 +58,7 @@ impl Error {
         match self {
             Self::Config { .. } | Self::NoSeries(_) => ErrorKind::Input,
             Self::Folder { .. } | Self::Busy { .. } => ErrorKind::Output,
-            Self::Listen { .. } | Self::Start(_) => ErrorKind::Failed,
+            Self::Listen { .. } | Self::Start(_) | Self::Panicked => ErrorKind::Failed,
             Self::Core(e) => e.kind(),
         }
     }

@@ -1,6 +1,7 @@
 //! Running a node: its threads and its signals.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
@@ -116,8 +117,8 @@ pub fn run(path: &Path, decoder: Decoder) -> Result<(), Error> {
     node.wake();
     knock(listen);
     web::wake(http);
-    threads.join();
-    loaded
+    let joined = threads.join();
+    loaded.and(joined)
 }
 
 /// Reads the configuration again. One that cannot be used changes nothing.
@@ -142,7 +143,16 @@ struct Threads {
 impl Threads {
     fn spawn(&self, name: &str, work: impl FnOnce(&Arc<Node>) + Send + 'static) -> Result<JoinHandle<()>, Error> {
         let node = Arc::clone(&self.node);
-        thread::Builder::new().name(name.to_owned()).spawn(move || work(&node)).map_err(Error::Start)
+        let begin = move || {
+            if catch_unwind(AssertUnwindSafe(|| work(&node))).is_err() {
+                // A node that goes on without one of its threads looks alive, and loses nothing but does nothing. A service
+                // manager starts one that has ended.
+                node.broken.store(true, Ordering::Relaxed);
+                node.stop.store(true, Ordering::Relaxed);
+                node.wake();
+            }
+        };
+        thread::Builder::new().name(name.to_owned()).spawn(begin).map_err(Error::Start)
     }
 
     fn start(&mut self, name: &str, work: impl FnOnce(&Arc<Node>) + Send + 'static) -> Result<(), Error> {
@@ -164,11 +174,34 @@ impl Threads {
         Ok(())
     }
 
-    fn join(self) {
+    fn join(self) -> Result<(), Error> {
+        let mut whole = true;
         for thread in self.running.into_iter().chain(self.targets.into_iter().map(|(_, thread)| thread)) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the node has panicked");
-            }
+            whole &= thread.join().is_ok();
         }
+        if whole && !self.node.broken.load(Ordering::Relaxed) { Ok(()) } else { Err(Error::Panicked) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_ends_the_node_with_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.toml");
+        let text = "folder = 'queue'\n[[target]]\nname = 'pacs'\naddress = 'pacs:104'\nae_title = 'PACS'\n\
+            [[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\n[route.ct]\n";
+        std::fs::write(&path, text).unwrap();
+        let threads = |work: fn(&Arc<Node>)| {
+            let node = Arc::new(Node::open(Config::read(&path).unwrap()).unwrap());
+            let mut threads = Threads { node: Arc::clone(&node), running: Vec::new(), targets: Vec::new() };
+            threads.start("work", work).unwrap();
+            let joined = threads.join();
+            (joined.is_ok(), node.stops())
+        };
+        assert_eq!(threads(|_| ()), (true, false));
+        assert_eq!(threads(|_| panic!("on purpose")), (false, true));
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     network::tls,
     queue::Queue,
     report::{journal::Journal, metrics::Metrics},
+    watch,
 };
 
 /// A node, as its threads see it.
@@ -34,6 +35,10 @@ pub(crate) struct Node {
     pub(crate) ready: AtomicBool,
     /// Held while a header is read, which may take the memory of some megabytes: one at a time, however many peers there are.
     pub(crate) header: Mutex<()>,
+    /// Held while a report of a storage commitment is looked up, which reads the records of all series.
+    pub(crate) reports: Mutex<()>,
+    /// A thread has panicked, so that a part of the work is not done any more.
+    pub(crate) broken: AtomicBool,
     changed: (Mutex<u64>, Condvar),
 }
 
@@ -59,6 +64,8 @@ impl Node {
             draining: AtomicBool::new(false),
             ready: AtomicBool::new(false),
             header: Mutex::new(()),
+            reports: Mutex::new(()),
+            broken: AtomicBool::new(false),
             changed: (Mutex::new(0), Condvar::new()),
         })
     }
@@ -79,6 +86,7 @@ impl Node {
         for route in &new.routes {
             if old.route(&route.name).is_none() {
                 self.queue.add_route(&route.name)?;
+                watch::recover(self, &route.name)?;
             }
         }
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);

@@ -21,7 +21,7 @@ use crate::{
 
 /// How often arrivals are looked at.
 const TICK: Duration = Duration::from_millis(50);
-/// How often the other folders are, at least this many times as long apart as it takes.
+/// How often the other folders are, and at least this many times as long apart as looking takes where nothing is to be done.
 const SCAN: Duration = Duration::from_millis(500);
 const SHARE: u32 = 20;
 /// After an error of the file system.
@@ -31,6 +31,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) fn recover(node: &Node, route: &str) -> Result<(), Error> {
     let fail = |e: io::Error| Error::folder(&node.queue.folder().join(route), e);
     for key in node.queue.series(route, State::In).map_err(fail)? {
+        if node.queue.arrivals.hold().contains_key(&key) {
+            // Of a route that left the configuration and came back while the node ran.
+            continue;
+        }
         let source = node.queue.path(&key, State::In).join(SOURCE);
         fs::create_dir_all(&source).map_err(fail)?;
         for path in torn(&node.queue, &key).map_err(fail)? {
@@ -70,13 +74,15 @@ pub(crate) fn watch(node: &Node) {
         }
         if Instant::now() >= next {
             let begun = Instant::now();
+            let mut acted = Duration::ZERO;
             if control::wants_drain(node.queue.folder()) && !node.draining.swap(true, Ordering::Relaxed) {
                 tracing::info!("draining: no new association is accepted");
             }
             // What comes over associations that are open still counts.
-            let mut left = node.queue.arrivals.hold().len() + node.metrics.open();
+            let receiving = node.queue.arrivals.hold().keys().filter(|key| config.route(&key.route).is_some()).count();
+            let mut left = receiving + node.metrics.open();
             for route in &config.routes {
-                match scan(node, &config, route) {
+                match scan(node, &config, route, &mut acted) {
                     Ok(busy) => left += busy,
                     Err(e) => {
                         tracing::error!(route = route.name, "the queue cannot be read or written: {e}");
@@ -89,10 +95,16 @@ pub(crate) fn watch(node: &Node) {
                 node.stop.store(true, Ordering::Relaxed);
                 node.wake();
             }
-            next = Instant::now() + SCAN.max(begun.elapsed() * SHARE);
+            next = Instant::now() + rest(begun.elapsed(), acted);
         }
         std::thread::sleep(TICK);
     }
+}
+
+/// Time until the folders are looked through again. What was done for series meanwhile does not count: series that come as fast as
+/// others are deleted would otherwise fill the disk.
+fn rest(looked: Duration, acted: Duration) -> Duration {
+    SCAN.max(looked.saturating_sub(acted) * SHARE)
 }
 
 /// Moves series that are complete to where they are restored. Whether any was moved; an error that was logged.
@@ -131,33 +143,51 @@ fn complete(node: &Node, config: &Config) -> Result<bool, ()> {
     if failed { Err(()) } else { Ok(moved) }
 }
 
-/// Looks through the folders of a route. Returns the series that are still to be restored or sent.
-fn scan(node: &Node, config: &Config, route: &Route) -> io::Result<usize> {
+/// What is to be done for a series in `out` or `failed`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// It waits for its targets.
+    Waits,
+    /// Nothing, for now.
+    Rests,
+    /// Something was done for it: it was moved, deleted, or written down as sent.
+    Moved,
+}
+
+/// Looks through the folders of a route. Returns the series that are still to be restored or sent, and adds the time in which
+/// something was done for series to `acted`.
+fn scan(node: &Node, config: &Config, route: &Route, acted: &mut Duration) -> io::Result<usize> {
     let work = node.queue.series(&route.name, State::Work)?;
     let mut busy = work.len();
     let out = node.queue.series(&route.name, State::Out)?;
     let mut unsent = 0;
+    // One series that cannot be read or written does not stop the next.
+    let mut look = |key: &Key, at: &dyn Fn() -> io::Result<Seen>| {
+        let begun = Instant::now();
+        let reason = |e| tracing::error!(route = key.route, series = key.series, "cannot be read or written: {e}");
+        let seen = at().map_err(reason).unwrap_or(Seen::Waits);
+        if seen == Seen::Moved {
+            *acted += begun.elapsed();
+        }
+        seen
+    };
     for key in &out {
         let Some(_claim) = node.queue.claims.alone(key) else {
             unsent += 1;
             continue;
         };
-        unsent += usize::from(sent(node, config, route, key)?);
+        match look(key, &|| sent(node, config, route, key)) {
+            Seen::Waits => unsent += 1,
+            // The next look says what has become of it.
+            Seen::Moved => busy += 1,
+            Seen::Rests => {}
+        }
     }
     busy += unsent;
     let failed = node.queue.series(&route.name, State::Failed)?;
     for key in &failed {
         let Some(_claim) = node.queue.claims.alone(key) else { continue };
-        if again(node, key, State::Failed)? {
-            busy += 1;
-        } else if let Some(days) = config.disk.keep_failed_days {
-            let path = node.queue.path(key, State::Failed);
-            let ended = Record::read(&path).ended.unwrap_or_else(|| modified(&path));
-            if now() - ended > days * 86_400.0 {
-                tracing::warn!(route = route.name, series = key.series, "a failed series is deleted after its time");
-                node.queue.remove(key, State::Failed)?;
-            }
-        }
+        busy += usize::from(look(key, &|| failed_since(node, config, key)) != Seen::Rests);
     }
     let receiving = node.queue.arrivals.hold().keys().filter(|key| key.route == route.name).count();
     for (state, series) in
@@ -168,27 +198,51 @@ fn scan(node: &Node, config: &Config, route: &Route) -> io::Result<usize> {
     Ok(busy)
 }
 
+/// Looks at a series in `failed`.
+fn failed_since(node: &Node, config: &Config, key: &Key) -> io::Result<Seen> {
+    if again(node, key, State::Failed)? {
+        return Ok(Seen::Moved);
+    }
+    let Some(days) = config.disk.keep_failed_days else { return Ok(Seen::Rests) };
+    let path = node.queue.path(key, State::Failed);
+    let ended = Record::read(&path).ended.unwrap_or_else(|| modified(&path));
+    if now() - ended <= days * 86_400.0 {
+        return Ok(Seen::Rests);
+    }
+    tracing::warn!(route = key.route, series = key.series, "a failed series is deleted after its time");
+    node.queue.remove(key, State::Failed)?;
+    Ok(Seen::Moved)
+}
+
 fn modified(path: &std::path::Path) -> f64 {
     let time = path.metadata().and_then(|meta| meta.modified()).ok();
     time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0.0, |time| time.as_secs_f64())
 }
 
-/// Looks at a series in `out`. Whether it is still to be sent.
-fn sent(node: &Node, config: &Config, route: &Route, key: &Key) -> io::Result<bool> {
+/// Looks at a series in `out`.
+fn sent(node: &Node, config: &Config, route: &Route, key: &Key) -> io::Result<Seen> {
     if again(node, key, State::Out)? {
-        return Ok(true);
+        return Ok(Seen::Moved);
     }
     let path = node.queue.path(key, State::Out);
     let mut record = Record::read(&path);
+    if record.derived.is_empty() {
+        // Its record is lost, and with it what is to be sent. Taken as it is, nothing would be sent, and that counted as all.
+        tracing::warn!(route = key.route, series = key.series, "its record is damaged: it is restored again");
+        node.queue.shift(key, State::Out, State::Work)?;
+        node.wake();
+        return Ok(Seen::Moved);
+    }
     if let Some(ended) = record.ended {
-        if now() - ended > config.disk.keep_sent_seconds {
-            node.queue.remove(key, State::Out)?;
+        if now() - ended <= config.disk.keep_sent_seconds {
+            return Ok(Seen::Rests);
         }
-        return Ok(false);
+        node.queue.remove(key, State::Out)?;
+        return Ok(Seen::Moved);
     }
     let progress = send::progress(&path, route, &record);
     if progress.waiting > 0 {
-        return Ok(true);
+        return Ok(Seen::Waits);
     }
     let mut reasons = progress.failed;
     reasons.extend(record.refused.iter().cloned());
@@ -208,7 +262,7 @@ fn sent(node: &Node, config: &Config, route: &Route, key: &Key) -> io::Result<bo
         node.metrics.ended(name, "failed");
         node.journal.write(Line { text: Some(reason), ..Line::new(key, "failed") });
     }
-    Ok(false)
+    Ok(Seen::Moved)
 }
 
 /// Meets a request for another attempt. What was restored in full is sent again, and anything else restored again.
@@ -226,15 +280,16 @@ fn again(node: &Node, key: &Key, state: State) -> io::Result<bool> {
     record = Record { ended: None, reason: None, postponed: 0, next: 0.0, attempts: 0, ..record };
     record.write(&path)?;
     send::forget_failures(&path)?;
-    for request in [RETRY, RETRY_NEWEST] {
-        match fs::remove_file(path.join(request)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-    }
     let to = if send_only { State::Out } else { State::Work };
     if to != state {
         node.queue.shift(key, state, to)?;
+    }
+    // Last: whatever ends the node before, the request is met again.
+    for request in [RETRY, RETRY_NEWEST] {
+        match fs::remove_file(node.queue.path(key, to).join(request)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
     }
     tracing::info!(route = key.route, series = key.series, "another attempt was asked for");
     node.journal.write(Line::new(key, "retried"));
@@ -257,4 +312,17 @@ fn keep_newest(series: &std::path::Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looking_is_rare_where_it_takes_long_and_soon_again_where_series_were_moved() {
+        let second = Duration::from_secs(1);
+        assert_eq!(rest(Duration::ZERO, Duration::ZERO), SCAN);
+        assert_eq!(rest(10 * second, Duration::ZERO), 10 * second * SHARE);
+        assert_eq!(rest(10 * second, 10 * second), SCAN);
+    }
 }

@@ -73,7 +73,7 @@ def _agreement(runs: Runs, rows: list[Row]) -> list[str]:
     same, against, undecided = runs.agreement(rows)
     return [
         f"Of {same + against + undecided} pairs of variants that the paper orders, {same} are in its order here, {against} in the opposite",
-        f"order, and {undecided} are not decided: 0 is inside one of the two intervals of their difference.",
+        f"order, and {undecided} are not decided: 0 is inside one of the two intervals of their difference, or each has one seed alone.",
     ]
 
 

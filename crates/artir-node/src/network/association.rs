@@ -60,17 +60,24 @@ impl Association {
 
     /// The next value. `None` when the peer asks for release, which is then granted.
     fn value(&mut self, idle: Duration) -> Result<Option<PDataValue>, Fault> {
+        // PDUs without values do not count as messages.
+        let until = Instant::now() + idle;
         loop {
             if let Some(value) = self.pending.pop_front() {
                 return Ok(Some(value));
             }
-            match self.wire.receive(idle, None)? {
+            match self.wire.receive(until.saturating_duration_since(Instant::now()), None)? {
                 Pdu::PData { data } => self.pending.extend(data),
                 Pdu::ReleaseRQ => return Ok(None),
                 Pdu::AbortRQ { .. } => return Err(Fault::Aborted),
                 _ => return Err(Fault::Protocol("a PDU that has no place within an association")),
             }
         }
+    }
+
+    /// Waits until the first byte of a message is there. Whether it is.
+    pub(crate) fn has_come(&mut self, time: Duration) -> Result<bool, WireError> {
+        if self.pending.is_empty() { self.wire.has_come(time) } else { Ok(true) }
     }
 
     /// The next command, with its presentation context. `None` when the peer asks for release.
@@ -218,5 +225,36 @@ impl Association {
             _ => AbortRQSource::ServiceUser,
         };
         self.wire.close(Some(&Pdu::AbortRQ { source }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        net::{TcpListener, TcpStream},
+        sync::Arc,
+    };
+
+    use super::*;
+    use crate::network::wire::Tls;
+
+    #[test]
+    fn pdus_without_values_do_not_keep_an_association_open() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let wire = Wire::new(listener.accept().unwrap().0, Tls::None, Arc::default()).unwrap();
+        let mut association = Association::new(wire, Vec::new(), MOST_PDU);
+        let sender = std::thread::spawn(move || {
+            for _ in 0..100 {
+                // The association may have ended.
+                drop(peer.write_all(&[4, 0, 0, 0, 0, 0]));
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let ended = association.command(Duration::from_millis(300));
+        assert!(matches!(ended, Err(Fault::Wire(WireError::Timeout))), "and not the end of the sender: {ended:?}");
+        assert!(matches!(association.has_come(Duration::from_millis(100)), Ok(true)), "bytes are there, if no message");
+        sender.join().unwrap();
     }
 }

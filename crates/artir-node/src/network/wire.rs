@@ -209,6 +209,16 @@ impl Wire {
         Ok(pdu)
     }
 
+    /// Waits until the first byte of a PDU is there. Whether it is.
+    pub(crate) fn has_come(&mut self, time: Duration) -> Result<bool, WireError> {
+        self.stream.set_deadline(Instant::now() + time);
+        match self.fill(1) {
+            Ok(()) => Ok(true),
+            Err(WireError::Timeout) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Reads until so many bytes are there.
     fn fill(&mut self, bytes: usize) -> Result<(), WireError> {
         while self.buffer.len() < bytes {

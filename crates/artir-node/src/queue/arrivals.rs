@@ -2,11 +2,13 @@
 
 use std::{
     collections::HashMap,
+    fs,
+    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::Key;
+use super::{Key, SOURCE};
 
 /// A series that is being received.
 #[derive(Clone, Debug)]
@@ -52,8 +54,8 @@ impl Arrivals {
         true
     }
 
-    /// The object is in its place (`new`), or did not get there.
-    pub(crate) fn stored(&self, key: &Key, new: bool, expected: Option<u32>) {
+    /// The object is in its place (`new`), or did not get there. `folder` is that of its series.
+    pub(crate) fn stored(&self, key: &Key, new: bool, expected: Option<u32>, folder: &Path) {
         let mut all = self.hold();
         let Some(arrival) = all.get_mut(key) else { return };
         arrival.storing -= 1;
@@ -62,8 +64,12 @@ impl Arrivals {
             arrival.objects += 1;
             arrival.expected = arrival.expected.max(expected.map(|n| n as usize));
         } else if arrival.objects == 0 && arrival.storing == 0 {
-            // Nothing has come that was not there before.
+            // Nothing has come that was not there before. Folders that were made for it go with it, which fails for those that hold
+            // something.
             all.remove(key);
+            if fs::remove_dir(folder.join(SOURCE)).is_ok() {
+                drop(fs::remove_dir(folder));
+            }
         }
     }
 }
@@ -74,6 +80,7 @@ mod tests {
 
     #[test]
     fn a_series_is_complete_when_it_is_quiet_or_all_there_but_never_while_an_object_is_stored() {
+        let dir = tempfile::tempdir().unwrap();
         let arrivals = Arrivals::default();
         let key = Key { route: "ct".into(), series: "a".into() };
         let complete = |quiet| {
@@ -83,15 +90,17 @@ mod tests {
         let long = Duration::from_secs(100);
         assert!(arrivals.storing(&key, 0, 1));
         assert_eq!(complete(Duration::ZERO), Some(false));
-        arrivals.stored(&key, true, Some(2));
+        arrivals.stored(&key, true, Some(2), dir.path());
         assert_eq!((complete(long), complete(Duration::ZERO)), (Some(false), Some(true)));
         assert!(arrivals.storing(&key, 0, 1), "of a series that has its place");
-        arrivals.stored(&key, true, None);
+        arrivals.stored(&key, true, None, dir.path());
         assert_eq!(complete(long), Some(true), "two of two are there");
         let other = Key { series: "b".into(), ..key.clone() };
         assert!(!arrivals.storing(&other, 0, 1), "the route is full");
         assert!(!arrivals.storing(&other, 2, 3) && arrivals.storing(&other, 1, 3));
-        arrivals.stored(&other, false, None);
+        fs::create_dir_all(dir.path().join("b").join(SOURCE)).unwrap();
+        arrivals.stored(&other, false, None, &dir.path().join("b"));
         assert!(!arrivals.hold().contains_key(&other), "nothing new came of it");
+        assert!(!dir.path().join("b").exists(), "nor is its folder left");
     }
 }

@@ -119,11 +119,14 @@ impl Queue {
         let make = || -> io::Result<()> {
             for state in State::ALL {
                 fs::create_dir_all(folder.join(state.name()))?;
-                for left in [RECEIVING, GONE] {
-                    remove_all(&folder.join(state.name()).join(left))?;
-                }
+                let gone = folder.join(state.name()).join(GONE);
+                remove_all(&gone)?;
+                // Made now: on a full disk, what is to be deleted could not be moved to a new folder.
+                fs::create_dir(&gone)?;
             }
-            fs::create_dir_all(folder.join(State::In.name()).join(RECEIVING))?;
+            let receiving = folder.join(State::In.name()).join(RECEIVING);
+            remove_all(&receiving)?;
+            fs::create_dir(&receiving)?;
             sync_folder(&folder)?;
             sync_folder(&self.folder)
         };
@@ -194,7 +197,6 @@ impl Queue {
     pub(crate) fn remove(&self, key: &Key, state: State) -> io::Result<()> {
         let path = self.path(key, state);
         let gone = self.folder.join(&key.route).join(state.name()).join(GONE);
-        fs::create_dir_all(&gone)?;
         // Renamed first, so that a series is never seen half deleted.
         let gone = gone.join(self.counter.fetch_add(1, Ordering::Relaxed).to_string());
         remove_all(&gone)?;
@@ -268,6 +270,8 @@ mod tests {
         let queue = Queue::open(dir.path(), ["ct"].into_iter()).unwrap();
         assert_eq!(queue.series("ct", State::In).unwrap(), std::slice::from_ref(&key));
         assert_eq!(queue.key("ct", "1.2.3"), key, "the salt stays");
-        assert!(!queue.receiving("ct").exists() && !dir.path().join("ct/out/.gone").exists());
+        assert!(!queue.receiving("ct").exists());
+        let left = |folder: &str| fs::read_dir(dir.path().join(folder)).unwrap().count();
+        assert_eq!((left("ct/in/.receiving"), left("ct/out/.gone")), (0, 0));
     }
 }

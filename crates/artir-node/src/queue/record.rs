@@ -1,7 +1,8 @@
 //! What is written down about a series.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -62,6 +63,25 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
 /// Writes JSON whole or not at all.
 pub(crate) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
     write_file(path, true, &serde_json::to_vec_pretty(value).map_err(io::Error::other)?)
+}
+
+/// Opens a file of lines to add more, or makes it. A last line that a power cut has torn is ended, so that it takes no other with
+/// it.
+pub(crate) fn append_to(path: &Path) -> io::Result<File> {
+    let mut file = match artir_files::append_to(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => File::options().append(true).create_new(true).open(path)?,
+        file => file?,
+    };
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        let mut reader = File::open(path)?;
+        reader.seek(SeekFrom::End(-1))?;
+        reader.read_exact(&mut last)?;
+    }
+    if last != [b'\n'] {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
 }
 
 /// Now, in seconds since 1970.

@@ -5,7 +5,10 @@ use std::{net::IpAddr, net::TcpStream, sync::Arc, time::Duration};
 use artir_dicom::TRANSFER_SYNTAXES;
 use dicom_dictionary_std::uids;
 
-use super::{classes, store};
+use super::{
+    classes,
+    store::{self, OUT_OF_RESOURCES, Refusal},
+};
 use crate::{
     config::{Config, Route, seconds},
     network::{
@@ -86,7 +89,12 @@ fn choose<'a>(
         let title = route.calling.is_empty() || route.calling.contains(&request.calling);
         let address = route.addresses.is_empty() || route.addresses.iter().any(|range| range.contains(peer));
         if !title || !address {
-            return Err(Rejection::Calling);
+            // A target reports its commitment to the node's title, whoever else may send to a route of that title.
+            return if request.called == config.listen.ae_title && is_reporter(config, &request.calling) {
+                if room && !node.stops() { Ok(None) } else { Err(Rejection::Limit) }
+            } else {
+                Err(Rejection::Calling)
+            };
         }
     } else if request.called != config.listen.ae_title {
         return Err(Rejection::Called);
@@ -97,6 +105,11 @@ fn choose<'a>(
         return Err(Rejection::Limit);
     }
     Ok(route)
+}
+
+/// Whether a title is that of a target which is asked for storage commitment.
+fn is_reporter(config: &Config, title: &str) -> bool {
+    config.targets.iter().any(|target| target.commitment && target.ae_title.as_deref() == Some(title))
 }
 
 fn offer<'a>(config: &Config, request: &Request, route: Option<&Route>) -> Offer<'a> {
@@ -157,8 +170,13 @@ impl Session<'_> {
 
     fn store(&mut self, context: &Context, command: &Command, idle: Duration) -> Result<(), Fault> {
         let route = self.route.ok_or(Fault::Protocol("C-STORE in a presentation context of another service"))?;
-        let most = self.config.listen.object_mib << 20;
-        let mut receiving = store::begin(self.node, self.config, route, context, command);
+        // As it is now: an administrator may have changed it since the association began.
+        let config = self.node.config();
+        let most = config.listen.object_mib << 20;
+        let mut receiving = match config.route(&route.name) {
+            Some(route) => store::begin(self.node, &config, route, context, command),
+            None => Err(Refusal::new(OUT_OF_RESOURCES, "the route is not configured any more")),
+        };
         let mut length = 0_u64;
         self.association.data(context.id, idle, |part| {
             length += part.len() as u64;

@@ -24,7 +24,7 @@ use crate::{
     state::Node,
 };
 
-const OUT_OF_RESOURCES: u16 = 0xa700;
+pub(super) const OUT_OF_RESOURCES: u16 = 0xa700;
 const DOES_NOT_MATCH: u16 = 0xa900;
 const CANNOT_UNDERSTAND: u16 = 0xc000;
 const INVALID_INSTANCE: u16 = 0x0117;
@@ -40,7 +40,7 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: u16, comment: impl Into<String>) -> Self {
+    pub(super) fn new(status: u16, comment: impl Into<String>) -> Self {
         Self { status, comment: comment.into() }
     }
 
@@ -146,7 +146,8 @@ impl Receiving<'_> {
             return Err(Refusal::new(OUT_OF_RESOURCES, "the queue of this route is full"));
         }
         let put = self.put(&key, &name, &file);
-        queue.arrivals.stored(&key, matches!(put, Ok(true)), found.objects_in_series);
+        let folder = queue.path(&key, State::In);
+        queue.arrivals.stored(&key, matches!(put, Ok(true)), found.objects_in_series, &folder);
         let new = put.map_err(|e| Refusal::disk(&e))?;
         self.node.metrics.received(&self.route.name, self.bytes, new);
         Ok(())
@@ -157,9 +158,15 @@ impl Receiving<'_> {
         let queue = &self.node.queue;
         // A series moves forward from `in` to `out`: looked for in this order, an object that is there is found. One that has
         // failed is received anew, which starts it again.
-        let known = [State::In, State::Work, State::Out].into_iter();
-        if known.map(|state| queue.path(key, state).join(SOURCE).join(name)).any(|path| path.exists()) {
-            return Ok(false);
+        for state in [State::In, State::Work, State::Out] {
+            let known = queue.path(key, state).join(SOURCE).join(name);
+            if known.exists() {
+                if state == State::In {
+                    // Another association may be putting the same object there at this moment.
+                    File::open(known)?.sync_all()?;
+                }
+                return Ok(false);
+            }
         }
         let series = queue.path(key, State::In);
         let source = series.join(SOURCE);
@@ -170,8 +177,13 @@ impl Receiving<'_> {
         }
         // One write to the disk for both: journals of file systems hold the new name before or with the file's own data. Where
         // a power cut comes between, the name's hash shows that the bytes are not whole, and nobody was told they are kept.
-        fs::rename(&self.path, source.join(name))?;
-        file.sync_all()?;
+        let place = source.join(name);
+        fs::rename(&self.path, &place)?;
+        if let Err(e) = file.sync_all() {
+            // Found there when the sender repeats it, the object would be acknowledged without being on the disk.
+            fs::remove_file(&place)?;
+            return Err(e);
+        }
         Ok(true)
     }
 }

@@ -8,11 +8,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use artir_files::append_to;
 use chrono::{SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::queue::Key;
+use crate::queue::{Key, record::append_to};
 
 /// A journal of this size becomes `journal.1.jsonl`, and so on. The oldest of the four is deleted.
 const LONGEST: u64 = 8 << 20;
@@ -55,7 +54,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = file(path)?;
+        let file = append_to(path)?;
         let mut last = VecDeque::new();
         for line in BufReader::new(File::open(path)?).lines().map_while(Result::ok) {
             // A power cut may have torn a line.
@@ -90,19 +89,12 @@ impl Journal {
             }
         }
         fs::rename(&self.path, name(1))?;
-        file(&self.path)
+        append_to(&self.path)
     }
 
     /// The last lines, the newest first.
     pub(crate) fn last(&self) -> Vec<Line> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).1.iter().rev().cloned().collect()
-    }
-}
-
-fn file(path: &Path) -> io::Result<File> {
-    match append_to(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => File::options().append(true).create_new(true).open(path),
-        file => file,
     }
 }
 
@@ -126,9 +118,10 @@ mod tests {
         journal.write(Line::new(&key, "complete"));
         journal.write(Line { slices: Some(3), ..Line::new(&key, "restored") });
         fs::write(&path, fs::read_to_string(&path).unwrap() + "{\"time\": \"torn").unwrap();
+        Journal::open(&path).unwrap().write(Line::new(&key, "sent"));
         let last = Journal::open(&path).unwrap().last();
-        assert_eq!(last.iter().map(|line| line.event.as_str()).collect::<Vec<_>>(), ["restored", "complete"]);
-        assert_eq!((last[0].slices, last[0].series.as_str()), (Some(3), "abc"));
+        assert_eq!(last.iter().map(|line| line.event.as_str()).collect::<Vec<_>>(), ["sent", "restored", "complete"]);
+        assert_eq!((last[1].slices, last[1].series.as_str()), (Some(3), "abc"));
         for n in 0..6 {
             File::options().write(true).open(&path).unwrap().set_len(LONGEST + 1).unwrap();
             journal_again(&path, &key, n);

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    sync::PoisonError,
     time::{Duration, Instant},
 };
 
@@ -32,6 +33,8 @@ use crate::{
 const INSTANCE: &str = "1.2.840.10008.1.20.1.1";
 /// How long a report is waited for on the association of the request.
 const SAME_ASSOCIATION: Duration = Duration::from_secs(5);
+/// How often a report on another association is looked for meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A report, as it waits for the target's thread.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -111,19 +114,32 @@ pub(super) fn ask(
             return Err(fault);
         }
     }
-    match wait(association, context)? {
+    let elsewhere = report_path(sending.series, name);
+    match wait(association, context, || elsewhere.exists())? {
         Some(report) => Ok(apply(sending, &Report::from(&report), all, sent, state)),
         None => Ok(Ok(Progress::Awaited)),
     }
 }
 
-/// Waits for a report on the same association.
-fn wait(association: &mut Association, context: u8) -> Result<Option<CommitmentReport>, Fault> {
+/// Waits for a report on the same association, unless it has come on another one.
+fn wait(
+    association: &mut Association,
+    context: u8,
+    came_elsewhere: impl Fn() -> bool,
+) -> Result<Option<CommitmentReport>, Fault> {
     let until = Instant::now() + SAME_ASSOCIATION;
-    let command = match association.command(until.saturating_duration_since(Instant::now())) {
+    loop {
+        match association.has_come(LOOK) {
+            Ok(true) => break,
+            Ok(false) if Instant::now() < until && !came_elsewhere() => {}
+            // It has come on another association, or will.
+            Ok(false) | Err(WireError::Closed) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let command = match association.command(SAME_ASSOCIATION) {
         Ok(Some((id, command))) if id == context => command,
         Ok(Some(_)) => return Err(Fault::Protocol("a request in another presentation context")),
-        // It will come on another one.
         Ok(None) | Err(Fault::Aborted | Fault::Wire(WireError::Timeout | WireError::Closed)) => return Ok(None),
         Err(fault) => return Err(fault),
     };
@@ -182,6 +198,7 @@ fn claim<'a>(node: &'a Node, key: &Key) -> Option<Claim<'a>> {
 
 /// Takes a report that came on an association of its own. `false` if nobody asked for it.
 pub(crate) fn take(node: &Node, report: &CommitmentReport) -> bool {
+    let _one = node.reports.lock().unwrap_or_else(PoisonError::into_inner);
     let config = node.config();
     for route in &config.routes {
         for key in node.queue.series(&route.name, State::Out).unwrap_or_default() {

@@ -42,6 +42,7 @@ fn is_out_of_resources(status: u16) -> bool {
 fn words(status: u16) -> &'static str {
     match status {
         0x0110 => "processing failure",
+        0x0111 => "duplicate SOP instance",
         0x0112 => "no such object instance",
         0x0117 => "invalid object instance",
         0x0122 => "SOP class not supported",

@@ -55,7 +55,8 @@ fn turn(node: &Node, config: &Config, target: &Target, key: &Key) -> bool {
     let Some(_claim) = node.queue.claims.shared(key) else { return false };
     let series = node.queue.path(key, State::Out);
     let record = Record::read(&series);
-    if record.ended.is_some() || !series.exists() {
+    // Without derived series its record is damaged: it is restored again.
+    if record.ended.is_some() || record.derived.is_empty() || !series.exists() {
         return false;
     }
     let mut state = TargetRecord::read(&series, &target.name, record.generation);

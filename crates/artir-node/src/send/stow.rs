@@ -57,6 +57,8 @@ fn agent(target: &Target) -> Result<Agent, String> {
     let mut config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
+        // Objects go where the configuration says, and not to a proxy that an environment variable names.
+        .proxy(None)
         .timeout_connect(Some(seconds(target.answer_seconds)))
         // A large object may take its time, but not for ever.
         .timeout_send_body(Some(Duration::from_secs(3600)))

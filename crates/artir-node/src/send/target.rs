@@ -7,13 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use artir_files::append_to;
 use serde::{Deserialize, Serialize};
 
 use super::objects::Object;
 use crate::queue::{
     TARGETS,
-    record::{self, now},
+    record::{self, append_to, now},
 };
 
 /// A storage commitment that was asked for.
@@ -137,12 +136,7 @@ impl Sent {
     pub(super) fn add(&mut self, object: &Object) -> io::Result<()> {
         if self.file.is_none() {
             fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))?;
-            self.file = Some(match append_to(&self.path) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    File::options().append(true).create_new(true).open(&self.path)?
-                }
-                file => file?,
-            });
+            self.file = Some(append_to(&self.path)?);
         }
         if let Some(file) = &mut self.file {
             file.write_all(format!("{}\n", object.sha256).as_bytes())?;
@@ -188,6 +182,8 @@ mod tests {
         file.write_all(b"torn").unwrap();
         let mut sent = Sent::read(dir.path(), "pacs").unwrap();
         assert!(sent.contains(&one) && sent.contains(&two) && !sent.contains(&object(3)));
+        sent.add(&object(4)).unwrap();
+        assert!(Sent::read(dir.path(), "pacs").unwrap().contains(&object(4)), "a torn line takes no other with it");
         sent.remove(&[&one]).unwrap();
         sent.add(&object(3)).unwrap();
         let sent = Sent::read(dir.path(), "pacs").unwrap();

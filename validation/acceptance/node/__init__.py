@@ -1,0 +1,1 @@
+"""Checks `artir node` as a whole: under load, under fire, over a long time, beside an archive."""

@@ -1,0 +1,1 @@
+"""Derived objects as other programs read them: pixels, units and places."""
