@@ -4,9 +4,9 @@
     python -m lab.batch_scale --workers 10 100 --seed 3
 
 Each worker runs parts of the jobs, chosen as `artir batch --shard` does: at random, and fixed.
-Times of items are log-normal around a measured mean. Workers die at a rate, lose the item that they work
-on, and come back after a while. The network of the store is shared: where all workers together ask
-for more than it gives, they wait.
+Times of items are log-normal around a measured mean. Workers die at a rate, lose the item that they
+work on, and come back after a while. The network of the store is shared: where all workers together
+ask for more than it gives, they wait.
 """
 
 from __future__ import annotations
