@@ -93,7 +93,7 @@ fn an_overlap_is_kept_or_refused() {
     let (code, text) = plan("230MiB", "200");
     assert!(code == Some(0) && text.contains("tile 512x512 overlap 200"), "{text}");
     let (code, text) = plan("150MiB", "200");
-    assert!(code == Some(2) && text.contains("--overlap 200") && text.contains("128"), "{text}");
+    assert!(code == Some(2) && text.contains("--overlap 200") && text.contains("160"), "{text}");
 }
 
 #[cfg(target_os = "linux")]

@@ -250,7 +250,7 @@ mod tests {
             (tile, count, found.overlap)
         };
         // Three tiles of 2048 would do for 4000 pixels; so do smaller ones.
-        assert_eq!(plan_of(4000, 8 << 30), (1592, 3, haze.overlap));
+        assert_eq!(plan_of(4000, 3 << 30), (1592, 3, haze.overlap));
         assert_eq!(plan_of(10_980, 8 << 30), (1904, 7, haze.overlap));
         // A Sentinel-2 tile has the whole overlap with the default memory, a very wide scene a quarter of its tiles.
         let (tile, _, overlap) = plan_of(10_980, 2 << 30);
