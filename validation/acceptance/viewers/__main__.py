@@ -23,7 +23,7 @@ SERIES = [
     ("dicom/ct-abdomen-ge", "ct", []),
     ("dicom/ct-abdomen-ge", "ct", ["--transfer-syntax", "jpegls-lossless"]),
     ("dicom/ct-head-ge-tilted", "ct", []),
-    ("dicom/pet-ge-bqml", "pet", []),
+    ("dicom/pet-gml", "pet", []),
     ("cases/dicom/pet-rwvm-global-slope", "pet", []),
     ("cases/dicom/pet-enhanced", "pet", []),
     ("cases/dicom/ct-enhanced-two-phases", "ct", []),

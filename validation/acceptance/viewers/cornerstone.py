@@ -132,7 +132,7 @@ def _frame(told: dict) -> Frame:
     values = stored.reshape(told["rows"], told["columns"]).astype(np.float64)
     return Frame(
         values * told["slope"] + told["intercept"],
-        told["origin"],
-        told["directions"],
-        told["spacing"],
+        told.get("origin"),
+        told.get("directions"),
+        told.get("spacing"),
     )

@@ -22,7 +22,6 @@ from artir._model import Model
 
 if TYPE_CHECKING:
     import dask.array as da
-    import distributed
 
 # Ends the command when the thread of the worker that started it ends: a worker that is killed must not leave a process
 # behind which goes on with jobs that its successor is given.
@@ -46,7 +45,8 @@ def shard_of(job_id: str, shards: int) -> int:
 
 def restore_many(
     jobs: str | os.PathLike[str] | Iterable[Mapping[str, Any]],
-    client: distributed.Client,
+    # A distributed.Client, whose package states no types.
+    client: Any,
     output: str | os.PathLike[str],
     *,
     shards: int | None = None,
@@ -58,7 +58,7 @@ def restore_many(
     Args:
         jobs: A manifest, or its lines: `{"id": ..., "command": "ct", "input": ...}`. Paths must mean the same on each
             worker.
-        client: The cluster.
+        client: A `distributed.Client` of the cluster.
         output: The folder for results, which all workers share.
         shards: Parts of the jobs, each a task. None takes four for each worker, so that a lost worker loses little.
         retries: How often Dask starts a task again that ended without being done.
@@ -172,6 +172,9 @@ def restore_dask(
     cut = {array.ndim - n: depth for n in (1, 2) if len(array.chunks[-n]) > 1}
     dtype = array.dtype if np.issubdtype(array.dtype, np.floating) else np.dtype(np.float32)
     meta = np.empty((0,) * array.ndim, dtype)
-    return array.map_overlap(
+    # Dask states no types for its methods.
+    lazy: Any = array
+    restored: da.Array = lazy.map_overlap(
         model.restore, depth=cut, boundary="none", trim=True, dtype=dtype, meta=meta, strength=strength, threads=threads
     )
+    return restored
