@@ -13,28 +13,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use artir_tests::{artir, models::rgb_denoiser};
+use artir_tests::{artir, models::rgb_denoiser, random::Random, setting};
 use made::{contents, models, names, rename_series, run, scene, series, text};
 use serde_json::{Value, json};
 
 /// Of twenty jobs, the one that is bad.
 const BAD: u64 = 7;
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
-}
-
-/// Uniform in 0 to 1 (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> f64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
 
 fn photo(path: &Path, seed: u8) {
     let pixel = |x: u32, y: u32| image::Rgb([(x * 3) as u8, (y * 5) as u8, seed.wrapping_mul(31)]);
@@ -145,18 +129,18 @@ fn times(folder: &Path) -> BTreeMap<String, SystemTime> {
 fn killed_shards_leave_every_result_once_and_as_by_the_command() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
-    let count = number("ARTIR_BATCH_JOBS", 28);
+    let count = setting("ARTIR_BATCH_JOBS", 28);
     let jobs = made_jobs(dir, count);
     let bad = jobs.iter().filter(|job| is_bad(job)).count();
     assert!(bad >= 2);
     single_runs(dir, &jobs);
-    let mut random = Random(number("ARTIR_KILLS_SEED", 29) | 1);
+    let mut random = Random(setting("ARTIR_KILLS_SEED", 29));
     let shards = ["0/3", "1/3", "2/3"];
     let kills = count / 4;
     let mut running: Vec<Option<Child>> = shards.iter().map(|shard| Some(start(dir, shard))).collect();
     for _ in 0..kills {
-        std::thread::sleep(Duration::from_secs_f64(0.02 + 0.6 * random.next()));
-        let victim = ((random.next() * 3.0) as usize).min(2);
+        std::thread::sleep(Duration::from_secs_f64(0.02 + 0.6 * random.uniform()));
+        let victim = random.below(3);
         if let Some(mut child) = running[victim].take() {
             child.kill().unwrap();
             child.wait().unwrap();

@@ -13,26 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use artir_tests::artir;
+use artir_tests::{artir, random::Random, setting};
 use made::{contents, models, names, run, scene, series, text, visible};
 
 type Contents = BTreeMap<String, Vec<u8>>;
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
-}
-
-/// Uniform in 0 to 1 (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> f64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
 
 /// Two ways to make the result `out` in `dir`, by their arguments. Each replaces the other's result under fire.
 /// `gap` is whether the result may be missing after a kill, as it is for an instant where it has several files.
@@ -50,11 +34,11 @@ fn under_fire(dir: &Path, ways: [&[&str]; 2], gap: bool) {
     let begun = Instant::now();
     assert!(run(dir, ways[1]).status.success());
     let usual = begun.elapsed();
-    let mut random = Random(number("ARTIR_KILLS_SEED", 20) | 1);
+    let mut random = Random(setting("ARTIR_KILLS_SEED", 20));
     let (mut old, mut new, mut missing) = (0, 0, 0);
-    for round in 0..number("ARTIR_KILLS", 10) as usize {
+    for round in 0..setting("ARTIR_KILLS", 10) as usize {
         let next = round % 2;
-        let moment = usual.mul_f64(1.1 * random.next());
+        let moment = usual.mul_f64(1.1 * random.uniform());
         let mut child =
             artir().args(ways[next]).current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(moment.max(Duration::from_millis(1)));

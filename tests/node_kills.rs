@@ -9,26 +9,11 @@ use std::{collections::BTreeMap, path::PathBuf, thread, time::Duration};
 
 use artir_tests::{
     node::{Node, files, until},
-    sender,
+    random::Random,
+    sender, setting,
     target::{Commit, Target},
 };
 use made::{rename_series, series};
-
-fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
-}
-
-/// Uniform in 0 to 1 (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> f64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
 
 const ROUTE: &str =
     "[[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\nquiet_seconds = 0.2\n[route.ct]\nmodel = MODEL\n";
@@ -59,8 +44,8 @@ fn kills_at_random_moments_lose_and_double_nothing() {
         until("all are sent", || undisturbed.objects().len() == 72);
         undisturbed.hashes()
     };
-    let mut random = Random(number("ARTIR_KILLS_SEED", 27) | 1);
-    let kills = number("ARTIR_KILLS", 8) as usize;
+    let mut random = Random(setting("ARTIR_KILLS_SEED", 27));
+    let kills = setting("ARTIR_KILLS", 8) as usize;
     node.start();
     for kill in 0..kills {
         // A sender that is cut off sends the whole series again, as an archive does.
@@ -73,7 +58,7 @@ fn kills_at_random_moments_lose_and_double_nothing() {
             2 => target.behave(|b| (b.status, b.commit) = (0xa700, Commit::AtOnce)),
             _ => target.behave(|b| b.status = 0),
         }
-        thread::sleep(Duration::from_secs_f64(1.2 * random.next()));
+        thread::sleep(Duration::from_secs_f64(1.2 * random.uniform()));
         node.kill();
         sending.join().unwrap();
         node.start();

@@ -24,7 +24,7 @@ use artir_tests::{
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use dicom_ul::ClientAssociationOptions;
-use made::{rename_series, series};
+use made::input;
 
 const ROUTE: &str =
     "[[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\nquiet_seconds = 0.3\n[route.ct]\nmodel = MODEL\n";
@@ -35,13 +35,6 @@ fn node(dir: &Path, more: &str) -> (Node, Target) {
     let mut node = Node::new(dir, &format!("{more}\n{}{ROUTE}", target.table("")));
     node.start();
     (node, target)
-}
-
-fn input(dir: &Path, name: &str, slices: usize, uid: &str) -> Vec<PathBuf> {
-    let folder = dir.join(name);
-    series(&folder, slices, 100.0);
-    rename_series(&folder, uid);
-    files(&folder)
 }
 
 /// Changes an attribute of a file.

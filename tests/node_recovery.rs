@@ -5,27 +5,17 @@
 
 mod made;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
 
 use artir_tests::{
-    node::{Node, files, until},
+    node::{Node, until},
     sender,
     target::{Commit, Target},
 };
-use made::{rename_series, series};
+use made::input;
 
 const ROUTE: &str =
     "[[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\nquiet_seconds = 0.1\n[route.ct]\nmodel = MODEL\n";
-
-fn input(dir: &Path, name: &str, slices: usize, uid: &str) -> Vec<PathBuf> {
-    let folder = dir.join(name);
-    series(&folder, slices, 100.0);
-    rename_series(&folder, uid);
-    files(&folder)
-}
 
 fn sent(node: &Node) -> f64 {
     node.metric("artir_ended_series_total{route=\"ct\",outcome=\"sent\"}")

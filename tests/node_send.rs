@@ -5,32 +5,20 @@
 
 mod made;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-};
+use std::{fs, path::Path, process::Command, thread};
 
 use artir_tests::{
     artir,
     browser::Browser,
-    node::{Node, files, until},
+    node::{Node, until},
     sender,
     target::{Commit, Target},
     text,
 };
-use made::{rename_series, series};
+use made::input;
 
 const ROUTE: &str =
     "[[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\nquiet_seconds = 0.1\n[route.ct]\nmodel = MODEL\n";
-
-fn input(dir: &Path, name: &str, slices: usize, uid: &str) -> Vec<PathBuf> {
-    let folder = dir.join(name);
-    series(&folder, slices, 100.0);
-    rename_series(&folder, uid);
-    files(&folder)
-}
 
 /// A node and its target, before the start of the node.
 fn pair(dir: &Path, of_target: &str, more: &str) -> (Node, Target) {

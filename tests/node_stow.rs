@@ -9,13 +9,13 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex},
 };
 
 use artir_tests::node::{Node, files, until};
 use artir_tests::sender;
-use made::{rename_series, series};
+use made::input;
 
 /// A request: its head in lower case, and its body.
 #[derive(Clone)]
@@ -142,13 +142,6 @@ fn text(answer: Answer, request: &Request) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\n{more}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-fn input(dir: &Path, name: &str, uid: &str) -> Vec<PathBuf> {
-    let folder = dir.join(name);
-    series(&folder, 3, 100.0);
-    rename_series(&folder, uid);
-    files(&folder)
-}
-
 fn node(dir: &Path, service: &Service, attempts: u32) -> Node {
     fs::write(dir.join("token"), "Bearer secret\n").unwrap();
     let text = format!(
@@ -168,7 +161,7 @@ fn each_object_is_one_request_that_holds_its_bytes() {
     // Objects go where the file says, whatever the environment of the service asks for.
     node.start_with(&[("HTTP_PROXY", "http://127.0.0.1:9"), ("ALL_PROXY", "http://127.0.0.1:9")]);
     service.behave(Answer::Coerced);
-    sender::send(node.port, "ARTIR", &input(dir.path(), "in", "1.2.3")).unwrap();
+    sender::send(node.port, "ARTIR", &input(dir.path(), "in", 3, "1.2.3")).unwrap();
     until("it is sent", || node.metric("artir_ended_series_total{route=\"ct\",outcome=\"sent\"}") == 1.0);
     let requests = service.requests();
     assert!(requests.iter().all(|request| request.line == "POST /dicom-web/studies HTTP/1.1"));
@@ -204,7 +197,7 @@ fn what_is_not_listed_as_stored_has_failed() {
     .enumerate()
     {
         service.behave(answer);
-        sender::send(node.port, "ARTIR", &input(dir.path(), &format!("in{n}"), &format!("1.2.3{n}"))).unwrap();
+        sender::send(node.port, "ARTIR", &input(dir.path(), &format!("in{n}"), 3, &format!("1.2.3{n}"))).unwrap();
         until("it has failed", || node.failures("ct").len() == n + 1);
         let failures = node.failures("ct");
         assert!(failures.iter().any(|failure| failure.starts_with(reason)), "{reason}: {failures:?}");

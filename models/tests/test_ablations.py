@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 
 import numpy as np  # noqa: E402
 import onnxruntime  # noqa: E402
+from networks import randomised  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from artir_train.config import Config  # noqa: E402
@@ -41,18 +42,6 @@ PAPERS = {
 }
 
 
-def randomised(config):
-    """A network none of whose parts does nothing."""
-    torch.manual_seed(1)
-    model = ArtIR(config).eval()
-    for name, parameter in model.named_parameters():
-        if name.endswith(("beta", "gamma")):
-            parameter.data.uniform_(0.3, 1)
-        else:
-            parameter.data.add_(0.02 * torch.randn_like(parameter))
-    return model
-
-
 def session(made):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
@@ -63,7 +52,7 @@ def session(made):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_ablation_is_exported_computes_the_same_and_is_counted(path):
-    model = randomised(Settings.read(path).config())
+    model = randomised(Settings.read(path).config(), seed=1).eval()
     made = build(model)
     runtime = session(made)
     # 13 columns at the lowest resolution: half of a spectrum of odd width has no highest frequency.

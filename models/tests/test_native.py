@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import numpy as np  # noqa: E402
+from networks import randomised  # noqa: E402
 
 from artir_train import native, trainer  # noqa: E402
 from artir_train.batches import Batches  # noqa: E402
@@ -18,18 +19,6 @@ from artir_train.settings import Settings  # noqa: E402
 
 pytestmark = pytest.mark.torch
 needs_library = pytest.mark.usefixtures("native_library")
-
-
-def randomised(config):
-    """A network none of whose parts does nothing."""
-    torch.manual_seed(0)
-    model = ArtIR(config)
-    for name, parameter in model.named_parameters():
-        if name.endswith(("beta", "gamma")):
-            parameter.data.uniform_(0.3, 1)
-        else:
-            parameter.data.add_(0.02 * torch.randn_like(parameter))
-    return model
 
 
 def gradients(function, x, slope, parameters):

@@ -34,6 +34,14 @@ pub(crate) fn rename_series(folder: &Path, uid: &str) {
     }
 }
 
+/// A series with a UID of its own, in a folder of `dir`: its files.
+pub(crate) fn input(dir: &Path, name: &str, slices: usize, uid: &str) -> Vec<PathBuf> {
+    let folder = dir.join(name);
+    series(&folder, slices, 100.0);
+    rename_series(&folder, uid);
+    files(&folder)
+}
+
 /// A scene of three bands.
 pub(crate) fn scene(path: &Path, rows: usize, columns: usize) {
     let rgb = Array3::from_shape_fn((3, rows, columns), |(c, y, x)| ((y / 3 + x / 5 + 40 * c) % 200) as u8);

@@ -34,6 +34,11 @@ pub fn artir() -> Command {
     Command::new(binary)
 }
 
+/// A number that an environment variable sets, such as a count or a seed.
+pub fn setting(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
+}
+
 /// Runs artir with arguments.
 ///
 /// # Panics

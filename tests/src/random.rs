@@ -13,6 +13,11 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    /// Uniform in 0 to 1.
+    pub fn uniform(&mut self) -> f64 {
+        (self.number() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
     /// A number below `n`.
     ///
     /// # Panics

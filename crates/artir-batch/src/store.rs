@@ -11,7 +11,6 @@ use std::{
 use artir_files::{NewFile, hex, open_regular, write_file};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{Entry, Error, FOLDER, Record, Shard, record::SCHEMA};
 
@@ -169,9 +168,9 @@ fn salt(path: &Path) -> io::Result<String> {
 }
 
 fn random() -> io::Result<String> {
-    let mut bytes = [0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(hex(&Sha256::digest(bytes)[..16]))
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(hex(&bytes))
 }
 
 /// A job that this process works on. A process that is killed leaves the file, which counts how often the job was begun.
