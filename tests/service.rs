@@ -1,4 +1,4 @@
-//! The systemd service of the node, by systemd's own check.
+//! What surrounds the node: its systemd service, by systemd's own check, and its conformance statement.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -30,4 +30,21 @@ fn systemd_accepts_the_service_of_the_node() {
     assert_eq!(verify(&unit), Vec::<String>::new());
     let wrong = verify(&unit.replace("ProtectSystem=strict", "ProtectSystem=all of it"));
     assert_eq!(wrong.len(), 1, "a key that systemd does not take is reported: {wrong:?}");
+}
+
+#[test]
+fn the_conformance_statement_lists_every_transfer_syntax() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/dicom-conformance.md");
+    let page = fs::read_to_string(page).unwrap();
+    let mut listed: Vec<&str> = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| transfer syntax | UID |"))
+        .skip(2)
+        .map_while(|line| line.strip_suffix(" |")?.rsplit_once("| "))
+        .map(|(_, uid)| uid)
+        .collect();
+    let mut expected = artir_dicom::TRANSFER_SYNTAXES.to_vec();
+    expected.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(listed, expected);
 }
