@@ -35,13 +35,18 @@ const RUN: [&str; 4] = ["batch", "jobs.jsonl", "-o", "out"];
 /// Columns, rows and planes of an image.
 type Planes = (usize, usize, Vec<Vec<f64>>);
 
-/// A real image with simulated haze, in values of 16 bits: haze that grows from the left to the right, over a scene.
+/// A real image in values of 16 bits with simulated haze, which grows from the left to the right, and a cloud.
 fn hazy(path: &Path) -> Planes {
     let clear = image::open(path).unwrap().to_rgb8();
     let (columns, rows) = (clear.width() as usize, clear.height() as usize);
     let plane = |band: usize| {
         let value = |i: usize| {
             let (x, y) = (i % columns, i / columns);
+            // A cloud within one of the four parts: some of its pixels are far brighter than all others.
+            let distance = (x as f64 - 0.2 * columns as f64).hypot(y as f64 - 0.2 * rows as f64) / columns as f64;
+            if distance < 0.05 {
+                return 16_000.0;
+            }
             let clear = f64::from(clear.get_pixel(x as u32, y as u32).0[band]) * 30.0;
             let passes = 0.9 - 0.55 * x as f64 / columns as f64 - 0.1 * y as f64 / rows as f64;
             (clear * passes + 6500.0 * (1.0 - passes)).round()
@@ -106,6 +111,7 @@ fn assembled(dir: &Path, (columns, rows, _): &Planes) -> Planes {
 /// With the network, on a real image with simulated haze.
 #[test]
 fn the_step_across_the_borders_of_scenes_shrinks() {
+    let (mut before, mut after) = (0.0, 0.0);
     for name in ["lb_3_0", "sfbay_4_1", "lb_1_0"] {
         let Some(path) = real(&format!("train/satellite-clear/planet-sfbay/{name}.png")) else { return };
         let dir = tempfile::tempdir().unwrap();
@@ -126,13 +132,15 @@ fn the_step_across_the_borders_of_scenes_shrinks() {
             assert!(done.status.success(), "{}", text(&done.stderr));
         };
         restored(&RUN);
-        let before = step(&assembled(dir, &image));
+        let own = step(&assembled(dir, &image));
         restored(&SURVEY);
         restored(&RUN);
-        let after = step(&assembled(dir, &image));
-        println!("{name}: source {:.1}, own ranges {before:.1}, one range {after:.1}", step(&image));
-        assert!(after < 0.6 * before, "{name}: {before} to {after}");
+        let shared = step(&assembled(dir, &image));
+        println!("{name}: source {:.1}, own ranges {own:.1}, one range {shared:.1}", step(&image));
+        before += own;
+        after += shared;
     }
+    assert!(after < 0.5 * before, "{before} to {after}");
 }
 
 #[test]
@@ -167,8 +175,10 @@ fn all_shards_use_the_range_of_the_mosaic_and_a_changed_one_restores_again() {
     assert!(text(&run(dir, &RUN).stdout).contains("3 done (3 before)"));
     write_jobs(dir, &[job(0, json!({"mosaic": "a"})), job(1, json!({"mosaic": "a"})), job(2, json!({"mosaic": "b"}))]);
     assert!(run(dir, &SURVEY).status.success());
-    assert!(text(&run(dir, &RUN).stdout).contains("3 done (1 before)"), "the brightest scene keeps its range");
-    assert!(record(dir, "0")["settings"]["range"] == record(dir, "1")["settings"]["range"]);
+    assert!(run(dir, &RUN).status.success());
+    let range = |id: &str| record(dir, id)["settings"]["range"].clone();
+    assert!(range("0") == range("1") && range("0") != range("2"), "{} {}", range("0"), range("2"));
+    assert_ne!(range("0"), format!("0,{white}"), "a mosaic without its brightest scene has another white");
     // A scene that the survey does not know is refused before the work, and so is a mosaic without survey.
     write_jobs(dir, &[job(0, json!({"mosaic": "a"})), job(3, json!({"mosaic": "a"}))]);
     let refused = run(dir, &RUN);
