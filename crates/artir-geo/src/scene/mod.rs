@@ -12,6 +12,7 @@ pub(crate) mod marks;
 pub(crate) mod options;
 pub(crate) mod radiometry;
 pub(crate) mod region;
+pub(crate) mod survey;
 pub(crate) mod tags;
 pub(crate) mod validity;
 
@@ -103,6 +104,13 @@ impl Scene {
     }
 
     fn try_open(path: &str, options: &OpenOptions) -> Result<Self, Reason> {
+        let mut scene = Self::describe(path, options)?;
+        scene.find_values()?;
+        Ok(scene)
+    }
+
+    /// Opens a scene without a look at its pixels: black and white are not known yet.
+    fn describe(path: &str, options: &OpenOptions) -> Result<Self, Reason> {
         ffi::set_cache(CACHE_BYTES as i64);
         let Opened { dataset, name, product } = open::open(path, &options.access)?;
         let (columns, rows) = dataset.raster_size();
@@ -171,9 +179,7 @@ impl Scene {
             marks,
             region,
         };
-        let mut scene = Self { dataset, info };
-        scene.find_values()?;
-        Ok(scene)
+        Ok(Self { dataset, info })
     }
 
     /// Sets the name by which errors and progress call the scene, in place of its path.
