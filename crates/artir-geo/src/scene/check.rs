@@ -100,9 +100,10 @@ mod tests {
 
     #[test]
     fn greys_from_white_to_black_are_a_negative() {
-        let table =
-            |grey: fn(usize) -> usize, n: usize| (0..n).map(|i| [[grey(i) as i16; 3].as_slice(), &[255]].concat());
-        let made = |grey, n| table(grey, n).map(|e| [e[0], e[1], e[2], e[3]]).collect::<Vec<_>>();
+        let made = |grey: fn(usize) -> usize, n: usize| {
+            let entry = |i| grey(i) as i16;
+            (0..n).map(|i| [entry(i), entry(i), entry(i), 255]).collect::<Vec<_>>()
+        };
         assert!(is_negative(&made(|i| 255 - i, 256)) && is_negative(&made(|i| (65_535 - i) * 255 / 65_535, 65_536)));
         assert!(!is_negative(&made(|i| i, 256)) && !is_negative(&made(|i| 255 - 255 * i, 2)) && !is_negative(&[]));
     }

@@ -7,6 +7,7 @@ use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 use crate::{
     error::Reason,
     ffi::{self, Object},
+    open::drivers,
     scene::{check::is_negative, description::Description, georef::same_crs},
 };
 
@@ -17,6 +18,11 @@ const BESIDE: [&str; 1] = ["IMD"];
 /// than those that GDAL read from it, and that the result holds itself.
 fn can_be_written(name: &str, items: &[String]) -> bool {
     name != "xml:ESRI" || !items.iter().any(|item| item.contains("GeodataXform"))
+}
+
+/// Whether GDAL makes a table of greys, from white to black, of the photometric interpretation that both files have.
+fn has_table_of_negative(source: &Dataset, target: &Dataset) -> bool {
+    drivers::structure(source, "MINISWHITE").as_deref() == Some("YES") && drivers::driver(target) == "GTiff"
 }
 
 impl Description {
@@ -43,12 +49,18 @@ impl Description {
                 ffi::set_nodata(&to, value);
             }
             let from = source.rasterband(i + 1)?;
-            self.apply_band(i, &from, &mut to);
+            self.apply_band(i, &from, &mut to, has_table_of_negative(source, target));
         }
         Ok(())
     }
 
-    fn apply_band(&self, i: usize, from: &gdal::raster::RasterBand<'_>, to: &mut gdal::raster::RasterBand<'_>) {
+    fn apply_band(
+        &self,
+        i: usize,
+        from: &gdal::raster::RasterBand<'_>,
+        to: &mut gdal::raster::RasterBand<'_>,
+        table_of_negative: bool,
+    ) {
         let wanted = &self.bands[i];
         if ffi::colour(to) != wanted.colour {
             ffi::set_colour(to, wanted.colour);
@@ -65,8 +77,9 @@ impl Description {
         if !wanted.categories.is_empty() {
             ffi::set_categories(to, &wanted.categories);
         }
-        // A TIFF's photometric interpretation makes this table; written as one, it would turn the file into a palette.
-        if !wanted.colour_table.is_empty() && !is_negative(&wanted.colour_table) {
+        // Written as a table, what GDAL makes of the photometric interpretation would turn the file into a palette.
+        let is_made = table_of_negative && is_negative(&wanted.colour_table);
+        if !wanted.colour_table.is_empty() && !is_made {
             ffi::copy_colour_table(from, to);
         }
         if wanted.attribute_table.is_some() {
@@ -124,13 +137,14 @@ impl Description {
         for (name, items) in missing.filter(|(name, items)| can_be_written(name, items)) {
             Object::dataset(target).set_domain(name, items);
         }
+        let table_of_negative = has_table_of_negative(source, target);
         for (i, (wanted, found)) in self.bands.iter().zip(&found.bands).enumerate() {
             if wanted == found {
                 continue;
             }
             let mut to = target.rasterband(i + 1)?;
             let from = source.rasterband(i + 1)?;
-            self.apply_band(i, &from, &mut to);
+            self.apply_band(i, &from, &mut to, table_of_negative);
         }
         Ok(())
     }
