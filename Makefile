@@ -91,6 +91,7 @@ conformance:
 	cargo build --release -p artir-cli
 	$(PYTHON) -m acceptance.viewers --artir target/release/artir -o validation/viewers.md
 	$(PYTHON) -m acceptance.conformance --artir target/release/artir -o validation/dicom.md
+	$(PYTHON) -m acceptance.conformance --artir target/release/artir --collections -o validation/collections.md
 	$(PYTHON) -m acceptance.geotiff --artir target/release/artir -o validation/geotiff.md
 
 # The DICOM node under load, under fire, over a long time and beside Orthanc: an hour on two cores. PARTS names some of it.

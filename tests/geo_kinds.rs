@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
+use std::{fs, path::Path};
 
 use artir_tests::{
     scenes::{folder, geo, half, halved, inspect, pixels, ranges},
@@ -128,5 +128,60 @@ fn control_points_are_kept_to_the_last_digit() {
         assert_eq!(points, points_of(more));
         assert_eq!(found.gcps()[0].id() == "church", names == named && !lost);
         assert_eq!(run(&["--strict"]).status.code(), Some(if lost { 3 } else { 0 }), "{names:?}");
+    }
+}
+
+/// A TIFF whose 0 is white (MINISWHITE) has the same picture as its negative, in which 0 is black.
+#[test]
+fn where_zero_is_white_the_same_brightness_is_restored() {
+    fn made<T: gdal::raster::GdalType + Copy>(path: &Path, white: bool, nodata: Option<f64>, values: Vec<T>) {
+        let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
+        let photometric = if white { "PHOTOMETRIC=MINISWHITE" } else { "PHOTOMETRIC=MINISBLACK" };
+        let options = RasterCreationOptions::from_iter([photometric]);
+        let made = driver.create_with_band_type_with_options::<T, _>(path, 40, 30, 1, &options).unwrap();
+        let mut band = made.rasterband(1).unwrap();
+        band.set_no_data_value(nodata).unwrap();
+        band.write((0, 0), (40, 30), &mut Buffer::new((40, 30), values)).unwrap();
+        made.close().unwrap();
+    }
+    let dir = folder();
+    let at = dir.path();
+    let (white, black) = (at.join("white.tif"), at.join("black.tif"));
+    for bits in [8, 16, 32] {
+        for nodata in [false, true] {
+            let most = f64::from(u32::MAX >> (32 - bits));
+            let values: Vec<f64> =
+                (0..1200).map(|i| if nodata && i < 80 { 0.0 } else { f64::from(20 + i * 7 % 201) }).collect();
+            let negative: Vec<f64> = values.iter().map(|v| most - v).collect();
+            for (path, of, fill) in [(&black, &values, 0.0), (&white, &negative, most)] {
+                let fill = nodata.then_some(fill);
+                match bits {
+                    8 => made(path, path == &white, fill, of.iter().map(|v| *v as u8).collect()),
+                    16 => made(path, path == &white, fill, of.iter().map(|v| *v as u16).collect()),
+                    _ => made(path, path == &white, fill, of.iter().map(|v| *v as u32).collect()),
+                }
+            }
+            half(at, &["black.tif", "-o", "b.tif"]);
+            half(at, &["white.tif", "-o", "w.tif"]);
+            let [[from, to]] = ranges(at)[..] else { panic!("one band") };
+            assert_eq!((from, to < from), (most, true), "black and white");
+            let (b, w) = (pixels(&at.join("b.tif")), pixels(&at.join("w.tif")));
+            for ((b, w), before) in b[0].iter().zip(&w[0]).zip(&values) {
+                assert!((b - (most - w)).abs() <= 1.0, "{bits} bits: {b} {w}");
+                assert!(*before == 0.0 || *b < *before, "darker: {before} {b}");
+            }
+            let structure = |name: &str| {
+                let opened = Dataset::open(at.join(name)).unwrap();
+                gdal::Metadata::metadata_item(&opened, "MINISWHITE", "IMAGE_STRUCTURE")
+            };
+            assert_eq!((structure("w.tif").as_deref(), structure("b.tif")), (Some("YES"), None));
+            let same = geo(
+                at,
+                &["white.tif", "-o", "same.tif", "--model", "half.onnx", "--strength", "0", "--overwrite", "--strict"],
+            );
+            assert!(same.status.success(), "{}", text(&same.stderr));
+            let compared = geo(at, &["--compare", "white.tif", "same.tif"]);
+            assert!(compared.status.success(), "{}", text(&compared.stdout));
+        }
     }
 }

@@ -51,6 +51,14 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// An archive on a network does not list its series.
+    #[error("{address}: {reason}")]
+    Archive {
+        /// Its address.
+        address: String,
+        /// Why.
+        reason: String,
+    },
     /// A search for DICOM series failed.
     #[error(transparent)]
     Dicom(#[from] artir_dicom::Error),
@@ -60,7 +68,11 @@ impl Error {
     /// The class of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Line { .. } | Self::Read { .. } | Self::Source { .. } | Self::NoBatch { .. } => ErrorKind::Input,
+            Self::Line { .. }
+            | Self::Read { .. }
+            | Self::Source { .. }
+            | Self::NoBatch { .. }
+            | Self::Archive { .. } => ErrorKind::Input,
             Self::Write { .. } => ErrorKind::Output,
             Self::Dicom(e) => e.kind(),
         }
@@ -107,6 +119,23 @@ pub enum Fault {
     /// The output is not below the folder of results.
     #[error("output must be a path below the folder of results, without '..', and not below .artir")]
     Output,
+    /// An address that cannot be used.
+    #[error("input: {0}")]
+    Address(&'static str),
+    /// A mosaic of something else than scenes, or of scenes whose range is given.
+    #[error("mosaic must be a name like an id, of a scene whose range is auto or percentile")]
+    Mosaic,
+    /// A survey was made, but not of this scene.
+    #[error("the survey in .artir/survey.json does not know scene '{0}': run artir batch --survey again")]
+    NotSurveyed(String),
+    /// The scene names a mosaic, and no survey was made.
+    #[error("scene '{0}' names a mosaic, which needs a survey: run artir batch --survey first")]
+    NoSurvey(String),
+    /// Two scenes of a mosaic are not to be treated alike.
+    #[error(
+        "scenes of mosaic '{0}' differ in an option that decides how haze is treated, such as model, strength or tile"
+    )]
+    Treatment(String),
     /// Two jobs would write to one place.
     #[error("output '{0}' is that of an earlier line, or one would lie in the other")]
     Shared(String),

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
 
-use crate::{FOLDER, Fault};
+use crate::{FOLDER, Fault, orthanc};
 
 /// The command of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,6 +59,9 @@ pub struct Job {
     /// Where the result goes, below the folder of results: a folder for series, else a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// The mosaic that a scene belongs to: its scenes get one range. Absent: the one that all such scenes of the manifest form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mosaic: Option<String>,
     /// Options of the command, without their dashes.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub options: Map<String, Value>,
@@ -129,6 +132,10 @@ const PLAIN: [&str; 22] = [
     "units",
 ];
 
+/// Options that decide how haze is treated.
+const TREATMENT: [&str; 9] =
+    ["all-bands", "ensemble", "memory", "model", "overlap", "precision", "range", "strength", "tile"];
+
 impl Job {
     /// Reads a line and checks everything that can be checked without its files.
     ///
@@ -151,6 +158,14 @@ impl Job {
         if self.input.iter().any(|input| input == "-" || input.starts_with('@')) {
             return Err(Fault::Stream);
         }
+        if let Some(reason) = self.addresses().into_iter().find_map(|address| orthanc::base(address).err()) {
+            return Err(Fault::Address(reason));
+        }
+        if let Some(mosaic) = &self.mosaic
+            && (self.command != Command::Geo || check_id(mosaic).is_err() || !self.takes_range_of_pixels())
+        {
+            return Err(Fault::Mosaic);
+        }
         check_output(&self.output())?;
         self.arguments().map(drop)
     }
@@ -169,6 +184,18 @@ impl Job {
             Command::Geo => format!("{}.tif", self.id),
             Command::Image => format!("{}.{}", self.id, ending("png")),
         }
+    }
+
+    /// Whether black and white of a scene follow from its pixels, so that a survey can choose them.
+    pub fn takes_range_of_pixels(&self) -> bool {
+        let range = self.options.get("range").map(Value::as_str);
+        self.command == Command::Geo && matches!(range, None | Some(Some("auto" | "percentile")))
+    }
+
+    /// The options that decide how haze is treated, in the order of their names. Scenes of one mosaic must share them.
+    pub fn treatment(&self) -> String {
+        let kept = self.options.iter().filter(|(name, _)| TREATMENT.contains(&name.as_str()));
+        kept.map(|(name, value)| format!("{name}={value}\n")).collect()
     }
 
     /// The options as arguments of the command line, in the order of their names.
@@ -204,13 +231,23 @@ impl Job {
     pub fn inputs(&self, base: &Path) -> Vec<String> {
         let place = |input: &String| {
             let named = self.command == Command::Geo && (input.contains("://") || input.contains(":\""));
-            if named || input.starts_with('/') {
+            if named || input.starts_with('/') || self.is_fetched(input) {
                 input.clone()
             } else {
                 base.join(input).to_string_lossy().into_owned()
             }
         };
         self.input.iter().map(place).collect()
+    }
+
+    /// Whether an input of series is fetched from an archive on a network.
+    fn is_fetched(&self, input: &str) -> bool {
+        !self.command.takes_one() && orthanc::is_address(input)
+    }
+
+    /// The inputs that are fetched from an archive on a network before the job runs.
+    pub fn addresses(&self) -> Vec<&str> {
+        self.input.iter().map(String::as_str).filter(|input| self.is_fetched(input)).collect()
     }
 
     /// The options for a record: values that may name a file or a person are left out, unless they are to be shown.
@@ -288,6 +325,11 @@ mod tests {
         }
         assert_eq!(with(r#""options":{"tile":null}"#), Fault::Value("tile".into()));
         assert!(matches!(with(r#""more":1"#), Fault::Json(_)));
+        assert_eq!(with(r#""mosaic":"m""#), Fault::Mosaic, "of a series");
+        let scene = |more: &str| parse(&format!(r#"{{"id":"a","command":"geo","input":"s",{more}}}"#));
+        scene(r#""mosaic":"m","options":{"range":"percentile"}"#).unwrap();
+        assert_eq!(scene(r#""mosaic":"a/b""#), Err(Fault::Mosaic));
+        assert_eq!(scene(r#""mosaic":"m","options":{"range":"0,9"}"#), Err(Fault::Mosaic));
         let line = |id: &str, command: &str, input: &str| {
             parse(&format!(r#"{{"id":"{id}","command":"{command}","input":{input}}}"#)).unwrap_err()
         };

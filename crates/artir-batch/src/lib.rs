@@ -8,6 +8,7 @@
 //! .artir/running/ID        locked by the process that works on the job; how often it was begun
 //! .artir/journal/*.jsonl   one line for each job that ended, a file a process: for status and merge
 //! .artir/previews/ID.png   a small picture of a result that has a preview
+//! .artir/survey.json       one range for the scenes of each mosaic
 //! .artir/salt              random, so that hashes in records cannot be guessed
 //! ```
 //!
@@ -16,15 +17,18 @@
 #![deny(unsafe_code)]
 
 mod error;
+mod fetch;
 mod job;
 mod manifest;
 mod merge;
+mod orthanc;
 pub mod plan;
 mod record;
 mod shard;
 mod sources;
 mod status;
 mod store;
+mod survey;
 mod thumbnail;
 mod work;
 
@@ -37,6 +41,7 @@ pub use shard::{Shard, ShardError, hash_of_id};
 pub use sources::Sources;
 pub use status::{Slow, Status, status};
 pub use store::Store;
+pub use survey::{Found, Mosaic, Survey};
 pub use thumbnail::thumbnail;
 pub use work::{End, Look, Ran, run};
 

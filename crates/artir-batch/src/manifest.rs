@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, Fault, Job, Shard, shard::digest};
+use crate::{Error, Fault, Job, Shard, Survey, shard::digest};
 
 /// The longest line, MiB: a job that names each of some 100,000 files.
 const LONGEST: u64 = 16;
@@ -20,6 +20,7 @@ pub struct Manifest {
     file: BufReader<File>,
     places: Vec<Place>,
     total: u64,
+    survey: Option<Survey>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +50,7 @@ impl Manifest {
             file: BufReader::with_capacity(1 << 20, file),
             places: Vec::new(),
             total: 0,
+            survey: None,
         };
         let (mut ids, mut taken) = (HashSet::new(), Taken::default());
         let (mut buffer, mut offset, mut line) = (Vec::new(), 0, 0);
@@ -94,6 +96,12 @@ impl Manifest {
         &self.base
     }
 
+    /// Gives the scenes of mosaics the ranges of a survey.
+    pub fn with_survey(mut self, survey: Survey) -> Self {
+        self.survey = Some(survey);
+        self
+    }
+
     /// Jobs of the shard.
     pub fn len(&self) -> usize {
         self.places.len()
@@ -121,7 +129,11 @@ impl Manifest {
         let step = offset as i64 - now as i64;
         self.file.seek_relative(step).map_err(|e| Error::read(&self.path, e))?;
         self.read_line(&mut buffer, line)?;
-        Job::parse(&buffer).map_err(|fault| self.fault(line, fault))
+        let job = Job::parse(&buffer).and_then(|job| match &self.survey {
+            Some(survey) => survey.apply(job),
+            None => Ok(job),
+        });
+        job.map_err(|fault| self.fault(line, fault))
     }
 }
 

@@ -61,6 +61,19 @@ pub(crate) fn list(paths: &[PathBuf], salt: &str) -> Listed {
 }
 
 impl Listed {
+    /// Adds what stands for the versions of inputs that are fetched.
+    pub(crate) fn add(&mut self, versions: &[String], salt: &str) {
+        if versions.is_empty() {
+            return;
+        }
+        let mut hash = Sha256::new_with_prefix(format!("artir-fetched 1\n{salt}\n{}\n", self.sources.state));
+        for version in versions {
+            hash.update((version.len() as u64).to_be_bytes());
+            hash.update(version);
+        }
+        self.sources.state = hex(&hash.finalize());
+    }
+
     /// Adds the hash of the bytes. Reading them also brings them into the memory of the system, where the restoration finds
     /// them. `None` when `stops` says so.
     pub(crate) fn read(mut self, stops: &dyn Fn() -> bool) -> Option<Sources> {

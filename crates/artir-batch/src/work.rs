@@ -22,6 +22,8 @@ use walkdir::WalkDir;
 
 use crate::{
     Entry, Error, Figures, Job, Manifest, ModelName, Record, Results, Shard, Sources, State, Store,
+    fetch::{self, Fetched},
+    orthanc::Miss,
     record::SCHEMA,
     sources,
     store::{Claim, Journal},
@@ -141,6 +143,7 @@ struct Ready {
     key: Result<String, String>,
     sources: Sources,
     ends: u32,
+    fetched: Result<Option<Fetched>, Miss>,
 }
 
 /// What a look at a job shows.
@@ -208,18 +211,37 @@ impl<L: Look> Ahead<'_, L> {
     }
 
     fn see(&self, job: Job, ends: u32) -> Result<Seen, Error> {
-        let listed = sources::list(&self.look.files(&job), self.store.salt());
+        let mut listed = sources::list(&self.look.files(&job), self.store.salt());
+        let versions = fetch::versions(&job);
+        if let Ok(versions) = &versions {
+            listed.add(versions, self.store.salt());
+        }
         let key = self.look.decides(&job).map(|decides| key(self.store, &job, &decides));
         let record = self
             .store
             .record(&job.id)
             .filter(|record| key.as_ref() == Ok(&record.key) && results_are_there(self.store, &job, record));
         if let Some(record) = &record
+            && versions.is_ok()
             && record.sources.state == listed.sources.state
         {
             return Ok(Seen::Before(record.entry.state));
         }
-        let Some(sources) = listed.read(self.stops) else { return Ok(Seen::Stopped) };
+        let fetched = match versions.and_then(|_| fetch::fetch(&job, self.stops)) {
+            Ok(fetch::Got::Stopped) => return Ok(Seen::Stopped),
+            Ok(fetch::Got::Nothing) => Ok(None),
+            Ok(fetch::Got::All(fetched)) => Ok(Some(fetched)),
+            Err(miss) => Err(miss),
+        };
+        let Some(mut sources) = listed.read(self.stops) else { return Ok(Seen::Stopped) };
+        if let Ok(Some(fetched)) = &fetched {
+            sources.files += fetched.files();
+            sources.bytes += fetched.bytes();
+        }
+        if !job.addresses().is_empty() {
+            // Archives are packed anew each time: their bytes are no sign of a change.
+            sources.sha256 = None;
+        }
         if let Some(mut record) = record
             && record.sources.sha256.is_some()
             && record.sources.sha256 == sources.sha256
@@ -229,7 +251,7 @@ impl<L: Look> Ahead<'_, L> {
             self.store.write_record(&record)?;
             return Ok(Seen::Before(record.entry.state));
         }
-        Ok(Seen::Ready(Box::new(Ready { job, key, sources, ends })))
+        Ok(Seen::Ready(Box::new(Ready { job, key, sources, ends, fetched })))
     }
 }
 
@@ -288,7 +310,7 @@ impl<L: Look> Worker<'_, L> {
 
     /// Runs one job; `false` to end the process.
     fn one(&mut self, ready: Ready, waited: f64, restore: &mut impl FnMut(&Job) -> End) -> Result<bool, Error> {
-        let Ready { job, key, sources, ends } = ready;
+        let Ready { job, key, sources, ends, fetched } = ready;
         let Some(claim) = self.store.claim(&job.id)? else {
             tracing::info!(job = job.id, "another process works on it");
             self.ran.busy += 1;
@@ -306,14 +328,19 @@ impl<L: Look> Worker<'_, L> {
         }
         self.store.remove_record(&job.id)?;
         let (begun, clock) = (now(), Instant::now());
-        let end = match &key {
-            Err(reason) => End::without_result(State::Failed, reason.clone()),
-            Ok(_) if ends >= MOST_ENDS => {
+        let end = match (&key, &fetched) {
+            (Err(reason), _) => End::without_result(State::Failed, reason.clone()),
+            (_, Err(miss)) => {
+                eprintln!("artir: job {}: {}: {}", job.id, miss.state.name(), miss.reason);
+                End::without_result(miss.state, miss.reason.clone())
+            }
+            _ if ends >= MOST_ENDS => {
                 let reason =
                     format!("{ends} processes ended while they worked on it: killed, out of memory, or a crash");
                 End::without_result(State::Unusable, reason)
             }
-            Ok(_) => self.attempt(&job, restore),
+            (_, Ok(Some(fetched))) => self.attempt(&fetched.job(&job), restore),
+            (_, Ok(None)) => self.attempt(&job, restore),
         };
         let End::Ended { state, reason, figures, model, runtime, report } = end else {
             // In good order: this beginning counts for nothing.

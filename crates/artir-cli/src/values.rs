@@ -29,20 +29,6 @@ pub(crate) enum ValueError {
     Also(String),
     #[error("is not a UID: digits and dots, at most 64")]
     Uid,
-    #[error("must be numbers of different bands, counted from 1: 3,2,1")]
-    Bands,
-    #[error("must be LO,HI (LO below HI), three such pairs, percentile, reflectance or auto")]
-    Range,
-    #[error("must be a number, or none")]
-    Nodata,
-    #[error("must be first column, first row, columns, rows: 100,200,512,512")]
-    Window,
-    #[error("must be smallest x, smallest y, largest x, largest y")]
-    Box,
-    #[error("no such folder")]
-    Folder,
-    #[error("must be KEY=VALUE, such as COMPRESS=ZSTD")]
-    Creation,
 }
 
 pub(crate) fn precision(text: &str) -> Result<Precision, ValueError> {

@@ -48,6 +48,8 @@ pub enum Finding {
     SuvFactorsDiffer(f64, f64),
     /// The number of real-world value mappings that were removed, since they cannot be restated for the new slope.
     MappingsDropped(usize),
+    /// The number of restored PET values that would have been negative, though no value of their slice is, and became 0.
+    NotBelowZero(usize),
     /// Files, so many, that were read in spite of a departure from the standard.
     Repaired(Repair, usize),
     /// artir has already restored it.
@@ -108,6 +110,9 @@ impl std::fmt::Display for Finding {
                 f,
                 "{n} item(s) of RealWorldValueMappingSequence (0040,9096) removed: they do not fit the new RescaleSlope"
             ),
+            Self::NotBelowZero(n) => {
+                write!(f, "{n} restored value(s) below 0 became 0, since their slices hold no negative value")
+            }
             Self::Repaired(repair, files) => write!(f, "{files} file(s) read in spite of: {repair}"),
             Self::Restored => write!(f, "already restored by artir"),
         }

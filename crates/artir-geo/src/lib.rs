@@ -55,6 +55,7 @@ pub use scene::{
     bands::BandNumbers,
     options::{NodataChoice, OpenOptions},
     region::RegionChoice,
+    survey::{MosaicRange, RangeRule, SceneValues},
 };
 pub use stac::write_stac;
 pub use values::interval::{Interval, RangeChoice};

@@ -16,6 +16,8 @@ pub enum Finding {
     TrailingBytes,
     /// The number of voxels that are not finite, and were left as they are.
     NotFinite(usize),
+    /// The number of restored PET values that would have been negative, though no value of their slice is, and became 0.
+    NotBelowZero(usize),
     /// artir has already restored it.
     Restored,
 }
@@ -33,6 +35,9 @@ impl fmt::Display for Finding {
             Self::Frames(n) => write!(f, "{n} frames, each restored by itself"),
             Self::TrailingBytes => write!(f, "bytes after the voxels, which were left out"),
             Self::NotFinite(n) => write!(f, "{n} voxel(s) are not finite and stay as they are"),
+            Self::NotBelowZero(n) => {
+                write!(f, "{n} restored value(s) below 0 became 0, since their slices hold no negative value")
+            }
             Self::Restored => write!(f, "already restored by artir"),
         }
     }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use artir_core::{Error as CoreError, Image, ImageSource, MemoryUse, Progress, Restorer, Shape, Sink, Work};
-use artir_dicom::{Modality, NoiseChoice, are_unscaled, body_mean, choose_strength_of, outside_field_of_view};
+use artir_dicom::{
+    Modality, NoiseChoice, are_unscaled, body_mean, choose_strength_of, keep_non_negative, outside_field_of_view,
+};
 use artir_metrics::{ct_noise, pet_noise};
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
 
@@ -176,8 +178,8 @@ impl<'a> Restored<'a> {
         Self { source, bytes, storage }
     }
 
-    /// Adds the residual of a slice. Where it is 0, nothing changes.
-    fn add(&mut self, slice: usize, residual: &Array2<f32>) -> Result<(), Reason> {
+    /// Adds the residual of a slice. Where it is 0, nothing changes. No result is less than `least`, but for rounding to a step.
+    fn add(&mut self, slice: usize, residual: &Array2<f32>, least: f64) -> Result<(), Reason> {
         let Voxels { volume, plan, bytes, per_unit } = self.source;
         let grid = &volume.grid;
         let first = grid.slice(slice);
@@ -185,9 +187,11 @@ impl<'a> Restored<'a> {
             let at = grid.pixel(first, at);
             let added = f64::from((f64::from(*r) / per_unit) as f32);
             let value = if plan.float {
-                self.source.value(at) + added
+                (self.source.value(at) + added).max(least)
             } else {
                 let wanted = volume.form.storage.get(bytes, at) + added / plan.slope;
+                let is_less = wanted * plan.slope + plan.intercept < least;
+                let wanted = if is_less { (least - plan.intercept) / plan.slope } else { wanted };
                 match self.storage.sample.limits() {
                     None => wanted,
                     Some(limits) => self.within(limits, wanted.round())?,
@@ -243,29 +247,36 @@ impl Volume {
         let measure = measure(plan);
         let consume = |steps: &mut dyn Iterator<Item = Step>| -> Result<_, Reason> {
             let mut restored = Restored::of(&voxels);
-            let (mut noise, mut not_finite) = (Vec::new(), 0);
-            for Step { slice, image, residual } in steps {
+            let (mut noise, mut not_finite, mut raised) = (Vec::new(), 0, 0);
+            for Step { slice, image, mut residual } in steps {
                 let values = image.data.index_axis(Axis(0), 0);
                 not_finite += values.iter().filter(|v| !v.is_finite()).count();
+                let valid = image.valid.as_ref().map(|valid| valid.view());
+                let mut least = f64::NEG_INFINITY;
+                if plan.modality == Modality::Pet
+                    && let Some(count) = keep_non_negative(values, valid, &mut residual)
+                {
+                    (least, raised) = (0.0, raised + count);
+                }
                 if let Some(measure) = measure {
-                    let valid = image.valid.as_ref().map(|valid| valid.view());
                     let after = &values + &residual;
                     if let (Some(before), Some(after)) = (measure(values, valid), measure(after.view(), valid)) {
                         let (slice, frame) = (slice % grid.slices, slice / grid.slices);
                         noise.push(VolumeNoise { slice, frame, before, after });
                     }
                 }
-                restored.add(slice, &residual)?;
+                restored.add(slice, &residual, least)?;
             }
-            Ok((restored.bytes, noise, not_finite))
+            Ok((restored.bytes, noise, not_finite, raised))
         };
         let (inferred, consumed) = pool.run(produce, consume);
-        let (bytes, noise, not_finite) = consumed.map_err(fail)?;
+        let (bytes, noise, not_finite, raised) = consumed.map_err(fail)?;
         inferred?;
         output.write(&bytes, &provenance)?;
         let mut findings = self.summary().findings;
         findings.extend(trailing.then_some(Finding::TrailingBytes));
         findings.extend((not_finite > 0).then_some(Finding::NotFinite(not_finite)));
+        findings.extend((raised > 0).then_some(Finding::NotBelowZero(raised)));
         Ok(VolumeReport { path: out.to_owned(), slices: count, provenance, findings, noise })
     }
 

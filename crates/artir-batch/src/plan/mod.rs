@@ -1,5 +1,6 @@
 //! Making manifests: series of an archive, listed without their pixels, and scenes of a catalogue or a mosaic.
 
+mod archive;
 mod dicom;
 mod mosaic;
 mod stac;
@@ -13,7 +14,7 @@ use std::{
 use artir_files::hex;
 use sha2::{Digest, Sha256};
 
-use crate::{Command, Error, Job};
+use crate::{Command, Error, Job, orthanc};
 
 /// What a plan has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +26,8 @@ pub struct Planned {
 }
 
 /// Lists the work below a source, and writes one line for each job: the CT and PET series of a folder or a DICOMDIR, the
-/// items of a STAC catalogue, collection, item collection or item, or the sources of a VRT mosaic. `command` chooses one kind; a
+/// items of a STAC catalogue, collection, item collection or item, the sources of a VRT mosaic, or the CT and PET series of an
+/// Orthanc (`http://` or `https://`). `command` chooses one kind; a
 /// folder gives scenes or photographs only when it is [`Command::Geo`] or [`Command::Image`].
 ///
 /// Paths are absolute, so that the manifest can be moved. Ids are hashes of the series' or scene's identity: they name nobody,
@@ -34,6 +36,11 @@ pub struct Planned {
 /// # Errors
 /// [`Error::Source`] for a source that cannot be planned, and [`Error::Write`] with the path `to`.
 pub fn plan(source: &Path, command: Option<Command>, out: &mut dyn Write, to: &Path) -> Result<Planned, Error> {
+    if let Some(address) = address(source) {
+        let mut lines = Lines { out, to, ids: HashSet::new(), planned: Planned::default() };
+        archive::series(address, command, &mut lines)?;
+        return lines.end();
+    }
     let source = source.canonicalize().map_err(|e| Error::read(source, e))?;
     let mut lines = Lines { out, to, ids: HashSet::new(), planned: Planned::default() };
     let ending = source.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
@@ -56,9 +63,12 @@ pub fn plan(source: &Path, command: Option<Command>, out: &mut dyn Write, to: &P
             "no source of jobs: name a folder, a STAC file, a .vrt mosaic or a DICOMDIR",
         ));
     }
-    lines.out.flush().map_err(|e| Error::write(to, e))?;
-    lines.planned.left_out.sort();
-    Ok(lines.planned)
+    lines.end()
+}
+
+/// The address of an archive on a network, if a source is one.
+pub fn address(source: &Path) -> Option<&str> {
+    source.to_str().filter(|source| orthanc::is_address(source))
 }
 
 /// The manifest that is being written.
@@ -70,6 +80,12 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
+    fn end(mut self) -> Result<Planned, Error> {
+        self.out.flush().map_err(|e| Error::write(self.to, e))?;
+        self.planned.left_out.sort();
+        Ok(self.planned)
+    }
+
     fn add(&mut self, job: &Job) -> Result<(), Error> {
         let mut short = [0; 16];
         short.copy_from_slice(&Sha256::digest(&job.id)[..16]);
@@ -99,7 +115,14 @@ fn id(command: Command, identity: &str) -> String {
 
 /// A job of one scene or photograph, named by its path.
 fn job_of_file(command: Command, path: &str) -> Job {
-    Job { id: id(command, path), command, input: vec![path.to_owned()], output: None, options: serde_json::Map::new() }
+    Job {
+        id: id(command, path),
+        command,
+        input: vec![path.to_owned()],
+        output: None,
+        mosaic: None,
+        options: serde_json::Map::new(),
+    }
 }
 
 /// The scenes or photographs of a folder, by the endings of their names.

@@ -134,7 +134,14 @@ fn scene(folder: &Path, item: Item, lines: &mut Lines<'_>) -> Result<(), Error> 
         (_, None) => input.clone(),
     };
     let id = id(Command::Geo, &identity);
-    lines.add(&Job { id, command: Command::Geo, input: vec![input], output: None, options: serde_json::Map::new() })
+    lines.add(&Job {
+        id,
+        command: Command::Geo,
+        input: vec![input],
+        output: None,
+        mosaic: None,
+        options: serde_json::Map::new(),
+    })
 }
 
 /// Reads a STAC file. The features of a collection may be more than memory holds: each becomes a line when it is read.

@@ -3,6 +3,8 @@
 mod command;
 mod restore;
 mod status;
+#[cfg(feature = "geo")]
+mod survey;
 
 use std::{
     io::BufWriter,
@@ -11,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use artir_batch::{Manifest, Ran, Shard, State, Store};
+use artir_batch::{Manifest, Ran, Shard, State, Store, Survey};
 use artir_core::ErrorKind;
 use artir_files::NewFile;
 use clap::ValueEnum;
@@ -32,10 +34,17 @@ pub(crate) struct Args {
     /// Run one of N parts of the jobs: I is 0 to N - 1
     #[arg(long, value_name = "I/N", default_value_t)]
     shard: Shard,
+    /// Allow addresses: list an Orthanc with --plan, and fetch series from one. ARTIR_ORTHANC_USER and ARTIR_ORTHANC_PASSWORD
+    /// are its credentials
+    #[arg(long)]
+    allow_remote: bool,
     /// Write file names, option values and paths into the records
     #[arg(long)]
     show_paths: bool,
-    /// List the work below a folder, DICOMDIR, STAC file or VRT mosaic, without reading pixels, and write it as a manifest
+    /// Read a sample of each scene and write one range for the scenes of each mosaic, which all shards then use; restore nothing
+    #[arg(long, conflicts_with_all = ["shard", "plan", "status", "merge"])]
+    survey: bool,
+    /// List the work of a folder, DICOMDIR, STAC file, VRT mosaic or Orthanc (http://HOST:PORT), without reading pixels, and write it as a manifest
     #[arg(long, value_name = "SOURCE", conflicts_with_all = ["jobs", "shard", "show_paths"])]
     plan: Option<PathBuf>,
     /// Kind of work to list; a folder gives CT and PET series by default
@@ -101,6 +110,12 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         return plan(source, args, output, quiet);
     }
     let manifest = args.jobs.as_deref().ok_or_else(|| Failure::usage("name a manifest"))?;
+    if args.survey {
+        #[cfg(feature = "geo")]
+        return survey::survey(Manifest::open(manifest, Shard::default())?, args, output, quiet);
+        #[cfg(not(feature = "geo"))]
+        return Err(Failure::usage("--survey reads scenes, which need a build with GDAL"));
+    }
     jobs(Manifest::open(manifest, args.shard)?, args, output, quiet)
 }
 
@@ -111,6 +126,12 @@ fn plan(source: &Path, args: &Args, to: &Path, quiet: bool) -> Result<ExitCode, 
         }
         _ => Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", to.display())),
     };
+    if let Some(address) = artir_batch::plan::address(source)
+        && !args.allow_remote
+    {
+        let host = address.rsplit('@').next().unwrap_or_default();
+        return Err(Failure::usage(format!("{host}: an address on a network: use --allow-remote")));
+    }
     if to.exists() && !args.overwrite {
         return Err(fail(std::io::ErrorKind::AlreadyExists.into()));
     }
@@ -131,11 +152,18 @@ fn plan(source: &Path, args: &Args, to: &Path, quiet: bool) -> Result<ExitCode, 
     }
 }
 
-fn jobs(mut manifest: Manifest, args: &Args, output: &Path, quiet: bool) -> Result<ExitCode, Failure> {
-    // Jobs run with paths of their own, wherever the process was started.
-    let out = std::path::absolute(output)
-        .map_err(|e| Failure::new(ErrorKind::Output, format!("{}: {e}", output.display())))?;
-    let jobs = Jobs::new(manifest.base().to_owned(), out.clone(), args.show_paths);
+/// Jobs run with paths of their own, wherever the process was started.
+fn absolute(output: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(output).map_err(|e| Failure::new(ErrorKind::Output, format!("{}: {e}", output.display())))
+}
+
+fn jobs(manifest: Manifest, args: &Args, output: &Path, quiet: bool) -> Result<ExitCode, Failure> {
+    let out = absolute(output)?;
+    let survey = Survey::read(&out)?;
+    let jobs = Jobs::new(manifest.base().to_owned(), out.clone(), args.show_paths)
+        .with_survey(survey.clone())
+        .with_remote(args.allow_remote);
+    let mut manifest = survey.into_iter().fold(manifest, Manifest::with_survey);
     // What is refused is refused before the work.
     for index in 0..manifest.len() {
         jobs.check(&manifest.job(index)?)?;

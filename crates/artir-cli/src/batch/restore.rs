@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use artir_batch::{Command, End, Figures, Job, Look, ModelName, State, Store};
+use artir_batch::{Command, End, Fault, Figures, Job, Look, ModelName, State, Store, Survey};
 use artir_core::{ALGORITHM, ErrorKind};
 use artir_files::Encoding;
 use serde_json::Value;
@@ -30,6 +30,8 @@ pub(super) struct Jobs {
     base: PathBuf,
     out: PathBuf,
     show_paths: bool,
+    survey: Option<Survey>,
+    allow_remote: bool,
     /// Command and options that were checked, and whether they lift the restrictions on what GDAL opens.
     checked: Mutex<Checked>,
     /// Hashes of models by command, model and task.
@@ -44,12 +46,38 @@ struct Checked {
 
 impl Jobs {
     pub(super) fn new(base: PathBuf, out: PathBuf, show_paths: bool) -> Self {
-        Self { base, out, show_paths, checked: Mutex::default(), models: Mutex::default() }
+        Self {
+            base,
+            out,
+            show_paths,
+            survey: None,
+            allow_remote: false,
+            checked: Mutex::default(),
+            models: Mutex::default(),
+        }
+    }
+
+    /// With the ranges of mosaics.
+    pub(super) fn with_survey(mut self, survey: Option<Survey>) -> Self {
+        self.survey = survey;
+        self
+    }
+
+    /// Whether inputs may lie on a network.
+    pub(super) fn with_remote(mut self, allow_remote: bool) -> Self {
+        self.allow_remote = allow_remote;
+        self
     }
 
     /// Refuses a job whose options its command does not take.
     pub(super) fn check(&self, job: &Job) -> Result<(), Failure> {
         let fail = |failure: Failure| Failure { message: format!("job {}: {}", job.id, failure.message), ..failure };
+        if !self.allow_remote && !job.addresses().is_empty() {
+            return Err(fail(Failure::usage("its input is an address on a network: use --allow-remote")));
+        }
+        if job.mosaic.is_some() && self.survey.is_none() {
+            return Err(Failure::usage(Fault::NoSurvey(job.id.clone())));
+        }
         let key = form(job);
         let mut checked = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
         if checked.known.contains(&key) {
@@ -69,12 +97,13 @@ impl Jobs {
         Ok(())
     }
 
-    fn parse(&self, job: &Job) -> Result<Parsed, Failure> {
+    /// The command line of a job.
+    pub(super) fn parse(&self, job: &Job) -> Result<Parsed, Failure> {
         parse(job, &self.base, &self.out)
     }
 
     /// A text without the paths of a job: its input is `input`, its result is `output`, and folders are left out.
-    fn plain(&self, job: &Job, text: &str) -> String {
+    pub(super) fn plain(&self, job: &Job, text: &str) -> String {
         if self.show_paths {
             return text.to_owned();
         }
@@ -127,7 +156,9 @@ impl Look for Jobs {
             files.extend(job.inputs(&self.base).into_iter().map(PathBuf::from).filter(|path| path.is_file()));
             return files;
         }
-        job.inputs(&self.base).into_iter().map(PathBuf::from).collect()
+        let addresses = job.addresses();
+        let files = job.inputs(&self.base).into_iter().filter(|input| !addresses.contains(&input.as_str()));
+        files.map(PathBuf::from).collect()
     }
 
     fn decides(&self, job: &Job) -> Result<Encoding, String> {
@@ -170,6 +201,11 @@ impl<'a> Restoring<'a> {
 
     /// Restores a job.
     pub(super) fn job(&mut self, job: &Job) -> End {
+        if let Some(reason) = self.jobs.survey.as_ref().and_then(|survey| survey.left_out(&job.id)) {
+            let reason = format!("the survey left the scene out, run it again when the scene is mended: {reason}");
+            eprintln!("artir: job {}: {}: {reason}", job.id, State::Unusable.name());
+            return End::without_result(State::Unusable, reason);
+        }
         let parsed = match self.jobs.parse(job) {
             Ok(parsed) => parsed,
             Err(failure) => return End::without_result(State::Unusable, self.jobs.plain(job, &failure.message)),

@@ -4,14 +4,31 @@ use std::path::PathBuf;
 
 use artir_geo::{BandNumbers, CreationOption, Interval, NodataChoice, RangeChoice};
 
-use crate::values::ValueError;
-
-pub(super) fn bands(text: &str) -> Result<BandNumbers, ValueError> {
-    let numbers: Option<Vec<usize>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
-    numbers.and_then(BandNumbers::new).ok_or(ValueError::Bands)
+/// The reason why a value of one of these flags is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SceneValueError {
+    #[error("must be numbers of different bands, counted from 1: 3,2,1")]
+    Bands,
+    #[error("must be LO,HI (LO below HI), three such pairs, percentile, reflectance or auto")]
+    Range,
+    #[error("must be a number, or none")]
+    Nodata,
+    #[error("must be first column, first row, columns, rows: 100,200,512,512")]
+    Window,
+    #[error("must be smallest x, smallest y, largest x, largest y")]
+    Box,
+    #[error("no such folder")]
+    Folder,
+    #[error("must be KEY=VALUE, such as COMPRESS=ZSTD")]
+    Creation,
 }
 
-pub(super) fn range(text: &str) -> Result<RangeChoice, ValueError> {
+pub(super) fn bands(text: &str) -> Result<BandNumbers, SceneValueError> {
+    let numbers: Option<Vec<usize>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
+    numbers.and_then(BandNumbers::new).ok_or(SceneValueError::Bands)
+}
+
+pub(super) fn range(text: &str) -> Result<RangeChoice, SceneValueError> {
     match text {
         "auto" => Ok(RangeChoice::Auto),
         "percentile" => Ok(RangeChoice::Percentile),
@@ -25,16 +42,16 @@ pub(super) fn range(text: &str) -> Result<RangeChoice, ValueError> {
             match pairs.as_deref() {
                 Some([interval]) => Ok(RangeChoice::Interval(*interval)),
                 Some([red, green, blue]) => Ok(RangeChoice::EachBand([*red, *green, *blue])),
-                _ => Err(ValueError::Range),
+                _ => Err(SceneValueError::Range),
             }
         }
     }
 }
 
-pub(super) fn nodata(text: &str) -> Result<NodataChoice, ValueError> {
+pub(super) fn nodata(text: &str) -> Result<NodataChoice, SceneValueError> {
     match text {
         "none" => Ok(NodataChoice::None),
-        _ => text.parse().map(NodataChoice::Value).map_err(|_| ValueError::Nodata),
+        _ => text.parse().map(NodataChoice::Value).map_err(|_| SceneValueError::Nodata),
     }
 }
 
@@ -43,22 +60,22 @@ fn numbers<T: std::str::FromStr>(text: &str) -> Option<[T; 4]> {
     all?.try_into().ok()
 }
 
-pub(super) fn window(text: &str) -> Result<[usize; 4], ValueError> {
-    numbers(text).filter(|[_, _, columns, rows]| *columns > 0 && *rows > 0).ok_or(ValueError::Window)
+pub(super) fn window(text: &str) -> Result<[usize; 4], SceneValueError> {
+    numbers(text).filter(|[_, _, columns, rows]| *columns > 0 && *rows > 0).ok_or(SceneValueError::Window)
 }
 
-pub(super) fn corners(text: &str) -> Result<[f64; 4], ValueError> {
+pub(super) fn corners(text: &str) -> Result<[f64; 4], SceneValueError> {
     let fine = |b: &[f64; 4]| b.iter().all(|v| v.is_finite()) && b[0] < b[2] && b[1] < b[3];
-    numbers(text).filter(fine).ok_or(ValueError::Box)
+    numbers(text).filter(fine).ok_or(SceneValueError::Box)
 }
 
-pub(super) fn folder(text: &str) -> Result<PathBuf, ValueError> {
+pub(super) fn folder(text: &str) -> Result<PathBuf, SceneValueError> {
     let folder = PathBuf::from(text);
-    if folder.is_dir() { Ok(folder) } else { Err(ValueError::Folder) }
+    if folder.is_dir() { Ok(folder) } else { Err(SceneValueError::Folder) }
 }
 
-pub(super) fn creation(text: &str) -> Result<CreationOption, ValueError> {
-    text.split_once('=').and_then(|(key, value)| CreationOption::new(key, value)).ok_or(ValueError::Creation)
+pub(super) fn creation(text: &str) -> Result<CreationOption, SceneValueError> {
+    text.split_once('=').and_then(|(key, value)| CreationOption::new(key, value)).ok_or(SceneValueError::Creation)
 }
 
 #[cfg(test)]
@@ -79,17 +96,17 @@ mod tests {
     #[test]
     fn bands_boxes_and_options_that_mean_nothing_are_refused() {
         for bad in ["", "0", "1,1", "1,x", "-1"] {
-            assert_eq!(bands(bad), Err(ValueError::Bands), "{bad}");
+            assert_eq!(bands(bad), Err(SceneValueError::Bands), "{bad}");
         }
         for bad in ["1,2,3", "1,2,0,4", "1,2,3,-4", "a,b,c,d"] {
-            assert_eq!(window(bad), Err(ValueError::Window), "{bad}");
+            assert_eq!(window(bad), Err(SceneValueError::Window), "{bad}");
         }
         for bad in ["1,2,1,4", "1,2,3", "0,0,inf,1"] {
-            assert_eq!(corners(bad), Err(ValueError::Box), "{bad}");
+            assert_eq!(corners(bad), Err(SceneValueError::Box), "{bad}");
         }
         assert_eq!(nodata("none"), Ok(NodataChoice::None));
-        assert_eq!(nodata("black"), Err(ValueError::Nodata));
-        assert_eq!(creation("COMPRESS"), Err(ValueError::Creation));
-        assert_eq!(folder("no such folder"), Err(ValueError::Folder));
+        assert_eq!(nodata("black"), Err(SceneValueError::Nodata));
+        assert_eq!(creation("COMPRESS"), Err(SceneValueError::Creation));
+        assert_eq!(folder("no such folder"), Err(SceneValueError::Folder));
     }
 }

@@ -190,6 +190,13 @@ pub(crate) fn job(mut args: Args, host: &mut Host) -> (Result<Tally, Failure>, R
     (ended, report)
 }
 
+/// What a scene of a batch adds to the range of its mosaic.
+pub(crate) fn survey(args: &Args) -> Result<artir_geo::SceneValues, Failure> {
+    let options = args.open_options()?.with_estimate(true);
+    let name = args.scenes.first().ok_or_else(|| Failure::usage("no scene is named"))?;
+    Ok(artir_geo::SceneValues::read(name, &options)?)
+}
+
 /// Restores one scene after the other. An error here ends the whole command.
 fn restore_all(
     args: &Args,

@@ -29,6 +29,8 @@ pub(super) fn series(series: &Series, what: &Restoring<'_>, options: &RestoreOpt
         .text("group", &series.folder)
         .text("unit", unit)
         .text("pixels", what.decides);
+    // What the network gives for PET is not written below 0. CT, whose pixels have not changed, keeps its UIDs.
+    let text = if series.modality == Modality::Pet { text.text("least", "0") } else { text };
     match options.rescale {
         Some(rescale) => text.text("rescale", &rescale.terms().join(" ")),
         None => text,

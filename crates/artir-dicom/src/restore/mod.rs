@@ -3,6 +3,7 @@
 //! `plan.rs` decides which objects are to be made, `way.rs` takes each slice from its file to its object, `scale.rs` finds
 //! the unit of its values for the network, and `identity.rs` what the results are known by.
 
+mod floor;
 mod identity;
 mod names;
 mod noise;
@@ -23,6 +24,7 @@ use std::{
 use artir_core::{ErrorKind, MemoryUse, Pool, Progress, Restorer, Shape};
 use artir_files::Manifest;
 
+pub use self::floor::keep_non_negative;
 pub use self::names::FileNames;
 pub use self::noise::{NoiseChoice, SliceNoise, choose_strength, choose_strength_of};
 pub use self::options::{Description, OptionError, RestoreOptions, Timestamp};
@@ -193,6 +195,7 @@ fn restore_with(
     }
     let folder = staging.publish(&manifest)?;
     kept.dropped_mappings += new.dropped_mappings;
+    kept.raised = new.raised;
     kept.repairs.extend(new.repairs);
     report.finish(folder, &manifest, slices, kept);
     Ok(report)
@@ -206,6 +209,9 @@ impl SeriesReport {
         self.slices = slices;
         if made.dropped_mappings > 0 {
             self.findings.push(Finding::MappingsDropped(made.dropped_mappings));
+        }
+        if made.raised > 0 {
+            self.findings.push(Finding::NotBelowZero(made.raised));
         }
         let mut repairs: BTreeMap<Repair, usize> = BTreeMap::new();
         for repair in made.repairs {

@@ -84,6 +84,8 @@ pub(super) fn is_published(manifest: &Manifest, folder: &Path, identity: &Identi
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) dropped_mappings: usize,
+    /// Of this run only: a result of 0 does not tell that it would have been negative.
+    pub(super) raised: usize,
     pub(super) repairs: Vec<Repair>,
 }
 

@@ -59,7 +59,7 @@ pub(crate) fn slice(z: f64, uid: &str, first: i16) -> InMemDicomObject {
     o
 }
 
-fn save(object: InMemDicomObject, path: &Path) {
+pub(crate) fn save(object: InMemDicomObject, path: &Path) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
     object.with_meta(meta).unwrap().write_to_file(path).unwrap();

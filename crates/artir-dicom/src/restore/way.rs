@@ -5,6 +5,7 @@ use artir_metrics::{ct_noise, pet_noise};
 use ndarray::Array2;
 
 use super::{
+    floor::keep_non_negative,
     place::Planned,
     reading,
     step::{Run, Step},
@@ -20,6 +21,8 @@ use crate::{
 pub(super) struct Written {
     /// Real-world value mappings that were removed.
     pub(super) dropped_mappings: usize,
+    /// Results of PET that would have been negative where their slice has no negative value.
+    pub(super) raised: usize,
     pub(super) failed: Vec<Error>,
     /// Departures from the standard in the pixels, one entry for each object.
     pub(super) repairs: Vec<Repair>,
@@ -51,7 +54,10 @@ pub(super) fn restore_slices(
                     frame = 0;
                     Object::new(*header, options.syntax, &staging).map(|object| open = Some((key, object)))
                 }
-                (Step::Frame(slice, residual), Some((key, mut object))) => {
+                (Step::Frame(slice, mut residual), Some((key, mut object))) => {
+                    if series.modality == Modality::Pet {
+                        written.raised += raised(&slice, &mut residual);
+                    }
                     if let Some(noise) = noise(series.modality, options.units, &slice, &residual) {
                         written.noise.push((key.clone(), frame, noise));
                     }
@@ -79,6 +85,15 @@ pub(super) fn restore_slices(
         Ok((staging, written))
     };
     pool.run(read, write)
+}
+
+/// Keeps the result of a PET slice from falling below 0 ([`keep_non_negative`]); the number of pixels.
+fn raised(slice: &Slice, residual: &mut Array2<f32>) -> usize {
+    let (values, valid) = (slice.values(), slice.valid());
+    if values.dim() != residual.dim() {
+        return 0;
+    }
+    keep_non_negative(values.view(), valid.as_ref().map(|v| v.view()), residual).unwrap_or(0)
 }
 
 /// The noise of a slice before and after, in HU or SUV. That of PET in its own units is not measured, since their scale is unknown.

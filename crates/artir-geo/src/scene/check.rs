@@ -37,6 +37,23 @@ fn is_grey(table: &[[i16; 4]], bits: u32) -> bool {
         && table.iter().take(last + 1).enumerate().all(|(i, entry)| *entry == [grey(i), grey(i), grey(i), 255])
 }
 
+/// Whether the entries of a colour table are greys from white to black over all values of a type, as GDAL makes them for a TIFF
+/// whose photometric interpretation is "white is zero" (MINISWHITE). It rounds them down for 16 bits.
+pub(crate) fn is_negative(table: &[[i16; 4]]) -> bool {
+    let last = table.len().saturating_sub(1);
+    let grey = |i: usize| 255.0 - 255.0 * i as f64 / last as f64;
+    matches!(last, 255 | 65_535)
+        && table
+            .iter()
+            .enumerate()
+            .all(|(i, [r, g, b, alpha])| r == g && g == b && *alpha == 255 && (f64::from(*r) - grey(i)).abs() <= 1.0)
+}
+
+/// Whether the stored 0 of the only restored band is white, as a TIFF's photometric interpretation states.
+pub(super) fn is_white_zero(dataset: &Dataset, restored: &[usize]) -> bool {
+    restored == [1] && drivers::structure(dataset, "MINISWHITE").as_deref() == Some("YES")
+}
+
 /// Refuses scenes with data that restoring would damage.
 pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), Reason> {
     let kind = |i: usize| dataset.rasterband(i).map(|b| ffi::type_number(&b)).map_err(Reason::from);
@@ -63,7 +80,9 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
             return Err(format!("band {i} holds values of the type {name}, which cannot be restored").into());
         }
         let table = ffi::colour_table(&band);
-        if !table.is_empty() && !is_grey(&table, ffi::bits(&band).unwrap_or(8)) {
+        let bits = ffi::bits(&band);
+        let is_negative = bits.is_none() && is_white_zero(dataset, restored) && is_negative(&table);
+        if !table.is_empty() && !is_negative && !is_grey(&table, bits.unwrap_or(8)) {
             let why = "has a colour table (palette), whose indices cannot be restored: expand it with gdal_translate -expand rgb (-of VRT \
                        copies no pixel)";
             return Err(format!("band {i} {why}").into());
@@ -78,6 +97,15 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn greys_from_white_to_black_are_a_negative() {
+        let table =
+            |grey: fn(usize) -> usize, n: usize| (0..n).map(|i| [[grey(i) as i16; 3].as_slice(), &[255]].concat());
+        let made = |grey, n| table(grey, n).map(|e| [e[0], e[1], e[2], e[3]]).collect::<Vec<_>>();
+        assert!(is_negative(&made(|i| 255 - i, 256)) && is_negative(&made(|i| (65_535 - i) * 255 / 65_535, 65_536)));
+        assert!(!is_negative(&made(|i| i, 256)) && !is_negative(&made(|i| 255 - 255 * i, 2)) && !is_negative(&[]));
+    }
 
     #[test]
     fn greys_in_order_are_no_palette() {

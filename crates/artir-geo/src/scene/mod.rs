@@ -1,7 +1,7 @@
 //! A scene: its restored bands, its valid pixels, and what it states about itself.
 
 pub(crate) mod bands;
-mod check;
+pub(crate) mod check;
 pub(crate) mod coverage;
 pub(crate) mod description;
 pub(crate) mod domains;
@@ -12,6 +12,7 @@ pub(crate) mod marks;
 pub(crate) mod options;
 pub(crate) mod radiometry;
 pub(crate) mod region;
+pub(crate) mod survey;
 pub(crate) mod tags;
 pub(crate) mod validity;
 
@@ -19,7 +20,7 @@ use artir_core::Shape;
 use gdal::Dataset;
 
 use self::{
-    check::{check_plausible, refuse_unfit},
+    check::{check_plausible, is_white_zero, refuse_unfit},
     description::Description,
     estimate::Grid,
     fills::Fill,
@@ -103,6 +104,13 @@ impl Scene {
     }
 
     fn try_open(path: &str, options: &OpenOptions) -> Result<Self, Reason> {
+        let mut scene = Self::describe(path, options)?;
+        scene.find_values()?;
+        Ok(scene)
+    }
+
+    /// Opens a scene without a look at its pixels: black and white are not known yet.
+    fn describe(path: &str, options: &OpenOptions) -> Result<Self, Reason> {
         ffi::set_cache(CACHE_BYTES as i64);
         let Opened { dataset, name, product } = open::open(path, &options.access)?;
         let (columns, rows) = dataset.raster_size();
@@ -171,9 +179,7 @@ impl Scene {
             marks,
             region,
         };
-        let mut scene = Self { dataset, info };
-        scene.find_values()?;
-        Ok(scene)
+        Ok(Self { dataset, info })
     }
 
     /// Sets the name by which errors and progress call the scene, in place of its path.
@@ -225,6 +231,7 @@ impl Scene {
             self.info.values.iter_mut().zip(zeros).for_each(|(values, zero)| values.zero = zero);
         }
         let most = self.info.values[0].limits[1];
+        let is_negative = self.info.radiometry.is_none() && is_white_zero(&self.dataset, &self.info.bands);
         let of_one = |values: &mut Vec<BandValues>, interval: Interval| {
             values.iter_mut().for_each(|values| values.interval = interval);
         };
@@ -253,10 +260,18 @@ impl Scene {
                 None if choice == RangeChoice::Reflectance => of_one(&mut self.info.values, Interval::REFLECTANCE),
                 None => {
                     // A scene with one value, or none, has nothing to restore, so any interval works.
-                    let found = Interval::of_sample(&planes, self.info.bands.len(), &valid);
+                    let found = if is_negative {
+                        Interval::of_negative(&planes, &self.info.values[0].limits, &valid)
+                    } else {
+                        Interval::of_sample(&planes, self.info.bands.len(), &valid)
+                    };
                     of_one(&mut self.info.values, found.unwrap_or(Interval::UNIT));
                 }
             },
+        }
+        // Reflectance grows with the stored value, however the file is to be shown.
+        if is_negative && choice != RangeChoice::Reflectance {
+            self.info.values.iter_mut().for_each(|values| values.interval = values.interval.negative());
         }
         Ok(())
     }

@@ -53,6 +53,11 @@ impl Interval {
         self.hi
     }
 
+    /// The same stored values with black and white exchanged, for a band whose 0 is white.
+    pub(crate) fn negative(self) -> Self {
+        Self { lo: self.hi, hi: self.lo }
+    }
+
     /// A stored value in display units: 0 black, 1 white.
     pub(crate) fn display(self, stored: f64) -> f32 {
         ((stored - self.lo) / (self.hi - self.lo)) as f32
@@ -70,6 +75,19 @@ impl Interval {
             let of_plane = planes.values(plane);
             values.extend(of_plane.into_iter().zip(valid).filter(|(v, ok)| **ok && v.is_finite()).map(|(v, _)| v));
         }
+        Self::of_values(values)
+    }
+
+    /// The stored values of white and black, in this order, of a single band whose 0 is white. Black is the largest value that
+    /// an unsigned band can have; in other bands it is a percentile, as white is.
+    pub(crate) fn of_negative(planes: &Planes, [least, most]: &[f64; 2], valid: &[bool]) -> Option<Self> {
+        let black = if *least == 0.0 { *most } else { 0.0 };
+        let counted = planes.values(0).into_iter().zip(valid).filter(|(v, ok)| **ok && v.is_finite());
+        let found = Self::of_values(counted.map(|(v, _)| black - v).collect())?;
+        Self::new(black - found.hi, black - found.lo)
+    }
+
+    fn of_values(mut values: Vec<f64>) -> Option<Self> {
         if values.is_empty() {
             return None;
         }
@@ -97,6 +115,20 @@ mod tests {
         let below = Planes::F32(vec![vec![-2.0, f32::NAN, 3.0]]);
         let found = Interval::of_sample(&below, 1, &[true; 3]).unwrap();
         assert_eq!((found.lo, found.hi), (-2.0, 3.0));
+    }
+
+    #[test]
+    fn a_negative_has_the_range_of_its_positive() {
+        let positive: Vec<u16> = (0..1000).map(|v| v + 100).collect();
+        let stored = Planes::U16(vec![positive.iter().map(|v| u16::MAX - v).collect()]);
+        let valid = vec![true; 1000];
+        let wanted = Interval::of_sample(&Planes::U16(vec![positive]), 1, &valid).unwrap();
+        let found = Interval::of_negative(&stored, &[0.0, 65_535.0], &valid).unwrap().negative();
+        assert_eq!((found.black(), found.white()), (65_535.0 - wanted.black(), 65_535.0 - wanted.white()));
+        assert_eq!((found.display(65_535.0), found.display(found.white())), (0.0, 1.0));
+        let floats = Planes::F32(vec![vec![-2.0, 3.0]]);
+        let found = Interval::of_negative(&floats, &[f64::MIN, f64::MAX], &[true; 2]).unwrap().negative();
+        assert_eq!((found.black(), found.white()), (3.0, -2.0));
     }
 
     #[test]

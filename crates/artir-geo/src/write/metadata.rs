@@ -7,7 +7,7 @@ use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 use crate::{
     error::Reason,
     ffi::{self, Object},
-    scene::{description::Description, georef::same_crs},
+    scene::{check::is_negative, description::Description, georef::same_crs},
 };
 
 /// Domains that GDAL would write into separate files of special formats, and read back changed.
@@ -65,7 +65,8 @@ impl Description {
         if !wanted.categories.is_empty() {
             ffi::set_categories(to, &wanted.categories);
         }
-        if !wanted.colour_table.is_empty() {
+        // A TIFF's photometric interpretation makes this table; written as one, it would turn the file into a palette.
+        if !wanted.colour_table.is_empty() && !is_negative(&wanted.colour_table) {
             ffi::copy_colour_table(from, to);
         }
         if wanted.attribute_table.is_some() {
