@@ -7,9 +7,9 @@ mod made;
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Cursor, Write},
     net::{TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::Output,
     sync::{Arc, Mutex},
     thread,
@@ -21,6 +21,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use made::{contents, files, input, models, run, text};
 use serde_json::{Value, json};
+use zip::{ZipWriter, write::SimpleFileOptions};
 
 fn jobs(dir: &Path) -> Vec<Value> {
     let lines = fs::read_to_string(dir.join("jobs.jsonl")).unwrap();
@@ -148,32 +149,13 @@ fn answer(mut socket: &TcpStream, answers: &Answers, asked: &Mutex<Vec<String>>)
     let _ = socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(&body));
 }
 
-/// A ZIP archive of files as they are.
-fn zip(files: &[std::path::PathBuf]) -> Vec<u8> {
-    let (mut out, mut directory) = (Vec::new(), Vec::new());
+fn zip(files: &[PathBuf]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (i, file) in files.iter().enumerate() {
-        let bytes = fs::read(file).unwrap();
-        let name = format!("CT{i:06}.dcm");
-        let sum = crc(&bytes);
-        let size = (bytes.len() as u32).to_le_bytes();
-        let fields =
-            [&[20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0][..], &sum.to_le_bytes(), &size, &size, &[name.len() as u8, 0, 0, 0]];
-        let at = (out.len() as u32).to_le_bytes();
-        out.extend([&b"PK\x03\x04"[..], &fields.concat(), name.as_bytes(), &bytes].concat());
-        let rest = [&[0; 10][..], &at, name.as_bytes()];
-        directory.extend([&b"PK\x01\x02\x14\x00"[..], &fields.concat(), &rest.concat()].concat());
+        zip.start_file(format!("CT{i:06}.dcm"), SimpleFileOptions::default()).unwrap();
+        zip.write_all(&fs::read(file).unwrap()).unwrap();
     }
-    let count = (files.len() as u16).to_le_bytes();
-    let place = (out.len() as u32).to_le_bytes();
-    let length = (directory.len() as u32).to_le_bytes();
-    out.extend(&directory);
-    out.extend([&b"PK\x05\x06\0\0\0\0"[..], &count, &count, &length, &place, &[0, 0]].concat());
-    out
-}
-
-fn crc(bytes: &[u8]) -> u32 {
-    let step = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
-    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
+    zip.finish().unwrap().into_inner()
 }
 
 const ONE: &str = "6816cb19-844d5aee-85245eba-28e841e6-2414fae2";

@@ -89,8 +89,16 @@ impl Series {
 
 /// Whether an input is an address on a network.
 pub(crate) fn is_address(input: &str) -> bool {
-    let begins = |scheme: &str| input.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-    begins("http://") || begins("https://")
+    begins(input, "http://") || is_encrypted(input)
+}
+
+/// Whether it is reached by TLS.
+pub(crate) fn is_encrypted(address: &str) -> bool {
+    begins(address, "https://")
+}
+
+fn begins(address: &str, scheme: &str) -> bool {
+    address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
 }
 
 /// The address of an Orthanc as its user gives it: without a slash at the end.
@@ -128,7 +136,7 @@ impl Orthanc {
             .timeout_connect(Some(ANSWER))
             .timeout_recv_response(Some(Duration::from_secs(600)))
             .user_agent("artir-batch");
-        if address.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("https:")) {
+        if is_encrypted(address) {
             let path = env::var_os("SSL_CERT_FILE").unwrap_or_else(|| AUTHORITIES.into());
             let fail = |e: &dyn std::fmt::Display| {
                 Miss::later(format!("the authorities of https in SSL_CERT_FILE or {AUTHORITIES} cannot be read: {e}"))

@@ -22,7 +22,7 @@ use walkdir::WalkDir;
 
 use crate::{
     Entry, Error, Figures, Job, Manifest, ModelName, Record, Results, Shard, Sources, State, Store,
-    fetch::{self, Fetched},
+    fetch::{self, Fetched, Network},
     orthanc::Miss,
     record::SCHEMA,
     sources,
@@ -119,8 +119,8 @@ pub fn run(
         // Without a place in between: one job is read ahead, and no more.
         let (give, take) = sync_channel(0);
         let ahead = scope.spawn(|| {
-            let mut ahead =
-                Ahead { manifest: &mut manifest, store, look, stops: &stops, before: BTreeMap::new(), give };
+            let (network, before) = (Network::default(), BTreeMap::new());
+            let mut ahead = Ahead { manifest: &mut manifest, store, look, network, stops: &stops, before, give };
             ahead.all().map(|()| ahead.before)
         });
         let mut worker = Worker { shard, store, look, total, journal: None, failed: 0, ran: Ran::default() };
@@ -158,6 +158,7 @@ struct Ahead<'a, L: Look> {
     manifest: &'a mut Manifest,
     store: &'a Store,
     look: &'a L,
+    network: Network,
     stops: &'a dyn Fn() -> bool,
     before: BTreeMap<State, u64>,
     give: SyncSender<Box<Ready>>,
@@ -212,7 +213,7 @@ impl<L: Look> Ahead<'_, L> {
 
     fn see(&self, job: Job, ends: u32) -> Result<Seen, Error> {
         let mut listed = sources::list(&self.look.files(&job), self.store.salt());
-        let versions = fetch::versions(&job);
+        let versions = self.network.versions(&job);
         if let Ok(versions) = &versions {
             listed.add(versions, self.store.salt());
         }
@@ -227,7 +228,7 @@ impl<L: Look> Ahead<'_, L> {
         {
             return Ok(Seen::Before(record.entry.state));
         }
-        let fetched = match versions.and_then(|_| fetch::fetch(&job, self.stops)) {
+        let fetched = match versions.and_then(|_| self.network.fetch(&job, self.stops)) {
             Ok(fetch::Got::Stopped) => return Ok(Seen::Stopped),
             Ok(fetch::Got::Nothing) => Ok(None),
             Ok(fetch::Got::All(fetched)) => Ok(Some(fetched)),

@@ -1,8 +1,8 @@
 //! Series of an archive on a network.
 
-use super::{Lines, id};
+use super::{Lines, job};
 use crate::{
-    Command, Error, Job,
+    Command, Error,
     orthanc::{Miss, Orthanc, base},
 };
 
@@ -31,9 +31,8 @@ pub(super) fn series(address: &str, command: Option<Command>, lines: &mut Lines<
         }
         let uid = series.main_dicom_tags.uid.trim();
         let input = vec![format!("{base}/series/{}/archive", series.id)];
-        let id = id(own, if uid.is_empty() { &series.id } else { uid });
-        let job = Job { id, command: own, input, output: None, mosaic: None, options: serde_json::Map::new() };
-        lines.add(&job).map_err(Ended::Other)
+        let identity = if uid.is_empty() { &series.id } else { uid };
+        lines.add(&job(own, identity, input)).map_err(Ended::Other)
     });
     listed.map_err(|ended| match ended {
         Ended::Other(error) => error,

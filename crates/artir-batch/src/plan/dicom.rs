@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use artir_dicom::{Modality, Reason, Scan, ScanOptions, Series, scan_with};
+use artir_dicom::{Modality, Reason, Scan, ScanOptions, Series, is_dicomdir, scan_with};
 
-use super::{Lines, id};
-use crate::{Command, Error, Job};
+use super::{Lines, job};
+use crate::{Command, Error};
 
 /// The series of a folder. Each folder in it, as of a patient or a study, is searched on its own, so that memory does not grow
 /// with the archive.
@@ -24,9 +24,7 @@ pub(super) fn folder(folder: &Path, command: Option<Command>, lines: &mut Lines<
     folders.sort();
     loose.sort();
     // A DICOMDIR names the files of the whole folder.
-    if let Some(directory) =
-        loose.iter().find(|path| path.file_name().is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR")))
-    {
+    if let Some(directory) = loose.iter().find(|path| is_dicomdir(path)) {
         return unit(std::slice::from_ref(directory), command, lines);
     }
     if !loose.is_empty() {
@@ -76,10 +74,6 @@ fn series(scan: &Scan, command: Command, lines: &mut Lines<'_>) -> Result<(), Er
         }
     }
     Ok(())
-}
-
-fn job(command: Command, identity: &str, input: Vec<String>) -> Job {
-    Job { id: id(command, identity), command, input, output: None, mosaic: None, options: serde_json::Map::new() }
 }
 
 /// The folder of a series where it holds nothing else, else its files.

@@ -113,16 +113,14 @@ fn id(command: Command, identity: &str) -> String {
     format!("{}-{}", command.name(), hex(&Sha256::digest(identity)[..8]))
 }
 
+/// A job without options, whose id is that of its series or scene.
+fn job(command: Command, identity: &str, input: Vec<String>) -> Job {
+    Job { id: id(command, identity), command, input, output: None, mosaic: None, options: serde_json::Map::new() }
+}
+
 /// A job of one scene or photograph, named by its path.
 fn job_of_file(command: Command, path: &str) -> Job {
-    Job {
-        id: id(command, path),
-        command,
-        input: vec![path.to_owned()],
-        output: None,
-        mosaic: None,
-        options: serde_json::Map::new(),
-    }
+    job(command, path, vec![path.to_owned()])
 }
 
 /// The scenes or photographs of a folder, by the endings of their names.

@@ -13,8 +13,8 @@ use serde::{
     de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::{Lines, id, mosaic::lexical};
-use crate::{Command, Error, Job};
+use super::{Lines, job, mosaic::lexical};
+use crate::{Command, Error};
 
 /// The deepest catalogue.
 const DEEPEST: usize = 32;
@@ -133,15 +133,7 @@ fn scene(folder: &Path, item: Item, lines: &mut Lines<'_>) -> Result<(), Error> 
         (collection, Some(id)) => format!("{}/{id}", collection.as_deref().unwrap_or_default()),
         (_, None) => input.clone(),
     };
-    let id = id(Command::Geo, &identity);
-    lines.add(&Job {
-        id,
-        command: Command::Geo,
-        input: vec![input],
-        output: None,
-        mosaic: None,
-        options: serde_json::Map::new(),
-    })
+    lines.add(&job(Command::Geo, &identity, vec![input]))
 }
 
 /// Reads a STAC file. The features of a collection may be more than memory holds: each becomes a line when it is read.

@@ -76,8 +76,9 @@ fn mosaics(manifest: &mut Manifest, jobs: &Jobs) -> Result<BTreeMap<String, Vec<
         }
         jobs.check(&job)?;
         let name = job.mosaic.as_deref().unwrap_or(DEFAULT);
-        let (treatment, indices) = out.entry(name.to_owned()).or_insert_with(|| (job.treatment(), Vec::new()));
-        if *treatment != job.treatment() {
+        let own = job.treatment();
+        let (treatment, indices) = out.entry(name.to_owned()).or_insert_with(|| (own.clone(), Vec::new()));
+        if *treatment != own {
             let reason = Fault::Treatment(name.to_owned());
             return Err(Failure::usage(format!("job {}: {reason}", job.id)));
         }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Whether a file is a DICOMDIR, by its name (PS3.10, 8.6).
-pub(crate) fn is_dicomdir(path: &Path) -> bool {
+pub fn is_dicomdir(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR"))
 }
 

@@ -31,6 +31,7 @@ mod walk;
 pub(crate) use self::header::place;
 pub use self::{
     archive::{is_archive, unpack_tar},
+    dicomdir::is_dicomdir,
     list::{Listing, Shown, list},
     select::{Selection, SelectionError},
     series::{Details, Instance, Series},
