@@ -444,7 +444,7 @@ fn restore(
     let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
     if !done.lost.is_empty() {
         let (out, lost) = (streams.in_text(&out.display().to_string()), done.lost.join(", "));
-        tracing::warn!("{out}: a GeoTIFF cannot hold the scene's {lost}");
+        tracing::warn!("{out}: the result cannot hold the scene's {lost}");
     }
     let model = format!("{} {}", restorer.card().name, restorer.card().version);
     if args.preview {
