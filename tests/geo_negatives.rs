@@ -76,7 +76,7 @@ fn a_result_states_that_zero_is_white_or_is_refused_before_the_work() {
         let range = format!("0,{most}");
         for (i, format) in formats.iter().enumerate() {
             let out: Vec<&str> = format.split(' ').collect();
-            let arguments = [&["s.tif", "--range", &range, "-o"], out.as_slice()].concat();
+            let arguments = [&["s.tif", "--nodata", "none", "--range", &range, "-o"], out.as_slice()].concat();
             if i >= written {
                 let before = names(at);
                 let done = geo(at, &[&arguments[..], &["--model", "half.onnx"]].concat());
@@ -168,8 +168,10 @@ fn nodata_masks_overviews_and_parts_of_negatives_are_kept() {
     let mut made = fresh(None);
     made.rasterband(1).unwrap().create_mask_band(true).unwrap();
     let valid: Vec<u8> = (0..SIZE.0 * SIZE.1).map(|i| if i % SIZE.0 < 20 { 0 } else { 255 }).collect();
-    let mut mask = made.rasterband(1).unwrap().open_mask_band().unwrap();
-    mask.write((0, 0), SIZE, &mut Buffer::new(SIZE, valid)).unwrap();
+    {
+        let band = made.rasterband(1).unwrap();
+        band.open_mask_band().unwrap().write((0, 0), SIZE, &mut Buffer::new(SIZE, valid)).unwrap();
+    }
     made.build_overviews("AVERAGE", &[2], &[]).unwrap();
     made.close().unwrap();
     half(at, &["s.tif", "-o", "o.tif"]);

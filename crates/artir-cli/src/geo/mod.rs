@@ -421,6 +421,8 @@ fn restore(
     progress: &Terminal,
 ) -> Result<Option<artir_geo::SceneReport>, Failure> {
     if let Some((value, share)) = scene.undeclared_fill() {
+        // Without an exponent, the least number of 32 bits has 39 digits.
+        let value = if value.abs() < 1e15 { value.to_string() } else { format!("{value:e}") };
         tracing::warn!(
             "{path}: {:.1} % of its pixels are {value} in all bands, which the file does not declare as nodata: they stay as they \
              are and are kept out of the range (--nodata {value} states it, --nodata none restores them)",
