@@ -96,7 +96,8 @@ fn a_result_states_that_zero_is_white_or_is_refused_before_the_work() {
             let out = at.join(out[0]);
             for (found, stored) in pixels(&out).remove(0).iter().zip(&stored) {
                 let wanted = most - (most - stored) / 2.0;
-                assert!((found - wanted).abs() <= 0.5, "{bits} bits, {format}: {stored} {found}");
+                // The network computes with 24 bits.
+                assert!((found - wanted).abs() <= 0.5 + most * 1e-7, "{bits} bits, {format}: {stored} {found}");
             }
             assert!(is_shown_white(&out), "{bits} bits, {format}");
             for file in names(at).into_iter().filter(|name| !["s.tif", "half.onnx", "same.onnx"].contains(&&**name)) {

@@ -27,8 +27,9 @@ fn write<T: GdalType + Copy>(
     let made =
         driver.create_with_band_type_with_options::<T, _>(path, SIZE.0, SIZE.1, colours.len(), &options).unwrap();
     for (i, colour) in colours.iter().enumerate() {
+        let number = colour.c_int();
         let mut band = made.rasterband(i + 1).unwrap();
-        band.set_color_interpretation(*colour).unwrap();
+        band.set_color_interpretation(ColorInterpretation::from_c_int(number).unwrap()).unwrap();
         let values = (0..SIZE.0 * SIZE.1).map(|at| value(i, at % SIZE.0, at / SIZE.0)).collect();
         band.write((0, 0), SIZE, &mut Buffer::new(SIZE, values)).unwrap();
     }
