@@ -9,7 +9,6 @@ import time
 import numpy as np
 import processing
 import pytest
-from conftest import PLUGINS
 from osgeo import gdal
 from qgis.core import (
     QgsApplication,
@@ -29,6 +28,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QTimer
 from scenes import CRS, ORIGIN, pixels, scene, values, write
 
+import package
 from artir_qgis.flags import INFERENCE, READING, STRENGTH, WRITING
 from artir_qgis.result import BEFORE
 from artir_qgis.text import flags
@@ -43,7 +43,8 @@ def project_layer(path, name="hazy"):
 def run_as_the_dialog_does(name, parameters, wait=600):
     """Runs an algorithm in a task, as the toolbox does, and adds its results to the project.
 
-    Returns the longest time in which the main thread did not answer, in seconds.
+    Returns the longest time in which the main thread did not answer, in seconds, and the longest that it was busy
+    itself: the first also counts what other programs took from it.
     """
     from processing.gui.Postprocessing import handleAlgorithmResults
 
@@ -51,7 +52,8 @@ def run_as_the_dialog_does(name, parameters, wait=600):
     context, feedback = QgsProcessingContext(), QgsProcessingFeedback(False)
     context.setProject(QgsProject.instance())
     task = QgsProcessingAlgRunnerTask(algorithm, parameters, context, feedback)
-    ended, wrong, ticks = [], [], [time.monotonic()]
+    clocks = lambda: (time.monotonic(), time.thread_time())  # noqa: E731
+    ended, wrong, ticks = [], [], [clocks()]
 
     def end(ok, results):
         ended.append(ok)
@@ -64,7 +66,7 @@ def run_as_the_dialog_does(name, parameters, wait=600):
 
     task.executed.connect(end)
     timer = QTimer()
-    timer.timeout.connect(lambda: ticks.append(time.monotonic()))
+    timer.timeout.connect(lambda: ticks.append(clocks()))
     timer.start(5)
     QgsApplication.taskManager().addTask(task)
     until = time.monotonic() + wait
@@ -76,7 +78,7 @@ def run_as_the_dialog_does(name, parameters, wait=600):
         time.sleep(0.005)
     timer.stop()
     assert ended == [True] and not wrong, (wrong, feedback.textLog())
-    return max(np.diff(ticks))
+    return np.diff(ticks, axis=0).max(axis=0)
 
 
 def new_layer(before):
@@ -189,28 +191,42 @@ def test_a_model_of_two_steps(artir, work):
     assert results["CHILD_RESULTS"]["measure"]["PSNR"] == pytest.approx(found["psnr_db"], abs=1e-4)
 
 
-def test_qgis_process_runs_the_algorithms(artir, program, work):
+def test_the_archive_works_in_a_new_profile(artir, program, work):
+    """A new user: installs the archive, names the program, and runs it, all with `qgis_process`."""
     name = next((name for name in ("qgis_process.bin", "qgis_process") if shutil.which(name)), None)
     if name is None:
         pytest.skip("qgis_process is not installed")
-    env = {**os.environ, "QGIS_PLUGINPATH": str(PLUGINS), "QGIS_CUSTOM_CONFIG_PATH": str(work / "profile")}
-    env |= {"QT_QPA_PLATFORM": "offscreen", "PATH": os.path.dirname(program) + os.pathsep + env["PATH"]}
+    plugins = work / "profile/profiles/default/python/plugins"
+    for file, data in package.contents(work / "no wheels").items():
+        (plugins / file).parent.mkdir(parents=True, exist_ok=True)
+        (plugins / file).write_bytes(data)
+    env = {**os.environ, "QGIS_CUSTOM_CONFIG_PATH": str(work / "profile"), "QT_QPA_PLATFORM": "offscreen"}
+    env.pop("QGIS_PLUGINPATH", None)
 
-    def qgis_process(*arguments):
+    def qgis_process(*arguments, code=0):
         done = subprocess.run([name, *arguments], env=env, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert (done.returncode == 0) == (code == 0), done.stdout + done.stderr
+        return done.stdout + (done.stderr if code else "")
 
     qgis_process("plugins", "enable", "artir_qgis")
     assert "artir:dehaze" in qgis_process("list")
     assert "Strength" in qgis_process("help", "artir:dehaze")
     path = scene("geotiff", work)
-    out = qgis_process(
-        "--json", "run", "artir:dehaze", "--", f"INPUT={path}", f"OUTPUT={work / 'a.tif'}", "STRENGTH=0.5"
-    )
-    assert json.loads(out)["results"]["OUTPUT"] == str(work / "a.tif")
+    run = ["run", "artir:dehaze", "--", f"INPUT={path}", f"OUTPUT={work / 'a.tif'}", "STRENGTH=0.5"]
+    if shutil.which("artir") is None:
+        assert "Install or find artir" in qgis_process(*run, code=1)
+    found = json.loads(qgis_process("--json", "run", "artir:install", "--", f"PROGRAM={program}"))
+    assert found["results"]["FOUND"] == program and found["results"]["SCENES_WORK"]
+    done = json.loads(qgis_process("--json", *run))
+    assert done["results"]["OUTPUT"] == str(work / "a.tif")
     artir("geo", path, "-o", work / "b.tif", "--strength", "0.5")
     assert (work / "a.tif").read_bytes() == (work / "b.tif").read_bytes()
+
+
+def test_the_toolbox_finds_every_algorithm_by_more_than_its_name(provider):
+    for algorithm in QgsApplication.processingRegistry().providerById("artir").algorithms():
+        assert len(algorithm.tags()) > 3 and all(tag == tag.strip() != "" for tag in algorithm.tags())
+        assert algorithm.shortHelpString() and algorithm.shortDescription()
 
 
 def test_the_interface_answers_while_a_very_large_raster_is_written(artir, work, record_property):
@@ -230,8 +246,8 @@ def test_the_interface_answers_while_a_very_large_raster_is_written(artir, work,
     before = set(QgsProject.instance().mapLayers())
     extent = "520000,523000,4960000,4963000 [EPSG:32632]"
     parameters = {"INPUT": layer.id(), "EXTENT": extent, "OUTPUT": to_project(work / "out.tif")}
-    longest = run_as_the_dialog_does("artir:dehaze", parameters)
+    longest, busy = 1000 * run_as_the_dialog_does("artir:dehaze", parameters)
     assert new_layer(before).width() == size
-    # The figure depends on the machine and on what else it does, so it is shown and not judged.
-    print(f"\n10,000 x 10,000: the main thread was blocked for {1000 * longest:.0f} ms at the longest")
-    record_property("longest_ms", round(1000 * longest))
+    # The figures depend on the machine and on what else it does, so they are shown and not judged.
+    print(f"\n10,000 x 10,000: the main thread was silent for {longest:.0f} ms at most, and busy for {busy:.0f} ms")
+    record_property("longest_ms", round(longest))

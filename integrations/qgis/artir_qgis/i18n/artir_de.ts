@@ -16,6 +16,10 @@
    <translation>Eine Datei artir-….whl anstelle der Version, die dieses Plugin nennt.</translation>
   </message>
   <message>
+   <source>A larger preview takes longer and is closer to the full run. Not set: as many as this machine does in a few seconds, as earlier previews have shown; 0: no limit but the longest edge.</source>
+   <translation>Eine größere Vorschau dauert länger und kommt dem ganzen Lauf näher. Ohne Angabe: so viele, wie dieser Rechner in wenigen Sekunden schafft, nach den früheren Vorschauen; 0: keine Grenze außer der längsten Kante.</translation>
+  </message>
+  <message>
    <source>About {time} left</source>
    <translation>Noch etwa {time}</translation>
   </message>
@@ -144,10 +148,6 @@
    <translation>Raster vergleichen</translation>
   </message>
   <message>
-   <source>Compare two rasters, field by field and pixel by pixel; exit code 1 when they differ</source>
-   <translation>Zwei Raster Feld für Feld und Pixel für Pixel vergleichen; Rückgabewert 1, wenn sie abweichen</translation>
-  </message>
-  <message>
    <source>Continue an interrupted run</source>
    <translation>Einen unterbrochenen Lauf fortsetzen</translation>
   </message>
@@ -184,12 +184,12 @@
    <translation>Dunst aus dem sichtbaren Teil der aktiven Ebene entfernen</translation>
   </message>
   <message>
-   <source>Dehazed</source>
-   <translation>Ohne Dunst</translation>
+   <source>Dehazed raster</source>
+   <translation>Raster ohne Dunst</translation>
   </message>
   <message>
-   <source>Dehazes only what the extent shows, and a margin, with the bands and the range of the whole scene. Of a large scene without overviews, the range is estimated from some of its blocks, and the preview says so. Where the extent holds more pixels than the longest edge allows, it is reduced first: judge the haze, not fine detail.</source>
-   <translation>Entfernt den Dunst nur aus dem, was der Ausschnitt zeigt, und aus einem Rand, mit den Bändern und dem Wertebereich der ganzen Szene. Bei einer großen Szene ohne Übersichten wird der Bereich aus einigen ihrer Blöcke geschätzt, und die Vorschau sagt es. Wo der Ausschnitt mehr Pixel hat, als die längste Kante erlaubt, wird er zuerst verkleinert: Beurteilen Sie den Dunst, nicht feine Einzelheiten.</translation>
+   <source>Dehazes only what the extent shows, and a margin, with the bands and the range of the whole scene, within a few seconds. Where the extent holds more pixels than the preview may have, it is reduced first; the layer's name and the log say by how much. A reduced preview shows less of what the full run removes: zoom in, or allow more megapixels, to see it. Of a large scene without overviews, the range is estimated from some of its blocks, and the preview says so.</source>
+   <translation>Entfernt den Dunst nur in der Ausdehnung und einem Rand darum, mit den Kanälen und dem Wertebereich der ganzen Szene, in wenigen Sekunden. Hat die Ausdehnung mehr Pixel, als die Vorschau haben darf, wird sie zuerst verkleinert; der Name des Layers und das Protokoll sagen, wie stark. Eine verkleinerte Vorschau zeigt weniger von dem, was der ganze Lauf entfernt: Vergrößern Sie die Karte, oder erlauben Sie mehr Megapixel. In großen Szenen ohne Übersichten wird der Wertebereich aus einigen Blöcken geschätzt, und die Vorschau sagt es.</translation>
   </message>
   <message>
    <source>Describe raster</source>
@@ -268,6 +268,18 @@
    <translation>HTML-Dateien (*.html)</translation>
   </message>
   <message>
+   <source>HTML page of before and after</source>
+   <translation>HTML-Seite von Vorher und Nachher</translation>
+  </message>
+  <message>
+   <source>HTML page of before and after, next to the result</source>
+   <translation>HTML-Seite von Vorher und Nachher, neben dem Ergebnis</translation>
+  </message>
+  <message>
+   <source>How the figures are computed (--protocol). rgb: over all bands, values between black and white; SSIM with a uniform window of 7 x 7 pixels. rs-dehaze: as papers on remote sensing do; SSIM with a Gaussian window of 11 x 11. rs-dehaze-dehazeformer: the same, with SSIM on reduced images. y-derain and y-uhd: on brightness in 8 bits. Figures of different protocols cannot be compared.</source>
+   <translation>Wie die Werte berechnet werden (--protocol). rgb: über alle Kanäle, Werte zwischen Schwarz und Weiß; SSIM mit einem gleichförmigen Fenster von 7 x 7 Pixeln. rs-dehaze: wie in Arbeiten zur Fernerkundung; SSIM mit einem Gauß-Fenster von 11 x 11. rs-dehaze-dehazeformer: ebenso, SSIM auf verkleinerten Bildern. y-derain und y-uhd: auf der Helligkeit in 8 Bit. Werte verschiedener Protokolle sind nicht vergleichbar.</translation>
+  </message>
+  <message>
    <source>I agree: download and install the wheel with pip</source>
    <translation>Einverstanden: das Wheel mit pip herunterladen und installieren</translation>
   </message>
@@ -300,8 +312,12 @@
    <translation>Alle Beschränkungen aufheben: Szenen im Netz, Formate mit Verweisen auf andere Dateien, virtuelle Raster mit Verweisen auf beliebige Dateien</translation>
   </message>
   <message>
-   <source>Longest edge in pixels</source>
-   <translation>Längste Kante in Pixeln</translation>
+   <source>Lists every difference of two rasters: georeferencing, metadata, nodata, bands and pixels ({flag}). To see that a result differs from its source in the restored bands alone, name these as those that may differ.</source>
+   <translation>Nennt jeden Unterschied zweier Raster: Georeferenzierung, Metadaten, Nodata, Kanäle und Pixel ({flag}). Um zu sehen, dass ein Ergebnis nur in den bearbeiteten Kanälen von seiner Quelle abweicht, nennen Sie diese als solche, die abweichen dürfen.</translation>
+  </message>
+  <message>
+   <source>Longest edge of the preview in pixels</source>
+   <translation>Längste Kante der Vorschau in Pixeln</translation>
   </message>
   <message>
    <source>Looks for the program artir: the one that you name, then PATH, the usual folders, and the plugin's own folder. Prints what its own check of the installation finds.</source>
@@ -342,6 +358,10 @@
   <message>
    <source>Model by name, or a file ending in .onnx</source>
    <translation>Modell mit Namen, oder eine Datei mit der Endung .onnx</translation>
+  </message>
+  <message>
+   <source>Most megapixels of the preview</source>
+   <translation>Megapixel der Vorschau, höchstens</translation>
   </message>
   <message>
    <source>Name the bands, or take those that the layer shows, not both.</source>
@@ -388,8 +408,8 @@
    <translation>Gemessen werden ein Kanal oder drei: {bands}</translation>
   </message>
   <message>
-   <source>Or these stored values (LO,HI)</source>
-   <translation>Oder diese gespeicherten Werte (kleiner,größer)</translation>
+   <source>One pixel of the preview is the mean of {factor} x {factor} pixels of the raster. The network finds less haze in a reduced scene, and fine detail is not shown: zoom in for a preview that is closer to the full run.</source>
+   <translation>Ein Pixel der Vorschau ist das Mittel von {factor} x {factor} Pixeln des Rasters. In einer verkleinerten Szene findet das Netz weniger Dunst, und feine Einzelheiten fehlen: Vergrößern Sie die Karte für eine Vorschau, die dem ganzen Lauf näher kommt.</translation>
   </message>
   <message>
    <source>Output format, in place of the one that the output's name and the scene suggest: .jp2, .png and .img name others; a COG gives a COG. Values: gtiff (GeoTIFF with the layout of its source), cog (Cloud optimized GeoTIFF)</source>
@@ -410,10 +430,6 @@
   <message>
    <source>PSNR, SSIM and RMSE of two rasters</source>
    <translation>PSNR, SSIM und RMSE zweier Raster</translation>
-  </message>
-  <message>
-   <source>Page with a slider between before and after</source>
-   <translation>Seite mit Schieber zwischen vorher und nachher</translation>
   </message>
   <message>
    <source>Pixels of the raster for one of the preview</source>
@@ -440,10 +456,6 @@
    <translation>Vorschau hier</translation>
   </message>
   <message>
-   <source>Print a scene's metadata, and the bands that would be restored, as JSON</source>
-   <translation>Die Metadaten einer Szene und die Kanäle, die bearbeitet würden, als JSON ausgeben</translation>
-  </message>
-  <message>
    <source>Product</source>
    <translation>Produkt</translation>
   </message>
@@ -454,10 +466,6 @@
   <message>
    <source>Protocol</source>
    <translation>Protokoll</translation>
-  </message>
-  <message>
-   <source>Protocol by name; may be given several times [default: ldct-400 for CT, pet-slice for PET, else rgb]</source>
-   <translation>Protokoll mit Namen; mehrfach möglich [Vorgabe: ldct-400 für CT, pet-slice für PET, sonst rgb]</translation>
   </message>
   <message>
    <source>Protocol {name}; {count} pixels left out.</source>
@@ -534,6 +542,10 @@
   <message>
    <source>STAC item</source>
    <translation>STAC-Item</translation>
+  </message>
+  <message>
+   <source>STAC item, next to the result</source>
+   <translation>STAC-Item, neben dem Ergebnis</translation>
   </message>
   <message>
    <source>Say which stored values are black and white: {names} are not both 8 or both 16 bits.</source>
@@ -640,8 +652,16 @@
    <translation>Das Programm artir wurde weder in PATH noch in den üblichen Ordnern gefunden.</translation>
   </message>
   <message>
+   <source>The resolution of the screen: more pixels than that cannot be seen.</source>
+   <translation>Die Auflösung des Bildschirms: Mehr Pixel sind nicht zu sehen.</translation>
+  </message>
+  <message>
    <source>The result would lose</source>
    <translation>Das Ergebnis verlöre</translation>
+  </message>
+  <message>
+   <source>The same without a limit of megapixels</source>
+   <translation>Dasselbe ohne Grenze der Megapixel</translation>
   </message>
   <message>
    <source>The visible part cannot be written to {path}.</source>
@@ -650,6 +670,10 @@
   <message>
    <source>This plugin names no release of artir: name a wheel, and its hash as SHA256SUMS states it.</source>
    <translation>Dieses Plugin nennt keine Version von artir: benennen Sie ein Wheel und seine Prüfsumme, wie sie in SHA256SUMS steht.</translation>
+  </message>
+  <message>
+   <source>This preview is coarse. A finer one takes its place when it is ready.</source>
+   <translation>Diese Vorschau ist grob. Eine feinere tritt an ihre Stelle, sobald sie fertig ist.</translation>
   </message>
   <message>
    <source>Threads</source>
@@ -676,8 +700,20 @@
    <translation>Von jetzt an dieses Programm verwenden</translation>
   </message>
   <message>
+   <source>Value range (black and white)</source>
+   <translation>Wertebereich (Schwarz und Weiß)</translation>
+  </message>
+  <message>
+   <source>Value range in numbers (LO,HI)</source>
+   <translation>Wertebereich in Zahlen (UNTEN,OBEN)</translation>
+  </message>
+  <message>
    <source>Version</source>
    <translation>Version</translation>
+  </message>
+  <message>
+   <source>What a raster's file states, which of its bands would be dehazed and between which stored values, or why the raster would be refused ({flag}). Nothing is written but the description.</source>
+   <translation>Was die Datei eines Rasters angibt, in welchen Kanälen und zwischen welchen gespeicherten Werten Dunst entfernt würde, oder warum das Raster abgelehnt würde ({flag}). Geschrieben wird nur die Beschreibung.</translation>
   </message>
   <message>
    <source>What is removed</source>
@@ -792,20 +828,64 @@
    <translation>heller</translation>
   </message>
   <message>
+   <source>coarse preview 1:{factor}</source>
+   <translation>grobe Vorschau 1:{factor}</translation>
+  </message>
+  <message>
    <source>darker</source>
    <translation>dunkler</translation>
+  </message>
+  <message>
+   <source>dehaze,haze,thin cloud,mist,smoke,quick look,extent</source>
+   <translation>Dunst,Dunst entfernen,Schleier,dünne Wolken,Nebel,Rauch,Schnellansicht,Ausdehnung</translation>
+  </message>
+  <message>
+   <source>difference,equal,identical,check,metadata,pixels</source>
+   <translation>Unterschied,gleich,identisch,prüfen,Metadaten,Pixel</translation>
+  </message>
+  <message>
+   <source>estimated range</source>
+   <translation>geschätzter Wertebereich</translation>
   </message>
   <message>
    <source>f32, or fast: bfloat16 products with f32 sums where the processor has them. Default: f32</source>
    <translation>f32, oder fast: Produkte in bfloat16 mit Summen in f32, wo der Prozessor sie hat. Vorgabe: f32</translation>
   </message>
   <message>
+   <source>haze,thin cloud,mist,smoke,atmosphere,satellite,aerial,restoration,neural network</source>
+   <translation>Dunst,Dunst entfernen,Schleier,dünne Wolken,Nebel,Rauch,Atmosphäre,Satellit,Luftbild,neuronales Netz</translation>
+  </message>
+  <message>
+   <source>haze,thin cloud,satellite,Sentinel-2,Landsat,Pleiades,SPOT,SAFE,restoration</source>
+   <translation>Dunst,Dunst entfernen,Schleier,dünne Wolken,Satellit,Sentinel-2,Landsat,Pleiades,SPOT,SAFE</translation>
+  </message>
+  <message>
+   <source>metadata,properties,information,inspect,bands,haze</source>
+   <translation>Metadaten,Eigenschaften,Informationen,Kanäle,Dunst</translation>
+  </message>
+  <message>
    <source>nodata {value}</source>
    <translation>nodata {value}</translation>
   </message>
   <message>
+   <source>photo,images,haze,noise,denoise,dehaze,PNG,JPEG,folder</source>
+   <translation>Foto,Bilder,Dunst,Rauschen,entrauschen,PNG,JPEG,Ordner</translation>
+  </message>
+  <message>
+   <source>preview</source>
+   <translation>Vorschau</translation>
+  </message>
+  <message>
+   <source>quality,accuracy,error,difference,image quality</source>
+   <translation>Qualität,Genauigkeit,Fehler,Unterschied,Bildqualität</translation>
+  </message>
+  <message>
    <source>scale {scale}, offset {offset}</source>
    <translation>Skalierung {scale}, Versatz {offset}</translation>
+  </message>
+  <message>
+   <source>setup,settings,program,path,configure,version,doctor</source>
+   <translation>Einrichtung,Einstellungen,Programm,Pfad,Version,installieren</translation>
   </message>
   <message>
    <source>unchanged</source>
@@ -866,14 +946,6 @@
   <message>
    <source>{source} dehazed ({model}, strength {strength})</source>
    <translation>{source} ohne Dunst ({model}, Stärke {strength})</translation>
-  </message>
-  <message>
-   <source>{source}, preview</source>
-   <translation>{source}, Vorschau</translation>
-  </message>
-  <message>
-   <source>{source}, preview with an estimated range</source>
-   <translation>{source}, Vorschau mit geschätztem Bereich</translation>
   </message>
   <message>
    <source>{wheel} does not have this SHA-256: it was not installed.</source>
