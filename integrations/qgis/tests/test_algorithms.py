@@ -307,7 +307,9 @@ def test_a_reduced_part_holds_the_means_of_its_pixels(artir, work):
 def test_means_leave_nodata_out(artir, work):
     data = np.full((3, 64, 64), 100, np.uint8)
     data[:, ::2] = 0
-    gdal.Open(write(work / "half.tif", data), gdal.GA_Update).GetRasterBand(1).SetNoDataValue(0)
+    file = gdal.Open(write(work / "half.tif", data), gdal.GA_Update)
+    file.GetRasterBand(1).SetNoDataValue(0)
+    del file
     raster = layer(str(work / "half.tif"))
     cut = crop.part(raster.dataProvider(), raster.extent(), 16)
     crop.write(raster.dataProvider().clone(), cut, str(work / "part.tif"), 0)
