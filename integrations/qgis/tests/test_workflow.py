@@ -7,7 +7,6 @@ import subprocess
 import time
 
 import numpy as np
-import processing
 import pytest
 from osgeo import gdal
 from qgis.core import (
@@ -25,6 +24,7 @@ from qgis.core import (
     QgsProject,
     QgsRasterLayer,
 )
+from qgis.gui import QgsBrowserGuiModel
 from qgis.PyQt.QtCore import QTimer
 from scenes import CRS, ORIGIN, pixels, scene, values, write
 
@@ -145,19 +145,37 @@ def test_a_change_layer_is_clear_where_nothing_changed(artir, work):
     assert ramp.shade(0.0)[-1] == 0 and ramp.shade(-most)[-1] == 255
 
 
-def test_a_batch_of_ten(artir, work):
-    names = []
-    for i in range(10):
-        folder = work / str(i)
-        folder.mkdir()
-        path = write(folder / f"scene {i}.tif", np.roll(values(64, 48), 5 * i, axis=2))
-        done = processing.run("artir:dehaze", {"INPUT": path, "OUTPUT": str(folder / "out.tif")})
-        names.append(done["OUTPUT"])
-    sources = [str(work / str(i) / f"scene {i}.tif") for i in range(10)]
+def test_a_batch_of_ten(artir, work, qgis_iface, monkeypatch):
+    """In the dialog for batches, one scene a row. One of them cannot be read, and does not stop the others."""
+    from processing.gui import BatchAlgorithmDialog as batch
+
+    monkeypatch.setattr(qgis_iface, "browserModel", QgsBrowserGuiModel, raising=False)
+    sources = [write(work / f"scene {i} ä.tif", np.roll(values(64, 48), 5 * i, axis=2)) for i in range(10)]
+    (work / "broken.tif").write_bytes(b"no raster")
+    results = [str(work / f"{i}.tif") for i in range(11)]
+    if hasattr(batch, "QgsScopedProxyProgressTask"):
+        # QGIS 3.22 leaves the task that shows the batch's progress, and waits for it for ever when it ends.
+        monkeypatch.setattr(batch, "QgsScopedProxyProgressTask", lambda name: QgsProcessingFeedback(False))
+    dialog = batch.BatchAlgorithmDialog(QgsApplication.processingRegistry().createAlgorithmById("artir:dehaze"))
+    panel, context = dialog.mainWidget(), QgsProcessingContext()
+    panel.clear()
+    for row, (path, out) in enumerate(zip([*sources[:4], str(work / "broken.tif"), *sources[4:]], results)):
+        panel.addRow()
+        panel.wrappers[row][panel.parameter_to_column["INPUT"]].setParameterValue(path, context)
+        panel.tblParameters.cellWidget(row + 1, panel.parameter_to_column["OUTPUT"]).setValue(out)
+    panel.checkLoadLayersOnCompletion.setChecked(False)
+    dialog.runAlgorithm()
+    until = time.monotonic() + 300
+    while not os.path.exists(results[-1]) and time.monotonic() < until:
+        QgsApplication.processEvents()
+        time.sleep(0.01)
     (work / "together").mkdir()
     artir("geo", *sources, "-o", work / "together")
-    for i, name in enumerate(names):
-        assert open(name, "rb").read() == (work / "together" / f"scene {i}.tif").read_bytes()
+    assert not os.path.exists(results.pop(4))
+    for path, out in zip(sources, results):
+        assert open(out, "rb").read() == (work / "together" / os.path.basename(path)).read_bytes()
+    dialog.close()
+    dialog.deleteLater()
 
 
 def test_a_model_of_two_steps(artir, work):
