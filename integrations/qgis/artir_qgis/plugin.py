@@ -25,7 +25,7 @@ try:
 except ImportError:
     from qgis.PyQt.QtWidgets import QAction
 
-from .algorithms.preview import is_reduced
+from .algorithms.preview import caveats, is_reduced
 from .provider import ArtirProvider
 from .text import tr
 
@@ -192,10 +192,12 @@ class ArtirPlugin:
                 self.start_swipe(source, layer, self.swipe.item.share)
             project.removeMapLayer(made.coarse)
         if is_reduced(results["FACTOR"] / results["FINEST"]):
-            self.say(
-                tr("This preview is coarse. A finer one takes its place when it is ready."), Qgis.MessageLevel.Info
-            )
+            text = tr("This preview is coarse. A finer one takes its place when it is ready.")
             self.preview({**made.parameters, "MEGAPIXELS": 0}, made.before, layer.id())
+        else:
+            text = " ".join(caveats(results["FACTOR"], False))
+        if text:
+            self.say(text, Qgis.MessageLevel.Info)
 
     def toggle_swipe(self):
         """Starts the comparison of the active layer's pair, or ends it."""

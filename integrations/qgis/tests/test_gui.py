@@ -147,6 +147,13 @@ def test_a_coarse_preview_is_followed_by_a_finer_one_in_its_place(plugin, shown,
     assert said == ["This preview is coarse. A finer one takes its place when it is ready."]
 
 
+def test_a_view_of_more_pixels_than_the_screen_has_stays_coarse(plugin, shown, monkeypatch):
+    said = messages(plugin, monkeypatch)
+    plugin.preview({"INPUT": shown.id(), "EXTENT": shown.extent(), "LONGEST": 100}, shown.id())
+    assert arrived(plugin).name().endswith(", coarse preview 1:3.0")
+    assert len(said) == 1 and "zoom in" in said[0] and not plugin.previews
+
+
 def test_whoever_leaves_the_swipe_does_not_get_it_back(plugin, shown, coarse):
     plugin.preview_here()
     first = arrived(plugin).id()
