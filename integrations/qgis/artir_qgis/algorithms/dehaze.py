@@ -57,7 +57,13 @@ class DehazeRaster(ArtirAlgorithm):
         )
         self.addParameter(describe(made, "geo", "--range", False))
         made = QgsProcessingParameterString("RANGE_VALUES", tr("Value range in numbers (LO,HI)"), optional=True)
-        self.addParameter(describe(made, "geo", "--range", False))
+        made.setHelp(
+            tr(
+                "Stored values that become black and white, in place of the choice above: two numbers, or six, a pair "
+                "each for red, green and blue (--range)."
+            )
+        )
+        self.addParameter(made)
         for name in ("STRENGTH", "ALL_BANDS"):
             self.addParameter(parameter(folded.pop(name), "geo"))
         made = QgsProcessingParameterExtent("EXTENT", tr("Change only this extent"), optional=True)

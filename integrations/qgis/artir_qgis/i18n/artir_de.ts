@@ -5,7 +5,7 @@
   <name>artir</name>
   <message>
    <source>'Bands as the layer shows them' names them as well.</source>
-   <translation>„Kanäle, wie die Ebene sie zeigt“ benennt sie ebenfalls.</translation>
+   <translation>„Kanäle, wie der Layer sie zeigt“ benennt sie ebenfalls.</translation>
   </message>
   <message>
    <source>'{text}' is not a list of numbers.</source>
@@ -65,11 +65,11 @@
   </message>
   <message>
    <source>Bands as the layer shows them</source>
-   <translation>Kanäle, wie die Ebene sie zeigt</translation>
+   <translation>Kanäle, wie der Layer sie zeigt</translation>
   </message>
   <message>
    <source>Bands as the layer shows them need a layer of the project: name the bands instead.</source>
-   <translation>„Kanäle, wie die Ebene sie zeigt“ braucht eine Ebene des Projekts: benennen Sie stattdessen die Kanäle.</translation>
+   <translation>„Kanäle, wie der Layer sie zeigt“ braucht einen Layer des Projekts: benennen Sie stattdessen die Kanäle.</translation>
   </message>
   <message>
    <source>Bands for red, green, blue (such as 4,3,2)</source>
@@ -113,7 +113,7 @@
   </message>
   <message>
    <source>Change layer</source>
-   <translation>Änderungsebene</translation>
+   <translation>Änderungslayer</translation>
   </message>
   <message>
    <source>Change only these polygons</source>
@@ -125,7 +125,7 @@
   </message>
   <message>
    <source>Change only this extent</source>
-   <translation>Nur diesen Ausschnitt ändern</translation>
+   <translation>Nur diese Ausdehnung ändern</translation>
   </message>
   <message>
    <source>Change only what lies in the polygons of this file (GeoJSON, Shapefile, GeoPackage, FlatGeobuf, KML)</source>
@@ -133,7 +133,7 @@
   </message>
   <message>
    <source>Choose a raster layer first.</source>
-   <translation>Wählen Sie zuerst eine Rasterebene.</translation>
+   <translation>Wählen Sie zuerst einen Rasterlayer.</translation>
   </message>
   <message>
    <source>Choose a result of artir, its source, or two rasters.</source>
@@ -181,7 +181,7 @@
   </message>
   <message>
    <source>Dehaze what the map shows of the active layer</source>
-   <translation>Dunst aus dem sichtbaren Teil der aktiven Ebene entfernen</translation>
+   <translation>Dunst aus dem sichtbaren Teil des aktiven Layers entfernen</translation>
   </message>
   <message>
    <source>Dehazed raster</source>
@@ -217,7 +217,7 @@
   </message>
   <message>
    <source>Extent</source>
-   <translation>Ausschnitt</translation>
+   <translation>Ausdehnung</translation>
   </message>
   <message>
    <source>Finished rows are kept in {folder}. To go on, run again with 'Continue an interrupted run'.</source>
@@ -257,7 +257,7 @@
   </message>
   <message>
    <source>Give an extent or polygons, not both.</source>
-   <translation>Geben Sie einen Ausschnitt oder Polygone an, nicht beides.</translation>
+   <translation>Geben Sie eine Ausdehnung oder Polygone an, nicht beides.</translation>
   </message>
   <message>
    <source>Give the wheel's SHA-256, as SHA256SUMS states it: 64 digits.</source>
@@ -449,7 +449,7 @@
   </message>
   <message>
    <source>Preview an extent</source>
-   <translation>Vorschau eines Ausschnitts</translation>
+   <translation>Vorschau einer Ausdehnung</translation>
   </message>
   <message>
    <source>Preview here</source>
@@ -584,6 +584,10 @@
    <translation>Gespeicherte Werte, die 0 und 1 werden: PSNR und RMSE hängen davon ab. Vorgabe: 0 und der größte Wert von 8 oder 16 Bit ohne Vorzeichen; andere Typen brauchen diesen Parameter.</translation>
   </message>
   <message>
+   <source>Stored values that become black and white, in place of the choice above: two numbers, or six, a pair each for red, green and blue (--range).</source>
+   <translation>Gespeicherte Werte, die Schwarz und Weiß werden, statt der Auswahl oben: zwei Zahlen, oder sechs, je ein Paar für Rot, Grün und Blau (--range).</translation>
+  </message>
+  <message>
    <source>Strength</source>
    <translation>Stärke</translation>
   </message>
@@ -597,19 +601,19 @@
   </message>
   <message>
    <source>The bands that the layer shows as red, green and blue (--bands).</source>
-   <translation>Die Kanäle, die die Ebene als Rot, Grün und Blau zeigt (--bands).</translation>
+   <translation>Die Kanäle, die der Layer als Rot, Grün und Blau zeigt (--bands).</translation>
   </message>
   <message>
    <source>The cutting layer '{name}' has no polygon.</source>
-   <translation>Die Ebene „{name}“ hat kein Polygon.</translation>
+   <translation>Der Layer „{name}“ hat kein Polygon.</translation>
   </message>
   <message>
    <source>The extent does not touch the raster.</source>
-   <translation>Der Ausschnitt berührt das Raster nicht.</translation>
+   <translation>Die Ausdehnung berührt das Raster nicht.</translation>
   </message>
   <message>
    <source>The extent is empty.</source>
-   <translation>Der Ausschnitt ist leer.</translation>
+   <translation>Die Ausdehnung ist leer.</translation>
   </message>
   <message>
    <source>The file artir (artir.exe). It is remembered for this profile of QGIS.</source>
@@ -617,7 +621,7 @@
   </message>
   <message>
    <source>The file does not name its colours: the bands that the layer shows are taken.</source>
-   <translation>Die Datei benennt ihre Farben nicht: es werden die Kanäle genommen, die die Ebene zeigt.</translation>
+   <translation>Die Datei benennt ihre Farben nicht: es werden die Kanäle genommen, die der Layer zeigt.</translation>
   </message>
   <message>
    <source>The installation failed: {reason}</source>
@@ -629,19 +633,19 @@
   </message>
   <message>
    <source>The layer '{name}' does not show three different bands as red, green and blue: name the bands instead.</source>
-   <translation>Die Ebene „{name}“ zeigt nicht drei verschiedene Kanäle als Rot, Grün und Blau: benennen Sie die Kanäle.</translation>
+   <translation>Der Layer „{name}“ zeigt nicht drei verschiedene Kanäle als Rot, Grün und Blau: benennen Sie die Kanäle.</translation>
   </message>
   <message>
    <source>The layer '{name}' exists in QGIS's memory only. Save it as a file first.</source>
-   <translation>Die Ebene „{name}“ liegt nur im Speicher von QGIS. Speichern Sie sie zuerst als Datei.</translation>
+   <translation>Der Layer „{name}“ liegt nur im Speicher von QGIS. Speichern Sie sie zuerst als Datei.</translation>
   </message>
   <message>
    <source>The layer '{name}' is not a raster.</source>
-   <translation>Die Ebene „{name}“ ist kein Raster.</translation>
+   <translation>Der Layer „{name}“ ist kein Raster.</translation>
   </message>
   <message>
    <source>The layer '{name}' is {kind}, and artir reads raster files only. Export the part that you need as raw data (Export &gt; Save As…), and use that file.</source>
-   <translation>Die Ebene „{name}“ ist {kind}, und artir liest nur Rasterdateien. Exportieren Sie den gewünschten Teil als Rohdaten (Export &gt; Speichern als…) und nehmen Sie diese Datei.</translation>
+   <translation>Der Layer „{name}“ ist {kind}, und artir liest nur Rasterdateien. Exportieren Sie den gewünschten Teil als Rohdaten (Export &gt; Speichern als…) und nehmen Sie diese Datei.</translation>
   </message>
   <message>
    <source>The preview failed.</source>
@@ -781,7 +785,7 @@
   </message>
   <message>
    <source>a layer of the provider '{provider}'</source>
-   <translation>eine Ebene des Datenanbieters „{provider}“</translation>
+   <translation>ein Layer des Datenanbieters „{provider}“</translation>
   </message>
   <message>
    <source>a raster in a PostgreSQL database</source>
