@@ -21,13 +21,14 @@ if [ ! -d "$root/opt/tests" ]; then
     python3 -m pip install -q --target "$root/opt/tests" pytest==9.2.0 pytest-qgis==5.0.2
 fi
 mkdir -p "$root/host" "$root/project"
-libraries=/usr/lib/x86_64-linux-gnu
+# Links with whole paths lead into the other Debian: the loader and the libraries of algebra are named by their files.
+libraries=/host/usr/lib/x86_64-linux-gnu
+loader=/host$(realpath /lib64/ld-linux-x86-64.so.2)
 cat >"$root/usr/local/bin/artir-of-host" <<END
 #!/bin/sh
 export GDAL_DATA=/host/usr/share/gdal PROJ_LIB=/host/usr/share/proj PROJ_DATA=/host/usr/share/proj GDAL_DRIVER_PATH=disable
 export ORT_DYLIB_PATH="/host$runtime"
-path=/host$libraries:/host$libraries/blas:/host$libraries/lapack:/host/lib/x86_64-linux-gnu
-exec /host/lib64/ld-linux-x86-64.so.2 --library-path "\$path" "/host$program" "\$@"
+exec "$loader" --library-path "$libraries/blas:$libraries/lapack:$libraries:/host/usr/lib" "/host$program" "\$@"
 END
 chmod +x "$root/usr/local/bin/artir-of-host"
 cat >"$root/opt/run-tests" <<END
