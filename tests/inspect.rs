@@ -106,10 +106,7 @@ fn a_slice_is_inspected() {
 
     let found = figures(&out);
     let stages: Vec<_> = found["stages"].as_array().unwrap().iter().map(|s| s["stage"].as_str().unwrap()).collect();
-    assert_eq!(
-        stages,
-        ["encoder1", "encoder2", "encoder3", "decoder3", "decoder2", "decoder1", "refinement"]
-    );
+    assert_eq!(stages, ["encoder1", "encoder2", "encoder3", "decoder3", "decoder2", "decoder1", "refinement"]);
     let kernels: Vec<_> = found["kernels"].as_array().unwrap().iter().map(|k| k["kernel_size"].as_u64()).collect();
     assert_eq!(kernels, [15, 31, 63, 15, 31, 63].map(Some));
     assert_eq!(found["images"][0]["window"], json!({"row": 0, "column": 0, "rows": 112, "columns": 96}));
@@ -175,11 +172,15 @@ fn pictures_of_all_kinds_are_inspected_in_a_window() {
     ImageBuffer::from_fn(600, 70, |x, y| Rgb([x as u16 * 100, y as u16 * 900, 7000])).save(at("b.tif")).unwrap();
     ImageBuffer::from_fn(65, 67, |x, y| Luma([(x * y * 14) as u16])).save(at("c.png")).unwrap();
     ImageBuffer::from_fn(64, 64, |x, y| Rgba([x as u8, y as u8, 9, 80])).save(at("d.png")).unwrap();
-    let printed = inspect(dir.path(), &["geo-haze-t", "a.jpg", "b.tif", "c.png", "d.png", "-o", "out", "--channels", "2"]);
+    let printed =
+        inspect(dir.path(), &["geo-haze-t", "a.jpg", "b.tif", "c.png", "d.png", "-o", "out", "--channels", "2"]);
     assert!(printed.contains("b.tif: a window of 68x512 pixels from row 1, column 44 of 70x600"), "{printed}");
     let images = figures(&at("out"))["images"].clone();
     let sizes: Vec<_> = images.as_array().unwrap().iter().map(|i| [&i["rows"], &i["window"]["rows"]]).collect();
-    assert_eq!(sizes, [[&json!(64), &json!(64)], [&json!(70), &json!(68)], [&json!(67), &json!(64)], [&json!(64), &json!(64)]]);
+    assert_eq!(
+        sizes,
+        [[&json!(64), &json!(64)], [&json!(70), &json!(68)], [&json!(67), &json!(64)], [&json!(64), &json!(64)]]
+    );
     // Grey goes through as three equal channels.
     assert_eq!(array(&at("out"), "encoder3.0.0.before").0, [2, 16, 18]);
     inspect(dir.path(), &["geo-haze-t", "b.tif", "-o", "cut", "--window", "8x16+61+580"]);
@@ -409,7 +410,9 @@ fn the_guide_describes_every_field_and_array() {
     let general = |name: &str| {
         let parts = name.trim_end_matches(".npy").split('.');
         let part = |part: &str| match part {
-            "encoder1" | "encoder2" | "encoder3" | "decoder1" | "decoder2" | "decoder3" | "refinement" => "STAGE".into(),
+            "encoder1" | "encoder2" | "encoder3" | "decoder1" | "decoder2" | "decoder3" | "refinement" => {
+                "STAGE".into()
+            }
             number if number.parse::<usize>().is_ok() => "N".into(),
             other => other.to_owned(),
         };

@@ -178,8 +178,7 @@ impl Inputs<'_> {
                 Unit::Suv => "SUV",
                 _ => "display values",
             };
-            let message =
-                format!("{}: its values are {values}, and {} takes {unit}", path.display(), self.card.name);
+            let message = format!("{}: its values are {values}, and {} takes {unit}", path.display(), self.card.name);
             return Err(Failure::input(message));
         }
         Subject::new(name, &Image { data, valid }, self.args.window, self.card)

@@ -6,7 +6,7 @@ use artir_core::Model;
 use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, Ix3, Ix4, s};
 use ort::{
     session::{
-        OutputSelector, RunOptions, Session, SessionOutputs,
+        HasSelectedOutputs, OutputSelector, RunOptions, Session, SessionOutputs,
         builder::{GraphOptimizationLevel, SessionBuilder},
     },
     value::TensorRef,
@@ -105,7 +105,7 @@ impl Maps {
         let name = model.card().name.clone();
         let failed = |source: ort::Error| Error::Runtime { name: name.clone(), source };
         let builder = || -> Result<Session, ort::Error> {
-            let changed = |e: ort::Error<SessionBuilder>| ort::Error::from(e);
+            let changed = |e: ort::Error<SessionBuilder>| -> ort::Error { e.into() };
             let environment = artir_core::environment().map_err(|e| ort::Error::new(e.to_string()))?;
             let mut builder = Session::builder(environment)?
                 .with_intra_threads(threads)
@@ -141,7 +141,8 @@ impl Maps {
     /// Errors of ONNX Runtime, and [`Error::NotFinite`].
     pub fn view(&mut self, input: ArrayView4<'_, f32>, channels: usize) -> Result<View, Error> {
         let Self { name, session, network } = self;
-        let outputs = run(session, name, input, network.values())?;
+        let options = asks(name, network.values())?;
+        let outputs = run(session, name, input, &options)?;
         let map = |value: &str| map(&outputs, name, value);
         let stages = network.stages.iter().map(|stage| {
             let values = map(&stage.value)?;
@@ -175,8 +176,8 @@ impl Maps {
     pub fn features(&mut self, input: ArrayView4<'_, f32>) -> Result<Vec<f32>, Error> {
         let Self { name, session, network } = self;
         let deepest = network.deepest();
-        // ONNX Runtime runs no node that this value does not need.
-        let outputs = run(session, name, input, [deepest])?;
+        let options = asks(name, [deepest])?;
+        let outputs = run(session, name, input, &options)?;
         let values = map(&outputs, name, deepest)?;
         let mean = |channel: ndarray::ArrayView2<'_, f32>| {
             (channel.iter().map(|v| f64::from(*v)).sum::<f64>() / channel.len().max(1) as f64) as f32
@@ -185,18 +186,23 @@ impl Maps {
     }
 }
 
-fn run<'s, 'n>(
-    session: &'s mut Session,
-    name: &str,
-    input: ArrayView4<'_, f32>,
-    values: impl IntoIterator<Item = &'n str>,
-) -> Result<SessionOutputs<'s>, Error> {
+/// Asks for values by name. ONNX Runtime runs no node that none of them needs.
+fn asks<'n>(name: &str, values: impl IntoIterator<Item = &'n str>) -> Result<RunOptions<HasSelectedOutputs>, Error> {
     let failed = |source: ort::Error| Error::Runtime { name: name.to_owned(), source };
     let wanted = values.into_iter().fold(OutputSelector::no_default(), |wanted, value| wanted.with(value));
-    let options = RunOptions::new().map_err(failed)?.with_outputs(wanted);
+    Ok(RunOptions::new().map_err(failed)?.with_outputs(wanted))
+}
+
+fn run<'r>(
+    session: &'r mut Session,
+    name: &str,
+    input: ArrayView4<'_, f32>,
+    options: &'r RunOptions<HasSelectedOutputs>,
+) -> Result<SessionOutputs<'r>, Error> {
+    let failed = |source: ort::Error| Error::Runtime { name: name.to_owned(), source };
     let input = input.as_standard_layout();
     let tensor = TensorRef::from_array_view(input.view()).map_err(failed)?;
-    session.run_with_options(ort::inputs![tensor], &options).map_err(failed)
+    session.run_with_options(ort::inputs![tensor], options).map_err(failed)
 }
 
 /// A value of the first image, `[channel, row, column]`.
@@ -268,7 +274,8 @@ mod tests {
         let model = zoo::open("ct-ldct-t").unwrap();
         let expected = Session::new(&model, Device::Cpu, 1, Precision::F32).unwrap().run(input().view()).unwrap();
         let mut maps = Maps::new(&model, 1).unwrap();
-        let outputs = run(&mut maps.session, "m", input().view(), ["restored"]).unwrap();
+        let options = asks("m", ["restored"]).unwrap();
+        let outputs = run(&mut maps.session, "m", input().view(), &options).unwrap();
         let found = map(&outputs, "m", "restored").unwrap();
         let apart = found.iter().zip(&expected).fold(0.0f32, |most, (a, b)| most.max((a - b).abs()));
         assert!(apart < 1e-5, "{apart}");
@@ -319,7 +326,8 @@ mod tests {
     fn features_are_the_means_of_the_deepest_channels() {
         let mut maps = Maps::new(&zoo::open("ct-ldct-t").unwrap(), 1).unwrap();
         let features = maps.features(input().view()).unwrap();
-        let outputs = run(&mut maps.session, "m", input().view(), ["decoder3.0"]).unwrap();
+        let options = asks("m", ["decoder3.0"]).unwrap();
+        let outputs = run(&mut maps.session, "m", input().view(), &options).unwrap();
         let deepest = map(&outputs, "m", "decoder3.0").unwrap();
         assert_eq!(features.len(), 128);
         for (feature, channel) in features.iter().zip(deepest.outer_iter()) {

@@ -15,8 +15,7 @@ use crate::{
 };
 
 /// Colours of folders, from ColorBrewer's Dark2.
-const COLOURS: [&str; 8] =
-    ["#1b9e77", "#d95f02", "#7570b3", "#e7298a", "#66a61e", "#e6ab02", "#a6761d", "#666666"];
+const COLOURS: [&str; 8] = ["#1b9e77", "#d95f02", "#7570b3", "#e7298a", "#66a61e", "#e6ab02", "#a6761d", "#666666"];
 
 pub(crate) fn html(from: &Inspection) -> io::Result<String> {
     let card = from.model.card();
@@ -190,8 +189,7 @@ fn weights(from: &Inspection, out: &mut String) {
             let (x, height) = (8 * n + 1, (weight * scale).abs());
             let y = if *weight > 0.0 { zero - height } else { zero };
             let colour = if *weight > 0.0 { COLOURS[0] } else { COLOURS[1] };
-            let _ =
-                write!(out, "<rect x=\"{x}\" y=\"{y:.1}\" width=\"6\" height=\"{height:.1}\" fill=\"{colour}\"/>");
+            let _ = write!(out, "<rect x=\"{x}\" y=\"{y:.1}\" width=\"6\" height=\"{height:.1}\" fill=\"{colour}\"/>");
         }
         out.push_str("</svg>\n");
     }

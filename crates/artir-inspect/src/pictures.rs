@@ -119,7 +119,8 @@ fn extremes(values: ArrayView2<'_, f32>) -> (f32, f32) {
 fn percentiles(values: impl Iterator<Item = f32>) -> (f32, f32) {
     let mut all: Vec<f32> = values.collect();
     all.sort_by(f32::total_cmp);
-    let at = |share: f64| all.get((share * all.len().saturating_sub(1) as f64).round() as usize).copied().unwrap_or(0.0);
+    let at =
+        |share: f64| all.get((share * all.len().saturating_sub(1) as f64).round() as usize).copied().unwrap_or(0.0);
     (at(0.01), at(0.99))
 }
 
