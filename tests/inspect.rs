@@ -154,8 +154,8 @@ fn a_slice_is_inspected() {
     for name in names(&out) {
         assert!(fs::read(out.join(&name)).unwrap() == fs::read(dir.path().join("b").join(&name)).unwrap(), "{name}");
     }
-    // 3 of the image, 7 matrices, 1 of the reach, 12 kernels; 2 mixers with 2 rows and 3 steps of 4 pictures.
-    browse(&out.join("inspect.html"), dir.path(), 3 + 7 + 1 + 12 + 2 * (2 + 3 * 4), 6);
+    // 3 of the image, 7 matrices, 2 of the reach, 12 kernels; 2 mixers with 2 rows and 3 steps of 3 rows and a picture.
+    browse(&out.join("inspect.html"), dir.path(), 3 + 7 + 2 + 12 + 2 * (2 + 3 * 3 + 3), 6);
 
     // With the option, the path is there, as text.
     let printed = inspect(dir.path(), &["ct-ldct-t", "Doe Jane", "-o", "b", "--overwrite", "--show-paths", "--json"]);
@@ -315,6 +315,7 @@ fn a_network_of_single_nodes_is_inspected() {
     let found = figures(&out);
     let expected = json!({
         "block": "encoder3.0", "step": 0, "kernel_size": 3, "weights": [],
+        "mean_absolute_cosine": 0.0, "mean_absolute_correlation": 0.0,
         "b": {"centre": 1.0, "largest_other": 0.25, "sum_of_others": 1.0}
     });
     assert_eq!(found["kernels"], json!([expected]));
@@ -325,7 +326,7 @@ fn a_network_of_single_nodes_is_inspected() {
     for name in ["encoder3.0.0.modulated", "encoder3.0.0.after", "encoder3.0.after"] {
         assert!((value(name) - 0.32).abs() < 1e-6, "{name}");
     }
-    browse(&out.join("inspect.html"), dir.path(), 3 + 1 + 1 + 1 + 2 + 4, 0);
+    browse(&out.join("inspect.html"), dir.path(), 3 + 1 + 2 + 1 + 2 + 3 + 1, 0);
 }
 
 #[test]

@@ -93,6 +93,9 @@ struct KernelFacts<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     a: Option<TapFacts>,
     b: TapFacts,
+    /// Of the channels that the step modulates: means over the images.
+    mean_absolute_cosine: f64,
+    mean_absolute_correlation: f64,
     /// Channel weights of each image; none without channel attention.
     weights: Vec<WeightFacts>,
 }
@@ -209,6 +212,7 @@ impl<'a> Findings<'a> {
     }
 
     fn kernel(from: &'a Inspection, n: usize, step: &'a Step) -> KernelFacts<'a> {
+        let inputs = || from.subjects.iter().filter_map(|seen| seen.view.inputs.get(n));
         let weights = from.subjects.iter().filter_map(|seen| WeightFacts::of(seen.view.weights.get(n)?));
         KernelFacts {
             block: &step.block,
@@ -216,6 +220,8 @@ impl<'a> Findings<'a> {
             kernel_size: step.size,
             a: step.a.as_deref().map(TapFacts::of),
             b: TapFacts::of(&step.b),
+            mean_absolute_cosine: mean(inputs().map(|s| s.mean_absolute_cosine)),
+            mean_absolute_correlation: mean(inputs().map(|s| s.mean_absolute_correlation)),
             weights: weights.collect(),
         }
     }

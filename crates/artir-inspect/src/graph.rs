@@ -4,94 +4,16 @@
 //! place of the node, so that every value between them can become an output of the graph. The exporter gives these values the
 //! names of the network's modules (`encoder3.0.mixer.large.2.kernel`), by which they are found. Exported ablations hold the nodes
 //! themselves.
-//!
-//! The messages below are those of `onnx.proto` that a network needs; what is only passed on stays bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use artir_core::Model;
 use prost::Message;
 
-use crate::Error;
-
-#[derive(Clone, PartialEq, Message)]
-struct ModelProto {
-    #[prost(int64, tag = "1")]
-    ir_version: i64,
-    #[prost(message, optional, tag = "7")]
-    graph: Option<GraphProto>,
-    #[prost(bytes = "vec", repeated, tag = "8")]
-    opset_import: Vec<Vec<u8>>,
-    #[prost(bytes = "vec", repeated, tag = "25")]
-    functions: Vec<Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct GraphProto {
-    #[prost(message, repeated, tag = "1")]
-    node: Vec<NodeProto>,
-    #[prost(string, tag = "2")]
-    name: String,
-    #[prost(bytes = "vec", repeated, tag = "5")]
-    initializer: Vec<Vec<u8>>,
-    #[prost(bytes = "vec", repeated, tag = "11")]
-    input: Vec<Vec<u8>>,
-    #[prost(message, repeated, tag = "12")]
-    output: Vec<ValueInfoProto>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct NodeProto {
-    #[prost(string, repeated, tag = "1")]
-    input: Vec<String>,
-    #[prost(string, repeated, tag = "2")]
-    output: Vec<String>,
-    #[prost(string, tag = "3")]
-    name: String,
-    #[prost(string, tag = "4")]
-    op_type: String,
-    #[prost(bytes = "vec", repeated, tag = "5")]
-    attribute: Vec<Vec<u8>>,
-    #[prost(string, tag = "7")]
-    domain: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct FunctionProto {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, repeated, tag = "4")]
-    input: Vec<String>,
-    #[prost(string, repeated, tag = "5")]
-    output: Vec<String>,
-    #[prost(message, repeated, tag = "7")]
-    node: Vec<NodeProto>,
-    #[prost(string, tag = "10")]
-    domain: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ValueInfoProto {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(bytes = "vec", optional, tag = "2")]
-    kind: Option<Vec<u8>>,
-}
-
-/// A `TypeProto` of a tensor of 32-bit floats, whose shape ONNX Runtime infers.
-const FLOATS: [u8; 4] = [0x0a, 2, 0x08, 1];
-
-#[derive(Clone, PartialEq, Message)]
-struct TensorProto {
-    #[prost(int64, repeated, tag = "1")]
-    dims: Vec<i64>,
-    #[prost(int32, tag = "2")]
-    data_type: i32,
-    #[prost(string, tag = "8")]
-    name: String,
-    #[prost(bytes = "vec", tag = "9")]
-    raw_data: Vec<u8>,
-}
+use crate::{
+    Error,
+    proto::{FLOATS, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto},
+};
 
 /// The stages of the network from the input on, and their level: the factor of their size is 2^(1 - level).
 const STAGES: [(&str, u8); 7] = [
@@ -151,8 +73,12 @@ pub struct Step {
 #[derive(Clone, Debug)]
 pub struct Network {
     model: ModelProto,
+    /// Names and shapes of the weights.
+    weights: Vec<(String, Vec<i64>)>,
     /// Channels at full size.
     pub width: usize,
+    /// The value that the network returns.
+    pub(crate) result: String,
     /// The stages from the input on.
     pub stages: Vec<Stage>,
     /// The blocks with large kernels.
@@ -183,11 +109,19 @@ impl Network {
         }
         let steps = steps(&graph).map_err(unreadable)?;
         let mixers = mixers(&graph.node, &steps);
-        let head = tensor(&graph, "head.weight").map_err(unreadable)?;
-        let width = head.and_then(|head| usize::try_from(*head.dims.first()?).ok());
+        let weights = weights(&graph).map_err(|e| unreadable(e.to_string()))?;
+        let head = weights.iter().find(|(name, _)| name == "head.weight");
+        let width = head.and_then(|(_, dims)| usize::try_from(*dims.first()?).ok());
         let width = width.ok_or_else(|| Error::NoMaps(name.clone()))?;
+        let result = graph.output.first().map(|output| output.name.clone());
+        let result = result.ok_or_else(|| unreadable("it has no output".into()))?;
         proto.graph = Some(graph);
-        Ok(Self { model: proto, width, stages, mixers, steps })
+        Ok(Self { model: proto, weights, width, result, stages, mixers, steps })
+    }
+
+    /// Names and shapes of the weights.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = (&str, &[i64])> {
+        self.weights.iter().map(|(name, dims)| (name.as_str(), dims.as_slice()))
     }
 
     /// The names of all values that are looked at.
@@ -300,6 +234,12 @@ fn mixers(nodes: &[NodeProto], steps: &[Step]) -> Vec<Mixer> {
         both.then(|| Mixer { block: block.clone(), before, after })
     };
     blocks.filter_map(mixer).collect()
+}
+
+/// Names and shapes of all weights.
+fn weights(graph: &GraphProto) -> Result<Vec<(String, Vec<i64>)>, prost::DecodeError> {
+    let weight = |bytes: &Vec<u8>| TensorProto::decode(bytes.as_slice()).map(|weight| (weight.name, weight.dims));
+    graph.initializer.iter().map(weight).collect()
 }
 
 /// A weight; `None` if there is none of that name.

@@ -23,13 +23,16 @@
 #![deny(unsafe_code)]
 
 mod archive;
+mod count;
 mod embedding;
 mod error;
 mod findings;
 mod graph;
 mod maps;
 mod page;
+mod paper;
 mod pictures;
+mod proto;
 mod reach;
 mod similarity;
 mod subject;
@@ -37,14 +40,16 @@ mod subject;
 use std::io::{Seek, Write};
 
 use artir_core::{Device, Model, Precision, Progress, Session};
-use ndarray::{Array1, Array2, Array4, ArrayView2};
+use ndarray::{Array1, Array2, Array3, ArrayView2};
 
 pub use self::{
     archive::Npz,
+    count::{Count, count},
     embedding::{LEAST_IMAGES, embed},
     error::Error,
     graph::{Mixer, Network, Stage, Step},
     maps::{Channels, Maps, MixerView, StageView, StepView, View},
+    paper::Variant,
     reach::{LEAST_CHANGE, PERTURBATION, Reach, SHARES, measure_reach},
     similarity::{Similarity, channel_similarity},
     subject::{Cut, Subject, USUAL_WINDOW},
@@ -90,8 +95,6 @@ pub struct Inspection {
     runtime: String,
     /// The maps of the first alone are kept.
     subjects: Vec<Seen>,
-    /// The first image as the network restores it.
-    restored: Option<Array4<f32>>,
     folders: Vec<Folder>,
     places: Option<Vec<[f32; 2]>>,
 }
@@ -121,7 +124,7 @@ impl Inspection {
         for subject in &subjects {
             let mut view = maps.view(subject.input.view(), options.channels)?;
             if !views.is_empty() {
-                (view.mixers, view.steps) = (Vec::new(), Vec::new());
+                (view.mixers, view.steps, view.restored) = (Vec::new(), Vec::new(), Array3::default((0, 0, 0)));
             }
             views.push(view);
             step(1)?;
@@ -130,7 +133,6 @@ impl Inspection {
         // ONNX Runtime keeps the memory of its largest run until its session ends.
         drop(maps);
         let session = Session::new(model, Device::Cpu, options.threads, Precision::F32)?;
-        let restored = subjects.first().map(|subject| session.run(subject.input.view())).transpose()?;
         let mut seen = Vec::new();
         for (subject, view) in subjects.into_iter().zip(views) {
             let reach = measure_reach(&session, subject.input.view(), model.card())?;
@@ -140,7 +142,7 @@ impl Inspection {
         let features: Vec<Vec<f32>> = folders.iter().flat_map(|folder| folder.features.iter().cloned()).collect();
         let places = if folders.len() > 1 { embed(&features) } else { None };
         let runtime = artir_core::runtime_version()?;
-        Ok(Self { model: model.clone(), network, runtime, subjects: seen, restored, folders, places })
+        Ok(Self { model: model.clone(), network, runtime, subjects: seen, folders, places })
     }
 
     /// The figures as JSON.
@@ -215,6 +217,7 @@ impl Inspection {
         }
         if let Some(seen) = self.subjects.first() {
             npz.add("input", &seen.subject.input)?;
+            npz.add("restored", &seen.view.restored)?;
             let mut channels = |name: String, channels: &Channels| {
                 let numbers: Array1<u32> = channels.numbers.iter().map(|n| *n as u32).collect();
                 npz.add(&format!("{name}.channels"), &numbers)?;
@@ -233,9 +236,6 @@ impl Inspection {
             for step in &seen.view.steps {
                 npz.add(&format!("{}.{}.spatial", step.block, step.step), &step.spatial)?;
             }
-        }
-        if let Some(restored) = &self.restored {
-            npz.add("restored", restored)?;
         }
         if self.folders.len() > 1 {
             let rows: Vec<&Vec<f32>> = self.folders.iter().flat_map(|folder| &folder.features).collect();

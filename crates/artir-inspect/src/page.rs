@@ -6,11 +6,12 @@ use artir_page::{
     escape, number,
     report::{figure, head},
 };
+use ndarray::Axis;
 
 use crate::{
     Channels, Inspection,
     embedding::LEAST_IMAGES,
-    pictures,
+    findings, pictures,
     reach::{LEAST_CHANGE, PERTURBATION},
 };
 
@@ -77,9 +78,10 @@ fn images(from: &Inspection, out: &mut String) -> io::Result<()> {
         vec![subject.name.clone(), size, window]
     });
     table(out, &["image", "rows x columns", "window"], rows);
-    if let (Some(seen), Some(restored)) = (from.subjects.first(), &from.restored) {
+    if let Some(seen) = from.subjects.first() {
         out.push_str("<div class=\"panels\">");
-        for panel in pictures::before_after(seen.subject.input.view(), restored.view()) {
+        let input = seen.subject.input.index_axis(Axis(0), 0);
+        for panel in pictures::before_after(input, seen.view.restored.view()) {
             figure(out, &panel)?;
         }
         out.push_str("</div>\n");
@@ -107,7 +109,27 @@ fn similarity(from: &Inspection, out: &mut String) -> io::Result<()> {
         figure(out, &pictures::cosine(stage.stage.name.to_owned(), &stage.similarity.cosine))?;
     }
     out.push_str("</div><p class=\"note\">Blue is \u{2212}1, white 0, red 1.</p>\n");
+    modulated(from, out);
     Ok(())
+}
+
+fn modulated(from: &Inspection, out: &mut String) {
+    if from.network.steps.is_empty() {
+        return;
+    }
+    out.push_str(
+        "<h3>Channels that large kernels modulate</h3><p class=\"note\">A modulation (LKM) makes one map of all of these, their \
+         mean, from which it takes the spatial weights of each.</p>",
+    );
+    let rows = from.network.steps.iter().enumerate().map(|(n, step)| {
+        let all = || from.subjects.iter().filter_map(move |seen| seen.view.inputs.get(n));
+        let cosine = findings::mean(all().map(|s| s.mean_absolute_cosine));
+        let correlation = findings::mean(all().map(|s| s.mean_absolute_correlation));
+        let channels = all().next().map_or(0, |s| s.cosine.nrows()).to_string();
+        let name = format!("{}, step {}", step.block, step.step + 1);
+        vec![name, step.size.to_string(), channels, number(cosine, 3), number(correlation, 3)]
+    });
+    table(out, &["modulation", "K", "channels", "mean |cosine|", "mean |correlation|"], rows);
 }
 
 fn reach(from: &Inspection, out: &mut String) -> io::Result<()> {
@@ -129,8 +151,10 @@ fn reach(from: &Inspection, out: &mut String) -> io::Result<()> {
     table(out, &["image", "50 %", "90 %", "99 %", "furthest", "window's edge", "card"], rows);
     if let Some(seen) = from.subjects.first() {
         out.push_str("<div class=\"panels\">");
-        let caption = "Influence of the centre pixel; each fifth of the brightness is a factor of ten".to_owned();
-        figure(out, &pictures::influence(caption, &seen.reach.influence))?;
+        let caption = "Influence of the centre pixel; each fifth of the brightness is a factor of ten";
+        figure(out, &pictures::influence(caption.to_owned(), seen.reach.influence.view()))?;
+        let (radius, near) = pictures::middle(&seen.reach.influence, seen.reach.radii[2]);
+        figure(out, &pictures::influence(format!("The same, {radius} pixels around the centre"), near))?;
         out.push_str("</div>\n");
     }
     Ok(())
@@ -217,12 +241,13 @@ fn maps(from: &Inspection, out: &mut String) -> io::Result<()> {
             row(out, "before the modulation", &step.before)?;
             row(out, "after the modulation", &step.modulated)?;
             row(out, "after the step", &step.after)?;
-            out.push_str("<div class=\"panels\">");
-            let spatial = step.spatial.view().insert_axis(ndarray::Axis(0));
-            let spatial = pictures::smaller(spatial).index_axis_move(ndarray::Axis(0), 0);
-            figure(out, &pictures::map("spatial weights Xs".to_owned(), spatial.view()))?;
-            out.push_str("</div>\n");
         }
+        out.push_str("<h3>Spatial weights Xs</h3><div class=\"panels\">");
+        for step in seen.view.steps.iter().filter(|step| step.block == mixer.block) {
+            let caption = format!("step {}, K = {}", step.step + 1, step.size);
+            figure(out, &pictures::map(caption, step.spatial.view()))?;
+        }
+        out.push_str("</div><h3>The mixer as a whole</h3>\n");
         row(out, "what the mixer adds to the block's input", &mixer.after)?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Maps, matrices and kernels as pictures.
 
 use artir_page::report::Panel;
-use ndarray::{Array2, Array3, ArrayView2, ArrayView3, ArrayView4};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, s};
 
 /// The shortest edge of a small picture on the page, pixels: browsers would blur a smaller one.
 const LEAST_EDGE: usize = 256;
@@ -68,31 +68,44 @@ pub(crate) fn map(caption: String, values: ArrayView2<'_, f32>) -> Panel {
 }
 
 /// The influence of a pixel, by its logarithm over five decades.
-pub(crate) fn influence(caption: String, values: &Array2<f32>) -> Panel {
+pub(crate) fn influence(caption: String, values: ArrayView2<'_, f32>) -> Panel {
     const DECADES: f32 = 5.0;
     let top = values.fold(f32::MIN_POSITIVE, |most, v| most.max(*v));
-    let logarithm = values.mapv(|v| (1.0 + (v / top).max(f32::MIN_POSITIVE).log10() / DECADES).max(0.0));
+    let share = |v: f32| (1.0 + (v / top).max(f32::MIN_POSITIVE).log10() / DECADES).max(0.0);
     let (rows, columns) = values.dim();
-    let pixels = stretched(logarithm.view(), (0.0, 1.0)).into_raw_vec_and_offset().0;
-    Panel { caption, size: (columns, rows), pixels }
+    let side = LEAST_EDGE.div_ceil(rows.max(columns).max(1));
+    let size = (columns * side, rows * side);
+    let at = |n: usize| grey(share(values[(n / size.0 / side, n % size.0 / side)]), (0.0, 1.0));
+    Panel { caption, size, pixels: (0..size.0 * size.1).map(at).collect() }
+}
+
+/// The square around the centre of a map that holds twice a radius, and half its edge.
+pub(crate) fn middle(values: &Array2<f32>, radius: f64) -> (usize, ArrayView2<'_, f32>) {
+    const LEAST: usize = 16;
+    let (rows, columns) = values.dim();
+    let half = ((2.0 * radius).ceil() as usize).max(LEAST).min(rows / 2).min(columns / 2);
+    let (row, column) = (rows / 2, columns / 2);
+    let end = |centre: usize, of: usize| (centre + half + 1).min(of);
+    (half, values.slice(s![row - half..end(row, rows), column - half..end(column, columns)]))
 }
 
 /// An image in network units and its restored form, and what was added to it, each between the same limits.
-pub(crate) fn before_after(input: ArrayView4<'_, f32>, output: ArrayView4<'_, f32>) -> Vec<Panel> {
-    let (_, channels, rows, columns) = input.dim();
+pub(crate) fn before_after(input: ArrayView3<'_, f32>, output: ArrayView3<'_, f32>) -> Vec<Panel> {
+    let (channels, rows, columns) = input.dim();
     let limits = percentiles(input.iter().copied());
-    let colour = |values: ArrayView4<'_, f32>, caption: &str, limits: (f32, f32)| {
+    let colour = |values: ArrayView3<'_, f32>, caption: &str, limits: (f32, f32)| {
         let shown = if channels == 3 { 3 } else { 1 };
         let mut pixels = Vec::with_capacity(shown * rows * columns);
         for y in 0..rows {
             for x in 0..columns {
-                pixels.extend((0..shown).map(|c| grey(values[(0, c, y, x)], limits)));
+                pixels.extend((0..shown).map(|c| grey(values[(c, y, x)], limits)));
             }
         }
         Panel { caption: caption.to_owned(), size: (columns, rows), pixels }
     };
     let residual = &output - &input;
-    let most = residual.fold(f32::MIN_POSITIVE, |most, v| most.max(v.abs()));
+    // A few edges change far more than all else.
+    let most = percentiles(residual.iter().map(|v| v.abs())).1.max(f32::MIN_POSITIVE);
     vec![
         colour(input, "Input", limits),
         colour(output, "Restored", limits),
@@ -135,7 +148,7 @@ pub(crate) fn smaller(maps: ArrayView3<'_, f32>) -> Array3<f32> {
         return maps.to_owned();
     }
     Array3::from_shape_fn((count, rows / by, columns / by), |(c, y, x)| {
-        let square = maps.slice(ndarray::s![c, y * by..(y + 1) * by, x * by..(x + 1) * by]);
+        let square = maps.slice(s![c, y * by..(y + 1) * by, x * by..(x + 1) * by]);
         square.sum() / (by * by) as f32
     })
 }
@@ -173,6 +186,13 @@ mod tests {
     #[test]
     fn influence_is_shown_by_its_logarithm() {
         let values = Array2::from_shape_vec((1, 4), vec![10.0, 0.1, 1e-9, 0.0]).unwrap();
-        assert_eq!(influence("i".into(), &values).pixels, [255, 153, 0, 0]);
+        let panel = influence("i".into(), values.view());
+        assert_eq!(panel.size, (256, 64));
+        assert_eq!([0, 64, 128, 255].map(|x| panel.pixels[x]), [255, 153, 0, 0]);
+        let wide = Array2::from_shape_fn((100, 200), |(y, x)| (y * 1000 + x) as f32);
+        let (half, part) = middle(&wide, 20.0);
+        assert_eq!((half, part.dim(), part[(40, 40)]), (40, (81, 81), 50_100.0));
+        assert_eq!(middle(&wide, 70.0).1.dim(), (100, 101));
+        assert_eq!(middle(&wide, 0.0).0, 16);
     }
 }
