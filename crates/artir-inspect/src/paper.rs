@@ -4,7 +4,6 @@ use std::io::Read;
 
 use artir_core::{Card, Model, zoo};
 use flate2::read::GzDecoder;
-use prost::Message;
 
 use crate::{Count, Error, Network, count, proto};
 
@@ -50,7 +49,7 @@ impl Variant {
         let damaged = |reason: String| Error::Graph { name: name.clone(), reason };
         let mut bytes = Vec::new();
         GzDecoder::new(self.file()).read_to_end(&mut bytes).map_err(|e| damaged(e.to_string()))?;
-        let filled = proto::filled(&bytes, value).map_err(damaged)?;
+        let filled = proto::filled(&bytes, value).map_err(|e| damaged(e.to_string()))?;
         let other = zoo::open("geo-haze-t")?;
         let card = |count: Count| Card {
             name: name.clone(),
