@@ -133,7 +133,8 @@ fn a_slice_is_inspected() {
     }
     // The input in the archive is the slice in network units, and what is modulated is X times Xs times Wc.
     let (_, input) = array(&out, "input");
-    assert!((input[56 * 96 + 48] - (slice()[(56, 48)] + 1024.0) / 4096.0).abs() < 2e-3, "{}", input[56 * 96 + 48]);
+    let expected = (slice()[(56, 48)] + 1024.0) / 1024.0;
+    assert!((input[56 * 96 + 48] - expected).abs() < 2e-3, "{} {expected}", input[56 * 96 + 48]);
     let (shape, before) = array(&out, "decoder3.0.2.before");
     let (_, after) = array(&out, "decoder3.0.2.modulated");
     let (_, spatial) = array(&out, "decoder3.0.2.spatial");
@@ -270,7 +271,7 @@ fn the_measured_reach_grows_with_the_kernel() {
             let expected = squares[(share * squares.len() as f64).ceil() as usize - 1];
             assert!((radius - expected).abs() < 0.8, "{size}: {share} within {radius}, not {expected}");
         }
-        assert_eq!(radii[3], half * std::f64::consts::SQRT_2, "{size}");
+        assert!((radii[3] - half * std::f64::consts::SQRT_2).abs() < 1e-9, "{size}: {radii:?}");
         assert!(radii.iter().zip(last).all(|(now, before)| *now > before), "{radii:?} after {last:?}");
         assert_eq!((&found["model"]["reach"], &reach["edge"]), (&json!(7), &json!(63)));
         assert_eq!(found["kernels"], json!([]));

@@ -151,7 +151,7 @@ fn what_is_no_folder_of_frames_is_refused() {
         (&["--video", "empty", "-o", "out"], 3, "holds no PNG, JPEG or TIFF file"),
         (&["--video", "missing", "-o", "out"], 3, "missing: cannot read"),
         (&["--video", "frames", "-o", "frames"], 2, "would overwrite an input"),
-        (&["--video", "frames", "-o", "half.onnx"], 2, "a file of that name exists"),
+        (&["--video", "frames", "-o", "keep.onnx"], 2, "a file of that name exists"),
         (&["frames/f1.png", "-o", "out", "--resume"], 2, "--video"),
     ] {
         let mut all = arguments.to_vec();

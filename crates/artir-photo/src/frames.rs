@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use artir_files::{Encoding, append_to, hash_file, open_regular};
+use artir_files::{Encoding, append_to, hash_file, is_taken, open_regular, write_file};
 
 use crate::Format;
 
@@ -136,7 +136,11 @@ impl FrameJournal {
     }
 
     fn open(folder: &Path) -> Result<Self, JournalError> {
-        let file = append_to(&folder.join(Self::NAME))?;
+        let path = folder.join(Self::NAME);
+        if !is_taken(&path) {
+            write_file(&path, false, b"")?;
+        }
+        let file = append_to(&path)?;
         // Held until the journal is dropped.
         file.try_lock().map_err(|e| match e {
             fs::TryLockError::WouldBlock => JournalError::Busy,
@@ -157,7 +161,7 @@ impl FrameJournal {
     pub fn state(&self, name: &str, key: &str) -> io::Result<FrameState> {
         let file = match open_regular(&self.folder.join(name)) {
             Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound && !artir_files::is_taken(&self.folder.join(name)) => {
+            Err(e) if e.kind() == io::ErrorKind::NotFound && !is_taken(&self.folder.join(name)) => {
                 return Ok(FrameState::Open);
             }
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(FrameState::Foreign),
