@@ -146,8 +146,12 @@ fn a_slice_is_inspected() {
 
     // Nothing names the patient, the file or its folder.
     let page = fs::read_to_string(out.join("inspect.html")).unwrap();
+    // Pictures are base64, in which short words turn up.
+    let mut parts = page.split("base64,");
+    let mut words = parts.next().unwrap().to_owned();
+    parts.for_each(|part| words += part.split_once('"').unwrap().1);
     for secret in ["Doe", "Jane", file.as_str(), "Phantom", "1.2.826"] {
-        assert!(!page.contains(secret), "{secret}");
+        assert!(!words.contains(secret), "{secret}");
         assert!(!found.to_string().contains(secret), "{secret}");
     }
     assert!(page.contains("default-src 'none'") && !page.contains("http"));
