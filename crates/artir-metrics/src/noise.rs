@@ -103,6 +103,24 @@ fn most_frequent(histogram: &[usize], least: f64) -> f64 {
     level(peak)
 }
 
+/// The median; `None` of no values.
+///
+/// ```
+/// use artir_metrics::median;
+///
+/// assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+/// assert_eq!((median(vec![4.0, 1.0]), median(vec![])), (Some(2.5), None));
+/// ```
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +146,12 @@ mod tests {
             () if (x / 3).is_multiple_of(9) && y > 170 => 90.0,
             () => 45.0,
         }
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!((median(vec![4.0, 1.0]), median(vec![])), (Some(2.5), None));
     }
 
     #[test]

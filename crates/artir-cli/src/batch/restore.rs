@@ -8,9 +8,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use artir_batch::{Command, End, Fault, Figures, Job, Look, ModelName, State, Store, Survey};
+use artir_batch::{Command, End, Fault, Figures, Job, Look, ModelName, State, Store, Survey, folder_of};
 use artir_core::{ALGORITHM, ErrorKind};
 use artir_files::Encoding;
+use artir_metrics::median;
 use serde_json::Value;
 
 use super::command::{Parsed, parse};
@@ -32,6 +33,8 @@ pub(super) struct Jobs {
     show_paths: bool,
     survey: Option<Survey>,
     allow_remote: bool,
+    /// Whether results are put into a store, from a folder for each job.
+    uploads: bool,
     /// Command and options that were checked, and whether they lift the restrictions on what GDAL opens.
     checked: Mutex<Checked>,
     /// Hashes of models by command, model and task.
@@ -52,6 +55,7 @@ impl Jobs {
             show_paths,
             survey: None,
             allow_remote: false,
+            uploads: false,
             checked: Mutex::default(),
             models: Mutex::default(),
         }
@@ -67,6 +71,17 @@ impl Jobs {
     pub(super) fn with_remote(mut self, allow_remote: bool) -> Self {
         self.allow_remote = allow_remote;
         self
+    }
+
+    /// With results that are put into a store.
+    pub(super) fn with_uploads(mut self, uploads: bool) -> Self {
+        self.uploads = uploads;
+        self
+    }
+
+    /// Where a job writes its result.
+    fn place(&self, job: &Job) -> PathBuf {
+        folder_of(&self.out, job, self.uploads).join(job.output())
     }
 
     /// Refuses a job whose options its command does not take.
@@ -99,7 +114,7 @@ impl Jobs {
 
     /// The command line of a job.
     pub(super) fn parse(&self, job: &Job) -> Result<Parsed, Failure> {
-        parse(job, &self.base, &self.out)
+        parse(job, &self.base, &self.place(job))
     }
 
     /// A text without the paths of a job: its input is `input`, its result is `output`, and folders are left out.
@@ -109,7 +124,7 @@ impl Jobs {
         }
         let mut text = text.to_owned();
         let inputs = job.inputs(&self.base);
-        let result = self.out.join(job.output());
+        let result = self.place(job);
         // The longest name first, or the rest of it would stay.
         let mut names: Vec<(String, &str)> = inputs.iter().map(|input| (input.clone(), "input")).collect();
         names.push((result.display().to_string(), "output"));
@@ -150,6 +165,8 @@ impl Look for Jobs {
         #[cfg(feature = "geo")]
         if job.command == Command::Geo {
             let mut files = match self.parse(job) {
+                // An object of a store is known by its version, and need not be opened for it.
+                Ok(Parsed::Geo(args)) if !job.addresses().is_empty() => args.files_beside(),
                 Ok(Parsed::Geo(args)) => args.files(),
                 _ => Vec::new(),
             };
@@ -210,6 +227,7 @@ impl<'a> Restoring<'a> {
             Ok(parsed) => parsed,
             Err(failure) => return End::without_result(State::Unusable, self.jobs.plain(job, &failure.message)),
         };
+        let on_network = parsed.is_on_network();
         let (ended, report) = match parsed {
             Parsed::Ct(args) => value(ct::job_ct(args, &mut self.host)),
             Parsed::Pet(args) => value(ct::job_pet(args, &mut self.host)),
@@ -218,6 +236,8 @@ impl<'a> Restoring<'a> {
             Parsed::Image(args) => (image::job(args, &mut self.host), Value::Null),
         };
         let Some((state, reason)) = settled(&ended, &report) else { return End::Stopped };
+        // What GDAL says of a scene on a network does not tell a broken connection from a broken file.
+        let state = if state == State::Unusable && on_network { State::Failed } else { state };
         let reason = reason.map(|reason| self.jobs.plain(job, &reason));
         if let Some(reason) = &reason {
             eprintln!("artir: job {}: {}: {reason}", job.id, state.name());
@@ -253,7 +273,7 @@ impl<'a> Restoring<'a> {
         if job.options.get("preview") != Some(&Value::Bool(true)) {
             return;
         }
-        let result = self.jobs.out.join(job.output());
+        let result = self.jobs.place(job);
         let page = match job.command {
             Command::Geo => Some(result.with_extension("html")),
             _ => fs::read_dir(&result).ok().and_then(|entries| {
@@ -324,11 +344,6 @@ fn figures(report: &Value) -> Figures {
         noise_before_hu: noise("before_hu"),
         noise_after_hu: noise("after_hu"),
     }
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }
 
 #[cfg(test)]
