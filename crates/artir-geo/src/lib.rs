@@ -69,6 +69,7 @@ pub use write::{
     SceneReport,
     beside::is_read_with,
     change::write_change,
+    identity::SCENES,
     options::{CreationOption, Format, WriteOptions},
     plan,
     publish::data_of,

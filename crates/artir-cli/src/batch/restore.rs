@@ -10,6 +10,7 @@ use std::{
 
 use artir_batch::{Command, End, Fault, Figures, Job, Look, ModelName, State, Store, Survey, folder_of};
 use artir_core::{ALGORITHM, ErrorKind};
+use artir_dicom::{Modality, result_form};
 use artir_files::Encoding;
 use artir_metrics::median;
 use serde_json::Value;
@@ -147,6 +148,13 @@ fn form(job: &Job) -> String {
     format!("{} {}", job.command.name(), job.arguments().unwrap_or_default().join("\n"))
 }
 
+/// The options that a result depends on: not how fast it is made, and where what is left of it lies meanwhile.
+fn deciding(job: &Job) -> Vec<String> {
+    let others = ["--threads=", "--work="];
+    let arguments = job.arguments().unwrap_or_default();
+    arguments.into_iter().filter(|argument| !others.iter().any(|other| argument.starts_with(other))).collect()
+}
+
 /// Takes the tokens of files out of a reason, so that jobs with the same reason can be counted.
 fn without_tokens(text: &str) -> String {
     let mut out = String::new();
@@ -187,10 +195,18 @@ impl Look for Jobs {
             model.map(|model| model.hash().to_owned()).map_err(|failure| failure.message)
         });
         let model = model.clone().map_err(|reason| self.plain(job, &reason))?;
-        Ok(Encoding::new("artir-batch-decides", 1)
-            .text("form", &form(job))
+        let text = Encoding::new("artir-batch-decides", 2)
+            .text("command", job.command.name())
+            .text("options", &deciding(job).join("\n"))
             .number("algorithm", ALGORITHM)
-            .text("model", &model))
+            .text("model", &model);
+        Ok(match job.command {
+            Command::Ct => text.nested("results", &result_form(Modality::Ct)),
+            Command::Pet => text.nested("results", &result_form(Modality::Pet)),
+            #[cfg(feature = "geo")]
+            Command::Geo => text.number("results", artir_geo::SCENES),
+            _ => text,
+        })
     }
 
     fn stops(&self) -> bool {
@@ -404,6 +420,34 @@ mod tests {
         assert_eq!(reported(&report).as_deref(), Some("no HU"));
         let scene = json!({"scenes": [{"done": {"columns": 30, "rows": 20}}]});
         assert_eq!(figures(&scene).pixels, Some(600));
+    }
+
+    /// What is in this text makes jobs be done again; neither the runtime nor the version of artir is.
+    #[test]
+    fn what_decides_is_pinned() {
+        let jobs = Jobs::new("/base".into(), "/out".into(), false);
+        let decides = |command: &str, options: Value| {
+            let line = json!({"id": "a", "command": command, "input": "x", "options": options});
+            jobs.decides(&Job::parse(line.to_string().as_bytes()).unwrap()).unwrap()
+        };
+        let text = decides("ct", json!({"strength": 0.5, "preview": true}));
+        let model = artir_zoo_hash();
+        let expected = format!(
+            "artir-batch-decides 2\ncommand=ct\noptions=--preview\\n--strength=0.5\nalgorithm={ALGORITHM}\nmodel={model}\n\
+             results={}\n",
+            result_form(Modality::Ct).hash()
+        );
+        assert_eq!(text.as_str(), expected);
+        assert_ne!(result_form(Modality::Ct), result_form(Modality::Pet));
+        let scene = decides("geo", json!({"range": "0,255", "threads": 3, "work": "/scratch"}));
+        assert_eq!(scene, decides("geo", json!({"range": "0,255", "threads": 5})));
+        assert_ne!(scene, decides("geo", json!({"range": "0,254"})));
+        assert!(scene.as_str().ends_with(&format!("results={}\n", artir_geo::SCENES)));
+    }
+
+    fn artir_zoo_hash() -> String {
+        let args = parse(&job("x"), Path::new("/"), Path::new("/out/a")).unwrap();
+        args.model().unwrap().hash().to_owned()
     }
 
     #[test]
