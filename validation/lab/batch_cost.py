@@ -19,8 +19,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from acceptance.conformance import models
 from pydicom import dcmread
+
+from acceptance.conformance import models
 
 from .batch_scale import Cluster, Item, predict
 

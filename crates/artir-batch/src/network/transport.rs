@@ -13,7 +13,7 @@ use object_store::{
 };
 use ureq::{
     Agent, Body,
-    http::{Method, Request, Response},
+    http::{Method, Request, Response, request::Parts},
 };
 
 use super::{
@@ -54,12 +54,12 @@ impl Transport {
         agent(encrypted, Some(BODY)).map(Self)
     }
 
-    fn send(&self, request: Request<Vec<u8>>) -> Result<HttpResponse, HttpError> {
-        let bodiless = [Method::GET, Method::HEAD, Method::DELETE].contains(request.method());
-        let answer = if bodiless && request.body().is_empty() {
-            self.0.run(request.map(drop))
+    fn send(&self, parts: Parts, body: &[u8]) -> Result<HttpResponse, HttpError> {
+        let bodiless = [Method::GET, Method::HEAD, Method::DELETE].contains(&parts.method);
+        let answer = if bodiless && body.is_empty() {
+            self.0.run(Request::from_parts(parts, ()))
         } else {
-            self.0.run(request)
+            self.0.run(Request::from_parts(parts, body))
         };
         let answer = answer.map_err(|e| failed(&e))?;
         read(answer)
@@ -119,7 +119,7 @@ impl HttpService for Transport {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
-        self.send(Request::from_parts(parts, body.to_vec()))
+        self.send(parts, &body)
     }
 }
 

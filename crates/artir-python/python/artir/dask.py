@@ -128,9 +128,7 @@ def _written(jobs: Iterable[Mapping[str, Any]], folder: Path) -> Path:
     return path
 
 
-def _run_shard(
-    index: int, *, shards: int, command: list[str], manifest: str, output: str, options: list[str]
-) -> int:
+def _run_shard(index: int, *, shards: int, command: list[str], manifest: str, output: str, options: list[str]) -> int:
     """One task: one shard, in a process of its own."""
     arguments = [*command, "batch", manifest, "-o", output, "--shard", f"{index}/{shards}", "-q", *options]
     launched = [sys.executable, "-c", _LAUNCH, str(os.getpid()), *arguments]
