@@ -254,7 +254,9 @@ fn object(bytes: &[u8], range: Option<String>, if_match: Option<String>) -> Answ
 
 fn list(shared: &Shared, bucket: &str, query: &BTreeMap<String, String>) -> Answer {
     let of = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
-    let (prefix, delimiter, token) = (of("prefix"), of("delimiter"), of("continuation-token"));
+    let (prefix, delimiter) = (of("prefix"), of("delimiter"));
+    // GDAL lists by the first version of the interface.
+    let token = if of("marker").is_empty() { of("continuation-token") } else { of("marker") };
     let most = of("max-keys").parse().unwrap_or(PAGE).min(PAGE);
     let mut text = String::new();
     let (mut count, mut last, mut folders) = (0, String::new(), Vec::new());
@@ -293,7 +295,11 @@ fn list(shared: &Shared, bucket: &str, query: &BTreeMap<String, String>) -> Answ
     } else {
         String::new()
     };
-    let text = format!("<ListBucketResult><IsTruncated>{more}</IsTruncated>{next}{text}</ListBucketResult>");
+    let text = format!(
+        "<ListBucketResult><Name>{bucket}</Name><Prefix>{}</Prefix><IsTruncated>{more}</IsTruncated>{next}{text}\
+         </ListBucketResult>",
+        escaped(prefix)
+    );
     Answer { body: text.into_bytes(), ..Answer::default() }
 }
 

@@ -2,7 +2,8 @@
 
     python -m acceptance.batch --artir target/debug/artir [PART...]
 
-Parts: store (moto, which checks signatures), archive (Orthanc); both without a name. Exit status 1
+Parts: store (moto, which checks signatures), archive (Orthanc); both without a name. Variables of
+the environment set how much is done: ARTIR_BATCH_SERIES (40), ARTIR_BATCH_KILLS (12). Exit status 1
 if a check fails.
 """
 

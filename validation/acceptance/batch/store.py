@@ -23,8 +23,8 @@ from ..node.peers import free_port, until
 from ..program import Program
 from . import jobs
 
-SERIES = 40
-KILLS = 12
+SERIES = int(os.environ.get("ARTIR_BATCH_SERIES", 40))
+KILLS = int(os.environ.get("ARTIR_BATCH_KILLS", 12))
 # What only the server's Python has. It speaks JSON, a line each way.
 CLIENT = r"""
 import base64, json, sys, urllib.request
@@ -46,7 +46,8 @@ def user(name, actions):
     return [key["AccessKeyId"], key["SecretAccessKey"]]
 users = {"all": user("all", ["s3:*"]), "reader": user("reader", ["s3:Get*", "s3:List*"])}
 # From here on, every request needs a signature.
-request = urllib.request.Request(address + "/moto-api/reset-auth", data=b"0", method="POST")
+kind = {"Content-Type": "text/plain"}
+request = urllib.request.Request(address + "/moto-api/reset-auth", b"0", kind, method="POST")
 urllib.request.urlopen(request).read()
 s3 = client("s3", aws_access_key_id=users["all"][0], aws_secret_access_key=users["all"][1])
 print(json.dumps(users), flush=True)
@@ -151,7 +152,7 @@ def inputs(work: Path, store: Store, ct: Path) -> list[dict]:
                 "command": "geo",
                 "input": f"s3://data/in/{path.name}",
                 "output": f"scenes/{path.name}",
-                "options": {"strength": 0},
+                "options": {"window": "0,0,64,64"},
             }
         )
     return out
@@ -270,7 +271,7 @@ def in_place(program: Program, work: Path, store: Store, expected: dict[str, byt
     own = work / "in-place"
     own.mkdir()
     name = "szene ü 0.tif"
-    options = {"strength": 0, "allow-remote": True}
+    options = {"window": "0,0,64,64", "allow-remote": True}
     job = {"id": "a", "command": "geo", "input": f"s3://data/in/{name}", "options": options}
     jobs.write(own / "jobs.jsonl", [job])
     done, _ = jobs.run(program, own, store.environment("reader"))
