@@ -1,5 +1,5 @@
 # Thin: each target is a line or two over scripts/ and cargo.
-.PHONY: demo test lint test-train test-python test-qgis bench bench-parts memcheck fuzz baselines conformance node safety train ablations lpips docs wheel install dist test-dist qgis-plugin
+.PHONY: demo test lint test-train test-python test-qgis bench bench-parts memcheck fuzz baselines batch conformance node safety train ablations lpips docs wheel install dist test-dist qgis-plugin
 
 MODEL ?= ct-ldct-t
 PREFIX ?= /usr/local
@@ -99,6 +99,12 @@ node:
 	scripts/bootstrap.sh --conformance
 	cargo build --workspace
 	$(PYTHON) -m acceptance.node --artir target/debug/artir $(PARTS)
+
+# Batches from and into a store (moto) and from an archive (Orthanc): minutes. PARTS names one of both.
+batch:
+	scripts/bootstrap.sh --conformance
+	cargo build --workspace
+	$(PYTHON) -m acceptance.batch --artir target/debug/artir $(PARTS)
 
 docs:
 	scripts/bootstrap.sh --docs

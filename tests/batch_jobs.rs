@@ -230,6 +230,19 @@ fn what_changes_is_done_again_and_nothing_else() {
     let state = record(dir, "job-2")["sources"]["state"].clone();
     assert_eq!(go(), before(7));
     assert!(record(dir, "job-2")["sources"]["state"] != state);
+    // What changes no result: another runtime, another release of artir, other threads.
+    let of_elsewhere = |n: usize, more: &Value| {
+        let mut record = record(dir, &format!("job-{n}"));
+        record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        fs::write(dir.join(format!("out/.artir/done/job-{n}.json")), record.to_string()).unwrap();
+    };
+    of_elsewhere(0, &json!({"runtime": "ONNX Runtime 9.9 on cuda", "artir": "9.9.9"}));
+    jobs[1]["options"]["threads"] = json!(1);
+    write_jobs(dir, &jobs);
+    assert_eq!(go(), before(7));
+    // A record of another algorithm, whose key is another.
+    of_elsewhere(0, &json!({"key": "0".repeat(64)}));
+    assert_eq!(go(), before(6));
     // An added line moves nothing.
     let mut more = json!({"id": "more", "command": "image", "input": "in/2.png"});
     more["options"] = json!({"model": "denoise.onnx"});

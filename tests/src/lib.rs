@@ -4,6 +4,7 @@ pub mod browser;
 pub mod dicom;
 pub mod models;
 pub mod node;
+pub mod objects;
 pub mod onnx;
 pub mod pet;
 pub mod random;

@@ -51,10 +51,18 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// An archive on a network does not list its series.
+    /// An archive or a store on a network cannot be used.
     #[error("{address}: {reason}")]
     Archive {
         /// Its address.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// A network or what is reached over it fails now.
+    #[error("{address}: {reason}")]
+    Network {
+        /// The address.
         address: String,
         /// Why.
         reason: String,
@@ -74,6 +82,7 @@ impl Error {
             | Self::NoBatch { .. }
             | Self::Archive { .. } => ErrorKind::Input,
             Self::Write { .. } => ErrorKind::Output,
+            Self::Network { .. } => ErrorKind::Failed,
             Self::Dicom(e) => e.kind(),
         }
     }

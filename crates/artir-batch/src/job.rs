@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
 
-use crate::{FOLDER, Fault, orthanc};
+use crate::{FOLDER, Fault, network::address};
 
 /// The command of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -158,7 +158,7 @@ impl Job {
         if self.input.iter().any(|input| input == "-" || input.starts_with('@')) {
             return Err(Fault::Stream);
         }
-        if let Some(reason) = self.addresses().into_iter().find_map(|address| orthanc::base(address).err()) {
+        if let Some(reason) = self.addresses().into_iter().find_map(|address| address::check(address).err()) {
             return Err(Fault::Address(reason));
         }
         if let Some(mosaic) = &self.mosaic
@@ -231,7 +231,7 @@ impl Job {
     pub fn inputs(&self, base: &Path) -> Vec<String> {
         let place = |input: &String| {
             let named = self.command == Command::Geo && (input.contains("://") || input.contains(":\""));
-            if named || input.starts_with('/') || self.is_fetched(input) {
+            if named || input.starts_with('/') || self.is_asked_for(input) {
                 input.clone()
             } else {
                 base.join(input).to_string_lossy().into_owned()
@@ -240,14 +240,24 @@ impl Job {
         self.input.iter().map(place).collect()
     }
 
-    /// Whether an input of series is fetched from an archive on a network.
-    fn is_fetched(&self, input: &str) -> bool {
-        !self.command.takes_one() && orthanc::is_address(input)
+    /// Whether the batch asks a network for an input: series of an archive, and objects of a store.
+    pub(crate) fn is_asked_for(&self, input: &str) -> bool {
+        address::is_object(input) || !self.command.takes_one() && address::is_series(input)
     }
 
-    /// The inputs that are fetched from an archive on a network before the job runs.
+    /// Whether an input is copied before the job runs. A scene that may name anything is read where it is.
+    pub(crate) fn is_fetched(&self, input: &str) -> bool {
+        self.is_asked_for(input) && !self.reads_in_place()
+    }
+
+    /// Whether GDAL reads the scene of the job where it is, with all that its option `allow-remote` allows.
+    pub fn reads_in_place(&self) -> bool {
+        self.command == Command::Geo && self.options.get("allow-remote") == Some(&Value::Bool(true))
+    }
+
+    /// The inputs that the batch asks a network for.
     pub fn addresses(&self) -> Vec<&str> {
-        self.input.iter().map(String::as_str).filter(|input| self.is_fetched(input)).collect()
+        self.input.iter().map(String::as_str).filter(|input| self.is_asked_for(input)).collect()
     }
 
     /// The options for a record: values that may name a file or a person are left out, unless they are to be shown.
@@ -340,6 +350,8 @@ mod tests {
         assert_eq!(line("a", "ct", "\"-\""), Fault::Stream);
         assert_eq!(line("a", "ct", "\"@list\""), Fault::Stream);
         assert_eq!(line("a", "geo", "[\"s\",\"t\"]"), Fault::OneInput("geo"));
+        assert!(matches!(line("a", "ct", "\"s3://b\""), Fault::Address(_)));
+        assert!(matches!(line("a", "geo", "\"s3://b/../k.tif\""), Fault::Address(_)));
         assert!(matches!(line("a", "mr", "\"s\""), Fault::Json(_)));
         assert!(matches!(line("a", "ct", "7"), Fault::Json(_)));
     }
@@ -353,6 +365,9 @@ mod tests {
         assert_eq!(inputs("ct", "a"), ["/m/a"]);
         assert_eq!(inputs("ct", "/a"), ["/a"]);
         assert_eq!(inputs("geo", "/vsis3/b/a.tif"), ["/vsis3/b/a.tif"]);
+        for command in ["ct", "geo", "image"] {
+            assert_eq!(inputs(command, "s3://b/a b.tif"), ["s3://b/a b.tif"], "{command}");
+        }
         assert_eq!(inputs("geo", "NETCDF:\"/x.nc\":red"), ["NETCDF:\"/x.nc\":red"]);
         assert_eq!(inputs("geo", "S2_10:15:30.jp2"), ["/m/S2_10:15:30.jp2"]);
     }

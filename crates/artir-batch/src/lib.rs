@@ -9,6 +9,7 @@
 //! .artir/journal/*.jsonl   one line for each job that ended, a file a process: for status and merge
 //! .artir/previews/ID.png   a small picture of a result that has a preview
 //! .artir/survey.json       one range for the scenes of each mosaic
+//! .artir/staged/ID         a result that is put into a store, and ID.json beside it, its record
 //! .artir/salt              random, so that hashes in records cannot be guessed
 //! ```
 //!
@@ -17,11 +18,10 @@
 #![deny(unsafe_code)]
 
 mod error;
-mod fetch;
 mod job;
 mod manifest;
 mod merge;
-mod orthanc;
+mod network;
 pub mod plan;
 mod record;
 mod shard;
@@ -36,11 +36,12 @@ pub use error::{Error, Fault};
 pub use job::{Command, Job};
 pub use manifest::Manifest;
 pub use merge::merge;
+pub use network::upload::Upload;
 pub use record::{Entry, Figures, ModelName, Record, Results, State};
 pub use shard::{Shard, ShardError, hash_of_id};
 pub use sources::Sources;
 pub use status::{Slow, Status, status};
-pub use store::Store;
+pub use store::{Store, folder_of};
 pub use survey::{Found, Mosaic, Survey};
 pub use thumbnail::thumbnail;
 pub use work::{End, Look, Ran, run};

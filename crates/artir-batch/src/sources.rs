@@ -61,7 +61,15 @@ pub(crate) fn list(paths: &[PathBuf], salt: &str) -> Listed {
 }
 
 impl Listed {
-    /// Adds what stands for the versions of inputs that are fetched.
+    /// Adds copies of inputs, whose names and times say nothing.
+    pub(crate) fn add_copies(&mut self, paths: &[PathBuf]) {
+        let copies = list(paths, "");
+        self.sources.files += copies.sources.files;
+        self.sources.bytes += copies.sources.bytes;
+        self.files.extend(copies.files);
+    }
+
+    /// Adds what stands for the versions of inputs on a network.
     pub(crate) fn add(&mut self, versions: &[String], salt: &str) {
         if versions.is_empty() {
             return;

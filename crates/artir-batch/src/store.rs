@@ -12,12 +12,14 @@ use artir_files::{NewFile, hex, open_regular, write_file};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::{Entry, Error, FOLDER, Record, Shard, record::SCHEMA};
+use crate::{Entry, Error, FOLDER, Job, Record, Shard, Upload, record::SCHEMA};
 
 /// A longer record is none of artir's.
 const LONGEST: u64 = 64 << 20;
 /// Attempts to read a salt that another process is writing.
 const TRIES: u32 = 200;
+/// Results that are put into a store.
+const STAGED: &str = "staged";
 
 /// The folder of results of a batch.
 #[derive(Debug)]
@@ -25,6 +27,13 @@ pub struct Store {
     out: PathBuf,
     folder: PathBuf,
     salt: String,
+    upload: Option<Upload>,
+}
+
+/// The folder that a job writes its result into, by the folder of results: that folder, or one of the job's own where results
+/// are put into a store from it.
+pub fn folder_of(out: &Path, job: &Job, uploads: bool) -> PathBuf {
+    if uploads { out.join(FOLDER).join(STAGED).join(&job.id) } else { out.to_owned() }
 }
 
 /// The first line of a journal.
@@ -46,13 +55,28 @@ impl Store {
     /// [`Error::Write`] when it cannot be written.
     pub fn open(out: &Path) -> Result<Self, Error> {
         let folder = out.join(FOLDER);
-        for name in ["done", "running", "journal", "previews"] {
+        for name in ["done", "running", "journal", "previews", STAGED] {
             let place = folder.join(name);
             fs::create_dir_all(&place).map_err(|e| Error::write(&place, e))?;
         }
         let place = folder.join("salt");
         let salt = salt(&place).map_err(|e| Error::write(&place, e))?;
-        Ok(Self { out: out.to_owned(), folder, salt })
+        Ok(Self { out: out.to_owned(), folder, salt, upload: None })
+    }
+
+    /// With a store that results are put into.
+    pub fn with_upload(mut self, upload: Option<Upload>) -> Self {
+        self.upload = upload;
+        self
+    }
+
+    pub(crate) fn upload(&self) -> Option<&Upload> {
+        self.upload.as_ref()
+    }
+
+    /// Where a job writes its result.
+    pub fn place(&self, job: &Job) -> PathBuf {
+        folder_of(&self.out, job, self.upload.is_some()).join(job.output())
     }
 
     /// The folder of results.
@@ -67,9 +91,35 @@ impl Store {
 
     /// The record of a job that ended; `None` where there is none that can be used.
     pub fn record(&self, id: &str) -> Option<Record> {
-        let mut text = Vec::new();
-        open_regular(&self.record_path(id)).ok()?.take(LONGEST).read_to_end(&mut text).ok()?;
-        serde_json::from_slice::<Record>(&text).ok().filter(|record| record.schema == SCHEMA)
+        read_record(&self.record_path(id))
+    }
+
+    /// The record of a result that is whole and not yet in its store.
+    pub(crate) fn staged(&self, id: &str) -> Option<Record> {
+        self.upload.as_ref().and_then(|_| read_record(&self.staged_path(id)))
+    }
+
+    fn staged_path(&self, id: &str) -> PathBuf {
+        self.folder.join(STAGED).join(format!("{id}.json"))
+    }
+
+    /// Notes that a result is whole: it need not be made again to be put into its store.
+    pub(crate) fn stage(&self, record: &Record) -> Result<(), Error> {
+        write_record(&self.staged_path(&record.entry.id), record)
+    }
+
+    /// Removes a result that is in its store, or that is made again.
+    pub(crate) fn unstage(&self, id: &str) -> Result<(), Error> {
+        if self.upload.is_none() {
+            return Ok(());
+        }
+        let (record, folder) = (self.staged_path(id), self.folder.join(STAGED).join(id));
+        let gone = |path: &Path, removed: io::Result<()>| match removed {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::write(path, e)),
+            _ => Ok(()),
+        };
+        gone(&record, fs::remove_file(&record))?;
+        gone(&folder, fs::remove_dir_all(&folder))
     }
 
     fn record_path(&self, id: &str) -> PathBuf {
@@ -77,9 +127,7 @@ impl Store {
     }
 
     pub(crate) fn write_record(&self, record: &Record) -> Result<(), Error> {
-        let path = self.record_path(&record.entry.id);
-        let text = serde_json::to_string_pretty(record).map_err(io::Error::from).map_err(|e| Error::write(&path, e))?;
-        write_file(&path, true, (text + "\n").as_bytes()).map_err(|e| Error::write(&path, e))
+        write_record(&self.record_path(&record.entry.id), record)
     }
 
     /// Forgets the record of a job that is done again.
@@ -141,6 +189,17 @@ impl Store {
         journal.write(&Header { journal: SCHEMA, shard: shard.to_string(), total, begun })?;
         Ok(journal)
     }
+}
+
+fn read_record(path: &Path) -> Option<Record> {
+    let mut text = Vec::new();
+    open_regular(path).ok()?.take(LONGEST).read_to_end(&mut text).ok()?;
+    serde_json::from_slice::<Record>(&text).ok().filter(|record| record.schema == SCHEMA)
+}
+
+fn write_record(path: &Path, record: &Record) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(record).map_err(io::Error::from).map_err(|e| Error::write(path, e))?;
+    write_file(path, true, (text + "\n").as_bytes()).map_err(|e| Error::write(path, e))
 }
 
 /// The salt of the folder: the one that is there, or a new one. The first process of several wins.

@@ -8,15 +8,21 @@ use ndarray::{Array2, Array3};
 /// found in row order wins a tie). Returns false, and changes nothing, when no pixel is valid.
 pub(crate) fn fill_invalid(data: &mut Array3<f32>, valid: &Array2<bool>) -> bool {
     let (rows, columns) = valid.dim();
-    let mut seen = valid.clone();
-    let mut queue: VecDeque<(usize, usize)> = valid.indexed_iter().filter(|(_, v)| **v).map(|(at, _)| at).collect();
-    if queue.is_empty() {
+    if !valid.iter().any(|valid| *valid) {
         return false;
     }
+    let mut seen = valid.clone();
+    let neighbours = |(r, c): (usize, usize)| {
+        let all = [(r.wrapping_sub(1), c), (r, c.wrapping_sub(1)), (r, c + 1), (r + 1, c)];
+        all.into_iter().filter(move |(r, c)| *r < rows && *c < columns)
+    };
+    // The others give their value to nothing.
+    let edge = |at: &(usize, usize)| neighbours(*at).any(|near| !valid[near]);
+    let valid_pixels = valid.indexed_iter().filter(|(_, valid)| **valid).map(|(at, _)| at);
+    let mut queue: VecDeque<(usize, usize)> = valid_pixels.filter(edge).collect();
     while let Some((r, c)) = queue.pop_front() {
-        let neighbours = [(r.wrapping_sub(1), c), (r, c.wrapping_sub(1)), (r, c + 1), (r + 1, c)];
-        for (nr, nc) in neighbours {
-            if nr < rows && nc < columns && !seen[(nr, nc)] {
+        for (nr, nc) in neighbours((r, c)) {
+            if !seen[(nr, nc)] {
                 seen[(nr, nc)] = true;
                 for mut plane in data.outer_iter_mut() {
                     plane[(nr, nc)] = plane[(r, c)];

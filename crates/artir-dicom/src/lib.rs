@@ -61,6 +61,6 @@ pub use read::{
 pub use repair::Repair;
 pub use restore::{
     Description, FileNames, NoiseChoice, OptionError, RestoreOptions, SeriesReport, SliceNoise, Timestamp, body_mean,
-    choose_strength, choose_strength_of, keep_non_negative, restore_series,
+    choose_strength, choose_strength_of, identity::result_form, keep_non_negative, restore_series,
 };
 pub use write::{archive::ZipOutput, derive::IMPLEMENTATION_CLASS_UID, encode::OutputSyntax};

@@ -48,7 +48,13 @@ mod write;
 pub use compare::{CompareOptions, Difference, compare};
 pub use error::{Error, Permission, Reason};
 pub use inspect::{Inspection, inspect_raster};
-pub use open::{cutline::Cutline, files, name::SceneName, policy::Access, product_name};
+pub use open::{
+    cutline::Cutline,
+    files,
+    name::SceneName,
+    policy::{Access, is_remote},
+    product_name,
+};
 pub use preview::{Preview, write_preview};
 pub use scene::{
     Scene,
@@ -63,6 +69,7 @@ pub use write::{
     SceneReport,
     beside::is_read_with,
     change::write_change,
+    identity::SCENES,
     options::{CreationOption, Format, WriteOptions},
     plan,
     publish::data_of,

@@ -30,7 +30,7 @@ use pulp::{Simd, WithSimd, bytemuck};
 use rayon::prelude::*;
 
 pub use lpips::{Lpips, LpipsError};
-pub use noise::{ct_noise, pet_noise};
+pub use noise::{ct_noise, median, pet_noise};
 use planes::{Planes, Reduced};
 pub use protocol::{Colour, PeakRange, Protocol, SsimWindow, named_window};
 

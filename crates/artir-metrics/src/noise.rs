@@ -1,6 +1,8 @@
 //! The noise of a CT or PET slice, measured in the slice itself.
 
-use ndarray::{Array2, ArrayView2};
+use std::collections::VecDeque;
+
+use ndarray::ArrayView2;
 
 /// Width of a bin of the histogram, as a ratio of neighbouring noise levels.
 const BIN: f64 = 1.01;
@@ -54,25 +56,31 @@ fn measure(image: ArrayView2<'_, f32>, valid: Option<ArrayView2<'_, bool>>, of: 
     if rows < edge || columns < edge || valid.as_ref().is_some_and(|valid| valid.dim() != (rows, columns)) {
         return None;
     }
-    let counts = |y: usize, x: usize| valid.as_ref().is_none_or(|v| v[(y, x)]) && image[(y, x)].is_finite();
     // Sums over rectangles from the upper left corner: of pixels that do not count, values and squares. Values are taken
-    // from the middle of the tissue's range, so that the squares keep their digits.
+    // from the middle of the tissue's range, so that the squares keep their digits. As many rows are kept as a square needs,
+    // which the processor's cache holds.
     let middle = f64::midpoint(tissue[0], tissue[1]);
-    let mut sums = Array2::from_elem((rows + 1, columns + 1), [0.0f64; 3]);
-    for y in 0..rows {
-        for x in 0..columns {
-            let value = if counts(y, x) { f64::from(image[(y, x)]) - middle } else { 0.0 };
-            let own = [if counts(y, x) { 0.0 } else { 1.0 }, value, value * value];
-            let (above, left, both) = (sums[(y, x + 1)], sums[(y + 1, x)], sums[(y, x)]);
-            sums[(y + 1, x + 1)] = std::array::from_fn(|i| own[i] + above[i] + left[i] - both[i]);
-        }
-    }
+    let mut sums: VecDeque<Vec<[f64; 3]>> = vec![vec![[0.0; 3]; columns + 1]; edge + 1].into();
     let bins = ((range[1] / range[0]).ln() / BIN.ln()).ceil() as usize + 1;
     let (mut histogram, mut squares) = (vec![0usize; bins], 0);
     let n = (edge * edge) as f64;
-    for y in 0..=rows - edge {
-        for x in 0..=columns - edge {
-            let [a, b, c, d] = [(y + edge, x + edge), (y, x + edge), (y + edge, x), (y, x)].map(|at| sums[at]);
+    for (y, row) in image.outer_iter().enumerate() {
+        let (Some(mut below), Some(above)) = (sums.pop_front(), sums.back()) else { return None };
+        let own_valid = valid.as_ref().map(|valid| valid.row(y));
+        let mut left = [0.0; 3];
+        for (x, value) in row.iter().enumerate() {
+            let counts = value.is_finite() && own_valid.as_ref().is_none_or(|valid| valid[x]);
+            let value = if counts { f64::from(*value) - middle } else { 0.0 };
+            let own = [if counts { 0.0 } else { 1.0 }, value, value * value];
+            left = std::array::from_fn(|i| own[i] + above[x + 1][i] + left[i] - above[x][i]);
+            below[x + 1] = left;
+        }
+        sums.push_back(below);
+        let (Some(top), Some(bottom)) = (sums.front(), sums.back()) else { return None };
+        if y + 1 < edge {
+            continue;
+        }
+        for (((a, b), c), d) in bottom[edge..].iter().zip(&top[edge..]).zip(bottom).zip(top) {
             let [missing, sum, square]: [f64; 3] = std::array::from_fn(|i| a[i] - b[i] - c[i] + d[i]);
             let mean = sum / n + middle;
             if missing > 0.5 || !(tissue[0]..=tissue[1]).contains(&mean) {
@@ -103,8 +111,28 @@ fn most_frequent(histogram: &[usize], least: f64) -> f64 {
     level(peak)
 }
 
+/// The median; `None` of no values.
+///
+/// ```
+/// use artir_metrics::median;
+///
+/// assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+/// assert_eq!((median(vec![4.0, 1.0]), median(vec![])), (Some(2.5), None));
+/// ```
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
+
     use super::*;
 
     /// Noise by the sum of twelve uniform numbers, of an LCG.
@@ -128,6 +156,12 @@ mod tests {
             () if (x / 3).is_multiple_of(9) && y > 170 => 90.0,
             () => 45.0,
         }
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!((median(vec![4.0, 1.0]), median(vec![])), (Some(2.5), None));
     }
 
     #[test]

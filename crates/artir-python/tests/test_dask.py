@@ -52,12 +52,13 @@ def test_every_job_is_done_once_though_a_worker_is_killed(tmp_path: Path, run_ar
 
         killer = threading.Thread(target=kill_one, daemon=True)
         killer.start()
-        status = restore_many(jobs, client, tmp_path / "out", shards=4, retries=10)
+        status = restore_many(jobs, client, tmp_path / "out", shards=4, retries=10, options=["--show-paths"])
         killer.join()
         # The cluster has started another process in its place.
         assert killed and killed[0] not in client.run(os.getpid).values()
     assert (status["total"], status["left"], status["states"]) == (13, 0, {"done": 12, "unusable": 1})
     assert [why["jobs"] for why in status["reasons"]] == [1]
+    assert json.loads((done / "job-3.json").read_text())["input"] == [str(tmp_path / "in" / "3")]
     for job in jobs[:12]:
         single = tmp_path / "single" / str(job["id"])
         assert run_artir("ct", job["input"], "-o", single, "-q").returncode == 0

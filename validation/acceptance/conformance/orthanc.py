@@ -4,6 +4,7 @@ import http.client
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -25,9 +26,15 @@ def executable() -> str | None:
 
 
 class Orthanc:
-    """A running server as a context manager."""
+    """A running server as a context manager, with more settings and how to speak to it then."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        more: dict | None = None,
+        headers: dict[str, str] | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.headers, self.context = headers or {}, context
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -46,7 +53,7 @@ class Orthanc:
             "ConcurrentJobs": 1,
             "HttpThreadsCount": 2,
             "StoreDicom": True,
-        }
+        } | (more or {})
         (home / "orthanc.json").write_text(json.dumps(settings))
         self.log = (home / "log").open("wb")
         self.process = subprocess.Popen(
@@ -84,9 +91,14 @@ class Orthanc:
         self, method: str, path: str, body: bytes | None = None, accept: str = "*/*"
     ) -> tuple[int, bytes]:
         """One request: status and body."""
-        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        if self.context:
+            link = http.client.HTTPSConnection(
+                "127.0.0.1", self.port, timeout=SECONDS, context=self.context
+            )
+        else:
+            link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         try:
-            link.request(method, path, body, {"Accept": accept})
+            link.request(method, path, body, {"Accept": accept, **self.headers})
             answer = link.getresponse()
             return answer.status, answer.read()
         finally:

@@ -1,6 +1,7 @@
 //! Making manifests: series of an archive, listed without their pixels, and scenes of a catalogue or a mosaic.
 
 mod archive;
+mod bucket;
 mod dicom;
 mod mosaic;
 mod stac;
@@ -14,7 +15,7 @@ use std::{
 use artir_files::hex;
 use sha2::{Digest, Sha256};
 
-use crate::{Command, Error, Job, orthanc};
+use crate::{Command, Error, Job, network::{Miss, address}};
 
 /// What a plan has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,9 +27,9 @@ pub struct Planned {
 }
 
 /// Lists the work below a source, and writes one line for each job: the CT and PET series of a folder or a DICOMDIR, the
-/// items of a STAC catalogue, collection, item collection or item, the sources of a VRT mosaic, or the CT and PET series of an
-/// Orthanc (`http://` or `https://`). `command` chooses one kind; a
-/// folder gives scenes or photographs only when it is [`Command::Geo`] or [`Command::Image`].
+/// items of a STAC catalogue, collection, item collection or item, the sources of a VRT mosaic, the CT and PET series of an
+/// Orthanc (`http://` or `https://`), or the objects of a store (`s3://BUCKET/PREFIX`). `command` chooses one kind; a
+/// folder gives scenes or photographs only when it is [`Command::Geo`] or [`Command::Image`], and a store needs it.
 ///
 /// Paths are absolute, so that the manifest can be moved. Ids are hashes of the series' or scene's identity: they name nobody,
 /// and stay the same when the plan is made again.
@@ -36,13 +37,15 @@ pub struct Planned {
 /// # Errors
 /// [`Error::Source`] for a source that cannot be planned, and [`Error::Write`] with the path `to`.
 pub fn plan(source: &Path, command: Option<Command>, out: &mut dyn Write, to: &Path) -> Result<Planned, Error> {
-    if let Some(address) = address(source) {
-        let mut lines = Lines { out, to, ids: HashSet::new(), planned: Planned::default() };
-        archive::series(address, command, &mut lines)?;
+    let mut lines = Lines { out, to, ids: HashSet::new(), planned: Planned::default() };
+    if let Some(address) = address_of(source) {
+        match address::is_object(address) {
+            true => bucket::objects(address, command, &mut lines)?,
+            false => archive::series(address, command, &mut lines)?,
+        }
         return lines.end();
     }
     let source = source.canonicalize().map_err(|e| Error::read(source, e))?;
-    let mut lines = Lines { out, to, ids: HashSet::new(), planned: Planned::default() };
     let ending = source.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let series = matches!(command, None | Some(Command::Ct | Command::Pet));
     if source.is_dir() {
@@ -66,9 +69,35 @@ pub fn plan(source: &Path, command: Option<Command>, out: &mut dyn Write, to: &P
     lines.end()
 }
 
-/// The address of an archive on a network, if a source is one.
-pub fn address(source: &Path) -> Option<&str> {
-    source.to_str().filter(|source| orthanc::is_address(source))
+/// The address of an archive or a store on a network, if a source is one.
+pub fn address_of(source: &Path) -> Option<&str> {
+    source.to_str().filter(|source| address::is_series(source) || address::is_object(source))
+}
+
+/// An address for messages, without credentials that somebody put into it.
+pub fn shown(address: &str) -> String {
+    address::shown(address)
+}
+
+/// Why a list on a network ended early.
+enum Ended {
+    Other(Error),
+    Miss(Miss),
+}
+
+impl Ended {
+    fn of(self, address: &str) -> Error {
+        match self {
+            Self::Other(error) => error,
+            Self::Miss(miss) => miss.of(address),
+        }
+    }
+}
+
+impl From<Miss> for Ended {
+    fn from(miss: Miss) -> Self {
+        Self::Miss(miss)
+    }
 }
 
 /// The manifest that is being written.
@@ -123,17 +152,21 @@ fn job_of_file(command: Command, path: &str) -> Job {
     job(command, path, vec![path.to_owned()])
 }
 
-/// The scenes or photographs of a folder, by the endings of their names.
-fn files(folder: &Path, command: Command, lines: &mut Lines<'_>) -> Result<(), Error> {
+/// Whether a file is a scene or a photograph by the ending of its name.
+fn has_ending(command: Command, path: &Path) -> bool {
     let endings: &[&str] = match command {
         Command::Image => &["png", "jpg", "jpeg", "tif", "tiff"],
         _ => &["tif", "tiff", "jp2", "vrt", "img"],
     };
+    path.extension().is_some_and(|e| endings.contains(&e.to_string_lossy().to_lowercase().as_str()))
+}
+
+/// The scenes or photographs of a folder, by the endings of their names.
+fn files(folder: &Path, command: Command, lines: &mut Lines<'_>) -> Result<(), Error> {
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
         let entry = entry.map_err(|e| Error::read(folder, e.into()))?;
         let path: PathBuf = entry.path().to_owned();
-        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        if !entry.file_type().is_file() || !ending.is_some_and(|e| endings.contains(&e.as_str())) {
+        if !entry.file_type().is_file() || !has_ending(command, &path) {
             continue;
         }
         match path.to_str() {

@@ -17,12 +17,12 @@ pub(super) enum Parsed {
     Image(image::Args),
 }
 
-/// Reads the command line of a job. `base` is where relative inputs begin, `out` the folder of results.
-pub(super) fn parse(job: &Job, base: &Path, out: &Path) -> Result<Parsed, Failure> {
+/// Reads the command line of a job. `base` is where relative inputs begin, `place` where the result goes.
+pub(super) fn parse(job: &Job, base: &Path, place: &Path) -> Result<Parsed, Failure> {
     let options = job.arguments().map_err(Failure::usage)?;
     let mut line: Vec<std::ffi::OsString> = vec!["artir".into(), job.command.name().into()];
     line.extend(options.into_iter().map(Into::into));
-    line.extend(["--output".into(), out.join(job.output()).into(), "--".into()]);
+    line.extend(["--output".into(), place.into(), "--".into()]);
     line.extend(job.inputs(base).into_iter().map(Into::into));
     let cli = Cli::try_parse_from(line).map_err(|e| {
         let text = e.to_string();
@@ -48,6 +48,15 @@ impl Parsed {
             #[cfg(feature = "geo")]
             Self::Geo(args) => args.inference.open(Task::Dehaze),
             Self::Image(args) => args.inference.open(args.task()?),
+        }
+    }
+
+    /// Whether GDAL reads a scene over a network.
+    pub(super) fn is_on_network(&self) -> bool {
+        match self {
+            #[cfg(feature = "geo")]
+            Self::Geo(args) => args.reads_network(),
+            _ => false,
         }
     }
 

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use artir_batch::{Manifest, Ran, Shard, State, Store, Survey};
+use artir_batch::{Manifest, Ran, Shard, State, Store, Survey, Upload};
 use artir_core::ErrorKind;
 use artir_files::NewFile;
 use clap::ValueEnum;
@@ -34,17 +34,22 @@ pub(crate) struct Args {
     /// Run one of N parts of the jobs: I is 0 to N - 1
     #[arg(long, value_name = "I/N", default_value_t)]
     shard: Shard,
-    /// Allow addresses: list an Orthanc with --plan, and fetch series from one. ARTIR_ORTHANC_USER and ARTIR_ORTHANC_PASSWORD
-    /// are its credentials
+    /// Allow addresses: series of an Orthanc, whose credentials are ARTIR_ORTHANC_USER and ARTIR_ORTHANC_PASSWORD, and objects
+    /// of a store that speaks S3 (s3://BUCKET/KEY), at AWS_ENDPOINT_URL with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
     #[arg(long)]
     allow_remote: bool,
+    /// Put results into a store in place of OUT, which keeps locks, records and journals. The record of a job comes last, as
+    /// PREFIX/.artir/done/ID.json
+    #[arg(long, value_name = "s3://BUCKET/PREFIX", requires = "allow_remote", conflicts_with_all = ["plan", "survey", "status", "merge"])]
+    upload: Option<String>,
     /// Write file names, option values and paths into the records
     #[arg(long)]
     show_paths: bool,
     /// Read a sample of each scene and write one range for the scenes of each mosaic, which all shards then use; restore nothing
     #[arg(long, conflicts_with_all = ["shard", "plan", "status", "merge"])]
     survey: bool,
-    /// List the work of a folder, DICOMDIR, STAC file, VRT mosaic or Orthanc (http://HOST:PORT), without reading pixels, and write it as a manifest
+    /// List the work of a folder, DICOMDIR, STAC file, VRT mosaic, Orthanc (http://HOST:PORT) or store (s3://BUCKET/PREFIX, with
+    /// --command), without reading pixels, and write it as a manifest
     #[arg(long, value_name = "SOURCE", conflicts_with_all = ["jobs", "shard", "show_paths"])]
     plan: Option<PathBuf>,
     /// Kind of work to list; a folder gives CT and PET series by default
@@ -106,6 +111,10 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let output = args.output.as_deref().ok_or_else(|| Failure::usage("--output is missing"))?;
+    if artir_batch::plan::address_of(output).is_some() {
+        let reason = "--output must be a folder or a file: results go into a store with --upload s3://BUCKET/PREFIX";
+        return Err(Failure::usage(reason));
+    }
     if let Some(source) = &args.plan {
         return plan(source, args, output, quiet);
     }
@@ -126,11 +135,11 @@ fn plan(source: &Path, args: &Args, to: &Path, quiet: bool) -> Result<ExitCode, 
         }
         _ => Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", to.display())),
     };
-    if let Some(address) = artir_batch::plan::address(source)
+    if let Some(address) = artir_batch::plan::address_of(source)
         && !args.allow_remote
     {
-        let host = address.rsplit('@').next().unwrap_or_default();
-        return Err(Failure::usage(format!("{host}: an address on a network: use --allow-remote")));
+        let address = artir_batch::plan::shown(address);
+        return Err(Failure::usage(format!("{address}: an address on a network: use --allow-remote")));
     }
     if to.exists() && !args.overwrite {
         return Err(fail(std::io::ErrorKind::AlreadyExists.into()));
@@ -147,7 +156,11 @@ fn plan(source: &Path, args: &Args, to: &Path, quiet: bool) -> Result<ExitCode, 
         eprintln!("artir: {count} left out: {reason}");
     }
     match planned.jobs {
-        0 => Err(Failure::input(format!("{}: nothing to restore was found", source.display()))),
+        0 => {
+            let shown = artir_batch::plan::address_of(source).map(artir_batch::plan::shown);
+            let shown = shown.unwrap_or_else(|| source.display().to_string());
+            Err(Failure::input(format!("{shown}: nothing to restore was found")))
+        }
         _ => Ok(ExitCode::SUCCESS),
     }
 }
@@ -162,13 +175,15 @@ fn jobs(manifest: Manifest, args: &Args, output: &Path, quiet: bool) -> Result<E
     let survey = Survey::read(&out)?;
     let jobs = Jobs::new(manifest.base().to_owned(), out.clone(), args.show_paths)
         .with_survey(survey.clone())
-        .with_remote(args.allow_remote);
+        .with_remote(args.allow_remote)
+        .with_uploads(args.upload.is_some());
     let mut manifest = survey.into_iter().fold(manifest, Manifest::with_survey);
     // What is refused is refused before the work.
     for index in 0..manifest.len() {
         jobs.check(&manifest.job(index)?)?;
     }
-    let store = Store::open(&out)?;
+    let upload = args.upload.as_deref().map(Upload::new).transpose()?;
+    let store = Store::open(&out)?.with_upload(upload);
     end_in_time();
     let mut restoring = Restoring::new(&jobs, &store, quiet);
     let total = manifest.len();

@@ -8,9 +8,11 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use artir_batch::{Command, End, Fault, Figures, Job, Look, ModelName, State, Store, Survey};
+use artir_batch::{Command, End, Fault, Figures, Job, Look, ModelName, State, Store, Survey, folder_of};
 use artir_core::{ALGORITHM, ErrorKind};
+use artir_dicom::{Modality, result_form};
 use artir_files::Encoding;
+use artir_metrics::median;
 use serde_json::Value;
 
 use super::command::{Parsed, parse};
@@ -32,6 +34,8 @@ pub(super) struct Jobs {
     show_paths: bool,
     survey: Option<Survey>,
     allow_remote: bool,
+    /// Whether results are put into a store, from a folder for each job.
+    uploads: bool,
     /// Command and options that were checked, and whether they lift the restrictions on what GDAL opens.
     checked: Mutex<Checked>,
     /// Hashes of models by command, model and task.
@@ -52,6 +56,7 @@ impl Jobs {
             show_paths,
             survey: None,
             allow_remote: false,
+            uploads: false,
             checked: Mutex::default(),
             models: Mutex::default(),
         }
@@ -67,6 +72,17 @@ impl Jobs {
     pub(super) fn with_remote(mut self, allow_remote: bool) -> Self {
         self.allow_remote = allow_remote;
         self
+    }
+
+    /// With results that are put into a store.
+    pub(super) fn with_uploads(mut self, uploads: bool) -> Self {
+        self.uploads = uploads;
+        self
+    }
+
+    /// Where a job writes its result.
+    fn place(&self, job: &Job) -> PathBuf {
+        folder_of(&self.out, job, self.uploads).join(job.output())
     }
 
     /// Refuses a job whose options its command does not take.
@@ -99,7 +115,7 @@ impl Jobs {
 
     /// The command line of a job.
     pub(super) fn parse(&self, job: &Job) -> Result<Parsed, Failure> {
-        parse(job, &self.base, &self.out)
+        parse(job, &self.base, &self.place(job))
     }
 
     /// A text without the paths of a job: its input is `input`, its result is `output`, and folders are left out.
@@ -109,7 +125,7 @@ impl Jobs {
         }
         let mut text = text.to_owned();
         let inputs = job.inputs(&self.base);
-        let result = self.out.join(job.output());
+        let result = self.place(job);
         // The longest name first, or the rest of it would stay.
         let mut names: Vec<(String, &str)> = inputs.iter().map(|input| (input.clone(), "input")).collect();
         names.push((result.display().to_string(), "output"));
@@ -132,6 +148,13 @@ fn form(job: &Job) -> String {
     format!("{} {}", job.command.name(), job.arguments().unwrap_or_default().join("\n"))
 }
 
+/// The options that a result depends on: not how fast it is made, and where what is left of it lies meanwhile.
+fn deciding(job: &Job) -> Vec<String> {
+    let others = ["--threads=", "--work="];
+    let arguments = job.arguments().unwrap_or_default();
+    arguments.into_iter().filter(|argument| !others.iter().any(|other| argument.starts_with(other))).collect()
+}
+
 /// Takes the tokens of files out of a reason, so that jobs with the same reason can be counted.
 fn without_tokens(text: &str) -> String {
     let mut out = String::new();
@@ -150,6 +173,8 @@ impl Look for Jobs {
         #[cfg(feature = "geo")]
         if job.command == Command::Geo {
             let mut files = match self.parse(job) {
+                // An object of a store is known by its version, and need not be opened for it.
+                Ok(Parsed::Geo(args)) if !job.addresses().is_empty() => args.files_beside(),
                 Ok(Parsed::Geo(args)) => args.files(),
                 _ => Vec::new(),
             };
@@ -170,10 +195,18 @@ impl Look for Jobs {
             model.map(|model| model.hash().to_owned()).map_err(|failure| failure.message)
         });
         let model = model.clone().map_err(|reason| self.plain(job, &reason))?;
-        Ok(Encoding::new("artir-batch-decides", 1)
-            .text("form", &form(job))
+        let text = Encoding::new("artir-batch-decides", 2)
+            .text("command", job.command.name())
+            .text("options", &deciding(job).join("\n"))
             .number("algorithm", ALGORITHM)
-            .text("model", &model))
+            .text("model", &model);
+        Ok(match job.command {
+            Command::Ct => text.nested("results", &result_form(Modality::Ct)),
+            Command::Pet => text.nested("results", &result_form(Modality::Pet)),
+            #[cfg(feature = "geo")]
+            Command::Geo => text.number("results", artir_geo::SCENES),
+            _ => text,
+        })
     }
 
     fn stops(&self) -> bool {
@@ -210,6 +243,7 @@ impl<'a> Restoring<'a> {
             Ok(parsed) => parsed,
             Err(failure) => return End::without_result(State::Unusable, self.jobs.plain(job, &failure.message)),
         };
+        let on_network = parsed.is_on_network();
         let (ended, report) = match parsed {
             Parsed::Ct(args) => value(ct::job_ct(args, &mut self.host)),
             Parsed::Pet(args) => value(ct::job_pet(args, &mut self.host)),
@@ -218,6 +252,8 @@ impl<'a> Restoring<'a> {
             Parsed::Image(args) => (image::job(args, &mut self.host), Value::Null),
         };
         let Some((state, reason)) = settled(&ended, &report) else { return End::Stopped };
+        // What GDAL says of a scene on a network does not tell a broken connection from a broken file.
+        let state = if state == State::Unusable && on_network { State::Failed } else { state };
         let reason = reason.map(|reason| self.jobs.plain(job, &reason));
         if let Some(reason) = &reason {
             eprintln!("artir: job {}: {}: {reason}", job.id, state.name());
@@ -253,7 +289,7 @@ impl<'a> Restoring<'a> {
         if job.options.get("preview") != Some(&Value::Bool(true)) {
             return;
         }
-        let result = self.jobs.out.join(job.output());
+        let result = self.jobs.place(job);
         let page = match job.command {
             Command::Geo => Some(result.with_extension("html")),
             _ => fs::read_dir(&result).ok().and_then(|entries| {
@@ -326,11 +362,6 @@ fn figures(report: &Value) -> Figures {
     }
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -389,6 +420,34 @@ mod tests {
         assert_eq!(reported(&report).as_deref(), Some("no HU"));
         let scene = json!({"scenes": [{"done": {"columns": 30, "rows": 20}}]});
         assert_eq!(figures(&scene).pixels, Some(600));
+    }
+
+    /// What is in this text makes jobs be done again; neither the runtime nor the version of artir is.
+    #[test]
+    fn what_decides_is_pinned() {
+        let jobs = Jobs::new("/base".into(), "/out".into(), false);
+        let decides = |command: &str, options: Value| {
+            let line = json!({"id": "a", "command": command, "input": "x", "options": options});
+            jobs.decides(&Job::parse(line.to_string().as_bytes()).unwrap()).unwrap()
+        };
+        let text = decides("ct", json!({"strength": 0.5, "preview": true}));
+        let model = artir_zoo_hash();
+        let expected = format!(
+            "artir-batch-decides 2\ncommand=ct\noptions=--preview\\n--strength=0.5\nalgorithm={ALGORITHM}\nmodel={model}\n\
+             results={}\n",
+            result_form(Modality::Ct).hash()
+        );
+        assert_eq!(text.as_str(), expected);
+        assert_ne!(result_form(Modality::Ct), result_form(Modality::Pet));
+        let scene = decides("geo", json!({"range": "0,255", "threads": 3, "work": "/scratch"}));
+        assert_eq!(scene, decides("geo", json!({"range": "0,255", "threads": 5})));
+        assert_ne!(scene, decides("geo", json!({"range": "0,254"})));
+        assert!(scene.as_str().ends_with(&format!("results={}\n", artir_geo::SCENES)));
+    }
+
+    fn artir_zoo_hash() -> String {
+        let args = parse(&job("x"), Path::new("/"), Path::new("/out/a")).unwrap();
+        args.model().unwrap().hash().to_owned()
     }
 
     #[test]

@@ -37,7 +37,9 @@ struct Read {
 pub(super) fn survey(mut manifest: Manifest, args: &Args, output: &Path, quiet: bool) -> Result<ExitCode, Failure> {
     let out = absolute(output)?;
     // A mosaic that a job names is surveyed here, so any survey satisfies the check of the job.
-    let jobs = Jobs::new(manifest.base().to_owned(), out.clone(), args.show_paths).with_survey(Some(Survey::new()));
+    let jobs = Jobs::new(manifest.base().to_owned(), out.clone(), args.show_paths)
+        .with_survey(Some(Survey::new()))
+        .with_remote(args.allow_remote);
     let mosaics = mosaics(&mut manifest, &jobs)?;
     if mosaics.is_empty() {
         return Err(Failure::input(
@@ -75,6 +77,10 @@ fn mosaics(manifest: &mut Manifest, jobs: &Jobs) -> Result<BTreeMap<String, Vec<
             continue;
         }
         jobs.check(&job)?;
+        if !job.addresses().is_empty() && !job.reads_in_place() {
+            let reason = "a survey reads scenes of a store where they are: give the job the option allow-remote";
+            return Err(Failure::usage(format!("job {}: {reason}", job.id)));
+        }
         let name = job.mosaic.as_deref().unwrap_or(DEFAULT);
         let own = job.treatment();
         let (treatment, indices) = out.entry(name.to_owned()).or_insert_with(|| (own.clone(), Vec::new()));

@@ -280,7 +280,17 @@ impl Args {
         // Standard input is read later, and once.
         let named = self.scenes.iter().filter(|scene| !streams::is_input(scene));
         let sources = named.flat_map(|scene| artir_geo::files(scene, &access));
-        sources.chain(self.mask.as_ref().map(PathBuf::from)).chain(self.cutline.clone()).collect()
+        sources.chain(self.files_beside()).collect()
+    }
+
+    /// The files that are read besides the scenes.
+    pub(crate) fn files_beside(&self) -> Vec<PathBuf> {
+        self.mask.as_ref().map(PathBuf::from).into_iter().chain(self.cutline.clone()).collect()
+    }
+
+    /// Whether GDAL reads a scene over a network.
+    pub(crate) fn reads_network(&self) -> bool {
+        self.allow_remote && self.scenes.iter().any(|scene| artir_geo::is_remote(scene))
     }
 
     fn replaces_report(&self, path: &Path) -> bool {

@@ -14,6 +14,16 @@ use crate::{
 /// settings give other attributes, so that `--resume` makes older objects anew. Their UIDs stay.
 const OBJECTS: u32 = 1;
 
+/// What of artir decides derived objects, besides the model, the settings and [`artir_core::ALGORITHM`].
+pub fn result_form(modality: Modality) -> Encoding {
+    least(modality, Encoding::new("artir-objects", OBJECTS))
+}
+
+/// What the network gives for PET is not written below 0. CT, whose pixels have not changed, keeps its UIDs.
+fn least(modality: Modality, text: Encoding) -> Encoding {
+    if modality == Modality::Pet { text.text("least", "0") } else { text }
+}
+
 /// The inputs that make derived objects one series: the source series, and the model and settings, but not the slices.
 /// A series that gets more slices keeps it.
 pub(super) fn series(series: &Series, what: &Restoring<'_>, options: &RestoreOptions) -> Encoding {
@@ -29,8 +39,7 @@ pub(super) fn series(series: &Series, what: &Restoring<'_>, options: &RestoreOpt
         .text("group", &series.folder)
         .text("unit", unit)
         .text("pixels", what.decides);
-    // What the network gives for PET is not written below 0. CT, whose pixels have not changed, keeps its UIDs.
-    let text = if series.modality == Modality::Pet { text.text("least", "0") } else { text };
+    let text = least(series.modality, text);
     match options.rescale {
         Some(rescale) => text.text("rescale", &rescale.terms().join(" ")),
         None => text,

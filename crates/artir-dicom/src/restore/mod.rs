@@ -4,7 +4,7 @@
 //! the unit of its values for the network, and `identity.rs` what the results are known by.
 
 mod floor;
-mod identity;
+pub(crate) mod identity;
 mod names;
 mod noise;
 mod options;

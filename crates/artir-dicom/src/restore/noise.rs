@@ -1,7 +1,7 @@
 //! The noise of a series: measured by slice, and for CT the strength that leaves a given level.
 
 use artir_core::{Image, Progress, Restorer};
-use artir_metrics::ct_noise;
+use artir_metrics::{ct_noise, median};
 use ndarray::{Array2, Axis};
 
 use super::{RestoreOptions, scale::Scale, step::open};
@@ -118,16 +118,6 @@ fn strength_for(target: f64, before: f64, noise: &dyn Fn(f32) -> f64) -> f32 {
     if (noise(low) - target).abs() < (noise(high) - target).abs() { low } else { high }
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
-}
-
 fn read(
     series: &Series,
     instance: &crate::Instance,
@@ -165,7 +155,5 @@ mod tests {
             let left = noise(strength(target));
             assert!((left - target).abs() <= 0.09, "{target}: {left}");
         }
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!((median(vec![4.0, 1.0]), median(vec![])), (Some(2.5), None));
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod cutline;
 pub(crate) mod drivers;
 pub(crate) mod name;
+mod objects;
 pub(crate) mod policy;
 pub(crate) mod product;
 mod reach;
@@ -171,7 +172,8 @@ fn open_raster(path: &str, access: &Access) -> Result<Opened, Reason> {
         if local {
             std::fs::metadata(path)?;
         }
-        return Ok(Opened { dataset: again(path, access)?, name: path.to_owned(), product: None });
+        let name = objects::gdal_name(path).into_owned();
+        return Ok(Opened { dataset: again(&name, access)?, name, product: None });
     }
     if is_remote(path) {
         return Err(Reason::not_allowed("is on a network", Permission::Network));
@@ -190,7 +192,8 @@ pub(crate) fn again(name: &str, access: &Access) -> Result<Dataset, Reason> {
     quiet();
     if access.remote {
         drivers::unconfine();
-        return open_with(name, None);
+        objects::use_endpoint();
+        return open_with(&objects::gdal_name(name), None);
     }
     drivers::confine();
     open_with(name, Some(&drivers::local()))

@@ -42,7 +42,7 @@ const REMOTE: [&str; 10] = [
 ];
 
 /// Whether GDAL would read the path over a network.
-pub(crate) fn is_remote(path: &str) -> bool {
+pub fn is_remote(path: &str) -> bool {
     // Names of parts can hold the two slashes, as HDF5:"a.h5"://group/red does.
     SceneName::of(path).file.contains("://") || REMOTE.iter().any(|prefix| path.contains(prefix))
 }

@@ -11,6 +11,10 @@ use crate::{
     scene::{Scene, region::Region},
 };
 
+/// The version of the form of results. Raise it with every change after which the same model, settings and sources give
+/// another file, so that interrupted runs begin anew.
+pub const SCENES: u32 = 2;
+
 /// Bytes of a file that is not read whole.
 const HEAD: usize = 1 << 20;
 
@@ -29,7 +33,7 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
         all_bands,
         provenance,
     } = options;
-    let mut out = Encoding::new("artir-scene", 2)
+    let mut out = Encoding::new("artir-scene", SCENES)
         .text("pixels", pixels)
         .text("bands", &scene.info.bands.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))
         .text("format", format.driver());

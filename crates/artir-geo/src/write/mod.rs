@@ -6,7 +6,7 @@ mod copied;
 mod creation;
 mod file;
 mod haze;
-mod identity;
+pub(crate) mod identity;
 pub(crate) mod layout;
 pub(crate) mod metadata;
 pub(crate) mod options;

@@ -4,7 +4,6 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use artir_files::write_file;
@@ -86,5 +85,5 @@ pub(crate) fn append_to(path: &Path) -> io::Result<File> {
 
 /// Now, in seconds since 1970.
 pub(crate) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+    chrono::Utc::now().timestamp_micros() as f64 / 1e6
 }

@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,7 @@ def restore_many(
     shards: int | None = None,
     retries: int = 3,
     program: list[str] | None = None,
+    options: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Restores the jobs of a manifest on a Dask cluster.
 
@@ -63,6 +64,8 @@ def restore_many(
         shards: Parts of the jobs, each a task. None takes four for each worker, so that a lost worker loses little.
         retries: How often Dask starts a task again that ended without being done.
         program: The command on the workers. None takes that of this package, which has no `geo`.
+        options: More options of `artir batch`, such as `["--allow-remote", "--upload", "s3://bucket/results"]`. Workers
+            need the credentials of a store in their environment.
 
     Returns:
         The status of the whole folder, as `artir batch --status --json` prints it. It lists why jobs are unusable.
@@ -86,6 +89,7 @@ def restore_many(
         command=command,
         manifest=str(manifest),
         output=str(folder),
+        options=list(options),
         retries=retries,
         pure=False,
         key="artir-batch",
@@ -124,9 +128,9 @@ def _written(jobs: Iterable[Mapping[str, Any]], folder: Path) -> Path:
     return path
 
 
-def _run_shard(index: int, *, shards: int, command: list[str], manifest: str, output: str) -> int:
+def _run_shard(index: int, *, shards: int, command: list[str], manifest: str, output: str, options: list[str]) -> int:
     """One task: one shard, in a process of its own."""
-    arguments = [*command, "batch", manifest, "-o", output, "--shard", f"{index}/{shards}", "-q"]
+    arguments = [*command, "batch", manifest, "-o", output, "--shard", f"{index}/{shards}", "-q", *options]
     launched = [sys.executable, "-c", _LAUNCH, str(os.getpid()), *arguments]
     done = subprocess.run(launched, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode in (0, 4):

@@ -5,19 +5,17 @@ use std::{
     fs::File,
     io::{self, Read, Write},
     path::Path,
-    sync::Arc,
-    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
-use ureq::{
-    Agent, Body,
-    http::Response,
-    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
-};
+use ureq::{Agent, Body, http::Response};
 
-use crate::State;
+use super::{
+    Miss,
+    address::is_encrypted,
+    agent::{agent, kind},
+};
 
 /// Series that are asked for at once.
 const PAGE: usize = 200;
@@ -25,36 +23,6 @@ const PAGE: usize = 200;
 const MOST_LIST: u64 = 256 << 20;
 /// The largest archive of a series that is fetched, bytes.
 const MOST_ARCHIVE: u64 = 16 << 30;
-const ANSWER: Duration = Duration::from_secs(60);
-/// Authorities of Debian and of most other systems, for https.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
-
-/// Why something was not fetched, and whether another try may help.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Miss {
-    pub(crate) state: State,
-    pub(crate) reason: String,
-}
-
-impl Miss {
-    fn later(reason: impl Into<String>) -> Self {
-        Self { state: State::Failed, reason: reason.into() }
-    }
-
-    fn never(reason: impl Into<String>) -> Self {
-        Self { state: State::Unusable, reason: reason.into() }
-    }
-
-    fn of_status(status: u16) -> Self {
-        match status {
-            401 | 403 => {
-                Self::later("the archive asks for other credentials: set ARTIR_ORTHANC_USER and ARTIR_ORTHANC_PASSWORD")
-            }
-            408 | 429 | 500.. => Self::later(format!("the archive answered with HTTP {status}")),
-            _ => Self::never(format!("the archive answered with HTTP {status}")),
-        }
-    }
-}
 
 /// A series, as the list of an Orthanc shows it.
 #[derive(Clone, Debug, Deserialize)]
@@ -87,20 +55,6 @@ impl Series {
     }
 }
 
-/// Whether an input is an address on a network.
-pub(crate) fn is_address(input: &str) -> bool {
-    begins(input, "http://") || is_encrypted(input)
-}
-
-/// Whether it is reached by TLS.
-pub(crate) fn is_encrypted(address: &str) -> bool {
-    begins(address, "https://")
-}
-
-fn begins(address: &str, scheme: &str) -> bool {
-    address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-}
-
 /// The address of an Orthanc as its user gives it: without a slash at the end.
 ///
 /// # Errors
@@ -108,7 +62,7 @@ fn begins(address: &str, scheme: &str) -> bool {
 pub(crate) fn base(address: &str) -> Result<&str, &'static str> {
     let rest = address.split_once("://").map_or("", |(_, rest)| rest);
     let host = rest.split('/').next().unwrap_or_default();
-    if host.contains('@') {
+    if rest.contains('@') {
         return Err("credentials belong into ARTIR_ORTHANC_USER and ARTIR_ORTHANC_PASSWORD, not into the address");
     }
     let plain = !rest.contains(['?', '#']) && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
@@ -128,37 +82,14 @@ pub(crate) struct Orthanc {
 impl Orthanc {
     /// With the credentials of the environment.
     pub(crate) fn new(address: &str) -> Result<Self, Miss> {
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            // Series come from the address that the user named, and not from a proxy that an environment variable names.
-            .proxy(None)
-            .timeout_connect(Some(ANSWER))
-            .timeout_recv_response(Some(Duration::from_secs(600)))
-            .user_agent("artir-batch");
-        if is_encrypted(address) {
-            let path = env::var_os("SSL_CERT_FILE").unwrap_or_else(|| AUTHORITIES.into());
-            let fail = |e: &dyn std::fmt::Display| {
-                Miss::later(format!("the authorities of https in SSL_CERT_FILE or {AUTHORITIES} cannot be read: {e}"))
-            };
-            let pem = std::fs::read(path).map_err(|e| fail(&e))?;
-            let mut authorities: Vec<Certificate<'static>> = Vec::new();
-            for item in parse_pem(&pem) {
-                if let PemItem::Certificate(one) = item.map_err(|e| fail(&e))? {
-                    authorities.push(one);
-                }
-            }
-            let tls = TlsConfig::builder()
-                .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .root_certs(RootCerts::Specific(Arc::new(authorities)));
-            config = config.tls_config(tls.build());
-        }
+        // An archive of many gigabytes takes its time.
+        let agent = agent(is_encrypted(address), None)?;
         let user = env::var("ARTIR_ORTHANC_USER").ok();
         let authorization = user.map(|user| {
             let password = env::var("ARTIR_ORTHANC_PASSWORD").unwrap_or_default();
             format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
         });
-        Ok(Self { agent: config.build().new_agent(), authorization })
+        Ok(Self { agent, authorization })
     }
 
     fn get(&self, address: &str) -> Result<Response<Body>, Miss> {
@@ -170,7 +101,10 @@ impl Orthanc {
             request.call().map_err(|e| Miss::later(format!("the archive cannot be reached: {}", kind(&e))))?;
         match response.status().as_u16() {
             200 => Ok(response),
-            status => Err(Miss::of_status(status)),
+            401 | 403 => Err(Miss::later(
+                "the archive asks for other credentials: set ARTIR_ORTHANC_USER and ARTIR_ORTHANC_PASSWORD",
+            )),
+            status => Err(Miss::of_status("the archive", status)),
         }
     }
 
@@ -213,8 +147,8 @@ impl Orthanc {
         Ok(format!("{}\n{}\n{}", found.id, found.last_update, found.instances.join("\n")))
     }
 
-    /// Writes an archive into a file. Returns its length; `None` when `stops` says so.
-    pub(crate) fn fetch(&self, archive: &str, to: &Path, stops: &dyn Fn() -> bool) -> Result<Option<u64>, Miss> {
+    /// Writes an archive into a file; `false` when `stops` says so.
+    pub(crate) fn fetch(&self, archive: &str, to: &Path, stops: &dyn Fn() -> bool) -> Result<bool, Miss> {
         let mut response = self.get(archive)?;
         let disk = |e: io::Error| Miss::later(format!("the archive of the series cannot be stored: {}", e.kind()));
         let mut file = File::create_new(to).map_err(disk)?;
@@ -223,7 +157,7 @@ impl Orthanc {
         let mut length: u64 = 0;
         while !stops() {
             match from.read(&mut buffer) {
-                Ok(0) => return Ok(Some(length)),
+                Ok(0) => return Ok(true),
                 Ok(n) => {
                     length += n as u64;
                     if length > MOST_ARCHIVE {
@@ -235,16 +169,7 @@ impl Orthanc {
                 Err(e) => return Err(Miss::later(format!("the archive broke off: {}", e.kind()))),
             }
         }
-        Ok(None)
-    }
-}
-
-/// An error without the address, which records must not hold.
-fn kind(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Io(e) => e.kind().to_string(),
-        ureq::Error::BadUri(_) => "its address is none".into(),
-        other => other.to_string(),
+        Ok(false)
     }
 }
 
@@ -260,14 +185,6 @@ mod tests {
         for bad in ["http://", "http:///series", "http://host/?x", "http://host/a b"] {
             assert!(base(bad).is_err(), "{bad}");
         }
-        assert!(is_address("HTTP://x") && is_address("https://x") && !is_address("httpx/a") && !is_address("s3://x"));
-    }
-
-    #[test]
-    fn what_another_try_may_change_is_tried_again() {
-        let states = [401, 404, 410, 429, 500, 503].map(|status| Miss::of_status(status).state);
-        use State::{Failed, Unusable};
-        assert_eq!(states, [Failed, Unusable, Unusable, Failed, Failed, Failed]);
     }
 
     #[test]

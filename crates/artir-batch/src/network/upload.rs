@@ -1,0 +1,90 @@
+//! Results in a store in place of the folder of results.
+
+use std::{collections::HashSet, path::Path};
+
+use super::{
+    Miss,
+    address::{Place, shown},
+    bucket::{Bucket, Stops},
+};
+use crate::{Error, FOLDER, Record, Results, work::files_of};
+
+/// Where results are put: below `s3://BUCKET/PREFIX`. A result is whole when its record is there, in `.artir/done/ID.json`
+/// below the prefix: the record is removed before anything of the result, and put after all of it.
+#[derive(Debug)]
+pub struct Upload {
+    bucket: Bucket,
+    /// Empty, or with a slash at its end.
+    prefix: String,
+}
+
+impl Upload {
+    /// Checks the address, and that the bucket answers.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] for an address that cannot be used or a bucket that does not exist, [`Error::Network`] when another
+    /// try may help.
+    pub fn new(address: &str) -> Result<Self, Error> {
+        let fail = |reason: &str| Error::Archive { address: shown(address), reason: reason.to_owned() };
+        let place = Place::of(address).unwrap_or(Err("not a store: write s3://BUCKET/PREFIX")).map_err(fail)?;
+        let prefix = match place.key.trim_end_matches('/') {
+            "" => String::new(),
+            key => format!("{key}/"),
+        };
+        let at = |miss: Miss| miss.of(address);
+        let bucket = Bucket::new(place.bucket).map_err(at)?;
+        bucket.first(&prefix).map_err(at)?;
+        Ok(Self { bucket, prefix })
+    }
+
+    fn key(&self, output: &str) -> String {
+        format!("{}{output}", self.prefix)
+    }
+
+    fn record_key(&self, id: &str) -> String {
+        self.key(&format!("{FOLDER}/done/{id}.json"))
+    }
+
+    /// The size of a result: of the object of its name, or of those below it.
+    pub(crate) fn results(&self, output: &str) -> Result<Results, Miss> {
+        let key = self.key(output);
+        let found = match self.bucket.object(&key)? {
+            Some(object) => vec![object],
+            None => self.bucket.folder(&key)?,
+        };
+        Ok(Results { files: found.len() as u64, bytes: found.iter().map(|object| object.size).sum() })
+    }
+
+    /// Puts all files below a folder, and removes what an earlier result of this name had and this one has not; `false` when
+    /// `stops` says so.
+    pub(crate) fn put(&self, folder: &Path, output: &str, stops: Stops<'_>) -> Result<bool, Miss> {
+        let files: Vec<_> = files_of(folder).collect();
+        let named = files.iter().map(|file| {
+            let name = file.strip_prefix(folder).ok().and_then(Path::to_str);
+            let name = name.ok_or_else(|| Miss::never("the name of the result cannot be a key of the store"))?;
+            Ok((file.as_path(), self.key(name)))
+        });
+        let named = named.collect::<Result<Vec<_>, Miss>>()?;
+        if !self.bucket.put(&named, stops)? {
+            return Ok(false);
+        }
+        let own: HashSet<&str> = named.iter().map(|(_, key)| key.as_str()).collect();
+        for old in self.bucket.folder(&self.key(output))? {
+            if !own.contains(old.location.as_ref()) {
+                self.bucket.remove(old.location.as_ref())?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts the record of a job, which makes its result one.
+    pub(crate) fn put_record(&self, record: &Record) -> Result<(), Miss> {
+        let text = serde_json::to_string_pretty(record);
+        let text = text.map_err(|e| Miss::later(format!("the record cannot be written: {e}")))?;
+        self.bucket.put_bytes(&self.record_key(&record.entry.id), (text + "\n").into_bytes())
+    }
+
+    pub(crate) fn remove_record(&self, id: &str) -> Result<(), Miss> {
+        self.bucket.remove(&self.record_key(id))
+    }
+}

@@ -1,0 +1,1 @@
+"""Checks `artir batch` with a store and an archive that are not artir's own."""
