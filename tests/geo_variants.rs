@@ -111,6 +111,41 @@ fn numbers_that_are_not_finite_and_the_least_number_stay_as_they_are() {
 }
 
 #[test]
+fn reflectance_in_floating_point_values_is_zero_to_one() {
+    let dir = folder();
+    let at = dir.path();
+    for (most, white) in [(0.4, 1.0), (4.0, 1.0), (4000.0, 10_000.0)] {
+        let value = |_: usize, x: usize, y: usize| most * (0.1 + ((x * 7 + y * 13) % 90) as f32 / 100.0);
+        write(&at.join("s.tif"), &["PHOTOMETRIC=RGB"], &RGB, value).close().unwrap();
+        half(at, &["s.tif", "-o", "o.tif", "--range", "reflectance"]);
+        assert_eq!(ranges(at)[0], [0.0, white], "{most}");
+    }
+    write(&at.join("s.tif"), &["PHOTOMETRIC=RGB"], &RGB, |_, x, y| 1 + (x + y) as u16 % 9).close().unwrap();
+    half(at, &["s.tif", "-o", "o.tif", "--range", "reflectance"]);
+    assert_eq!(ranges(at)[0], [0.0, 10_000.0], "integers");
+}
+
+#[test]
+fn packed_deliveries_are_refused_with_the_way_to_name_them() {
+    let dir = folder();
+    let at = dir.path();
+    std::fs::write(at.join("a.zip"), b"PK").unwrap();
+    std::fs::write(at.join("b.TAR"), b"x").unwrap();
+    for (name, words) in [
+        ("a.zip", "is an archive: unpack it"),
+        ("b.TAR", "is an archive: unpack it"),
+        ("/vsizip/a.zip/S2A.SAFE/MTD_MSIL2A.xml", "is a product in an archive: unpack the archive"),
+        ("/vsizip/a.zip/S2A.SAFE", "is a product in an archive: unpack the archive"),
+        ("/vsitar/b.TAR/LC08_MTL.txt", "is a product in an archive: unpack the archive"),
+    ] {
+        let done = geo(at, &[name, "-o", "o.tif", "--model", "same.onnx"]);
+        assert_eq!(done.status.code(), Some(3), "{name}");
+        let said = text(&done.stderr);
+        assert!(said.lines().count() == 1 && said.contains(name) && said.contains(words), "{said}");
+    }
+}
+
+#[test]
 fn grids_of_any_orientation_and_blocks_of_any_size_are_kept() {
     let dir = folder();
     let at = dir.path();
