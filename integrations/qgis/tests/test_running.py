@@ -85,7 +85,7 @@ def test_old_programs_others_and_those_without_scenes_are_refused(provider, work
     monkeypatch.setattr(program, "candidates", lambda: [str(work / "artir")])
     (work / "artir").write_text("#!/bin/sh\necho artir 0.0.9\n")
     (work / "artir").chmod(0o755)
-    with pytest.raises(program.NotFound, match="is artir 0.0.9, and this plugin needs 0.1.0 or later"):
+    with pytest.raises(program.NotFound, match="is artir 0.0.9, and this plugin needs 0.2.0 or later"):
         program.find(True)
     (work / "artir").write_text("#!/bin/sh\necho another program, of another length\n")
     with pytest.raises(program.NotFound, match="is not artir"):

@@ -20,7 +20,7 @@ use artir_core::Shape;
 use gdal::Dataset;
 
 use self::{
-    check::{check_plausible, is_white_zero, refuse_unfit},
+    check::{check_plausible, refuse_unfit},
     description::Description,
     estimate::Grid,
     fills::Fill,
@@ -231,7 +231,7 @@ impl Scene {
             self.info.values.iter_mut().zip(zeros).for_each(|(values, zero)| values.zero = zero);
         }
         let most = self.info.values[0].limits[1];
-        let is_negative = self.info.radiometry.is_none() && is_white_zero(&self.dataset, &self.info.bands);
+        let is_negative = self.info.is_negative();
         let of_one = |values: &mut Vec<BandValues>, interval: Interval| {
             values.iter_mut().for_each(|values| values.interval = interval);
         };
@@ -333,6 +333,11 @@ impl Scene {
 }
 
 impl SceneInfo {
+    /// Whether brightness falls with the stored value of the only restored band.
+    pub(crate) fn is_negative(&self) -> bool {
+        self.radiometry.is_none() && self.bands == [1] && self.description.bands[0].white_is_zero
+    }
+
     pub(crate) fn shape(&self) -> Shape {
         let (columns, rows) = self.description.size;
         Shape { channels: self.bands.len(), rows, columns }
