@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use artir_tests::{
     scenes::{folder, geo, half, halved, pixels, ranges},
@@ -108,6 +108,85 @@ fn numbers_that_are_not_finite_and_the_least_number_stay_as_they_are() {
     let found = pixels(&at.join("o.tif"));
     assert!(found.iter().all(|plane| (0..SIZE.0 * SIZE.1).all(|i| (plane[i] == least) == (i % SIZE.0 < 12))));
     assert!(ranges(at)[0][1] < 1.1, "{:?}", ranges(at));
+}
+
+#[test]
+fn reflectance_in_floating_point_values_is_zero_to_one() {
+    let dir = folder();
+    let at = dir.path();
+    for (most, white) in [(0.4, 1.0), (4.0, 1.0), (4000.0, 10_000.0)] {
+        let value = |_: usize, x: usize, y: usize| most * (0.1 + ((x * 7 + y * 13) % 90) as f32 / 100.0);
+        write(&at.join("s.tif"), &["PHOTOMETRIC=RGB"], &RGB, value).close().unwrap();
+        half(at, &["s.tif", "-o", "o.tif", "--range", "reflectance"]);
+        assert_eq!(ranges(at)[0], [0.0, white], "{most}");
+    }
+    write(&at.join("s.tif"), &["PHOTOMETRIC=RGB"], &RGB, |_, x, y| 1 + (x + y) as u16 % 9).close().unwrap();
+    half(at, &["s.tif", "-o", "o.tif", "--range", "reflectance"]);
+    assert_eq!(ranges(at)[0], [0.0, 10_000.0], "integers");
+}
+
+#[test]
+fn a_mask_of_one_band_is_refused_and_restored_as_one_of_all() {
+    let dir = folder();
+    let at = dir.path();
+    let [red, green, blue] = RGB;
+    let alpha = [red, green, blue, ColorInterpretation::AlphaBand];
+    let value = |band: usize, x: usize, y: usize| match band {
+        3 if x < 20 => 0,
+        3 => 255,
+        _ => (40 + (x * 5 + y * 3) % 180) as u8,
+    };
+    write(&at.join("a.tif"), &["PHOTOMETRIC=RGB", "ALPHA=YES"], &alpha, value).close().unwrap();
+    let source = |band: usize| {
+        format!(
+            "<SimpleSource><SourceFilename relativeToVRT=\"1\">a.tif</SourceFilename><SourceBand>{band}</SourceBand></SimpleSource>"
+        )
+    };
+    let bands: String = ["Red", "Green", "Blue"]
+        .iter()
+        .enumerate()
+        .map(|(i, colour)| {
+            let mask = format!("<MaskBand><VRTRasterBand dataType=\"Byte\">{}</VRTRasterBand></MaskBand>", source(4));
+            let mask = if i == 1 { mask } else { String::new() };
+            let own = source(i + 1);
+            format!("<VRTRasterBand dataType=\"Byte\" band=\"{}\"><ColorInterp>{colour}</ColorInterp>{own}{mask}</VRTRasterBand>", i + 1)
+        })
+        .collect();
+    std::fs::write(at.join("b.vrt"), format!("<VRTDataset rasterXSize=\"70\" rasterYSize=\"50\">{bands}</VRTDataset>"))
+        .unwrap();
+    let done = geo(at, &["b.vrt", "-o", "o.tif", "--model", "same.onnx"]);
+    let said = text(&done.stderr);
+    assert!(done.status.code() == Some(3) && said.contains("gdal_translate -mask mask,2"), "{said}");
+    let mut made = Command::new("gdal_translate");
+    made.args(["-q", "-of", "VRT", "-mask", "mask,2", "b.vrt", "s.vrt"]).current_dir(at);
+    assert!(made.status().unwrap().success());
+    half(at, &["s.vrt", "-o", "o.tif"]);
+    let found = pixels(&at.join("o.tif"));
+    for (i, found) in found[0].iter().enumerate() {
+        let before = f64::from(value(0, i % SIZE.0, i / SIZE.0));
+        let wanted = if i % SIZE.0 < 20 { before } else { halved(before, [0.0, 255.0]) };
+        assert!((found - wanted).abs() <= 0.5, "{i}: {before} {found}");
+    }
+}
+
+#[test]
+fn packed_deliveries_are_refused_with_the_way_to_name_them() {
+    let dir = folder();
+    let at = dir.path();
+    std::fs::write(at.join("a.zip"), b"PK").unwrap();
+    std::fs::write(at.join("b.TAR"), b"x").unwrap();
+    for (name, words) in [
+        ("a.zip", "is an archive: unpack it"),
+        ("b.TAR", "is an archive: unpack it"),
+        ("/vsizip/a.zip/S2A.SAFE/MTD_MSIL2A.xml", "is a product in an archive: unpack the archive"),
+        ("/vsizip/a.zip/S2A.SAFE", "is a product in an archive: unpack the archive"),
+        ("/vsitar/b.TAR/LC08_MTL.txt", "is a product in an archive: unpack the archive"),
+    ] {
+        let done = geo(at, &[name, "-o", "o.tif", "--model", "same.onnx"]);
+        assert_eq!(done.status.code(), Some(3), "{name}");
+        let said = text(&done.stderr);
+        assert!(said.lines().count() == 1 && said.contains(name) && said.contains(words), "{said}");
+    }
 }
 
 #[test]

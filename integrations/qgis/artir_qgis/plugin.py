@@ -18,6 +18,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QCoreApplication, QTranslator
 from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtWidgets import QPushButton
 
 try:
     # Qt 6 moved the class.
@@ -117,9 +118,17 @@ class ArtirPlugin:
         if self.translator is not None:
             QCoreApplication.removeTranslator(self.translator)
 
-    def say(self, text: str, level=None) -> None:
-        """Shows a message above the map."""
-        self.iface.messageBar().pushMessage("artir", text, level if level is not None else Qgis.MessageLevel.Warning)
+    def say(self, text: str, level=Qgis.MessageLevel.Warning, offer: str = "") -> None:
+        """Shows a message above the map, with a button for the dialog of an algorithm that mends it."""
+        bar = self.iface.messageBar()
+        if not offer:
+            bar.pushMessage("artir", text, level)
+            return
+        message = bar.createMessage("artir", text)
+        button = QPushButton(QgsApplication.processingRegistry().algorithmById(offer).displayName(), message)
+        button.clicked.connect(lambda: self.dialog(offer))
+        message.layout().addWidget(button)
+        bar.pushWidget(message, level)
 
     def dialog(self, name: str) -> None:
         """Opens an algorithm's dialog."""
@@ -149,10 +158,14 @@ class ArtirPlugin:
         context.setProject(QgsProject.instance())
         output = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
         values = {**parameters, "OUTPUT": output}
-        for able, why in (algorithm.canExecute(), algorithm.checkParameterValues(values, context)):
-            if not able:
-                self.say(why)
-                return None
+        able, why = algorithm.canExecute()
+        if not able:
+            self.say(why, offer="artir:install")
+            return None
+        able, why = algorithm.checkParameterValues(values, context)
+        if not able:
+            self.say(why)
+            return None
         task = QgsProcessingAlgRunnerTask(algorithm, values, context, feedback)
         made = Preview(task, context, feedback, parameters, before, coarse)
         self.previews.add(made)

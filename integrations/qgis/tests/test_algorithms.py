@@ -317,8 +317,8 @@ def test_means_leave_nodata_out(artir, work):
 
 
 def test_a_reduced_preview_says_so(artir, work):
-    assert preview.title("a", 1.05, False) == "a, preview" and preview.caveats(1.05, False) == []
-    assert preview.title("a", 2.04, True) == "a, coarse preview 1:2.0, estimated range"
+    assert preview.title("a", 1.05, False) == "Preview: a" and preview.caveats(1.05, False) == []
+    assert preview.title("a", 2.04, True) == "Coarse preview 1:2.0, estimated range: a"
     first, second = preview.caveats(2.04, True)
     assert "the mean of 2.0 x 2.0 pixels" in first and "estimated" in second
 

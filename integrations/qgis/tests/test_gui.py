@@ -17,11 +17,12 @@ from qgis.core import (
     QgsRectangle,
     QgsSettings,
 )
-from qgis.gui import QgsBrowserGuiModel, QgsLayerTreeView, QgsMapCanvas
+from qgis.gui import QgsBrowserGuiModel, QgsLayerTreeView, QgsMapCanvas, QgsMessageBar
 from qgis.PyQt.QtCore import Qt, QThread
-from qgis.PyQt.QtWidgets import QSplitter
+from qgis.PyQt.QtWidgets import QPushButton, QSplitter
 from scenes import CRS, ORIGIN, scene, values, write
 
+from artir_qgis import program
 from artir_qgis.algorithms import preview
 from artir_qgis.plugin import ArtirPlugin, translator
 from artir_qgis.result import BEFORE
@@ -94,7 +95,7 @@ def shown(plugin, hazy):
 
 def messages(plugin, monkeypatch):
     said = []
-    monkeypatch.setattr(plugin, "say", lambda text, level=None: said.append(text))
+    monkeypatch.setattr(plugin, "say", lambda text, level=None, offer="": said.append(text))
     return said
 
 
@@ -107,7 +108,7 @@ def test_preview_here_compares_the_visible_part_with_its_source(plugin, shown):
     assert plugin.preview_here() is not None
     wait(lambda: plugin.swipe is not None and plugin.swipe.ready())
     (made,) = [layer for key, layer in QgsProject.instance().mapLayers().items() if key not in before]
-    assert made.name() == "Hazy scene dehazed (geo-haze-t), preview" and made.customProperty(BEFORE) == shown.id()
+    assert made.name() == "Preview: Hazy scene dehazed (geo-haze-t)" and made.customProperty(BEFORE) == shown.id()
     root = QgsProject.instance().layerTreeRoot()
     assert [node.layerId() for node in root.findLayers()] == [made.id(), shown.id()]
     left, right = (plugin.swipe.item.images[side] for side in ("before", "after"))
@@ -137,11 +138,11 @@ def test_a_coarse_preview_is_followed_by_a_finer_one_in_its_place(plugin, shown,
     said = messages(plugin, monkeypatch)
     plugin.preview_here()
     first = arrived(plugin)
-    assert "coarse preview 1:" in first.name() and first.width() < shown.width() * 0.7
+    assert first.name().startswith("Coarse preview 1:") and first.width() < shown.width() * 0.7
     plugin.swipe.move(plugin.iface.mapCanvas().viewport().width() // 4)
     wait(lambda: not plugin.previews)
     last = plugin.swipe.layers["after"]
-    assert last.name().endswith("(geo-haze-t), preview") and last.width() == shown.width()
+    assert last.name() == "Preview: Hazy scene dehazed (geo-haze-t)" and last.width() == shown.width()
     assert plugin.swipe.item.share == pytest.approx(0.25, abs=0.01)
     assert {*QgsProject.instance().mapLayers()} == {shown.id(), last.id()}
     assert said == ["This preview is coarse. A finer one takes its place when it is ready."]
@@ -150,7 +151,7 @@ def test_a_coarse_preview_is_followed_by_a_finer_one_in_its_place(plugin, shown,
 def test_a_view_of_more_pixels_than_the_screen_has_stays_coarse(plugin, shown, monkeypatch):
     said = messages(plugin, monkeypatch)
     plugin.preview({"INPUT": shown.id(), "EXTENT": shown.extent(), "LONGEST": 100}, shown.id())
-    assert arrived(plugin).name().endswith(", coarse preview 1:3.0")
+    assert arrived(plugin).name() == "Coarse preview 1:3.0: Hazy scene dehazed (geo-haze-t)"
     assert len(said) == 1 and "zoom in" in said[0] and not plugin.previews
 
 
@@ -207,6 +208,20 @@ def test_preview_here_says_why_it_does_nothing(plugin, qgis_new_project, monkeyp
     QgsProject.instance().addMapLayer(tiles)
     monkeypatch.setattr(plugin.iface, "activeLayer", lambda: tiles)
     assert plugin.preview_here() is None and "a tile service (XYZ)" in said[-1]
+
+
+def test_without_the_program_the_way_to_it_is_offered(plugin, shown, monkeypatch):
+    opened = []
+    monkeypatch.setattr(program, "find", lambda scenes: program._fail("there is no artir"))
+    monkeypatch.setattr(plugin, "dialog", opened.append)
+    bar = QgsMessageBar()
+    monkeypatch.setattr(plugin.iface, "messageBar", lambda: bar)
+    assert plugin.preview_here() is None
+    (message,) = bar.items()
+    assert message.text() == "there is no artir"
+    (button,) = [one for one in message.findChildren(QPushButton) if one.text() == "Install or find artir"]
+    button.click()
+    assert opened == ["artir:install"]
 
 
 def test_a_preview_that_fails_says_the_programs_sentence(plugin, shown, monkeypatch):

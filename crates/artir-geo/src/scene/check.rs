@@ -87,7 +87,11 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
         let band = dataset.rasterband(i)?;
         let flags = band.mask_flags()?;
         if !flags.is_all_valid() && !flags.is_per_dataset() && !flags.is_nodata() {
-            return Err(format!("band {i} has a mask of its own").into());
+            let why = "has a mask of its own, and a result has one for all bands";
+            return Err(format!(
+                "band {i} {why}: choose it with gdal_translate -mask mask,{i} (-of VRT copies no pixel)"
+            )
+            .into());
         }
         if !restored.contains(&i) {
             continue;

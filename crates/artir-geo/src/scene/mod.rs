@@ -46,6 +46,8 @@ use crate::{
 pub(crate) const CACHE_BYTES: u64 = 64 << 20;
 /// Bytes that a row of blocks may have, all bands together.
 pub(crate) const MOST_BYTES: usize = 128 << 20;
+/// No reflectance is larger, that of glint included.
+const MOST_REFLECTANCE: f64 = 10.0;
 /// Edge of the decimated scene that percentiles are taken from, pixels.
 const SAMPLE: usize = 1024;
 
@@ -257,7 +259,13 @@ impl Scene {
                         values.interval = radiometry.interval(0.0, white).unwrap_or(Interval::UNIT);
                     }
                 }
-                None if choice == RangeChoice::Reflectance => of_one(&mut self.info.values, Interval::REFLECTANCE),
+                None if choice == RangeChoice::Reflectance => {
+                    // Floating-point numbers are reflectance itself, unless they are larger than any.
+                    let white = Interval::of_sample(&planes, self.info.bands.len(), &valid).map(Interval::white);
+                    let itself =
+                        most > f64::from(f32::MAX) / 2.0 && white.is_some_and(|white| white <= MOST_REFLECTANCE);
+                    of_one(&mut self.info.values, if itself { Interval::UNIT } else { Interval::REFLECTANCE });
+                }
                 None => {
                     // A scene with one value, or none, has nothing to restore, so any interval works.
                     let found = if is_negative {

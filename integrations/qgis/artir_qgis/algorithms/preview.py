@@ -204,10 +204,10 @@ def caveats(factor: float, is_estimate: bool) -> list[str]:
 
 
 def title(done: str, factor: float, is_estimate: bool) -> str:
-    """The name of a preview, which says in which ways it differs from the full run."""
-    parts = [done, tr("preview")]
+    """The name of a preview. It begins with the ways in which it differs from the full run: long names are cut."""
+    kind = tr("Preview")
     if is_reduced(factor):
-        parts[1] = tr("coarse preview 1:{factor}").format(factor=f"{factor:.1f}")
+        kind = tr("Coarse preview 1:{factor}").format(factor=f"{factor:.1f}")
     if is_estimate:
-        parts.append(tr("estimated range"))
-    return ", ".join(parts)
+        kind = tr("{preview}, estimated range").format(preview=kind)
+    return f"{kind}: {done}"

@@ -140,6 +140,10 @@
    <translation>Wählen Sie ein Ergebnis von artir, dessen Quelle oder zwei Raster.</translation>
   </message>
   <message>
+   <source>Coarse preview 1:{factor}</source>
+   <translation>Grobe Vorschau 1:{factor}</translation>
+  </message>
+  <message>
    <source>Compare a result with its source</source>
    <translation>Ein Ergebnis mit seiner Quelle vergleichen</translation>
   </message>
@@ -832,10 +836,6 @@
    <translation>heller</translation>
   </message>
   <message>
-   <source>coarse preview 1:{factor}</source>
-   <translation>grobe Vorschau 1:{factor}</translation>
-  </message>
-  <message>
    <source>darker</source>
    <translation>dunkler</translation>
   </message>
@@ -846,10 +846,6 @@
   <message>
    <source>difference,equal,identical,check,metadata,pixels</source>
    <translation>Unterschied,gleich,identisch,prüfen,Metadaten,Pixel</translation>
-  </message>
-  <message>
-   <source>estimated range</source>
-   <translation>geschätzter Wertebereich</translation>
   </message>
   <message>
    <source>f32, or fast: bfloat16 products with f32 sums where the processor has them. Default: f32</source>
@@ -874,10 +870,6 @@
   <message>
    <source>photo,images,haze,noise,denoise,dehaze,PNG,JPEG,folder</source>
    <translation>Foto,Bilder,Dunst,Rauschen,entrauschen,PNG,JPEG,Ordner</translation>
-  </message>
-  <message>
-   <source>preview</source>
-   <translation>Vorschau</translation>
   </message>
   <message>
    <source>quality,accuracy,error,difference,image quality</source>
@@ -938,6 +930,10 @@
   <message>
    <source>{path} was built without scenes.</source>
    <translation>{path} wurde ohne Szenen gebaut.</translation>
+  </message>
+  <message>
+   <source>{preview}, estimated range</source>
+   <translation>{preview}, geschätzter Wertebereich</translation>
   </message>
   <message>
    <source>{python} has no pip (in Debian: apt install python3-pip). Nothing was installed.</source>
