@@ -200,3 +200,25 @@ fn the_first_pages_stay_short() {
     let picture = root().join("docs/images/before-after.jpg");
     assert!(picture.metadata().unwrap().len() < 300_000, "{}", picture.display());
 }
+
+/// Files that cannot read the workspace's version name it themselves.
+#[test]
+fn integrations_name_this_version() {
+    let root = root();
+    let files = WalkDir::new(root.join("integrations")).into_iter().map(|entry| entry.unwrap().into_path());
+    let files = files.chain([root.join("docs/guide/node.md")]).filter(|path| path.is_file());
+    let mut named = 0;
+    for path in files {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for before in ["artir:", "artir-mercure:", "artir-", "\nversion="] {
+            for rest in text.split(before).skip(1) {
+                let version = rest.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap();
+                if version.trim_end_matches('.').split('.').count() == 3 {
+                    assert_eq!(version, env!("CARGO_PKG_VERSION"), "{}: {before}{version}", path.display());
+                    named += 1;
+                }
+            }
+        }
+    }
+    assert!(named >= 8, "{named} places");
+}

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PLUGIN = HERE / "artir_qgis"
 # The repository's limit.
-MOST_BYTES = 25 * 1024 * 1024
+MOST_BYTES = 25_000_000
 ENDINGS = {".py", ".json", ".txt", ".svg", ".ts", ".qm"}
 # Zip files hold no date before this one, and equal sources give equal bytes.
 DATE = (1980, 1, 1, 0, 0, 0)

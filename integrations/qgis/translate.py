@@ -36,11 +36,11 @@ def in_code() -> set[str]:
 def in_help() -> set[str]:
     """The command's help of all flags that the dialogs show."""
     help_of = json.loads((PLUGIN / "help.json").read_text(encoding="utf-8"))
-    hidden = {"--output", "--window", "--bbox-crs", "--overwrite", "--dry-run", "--estimate"}
+    hidden = {"--output", "--inspect", "--compare", "--window", "--bbox-crs", "--overwrite", "--dry-run", "--estimate"}
     shown = {"geo": set(help_of["geo"]["options"]) - hidden}
     inference = {"--model", "--ensemble", "--device", "--precision", "--threads", "--memory", "--tile", "--overlap"}
     shown["image"] = inference | {"--strength", "--task", "--overwrite"}
-    shown["metrics"] = {"--protocol", "--nodata", "--memory"}
+    shown["metrics"] = {"--nodata", "--memory"}
     out = {page["about"] for page in help_of.values()}
     for command, flags in shown.items():
         out |= {text for flag, text in help_of[command]["options"].items() if flag in flags}

@@ -60,6 +60,26 @@ def worse(result: torch.Tensor, target: torch.Tensor, given: torch.Tensor) -> to
     return (after - before).clamp(min=0).mean()
 
 
+def regional(
+    result: torch.Tensor,
+    target: torch.Tensor,
+    given: torch.Tensor,
+    *,
+    pixels: int,
+    bright: float = 0.0,
+) -> torch.Tensor:
+    """Mean absolute error of the means of squares of ``pixels`` pixels, weighted by 1 + ``bright``
+    x the target's mean.
+
+    Errors of single pixels say little about a region's mean, which is what is read from a PET
+    image (SUVmean, SUVpeak). A small bias is cheap for them, and dear for this loss. Squares
+    overlap by half.
+    """
+    step = max(1, pixels // 2)
+    means, true = (F.avg_pool2d(x.float(), pixels, step) for x in (result, target))
+    return ((means - true).abs() * (1 + bright * true.clamp(min=0))).mean()
+
+
 def peaks(
     result: torch.Tensor,
     target: torch.Tensor,
@@ -96,7 +116,7 @@ def peak_shares(
 
 
 LOSSES: dict[str, Callable[..., torch.Tensor]] = {
-    f.__name__: f for f in (dual_domain, psnr, worse, peaks)
+    f.__name__: f for f in (dual_domain, psnr, worse, regional, peaks)
 }
 
 

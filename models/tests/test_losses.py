@@ -48,6 +48,20 @@ def test_only_changes_for_the_worse_cost_extra():
     assert losses.worse(half, target, given).item() == pytest.approx(0.1, rel=1e-3)
 
 
+def test_a_bias_of_regions_costs_and_noise_without_bias_does_not():
+    target = torch.ones(1, 1, 16, 16)
+    target[..., 8:] = 3.0
+    noise = torch.ones(16, 16)
+    noise[::2, ::2] = noise[1::2, 1::2] = -1.0
+    assert losses.regional(target + noise, target, target, pixels=4).item() == pytest.approx(0)
+    assert losses.regional(target + 0.1, target, target, pixels=4).item() == pytest.approx(0.1)
+    # Squares of 4 pixels every 2: three whole ones left of the edge, three right, one across.
+    expected = 0.1 * (1 + 2.0 * (3 * 1 + 2 + 3 * 3) / 7)
+    assert losses.regional(
+        target + 0.1, target, target, pixels=4, bright=2.0
+    ).item() == pytest.approx(expected, rel=1e-5)
+
+
 def test_peaks_are_found_again_nearby_and_only_where_the_target_has_them():
     target = torch.ones(1, 1, 32, 32)
     target[0, 0, 8, 8], target[0, 0, 20, 22], target[0, 0, 9, 10] = 6.0, 8.0, 5.0

@@ -1,5 +1,8 @@
 """The network's structure, its large kernel, and its export."""
 
+import gzip
+from pathlib import Path
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -9,6 +12,7 @@ import onnxruntime  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
 
 from artir_train import weights  # noqa: E402
+from artir_train.bare import bare  # noqa: E402
 from artir_train.blocks import LargeKernelMixer  # noqa: E402
 from artir_train.export import build  # noqa: E402
 from artir_train.large_kernel import DynamicLargeKernel  # noqa: E402
@@ -34,6 +38,15 @@ def test_variants_have_the_papers_size(name, parameters, paper):
     config = Config.variant(name)
     assert parameter_count(ArtIR(config)) == parameters
     assert abs(multiply_adds(config, 256, 256) / 1e9 / paper - 1) < 0.002
+
+
+@pytest.mark.parametrize("name", list("TSB"))
+def test_the_bare_networks_are_those_of_the_exporter(name):
+    folder = Path(__file__).parents[2] / "crates/artir-inspect/networks"
+    committed = gzip.decompress((folder / f"{name.lower()}.onnx.gz").read_bytes())
+    assert committed == bare(name).SerializeToString(deterministic=True), (
+        "run python -m artir_train.bare crates/artir-inspect/networks"
+    )
 
 
 def test_a_fresh_network_starts_as_the_identity_of_its_blocks():

@@ -47,6 +47,7 @@ pub(crate) fn start_logging(verbosity: &Verbosity) {
         "artir_core",
         "artir_dicom",
         "artir_geo",
+        "artir_inspect",
         "artir_ops",
         "artir_photo",
         "artir_harness",

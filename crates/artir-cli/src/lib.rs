@@ -15,6 +15,7 @@ mod flags;
 #[cfg(feature = "geo")]
 mod geo;
 mod image;
+mod inspect;
 mod metrics;
 mod models;
 mod names;
@@ -64,6 +65,8 @@ enum Command {
     Bench(bench::Args),
     /// List, show, install and verify models
     Models(models::Args),
+    /// Show what a network does inside: similarity of channels, feature maps, large kernels, reach
+    Inspect(inspect::Args),
     /// Generate and restore phantom CT and PET series and a hazy scene, and write a report
     #[cfg(feature = "geo")]
     Demo(demo::Args),
@@ -102,6 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, program: Option<(PathB
         Command::Validate(args) => validate::run(&args, quiet),
         Command::Bench(args) => bench::run(&args, quiet),
         Command::Models(args) => models::run(&args),
+        Command::Inspect(args) => inspect::run(&args, quiet),
         #[cfg(feature = "geo")]
         Command::Demo(args) => demo::run(&args, quiet),
         Command::Batch(args) => batch::run(&args, quiet),

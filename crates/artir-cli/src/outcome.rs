@@ -86,6 +86,17 @@ impl From<artir_harness::Error> for Failure {
     }
 }
 
+impl From<artir_inspect::Error> for Failure {
+    fn from(e: artir_inspect::Error) -> Self {
+        let text = match &e {
+            artir_inspect::Error::Core(core) => flags::core(core),
+            artir_inspect::Error::Window { .. } => format!("--window: {e}"),
+            _ => e.to_string(),
+        };
+        Self::new(e.kind(), text)
+    }
+}
+
 impl From<artir_photo::Error> for Failure {
     fn from(e: artir_photo::Error) -> Self {
         Self::new(e.kind(), flags::photo(&e))

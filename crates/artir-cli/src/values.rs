@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use artir_core::{MOST_THREADS, Precision};
+use artir_inspect::Cut;
 
 /// The reason why a value of a flag is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,8 @@ pub(crate) enum ValueError {
     TooLarge(String),
     #[error("must be ROWSxCOLUMNS, multiples of 4 up to {LARGEST}")]
     Extent,
+    #[error("must be HxW or HxW+ROW+COLUMN, with H and W multiples of 4 up to {LARGEST}")]
+    Cut,
     #[error("'{0}' is not FOLDER=NAME")]
     Also(String),
     #[error("is not a UID: digits and dots, at most 64")]
@@ -107,6 +110,19 @@ pub(crate) fn extent(text: &str) -> Result<Extent, ValueError> {
     }
 }
 
+/// A window of an image: `512x512` in its middle, or `512x512+0+128` from a row and a column on.
+pub(crate) fn cut(text: &str) -> Result<Cut, ValueError> {
+    let mut parts = text.split('+');
+    let size = extent(parts.next().unwrap_or_default()).map_err(|_| ValueError::Cut)?;
+    let number = |text: &str| text.parse::<usize>().map_err(|_| ValueError::Cut);
+    let place = match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) => None,
+        (Some(row), Some(column), None) => Some((number(row)?, number(column)?)),
+        _ => return Err(ValueError::Cut),
+    };
+    Ok(Cut { rows: size.rows, columns: size.columns, place })
+}
+
 /// A folder of results and the name of their method.
 pub(crate) fn also(text: &str) -> Result<(PathBuf, String), ValueError> {
     match text.rsplit_once('=') {
@@ -139,6 +155,15 @@ mod tests {
         assert_eq!(extent("256x512"), Ok(Extent { rows: 256, columns: 512 }));
         for bad in ["", "256", "x", "0x4", "6x8", "-4x4", "4x4x4", "4294967296x4294967296"] {
             assert_eq!(extent(bad), Err(ValueError::Extent), "{bad}");
+        }
+    }
+
+    #[test]
+    fn windows_have_a_size_and_perhaps_a_place() {
+        assert_eq!(cut("256x512"), Ok(Cut { rows: 256, columns: 512, place: None }));
+        assert_eq!(cut("4x8+0+17"), Ok(Cut { rows: 4, columns: 8, place: Some((0, 17)) }));
+        for bad in ["", "256", "256x510", "4x4+1", "4x4+1+", "4x4++1", "4x4+1+2+3", "4x4+-1+2", "0x4+0+0"] {
+            assert_eq!(cut(bad), Err(ValueError::Cut), "{bad}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Photographs: PNG, JPEG and TIFF of 8 or 16 bits, decoded within a memory limit, restored and written again.
 //!
 //! [`decode`] reads files from outside, [`Photo`] holds a photograph's samples with its colour profile and EXIF, and
-//! [`PhotoSource`] and [`PhotoSink`] connect it with `artir-core`.
+//! [`PhotoSource`] and [`PhotoSink`] connect it with `artir-core`. [`frames`] and [`FrameJournal`] are for the frames of a video.
 //!
 //! ```
 //! use artir_photo::Format;
@@ -15,8 +15,10 @@
 
 mod decode;
 mod error;
+mod frames;
 mod photo;
 
 pub use decode::{Picture, decode};
 pub use error::{Error, PictureError};
+pub use frames::{FrameJournal, FrameState, JournalError, frame_key, frames};
 pub use photo::{Format, Photo, PhotoSink, PhotoSource};

@@ -1,17 +1,17 @@
-"""Cuts the visible part out of a raster, at the resolution of the screen: a preview takes seconds for any scene."""
+"""Cuts the visible part out of a raster, at a resolution that a preview of some seconds can afford."""
 
 from __future__ import annotations
 
 import math
 from typing import NamedTuple
 
-from qgis.core import QgsRasterFileWriter, QgsRectangle
+from qgis.core import QgsRasterDataProvider, QgsRasterFileWriter, QgsRectangle
 
 from .scene import Refused
 from .text import tr
 
-# Pixels around the visible part: the network sees what lies around a pixel.
-MARGIN = 48
+# Pixels around the visible part, the raster's and those of a reduced part: the network sees what lies around a pixel.
+MARGIN = (48, 16)
 
 
 class Part(NamedTuple):
@@ -22,33 +22,55 @@ class Part(NamedTuple):
     rows: int
     # Pixels of the raster for one of the part, along each edge.
     factor: float
+    # The same, if the longest edge alone had to be kept.
+    finest: float
 
 
-def part(provider, wanted: QgsRectangle, longest: int) -> Part:
-    """The pixels that an extent touches, and a margin; reduced where an edge of the extent has more than `longest`."""
+def part(provider, wanted: QgsRectangle, longest: int, most: float = math.inf) -> Part:
+    """The pixels that an extent touches, and a margin.
+
+    They are reduced where an edge of the extent has more than `longest` pixels, or the part more than `most` of them.
+    """
     whole = provider.extent()
     seen = wanted.intersect(whole)
     if seen.isEmpty():
         raise Refused(tr("The extent does not touch the raster."))
     width, height = whole.width() / provider.xSize(), whole.height() / provider.ySize()
-    factor = max(seen.width() / width / longest, seen.height() / height / longest, 1.0)
-    margin = MARGIN * factor
-    left = max(math.floor((seen.xMinimum() - whole.xMinimum()) / width - margin + 1e-6), 0)
-    right = min(math.ceil((seen.xMaximum() - whole.xMinimum()) / width + margin - 1e-6), provider.xSize())
-    top = max(math.floor((whole.yMaximum() - seen.yMaximum()) / height - margin + 1e-6), 0)
-    bottom = min(math.ceil((whole.yMaximum() - seen.yMinimum()) / height + margin - 1e-6), provider.ySize())
-    columns, rows = right - left, bottom - top
+    factor = finest = max(seen.width() / width / longest, seen.height() / height / longest, 1.0)
+    left, right, top, bottom = window(provider, seen, factor)
+    while (right - left) * (bottom - top) > most * factor**2:
+        factor *= 1.01
+        left, right, top, bottom = window(provider, seen, factor)
     extent = QgsRectangle(
         whole.xMinimum() + left * width,
-        whole.yMaximum() - (top + rows) * height,
-        whole.xMinimum() + (left + columns) * width,
+        whole.yMaximum() - bottom * height,
+        whole.xMinimum() + right * width,
         whole.yMaximum() - top * height,
     )
-    return Part(extent, max(round(columns / factor), 1), max(round(rows / factor), 1), factor)
+    return Part(extent, max(round((right - left) / factor), 1), max(round((bottom - top) / factor), 1), factor, finest)
+
+
+def window(provider, seen: QgsRectangle, factor: float) -> tuple[int, int, int, int]:
+    """First column, end of columns, first row and end of rows of an extent and its margin."""
+    whole, margin = provider.extent(), max(MARGIN[0], MARGIN[1] * factor)
+    width, height = whole.width() / provider.xSize(), whole.height() / provider.ySize()
+    return (
+        max(math.floor((seen.xMinimum() - whole.xMinimum()) / width - margin + 1e-6), 0),
+        min(math.ceil((seen.xMaximum() - whole.xMinimum()) / width + margin - 1e-6), provider.xSize()),
+        max(math.floor((whole.yMaximum() - seen.yMaximum()) / height - margin + 1e-6), 0),
+        min(math.ceil((whole.yMaximum() - seen.yMinimum()) / height + margin - 1e-6), provider.ySize()),
+    )
 
 
 def write(provider, cut: Part, path: str, nodata: float | None) -> None:
-    """Writes the part's stored values, of all bands, to a GeoTIFF."""
+    """Writes the part's stored values, of all bands, to a GeoTIFF. `provider` is the caller's own: its settings change.
+
+    A pixel of a reduced part is the mean of those that it stands for: the network finds even less haze where pixels are
+    picked. Beyond its largest oversampling, QGIS picks pixels before it takes means.
+    """
+    if cut.factor > 1 and provider.enableProviderResampling(True):
+        provider.setZoomedOutResamplingMethod(QgsRasterDataProvider.ResamplingMethod.Average)
+        provider.setMaxOversampling(2 * cut.factor)
     writer = QgsRasterFileWriter(path)
     writer.setOutputProviderKey("gdal")
     writer.setOutputFormat("GTiff")

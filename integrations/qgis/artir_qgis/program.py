@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .text import tr
 
 # The first version whose flags the algorithms use.
-MINIMUM = (0, 1, 0)
+MINIMUM = (0, 2, 0)
 SETTING = "artir/program"
 WINDOWS = sys.platform == "win32"
 NAME = "artir.exe" if WINDOWS else "artir"

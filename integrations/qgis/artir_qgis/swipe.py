@@ -33,11 +33,11 @@ def pair(layer, selected, project: QgsProject):
 class SwipeItem(QgsMapCanvasItem):
     """Both sides as images, and the divider."""
 
-    def __init__(self, canvas):
+    def __init__(self, canvas, share: float):
         super().__init__(canvas)
         self.canvas = canvas
         self.images = {}
-        self.share = 0.5
+        self.share = share
         self.setZValue(50)
 
     def place(self) -> None:
@@ -70,8 +70,9 @@ class SwipeItem(QgsMapCanvasItem):
 class SwipeTool(QgsMapTool):
     """Moves the divider with the mouse. The layers of the project are left as they are."""
 
-    def __init__(self, canvas, before, after):
+    def __init__(self, canvas, before, after, share: float = 0.5):
         super().__init__(canvas)
+        self.share = share
         self.layers = {"before": before, "after": after}
         self.item = None
         self.jobs = {}
@@ -79,7 +80,7 @@ class SwipeTool(QgsMapTool):
 
     def activate(self):
         super().activate()
-        self.item = SwipeItem(self.canvas())
+        self.item = SwipeItem(self.canvas(), self.share)
         self.canvas().extentsChanged.connect(self.render)
         self.canvas().mapCanvasRefreshed.connect(self.render)
         QgsProject.instance().layersWillBeRemoved.connect(self.leave_with)

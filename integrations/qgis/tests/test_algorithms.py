@@ -2,14 +2,19 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
+import numpy as np
 import processing
 import pytest
 from conftest import ROOT
-from qgis.core import QgsProcessingException, QgsProject, QgsRasterLayer, QgsVectorLayer
+from osgeo import gdal
+from qgis.core import QgsProcessingException, QgsProject, QgsRasterLayer, QgsSettings, QgsVectorLayer
 from scenes import pixels, polygons, scene, write
 
+from artir_qgis import crop
+from artir_qgis.algorithms import preview
 from artir_qgis.algorithms.describe import plain_range
 from artir_qgis.algorithms.preview import PreviewExtent
 
@@ -249,7 +254,73 @@ def test_a_preview_of_a_large_extent_is_reduced(artir, work):
     done = processing.run(
         "artir:preview", {"INPUT": raster, "EXTENT": whole, "LONGEST": 100, "OUTPUT": str(work / "p.tif")}
     )
-    assert pixels(work / "p.tif").shape == (3, 75, 100) and done["FACTOR"] == 4
+    assert pixels(work / "p.tif").shape == (3, 75, 100) and done["FACTOR"] == done["FINEST"] == 4
+
+
+def test_a_preview_has_no_more_pixels_than_it_may(artir, work, monkeypatch):
+    raster = layer(scene("geotiff", work, 240, 200))
+    parameters = {"INPUT": raster, "EXTENT": raster.extent(), "THREADS": 2}
+
+    def pixels_of(**more):
+        done = processing.run("artir:preview", {**parameters, **more, "OUTPUT": str(work / "p.tif")})
+        assert done["FINEST"] == 1
+        return pixels(work / "p.tif").size / 3, done["FACTOR"]
+
+    count, factor = pixels_of(MEGAPIXELS=0.02)
+    assert 0.95 * 20_000 < count <= 1.01 * 20_000 and factor == pytest.approx((48_000 / count) ** 0.5, rel=0.02)
+    assert pixels_of(MEGAPIXELS=0) == (48_000, 1)
+    # Without a number, it is that of the threads.
+    assert pixels_of() == (48_000, 1)
+    monkeypatch.setattr(preview, "PER_CORE", 0.01)
+    assert pixels_of()[0] == count
+
+
+def test_a_preview_has_as_many_pixels_as_the_machine_does_in_some_seconds(artir, work, monkeypatch):
+    raster = layer(scene("geotiff", work, 400, 300))
+    parameters = {"INPUT": raster, "EXTENT": raster.extent(), "OUTPUT": str(work / "p.tif")}
+    QgsSettings().remove(preview.SPEED)
+    processing.run("artir:preview", {**parameters, "THREADS": 1})
+    assert not QgsSettings().contains(preview.SPEED)
+    begun = time.monotonic()
+    processing.run("artir:preview", {**parameters, "MEGAPIXELS": 0})
+    speed = QgsSettings().value(preview.SPEED, type=float)
+    assert speed > 0.12 / (time.monotonic() - begun)
+    QgsSettings().setValue(preview.SPEED, 0.02 / preview.SECONDS)
+    assert processing.run("artir:preview", parameters)["FACTOR"] == pytest.approx(6**0.5, rel=0.02)
+    # Too small to tell the speed: the start of the program takes most of its time.
+    assert QgsSettings().value(preview.SPEED, type=float) == pytest.approx(0.02 / preview.SECONDS)
+    # What holds for one device or model does not for another.
+    assert processing.run("artir:preview", {**parameters, "THREADS": 1})["FACTOR"] == 1
+    QgsSettings().remove(preview.SPEED)
+
+
+def test_a_reduced_part_holds_the_means_of_its_pixels(artir, work):
+    chequers = (200 * (np.indices((240, 320)).sum(0) % 2)).astype(np.uint8)
+    raster = layer(write(work / "chequers.tif", np.stack([chequers, 200 - chequers, chequers])))
+    for longest, factor in ((80, 4), (20, 16)):
+        cut = crop.part(raster.dataProvider(), raster.extent(), longest)
+        assert (cut.columns, cut.rows, cut.factor, cut.finest) == (longest, longest * 3 // 4, factor, factor)
+        crop.write(raster.dataProvider().clone(), cut, str(work / "part.tif"), None)
+        assert abs(pixels(work / "part.tif").astype(int) - 100).max() <= 1
+
+
+def test_means_leave_nodata_out(artir, work):
+    data = np.full((3, 64, 64), 100, np.uint8)
+    data[:, ::2] = 0
+    file = gdal.Open(write(work / "half.tif", data), gdal.GA_Update)
+    file.GetRasterBand(1).SetNoDataValue(0)
+    del file
+    raster = layer(str(work / "half.tif"))
+    cut = crop.part(raster.dataProvider(), raster.extent(), 16)
+    crop.write(raster.dataProvider().clone(), cut, str(work / "part.tif"), 0)
+    assert (pixels(work / "part.tif")[0] == 100).all()
+
+
+def test_a_reduced_preview_says_so(artir, work):
+    assert preview.title("a", 1.05, False) == "Preview: a" and preview.caveats(1.05, False) == []
+    assert preview.title("a", 2.04, True) == "Coarse preview 1:2.0, estimated range: a"
+    first, second = preview.caveats(2.04, True)
+    assert "the mean of 2.0 x 2.0 pixels" in first and "estimated" in second
 
 
 def test_a_second_preview_does_not_read_the_whole_scene_again(artir, work, monkeypatch):

@@ -1,6 +1,7 @@
 """The buttons, the swipe, and the dialogs, in a window that nobody sees. The documentation's pictures are made here."""
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from qgis.core import (
     QgsRectangle,
     QgsSettings,
 )
-from qgis.gui import QgsBrowserGuiModel, QgsLayerTreeView, QgsMapCanvas
-from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtWidgets import QSplitter
+from qgis.gui import QgsBrowserGuiModel, QgsLayerTreeView, QgsMapCanvas, QgsMessageBar
+from qgis.PyQt.QtCore import Qt, QThread
+from qgis.PyQt.QtWidgets import QPushButton, QSplitter
 from scenes import CRS, ORIGIN, scene, values, write
 
+from artir_qgis import program
+from artir_qgis.algorithms import preview
 from artir_qgis.plugin import ArtirPlugin, translator
 from artir_qgis.result import BEFORE
 from artir_qgis.swipe import SwipeTool, pair
@@ -47,16 +50,18 @@ def picture(widget, name):
     return image
 
 
+@pytest.fixture(scope="session")
+def demo(program, tmp_path_factory):
+    """The scene of `artir demo`, for pictures."""
+    folder = tmp_path_factory.mktemp("demo")
+    subprocess.run([program, "demo", "-o", str(folder), "--overwrite"], check=True, capture_output=True)
+    return str(folder / "hazy.tif")
+
+
 @pytest.fixture
-def hazy(artir, work):
+def hazy(request, artir, work):
     """A scene: for pictures the one of `artir demo`, otherwise a quick one."""
-    if not PICTURES:
-        return scene("geotiff", work, 300, 200)
-    ready = os.environ.get("ARTIR_QGIS_SCENE")
-    if ready:
-        return ready
-    artir("demo", "-o", work / "demo")
-    return str(work / "demo/hazy.tif")
+    return request.getfixturevalue("demo") if PICTURES else scene("geotiff", work, 300, 200)
 
 
 @pytest.fixture
@@ -90,7 +95,7 @@ def shown(plugin, hazy):
 
 def messages(plugin, monkeypatch):
     said = []
-    monkeypatch.setattr(plugin, "say", lambda text, level=None: said.append(text))
+    monkeypatch.setattr(plugin, "say", lambda text, level=None, offer="": said.append(text))
     return said
 
 
@@ -103,7 +108,7 @@ def test_preview_here_compares_the_visible_part_with_its_source(plugin, shown):
     assert plugin.preview_here() is not None
     wait(lambda: plugin.swipe is not None and plugin.swipe.ready())
     (made,) = [layer for key, layer in QgsProject.instance().mapLayers().items() if key not in before]
-    assert made.name() == "Hazy scene dehazed (geo-haze-t), preview" and made.customProperty(BEFORE) == shown.id()
+    assert made.name() == "Preview: Hazy scene dehazed (geo-haze-t)" and made.customProperty(BEFORE) == shown.id()
     root = QgsProject.instance().layerTreeRoot()
     assert [node.layerId() for node in root.findLayers()] == [made.id(), shown.id()]
     left, right = (plugin.swipe.item.images[side] for side in ("before", "after"))
@@ -116,18 +121,83 @@ def test_preview_here_compares_the_visible_part_with_its_source(plugin, shown):
     assert left != right
 
 
+def arrived(plugin):
+    """The preview on the map, once there is one."""
+    wait(lambda: plugin.swipe is not None)
+    return plugin.swipe.layers["after"]
+
+
+@pytest.fixture
+def coarse(monkeypatch):
+    """Previews of small scenes are coarse at first."""
+    QgsSettings().remove(preview.SPEED)
+    monkeypatch.setattr(preview, "PER_CORE", 0.02 / QThread.idealThreadCount())
+
+
+def test_a_coarse_preview_is_followed_by_a_finer_one_in_its_place(plugin, shown, coarse, monkeypatch):
+    said = messages(plugin, monkeypatch)
+    plugin.preview_here()
+    first = arrived(plugin)
+    assert first.name().startswith("Coarse preview 1:") and first.width() < shown.width() * 0.7
+    plugin.swipe.move(plugin.iface.mapCanvas().viewport().width() // 4)
+    wait(lambda: not plugin.previews)
+    last = plugin.swipe.layers["after"]
+    assert last.name() == "Preview: Hazy scene dehazed (geo-haze-t)" and last.width() == shown.width()
+    assert plugin.swipe.item.share == pytest.approx(0.25, abs=0.01)
+    assert {*QgsProject.instance().mapLayers()} == {shown.id(), last.id()}
+    assert said == ["This preview is coarse. A finer one takes its place when it is ready."]
+
+
+def test_a_view_of_more_pixels_than_the_screen_has_stays_coarse(plugin, shown, monkeypatch):
+    said = messages(plugin, monkeypatch)
+    plugin.preview({"INPUT": shown.id(), "EXTENT": shown.extent(), "LONGEST": 100}, shown.id())
+    assert arrived(plugin).name() == "Coarse preview 1:3.0: Hazy scene dehazed (geo-haze-t)"
+    assert len(said) == 1 and "zoom in" in said[0] and not plugin.previews
+
+
+def test_whoever_leaves_the_swipe_does_not_get_it_back(plugin, shown, coarse):
+    plugin.preview_here()
+    first = arrived(plugin).id()
+    plugin.end_swipe()
+    wait(lambda: not plugin.previews)
+    assert plugin.swipe is None and first not in QgsProject.instance().mapLayers()
+    assert len(QgsProject.instance().mapLayers()) == 2
+
+
+def test_a_finer_preview_ends_with_the_coarse_one(plugin, shown, coarse):
+    plugin.preview_here()
+    QgsProject.instance().removeMapLayer(arrived(plugin).id())
+    wait(lambda: not plugin.previews)
+    assert plugin.swipe is None and [*QgsProject.instance().mapLayers()] == [shown.id()]
+
+
+def test_a_second_preview_takes_the_place_of_the_first(plugin, shown):
+    plugin.preview_here()
+    plugin.preview_here()
+    arrived(plugin)
+    wait(lambda: not plugin.previews)
+    assert len(QgsProject.instance().mapLayers()) == 2
+
+
 def test_a_preview_of_1500_by_1000_pixels_takes_seconds(plugin, artir, work, record_property):
     path = write(work / "large.tif", values(3000, 2000))
     layer = QgsRasterLayer(path, "large")
     QgsProject.instance().addMapLayer(layer)
-    begun = time.monotonic()
     extent = f"{ORIGIN[0] + 5000},{ORIGIN[0] + 20_000},{ORIGIN[1] - 15_000},{ORIGIN[1] - 5000} [{CRS}]"
-    done = processing.run("artir:preview", {"INPUT": layer, "EXTENT": extent, "OUTPUT": str(work / "p.tif")})
-    seconds = time.monotonic() - begun
-    assert done["FACTOR"] == 1
-    # The figure depends on the machine and on what else it does, so it is shown and not judged.
-    print(f"\na preview of 1,500 x 1,000 pixels took {seconds:.1f} s, {os.getloadavg()[0]:.0f} programs at work")
-    record_property("preview_s", round(seconds, 1))
+    parameters = {"INPUT": layer, "EXTENT": extent, "THREADS": 2, "OUTPUT": str(work / "p.tif")}
+    clocks = []
+    factors = []
+    for limit in (None, None, 0):
+        clocks.append((time.monotonic(), sum(os.times()[:4])))
+        factors.append(processing.run("artir:preview", {**parameters, "MEGAPIXELS": limit})["FACTOR"])
+    clocks.append((time.monotonic(), sum(os.times()[:4])))
+    # Two threads may have one megapixel, and the view with its margin has 1.75.
+    assert factors == [pytest.approx(1.32, abs=0.02)] * 2 + [1]
+    # The figures depend on the machine and on what else it does, so they are shown and not judged. The scene is
+    # described once.
+    for word, a, b in zip(("first", "second", "whole"), clocks, clocks[1:]):
+        print(f"\n{word} preview of 1,500 x 1,000 pixels: {b[0] - a[0]:.1f} s, {b[1] - a[1]:.1f} s of processor time")
+    record_property("preview_cpu_s", round(clocks[1][1] - clocks[0][1], 1))
 
 
 def test_preview_here_says_why_it_does_nothing(plugin, qgis_new_project, monkeypatch):
@@ -138,6 +208,20 @@ def test_preview_here_says_why_it_does_nothing(plugin, qgis_new_project, monkeyp
     QgsProject.instance().addMapLayer(tiles)
     monkeypatch.setattr(plugin.iface, "activeLayer", lambda: tiles)
     assert plugin.preview_here() is None and "a tile service (XYZ)" in said[-1]
+
+
+def test_without_the_program_the_way_to_it_is_offered(plugin, shown, monkeypatch):
+    opened = []
+    monkeypatch.setattr(program, "find", lambda scenes: program._fail("there is no artir"))
+    monkeypatch.setattr(plugin, "dialog", opened.append)
+    bar = QgsMessageBar()
+    monkeypatch.setattr(plugin.iface, "messageBar", lambda: bar)
+    assert plugin.preview_here() is None
+    (message,) = bar.items()
+    assert message.text() == "there is no artir"
+    (button,) = [one for one in message.findChildren(QPushButton) if one.text() == "Install or find artir"]
+    button.click()
+    assert opened == ["artir:install"]
 
 
 def test_a_preview_that_fails_says_the_programs_sentence(plugin, shown, monkeypatch):

@@ -1,6 +1,7 @@
 """What the plugin's archive holds, and what it says of itself. These tests need no QGIS."""
 
 import ast
+import configparser
 import hashlib
 import re
 import sys
@@ -32,6 +33,11 @@ def test_the_metadata_has_what_the_repository_asks_for():
     assert found["hasProcessingProvider"] == "yes"
     assert found["version"] == package.version()
     ET.parse(package.PLUGIN / found["icon"])
+    # The repository's own parser takes a percent sign for a reference.
+    parser = configparser.ConfigParser()
+    parser.read(package.PLUGIN / "metadata.txt", encoding="utf-8")
+    assert dict(parser["general"]) == dict(found)
+    assert package.PLUGIN.name.isidentifier() and package.MOST_BYTES == 25_000_000
 
 
 def test_the_archive_holds_one_folder_with_all_files(tmp_path):

@@ -6,8 +6,10 @@ import os
 import re
 import stat
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import processing
 import pytest
@@ -83,7 +85,7 @@ def test_old_programs_others_and_those_without_scenes_are_refused(provider, work
     monkeypatch.setattr(program, "candidates", lambda: [str(work / "artir")])
     (work / "artir").write_text("#!/bin/sh\necho artir 0.0.9\n")
     (work / "artir").chmod(0o755)
-    with pytest.raises(program.NotFound, match="is artir 0.0.9, and this plugin needs 0.1.0 or later"):
+    with pytest.raises(program.NotFound, match="is artir 0.0.9, and this plugin needs 0.2.0 or later"):
         program.find(True)
     (work / "artir").write_text("#!/bin/sh\necho another program, of another length\n")
     with pytest.raises(program.NotFound, match="is not artir"):
@@ -179,6 +181,30 @@ def test_a_cancelled_temporary_output_leaves_nothing(artir, work):
     algorithm.run({"INPUT": path, "OUTPUT": out, "THREADS": 1, "TILE": 128}, QgsProcessingContext(), feedback)
     assert feedback.cancelled_at is not None
     assert os.listdir(os.path.dirname(out)) == []
+
+
+@pytest.mark.parametrize("name", ["preview", "describe", "photographs"])
+def test_cancelled_runs_leave_nothing(artir, work, name):
+    (work / "in").mkdir()
+    path = write(work / "in" / "large.tif", values(512, 448))
+    folder = Path(tempfile.gettempdir())
+    others = set(folder.glob("artir-*"))
+    parameters = {
+        "preview": {"INPUT": path, "EXTENT": QgsRasterLayer(path).extent(), "THREADS": 1, "TILE": 128},
+        "describe": {"INPUT": path},
+        "photographs": {"INPUT": str(work / "in"), "THREADS": 1, "TILE": 128},
+    }[name]
+    out = work / "out" / ("a.html" if name == "describe" else "a.tif")
+    out.parent.mkdir()
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById(f"artir:{name}")
+    feedback = Feedback(cancel_at=5)
+    if name == "describe":
+        # Too short to be met by the bar.
+        feedback.cancel()
+    parameters["OUTPUT"] = str(out.parent if name == "photographs" else out)
+    algorithm.run(parameters, QgsProcessingContext(), feedback)
+    assert feedback.isCanceled() and any("no result was written" in text for text in feedback.told)
+    assert os.listdir(out.parent) == [] and set(folder.glob("artir-*")) <= others
 
 
 def test_errors_are_the_programs_own_sentence(artir, work):

@@ -23,7 +23,7 @@ from rasterio.errors import RasterioError
 
 from ..findings import Findings
 from ..program import Program
-from . import disk, edges, interruption, manifest, models, report, tools
+from . import agreement, disk, edges, interruption, manifest, models, report, tools
 from .cases import Bench, Result
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,7 +48,10 @@ def options() -> argparse.Namespace:
 
 def special_checks(bench: Bench, data: Path, chosen: argparse.Namespace) -> list[tuple[str, str]]:
     """The lines of the special checks."""
-    checks: dict[str, Callable[[Bench, Path, Path], list[tuple[str, str]]]] = {"edges": edges.check}
+    checks: dict[str, Callable[[Bench, Path, Path], list[tuple[str, str]]]] = {
+        "edges": edges.check,
+        "agreement": agreement.check,
+    }
     if chosen.interruption:
         checks["killed"] = interruption.check
     if chosen.disk:

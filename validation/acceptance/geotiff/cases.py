@@ -78,7 +78,7 @@ class Bench:
             result.code, result.peak = run.code, run.peak
             result.problems = [p for p in run.problems(MEMORY) if "exit code" not in p]
             left = sorted(path.name for path in out.iterdir())
-            lost = re.search(r"a GeoTIFF cannot hold the scene's (.*)", run.stderr)
+            lost = re.search(r"the result cannot hold the scene's (.*)", run.stderr)
             if run.code == DONE:
                 self.done(result, out / NAME, left, cog, lost.group(1) if lost else "")
             else:
@@ -158,7 +158,7 @@ class Bench:
             like.peak = max(like.peak, run.peak)
             if run.code == DONE:
                 left = sorted(path.name for path in out.iterdir())
-                lost = re.search(r"a GeoTIFF cannot hold the scene's (.*)", run.stderr)
+                lost = re.search(r"the result cannot hold the scene's (.*)", run.stderr)
                 self.done(found, out / NAME, left, False, lost.group(1) if lost else "")
         finally:
             shutil.rmtree(out)

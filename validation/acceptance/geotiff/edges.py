@@ -16,33 +16,50 @@ from .cases import Bench
 SCENE = "opengeos/naip/m_4709963_se_14_1_20200831.tif"
 NEAR = 8
 DEGREES = 20
+HIGHEST = 255
 # Transmission and airlight of the haze.
 THROUGH, AIRLIGHT = 0.55, 215
-# Grey levels of 255 by which pixels beside a collar may turn darker than they do without it.
-DARKER = 2.0
+# Share of the range by which pixels beside a collar may change otherwise than they do without it.
+MOST = 0.01
 SECONDS = 300
+NAN = float("nan")
 
 
 @dataclass
 class Variant:
-    """A scene, and how its collar is marked."""
+    """A scene, the value of its collar, and what marks it: nodata, alpha, a mask or nothing."""
 
     label: str
     hazy: bool
-    nodata: float
-    kind: str
-    options: tuple[object, ...] = ()
+    value: float
+    kind: str = "uint8"
+    mark: str = "nodata"
+
+    @property
+    def options(self) -> tuple[object, ...]:
+        """Black and white, where the type does not say them."""
+        return ("--range", "0,1") if self.kind == "float32" else ()
+
+    @property
+    def nodata(self) -> float | None:
+        """What the file declares."""
+        return self.value if self.mark == "nodata" else None
 
 
 VARIANTS = (
-    Variant("as it is, nodata 0", False, 0, "uint8"),
-    Variant("under even haze, nodata 0", True, 0, "uint8"),
+    Variant("as it is, nodata 0", False, 0),
+    Variant("under even haze, nodata 0", True, 0),
+    Variant("under even haze, nodata 255", True, HIGHEST),
+    Variant("under even haze, zeros that are not declared", True, 0, mark="nothing"),
+    Variant("under even haze, 255 that is not declared", True, HIGHEST, mark="nothing"),
+    Variant("under even haze, alpha over zeros", True, 0, mark="alpha"),
+    Variant("under even haze, alpha over grey", True, 128, mark="alpha"),
+    Variant("under even haze, a mask over zeros", True, 0, mark="mask"),
+    Variant("under even haze, Float32, nodata NaN", True, NAN, "float32"),
+    Variant("under even haze, Float32, NaN that is not declared", True, NAN, "float32", "nothing"),
+    Variant("under even haze, Float32, nodata -9999", True, -9999, "float32"),
     Variant(
-        "under even haze, Float32, nodata NaN",
-        True,
-        float("nan"),
-        "float32",
-        ("--range", "0,1"),
+        "under even haze, Float32, -9999 that is not declared", True, -9999, "float32", "nothing"
     ),
 )
 
@@ -58,16 +75,20 @@ def depth(height: int, width: int) -> np.ndarray:
 
 
 def scene(path: Path, hazy: bool) -> np.ndarray:
-    """Red, green and blue of a real scene, 1 to 255; 0 is for the collar."""
+    """Red, green and blue of a real scene, 1 to 254; 0 and 255 are for the collar."""
     with rasterio.open(path) as dataset:
         values = dataset.read((1, 2, 3)).astype(np.float64)
     if hazy:
         values = values * THROUGH + AIRLIGHT * (1 - THROUGH)
-    return values.round().clip(1, 255)
+    return values.round().clip(1, HIGHEST - 1)
 
 
-def store(path: Path, values: np.ndarray, nodata: float | None) -> Path:
-    """Writes a tiled scene with a plain grid."""
+def store(path: Path, values: np.ndarray, valid: np.ndarray, variant: Variant) -> Path:
+    """Writes a tiled scene with a plain grid, and marks what is not valid."""
+    marks = np.where(valid, HIGHEST, 0).astype(values.dtype)
+    alpha = variant.mark == "alpha"
+    if alpha:
+        values = np.concatenate([values, marks[None]])
     count, height, width = values.shape
     profile = {
         "driver": "GTiff",
@@ -79,17 +100,23 @@ def store(path: Path, values: np.ndarray, nodata: float | None) -> Path:
         "transform": from_origin(500000, 5200000, 1, 1),
         "photometric": "RGB",
         "tiled": True,
-        "nodata": nodata,
+        "nodata": None if valid.all() else variant.nodata,
+        **({"alpha": "non-premultiplied"} if alpha else {}),
     }
-    with rasterio.open(path, "w", **profile) as dataset:
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(path, "w", **profile) as dataset,
+    ):
         dataset.write(values)
+        if variant.mark == "mask":
+            dataset.write_mask(marks)
     return path
 
 
 def load(path: Path) -> np.ndarray:
-    """All bands as they are stored."""
+    """Red, green and blue as they are stored."""
     with rasterio.open(path) as dataset:
-        return dataset.read()
+        return dataset.read((1, 2, 3))
 
 
 def check(bench: Bench, folder: Path, data: Path) -> list[tuple[str, str]]:
@@ -103,19 +130,19 @@ def one(bench: Bench, folder: Path, data: Path, variant: Variant) -> tuple[str, 
     """Both runs of a variant, and the changes."""
     name = f"restored beside a collar: {variant.label}"
     whole = scene(data / SCENE, variant.hazy)
-    scale = 1.0
+    white = HIGHEST
     if variant.kind == "float32":
-        whole, scale = whole / 255, 255.0
+        whole, white = whole / HIGHEST, 1
     whole = whole.astype(variant.kind)
     inside = depth(*whole.shape[1:])
     valid = inside >= 0
-    collared = np.where(valid, whole, np.array(variant.nodata, whole.dtype))
+    collared = np.where(valid, whole, np.array(variant.value, whole.dtype))
     changes, problems = [], []
-    for label, values, nodata in (
-        ("whole", whole, None),
-        ("collared", collared, variant.nodata),
+    for label, values, marked in (
+        ("whole", whole, np.ones_like(valid)),
+        ("collared", collared, valid),
     ):
-        source = store(folder / f"{label}.tif", values, nodata)
+        source = store(folder / f"{label}.tif", values, marked, variant)
         out = folder / f"{label}-restored.tif"
         out.unlink(missing_ok=True)
         run = bench.program.run("geo", source, "-o", out, *variant.options, seconds=SECONDS)
@@ -123,33 +150,33 @@ def one(bench: Bench, folder: Path, data: Path, variant: Variant) -> tuple[str, 
             told = " ".join(run.reasons()) or "no reason"
             return name, bench.findings.cell(name, "run", [f"{run.code}: {told}"])
         after = load(out)
-        changes.append((after.astype(float) - values) * scale)
+        changes.append((after.astype(float) - values) / white)
         if label == "collared":
-            problems += collar(values, after, valid, variant.nodata)
+            problems += collar(values, after, valid, variant.value)
     near, far = valid & (inside < NEAR), valid & (inside >= 4 * NEAR)
     beside = [float(change[:, near].mean()) for change in changes]
     elsewhere = [float(change[:, far].mean()) for change in changes]
     # The network may judge the whole scene differently without its surroundings. That is no fringe.
     fringe = (beside[1] - beside[0]) - (elsewhere[1] - elsewhere[0])
-    if not fringe >= -DARKER:
-        problems.append(f"{-fringe:.2f} levels darker beside the collar")
+    if not abs(fringe) < MOST:
+        problems.append(f"a fringe of {fringe:+.2%} of the range beside the collar")
     words = (
-        f"mean change within {NEAR} pixels of the collar {beside[1]:+.2f} of 255 levels, of the "
-        f"same pixels without a collar {beside[0]:+.2f}; elsewhere {elsewhere[1]:+.2f} and "
-        f"{elsewhere[0]:+.2f}; fringe {fringe:+.2f}"
+        f"mean change within {NEAR} pixels of the collar {beside[1]:+.2%} of the range, of the "
+        f"same pixels without a collar {beside[0]:+.2%}; elsewhere {elsewhere[1]:+.2%} and "
+        f"{elsewhere[0]:+.2%}; fringe {fringe:+.2%}"
     )
     outcome = bench.findings.cell(name, "change", problems, "ok")
     return name, f"{outcome}: {words}"
 
 
-def collar(before: np.ndarray, after: np.ndarray, valid: np.ndarray, nodata: float) -> list[str]:
-    """Faults: a changed collar, or ground that became nodata."""
+def collar(before: np.ndarray, after: np.ndarray, valid: np.ndarray, value: float) -> list[str]:
+    """Faults: a changed collar, or ground that took the collar's value."""
     problems = []
     if before[:, ~valid].tobytes() != after[:, ~valid].tobytes():
         problems.append("the collar was changed")
     ground = after[:, valid]
-    lost = np.isnan(ground) if np.isnan(nodata) else ground == nodata
-    # A pixel is nodata where all its bands are.
+    lost = np.isnan(ground) if np.isnan(value) else ground == value
+    # A pixel is part of the collar where all its bands are.
     if lost.all(axis=0).any():
-        problems.append(f"{lost.all(axis=0).sum()} pixels became nodata")
+        problems.append(f"{lost.all(axis=0).sum()} pixels became a part of the collar")
     return problems

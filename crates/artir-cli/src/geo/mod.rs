@@ -431,6 +431,8 @@ fn restore(
     progress: &Terminal,
 ) -> Result<Option<artir_geo::SceneReport>, Failure> {
     if let Some((value, share)) = scene.undeclared_fill() {
+        // Without an exponent, the least number of 32 bits has 39 digits.
+        let value = if value.abs() < 1e15 { value.to_string() } else { format!("{value:e}") };
         tracing::warn!(
             "{path}: {:.1} % of its pixels are {value} in all bands, which the file does not declare as nodata: they stay as they \
              are and are kept out of the range (--nodata {value} states it, --nodata none restores them)",
@@ -454,7 +456,7 @@ fn restore(
     let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
     if !done.lost.is_empty() {
         let (out, lost) = (streams.in_text(&out.display().to_string()), done.lost.join(", "));
-        tracing::warn!("{out}: a GeoTIFF cannot hold the scene's {lost}");
+        tracing::warn!("{out}: the result cannot hold the scene's {lost}");
     }
     let model = format!("{} {}", restorer.card().name, restorer.card().version);
     if args.preview {

@@ -2,7 +2,14 @@
 
 use ndarray::{Array2, Array3, Array4, ArrayView3, Axis, s};
 
-use crate::{Error, Image, InferenceError, Range, fill::fill_invalid};
+use crate::{Card, Error, Image, InferenceError, Range, fill::fill_invalid};
+
+/// An image as the network of a model sees it, `[1, channel, row, column]` in network units: pixels that are invalid or not finite
+/// take the value of a nearest valid one. `None` when no pixel is valid.
+pub fn network_input(image: Image, card: &Card) -> Option<Array4<f32>> {
+    let tile = Tile::prepare(image, card.range());
+    tile.any_valid.then(|| tile.data.insert_axis(Axis(0)))
+}
 
 /// A window in network units.
 pub(super) struct Tile {

@@ -30,6 +30,9 @@ use crate::{
 /// Prefixes that GDAL reads local archives and compressed files by.
 const ARCHIVES: [&str; 5] = ["/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/"];
 
+/// Endings of archives.
+const PACKED: [&str; 6] = [".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".7z"];
+
 /// Options of `vrt://FILE?OPTIONS` that name no other file.
 const QUERY_OPTIONS: [&str; 20] = [
     "bands", "a_ullr", "a_scale", "a_offset", "a_gt", "ovr", "expand", "ot", "gcp", "nogcp", "scale", "unscale",
@@ -93,10 +96,28 @@ pub(crate) fn open(path: &str, access: &Access) -> Result<Opened, Reason> {
     if path.trim_start().starts_with('<') {
         return Err("is a document, not a file".into());
     }
+    if !access.remote {
+        refuse_packed(path)?;
+    }
     if let Some(product) = product::recognise(path) {
         return open_product(product?, access);
     }
     open_raster(path, access)
+}
+
+/// Refuses products and rasters that are still packed, which GDAL would call an unknown format.
+fn refuse_packed(path: &str) -> Result<(), Reason> {
+    let lower = path.to_ascii_lowercase();
+    let ends = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
+    if ARCHIVES.iter().any(|archive| path.starts_with(archive))
+        && (ends(&[".safe", ".safe/"]) || product::is_metadata(path))
+    {
+        return Err("is a product in an archive: unpack the archive, and name the product's folder".into());
+    }
+    if ends(&PACKED) && Path::new(path).is_file() {
+        return Err("is an archive: unpack it, or name a raster in it (/vsizip/ or /vsitar/, then its path)".into());
+    }
+    Ok(())
 }
 
 /// Opens a product: its one file, or a virtual raster in memory over the files of its bands. Every file passes the checks of a

@@ -17,6 +17,7 @@ use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 use crate::{
     error::{Error, Reason},
     ffi,
+    scene::check::is_white_zero,
 };
 use footprint::Crs;
 pub(crate) use footprint::Footprint;
@@ -118,9 +119,10 @@ fn html(preview: &Preview<'_>) -> Result<String, Reason> {
         Picture::read(dataset, bands, LONGEST).map_err(|why| why.without_path(&path.to_string_lossy()).of(what))
     };
     let footprint = Footprint::of(&before);
+    let is_negative = bands == [1] && is_white_zero(&before, 1);
     let before = read(&before, "the source", Path::new(source))?;
     let after = read(&after, "the result", result)?;
-    let stretch = Stretch::of(&[&before, &after]);
+    let stretch = Stretch::of(&[&before, &after]).map(|scale| if is_negative { scale.negative() } else { scale });
     let scale = stretch.unwrap_or(Stretch { black: 0.0, white: 1.0 });
     let change = Change::of(&before, &after, scale);
     let picture = |(kind, samples): (_, Vec<u8>)| png(before.size, kind, &samples);
@@ -140,6 +142,7 @@ fn html(preview: &Preview<'_>) -> Result<String, Reason> {
         ("range", number(change.range, decimals)),
         ("mean", number(change.mean, decimals)),
         ("scale", scale_in_words(stretch, decimals)),
+        ("direction", if is_negative { "before minus after, since 0 is white" } else { "after minus before" }.into()),
         ("place", place(&footprint)),
         ("before", picture(scale.picture(&before))?),
         ("after", picture(scale.picture(&after))?),
@@ -175,9 +178,10 @@ fn reduced(factor: usize) -> String {
 
 fn scale_in_words(stretch: Option<Stretch>, decimals: usize) -> String {
     let Some(Stretch { black, white }) = stretch else { return "Neither scene has valid pixels.".into() };
+    let (to_black, to_white) = if white < black { ("more", "less") } else { ("less", "more") };
     format!(
-        "Both scenes are shown on one scale, that of the 2nd to the 98th percentile of both: {} and less is black, {} and \
-         more is white.",
+        "Both scenes are shown on one scale, that of the 2nd to the 98th percentile of both: {} and {to_black} is black, {} and \
+         {to_white} is white.",
         number(black, decimals),
         number(white, decimals)
     )

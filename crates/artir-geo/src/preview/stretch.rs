@@ -7,9 +7,9 @@ use super::read::Picture;
 /// The linear scale from values to greys.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Stretch {
-    /// This and less is black.
+    /// This and less is black; this and more, where it is the larger.
     pub(super) black: f64,
-    /// This and more is white.
+    /// This and beyond is white.
     pub(super) white: f64,
 }
 
@@ -37,6 +37,16 @@ impl Stretch {
         Some(Self { black: ends[0], white: ends[1] })
     }
 
+    /// The same values with black and white exchanged, for a band whose 0 is white.
+    pub(super) fn negative(self) -> Self {
+        Self { black: self.white, white: self.black }
+    }
+
+    /// Whether brightness falls with the value.
+    pub(super) fn is_negative(self) -> bool {
+        self.white < self.black
+    }
+
     /// The grey of a value; black for NaN.
     fn of_value(self, value: f32) -> u8 {
         // The cast saturates and takes NaN to 0.
@@ -62,7 +72,7 @@ const MOST_PIXELS: f64 = 0.99;
 /// The strongest colour stands for no less than this share of the scale, so that rounding does not look like a change.
 const LEAST_CHANGE: f64 = 0.01;
 
-/// The change of a scene: after minus before, the mean over the bands.
+/// The change of a scene's brightness, in stored values: after minus before, the mean over the bands.
 pub(super) struct Change {
     /// By pixel; NaN where either side has no value.
     changes: Vec<f32>,
@@ -76,8 +86,9 @@ pub(super) struct Change {
 impl Change {
     /// The change between two pictures of one size that are shown on a scale.
     pub(super) fn of(before: &Picture, after: &Picture, scale: Stretch) -> Self {
+        let sign = if scale.is_negative() { -1.0 } else { 1.0 };
         let change = |at: usize| {
-            let bands = before.planes.iter().zip(&after.planes).map(|(before, after)| after[at] - before[at]);
+            let bands = before.planes.iter().zip(&after.planes).map(|(before, after)| sign * (after[at] - before[at]));
             let (sum, count) =
                 bands.filter(|v| v.is_finite()).fold((0.0, 0.0), |(sum, count), v| (sum + v, count + 1.0));
             sum / count
@@ -91,7 +102,7 @@ impl Change {
             0 => 0.0,
             _ => f64::from(*sizes.select_nth_unstable_by(rank, f32::total_cmp).1),
         };
-        let range = largest.max((scale.white - scale.black) * LEAST_CHANGE);
+        let range = largest.max((scale.white - scale.black).abs() * LEAST_CHANGE);
         Self { changes, size: before.size, range, mean }
     }
 

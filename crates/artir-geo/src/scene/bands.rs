@@ -28,7 +28,7 @@ impl BandNumbers {
 }
 
 /// Finds the bands to restore (counted from 1): the requested ones, or red, green and blue by colour interpretation, else by
-/// wavelength or name, or the only band.
+/// wavelength or name, or the only band beside opacity.
 pub(super) fn find(dataset: &Dataset, asked: Option<Vec<usize>>) -> Result<Vec<usize>, Reason> {
     let count = dataset.raster_count();
     if let Some(bands) = asked {
@@ -45,7 +45,7 @@ pub(super) fn find(dataset: &Dataset, asked: Option<Vec<usize>>) -> Result<Vec<u
     if let [Some(r), Some(g), Some(b)] = rgb.map(find) {
         return Ok(vec![r, g, b]);
     }
-    if count == 1 {
+    if count == 1 || count == 2 && find(ColorInterpretation::AlphaBand) == Some(2) {
         return Ok(vec![1]);
     }
     let names: Vec<Name> =

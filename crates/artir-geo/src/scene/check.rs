@@ -37,21 +37,37 @@ fn is_grey(table: &[[i16; 4]], bits: u32) -> bool {
         && table.iter().take(last + 1).enumerate().all(|(i, entry)| *entry == [grey(i), grey(i), grey(i), 255])
 }
 
-/// Whether the entries of a colour table are greys from white to black over all values of a type, as GDAL makes them for a TIFF
-/// whose photometric interpretation is "white is zero" (MINISWHITE). It rounds them down for 16 bits.
-pub(crate) fn is_negative(table: &[[i16; 4]]) -> bool {
+/// Whether the entries of a colour table are greys from white to black over all values of so many bits, as GDAL makes them for a
+/// TIFF whose photometric interpretation is "white is zero" (MINISWHITE). It rounds them down for 16 bits, and drivers mark nodata
+/// as transparent.
+fn is_negative(table: &[[i16; 4]], bits: u32) -> bool {
     let last = table.len().saturating_sub(1);
     let grey = |i: usize| 255.0 - 255.0 * i as f64 / last as f64;
-    matches!(last, 255 | 65_535)
-        && table
-            .iter()
-            .enumerate()
-            .all(|(i, [r, g, b, alpha])| r == g && g == b && *alpha == 255 && (f64::from(*r) - grey(i)).abs() <= 1.0)
+    bits <= 16
+        && last + 1 == 1 << bits
+        && table.iter().filter(|entry| entry[3] == 0).count() <= 1
+        && table.iter().enumerate().all(|(i, [r, g, b, alpha])| {
+            r == g && g == b && matches!(alpha, 0 | 255) && (f64::from(*r) - grey(i)).abs() <= 1.0
+        })
 }
 
-/// Whether the stored 0 of the only restored band is white, as a TIFF's photometric interpretation states.
-pub(super) fn is_white_zero(dataset: &Dataset, restored: &[usize]) -> bool {
-    restored == [1] && drivers::structure(dataset, "MINISWHITE").as_deref() == Some("YES")
+/// Whether the stored 0 of a band is white: a TIFF's photometric interpretation states it of its only band, or a colour table
+/// of greys does.
+pub(crate) fn is_white_zero(dataset: &Dataset, number: usize) -> bool {
+    // A second band is opacity.
+    let Some(band) = dataset.rasterband(number).ok().filter(|_| number == 1 && dataset.raster_count() <= 2) else {
+        return false;
+    };
+    let table = ffi::colour_table(&band);
+    if table.is_empty() {
+        return is_stated_by_tiff(dataset);
+    }
+    is_negative(&table, ffi::bits(&band).unwrap_or(8 * ffi::type_bytes(ffi::type_number(&band)) as u32))
+}
+
+/// Whether a TIFF's photometric interpretation is "white is zero".
+pub(crate) fn is_stated_by_tiff(dataset: &Dataset) -> bool {
+    drivers::structure(dataset, "MINISWHITE").as_deref() == Some("YES")
 }
 
 /// Refuses scenes with data that restoring would damage.
@@ -71,7 +87,11 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
         let band = dataset.rasterband(i)?;
         let flags = band.mask_flags()?;
         if !flags.is_all_valid() && !flags.is_per_dataset() && !flags.is_nodata() {
-            return Err(format!("band {i} has a mask of its own").into());
+            let why = "has a mask of its own, and a result has one for all bands";
+            return Err(format!(
+                "band {i} {why}: choose it with gdal_translate -mask mask,{i} (-of VRT copies no pixel)"
+            )
+            .into());
         }
         if !restored.contains(&i) {
             continue;
@@ -80,9 +100,8 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
             return Err(format!("band {i} holds values of the type {name}, which cannot be restored").into());
         }
         let table = ffi::colour_table(&band);
-        let bits = ffi::bits(&band);
-        let is_negative = bits.is_none() && is_white_zero(dataset, restored) && is_negative(&table);
-        if !table.is_empty() && !is_negative && !is_grey(&table, bits.unwrap_or(8)) {
+        let is_brightness = is_white_zero(dataset, i) || is_grey(&table, ffi::bits(&band).unwrap_or(8));
+        if !table.is_empty() && !is_brightness {
             let why = "has a colour table (palette), whose indices cannot be restored: expand it with gdal_translate -expand rgb (-of VRT \
                        copies no pixel)";
             return Err(format!("band {i} {why}").into());
@@ -104,8 +123,17 @@ mod tests {
             let entry = |i| grey(i) as i16;
             (0..n).map(|i| [entry(i), entry(i), entry(i), 255]).collect::<Vec<_>>()
         };
-        assert!(is_negative(&made(|i| 255 - i, 256)) && is_negative(&made(|i| (65_535 - i) * 255 / 65_535, 65_536)));
-        assert!(!is_negative(&made(|i| i, 256)) && !is_negative(&made(|i| 255 - 255 * i, 2)) && !is_negative(&[]));
+        let bytes = made(|i| 255 - i, 256);
+        assert!(is_negative(&bytes, 8) && is_negative(&made(|i| (65_535 - i) * 255 / 65_535, 65_536), 16));
+        assert!(is_negative(&made(|i| 255 - 17 * i, 16), 4) && is_negative(&made(|i| 255 - 255 * i, 2), 1));
+        assert!(!is_negative(&made(|i| i, 256), 8) && !is_negative(&[], 8) && !is_negative(&bytes, 16));
+        assert!(!is_negative(&made(|i| 255 - 85 * i, 4), 8), "four classes");
+        let transparent = |count: usize| {
+            let mut table = bytes.clone();
+            table[..count].iter_mut().for_each(|entry| entry[3] = 0);
+            table
+        };
+        assert!(is_negative(&transparent(1), 8) && !is_negative(&transparent(2), 8));
     }
 
     #[test]

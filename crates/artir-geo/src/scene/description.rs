@@ -4,6 +4,7 @@ use gdal::Dataset;
 use serde_json::{Value, json};
 
 use super::{
+    check::is_white_zero,
     domains::{Domains, MOST_METADATA, Names, domain_differences, domains, names, without_area},
     georef::Georef,
 };
@@ -43,6 +44,9 @@ pub(crate) struct BandDescription {
     pub(crate) scale: f64,
     pub(crate) offset: f64,
     pub(crate) categories: Vec<String>,
+    /// Whether the stored 0 is white, by a TIFF's photometric interpretation or by a table of greys.
+    pub(crate) white_is_zero: bool,
+    /// Any other colour table.
     pub(crate) colour_table: Vec<[i16; 4]>,
     /// Rows and columns of the attribute table.
     pub(crate) attribute_table: Option<[i32; 2]>,
@@ -61,6 +65,7 @@ impl Description {
         let mut bands = Vec::new();
         for i in 1..=dataset.raster_count() {
             let band = dataset.rasterband(i)?;
+            let white_is_zero = is_white_zero(dataset, i);
             bands.push(BandDescription {
                 kind: ffi::type_number(&band),
                 bits: ffi::bits(&band),
@@ -71,7 +76,8 @@ impl Description {
                 scale: band.scale().unwrap_or(1.0),
                 offset: band.offset().unwrap_or(0.0),
                 categories: ffi::categories(&band),
-                colour_table: ffi::colour_table(&band),
+                white_is_zero,
+                colour_table: if white_is_zero { Vec::new() } else { ffi::colour_table(&band) },
                 // One without rows or columns says nothing.
                 attribute_table: ffi::attribute_table(&band).filter(|[rows, columns]| *rows > 0 && *columns > 0),
                 domains: domains(Object::band(&band), &Names::Listed, &mut left)?,
@@ -205,7 +211,9 @@ impl BandDescription {
         let same = [
             ("type", self.kind == other.kind),
             ("nodata", self.nodata == other.nodata),
-            ("colour_interpretation", self.colour == other.colour),
+            // Where 0 is white, the interpretation is what the format calls that: a palette, or nothing.
+            ("colour_interpretation", self.colour == other.colour || self.white_is_zero && other.white_is_zero),
+            ("white_is_zero", self.white_is_zero == other.white_is_zero),
             ("description", self.description == other.description),
             ("unit", self.unit == other.unit),
             ("scale", self.scale == other.scale),
@@ -228,16 +236,21 @@ impl BandDescription {
         let mut differ = Vec::new();
         self.differences(found, number, &mut differ);
         let differs = |what: &str| differ.iter().any(|(field, ..)| field.starts_with(what));
+        let lacks = |(name, items): (&String, &Vec<String>)| {
+            items.iter().any(|item| !found.domains.get(name).is_some_and(|found| found.contains(item)))
+        };
+        // What the format adds, such as a name for each band, is no loss.
         let all = [
             ("colour interpretation", differs("colour interpretation")),
-            ("description", differs("description")),
-            ("unit", differs("unit")),
-            ("categories", differs("categories")),
-            ("colour table", differs("colour table")),
-            ("attribute table", differs("attribute table")),
-            ("metadata", differs("metadata")),
+            ("description", differs("description") && !self.description.is_empty()),
+            ("unit", differs("unit") && !self.unit.is_empty()),
+            ("categories", differs("categories") && !self.categories.is_empty()),
+            ("colour table", differs("colour table") && !self.colour_table.is_empty()),
+            ("attribute table", differs("attribute table") && self.attribute_table.is_some()),
+            ("metadata", self.domains.iter().any(lacks)),
         ];
         lost.extend(all.iter().filter(|(_, lost)| *lost).map(|(what, _)| format!("{what} of band {number}")));
+        let other_domains = differs("metadata");
         let found = found.clone();
         *self = Self {
             kind: self.kind,
@@ -249,9 +262,10 @@ impl BandDescription {
             description: found.description,
             unit: found.unit,
             categories: found.categories,
+            white_is_zero: self.white_is_zero,
             colour_table: found.colour_table,
             attribute_table: found.attribute_table,
-            domains: if all[6].1 { found.domains } else { std::mem::take(&mut self.domains) },
+            domains: if other_domains { found.domains } else { std::mem::take(&mut self.domains) },
         };
     }
 
@@ -273,6 +287,7 @@ impl BandDescription {
             "scale": self.scale,
             "offset": self.offset,
             "categories": self.categories,
+            "white_is_zero": self.white_is_zero,
             "colour_table": self.colour_table,
             "attribute_table": self.attribute_table,
             "metadata": self.domains,

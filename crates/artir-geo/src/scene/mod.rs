@@ -20,7 +20,7 @@ use artir_core::Shape;
 use gdal::Dataset;
 
 use self::{
-    check::{check_plausible, is_white_zero, refuse_unfit},
+    check::{check_plausible, refuse_unfit},
     description::Description,
     estimate::Grid,
     fills::Fill,
@@ -46,6 +46,8 @@ use crate::{
 pub(crate) const CACHE_BYTES: u64 = 64 << 20;
 /// Bytes that a row of blocks may have, all bands together.
 pub(crate) const MOST_BYTES: usize = 128 << 20;
+/// No reflectance is larger, that of glint included.
+const MOST_REFLECTANCE: f64 = 10.0;
 /// Edge of the decimated scene that percentiles are taken from, pixels.
 const SAMPLE: usize = 1024;
 
@@ -231,7 +233,7 @@ impl Scene {
             self.info.values.iter_mut().zip(zeros).for_each(|(values, zero)| values.zero = zero);
         }
         let most = self.info.values[0].limits[1];
-        let is_negative = self.info.radiometry.is_none() && is_white_zero(&self.dataset, &self.info.bands);
+        let is_negative = self.info.is_negative();
         let of_one = |values: &mut Vec<BandValues>, interval: Interval| {
             values.iter_mut().for_each(|values| values.interval = interval);
         };
@@ -257,7 +259,13 @@ impl Scene {
                         values.interval = radiometry.interval(0.0, white).unwrap_or(Interval::UNIT);
                     }
                 }
-                None if choice == RangeChoice::Reflectance => of_one(&mut self.info.values, Interval::REFLECTANCE),
+                None if choice == RangeChoice::Reflectance => {
+                    // Floating-point numbers are reflectance itself, unless they are larger than any.
+                    let white = Interval::of_sample(&planes, self.info.bands.len(), &valid).map(Interval::white);
+                    let itself =
+                        most > f64::from(f32::MAX) / 2.0 && white.is_some_and(|white| white <= MOST_REFLECTANCE);
+                    of_one(&mut self.info.values, if itself { Interval::UNIT } else { Interval::REFLECTANCE });
+                }
                 None => {
                     // A scene with one value, or none, has nothing to restore, so any interval works.
                     let found = if is_negative {
@@ -333,6 +341,11 @@ impl Scene {
 }
 
 impl SceneInfo {
+    /// Whether brightness falls with the stored value of the only restored band.
+    pub(crate) fn is_negative(&self) -> bool {
+        self.radiometry.is_none() && self.bands == [1] && self.description.bands[0].white_is_zero
+    }
+
     pub(crate) fn shape(&self) -> Shape {
         let (columns, rows) = self.description.size;
         Shape { channels: self.bands.len(), rows, columns }

@@ -63,7 +63,18 @@ impl SceneValues {
         match options.range {
             RangeChoice::Auto if bytes => {
                 scene.find_values()?;
-                return Ok(Self { rule: RangeRule(Rule::Fixed(scene.intervals())), counts: BTreeMap::new() });
+                let ascending = |interval: Interval| {
+                    if scene.info.is_negative() { interval.negative() } else { interval }
+                };
+                let rule = RangeRule(Rule::Fixed(scene.intervals().into_iter().map(ascending).collect()));
+                return Ok(Self { rule, counts: BTreeMap::new() });
+            }
+            RangeChoice::Auto | RangeChoice::Percentile if scene.info.is_negative() => {
+                return Err(
+                    "its stored 0 is white, and a mosaic's range is found for scenes whose 0 is black: give --range \
+                            LO,HI (the stored values of white and black)"
+                        .into(),
+                );
             }
             RangeChoice::Auto | RangeChoice::Percentile => {}
             _ => return Err("its range is given, and does not follow from its pixels".into()),

@@ -56,6 +56,7 @@ impl Layout {
             out.set("SPARSE_OK", "TRUE");
         }
         out.photometric(scene);
+        out.negative(scene);
         out.blocks(scene);
         for option in creation {
             check(Format::GeoTiff, option)?;
@@ -114,6 +115,15 @@ impl Layout {
                 (false, _) => "NO",
             },
         );
+    }
+
+    /// Of a band of few bits whose 0 is white, the black is the largest value of those bits, not of the type.
+    fn negative(&mut self, scene: &Scene) {
+        let first = &scene.info.description.bands[0];
+        if let Some(bits) = first.bits.filter(|_| first.white_is_zero) {
+            self.set("NBITS", &bits.to_string());
+            self.0.retain(|(key, _)| key != "PREDICTOR");
+        }
     }
 
     fn blocks(&mut self, scene: &Scene) {

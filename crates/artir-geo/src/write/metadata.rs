@@ -8,7 +8,7 @@ use crate::{
     error::Reason,
     ffi::{self, Object},
     open::drivers,
-    scene::{check::is_negative, description::Description, georef::same_crs},
+    scene::{check::is_stated_by_tiff, description::Description, georef::same_crs},
 };
 
 /// Domains that GDAL would write into separate files of special formats, and read back changed.
@@ -22,7 +22,7 @@ fn can_be_written(name: &str, items: &[String]) -> bool {
 
 /// Whether GDAL makes a table of greys, from white to black, of the photometric interpretation that both files have.
 fn has_table_of_negative(source: &Dataset, target: &Dataset) -> bool {
-    drivers::structure(source, "MINISWHITE").as_deref() == Some("YES") && drivers::driver(target) == "GTiff"
+    is_stated_by_tiff(source) && drivers::driver(target) == "GTiff"
 }
 
 impl Description {
@@ -32,7 +32,7 @@ impl Description {
         // Set band interpretation first, before the file's directory is laid out, then the bands' metadata.
         for (i, wanted) in self.bands.iter().enumerate() {
             let to = target.rasterband(i + 1)?;
-            if ffi::colour(&to) != wanted.colour {
+            if ffi::colour(&to) != wanted.colour && !wanted.white_is_zero {
                 ffi::set_colour(&to, wanted.colour);
             }
         }
@@ -62,7 +62,7 @@ impl Description {
         table_of_negative: bool,
     ) {
         let wanted = &self.bands[i];
-        if ffi::colour(to) != wanted.colour {
+        if ffi::colour(to) != wanted.colour && !wanted.white_is_zero {
             ffi::set_colour(to, wanted.colour);
         }
         if !wanted.description.is_empty() {
@@ -78,8 +78,7 @@ impl Description {
             ffi::set_categories(to, &wanted.categories);
         }
         // Written as a table, what GDAL makes of the photometric interpretation would turn the file into a palette.
-        let is_made = table_of_negative && is_negative(&wanted.colour_table);
-        if !wanted.colour_table.is_empty() && !is_made {
+        if !wanted.colour_table.is_empty() || wanted.white_is_zero && !table_of_negative {
             ffi::copy_colour_table(from, to);
         }
         if wanted.attribute_table.is_some() {

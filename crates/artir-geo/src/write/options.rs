@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use gdal_sys::GDALDataType;
+
+use crate::{error::Reason, scene::Scene};
+
 /// The format of a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -44,6 +48,29 @@ impl Format {
             Self::Png => "PNG",
             Self::Imagine => "HFA",
         }
+    }
+
+    /// Refuses a scene whose stored 0 is white if the result could not state that, and would be read as a negative: a GeoTIFF
+    /// states it in its photometric interpretation, other files by a colour table.
+    pub(crate) fn check_white(self, scene: &Scene, is_virtual: bool) -> Result<(), Reason> {
+        let first = &scene.info.description.bands[0];
+        if !first.white_is_zero {
+            return Ok(());
+        }
+        let bytes = first.kind == GDALDataType::GDT_Byte;
+        let has_table = first.bits.is_none() && (bytes || first.kind == GDALDataType::GDT_UInt16);
+        let (name, fine) = match self {
+            Self::LikeSource | Self::GeoTiff => ("a virtual raster", !is_virtual || has_table),
+            Self::Cog => ("a cloud optimized GeoTIFF", has_table),
+            Self::Imagine => ("an ERDAS Imagine file", has_table),
+            Self::Png => ("a PNG", has_table && bytes),
+            Self::Jp2 => ("a JPEG 2000 file", false),
+        };
+        if fine {
+            return Ok(());
+        }
+        let advice = if bytes { ", or make 0 black first (gdal_translate -expand gray)" } else { "" };
+        Err(format!("its 0 is white, which {name} cannot state: write a GeoTIFF (.tif, --format gtiff){advice}").into())
     }
 
     /// Whether the result is copied from a finished GeoTIFF.

@@ -20,6 +20,13 @@ pub(crate) fn copy(wanted: &Description, data: &Path, to: &Path) -> Result<(), R
     for (name, items) in &wanted.domains {
         Object::dataset(&copy).set_domain(name, items);
     }
+    // Beside a table of greys, GDAL calls the band a palette.
+    for (i, wanted) in wanted.bands.iter().enumerate() {
+        let band = copy.rasterband(i + 1)?;
+        if ffi::colour(&band) != wanted.colour {
+            ffi::set_colour(&band, wanted.colour);
+        }
+    }
     ffi::checked(|| copy.close())?;
     let differences = wanted.differences(&Description::of(&open_again(to)?)?);
     match differences.first() {

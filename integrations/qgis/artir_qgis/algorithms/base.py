@@ -26,6 +26,8 @@ class ArtirAlgorithm(QgsProcessingAlgorithm):
 
     NAME = ""
     LABEL = ""
+    # Further words that the toolbox's search finds the algorithm by, separated by commas.
+    TAGS = ""
     COMMAND = "geo"
     # Whether the command reads rasters, which not every build can.
     SCENES = True
@@ -41,6 +43,9 @@ class ArtirAlgorithm(QgsProcessingAlgorithm):
 
     def displayName(self):  # noqa: N802
         return tr(self.LABEL)
+
+    def tags(self):
+        return [*super().tags(), *filter(None, tr(self.TAGS).split(","))]
 
     def icon(self):
         return QIcon(ICON)

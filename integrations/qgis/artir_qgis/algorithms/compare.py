@@ -11,7 +11,7 @@ from qgis.core import (
 
 from ..flags import READING, Flag, arguments, parameter
 from ..run import Failed, sentence
-from ..text import flag_help, mark, tr
+from ..text import mark, tr
 from .base import ArtirAlgorithm
 from .describe import table
 
@@ -21,13 +21,18 @@ class CompareRasters(ArtirAlgorithm):
 
     NAME = "compare"
     LABEL = mark("Compare rasters")
+    TAGS = mark("difference,equal,identical,check,metadata,pixels")
     FLAGS = (
         Flag("EXCEPT_BANDS", "--except-bands", mark("Bands whose pixels may differ"), "text", advanced=False),
         *(flag for flag in READING if flag.parameter.startswith("ALLOW")),
     )
 
     def summary(self):
-        return flag_help("geo", "--compare")
+        return tr(
+            "Lists every difference of two rasters: georeferencing, metadata, nodata, bands and pixels ({flag}). To "
+            "see that a result differs from its source in the restored bands alone, name these as those that may "
+            "differ."
+        ).format(flag="artir geo --compare")
 
     def initAlgorithm(self, config=None):  # noqa: N802
         self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("First raster")))

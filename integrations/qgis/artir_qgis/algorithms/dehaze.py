@@ -35,9 +35,10 @@ class DehazeRaster(ArtirAlgorithm):
 
     NAME = "dehaze"
     LABEL = mark("Dehaze raster")
+    TAGS = mark("haze,thin cloud,mist,smoke,atmosphere,satellite,aerial,restoration,neural network")
     FLAGS = (*READING, STRENGTH, *WRITING, *INFERENCE)
     OTHERS = (
-        Flag("RANGE", "--range", mark("Black and white"), "text"),
+        Flag("RANGE", "--range", mark("Value range (black and white)"), "text"),
         Flag("EXTENT", "--bbox", mark("Change only this extent"), "text"),
         Flag("POLYGONS", "--cutline", mark("Change only these polygons"), "text"),
         Flag("CHANGE", "--change", mark("Change layer"), "text"),
@@ -52,11 +53,17 @@ class DehazeRaster(ArtirAlgorithm):
         folded = {flag.parameter: flag for flag in self.FLAGS}
         self.add_source(folded)
         made = QgsProcessingParameterEnum(
-            "RANGE", tr("Black and white"), list(RANGES), defaultValue=RANGES[0], usesStaticStrings=True
+            "RANGE", tr("Value range (black and white)"), list(RANGES), defaultValue=RANGES[0], usesStaticStrings=True
         )
         self.addParameter(describe(made, "geo", "--range", False))
-        made = QgsProcessingParameterString("RANGE_VALUES", tr("Or these stored values (LO,HI)"), optional=True)
-        self.addParameter(describe(made, "geo", "--range", False))
+        made = QgsProcessingParameterString("RANGE_VALUES", tr("Value range in numbers (LO,HI)"), optional=True)
+        made.setHelp(
+            tr(
+                "Stored values that become black and white, in place of the choice above: two numbers, or six, a pair "
+                "each for red, green and blue (--range)."
+            )
+        )
+        self.addParameter(made)
         for name in ("STRENGTH", "ALL_BANDS"):
             self.addParameter(parameter(folded.pop(name), "geo"))
         made = QgsProcessingParameterExtent("EXTENT", tr("Change only this extent"), optional=True)
@@ -66,11 +73,11 @@ class DehazeRaster(ArtirAlgorithm):
         self.addParameter(describe(made, "geo", "--cutline", False))
         for flag in folded.values():
             self.addParameter(parameter(flag, "geo"))
-        made = QgsProcessingParameterBoolean("PREVIEW", tr("Page with a slider between before and after"), False)
+        made = QgsProcessingParameterBoolean("PREVIEW", tr("HTML page of before and after, next to the result"), False)
         self.addParameter(describe(made, "geo", "--preview", False))
-        made = QgsProcessingParameterBoolean("STAC", tr("STAC item"), False)
+        made = QgsProcessingParameterBoolean("STAC", tr("STAC item, next to the result"), False)
         self.addParameter(describe(made, "geo", "--stac", True))
-        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Dehazed")))
+        self.addParameter(QgsProcessingParameterRasterDestination("OUTPUT", tr("Dehazed raster")))
         made = QgsProcessingParameterRasterDestination(
             "CHANGE", tr("Change layer"), optional=True, createByDefault=False
         )
@@ -79,7 +86,7 @@ class DehazeRaster(ArtirAlgorithm):
             "REPORT", tr("Report of the run"), tr("JSON files (*.json)"), optional=True, createByDefault=False
         )
         self.addParameter(describe(made, "geo", "--report", True))
-        self.addOutput(QgsProcessingOutputHtml("PREVIEW_PAGE", tr("Page with a slider between before and after")))
+        self.addOutput(QgsProcessingOutputHtml("PREVIEW_PAGE", tr("HTML page of before and after")))
         self.addOutput(QgsProcessingOutputFile("STAC_ITEM", tr("STAC item")))
         self.addOutput(QgsProcessingOutputString("BANDS_RESTORED", tr("Restored bands")))
         self.addOutput(QgsProcessingOutputString("RANGE_USED", tr("Stored values for black and white")))

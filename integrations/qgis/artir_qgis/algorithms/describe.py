@@ -12,7 +12,7 @@ from qgis.core import (
 )
 
 from ..flags import MODEL, READING, arguments, parameter
-from ..text import flag_help, mark, tr
+from ..text import mark, tr
 from .base import ArtirAlgorithm
 
 
@@ -21,10 +21,14 @@ class DescribeRaster(ArtirAlgorithm):
 
     NAME = "describe"
     LABEL = mark("Describe raster")
+    TAGS = mark("metadata,properties,information,inspect,bands,haze")
     FLAGS = (*READING, MODEL)
 
     def summary(self):
-        return flag_help("geo", "--inspect")
+        return tr(
+            "What a raster's file states, which of its bands would be dehazed and between which stored values, or why "
+            "the raster would be refused ({flag}). Nothing is written but the description."
+        ).format(flag="artir geo --inspect")
 
     def initAlgorithm(self, config=None):  # noqa: N802
         self.addParameter(QgsProcessingParameterRasterLayer("INPUT", tr("Raster")))

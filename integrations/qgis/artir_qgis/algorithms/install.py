@@ -23,6 +23,7 @@ class InstallArtir(ArtirAlgorithm):
 
     NAME = "install"
     LABEL = mark("Install or find artir")
+    TAGS = mark("setup,settings,program,path,configure,version,doctor")
     SCENES = False
 
     def summary(self):

@@ -32,6 +32,7 @@ class MeasureRasters(ArtirAlgorithm):
 
     NAME = "metrics"
     LABEL = mark("PSNR, SSIM and RMSE of two rasters")
+    TAGS = mark("quality,accuracy,error,difference,image quality")
     COMMAND = "metrics"
     SCENES = False
     FLAGS = (Flag("MEMORY", "--memory", mark("Memory for one image"), "text"),)
@@ -53,7 +54,15 @@ class MeasureRasters(ArtirAlgorithm):
         made = QgsProcessingParameterEnum(
             "PROTOCOL", tr("Protocol"), list(PROTOCOLS), defaultValue=PROTOCOLS[0], usesStaticStrings=True
         )
-        self.addParameter(describe(made, "metrics", "--protocol", False))
+        made.setHelp(
+            tr(
+                "How the figures are computed (--protocol). rgb: over all bands, values between black and white; SSIM "
+                "with a uniform window of 7 x 7 pixels. rs-dehaze: as papers on remote sensing do; SSIM with a "
+                "Gaussian window of 11 x 11. rs-dehaze-dehazeformer: the same, with SSIM on reduced images. y-derain "
+                "and y-uhd: on brightness in 8 bits. Figures of different protocols cannot be compared."
+            )
+        )
+        self.addParameter(made)
         made = QgsProcessingParameterString("NODATA", tr("Nodata value of the reference"), optional=True)
         self.addParameter(describe(made, "metrics", "--nodata", True))
         for flag in self.FLAGS:

@@ -29,6 +29,7 @@ class RestorePhotographs(ArtirAlgorithm):
 
     NAME = "photographs"
     LABEL = mark("Restore photograph folder")
+    TAGS = mark("photo,images,haze,noise,denoise,dehaze,PNG,JPEG,folder")
     COMMAND = "image"
     SCENES = False
     FLAGS = (STRENGTH, *INFERENCE)

@@ -17,6 +17,7 @@ class DehazeProduct(DehazeRaster):
 
     NAME = "product"
     LABEL = mark("Dehaze product")
+    TAGS = mark("haze,thin cloud,satellite,Sentinel-2,Landsat,Pleiades,SPOT,SAFE,restoration")
 
     def summary(self):
         words = tr("Sentinel-2, Landsat, Pleiades and SPOT: artir stacks the bands of a product as its metadata say.")

@@ -5,7 +5,7 @@
   <name>artir</name>
   <message>
    <source>'Bands as the layer shows them' names them as well.</source>
-   <translation>„Kanäle, wie die Ebene sie zeigt“ benennt sie ebenfalls.</translation>
+   <translation>„Kanäle, wie der Layer sie zeigt“ benennt sie ebenfalls.</translation>
   </message>
   <message>
    <source>'{text}' is not a list of numbers.</source>
@@ -14,6 +14,10 @@
   <message>
    <source>A file artir-….whl, in place of the release that this plugin names.</source>
    <translation>Eine Datei artir-….whl anstelle der Version, die dieses Plugin nennt.</translation>
+  </message>
+  <message>
+   <source>A larger preview takes longer and is closer to the full run. Not set: as many as this machine does in a few seconds, as earlier previews have shown; 0: no limit but the longest edge.</source>
+   <translation>Eine größere Vorschau dauert länger und kommt dem ganzen Lauf näher. Ohne Angabe: so viele, wie dieser Rechner in wenigen Sekunden schafft, nach den früheren Vorschauen; 0: keine Grenze außer der längsten Kante.</translation>
   </message>
   <message>
    <source>About {time} left</source>
@@ -61,11 +65,11 @@
   </message>
   <message>
    <source>Bands as the layer shows them</source>
-   <translation>Kanäle, wie die Ebene sie zeigt</translation>
+   <translation>Kanäle, wie der Layer sie zeigt</translation>
   </message>
   <message>
    <source>Bands as the layer shows them need a layer of the project: name the bands instead.</source>
-   <translation>„Kanäle, wie die Ebene sie zeigt“ braucht eine Ebene des Projekts: benennen Sie stattdessen die Kanäle.</translation>
+   <translation>„Kanäle, wie der Layer sie zeigt“ braucht einen Layer des Projekts: benennen Sie stattdessen die Kanäle.</translation>
   </message>
   <message>
    <source>Bands for red, green, blue (such as 4,3,2)</source>
@@ -109,7 +113,7 @@
   </message>
   <message>
    <source>Change layer</source>
-   <translation>Änderungsebene</translation>
+   <translation>Änderungslayer</translation>
   </message>
   <message>
    <source>Change only these polygons</source>
@@ -121,7 +125,7 @@
   </message>
   <message>
    <source>Change only this extent</source>
-   <translation>Nur diesen Ausschnitt ändern</translation>
+   <translation>Nur diese Ausdehnung ändern</translation>
   </message>
   <message>
    <source>Change only what lies in the polygons of this file (GeoJSON, Shapefile, GeoPackage, FlatGeobuf, KML)</source>
@@ -129,11 +133,15 @@
   </message>
   <message>
    <source>Choose a raster layer first.</source>
-   <translation>Wählen Sie zuerst eine Rasterebene.</translation>
+   <translation>Wählen Sie zuerst einen Rasterlayer.</translation>
   </message>
   <message>
    <source>Choose a result of artir, its source, or two rasters.</source>
    <translation>Wählen Sie ein Ergebnis von artir, dessen Quelle oder zwei Raster.</translation>
+  </message>
+  <message>
+   <source>Coarse preview 1:{factor}</source>
+   <translation>Grobe Vorschau 1:{factor}</translation>
   </message>
   <message>
    <source>Compare a result with its source</source>
@@ -142,10 +150,6 @@
   <message>
    <source>Compare rasters</source>
    <translation>Raster vergleichen</translation>
-  </message>
-  <message>
-   <source>Compare two rasters, field by field and pixel by pixel; exit code 1 when they differ</source>
-   <translation>Zwei Raster Feld für Feld und Pixel für Pixel vergleichen; Rückgabewert 1, wenn sie abweichen</translation>
   </message>
   <message>
    <source>Continue an interrupted run</source>
@@ -181,15 +185,15 @@
   </message>
   <message>
    <source>Dehaze what the map shows of the active layer</source>
-   <translation>Dunst aus dem sichtbaren Teil der aktiven Ebene entfernen</translation>
+   <translation>Dunst aus dem sichtbaren Teil des aktiven Layers entfernen</translation>
   </message>
   <message>
-   <source>Dehazed</source>
-   <translation>Ohne Dunst</translation>
+   <source>Dehazed raster</source>
+   <translation>Raster ohne Dunst</translation>
   </message>
   <message>
-   <source>Dehazes only what the extent shows, and a margin, with the bands and the range of the whole scene. Of a large scene without overviews, the range is estimated from some of its blocks, and the preview says so. Where the extent holds more pixels than the longest edge allows, it is reduced first: judge the haze, not fine detail.</source>
-   <translation>Entfernt den Dunst nur aus dem, was der Ausschnitt zeigt, und aus einem Rand, mit den Bändern und dem Wertebereich der ganzen Szene. Bei einer großen Szene ohne Übersichten wird der Bereich aus einigen ihrer Blöcke geschätzt, und die Vorschau sagt es. Wo der Ausschnitt mehr Pixel hat, als die längste Kante erlaubt, wird er zuerst verkleinert: Beurteilen Sie den Dunst, nicht feine Einzelheiten.</translation>
+   <source>Dehazes only what the extent shows, and a margin, with the bands and the range of the whole scene, within a few seconds. Where the extent holds more pixels than the preview may have, it is reduced first; the layer's name and the log say by how much. A reduced preview shows less of what the full run removes: zoom in, or allow more megapixels, to see it. Of a large scene without overviews, the range is estimated from some of its blocks, and the preview says so.</source>
+   <translation>Entfernt den Dunst nur in der Ausdehnung und einem Rand darum, mit den Kanälen und dem Wertebereich der ganzen Szene, in wenigen Sekunden. Hat die Ausdehnung mehr Pixel, als die Vorschau haben darf, wird sie zuerst verkleinert; der Name des Layers und das Protokoll sagen, wie stark. Eine verkleinerte Vorschau zeigt weniger von dem, was der ganze Lauf entfernt: Vergrößern Sie die Karte, oder erlauben Sie mehr Megapixel. In großen Szenen ohne Übersichten wird der Wertebereich aus einigen Blöcken geschätzt, und die Vorschau sagt es.</translation>
   </message>
   <message>
    <source>Describe raster</source>
@@ -217,7 +221,7 @@
   </message>
   <message>
    <source>Extent</source>
-   <translation>Ausschnitt</translation>
+   <translation>Ausdehnung</translation>
   </message>
   <message>
    <source>Finished rows are kept in {folder}. To go on, run again with 'Continue an interrupted run'.</source>
@@ -257,7 +261,7 @@
   </message>
   <message>
    <source>Give an extent or polygons, not both.</source>
-   <translation>Geben Sie einen Ausschnitt oder Polygone an, nicht beides.</translation>
+   <translation>Geben Sie eine Ausdehnung oder Polygone an, nicht beides.</translation>
   </message>
   <message>
    <source>Give the wheel's SHA-256, as SHA256SUMS states it: 64 digits.</source>
@@ -266,6 +270,18 @@
   <message>
    <source>HTML files (*.html)</source>
    <translation>HTML-Dateien (*.html)</translation>
+  </message>
+  <message>
+   <source>HTML page of before and after</source>
+   <translation>HTML-Seite von Vorher und Nachher</translation>
+  </message>
+  <message>
+   <source>HTML page of before and after, next to the result</source>
+   <translation>HTML-Seite von Vorher und Nachher, neben dem Ergebnis</translation>
+  </message>
+  <message>
+   <source>How the figures are computed (--protocol). rgb: over all bands, values between black and white; SSIM with a uniform window of 7 x 7 pixels. rs-dehaze: as papers on remote sensing do; SSIM with a Gaussian window of 11 x 11. rs-dehaze-dehazeformer: the same, with SSIM on reduced images. y-derain and y-uhd: on brightness in 8 bits. Figures of different protocols cannot be compared.</source>
+   <translation>Wie die Werte berechnet werden (--protocol). rgb: über alle Kanäle, Werte zwischen Schwarz und Weiß; SSIM mit einem gleichförmigen Fenster von 7 x 7 Pixeln. rs-dehaze: wie in Arbeiten zur Fernerkundung; SSIM mit einem Gauß-Fenster von 11 x 11. rs-dehaze-dehazeformer: ebenso, SSIM auf verkleinerten Bildern. y-derain und y-uhd: auf der Helligkeit in 8 Bit. Werte verschiedener Protokolle sind nicht vergleichbar.</translation>
   </message>
   <message>
    <source>I agree: download and install the wheel with pip</source>
@@ -300,8 +316,12 @@
    <translation>Alle Beschränkungen aufheben: Szenen im Netz, Formate mit Verweisen auf andere Dateien, virtuelle Raster mit Verweisen auf beliebige Dateien</translation>
   </message>
   <message>
-   <source>Longest edge in pixels</source>
-   <translation>Längste Kante in Pixeln</translation>
+   <source>Lists every difference of two rasters: georeferencing, metadata, nodata, bands and pixels ({flag}). To see that a result differs from its source in the restored bands alone, name these as those that may differ.</source>
+   <translation>Nennt jeden Unterschied zweier Raster: Georeferenzierung, Metadaten, Nodata, Kanäle und Pixel ({flag}). Um zu sehen, dass ein Ergebnis nur in den bearbeiteten Kanälen von seiner Quelle abweicht, nennen Sie diese als solche, die abweichen dürfen.</translation>
+  </message>
+  <message>
+   <source>Longest edge of the preview in pixels</source>
+   <translation>Längste Kante der Vorschau in Pixeln</translation>
   </message>
   <message>
    <source>Looks for the program artir: the one that you name, then PATH, the usual folders, and the plugin's own folder. Prints what its own check of the installation finds.</source>
@@ -342,6 +362,10 @@
   <message>
    <source>Model by name, or a file ending in .onnx</source>
    <translation>Modell mit Namen, oder eine Datei mit der Endung .onnx</translation>
+  </message>
+  <message>
+   <source>Most megapixels of the preview</source>
+   <translation>Megapixel der Vorschau, höchstens</translation>
   </message>
   <message>
    <source>Name the bands, or take those that the layer shows, not both.</source>
@@ -388,8 +412,8 @@
    <translation>Gemessen werden ein Kanal oder drei: {bands}</translation>
   </message>
   <message>
-   <source>Or these stored values (LO,HI)</source>
-   <translation>Oder diese gespeicherten Werte (kleiner,größer)</translation>
+   <source>One pixel of the preview is the mean of {factor} x {factor} pixels of the raster. The network finds less haze in a reduced scene, and fine detail is not shown: zoom in for a preview that is closer to the full run.</source>
+   <translation>Ein Pixel der Vorschau ist das Mittel von {factor} x {factor} Pixeln des Rasters. In einer verkleinerten Szene findet das Netz weniger Dunst, und feine Einzelheiten fehlen: Vergrößern Sie die Karte für eine Vorschau, die dem ganzen Lauf näher kommt.</translation>
   </message>
   <message>
    <source>Output format, in place of the one that the output's name and the scene suggest: .jp2, .png and .img name others; a COG gives a COG. Values: gtiff (GeoTIFF with the layout of its source), cog (Cloud optimized GeoTIFF)</source>
@@ -412,10 +436,6 @@
    <translation>PSNR, SSIM und RMSE zweier Raster</translation>
   </message>
   <message>
-   <source>Page with a slider between before and after</source>
-   <translation>Seite mit Schieber zwischen vorher und nachher</translation>
-  </message>
-  <message>
    <source>Pixels of the raster for one of the preview</source>
    <translation>Pixel des Rasters für eines der Vorschau</translation>
   </message>
@@ -433,15 +453,11 @@
   </message>
   <message>
    <source>Preview an extent</source>
-   <translation>Vorschau eines Ausschnitts</translation>
+   <translation>Vorschau einer Ausdehnung</translation>
   </message>
   <message>
    <source>Preview here</source>
    <translation>Vorschau hier</translation>
-  </message>
-  <message>
-   <source>Print a scene's metadata, and the bands that would be restored, as JSON</source>
-   <translation>Die Metadaten einer Szene und die Kanäle, die bearbeitet würden, als JSON ausgeben</translation>
   </message>
   <message>
    <source>Product</source>
@@ -454,10 +470,6 @@
   <message>
    <source>Protocol</source>
    <translation>Protokoll</translation>
-  </message>
-  <message>
-   <source>Protocol by name; may be given several times [default: ldct-400 for CT, pet-slice for PET, else rgb]</source>
-   <translation>Protokoll mit Namen; mehrfach möglich [Vorgabe: ldct-400 für CT, pet-slice für PET, sonst rgb]</translation>
   </message>
   <message>
    <source>Protocol {name}; {count} pixels left out.</source>
@@ -536,6 +548,10 @@
    <translation>STAC-Item</translation>
   </message>
   <message>
+   <source>STAC item, next to the result</source>
+   <translation>STAC-Item, neben dem Ergebnis</translation>
+  </message>
+  <message>
    <source>Say which stored values are black and white: {names} are not both 8 or both 16 bits.</source>
    <translation>Geben Sie an, welche gespeicherten Werte Schwarz und Weiß sind: {names} haben nicht beide 8 oder beide 16 Bit.</translation>
   </message>
@@ -572,6 +588,10 @@
    <translation>Gespeicherte Werte, die 0 und 1 werden: PSNR und RMSE hängen davon ab. Vorgabe: 0 und der größte Wert von 8 oder 16 Bit ohne Vorzeichen; andere Typen brauchen diesen Parameter.</translation>
   </message>
   <message>
+   <source>Stored values that become black and white, in place of the choice above: two numbers, or six, a pair each for red, green and blue (--range).</source>
+   <translation>Gespeicherte Werte, die Schwarz und Weiß werden, statt der Auswahl oben: zwei Zahlen, oder sechs, je ein Paar für Rot, Grün und Blau (--range).</translation>
+  </message>
+  <message>
    <source>Strength</source>
    <translation>Stärke</translation>
   </message>
@@ -585,19 +605,19 @@
   </message>
   <message>
    <source>The bands that the layer shows as red, green and blue (--bands).</source>
-   <translation>Die Kanäle, die die Ebene als Rot, Grün und Blau zeigt (--bands).</translation>
+   <translation>Die Kanäle, die der Layer als Rot, Grün und Blau zeigt (--bands).</translation>
   </message>
   <message>
    <source>The cutting layer '{name}' has no polygon.</source>
-   <translation>Die Ebene „{name}“ hat kein Polygon.</translation>
+   <translation>Der Layer „{name}“ hat kein Polygon.</translation>
   </message>
   <message>
    <source>The extent does not touch the raster.</source>
-   <translation>Der Ausschnitt berührt das Raster nicht.</translation>
+   <translation>Die Ausdehnung berührt das Raster nicht.</translation>
   </message>
   <message>
    <source>The extent is empty.</source>
-   <translation>Der Ausschnitt ist leer.</translation>
+   <translation>Die Ausdehnung ist leer.</translation>
   </message>
   <message>
    <source>The file artir (artir.exe). It is remembered for this profile of QGIS.</source>
@@ -605,7 +625,7 @@
   </message>
   <message>
    <source>The file does not name its colours: the bands that the layer shows are taken.</source>
-   <translation>Die Datei benennt ihre Farben nicht: es werden die Kanäle genommen, die die Ebene zeigt.</translation>
+   <translation>Die Datei benennt ihre Farben nicht: es werden die Kanäle genommen, die der Layer zeigt.</translation>
   </message>
   <message>
    <source>The installation failed: {reason}</source>
@@ -617,19 +637,19 @@
   </message>
   <message>
    <source>The layer '{name}' does not show three different bands as red, green and blue: name the bands instead.</source>
-   <translation>Die Ebene „{name}“ zeigt nicht drei verschiedene Kanäle als Rot, Grün und Blau: benennen Sie die Kanäle.</translation>
+   <translation>Der Layer „{name}“ zeigt nicht drei verschiedene Kanäle als Rot, Grün und Blau: benennen Sie die Kanäle.</translation>
   </message>
   <message>
    <source>The layer '{name}' exists in QGIS's memory only. Save it as a file first.</source>
-   <translation>Die Ebene „{name}“ liegt nur im Speicher von QGIS. Speichern Sie sie zuerst als Datei.</translation>
+   <translation>Der Layer „{name}“ liegt nur im Speicher von QGIS. Speichern Sie sie zuerst als Datei.</translation>
   </message>
   <message>
    <source>The layer '{name}' is not a raster.</source>
-   <translation>Die Ebene „{name}“ ist kein Raster.</translation>
+   <translation>Der Layer „{name}“ ist kein Raster.</translation>
   </message>
   <message>
    <source>The layer '{name}' is {kind}, and artir reads raster files only. Export the part that you need as raw data (Export &gt; Save As…), and use that file.</source>
-   <translation>Die Ebene „{name}“ ist {kind}, und artir liest nur Rasterdateien. Exportieren Sie den gewünschten Teil als Rohdaten (Export &gt; Speichern als…) und nehmen Sie diese Datei.</translation>
+   <translation>Der Layer „{name}“ ist {kind}, und artir liest nur Rasterdateien. Exportieren Sie den gewünschten Teil als Rohdaten (Export &gt; Speichern als…) und nehmen Sie diese Datei.</translation>
   </message>
   <message>
    <source>The preview failed.</source>
@@ -640,8 +660,16 @@
    <translation>Das Programm artir wurde weder in PATH noch in den üblichen Ordnern gefunden.</translation>
   </message>
   <message>
+   <source>The resolution of the screen: more pixels than that cannot be seen.</source>
+   <translation>Die Auflösung des Bildschirms: Mehr Pixel sind nicht zu sehen.</translation>
+  </message>
+  <message>
    <source>The result would lose</source>
    <translation>Das Ergebnis verlöre</translation>
+  </message>
+  <message>
+   <source>The same without a limit of megapixels</source>
+   <translation>Dasselbe ohne Grenze der Megapixel</translation>
   </message>
   <message>
    <source>The visible part cannot be written to {path}.</source>
@@ -650,6 +678,10 @@
   <message>
    <source>This plugin names no release of artir: name a wheel, and its hash as SHA256SUMS states it.</source>
    <translation>Dieses Plugin nennt keine Version von artir: benennen Sie ein Wheel und seine Prüfsumme, wie sie in SHA256SUMS steht.</translation>
+  </message>
+  <message>
+   <source>This preview is coarse. A finer one takes its place when it is ready.</source>
+   <translation>Diese Vorschau ist grob. Eine feinere tritt an ihre Stelle, sobald sie fertig ist.</translation>
   </message>
   <message>
    <source>Threads</source>
@@ -676,8 +708,20 @@
    <translation>Von jetzt an dieses Programm verwenden</translation>
   </message>
   <message>
+   <source>Value range (black and white)</source>
+   <translation>Wertebereich (Schwarz und Weiß)</translation>
+  </message>
+  <message>
+   <source>Value range in numbers (LO,HI)</source>
+   <translation>Wertebereich in Zahlen (UNTEN,OBEN)</translation>
+  </message>
+  <message>
    <source>Version</source>
    <translation>Version</translation>
+  </message>
+  <message>
+   <source>What a raster's file states, which of its bands would be dehazed and between which stored values, or why the raster would be refused ({flag}). Nothing is written but the description.</source>
+   <translation>Was die Datei eines Rasters angibt, in welchen Kanälen und zwischen welchen gespeicherten Werten Dunst entfernt würde, oder warum das Raster abgelehnt würde ({flag}). Geschrieben wird nur die Beschreibung.</translation>
   </message>
   <message>
    <source>What is removed</source>
@@ -745,7 +789,7 @@
   </message>
   <message>
    <source>a layer of the provider '{provider}'</source>
-   <translation>eine Ebene des Datenanbieters „{provider}“</translation>
+   <translation>ein Layer des Datenanbieters „{provider}“</translation>
   </message>
   <message>
    <source>a raster in a PostgreSQL database</source>
@@ -796,16 +840,48 @@
    <translation>dunkler</translation>
   </message>
   <message>
+   <source>dehaze,haze,thin cloud,mist,smoke,quick look,extent</source>
+   <translation>Dunst,Dunst entfernen,Schleier,dünne Wolken,Nebel,Rauch,Schnellansicht,Ausdehnung</translation>
+  </message>
+  <message>
+   <source>difference,equal,identical,check,metadata,pixels</source>
+   <translation>Unterschied,gleich,identisch,prüfen,Metadaten,Pixel</translation>
+  </message>
+  <message>
    <source>f32, or fast: bfloat16 products with f32 sums where the processor has them. Default: f32</source>
    <translation>f32, oder fast: Produkte in bfloat16 mit Summen in f32, wo der Prozessor sie hat. Vorgabe: f32</translation>
+  </message>
+  <message>
+   <source>haze,thin cloud,mist,smoke,atmosphere,satellite,aerial,restoration,neural network</source>
+   <translation>Dunst,Dunst entfernen,Schleier,dünne Wolken,Nebel,Rauch,Atmosphäre,Satellit,Luftbild,neuronales Netz</translation>
+  </message>
+  <message>
+   <source>haze,thin cloud,satellite,Sentinel-2,Landsat,Pleiades,SPOT,SAFE,restoration</source>
+   <translation>Dunst,Dunst entfernen,Schleier,dünne Wolken,Satellit,Sentinel-2,Landsat,Pleiades,SPOT,SAFE</translation>
+  </message>
+  <message>
+   <source>metadata,properties,information,inspect,bands,haze</source>
+   <translation>Metadaten,Eigenschaften,Informationen,Kanäle,Dunst</translation>
   </message>
   <message>
    <source>nodata {value}</source>
    <translation>nodata {value}</translation>
   </message>
   <message>
+   <source>photo,images,haze,noise,denoise,dehaze,PNG,JPEG,folder</source>
+   <translation>Foto,Bilder,Dunst,Rauschen,entrauschen,PNG,JPEG,Ordner</translation>
+  </message>
+  <message>
+   <source>quality,accuracy,error,difference,image quality</source>
+   <translation>Qualität,Genauigkeit,Fehler,Unterschied,Bildqualität</translation>
+  </message>
+  <message>
    <source>scale {scale}, offset {offset}</source>
    <translation>Skalierung {scale}, Versatz {offset}</translation>
+  </message>
+  <message>
+   <source>setup,settings,program,path,configure,version,doctor</source>
+   <translation>Einrichtung,Einstellungen,Programm,Pfad,Version,installieren</translation>
   </message>
   <message>
    <source>unchanged</source>
@@ -856,6 +932,10 @@
    <translation>{path} wurde ohne Szenen gebaut.</translation>
   </message>
   <message>
+   <source>{preview}, estimated range</source>
+   <translation>{preview}, geschätzter Wertebereich</translation>
+  </message>
+  <message>
    <source>{python} has no pip (in Debian: apt install python3-pip). Nothing was installed.</source>
    <translation>{python} hat kein pip (unter Debian: apt install python3-pip). Nichts wurde installiert.</translation>
   </message>
@@ -866,14 +946,6 @@
   <message>
    <source>{source} dehazed ({model}, strength {strength})</source>
    <translation>{source} ohne Dunst ({model}, Stärke {strength})</translation>
-  </message>
-  <message>
-   <source>{source}, preview</source>
-   <translation>{source}, Vorschau</translation>
-  </message>
-  <message>
-   <source>{source}, preview with an estimated range</source>
-   <translation>{source}, Vorschau mit geschätztem Bereich</translation>
   </message>
   <message>
    <source>{wheel} does not have this SHA-256: it was not installed.</source>

@@ -106,6 +106,12 @@ impl MaskKind {
     }
 }
 
+/// Whether a file of this name describes a product.
+pub(crate) fn is_metadata(name: &str) -> bool {
+    let name = lower(Path::new(name));
+    sentinel2::is_metadata(&name) || landsat::is_metadata(&name) || dimap::is_metadata(&name)
+}
+
 /// The product that a name stands for; `None` for any other raster.
 pub(crate) fn recognise(name: &str) -> Option<Result<Product, Reason>> {
     let path = Path::new(name);

@@ -77,6 +77,7 @@ pub(crate) fn prepare(scene: &Scene, out: &Path, options: &WriteOptions) -> Resu
     let promise = Stage::new().with(|stage| {
         let (data, promise) = tiff(scene, options, stage)?;
         if is_virtual(out) {
+            layout::format(scene, options).check_white(scene, true)?;
             virtual_raster::copy(&promise.description, &data, &stage.path("scene.vrt"))?;
         }
         Ok(promise)
@@ -124,6 +125,7 @@ pub(crate) fn form(scene: &Scene, options: &WriteOptions) -> Result<Vec<String>,
 fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf, Promise), Reason> {
     let _alone = file::alone(options);
     let format = layout::format(scene, options);
+    format.check_white(scene, false)?;
     let layout = Layout::of(scene, options, format)?.empty();
     let source = &scene.info.description.with_provenance(&options.provenance);
     let path = stage.path("scene.tif");

@@ -1,5 +1,7 @@
 //! `artir bench`: speed and memory use of the network on this machine, compared with the processor's peak.
 
+mod paper;
+
 use std::{
     path::PathBuf,
     process::ExitCode,
@@ -36,6 +38,9 @@ pub(crate) struct Args {
     /// Measured runs of each combination; the median is reported
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
+    /// Measure the paper's networks T, S and B at its sizes, beside its tables of complexity and speed
+    #[arg(long, conflicts_with_all = ["model", "size", "precision"])]
+    paper: bool,
     /// Write the figures to a file as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -87,6 +92,9 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let progress = Terminal::new(quiet).counting("measure", "runs");
     if let Some(path) = &args.json {
         Outputs::default().add("the figures", path, Kind::File, true)?;
+    }
+    if args.paper {
+        return paper::run(args, &progress).map(|()| ExitCode::SUCCESS);
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut threads: Vec<usize> = args.threads.iter().map(|n| usize::from(*n)).collect();

@@ -1,4 +1,6 @@
-//! `artir image`: photographs.
+//! `artir image`: photographs, and the frames of videos.
+
+mod video;
 
 use std::{
     path::{Path, PathBuf},
@@ -18,12 +20,18 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// PNG, JPEG or TIFF files, 8 or 16 bit
+    /// PNG, JPEG or TIFF files, 8 or 16 bit; with --video, a folder of them
     #[arg(required = true)]
     photos: Vec<PathBuf>,
     /// What the network removes: noise or haze [default: noise; with --model, what that model is for]
     #[arg(long, value_enum)]
     task: Option<PhotoTask>,
+    /// Restore the frames of a folder in the order of the numbers in their names, with a journal that --resume continues
+    #[arg(long)]
+    video: bool,
+    /// Continue an interrupted run over frames: those that are done stay
+    #[arg(long, requires = "video")]
+    resume: bool,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -47,12 +55,18 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
+    if args.video {
+        return video::run(args, quiet);
+    }
     let outputs = outputs(args)?;
     restore_all(args, &outputs, &mut Host::new(quiet)).map(|tally| tally.code())
 }
 
 /// `artir image` as a job of a batch: one photograph to one file.
 pub(crate) fn job(mut args: Args, host: &mut Host) -> Result<Tally, Failure> {
+    if args.video {
+        return Err(Failure::usage("--video is not for jobs, which are photographs: run artir image"));
+    }
     args.output.overwrite = true;
     let output = args.output.output.clone();
     restore_all(&args, &[output], host)

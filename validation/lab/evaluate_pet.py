@@ -1,0 +1,217 @@
+"""Measures PET models on whole-body series with the simulated noise of few counts.
+
+    python -m lab.evaluate_pet models/zoo/pet-lowcount-t.onnx CHECKPOINT...
+
+A filter can always buy less noise with lower hot spots. A model is therefore compared with Gaussian
+filters along a curve: for each width the root mean squared error (RMSE) in the body, and the share
+of the SUVpeak of hot spots that it keeps. ``of Gauss`` is the model's RMSE divided by that of the
+Gaussian that keeps the same share.
+
+SUVpeak is the mean of a sphere of 1 ml, placed for the highest mean (Wahl et al., PERCIST, J. Nucl.
+Med. 50, 2009). The reference is the full-count series, which has noise of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.ndimage import convolve, gaussian_filter, maximum_filter
+
+from artir_train.data import data_folder
+from artir_train.degrade import pet
+from artir_train.packs import kept
+from artir_train.pet_slices import body_mask, full_counts, read_whole_body
+
+from .baselines.sets import read_pet
+from .evaluate_pairs import Network
+
+WIDTHS = np.arange(0.6, 2.41, 0.1)
+"""Standard deviations of the Gaussians, in pixels."""
+HOT = 3.0
+"""Least SUVpeak of a hot spot."""
+APART_MM = 15.0
+"""A hot spot has the highest SUVpeak within this distance."""
+NEAR_MM = 7.0
+"""How far the sphere may move to the highest mean of the compared image."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series [slice, row, column] in SUV; body: its attenuating pixels; spacing_mm: slice, row,
+    column."""
+
+    name: str
+    suv: np.ndarray
+    body: np.ndarray
+    spacing_mm: tuple[float, float, float]
+
+
+def read_series(name: str) -> Series:
+    """``pet-ge-bqml``, or a series of ``train/pet-whole-body``."""
+    if name == "pet-ge-bqml":
+        suv, mm = read_pet(data_folder() / "dicom" / name)
+        between = 3.27
+    else:
+        path = data_folder() / "train" / "pet-whole-body" / f"{name}.npz"
+        suv, mm = read_whole_body(path)
+        with np.load(path) as pack:
+            between = float(pack["spacing_zyx"][0])
+    body = np.stack([body_mask(s) for s in suv])
+    return Series(name, suv, body, (between, mm, mm))
+
+
+def low_counts(series: Series, fraction: float) -> np.ndarray:
+    """The series with the noise of 1 / ``fraction`` of its counts, without negative values.
+
+    The series already has 1 / fraction of that variance. Slices are simulated one by one, so their
+    added noise is independent, where a scanner's is weakly correlated along the body.
+    """
+    made = np.empty_like(series.suv)
+    generator = torch.Generator().manual_seed(0)
+    mm = series.spacing_mm[1]
+    scan = pet.Scan(post_mm=6.0)
+    for first in range(0, len(made), 32):
+        part = slice(first, first + 32)
+        slices = torch.from_numpy(series.suv[part])
+        body = torch.from_numpy(series.body[part])
+        counts = full_counts(series.suv, slices, body, mm, scan) / (fraction - 1)
+        spacing = torch.full((len(slices),), mm)
+        noise = pet.noise(slices, body, spacing, counts, generator, scan)
+        # A slice without any activity has no counts, and no noise.
+        made[part] = series.suv[part] + np.nan_to_num(noise.numpy())
+    return made.clip(0)
+
+
+def sphere(spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """Weights of a sphere of 1 ml: the share of each voxel that lies in it, in sum 1."""
+    radius = (3000 / (4 * np.pi)) ** (1 / 3)
+    fine = 5
+    sides = [int(np.ceil(radius / mm)) for mm in spacing_mm]
+    axes = [
+        (np.arange((2 * side + 1) * fine) + 0.5 - (2 * side + 1) * fine / 2) / fine * mm
+        for side, mm in zip(sides, spacing_mm, strict=True)
+    ]
+    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
+    inside = (z**2 + y**2 + x**2 <= radius**2).astype(float)
+    shape = [n for side in sides for n in (2 * side + 1, fine)]
+    weights = inside.reshape(shape).mean((1, 3, 5))
+    return weights / weights.sum()
+
+
+def highest(image: np.ndarray, within_mm: float, spacing_mm: tuple[float, float, float]):
+    """The highest value within a distance of each voxel."""
+    sides = [int(within_mm / mm) for mm in spacing_mm]
+    grid = np.meshgrid(
+        *[np.arange(-s, s + 1) * mm for s, mm in zip(sides, spacing_mm, strict=True)],
+        indexing="ij",
+    )
+    return maximum_filter(image, footprint=sum(g**2 for g in grid) <= within_mm**2)
+
+
+def hot_spots(series: Series, peak: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The indices of the voxels where the SUVpeak of a hot spot is found."""
+    spots = (peak >= HOT) & (peak >= highest(peak, APART_MM, series.spacing_mm))
+    spots &= series.body
+    return np.nonzero(spots)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a result is worth: RMSE in the body in SUV; mean of the body divided by the reference's;
+    mean and standard deviation of the shares of SUVpeak, mean share of SUVmax; and how many hot
+    spots there are."""
+
+    rmse: float
+    mean: float
+    peak: float
+    peak_sd: float
+    largest: float
+    spots: int
+
+
+def measure(series: Series, result: np.ndarray) -> Figures:
+    """A result [slice, row, column] in SUV against the full counts."""
+    ball = sphere(series.spacing_mm)
+    peak = convolve(series.suv, ball, mode="nearest")
+    spots = hot_spots(series, peak)
+    found = highest(convolve(result, ball, mode="nearest"), NEAR_MM, series.spacing_mm)
+    kept_peaks = found[spots] / peak[spots]
+    most = [highest(image, NEAR_MM, series.spacing_mm)[spots] for image in (result, series.suv)]
+    inside = series.body
+    difference = (result - series.suv)[inside].astype(float)
+    return Figures(
+        float(np.sqrt(np.mean(difference**2))),
+        float(result[inside].mean(dtype=float) / series.suv[inside].mean(dtype=float)),
+        float(kept_peaks.mean()),
+        float(kept_peaks.std()),
+        float((most[0] / most[1]).mean()),
+        len(kept_peaks),
+    )
+
+
+def of_gauss(curve: list[Figures], model: Figures) -> float:
+    """The model's RMSE divided by that of the Gaussian that keeps as much of SUVpeak. The curve's
+    ends stand for what lies beyond them."""
+    by_peak = sorted((f.peak, f.rmse) for f in curve)
+    peaks, errors = zip(*by_peak, strict=True)
+    return model.rmse / float(np.interp(model.peak, peaks, errors))
+
+
+def line(name: str, figures: Figures, ratio: float | None = None) -> str:
+    """One line of the report."""
+    end = "" if ratio is None else f"  of Gauss {ratio:.3f}"
+    return (
+        f"  {name:24} RMSE {figures.rmse:.4f}  mean {figures.mean:.4f}  SUVpeak "
+        f"{figures.peak:.3f} (sd {figures.peak_sd:.3f})  SUVmax {figures.largest:.3f}{end}"
+    )
+
+
+def restored(network: Callable[[np.ndarray], np.ndarray], low: np.ndarray) -> np.ndarray:
+    """The change of every slice at strength 1."""
+    return np.stack([network(s) - s for s in low])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("models", type=Path, nargs="*", help="zoo files or checkpoints")
+    parser.add_argument(
+        "--series", nargs="+", default=["pet-ge-bqml", "qin-headneck-0024"], metavar="NAME"
+    )
+    parser.add_argument("--fractions", type=float, nargs="+", default=[12.0], metavar="N")
+    parser.add_argument("--strengths", type=float, nargs="+", default=[0.8, 0.9, 1.0])
+    parser.add_argument("--cache", type=Path, default=Path("models/runs/packs"))
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    networks = [Network(path) for path in options.models]
+    for name in options.series:
+        series = read_series(name)
+        for fraction in options.fractions:
+            key = hashlib.sha256(f"{name} {fraction}".encode()).hexdigest()[:8]
+            file = options.cache / f"pet-low-{key}.npz"
+            low = kept(file, lambda s=series, f=fraction: {"low": low_counts(s, f)})["low"]
+            given = measure(series, low)
+            print(f"{name}, 1/{fraction:g} of the counts, {given.spots} hot spots")
+            print(line("input", given))
+            curve = []
+            for width in WIDTHS:
+                smooth = np.stack([gaussian_filter(s, width) for s in low])
+                curve.append(measure(series, smooth))
+                if round(width * 10) % 4 == 0:
+                    print(line(f"Gauss {width:.1f}", curve[-1]))
+            for network in networks:
+                change = restored(network, low)
+                for strength in options.strengths:
+                    figures = measure(series, (low + strength * change).clip(0))
+                    title = f"{network.name} at {strength:g}"
+                    print(line(title, figures, of_gauss(curve, figures)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
