@@ -196,9 +196,8 @@ impl Objects {
                 shared.begun += 1;
                 let id = format!("upload-{}", shared.begun);
                 shared.uploads.insert(id.clone(), BTreeMap::new());
-                let text = format!(
-                    "<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
-                );
+                let text =
+                    format!("<InitiateMultipartUploadResult><UploadId>{id}</UploadId></InitiateMultipartUploadResult>");
                 Answer { body: text.into_bytes(), ..Answer::default() }
             }
             ("DELETE", id) => {

@@ -21,7 +21,9 @@ impl<'a> Place<'a> {
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         if bucket.contains('@') {
-            return Some(Err("credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, not into the address"));
+            return Some(Err(
+                "credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, not into the address",
+            ));
         }
         if bucket.is_empty() || !bucket.bytes().all(plain) {
             return Some(Err("not a bucket's name: write s3://BUCKET/KEY"));
@@ -91,7 +93,9 @@ mod tests {
         assert_eq!(Place::of("S3://b"), Some(Ok(Place { bucket: "b", key: "" })));
         assert_eq!(Place::of("s3://b/k/"), Some(Ok(Place { bucket: "b", key: "k/" })));
         assert_eq!(Place::of("https://b/k"), None);
-        for bad in ["s3://", "s3:///k", "s3://b//k", "s3://b/../k", "s3://b/k/..", "s3://b/./k", "s3://b/k\n", "s3://ä/k"] {
+        for bad in
+            ["s3://", "s3:///k", "s3://b//k", "s3://b/../k", "s3://b/k/..", "s3://b/./k", "s3://b/k\n", "s3://ä/k"]
+        {
             assert!(Place::of(bad).unwrap().is_err(), "{bad}");
         }
         assert!(check("s3://b/k").is_ok() && check("s3://b").is_err() && check("s3://b/").is_err());

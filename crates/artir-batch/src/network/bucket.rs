@@ -48,10 +48,12 @@ impl Bucket {
     pub(crate) fn new(name: &str) -> Result<Self, Miss> {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let endpoint = variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL"));
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(name)
-            .with_disable_bulk_delete(true)
-            .with_retry(RetryConfig { max_retries: 4, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() });
+        let mut builder =
+            AmazonS3Builder::new().with_bucket_name(name).with_disable_bulk_delete(true).with_retry(RetryConfig {
+                max_retries: 4,
+                retry_timeout: Duration::from_secs(60),
+                ..RetryConfig::default()
+            });
         let mut encrypted = true;
         if let Some(endpoint) = endpoint {
             if !is_series(&endpoint) || endpoint.contains('@') {
@@ -251,11 +253,7 @@ fn wait<T>(work: impl Future<Output = object_store::Result<T>>) -> object_store:
 }
 
 /// Does pieces of work in several threads, until one fails; `false` when `stops` says so.
-fn at_once(
-    count: usize,
-    stops: Stops<'_>,
-    work: &(dyn Fn(usize) -> Result<bool, Miss> + Sync),
-) -> Result<bool, Miss> {
+fn at_once(count: usize, stops: Stops<'_>, work: &(dyn Fn(usize) -> Result<bool, Miss> + Sync)) -> Result<bool, Miss> {
     let (next, ended) = (AtomicUsize::new(0), AtomicBool::new(false));
     let first: Mutex<Result<bool, Miss>> = Mutex::new(Ok(true));
     thread::scope(|scope| {
@@ -284,7 +282,9 @@ fn at_once(
 /// Why a request failed, without names: records must hold none.
 fn miss(error: &object_store::Error) -> Miss {
     if let object_store::Error::InvalidPath { .. } = error {
-        return Miss::never("a key below it has an empty part, '.', '..' or a control character, which artir does not read");
+        return Miss::never(
+            "a key below it has an empty part, '.', '..' or a control character, which artir does not read",
+        );
     }
     of_last(last())
 }

@@ -15,7 +15,10 @@ use std::{
 use artir_files::hex;
 use sha2::{Digest, Sha256};
 
-use crate::{Command, Error, Job, network::{Miss, address}};
+use crate::{
+    Command, Error, Job,
+    network::{Miss, address},
+};
 
 /// What a plan has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -112,7 +112,8 @@ impl<L: Look> Ahead<'_, L> {
         let key = self.look.decides(&job).map(|decides| key(self.store, &job, &decides));
         let record = self.store.record(&job.id).filter(|record| key.as_ref() == Ok(&record.key));
         let there = record.as_ref().map_or(Ok(false), |record| are_there(self.store, &job, record));
-        let ready = |sources, input| Seen::Ready(Box::new(Ready { job: job.clone(), key: key.clone(), sources, ends, input }));
+        let ready =
+            |sources, input| Seen::Ready(Box::new(Ready { job: job.clone(), key: key.clone(), sources, ends, input }));
         let (held, there) = match (held, there) {
             (Ok(held), Ok(there)) => (held, there),
             // Without the network, nothing shows that the job changed.

@@ -240,7 +240,9 @@ impl<L: Look> Worker<'_, L> {
             }
         };
         record.entry.seconds = thousandths(clock.elapsed().as_secs_f64());
-        if matches!(record.entry.state, State::Done | State::Partial) && !self.uploaded(&job, &mut record, is_new, clock)? {
+        if matches!(record.entry.state, State::Done | State::Partial)
+            && !self.uploaded(&job, &mut record, is_new, clock)?
+        {
             claim.end()?;
             self.ran.stopped = true;
             return Ok(false);

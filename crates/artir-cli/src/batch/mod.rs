@@ -148,21 +148,19 @@ fn plan(source: &Path, args: &Args, to: &Path, quiet: bool) -> Result<ExitCode, 
     let mut out = BufWriter::new(file.file());
     let planned = artir_batch::plan::plan(source, args.command.map(Into::into), &mut out, to)?;
     drop(out);
+    for (reason, count) in &planned.left_out {
+        eprintln!("artir: {count} left out: {reason}");
+    }
+    if planned.jobs == 0 {
+        let shown = artir_batch::plan::address_of(source).map(artir_batch::plan::shown);
+        let shown = shown.unwrap_or_else(|| source.display().to_string());
+        return Err(Failure::input(format!("{shown}: nothing to restore was found")));
+    }
     file.publish(args.overwrite).map_err(fail)?;
     if !quiet {
         say!("{} job(s) written to {}", planned.jobs, to.display());
     }
-    for (reason, count) in &planned.left_out {
-        eprintln!("artir: {count} left out: {reason}");
-    }
-    match planned.jobs {
-        0 => {
-            let shown = artir_batch::plan::address_of(source).map(artir_batch::plan::shown);
-            let shown = shown.unwrap_or_else(|| source.display().to_string());
-            Err(Failure::input(format!("{shown}: nothing to restore was found")))
-        }
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Jobs run with paths of their own, wherever the process was started.

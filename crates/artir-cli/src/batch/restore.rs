@@ -155,6 +155,11 @@ fn deciding(job: &Job) -> Vec<String> {
     arguments.into_iter().filter(|argument| !others.iter().any(|other| argument.starts_with(other))).collect()
 }
 
+/// Whether a text is the name of an input without its folder.
+fn is_input(job: &Job, text: &str) -> bool {
+    job.input.iter().any(|input| Path::new(input).file_name().is_some_and(|name| name == text))
+}
+
 /// Takes the tokens of files out of a reason, so that jobs with the same reason can be counted.
 fn without_tokens(text: &str) -> String {
     let mut out = String::new();
@@ -275,6 +280,8 @@ impl<'a> Restoring<'a> {
     /// A report without paths. Its own tokens stay: they tell the files of a report apart.
     fn plain_values(&self, job: &Job, value: Value) -> Value {
         match value {
+            // Reports of scenes name files without their folders.
+            Value::String(text) if !self.jobs.show_paths && is_input(job, &text) => "input".into(),
             Value::String(text) if text.contains('/') => Value::String(self.jobs.plain(job, &text)),
             Value::Array(all) => all.into_iter().map(|one| self.plain_values(job, one)).collect(),
             Value::Object(map) => {

@@ -17,7 +17,8 @@ pub(crate) fn use_endpoint() {
     ONCE.call_once(|| {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let endpoint = variable("AWS_ENDPOINT_URL_S3").or_else(|| variable("AWS_ENDPOINT_URL"));
-        let options = endpoint.iter().flat_map(|endpoint| settings(endpoint)).chain(RETRIES.map(|(k, v)| (k, v.into())));
+        let options =
+            endpoint.iter().flat_map(|endpoint| settings(endpoint)).chain(RETRIES.map(|(k, v)| (k, v.into())));
         for (key, value) in options {
             if gdal::config::get_config_option(key, "").is_ok_and(|own| own.is_empty()) {
                 // An option that GDAL does not take leaves it as it was, and the scene is not found.
