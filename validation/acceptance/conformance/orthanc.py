@@ -4,7 +4,6 @@ import http.client
 import json
 import shutil
 import socket
-import ssl
 import subprocess
 import tempfile
 import time
@@ -26,15 +25,10 @@ def executable() -> str | None:
 
 
 class Orthanc:
-    """A running server as a context manager, with more settings and how to speak to it then."""
+    """A running server as a context manager; with more settings, and headers that they ask for."""
 
-    def __init__(
-        self,
-        more: dict | None = None,
-        headers: dict[str, str] | None = None,
-        context: ssl.SSLContext | None = None,
-    ) -> None:
-        self.headers, self.context = headers or {}, context
+    def __init__(self, more: dict | None = None, headers: dict[str, str] | None = None) -> None:
+        self.headers = headers or {}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -91,12 +85,7 @@ class Orthanc:
         self, method: str, path: str, body: bytes | None = None, accept: str = "*/*"
     ) -> tuple[int, bytes]:
         """One request: status and body."""
-        if self.context:
-            link = http.client.HTTPSConnection(
-                "127.0.0.1", self.port, timeout=SECONDS, context=self.context
-            )
-        else:
-            link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         try:
             link.request(method, path, body, {"Accept": accept, **self.headers})
             answer = link.getresponse()
