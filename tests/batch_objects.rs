@@ -151,6 +151,16 @@ fn objects_are_fetched_restored_and_uploaded_as_by_the_command() {
     store.put("data", "er gebnis/a/old.dcm", b"old".to_vec());
     assert!(text(&go().stdout).contains("3 done (2 before)"));
     assert!(!store.below("data", "er gebnis/").contains_key("a/old.dcm"));
+    // GDAL would read these with the new scene.
+    let scene = expected.keys().find(|key| key.ends_with(".tif")).unwrap();
+    let stale = [format!("{scene}.aux.xml"), Path::new(scene).with_extension("tfw").to_str().unwrap().to_owned()];
+    for key in &stale {
+        store.put("data", &format!("er gebnis/{key}"), b"old".to_vec());
+    }
+    store.remove("data", &format!("er gebnis/{scene}"));
+    assert!(text(&go().stdout).contains("3 done (2 before)"));
+    let found = store.below("data", "er gebnis/");
+    assert!(found.contains_key(scene) && !stale.iter().any(|key| found.contains_key(key)), "{:?}", found.keys());
 }
 
 #[test]

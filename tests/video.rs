@@ -70,7 +70,7 @@ fn frames_are_restored_in_the_order_of_their_numbers() {
     let expected: Vec<String> =
         FRAMES.iter().enumerate().map(|(n, name)| format!("{} of 5: frames/{name}", n + 1)).collect();
     assert_eq!(begun, expected);
-    assert_eq!(text(&run.stdout).trim(), "5 frames restored, 0 were done before, 0 failed");
+    assert_eq!(text(&run.stdout).trim(), "5 frame(s) restored, 0 were done before, 0 failed");
     for (n, name) in FRAMES.iter().enumerate() {
         assert_eq!(grey(dir.path(), name), 20 + 10 * n as u8, "{name}");
     }
@@ -89,28 +89,28 @@ fn a_run_continues_where_it_ended() {
     let failed = video(path, &[]);
     assert_eq!(failed.status.code(), Some(4));
     assert!(text(&failed.stderr).contains("frames/f9.png"), "{}", text(&failed.stderr));
-    assert_eq!(text(&failed.stdout).trim(), "4 frames restored, 0 were done before, 1 failed");
+    assert_eq!(text(&failed.stdout).trim(), "4 frame(s) restored, 0 were done before, 1 failed");
     assert!(!path.join("out/f9.png").exists());
     // The frame is mended, one is lost, and one is another than it was.
     frame(path, "f9.png", 80);
     fs::remove_file(path.join("out/f2.png")).unwrap();
     frame(path, "f10.png", 200);
     let kept = [0, 4].map(|n| fs::metadata(path.join("out").join(FRAMES[n])).unwrap().ino());
-    assert!(done(path, &["--resume"]).contains("3 frames restored, 2 were done before"));
+    assert!(done(path, &["--resume"]).contains("3 frame(s) restored, 2 were done before"));
     let now = inodes(path);
     assert_eq!([now[0], now[4]], kept);
     assert_eq!(FRAMES.map(|name| grey(path, name)), [20, 30, 40, 100, 60]);
     // Nothing is left to do, also after a kill in the middle of the journal's last line.
-    assert!(done(path, &["--resume"]).contains("0 frames restored, 5 were done before"));
+    assert!(done(path, &["--resume"]).contains("0 frame(s) restored, 5 were done before"));
     assert_eq!(inodes(path), now);
     let journal = path.join("out/.artir-frames");
     let mut bytes = fs::read(&journal).unwrap();
     bytes.extend(b"0123456789abcdef");
     fs::write(&journal, bytes).unwrap();
-    assert!(done(path, &["--resume"]).contains("0 frames restored, 5 were done before"));
+    assert!(done(path, &["--resume"]).contains("0 frame(s) restored, 5 were done before"));
     // More frames come.
     frame(path, "f3.png", 90);
-    assert!(done(path, &["--resume"]).contains("1 frames restored, 5 were done before"));
+    assert!(done(path, &["--resume"]).contains("1 frame(s) restored, 5 were done before"));
     assert_eq!(grey(path, "f3.png"), 45);
 }
 
@@ -131,9 +131,9 @@ fn settings_are_not_mixed_and_other_files_are_kept() {
     let error = refused(path, &["--resume"], 4);
     assert!(error.contains("out/f2.png: was changed, or not written by this run"), "{error}");
     assert_eq!(fs::read(path.join("out/f2.png")).unwrap(), b"mine");
-    assert!(done(path, &["--resume", "--overwrite"]).contains("1 frames restored, 4 were done before"));
+    assert!(done(path, &["--resume", "--overwrite"]).contains("1 frame(s) restored, 4 were done before"));
     assert_eq!(grey(path, "f2.png"), 30);
-    assert!(done(path, &["keep", "--overwrite"]).contains("5 frames restored, 0 were done before"));
+    assert!(done(path, &["keep", "--overwrite"]).contains("5 frame(s) restored, 0 were done before"));
     assert_eq!(FRAMES.map(|name| grey(path, name)), [40, 60, 80, 100, 120]);
 }
 

@@ -242,7 +242,7 @@ impl Job {
 
     /// Whether the batch asks a network for an input: series of an archive, and objects of a store.
     pub(crate) fn is_asked_for(&self, input: &str) -> bool {
-        address::is_object(input) || !self.command.takes_one() && address::is_series(input)
+        address::is_object(input) || !self.command.takes_one() && address::is_http(input)
     }
 
     /// Whether an input is copied before the job runs. A scene that may name anything is read where it is.

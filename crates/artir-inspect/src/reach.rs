@@ -61,24 +61,18 @@ pub fn measure_reach(session: &Session, input: ArrayView4<'_, f32>, card: &Card)
 }
 
 fn radii(influence: &Array2<f32>, (row, column): (usize, usize)) -> ([f64; 3], f64) {
-    let (rows, columns) = influence.dim();
-    let mut by_square = vec![0.0_f64; rows * rows + columns * columns];
-    let mut furthest = 0;
-    for ((y, x), value) in influence.indexed_iter() {
-        let square = y.abs_diff(row).pow(2) + x.abs_diff(column).pow(2);
-        by_square[square] += f64::from(*value);
-        if f64::from(*value) >= LEAST_CHANGE {
-            furthest = furthest.max(square);
-        }
-    }
-    let total: f64 = by_square.iter().sum();
+    let square = |(y, x): (usize, usize)| y.abs_diff(row).pow(2) + x.abs_diff(column).pow(2);
+    let mut by_square: Vec<_> = influence.indexed_iter().map(|(at, value)| (square(at), f64::from(*value))).collect();
+    by_square.sort_unstable_by_key(|(square, _)| *square);
+    let furthest = by_square.iter().rfind(|(_, value)| *value >= LEAST_CHANGE).map_or(0, |(square, _)| *square);
+    let total: f64 = by_square.iter().map(|(_, value)| value).sum();
     let radius = |share: f64| {
         let mut held = 0.0;
-        let place = by_square.iter().position(|value| {
+        let place = by_square.iter().find(|(_, value)| {
             held += value;
             held >= share * total
         });
-        place.map_or(0.0, |square| (square as f64).sqrt())
+        place.map_or(0.0, |(square, _)| (*square as f64).sqrt())
     };
     (SHARES.map(radius), (furthest as f64).sqrt())
 }

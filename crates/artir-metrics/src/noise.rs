@@ -159,12 +159,6 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!((median(vec![4.0, 1.0]), median(vec![])), (Some(2.5), None));
-    }
-
-    #[test]
     fn the_noise_of_a_body_is_found_whatever_its_anatomy() {
         for sigma in [3.0, 12.0, 40.0] {
             let found = ct_noise(noisy(sigma, body).view(), None).unwrap();

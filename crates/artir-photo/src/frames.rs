@@ -15,13 +15,19 @@ use crate::Format;
 /// files are left aside.
 ///
 /// # Errors
-/// Errors of the file system.
+/// Errors of the file system, and names that a journal of lines cannot hold.
 pub fn frames(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut out = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if !hidden && Format::of(&path).is_ok() && path.is_file() {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if name.is_none_or(|name| name.contains('\n')) {
+                let reason =
+                    format!("the name {:?} is not UTF-8 or has a line break", path.file_name().unwrap_or_default());
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+            }
             out.push(path);
         }
     }
@@ -45,8 +51,8 @@ pub fn frame_key(frame: &Path, settings: &Encoding) -> io::Result<String> {
 pub struct FrameJournal {
     folder: PathBuf,
     file: File,
-    /// Key and hash by name. The last line of a name counts.
-    frames: BTreeMap<String, (String, String)>,
+    /// All keys and hashes by name: after a kill between a line and its frame's name, the file is still that of the line before.
+    frames: BTreeMap<String, Vec<(String, String)>>,
 }
 
 /// The reason why a journal cannot be continued.
@@ -88,10 +94,7 @@ impl FrameJournal {
     /// # Errors
     /// [`JournalError::Busy`], and errors of the file system.
     pub fn create(folder: &Path, settings: &Encoding) -> Result<Self, JournalError> {
-        let mut journal = Self::open(folder)?;
-        journal.file.set_len(0)?;
-        journal.write(&format!("{}{}", Self::FORM, settings.hash()))?;
-        Ok(journal)
+        Self::create_in(Self::open(folder)?, settings)
     }
 
     /// Continues a journal, or begins one where there is none.
@@ -123,7 +126,7 @@ impl FrameJournal {
             let (Some(key), Some(hash), Some(name)) = (words.next(), words.next(), words.next()) else {
                 return Err(JournalError::Damaged);
             };
-            journal.frames.insert(name.to_owned(), (key.to_owned(), hash.to_owned()));
+            journal.frames.entry(name.to_owned()).or_default().push((key.to_owned(), hash.to_owned()));
         }
         journal.file.set_len(whole)?;
         Ok(journal)
@@ -167,11 +170,15 @@ impl FrameJournal {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(FrameState::Foreign),
             Err(e) => return Err(e),
         };
-        let Some((made_from, hash)) = self.frames.get(name) else { return Ok(FrameState::Foreign) };
-        Ok(match hash_file(file)? == *hash {
-            false => FrameState::Foreign,
-            true if made_from == key => FrameState::Done,
-            true => FrameState::Open,
+        let Some(lines) = self.frames.get(name) else { return Ok(FrameState::Foreign) };
+        let found = hash_file(file)?;
+        let mut made_from = lines.iter().filter(|(_, hash)| *hash == found).map(|(key, _)| key).peekable();
+        Ok(if made_from.peek().is_none() {
+            FrameState::Foreign
+        } else if made_from.any(|from| from == key) {
+            FrameState::Done
+        } else {
+            FrameState::Open
         })
     }
 
@@ -183,7 +190,7 @@ impl FrameJournal {
         result.rewind()?;
         let hash = hash_file(result)?;
         self.write(&format!("{key} {hash} {name}"))?;
-        self.frames.insert(name.to_owned(), (key.to_owned(), hash));
+        self.frames.entry(name.to_owned()).or_default().push((key.to_owned(), hash));
         Ok(())
     }
 }
@@ -209,6 +216,8 @@ mod tests {
         assert_eq!(names[3..], ["f10.png", "f100.tif"]);
         assert_eq!(names.len(), 5);
         assert!(frames(&dir.path().join("missing")).is_err());
+        fs::write(dir.path().join("f\n5.png"), "").unwrap();
+        assert_eq!(frames(dir.path()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]
@@ -248,6 +257,12 @@ mod tests {
         fs::write(at("5.png"), "foreign").unwrap();
         fs::create_dir(at("6.png")).unwrap();
         assert_eq!(["3.png", "5.png", "6.png"].map(|name| state(&journal, name)), [FrameState::Foreign; 3]);
+        // A kill came between the line of a new frame and its name: the old file is still artir's, and is made again.
+        let new = fs::File::create_new(at("new")).unwrap();
+        drop(new);
+        journal.add("1 a.png", "new key", &mut File::open(at("new")).unwrap()).unwrap();
+        assert_eq!(journal.state("1 a.png", "new key").unwrap(), FrameState::Open);
+        assert_eq!(state(&journal, "1 a.png"), FrameState::Done);
         fs::remove_file(at("3.png")).unwrap();
         assert_eq!(state(&journal, "3.png"), FrameState::Open);
         add(&mut journal, "3.png", "new");

@@ -244,6 +244,8 @@ def checked(program: Program, work: Path, ct: Path, store: Store) -> tuple[str, 
 def killed(program: Program, work: Path, store: Store, upload: list[str]) -> int:
     """Kills processes at random moments. A store must hold no record whose result is not whole."""
     choose, kills = random.Random(29), 0
+    lines = (work / "jobs.jsonl").read_text().splitlines()
+    outputs = {job["id"]: job["output"] for job in map(json.loads, lines)}
     command = program.command(
         "batch", work / "jobs.jsonl", "-o", work / "out", "--allow-remote", *upload, "-q"
     )
@@ -259,8 +261,8 @@ def killed(program: Program, work: Path, store: Store, upload: list[str]) -> int
         for name, body in found.items():
             if name.startswith("er gebnis/.artir/done/"):
                 record = json.loads(body)
-                output = record["id"] if record["command"] == "ct" else "scenes/"
-                own = [n for n in found if n.startswith(f"er gebnis/{output}")]
+                whole = f"er gebnis/{outputs[record['id']]}"
+                own = [n for n in found if n == whole or n.startswith(f"{whole}/")]
                 if len(own) < record["results"]["files"]:
                     raise AssertionError(f"{name} is there before its result")
     return kills

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::orthanc;
 
-/// Objects of a store: `s3://BUCKET/KEY`. A key that ends with a slash, or that no object has, stands for all objects below it.
+/// Objects of a store: `s3://BUCKET/KEY`. For series, a key that ends with a slash, or that no object has, stands for all objects
+/// below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place<'a> {
     pub(crate) bucket: &'a str,
@@ -21,9 +22,7 @@ impl<'a> Place<'a> {
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         if bucket.contains('@') {
-            return Some(Err(
-                "credentials belong into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, not into the address",
-            ));
+            return Some(Err("credentials belong in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, not in the address"));
         }
         if bucket.is_empty() || !bucket.bytes().all(plain) {
             return Some(Err("not a bucket's name: write s3://BUCKET/KEY"));
@@ -32,7 +31,9 @@ impl<'a> Place<'a> {
         let part = |part: &str| !part.is_empty() && part != "." && part != "..";
         let whole = key.strip_suffix('/').unwrap_or(key);
         if key.contains(char::is_control) || !key.is_empty() && !whole.split('/').all(part) {
-            return Some(Err("its key has an empty part, '.', '..' or a control character, which artir does not read"));
+            return Some(Err(
+                "its key has an empty part, '.', '..' or a control character, which artir does not read: rename the object",
+            ));
         }
         Some(Ok(Self { bucket, key }))
     }
@@ -49,7 +50,7 @@ pub(crate) fn is_object(input: &str) -> bool {
 }
 
 /// Whether an input belongs to an archive of series.
-pub(crate) fn is_series(input: &str) -> bool {
+pub(crate) fn is_http(input: &str) -> bool {
     after(input, "http://").is_some() || is_encrypted(input)
 }
 
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn addresses_are_told_by_their_scheme() {
-        assert!(is_series("HTTP://x") && is_series("https://x") && !is_series("httpx/a") && !is_series("s3://x"));
+        assert!(is_http("HTTP://x") && is_http("https://x") && !is_http("httpx/a") && !is_http("s3://x"));
         assert!(is_object("s3://x") && is_object("S3://x") && !is_object("s3:/x") && !is_object("/vsis3/x"));
     }
 }

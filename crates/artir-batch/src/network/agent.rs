@@ -49,7 +49,7 @@ pub(super) fn agent(encrypted: bool, body: Option<Duration>) -> Result<Agent, Mi
 pub(super) fn kind(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(e) => e.kind().to_string(),
-        ureq::Error::BadUri(_) => "its address is none".into(),
+        ureq::Error::BadUri(_) => "its address is not valid".into(),
         other => other.to_string(),
     }
 }

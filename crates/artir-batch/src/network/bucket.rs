@@ -23,7 +23,7 @@ use object_store::{
 
 use super::{
     Miss,
-    address::{is_encrypted, is_series},
+    address::{is_encrypted, is_http},
     transport::{Last, Transport, last},
 };
 
@@ -56,7 +56,7 @@ impl Bucket {
             });
         let mut encrypted = true;
         if let Some(endpoint) = endpoint {
-            if !is_series(&endpoint) || endpoint.contains('@') {
+            if !is_http(&endpoint) || endpoint.contains('@') {
                 return Err(Miss::later("AWS_ENDPOINT_URL must be http://HOST or https://HOST, without credentials"));
             }
             encrypted = is_encrypted(&endpoint);
@@ -283,7 +283,7 @@ fn at_once(count: usize, stops: Stops<'_>, work: &(dyn Fn(usize) -> Result<bool,
 fn miss(error: &object_store::Error) -> Miss {
     if let object_store::Error::InvalidPath { .. } = error {
         return Miss::never(
-            "a key below it has an empty part, '.', '..' or a control character, which artir does not read",
+            "a key below it has an empty part, '.', '..' or a control character, which artir does not read: rename that object",
         );
     }
     of_last(last())

@@ -63,7 +63,7 @@ pub(crate) fn base(address: &str) -> Result<&str, &'static str> {
     let rest = address.split_once("://").map_or("", |(_, rest)| rest);
     let host = rest.split('/').next().unwrap_or_default();
     if rest.contains('@') {
-        return Err("credentials belong into ARTIR_ORTHANC_USER and ARTIR_ORTHANC_PASSWORD, not into the address");
+        return Err("credentials belong in ARTIR_ORTHANC_USER and ARTIR_ORTHANC_PASSWORD, not in the address");
     }
     let plain = !rest.contains(['?', '#']) && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
     if host.is_empty() || !plain {

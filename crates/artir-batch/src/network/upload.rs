@@ -55,10 +55,11 @@ impl Upload {
         Ok(Results { files: found.len() as u64, bytes: found.iter().map(|object| object.size).sum() })
     }
 
-    /// Puts all files below a folder, and removes what an earlier result of this name had and this one has not; `false` when
-    /// `stops` says so.
+    /// Puts all files below a folder, and removes what an earlier result of this name had and this one has not: objects below
+    /// it, and for a file those beside it that are read with it; `false` when `stops` says so.
     pub(crate) fn put(&self, folder: &Path, output: &str, stops: Stops<'_>) -> Result<bool, Miss> {
-        let files: Vec<_> = files_of(folder).collect();
+        let unread = |e: walkdir::Error| Miss::later(format!("the result cannot be listed: {e}"));
+        let files = files_of(folder).collect::<Result<Vec<_>, _>>().map_err(unread)?;
         let named = files.iter().map(|file| {
             let name = file.strip_prefix(folder).ok().and_then(Path::to_str);
             let name = name.ok_or_else(|| Miss::never("the name of the result cannot be a key of the store"))?;
@@ -69,7 +70,9 @@ impl Upload {
             return Ok(false);
         }
         let own: HashSet<&str> = named.iter().map(|(_, key)| key.as_str()).collect();
-        for old in self.bucket.folder(&self.key(output))? {
+        let key = self.key(output);
+        let beside = if own.contains(key.as_str()) { self.bucket.with_sidecars(&key)? } else { Vec::new() };
+        for old in self.bucket.folder(&key)?.into_iter().chain(beside) {
             if !own.contains(old.location.as_ref()) {
                 self.bucket.remove(old.location.as_ref())?;
             }

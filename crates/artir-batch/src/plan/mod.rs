@@ -74,7 +74,7 @@ pub fn plan(source: &Path, command: Option<Command>, out: &mut dyn Write, to: &P
 
 /// The address of an archive or a store on a network, if a source is one.
 pub fn address_of(source: &Path) -> Option<&str> {
-    source.to_str().filter(|source| address::is_series(source) || address::is_object(source))
+    source.to_str().filter(|source| address::is_http(source) || address::is_object(source))
 }
 
 /// An address for messages, without credentials that somebody put into it.

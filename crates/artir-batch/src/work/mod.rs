@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     Entry, Error, Figures, Job, Manifest, ModelName, Record, Results, Shard, State, Store,
-    network::Network,
+    network::{Miss, Network},
     record::SCHEMA,
     store::{Claim, Journal, folder_of},
 };
@@ -247,6 +247,13 @@ impl<L: Look> Worker<'_, L> {
             self.ran.stopped = true;
             return Ok(false);
         }
+        // The store's record would go on to say that an earlier input of this job is done.
+        if record.entry.state == State::Unusable
+            && let Some(upload) = self.store.upload()
+            && let Err(miss) = upload.remove_record(&job.id)
+        {
+            not_stored(&mut record, &miss);
+        }
         let state = record.entry.state;
         self.write(&record, claim)?;
         Ok(self.count(state))
@@ -306,12 +313,7 @@ impl<L: Look> Worker<'_, L> {
             upload.put_record(record).map(|()| true)
         });
         put.or_else(|miss| {
-            let reason = format!("the result is not in its store: {}", miss.reason);
-            eprintln!("artir: job {}: {}: {reason}", job.id, State::Failed.name());
-            // Whatever the reason, the input is not to blame.
-            record.entry.state = State::Failed;
-            record.entry.reason = Some(reason);
-            record.results = Results::default();
+            not_stored(record, &miss);
             Ok(true)
         })
     }
@@ -356,4 +358,13 @@ fn thousandths(seconds: f64) -> f64 {
 /// Seconds since 1970.
 fn now() -> f64 {
     chrono::Utc::now().timestamp_millis() as f64 / 1000.0
+}
+
+/// A job whose store does not answer has failed: whatever the reason, the input is not to blame.
+fn not_stored(record: &mut Record, miss: &Miss) {
+    let reason = format!("the result is not in its store: {}", miss.reason);
+    eprintln!("artir: job {}: {}: {reason}", record.entry.id, State::Failed.name());
+    record.entry.state = State::Failed;
+    record.entry.reason = Some(reason);
+    record.results = Results::default();
 }

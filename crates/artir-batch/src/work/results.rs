@@ -20,18 +20,20 @@ pub(super) fn are_there(store: &Store, job: &Job, record: &Record) -> Result<boo
 
 /// The files of a result. Hidden files, such as the manifest of a series, belong to it; hidden folders of interrupted runs do
 /// not.
-pub(crate) fn files_of(path: &Path) -> impl Iterator<Item = PathBuf> {
+pub(crate) fn files_of(path: &Path) -> impl Iterator<Item = walkdir::Result<PathBuf>> {
     let work = |entry: &walkdir::DirEntry| {
         entry.depth() > 0
             && entry.file_type().is_dir()
             && entry.file_name().to_string_lossy().starts_with(artir_files::PREFIX)
     };
-    let below = WalkDir::new(path).into_iter().filter_entry(move |entry| !work(entry)).filter_map(Result::ok);
-    below.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path)
+    let below = WalkDir::new(path).into_iter().filter_entry(move |entry| !work(entry));
+    below
+        .filter(|entry| entry.as_ref().map_or(true, |entry| entry.file_type().is_file()))
+        .map(|entry| entry.map(walkdir::DirEntry::into_path))
 }
 
 /// The size of a result.
 pub(super) fn results(path: &Path) -> Results {
-    let files = files_of(path).filter_map(|file| file.metadata().ok());
+    let files = files_of(path).filter_map(|file| file.ok()?.metadata().ok());
     files.fold(Results::default(), |sum, meta| Results { files: sum.files + 1, bytes: sum.bytes + meta.len() })
 }

@@ -11,6 +11,7 @@ use std::{
 use artir_core::{
     Device, Error, Model, Precision, Progress, Session, multiply_adds_per_second, precision_name, resident, zoo,
 };
+use artir_metrics::median;
 use ndarray::Array4;
 use serde::Serialize;
 
@@ -208,7 +209,7 @@ fn measure(subjects: &mut [Subject], size: Extent, runs: u16, progress: &dyn Pro
     }
     let line = |(subject, peak): (&mut Subject, f64)| {
         subject.seconds.sort_by(f64::total_cmp);
-        let seconds = median(&subject.seconds);
+        let seconds = median(subject.seconds.clone()).unwrap_or(f64::NAN);
         let macs = subject.macs_256 as f64 * (size.rows * size.columns) as f64 / (256.0 * 256.0);
         Line {
             model: subject.name.clone(),
@@ -226,12 +227,6 @@ fn measure(subjects: &mut [Subject], size: Extent, runs: u16, progress: &dyn Pro
         }
     };
     Ok(subjects.iter_mut().zip(peaks).map(line).collect())
-}
-
-/// The median of sorted values.
-fn median(sorted: &[f64]) -> f64 {
-    let middle = sorted.len() / 2;
-    if sorted.len().is_multiple_of(2) { f64::midpoint(sorted[middle - 1], sorted[middle]) } else { sorted[middle] }
 }
 
 /// An image with smooth parts and edges. The network's speed does not depend on its content.
@@ -259,15 +254,4 @@ fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     name.map_or(std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
-        assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
-    }
 }

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use artir_core::{Device, Error, Precision, Progress, Provider, Session, resident};
 use artir_inspect::{Count, Variant};
+use artir_metrics::median;
 use serde::Serialize;
 
-use super::{Args, image, median, processor};
+use super::{Args, image, processor};
 use crate::{outcome::Failure, outputs::publish_text, progress::Terminal, values::Extent};
 
 /// A size that the paper states or names by a data set.
@@ -81,7 +82,11 @@ struct Report {
 
 pub(super) fn run(args: &Args, progress: &Terminal) -> Result<(), Failure> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = args.threads.first().map_or(cores, |n| usize::from(*n));
+    let threads = match args.threads.as_slice() {
+        [] => cores,
+        [one] => usize::from(*one),
+        _ => return Err(Failure::usage("--paper takes one number of --threads")),
+    };
     let (runtime, processor) = (artir_core::runtime_version()?, processor());
     say!("{processor}, {threads} thread(s); artir {}, ONNX Runtime {runtime}, f32\n", artir_core::VERSION);
     let networks = Variant::ALL.map(|variant| variant.network());
@@ -115,21 +120,20 @@ pub(super) fn run(args: &Args, progress: &Terminal) -> Result<(), Failure> {
         "peak MiB",
         "paper, RTX 4090"
     );
-    progress.start("paper", CASES.len() as u64 * u64::from(args.runs));
     let mut lines = Vec::new();
     for case in &CASES {
         let model = Variant::ALL.into_iter().zip(&networks).find(|(variant, _)| *variant == case.variant);
         let Some((_, (model, _))) = model else { continue };
         // A GPU where there is one that agrees with the CPU, and the CPU in any case.
-        let chosen = Session::new(model, Device::Auto, threads, Precision::F32)?;
-        let (gpu, cpu) = match chosen.provider() {
-            Provider::Cpu => (None, chosen),
-            _ => (Some(chosen), Session::new(model, Device::Cpu, threads, Precision::F32)?),
-        };
-        for session in [Some(&cpu), gpu.as_ref()].into_iter().flatten() {
-            let line = measure(args, case, session, threads, progress)?;
+        for device in [Device::Auto, Device::Cpu] {
+            let session = Session::new(model, device, threads, Precision::F32)?;
+            progress.start(case.what, u64::from(args.runs));
+            let line = measure(args, case, &session, threads, progress)?;
             print(&line);
             lines.push(line);
+            if matches!(session.provider(), Provider::Cpu) {
+                break;
+            }
         }
     }
     say!(
@@ -173,7 +177,6 @@ fn measure(args: &Args, case: &Case, session: &Session, threads: usize, progress
         seconds.push(begun.elapsed().as_secs_f64());
         progress.advance(1);
     }
-    seconds.sort_by(f64::total_cmp);
     Ok(Line {
         variant: case.variant.name(),
         case: case.what,
@@ -181,7 +184,7 @@ fn measure(args: &Args, case: &Case, session: &Session, threads: usize, progress
         columns: case.size.columns,
         device: session.provider().name().into(),
         threads,
-        seconds: median(&seconds),
+        seconds: median(seconds).unwrap_or(f64::NAN),
         peak_memory_bytes,
         paper_seconds_rtx_4090: case.seconds,
     })

@@ -55,10 +55,7 @@ pub(super) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let fail = |e: std::io::Error| Failure::new(ErrorKind::Output, format!("{}: cannot write: {e}", out.display()));
     let _made = OutputFolder::create(out).map_err(fail)?;
     let settings = restorer.decides();
-    let opened = match args.resume {
-        true => FrameJournal::resume(out, &settings),
-        false => FrameJournal::create(out, &settings),
-    };
+    let opened = if args.resume { FrameJournal::resume(out, &settings) } else { FrameJournal::create(out, &settings) };
     let journal = opened.map_err(|e| match e {
         JournalError::File(e) => fail(e),
         other => Failure::usage(format!("{}: {other}: use --overwrite, or another folder", out.display())),
@@ -71,23 +68,24 @@ pub(super) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         match video.restore(frame, result, &place) {
             Ok(true) => tally.written += 1,
             Ok(false) => before += 1,
-            Err(failure) => tally.fail(failure).map_err(continues)?,
+            Err(failure) => tally.fail(failure).map_err(|failure| continues(args, failure))?,
         }
         if progress.is_cancelled() {
-            return Err(continues(Error::Interrupted.into()));
+            return Err(continues(args, Error::Interrupted.into()));
         }
     }
     if !quiet {
-        say!("{} frames restored, {before} were done before, {} failed", tally.written, tally.failures().len());
+        say!("{} frame(s) restored, {before} were done before, {} failed", tally.written, tally.failures().len());
     }
     tally.written += before;
     Ok(tally.code())
 }
 
-/// An interrupted run names what continues it.
-fn continues(failure: Failure) -> Failure {
+/// An interrupted run names what continues it. Frames of a run before, which --overwrite replaces, are in no journal.
+fn continues(args: &Args, failure: Failure) -> Failure {
+    let flags = if args.output.overwrite { "--resume --overwrite" } else { "--resume" };
     match failure.kind {
-        ErrorKind::Interrupted => Failure::new(failure.kind, "interrupted: continue with --resume"),
+        ErrorKind::Interrupted => Failure::new(failure.kind, format!("interrupted: continue with {flags}")),
         _ => failure,
     }
 }

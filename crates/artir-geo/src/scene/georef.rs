@@ -157,7 +157,7 @@ impl Georef {
         self.gcps.len() == other.gcps.len() && self.gcps.iter().zip(&other.gcps).all(same)
     }
 
-    /// Whether ground control points belong into `.aux.xml`, because the file, which states `found`, does not hold them, their names
+    /// Whether ground control points belong in `.aux.xml`, because the file, which states `found`, does not hold them, their names
     /// or their reference system. Points that would be rounded there stay in the file, under other words for the same.
     pub(crate) fn needs_points_beside(&self, found: &Self) -> bool {
         if !self.same_points(found) {
