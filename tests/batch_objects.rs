@@ -58,10 +58,10 @@ fn record(dir: &Path, id: &str) -> Value {
 fn inputs(dir: &Path, store: &Objects) -> Vec<Value> {
     models(dir);
     fs::write(dir.join("denoise.onnx"), rgb_denoiser(0.5)).unwrap();
-    for folder in ["Ärzte & Co/serie 1", "szenen"] {
+    for folder in ["Ärzte & Co/reihe 1", "szenen"] {
         fs::create_dir_all(dir.join(folder)).unwrap();
     }
-    series(&dir.join("Ärzte & Co/serie 1"), 3, 0.0);
+    series(&dir.join("Ärzte & Co/reihe 1"), 3, 0.0);
     scene(&dir.join("szenen/bild ü.tif"), 90, 80);
     fs::write(dir.join("szenen/bild ü.tif.aux.xml"), "<PAMDataset><Metadata/></PAMDataset>").unwrap();
     let pixel = |x: u32, y: u32| image::Rgb([(x * 3) as u8, (y * 5) as u8, 77]);
@@ -69,10 +69,10 @@ fn inputs(dir: &Path, store: &Objects) -> Vec<Value> {
     put(store, &dir.join("Ärzte & Co"), "Ärzte & Co/");
     put(store, &dir.join("szenen"), "szenen/");
     // Some programs mark a folder by an empty object, and others have names that begin alike.
-    store.put("data", "Ärzte & Co/serie 1/", Vec::new());
-    store.put("data", "Ärzte & Co/serie 10/no image", b"x".to_vec());
+    store.put("data", "Ärzte & Co/reihe 1/", Vec::new());
+    store.put("data", "Ärzte & Co/reihe 10/no image", b"x".to_vec());
     vec![
-        json!({"id": "a", "command": "ct", "input": "s3://data/Ärzte & Co/serie 1", "options": {"model": "ct-half.onnx"}}),
+        json!({"id": "a", "command": "ct", "input": "s3://data/Ärzte & Co/reihe 1", "options": {"model": "ct-half.onnx"}}),
         json!({"id": "b", "command": "geo", "input": "s3://data/szenen/bild ü.tif", "output": "karten/b 1.tif",
             "options": {"model": "rgb-half.onnx", "range": "0,255"}}),
         json!({"id": "c", "command": "image", "input": "s3://data/szenen/foto #1.png", "options": {"model": "denoise.onnx"}}),
@@ -83,7 +83,7 @@ fn inputs(dir: &Path, store: &Objects) -> Vec<Value> {
 fn single_runs(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     fs::create_dir_all(dir.join("single/karten")).unwrap();
     for arguments in [
-        ["ct", "Ärzte & Co/serie 1", "-o", "single/a", "--model=ct-half.onnx"].as_slice(),
+        ["ct", "Ärzte & Co/reihe 1", "-o", "single/a", "--model=ct-half.onnx"].as_slice(),
         &["geo", "szenen/bild ü.tif", "-o", "single/karten/b 1.tif", "--model=rgb-half.onnx", "--range=0,255"],
         &["image", "szenen/foto #1.png", "-o", "single/c.png", "--model=denoise.onnx"],
     ] {
@@ -97,7 +97,7 @@ fn single_runs(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 fn names_nothing(dir: &Path) {
     for (name, bytes) in contents(&dir.join("out/.artir")) {
         let held = text(&bytes);
-        for word in [SECRET, KEY, "127.0.0.1", "s3://", "serie 1", "bild ü"] {
+        for word in [SECRET, KEY, "127.0.0.1", "s3://", "reihe 1", "bild ü"] {
             assert!(!held.contains(word), "{name} holds {word}: {held}");
         }
     }
@@ -361,8 +361,8 @@ fn the_objects_of_a_store_are_planned_by_their_names() {
     let dir = dir.path();
     let store = Objects::start("data");
     inputs(dir, &store);
-    for (n, file) in files(&dir.join("Ärzte & Co/serie 1")).iter().enumerate() {
-        store.put("data", &format!("Ärzte & Co/serie 2/{n}"), fs::read(file).unwrap());
+    for (n, file) in files(&dir.join("Ärzte & Co/reihe 1")).iter().enumerate() {
+        store.put("data", &format!("Ärzte & Co/reihe 2/{n}"), fs::read(file).unwrap());
     }
     let plan = |command: &str, source: &str| {
         let planned = batch(dir, &store, &["--plan", source, "--command", command, "-o", "plan.jsonl", "--overwrite"]);
@@ -378,7 +378,7 @@ fn the_objects_of_a_store_are_planned_by_their_names() {
         ["s3://data/szenen/bild ü.tif", "s3://data/szenen/foto #1.png"]
     );
     let series = plan("ct", "s3://data/Ärzte & Co/");
-    let folders = ["serie 1", "serie 10", "serie 2"].map(|name| format!("s3://data/Ärzte & Co/{name}/"));
+    let folders = ["reihe 1", "reihe 10", "reihe 2"].map(|name| format!("s3://data/Ärzte & Co/{name}/"));
     assert_eq!(inputs(series.clone()), folders);
     assert_eq!(plan("ct", "s3://data/Ärzte & Co"), series, "ids stay the same");
     // No object was read.

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from onnx import StringStringEntryProto, TensorProto, checker, helper, numpy_helper
 
-UNITS = {"ct-denoise": "HU", "pet-enhance": "SUV"}
-RANGES = {"ct-denoise": [-1024, 3072], "pet-enhance": [0, 4096]}
+UNITS = {"ct-denoise": "HU", "pet-enhance": "SUV", "dehaze": "1"}
+RANGES = {"ct-denoise": [-1024, 3072], "pet-enhance": [0, 4096], "dehaze": [0, 1]}
+CHANNELS = {"dehaze": 3}
 # The weights sum to more than 1, so that maxima grow and PET slopes must change.
 SHARE = 1.25
 KERNEL = SHARE * np.outer([1, 2, 1], [1, 2, 1]) / 16
@@ -25,7 +26,7 @@ def card(task: str, name: str, reach: int) -> dict:
         "parameters": 0,
         "macs_256": 0,
         "input": {
-            "channels": 1,
+            "channels": CHANNELS.get(task, 1),
             "unit": UNITS[task],
             "range": RANGES[task],
             "network_range": [0, 4],
@@ -70,7 +71,9 @@ def write(path: Path, task: str, kernel: np.ndarray | None = None) -> Path:
             "Conv", ["image", "kernel"], ["restored"], pads=[len(kernel) // 2] * 4
         )
     ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 1, "h", "w"])
+        helper.make_tensor_value_info(
+            name, TensorProto.FLOAT, ["n", CHANNELS.get(task, 1), "h", "w"]
+        )
         for name in ("image", "restored")
     ]
     graph = helper.make_graph([node], "test", ends[:1], ends[1:], weights)
