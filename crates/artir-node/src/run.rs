@@ -124,7 +124,7 @@ pub fn run(path: &Path, decoder: Decoder) -> Result<(), Error> {
 /// Reads the configuration again. One that cannot be used changes nothing.
 fn reload(node: &Arc<Node>, path: &Path, threads: &mut Threads) {
     let reloaded = check(path).and_then(|config| {
-        node.reload(config)?;
+        node.reload(config, watch::recover)?;
         watch::warn_of_strays(node, &node.config());
         threads.send_to(&node.config())
     });

@@ -17,7 +17,6 @@ use crate::{
     network::tls,
     queue::Queue,
     report::{journal::Journal, metrics::Metrics},
-    watch,
 };
 
 /// A node, as its threads see it.
@@ -74,8 +73,13 @@ impl Node {
         Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes another configuration. What cannot change while the node runs stays as it is.
-    pub(crate) fn reload(&self, mut new: Config) -> Result<(), Error> {
+    /// Takes another configuration. What cannot change while the node runs stays as it is. `recover` looks at what the queue
+    /// holds of a route that is new.
+    pub(crate) fn reload(
+        &self,
+        mut new: Config,
+        recover: impl Fn(&Self, &str) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let old = self.config();
         if (&new.folder, &new.listen, &new.http) != (&old.folder, &old.listen, &old.http) {
             tracing::warn!("folder, [listen] and [http] stay as they were until the node is started again");
@@ -86,7 +90,7 @@ impl Node {
         for route in &new.routes {
             if old.route(&route.name).is_none() {
                 self.queue.add_route(&route.name)?;
-                watch::recover(self, &route.name)?;
+                recover(self, &route.name)?;
             }
         }
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use super::orthanc;
-
 /// Objects of a store: `s3://BUCKET/KEY`. For series, a key that ends with a slash, or that no object has, stands for all objects
 /// below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +65,7 @@ pub(crate) fn check(address: &str) -> Result<(), &'static str> {
     match Place::of(address) {
         Some(Ok(place)) if place.key.is_empty() => Err("it names no object: write s3://BUCKET/KEY"),
         Some(place) => place.map(drop),
-        None => orthanc::base(address).map(drop),
+        None => archive(address).map(drop),
     }
 }
 
@@ -82,6 +80,23 @@ pub(crate) fn shown(address: &str) -> String {
 /// The last part of a key, for a copy that keeps its ending.
 pub(crate) fn file_name(key: &str) -> &str {
     Path::new(key).file_name().and_then(|name| name.to_str()).unwrap_or("object")
+}
+
+/// The address of an Orthanc as its user gives it: without a slash at the end.
+///
+/// # Errors
+/// The reason why it cannot be used.
+fn archive(address: &str) -> Result<&str, &'static str> {
+    let rest = address.split_once("://").map_or("", |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or_default();
+    if rest.contains('@') {
+        return Err("credentials belong in ARTIR_ORTHANC_USER and ARTIR_ORTHANC_PASSWORD, not in the address");
+    }
+    let plain = !rest.contains(['?', '#']) && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
+    if host.is_empty() || !plain {
+        return Err("not the address of an Orthanc, such as http://127.0.0.1:8042");
+    }
+    Ok(address.trim_end_matches('/'))
 }
 
 #[cfg(test)]
@@ -108,5 +123,15 @@ mod tests {
     fn addresses_are_told_by_their_scheme() {
         assert!(is_http("HTTP://x") && is_http("https://x") && !is_http("httpx/a") && !is_http("s3://x"));
         assert!(is_object("s3://x") && is_object("S3://x") && !is_object("s3:/x") && !is_object("/vsis3/x"));
+    }
+
+    #[test]
+    fn addresses_hold_no_credentials() {
+        assert_eq!(archive("http://127.0.0.1:8042/"), Ok("http://127.0.0.1:8042"));
+        assert_eq!(archive("https://host/orthanc"), Ok("https://host/orthanc"));
+        assert!(archive("http://me:secret@host").unwrap_err().contains("ARTIR_ORTHANC_USER"));
+        for bad in ["http://", "http:///series", "http://host/?x", "http://host/a b"] {
+            assert!(archive(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -55,23 +55,6 @@ impl Series {
     }
 }
 
-/// The address of an Orthanc as its user gives it: without a slash at the end.
-///
-/// # Errors
-/// The reason why it cannot be used.
-pub(crate) fn base(address: &str) -> Result<&str, &'static str> {
-    let rest = address.split_once("://").map_or("", |(_, rest)| rest);
-    let host = rest.split('/').next().unwrap_or_default();
-    if rest.contains('@') {
-        return Err("credentials belong in ARTIR_ORTHANC_USER and ARTIR_ORTHANC_PASSWORD, not in the address");
-    }
-    let plain = !rest.contains(['?', '#']) && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
-    if host.is_empty() || !plain {
-        return Err("not the address of an Orthanc, such as http://127.0.0.1:8042");
-    }
-    Ok(address.trim_end_matches('/'))
-}
-
 /// A connection to an Orthanc.
 #[derive(Debug)]
 pub(crate) struct Orthanc {
@@ -176,16 +159,6 @@ impl Orthanc {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_hold_no_credentials() {
-        assert_eq!(base("http://127.0.0.1:8042/"), Ok("http://127.0.0.1:8042"));
-        assert_eq!(base("https://host/orthanc"), Ok("https://host/orthanc"));
-        assert!(base("http://me:secret@host").unwrap_err().contains("ARTIR_ORTHANC_USER"));
-        for bad in ["http://", "http:///series", "http://host/?x", "http://host/a b"] {
-            assert!(base(bad).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn ids_that_would_change_an_address_are_refused() {

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Progress, Sending,
-    dicom::response,
     objects::Object,
+    response::response,
     target::{self, Asked, Sent, TargetRecord, report_path},
 };
 use crate::{

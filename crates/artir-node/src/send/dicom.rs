@@ -12,13 +12,14 @@ use super::{
     Progress, Sending, commitment,
     implicit::Implicit,
     objects::Object,
+    response::response,
     target::{Sent, TargetRecord},
 };
 use crate::{
     config::seconds,
     network::{
         association::{Association, Context, Fault},
-        dimse::{C_STORE, Command, RESPONSE, element},
+        dimse::{C_STORE, Command},
         request::{MOST_CONTEXTS, RequestError, Wanted, request},
         tls,
     },
@@ -192,19 +193,6 @@ fn store(
         association.send_data(context.id, file, length)?;
     }
     response(association, C_STORE, number, answer).map(Ok)
-}
-
-/// The status of the response to a request.
-pub(super) fn response(association: &mut Association, to: u16, number: u16, answer: Duration) -> Result<u16, Fault> {
-    let (context, command) = association.command(answer)?.ok_or(Fault::Released)?;
-    if command.get(element::COMMAND) != Some(to | RESPONSE) || command.get(element::ANSWERED_ID) != Some(number) {
-        return Err(Fault::Protocol("a response to something else"));
-    }
-    if command.has_data_set() {
-        association.data(context, answer, |_| Ok(()))?;
-    }
-    // A response without a status is no success.
-    command.get(element::STATUS).ok_or(Fault::Protocol("a response without a status"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub(crate) mod commitment;
 mod dicom;
 mod implicit;
 mod objects;
+mod response;
 mod stow;
 mod target;
 
