@@ -86,7 +86,7 @@ pub(crate) fn file_name(key: &str) -> &str {
 ///
 /// # Errors
 /// The reason why it cannot be used.
-fn archive(address: &str) -> Result<&str, &'static str> {
+pub(crate) fn archive(address: &str) -> Result<&str, &'static str> {
     let rest = address.split_once("://").map_or("", |(_, rest)| rest);
     let host = rest.split('/').next().unwrap_or_default();
     if rest.contains('@') {

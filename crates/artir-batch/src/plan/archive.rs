@@ -4,8 +4,8 @@ use super::{Ended, Lines, job};
 use crate::{
     Command, Error,
     network::{
-        address::shown,
-        orthanc::{Orthanc, base},
+        address::{archive, shown},
+        orthanc::Orthanc,
     },
 };
 
@@ -15,7 +15,7 @@ pub(super) fn series(address: &str, command: Option<Command>, lines: &mut Lines<
     if matches!(command, Some(Command::Geo | Command::Image)) {
         return Err(fail("an Orthanc holds CT and PET series alone, no scenes and photographs".into()));
     }
-    let base = base(address).map_err(|reason| fail(reason.into()))?;
+    let base = archive(address).map_err(|reason| fail(reason.into()))?;
     let orthanc = Orthanc::new(base).map_err(|miss| miss.of(address))?;
     let listed = orthanc.series(base, |series| {
         let own = match series.main_dicom_tags.modality.trim() {
