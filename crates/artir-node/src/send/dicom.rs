@@ -19,7 +19,7 @@ use crate::{
     config::seconds,
     network::{
         association::{Association, Context, Fault},
-        dimse::{C_STORE, Command},
+        dimse::{C_STORE, Command, element},
         request::{MOST_CONTEXTS, RequestError, Wanted, request},
         tls,
     },
