@@ -16,7 +16,7 @@ pub(crate) fn fill_invalid(data: &mut Array3<f32>, valid: &Array2<bool>) -> bool
         let all = [(r.wrapping_sub(1), c), (r, c.wrapping_sub(1)), (r, c + 1), (r + 1, c)];
         all.into_iter().filter(move |(r, c)| *r < rows && *c < columns)
     };
-    // The others give their value to nothing.
+    // Only pixels beside an invalid one give it their value.
     let edge = |at: &(usize, usize)| neighbours(*at).any(|near| !valid[near]);
     let valid_pixels = valid.indexed_iter().filter(|(_, valid)| **valid).map(|(at, _)| at);
     let mut queue: VecDeque<(usize, usize)> = valid_pixels.filter(edge).collect();

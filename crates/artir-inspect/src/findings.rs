@@ -3,7 +3,7 @@
 use artir_core::Window;
 use serde::Serialize;
 
-use crate::{Inspection, Reach, Step, embedding::LEAST_IMAGES, reach::PERTURBATION};
+use crate::{Inspection, Reach, Similarity, Step, embedding::LEAST_IMAGES, reach::PERTURBATION};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Findings<'a> {
@@ -151,10 +151,13 @@ struct FolderFacts<'a> {
     images: usize,
 }
 
-/// The mean over images.
-pub(crate) fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0usize), |(sum, count), v| (sum + v, count + 1));
-    sum / count.max(1) as f64
+/// The means over images: absolute cosine, absolute correlation.
+pub(crate) fn means<'a>(images: impl Iterator<Item = &'a Similarity>) -> (f64, f64) {
+    let (cosine, correlation, count) = images.fold((0.0, 0.0, 0usize), |(cosine, correlation, count), s| {
+        (cosine + s.mean_absolute_cosine, correlation + s.mean_absolute_correlation, count + 1)
+    });
+    let count = count.max(1) as f64;
+    (cosine / count, correlation / count)
 }
 
 impl<'a> Findings<'a> {
@@ -170,12 +173,13 @@ impl<'a> Findings<'a> {
         let first = from.subjects.first().map_or(&[][..], |seen| &seen.view.stages);
         let stages = first.iter().enumerate().map(|(n, stage)| {
             let all = || from.subjects.iter().filter_map(move |seen| Some(&seen.view.stages.get(n)?.similarity));
+            let (mean_absolute_cosine, mean_absolute_correlation) = means(all());
             StageFacts {
                 stage: stage.stage.name,
                 level: stage.stage.level,
                 channels: stage.shape.0,
-                mean_absolute_cosine: mean(all().map(|s| s.mean_absolute_cosine)),
-                mean_absolute_correlation: mean(all().map(|s| s.mean_absolute_correlation)),
+                mean_absolute_cosine,
+                mean_absolute_correlation,
                 by_image: all()
                     .map(|s| SimilarityFacts {
                         mean_absolute_cosine: s.mean_absolute_cosine,
@@ -212,7 +216,8 @@ impl<'a> Findings<'a> {
     }
 
     fn kernel(from: &'a Inspection, n: usize, step: &'a Step) -> KernelFacts<'a> {
-        let inputs = || from.subjects.iter().filter_map(|seen| seen.view.inputs.get(n));
+        let (mean_absolute_cosine, mean_absolute_correlation) =
+            means(from.subjects.iter().filter_map(|seen| seen.view.inputs.get(n)));
         let weights = from.subjects.iter().filter_map(|seen| WeightFacts::of(seen.view.weights.get(n)?));
         KernelFacts {
             block: &step.block,
@@ -220,8 +225,8 @@ impl<'a> Findings<'a> {
             kernel_size: step.size,
             a: step.a.as_deref().map(TapFacts::of),
             b: TapFacts::of(&step.b),
-            mean_absolute_cosine: mean(inputs().map(|s| s.mean_absolute_cosine)),
-            mean_absolute_correlation: mean(inputs().map(|s| s.mean_absolute_correlation)),
+            mean_absolute_cosine,
+            mean_absolute_correlation,
             weights: weights.collect(),
         }
     }

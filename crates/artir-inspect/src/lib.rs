@@ -166,9 +166,8 @@ impl Inspection {
     pub fn similarity(&self) -> Vec<(&'static str, u8, f64, f64)> {
         let first = self.subjects.first().map_or(&[][..], |seen| &seen.view.stages);
         let row = |(n, stage): (usize, &StageView)| {
-            let all = || self.subjects.iter().map(move |seen| &seen.view.stages[n].similarity);
-            let cosine = findings::mean(all().map(|s| s.mean_absolute_cosine));
-            let correlation = findings::mean(all().map(|s| s.mean_absolute_correlation));
+            let (cosine, correlation) =
+                findings::means(self.subjects.iter().map(|seen| &seen.view.stages[n].similarity));
             (stage.stage.name, stage.stage.level, cosine, correlation)
         };
         first.iter().enumerate().map(row).collect()

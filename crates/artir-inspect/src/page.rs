@@ -123,8 +123,7 @@ fn modulated(from: &Inspection, out: &mut String) {
     );
     let rows = from.network.steps.iter().enumerate().map(|(n, step)| {
         let all = || from.subjects.iter().filter_map(move |seen| seen.view.inputs.get(n));
-        let cosine = findings::mean(all().map(|s| s.mean_absolute_cosine));
-        let correlation = findings::mean(all().map(|s| s.mean_absolute_correlation));
+        let (cosine, correlation) = findings::means(all());
         let channels = all().next().map_or(0, |s| s.cosine.nrows()).to_string();
         let name = format!("{}, step {}", step.block, step.step + 1);
         vec![name, step.size.to_string(), channels, number(cosine, 3), number(correlation, 3)]

@@ -7,43 +7,33 @@ the environment set how much is done: ARTIR_BATCH_SERIES (40), ARTIR_BATCH_KILLS
 if a check fails.
 """
 
-import argparse
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
+from .. import parts
 from ..conformance import models
-from ..findings import Findings
 from ..program import Program
 from . import archive, store
 
-ROOT = Path(__file__).resolve().parents[3]
+CHECKS = {"store": store.check, "archive": archive.check}
+
+
+def part(name: str, program: Program, work: Path, ct: Path) -> tuple[str, list[str]]:
+    """Runs a check in a folder of its own."""
+    (work / name).mkdir()
+    return CHECKS[name](program, work / name, ct)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--artir", type=Path, default=ROOT / "target/release/artir")
-    parser.add_argument("parts", nargs="*", metavar="PART")
-    chosen = parser.parse_args()
-    findings = Findings()
+    chosen = parts.arguments(__doc__.splitlines()[0], tuple(CHECKS))
     with tempfile.TemporaryDirectory(prefix="artir-batch-check-") as folder:
         work = Path(folder)
         program = Program(chosen.artir, work)
         ct = models.write(work / "ct.onnx", "ct-denoise")
-        unknown = set(chosen.parts) - {"store", "archive"}
-        if unknown:
-            parser.error(f"no such part: {', '.join(sorted(unknown))}")
-        for name, check in {"store": store.check, "archive": archive.check}.items():
-            if chosen.parts and name not in chosen.parts:
-                continue
-            findings.note(name)
-            (work / name).mkdir()
-            try:
-                told, problems = check(program, work / name, ct)
-            except (AssertionError, OSError, RuntimeError) as error:  # the other part still runs
-                told, problems = "broken off", [repr(error)]
-            print(f"{name}: {findings.cell('batch', name, problems)}: {told}", flush=True)
-    return 1 if findings.failures else 0
+        runs = {name: partial(part, name, program, work, ct) for name in CHECKS}
+        return parts.run("batch", runs, chosen.parts)
 
 
 if __name__ == "__main__":

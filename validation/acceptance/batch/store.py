@@ -249,7 +249,7 @@ def killed(program: Program, work: Path, store: Store, upload: list[str]) -> int
     """Kills processes at random moments. A store must hold no record whose result is not whole."""
     choose, kills = random.Random(29), 0
     lines = (work / "jobs.jsonl").read_text().splitlines()
-    outputs = {job["id"]: job["output"] for job in map(json.loads, lines)}
+    outputs = {job["id"]: job.get("output", job["id"]) for job in map(json.loads, lines)}
     command = program.command(
         "batch", work / "jobs.jsonl", "-o", work / "out", "--allow-remote", *upload, "-q"
     )

@@ -8,19 +8,17 @@ ARTIR_NODE_ASSOCIATIONS (20), ARTIR_NODE_KILLS (100), ARTIR_NODE_SEED (27), ARTI
 day (2400), ARTIR_NODE_PROBES of the scan (3000). Exit status 1 if a check fails.
 """
 
-import argparse
 import os
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
+from .. import parts
 from ..conformance import models
-from ..findings import Findings
 from ..program import Program
 from . import archive, day, fire, hostile, load, senders, web
 from .peers import Node
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def number(name: str, usual: int) -> int:
@@ -28,47 +26,39 @@ def number(name: str, usual: int) -> int:
     return int(os.environ.get(f"ARTIR_NODE_{name}", usual))
 
 
+CHECKS = {
+    "flood": lambda program, work, ct, pet: load.flood(
+        program, work, ct, number("SLICES", 2000), number("ASSOCIATIONS", 20)
+    ),
+    "disk": lambda program, work, ct, pet: load.disk(program, work, ct, 300),
+    "kills": lambda program, work, ct, pet: fire.kills(
+        program, work, ct, number("KILLS", 100), number("SEED", 27)
+    ),
+    "faults": lambda program, work, ct, pet: fire.faults(program, work, ct),
+    "full-disk": lambda program, work, ct, pet: fire.full_disk(program, work, ct),
+    "day": lambda program, work, ct, pet: day.day(program, work, ct, number("SERIES", 2400)),
+    "scan": lambda program, work, ct, pet: hostile.scan(program, work, ct, number("PROBES", 3000)),
+    "senders": lambda program, work, ct, pet: senders.check(program, work, ct, pet),
+    "web": lambda program, work, ct, pet: web.check(program, work, ct),
+    "archive": lambda program, work, ct, pet: archive.check(program, work, ct, pet),
+}
+
+
+def end_nodes() -> None:
+    """Ends the nodes that a part left running."""
+    while Node.running:
+        Node.running.pop().kill()
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--artir", type=Path, default=ROOT / "target/release/artir")
-    parser.add_argument("parts", nargs="*", metavar="PART")
-    chosen = parser.parse_args()
-    findings = Findings()
+    chosen = parts.arguments(__doc__.splitlines()[0], tuple(CHECKS))
     with tempfile.TemporaryDirectory(prefix="artir-node-") as folder:
         work = Path(folder)
         program = Program(chosen.artir, work)
         ct = models.write(work / "ct.onnx", "ct-denoise")
         pet = models.write(work / "pet.onnx", "pet-enhance")
-        seed = number("SEED", 27)
-        parts = {
-            "flood": lambda: load.flood(
-                program, work, ct, number("SLICES", 2000), number("ASSOCIATIONS", 20)
-            ),
-            "disk": lambda: load.disk(program, work, ct, 300),
-            "kills": lambda: fire.kills(program, work, ct, number("KILLS", 100), seed),
-            "faults": lambda: fire.faults(program, work, ct),
-            "full-disk": lambda: fire.full_disk(program, work, ct),
-            "day": lambda: day.day(program, work, ct, number("SERIES", 2400)),
-            "scan": lambda: hostile.scan(program, work, ct, number("PROBES", 3000)),
-            "senders": lambda: senders.check(program, work, ct, pet),
-            "web": lambda: web.check(program, work, ct),
-            "archive": lambda: archive.check(program, work, ct, pet),
-        }
-        unknown = set(chosen.parts) - parts.keys()
-        if unknown:
-            parser.error(f"no such part: {', '.join(sorted(unknown))}")
-        for name, part in parts.items():
-            if chosen.parts and name not in chosen.parts:
-                continue
-            findings.note(name)
-            try:
-                told, problems = part()
-            except (AssertionError, OSError) as error:  # the other parts still run
-                told, problems = "broken off", [repr(error)]
-            while Node.running:
-                Node.running.pop().kill()
-            print(f"{name}: {findings.cell('node', name, problems)}: {told}", flush=True)
-    return 1 if findings.failures else 0
+        runs = {name: partial(check, program, work, ct, pet) for name, check in CHECKS.items()}
+        return parts.run("node", runs, chosen.parts, after=end_nodes)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,22 @@ impl<'a> Place<'a> {
         }
         Some(Ok(Self { bucket, key }))
     }
+
+    /// The place that an address must name.
+    ///
+    /// # Errors
+    /// The reason why it names none.
+    pub(crate) fn required(address: &'a str) -> Result<Self, &'static str> {
+        Self::of(address).unwrap_or(Err("not a store: write s3://BUCKET/KEY"))
+    }
+
+    /// What the keys below it begin with: nothing, or a text with a slash at its end.
+    pub(crate) fn prefix(&self) -> String {
+        match self.key.trim_end_matches('/') {
+            "" => String::new(),
+            key => format!("{key}/"),
+        }
+    }
 }
 
 fn after<'a>(address: &'a str, scheme: &str) -> Option<&'a str> {
@@ -109,6 +125,9 @@ mod tests {
         assert_eq!(Place::of("S3://b"), Some(Ok(Place { bucket: "b", key: "" })));
         assert_eq!(Place::of("s3://b/k/"), Some(Ok(Place { bucket: "b", key: "k/" })));
         assert_eq!(Place::of("https://b/k"), None);
+        assert!(Place::required("https://b/k").is_err());
+        let prefixes = ["s3://b", "s3://b/", "s3://b/k", "s3://b/k/l/"].map(|at| Place::required(at).unwrap().prefix());
+        assert_eq!(prefixes, ["", "", "k/", "k/l/"]);
         for bad in
             ["s3://", "s3:///k", "s3://b//k", "s3://b/../k", "s3://b/k/..", "s3://b/./k", "s3://b/k\n", "s3://ä/k"]
         {

@@ -221,7 +221,7 @@ fn copy(
     stops: Stops<'_>,
 ) -> Result<Option<PathBuf>, Miss> {
     let fail = |e: std::io::Error| Miss::later(format!("the copies of the inputs cannot be stored: {}", e.kind()));
-    let Place { key, .. } = Place::of(address).unwrap_or(Err("not a store")).map_err(Miss::never)?;
+    let Place { key, .. } = Place::required(address).map_err(Miss::never)?;
     let is_file = objects.iter().any(|object| object.location.as_ref() == key);
     // Files beside a scene keep their names, as do files below a folder.
     let start = if is_file { key.rfind('/').map_or(0, |slash| slash + 1) } else { key.trim_end_matches('/').len() + 1 };

@@ -40,7 +40,7 @@ thread_local! {
     static LAST: RefCell<Last> = RefCell::default();
 }
 
-/// Takes the end of the last request of this thread.
+/// How the last request of this thread ended. It is told once.
 pub(super) fn last() -> Last {
     LAST.take()
 }

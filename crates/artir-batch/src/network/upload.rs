@@ -26,11 +26,9 @@ impl Upload {
     /// try may help.
     pub fn new(address: &str) -> Result<Self, Error> {
         let fail = |reason: &str| Error::Archive { address: shown(address), reason: reason.to_owned() };
+        // Its place may be the whole bucket, so that the words for an input do not fit.
         let place = Place::of(address).unwrap_or(Err("not a store: write s3://BUCKET/PREFIX")).map_err(fail)?;
-        let prefix = match place.key.trim_end_matches('/') {
-            "" => String::new(),
-            key => format!("{key}/"),
-        };
+        let prefix = place.prefix();
         let at = |miss: Miss| miss.of(address);
         let bucket = Bucket::new(place.bucket).map_err(at)?;
         bucket.first(&prefix).map_err(at)?;

@@ -21,19 +21,16 @@ pub(super) fn objects(address: &str, command: Option<Command>, lines: &mut Lines
     let command = command.ok_or_else(|| {
         fail("name the kind of work with --command: objects of a store are listed by their names, not read")
     })?;
-    let Place { bucket: name, key } = Place::of(address).unwrap_or(Err("not a store")).map_err(fail)?;
+    let place = Place::required(address).map_err(fail)?;
+    let (name, prefix) = (place.bucket, place.prefix());
     let bucket = Bucket::new(name).map_err(|miss| miss.of(address))?;
-    let prefix = match key.trim_end_matches('/') {
-        "" => String::new(),
-        key => format!("{key}/"),
-    };
     if matches!(command, Command::Geo | Command::Image) {
         let listed = bucket.each(&prefix, false, |object| {
             let key = object.location.as_ref();
-            match has_ending(command, Path::new(key)) {
-                true => lines.add(&job_of_file(command, &format!("s3://{name}/{key}"))).map_err(Ended::Other),
-                false => Ok(()),
+            if !has_ending(command, Path::new(key)) {
+                return Ok(());
             }
+            lines.add(&job_of_file(command, &format!("s3://{name}/{key}"))).map_err(Ended::Other)
         });
         return listed.map_err(|ended| ended.of(address));
     }

@@ -42,9 +42,10 @@ pub struct Planned {
 pub fn plan(source: &Path, command: Option<Command>, out: &mut dyn Write, to: &Path) -> Result<Planned, Error> {
     let mut lines = Lines { out, to, ids: HashSet::new(), planned: Planned::default() };
     if let Some(address) = address_of(source) {
-        match address::is_object(address) {
-            true => bucket::objects(address, command, &mut lines)?,
-            false => archive::series(address, command, &mut lines)?,
+        if address::is_object(address) {
+            bucket::objects(address, command, &mut lines)?;
+        } else {
+            archive::series(address, command, &mut lines)?;
         }
         return lines.end();
     }

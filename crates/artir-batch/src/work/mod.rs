@@ -287,7 +287,7 @@ impl<L: Look> Worker<'_, L> {
             return Ok(End::without_result(State::Unusable, reason));
         }
         self.store.remove_record(&job.id)?;
-        // The result of another run is no beginning of this one. What an interrupted run left has no record, and stays.
+        // A staged result of other settings or inputs is removed. What an interrupted run left has no record, and stays.
         if self.store.staged(&job.id).is_some() {
             self.store.unstage(&job.id)?;
         }

@@ -69,13 +69,28 @@ struct Line {
     peak_memory_bytes: Option<u64>,
 }
 
-/// The figures, and the machine that they were measured on.
+/// The machine and the software that figures were measured on.
 #[derive(Debug, Serialize)]
-struct Report {
+struct Machine {
     artir: &'static str,
     runtime: String,
     processor: String,
     cores: usize,
+}
+
+impl Machine {
+    fn this() -> Result<Self, Failure> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let runtime = artir_core::runtime_version()?;
+        Ok(Self { artir: artir_core::VERSION, runtime, processor: processor(), cores })
+    }
+}
+
+/// The figures, and the machine that they were measured on.
+#[derive(Debug, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    machine: Machine,
     lines: Vec<Line>,
 }
 
@@ -97,15 +112,14 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     if args.paper {
         return paper::run(args, &progress).map(|()| ExitCode::SUCCESS);
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let machine = Machine::this()?;
     let mut threads: Vec<usize> = args.threads.iter().map(|n| usize::from(*n)).collect();
     if threads.is_empty() {
-        threads = vec![1, cores];
+        threads = vec![1, machine.cores];
     }
     threads.dedup();
-    let runtime = artir_core::runtime_version()?;
-    let processor = processor();
-    say!("{processor}, {cores} core(s); artir {}, ONNX Runtime {runtime}", artir_core::VERSION);
+    let Machine { artir, runtime, processor, cores } = &machine;
+    say!("{processor}, {cores} core(s); artir {artir}, ONNX Runtime {runtime}");
     say!(
         "{:<14} {:>11} {:>7} {:>9} {:>9} {:>9} {:>7} {:>9}",
         "model",
@@ -143,7 +157,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     );
     say!("nothing but multiply-adds, measured between the runs. Medians of {} run(s) each, taken in turn.", args.runs);
     if let Some(path) = &args.json {
-        let report = Report { artir: artir_core::VERSION, runtime, processor, cores, lines };
+        let report = Report { machine, lines };
         let text = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
         publish_text(path, true, &(text + "\n"))?;
     }
@@ -208,7 +222,7 @@ fn measure(subjects: &mut [Subject], size: Extent, runs: u16, progress: &dyn Pro
         }
     }
     let line = |(subject, peak): (&mut Subject, f64)| {
-        subject.seconds.sort_by(f64::total_cmp);
+        let fastest = subject.seconds.iter().copied().fold(f64::INFINITY, f64::min);
         let seconds = median(subject.seconds.clone()).unwrap_or(f64::NAN);
         let macs = subject.macs_256 as f64 * (size.rows * size.columns) as f64 / (256.0 * 256.0);
         Line {
@@ -218,7 +232,7 @@ fn measure(subjects: &mut [Subject], size: Extent, runs: u16, progress: &dyn Pro
             threads: subject.threads,
             precision: precision_name(subject.session.precision()),
             seconds,
-            fastest_seconds: subject.seconds[0],
+            fastest_seconds: fastest,
             runs,
             gmacs_per_second: macs / seconds / 1e9,
             peak_gmacs_per_second: peak / 1e9,

@@ -7,7 +7,7 @@ use artir_inspect::{Count, Variant};
 use artir_metrics::median;
 use serde::Serialize;
 
-use super::{Args, image, processor};
+use super::{Args, Machine, image};
 use crate::{outcome::Failure, outputs::publish_text, progress::Terminal, values::Extent};
 
 /// A size that the paper states or names by a data set.
@@ -72,23 +72,21 @@ struct Line {
 
 #[derive(Debug, Serialize)]
 struct Report {
-    artir: &'static str,
-    runtime: String,
-    processor: String,
-    cores: usize,
+    #[serde(flatten)]
+    machine: Machine,
     complexity: Vec<Complexity>,
     lines: Vec<Line>,
 }
 
 pub(super) fn run(args: &Args, progress: &Terminal) -> Result<(), Failure> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let machine = Machine::this()?;
     let threads = match args.threads.as_slice() {
-        [] => cores,
+        [] => machine.cores,
         [one] => usize::from(*one),
         _ => return Err(Failure::usage("--paper takes one number of --threads")),
     };
-    let (runtime, processor) = (artir_core::runtime_version()?, processor());
-    say!("{processor}, {threads} thread(s); artir {}, ONNX Runtime {runtime}, f32\n", artir_core::VERSION);
+    let Machine { artir, runtime, processor, .. } = &machine;
+    say!("{processor}, {threads} thread(s); artir {artir}, ONNX Runtime {runtime}, f32\n");
     let networks = Variant::ALL.map(|variant| variant.network());
     let networks = networks.into_iter().collect::<Result<Vec<_>, _>>()?;
     let complexity: Vec<Complexity> =
@@ -144,7 +142,7 @@ pub(super) fn run(args: &Args, progress: &Terminal) -> Result<(), Failure> {
     );
     say!("Medians of {} run(s). Memory is the largest resident size of the whole process.", args.runs);
     if let Some(path) = &args.json {
-        let report = Report { artir: artir_core::VERSION, runtime, processor, cores, complexity, lines };
+        let report = Report { machine, complexity, lines };
         let text = serde_json::to_string_pretty(&report).map_err(Failure::failed)?;
         publish_text(path, true, &(text + "\n"))?;
     }

@@ -119,18 +119,31 @@ fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
 
 fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<(), Failure> {
     let photo = Photo::read(path, args.inference.memory()).map_err(|e| named(path, &e))?;
-    let mut source = PhotoSource::new(&photo, restorer.card().input.channels);
-    let shape = source.shape();
     if args.output.dry_run {
+        let source = PhotoSource::new(&photo, restorer.card().input.channels);
+        let shape = source.shape();
         let plan = restorer.plan(shape, source.memory_use())?.describe();
         say!("{} -> {} ({}x{}, {plan})", path.display(), out.display(), shape.rows, shape.columns);
         return Ok(());
     }
-    progress.start(&path.display().to_string(), shape.pixels());
+    let restored = restored(&photo, path, &path.display().to_string(), restorer, progress)?;
+    let format = Format::of(out).map_err(|e| named(out, &e))?;
+    publish(out, args.output.overwrite, |file| restored.write(file, format).map_err(Failure::from))
+}
+
+/// A photograph of this path as the model restores it. `title` is what the progress shows.
+fn restored(
+    photo: &Photo,
+    path: &Path,
+    title: &str,
+    restorer: &Restorer,
+    progress: &Terminal,
+) -> Result<Photo, Failure> {
+    let mut source = PhotoSource::new(photo, restorer.card().input.channels);
+    progress.start(title, source.shape().pixels());
     let mut sink = PhotoSink::new(photo.clone());
     restorer.run(&mut source, &mut sink, progress).map_err(|e| named(path, &e))?;
-    let (restored, format) = (sink.into_photo(), Format::of(out).map_err(|e| named(out, &e))?);
-    publish(out, args.output.overwrite, |file| restored.write(file, format).map_err(Failure::from))
+    Ok(sink.into_photo())
 }
 
 /// A failure that names its photograph.

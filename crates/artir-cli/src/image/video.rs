@@ -5,11 +5,11 @@ use std::{
     process::ExitCode,
 };
 
-use artir_core::{Error, ErrorKind, Progress, Restorer, Source};
+use artir_core::{Error, ErrorKind, Progress, Restorer};
 use artir_files::{Encoding, OutputFolder};
-use artir_photo::{Format, FrameJournal, FrameState, JournalError, Photo, PhotoSink, PhotoSource, frame_key, frames};
+use artir_photo::{Format, FrameJournal, FrameState, JournalError, Photo, frame_key, frames};
 
-use super::{Args, named};
+use super::{Args, named, restored};
 use crate::{
     common::Host,
     outcome::{Failure, Tally},
@@ -107,11 +107,8 @@ impl Video<'_> {
             _ => {}
         }
         let photo = Photo::read(frame, self.args.inference.memory()).map_err(|e| named(frame, &e))?;
-        let mut source = PhotoSource::new(&photo, self.restorer.card().input.channels);
-        self.progress.start(place, source.shape().pixels());
-        let mut sink = PhotoSink::new(photo.clone());
-        self.restorer.run(&mut source, &mut sink, self.progress).map_err(|e| named(frame, &e))?;
-        let (restored, format) = (sink.into_photo(), Format::of(result).map_err(|e| named(result, &e))?);
+        let restored = restored(&photo, frame, place, self.restorer, self.progress)?;
+        let format = Format::of(result).map_err(|e| named(result, &e))?;
         let replace = overwrite || artir_files::is_taken(result);
         publish(result, replace, |file| {
             restored.write(&mut *file, format)?;

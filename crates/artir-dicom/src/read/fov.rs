@@ -164,7 +164,7 @@ impl Circle {
         let from_middle = |at: usize, length: usize| at as f64 - (length as f64 - 1.0) / 2.0;
         let y = from_middle(r, self.shape.0) * self.spacing[0];
         let x = from_middle(c, self.shape.1) * self.spacing[1];
-        // Without the care of `hypot` for numbers of other sizes, which takes ten times as long.
+        // `hypot` also guards against overflow, which millimetres do not reach, and takes ten times as long.
         ((x * x + y * y).sqrt() - self.radius) / self.spacing[0].max(self.spacing[1])
     }
 }
