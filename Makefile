@@ -10,7 +10,7 @@ BENCH ?= validation/lab/bench/results/this-machine
 # The Python packages of this tree, even where the environment has another tree's.
 export PYTHONPATH := models:validation
 PYTHON = .venv/bin/python
-PYTEST = $(PYTHON) -m pytest -q models/tests validation/lab
+PYTEST = $(PYTHON) -m pytest -q models/tests validation/lab validation/acceptance
 PYTHON_CODE = models validation scripts packaging crates/artir-python integrations
 # Tools that scripts/bootstrap.sh builds.
 TOOLS = PATH="$$PWD/.cache/tools/bin:$$PATH"

@@ -1,17 +1,16 @@
 """Writes validation/geotiff.md: artir over every kind of GeoTIFF, checked with other programs.
 
     python -m acceptance.geotiff --artir target/release/artir -o validation/geotiff.md \\
-        [--data DIR] [--only PATTERN] [--quick] [--jobs 2] [--interruption] [--disk]
+        [--data DIR] [--only PATTERN]... [--quick] [--jobs 2] [--interruption] [--disk]
 
 ``ARTIR_REAL_DATA`` names the folder of the data (default ``../shared/data``); these are in its
 ``geotiff``. Exit status 1 if a check fails. Failures are printed as they happen. --only takes a
 shell pattern for files of the manifest (``rasterio/*``) or for special checks (``special:*``,
-``special:edges``); the page then contains only those. --quick makes only ten cloud-optimised files.
---interruption and --disk add special checks that take long or need root.
+``special:edges``), and may be repeated; the page then contains only those. --quick makes only ten
+cloud-optimised files. --interruption and --disk add special checks that take long or need root.
 """
 
 import argparse
-import fnmatch
 import os
 import sys
 import tempfile
@@ -38,7 +37,12 @@ def options() -> argparse.Namespace:
     parser.add_argument("--artir", type=Path, default=ROOT / "target/release/artir")
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "validation/geotiff.md")
     parser.add_argument("--data", type=Path, default=Path(where) / "geotiff")
-    parser.add_argument("--only", default="*", metavar="PATTERN")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="PATTERN",
+        help="files of the manifest (rasterio/*) or special checks (special:edges); repeatable",
+    )
     parser.add_argument("--quick", action="store_true", help="few cloud-optimised")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--interruption", action="store_true", help="kill and resume")
@@ -58,7 +62,7 @@ def special_checks(bench: Bench, data: Path, chosen: argparse.Namespace) -> list
         checks["disk"] = disk.check
     lines = []
     for name, check in checks.items():
-        if not fnmatch.fnmatchcase(f"special:{name}", chosen.only):
+        if not manifest.matches(f"special:{name}", chosen.only):
             continue
         bench.findings.note(f"special:{name}")
         folder = bench.work / f"special-{name}"

@@ -175,12 +175,12 @@ class Bench:
         if not out.exists():
             return
         self.pixels(result, out)
-        self.fields(result, out, cog, lost)
+        overviews = self.fields(result, out, cog, lost)
         if cog:
             told = self.tools.valid_cog(out)
             result.problems += told.get("problems", [str(told.get("unreadable"))])
             return
-        wrong, known = self.tools.compared(result.entry.path, out)
+        wrong, known = self.tools.compared(result.entry.path, out, lost, overviews)
         result.problems += wrong
         result.notes += known
         if self.compares and not lost:
@@ -210,8 +210,11 @@ class Bench:
         if told.get("share", 1) < 1:
             result.notes.append("pixels compared in part, for time")
 
-    def fields(self, result: Result, out: Path, cog: bool, lost: str) -> None:
-        """Compares the fields of gdalinfo. `lost` is what artir said that the result lacks."""
+    def fields(self, result: Result, out: Path, cog: bool, lost: str) -> bool:
+        """Compares the fields of gdalinfo. `lost` is what artir said that the result lacks.
+
+        Returns whether overviews must have the sizes of the source's.
+        """
         source = result.entry.path
         before, after = self.tools.info(source), self.tools.info(out)
         if before is None or after is None:
@@ -219,16 +222,22 @@ class Bench:
                 result.problems.append("gdalinfo cannot read it")
             else:
                 result.notes.append("gdalinfo cannot tell the source's fields")
-            return
+            return True
         result.compression = metadata.compression(after)
         if after.get("driverShortName") != "GTiff":
             result.problems.append(f"driver {after.get('driverShortName')}")
-        if cog and after["metadata"].get("IMAGE_STRUCTURE", {}).get("LAYOUT") != "COG":
+        if (cog or metadata.is_cog(before)) and not metadata.is_cog(after):
             result.problems.append("LAYOUT is not COG")
         scrubbed = (
             metadata.scrub(before, str(source), cog),
             metadata.scrub(after, str(out), cog),
         )
+        made_anew = not cog and metadata.cog_overviews(before, after)
+        if made_anew:
+            scrubbed = tuple(map(metadata.without_overviews, scrubbed))
+            result.notes.append("a COG of a COG: the overviews that GDAL's COG driver makes")
+        if reason := metadata.other_words(*scrubbed):
+            result.notes.append(reason)
         found = list(metadata.differences(*scrubbed))
         result.problems += [text for text in found if not metadata.told(text, lost)]
         if lost:
@@ -237,6 +246,7 @@ class Bench:
             wrong, told = metadata.layout(before, after)
             result.problems += wrong
             result.notes += told
+        return not made_anew
 
 
 def reasons(run: Run, entry: Entry, out: Path) -> list[str]:

@@ -58,8 +58,13 @@ class Entry:
         return self.coloured and set(self.types) <= COG_TYPES
 
 
-def read(data: Path, pattern: str) -> list[Entry]:
-    """The manifest's files whose name matches a pattern, in its order."""
+def matches(name: str, patterns: list[str] | None) -> bool:
+    """Whether a name matches one of the patterns, or there are none."""
+    return not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def read(data: Path, patterns: list[str] | None) -> list[Entry]:
+    """The manifest's files whose name matches one of the patterns, in its order."""
     with (data / "manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return [
@@ -74,7 +79,7 @@ def read(data: Path, pattern: str) -> list[Entry]:
             compression=row["compress"] or "none",
         )
         for row in rows
-        if fnmatch.fnmatchcase(row["path"], pattern)
+        if matches(row["path"], patterns)
     ]
 
 

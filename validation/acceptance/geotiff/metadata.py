@@ -1,6 +1,7 @@
 """Compares the output of gdalinfo for two files, field by field."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -62,6 +63,16 @@ DATUM = (
 )
 # A cloud-optimised file has the layout and overviews that the format requires.
 COG_STRUCTURE = {"INTERLEAVE"}
+# GDAL's COG driver makes no smaller blocks. Blocks that it does not make become its default.
+COG_LEAST, COG_DEFAULT = 128, 512
+# The EPSG codes of UTM zones, north and south.
+UTM = re.compile(r', ID\["EPSG",16[01](?:0[1-9]|[1-5]\d|60)\]')
+CONVERSION = re.compile(r'(CONVERSION\["(?:[^\[\]]|\[(?:[^\[\]]|\[[^\[\]]*\])*\])*\])')
+NUMBER = re.compile(r"(?<=,)-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?=[,\]])")
+# One unit in the last of the 15 digits that GDAL writes.
+LAST_DIGIT = 1e-14
+ADDED_CODE = "EPSG's code of a UTM zone, whose parameters the CRS states already"
+ROUNDED = "GDAL rounds the numbers of a CRS to 15 digits"
 
 
 def parse(text: str) -> Json | None:
@@ -185,6 +196,87 @@ def differences(before: Json, after: Json, where: str = "") -> Iterator[str]:
         yield f"{where}: {short(before)} became {short(after)}"
 
 
+def other_words(before: dict, after: dict) -> str | None:
+    """Takes over the result's words for the source's CRS if both say the same. Returns the reason.
+
+    They say the same if the result only adds the code of a UTM zone to a conversion, whose
+    parameters are compared, or if numbers differ by one unit in the fifteenth digit.
+    """
+    was, now = (_wkt(fields) for fields in (before, after))
+    if not was or not now or was == now:
+        return None
+    for named, plain in zip(CONVERSION.findall(now), CONVERSION.findall(was), strict=False):
+        if not UTM.search(plain) and UTM.sub("", named) == plain:
+            if now.replace(named, plain) == was:
+                before["coordinateSystem"] = after["coordinateSystem"]
+                return ADDED_CODE
+    pairs = zip(NUMBER.findall(was), NUMBER.findall(now), strict=False)
+    if NUMBER.sub("N", was) == NUMBER.sub("N", now) and all(
+        math.isclose(float(a), float(b), rel_tol=LAST_DIGIT) for a, b in pairs
+    ):
+        before["coordinateSystem"] = after["coordinateSystem"]
+        return ROUNDED
+    return None
+
+
+def _wkt(fields: dict) -> str | None:
+    system = fields.get("coordinateSystem")
+    return system.get("wkt") if isinstance(system, dict) else None
+
+
+def is_cog(info: Json) -> bool:
+    """Whether GDAL calls a file cloud-optimised."""
+    return info.get("metadata", {}).get("IMAGE_STRUCTURE", {}).get("LAYOUT") == "COG"
+
+
+def cog_overviews(before: Json, after: Json) -> bool:
+    """Whether the overviews of a result differ from the source's as a COG of a COG may.
+
+    All bands and masks then have the overviews that GDAL's COG driver makes: each has half the
+    size of the one before, until the last fits one block. A size may be rounded either way.
+    """
+    if not is_cog(before) or not is_cog(after):
+        return False
+    found = [_overviews(info) for info in (before, after)]
+    if found[0] == found[1]:
+        return False
+    width, height = after["size"]
+    block = after["bands"][0]["block"][0]
+    wanted, scale = [], 1
+    while max(width // scale, height // scale) > block:
+        scale *= 2
+        wanted.append([{size // scale, -(-size // scale)} for size in (width, height)])
+    return all(
+        len(sizes) == len(wanted)
+        and all(
+            size in either
+            for pair, both in zip(sizes, wanted, strict=True)
+            for size, either in zip(pair, both, strict=True)
+        )
+        for sizes in found[1]
+    )
+
+
+def _overviews(info: Json) -> list[list[list[int]]]:
+    """The sizes of the overviews of each band, and of each mask of its own."""
+    out = []
+    for band in info.get("bands", []):
+        holders = [band]
+        # Bands of opacity, nodata values and full validity are no masks of their own.
+        if band.get("mask", {}).get("flags") == ["PER_DATASET"]:
+            holders.append(band["mask"])
+        out += [[one["size"] for one in holder.get("overviews", [])] for holder in holders]
+    return out
+
+
+def without_overviews(fields: dict) -> dict:
+    """The fields of ``scrub`` without overviews."""
+    for band in fields["bands"].values():
+        band.pop("overviews", None)
+        band.get("mask", {}).pop("overviews", None)
+    return fields
+
+
 def told(difference: str, lost: str) -> bool:
     """Whether artir said that the result cannot hold the field of a difference."""
     return any(words in lost and f"/{field}" in difference for words, field in LOST.items())
@@ -200,8 +292,9 @@ def layout(before: Json, after: Json) -> tuple[list[str], list[str]]:
     """Faults of the blocks' sizes, and permitted differences.
 
     Tiles must keep their size. Strips may change theirs. Tiles of a size that TIFF does not allow,
-    which only a VRT can have, must change.
+    which only a VRT can have, must change, and those of a COG that GDAL's COG driver does not make.
     """
+    cogs = is_cog(before) and is_cog(after)
     wrong, told = [], []
     for old, new in zip(before.get("bands", []), after.get("bands", []), strict=False):
         was, now = tuple(old["block"]), tuple(new["block"])
@@ -211,7 +304,10 @@ def layout(before: Json, after: Json) -> tuple[list[str], list[str]]:
         words = f"blocks {was[0]}x{was[1]} became {now[0]}x{now[1]}"
         tiled = was[0] < width and was[0] % 16 == 0 and was[1] % 16 == 0
         kind = "strips" if now[0] == width else "tiles"
-        if tiled and before.get("driverShortName") == "GTiff":
+        made = was[0] == was[1] and was[0] >= COG_LEAST
+        if cogs and tiled and not made and now == (COG_DEFAULT, COG_DEFAULT):
+            told.append("other blocks: GDAL's COG driver does not make the source's")
+        elif tiled and before.get("driverShortName") == "GTiff":
             wrong.append(f"band {old['band']}: {words}")
         else:
             told.append(f"other blocks: now {kind}")

@@ -10,7 +10,7 @@ import rasterio
 import rio_cogeo
 
 from .cases import BESIDE, NAMED, Result
-from .tools import ALLOWED
+from .tools import ALLOWED, TOLD
 
 HEAD = "# GeoTIFF conformance\n"
 INTRODUCTION = (
@@ -29,8 +29,13 @@ CHECKED = f"""## What is checked
 - Every field of `gdalinfo -json -mdd all`, including the sizes of overviews, except: names of files and values derived
   from them; statistics; the compression of blocks; names of conversions, axes and usages in a CRS, for which GeoTIFF has
   no keys; the form of an RPC's numbers; AREA_OR_POINT=Area where the source states nothing. Tiles keep their size. Strips
-  may change theirs.
-- `gdalcompare.py` reports no differences except those below.
+  may change theirs. A field may be missing if artir's warning names it: `--strict` refuses such a scene.
+- A CRS may get the EPSG code of a UTM zone if its parameters are those of the source. Its numbers are equal to one unit in
+  the fifteenth digit, since GDAL writes no more digits.
+- The result of a cloud-optimised source is cloud-optimised. Its overviews have the sizes of the source's, or exactly those
+  that GDAL's COG driver makes: half of the one before, until one fits a block. Its blocks have the size of the source's. Blocks
+  that this driver does not make (under 128 pixels, or not square) become blocks of 512.
+- `gdalcompare.py` reports no differences except those below. It compares no overviews of other sizes.
 - `artir geo --compare` agrees, if the binary has it.
 - As a cloud-optimised GeoTIFF (`--format cog`), for RGB of Byte, UInt16 or Float32: the same pixels and fields, except
   layout and overviews. `rio cogeo validate` passes.
@@ -119,7 +124,7 @@ def notes(results: list[Result]) -> str:
     return (
         "## Known differences\n\n"
         f"Allowed of `gdalcompare.py`: {allowed}; NaN as nodata, which it calls different from "
-        "itself.\n\n" + table(["difference", "files"], lines)
+        f"itself; {TOLD}.\n\n" + table(["difference", "files"], lines)
     )
 
 

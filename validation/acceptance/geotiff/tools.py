@@ -17,7 +17,8 @@ BANDS = """
 import sys
 from osgeo import gdal
 from osgeo_utils.gdalcompare import compare_db
-pair = [gdal.Open(path) for path in sys.argv[1:]]
+options = {"open_options": ["OVERVIEW_LEVEL=NONE"]} if sys.argv[3] == "without-overviews" else {}
+pair = [gdal.OpenEx(path, gdal.OF_RASTER, **options) for path in sys.argv[1:3]]
 print("Differences Found:", compare_db(*pair, ["SKIP_METADATA"]))
 """
 # Differences that gdalcompare.py may report, with the reason.
@@ -28,6 +29,9 @@ ALLOWED = (
     (r".*\"STATISTICS_\w+\"", "statistics of the pixels before"),
     (r".*\"TIFFTAG_SOFTWARE\"", "the result names the program that wrote it"),
 )
+VALUE = re.compile(r"  (?:Golden|New):")
+COLOUR = re.compile(r"Band (\d+) color interpretation values differ\.")
+TOLD = "a colour interpretation that a GeoTIFF cannot hold, as artir tells"
 
 
 def missing() -> list[str]:
@@ -96,8 +100,14 @@ class Tools:
         )
         return run.code == 0 and "ERROR" not in run.stderr
 
-    def compared(self, source: Path, output: Path) -> tuple[list[str], list[str]]:
-        """Faults that gdalcompare.py reports, and known differences."""
+    def compared(
+        self, source: Path, output: Path, lost: str = "", overviews: bool = True
+    ) -> tuple[list[str], list[str]]:
+        """Faults that gdalcompare.py reports, and known differences.
+
+        ``lost`` is what artir said that the result lacks. ``overviews`` is whether those of both
+        files are compared: gdalcompare.py fails on those of other sizes.
+        """
         run = self.run(comparer(), source, output)
         if run.timed_out:
             return [], ["gdalcompare: time limit"]
@@ -106,19 +116,23 @@ class Tools:
             if "Differences Found:" not in itself.stdout:
                 return [], ["gdalcompare fails on the source by itself"]
             return [f"gdalcompare: {run.stderr.strip().splitlines()[-1:]}"], []
-        bands = self.run(interpreter(), "-c", BANDS, source, output)
+        levels = "with-overviews" if overviews else "without-overviews"
+        bands = self.run(interpreter(), "-c", BANDS, source, output, levels)
         if "Differences Found:" not in bands.stdout:
             return [f"gdalcompare, bands: {bands.stderr.strip().splitlines()[-1:]}"], []
-        wrong, known = judged(run.stdout)
-        more, also = judged(bands.stdout)
+        wrong, known = judged(run.stdout, lost)
+        more, also = judged(bands.stdout, lost)
         return wrong + [one for one in more if one not in wrong], sorted({*known, *also})
 
 
-def judged(text: str) -> tuple[list[str], list[str]]:
-    """gdalcompare.py's differences; those of ALLOWED separately."""
+def judged(text: str, lost: str = "") -> tuple[list[str], list[str]]:
+    """gdalcompare.py's differences; those of ALLOWED, and those that artir told, separately."""
     blocks: list[list[str]] = []
     for line in text.splitlines():
-        if line.startswith("  ") and blocks:
+        if blocks and _is_open(blocks[-1]) and not VALUE.match(line):
+            # A value of several lines.
+            blocks[-1][-1] += f"\n{line}"
+        elif line.startswith("  ") and blocks:
             blocks[-1].append(line.strip())
         elif line.strip() and not line.startswith("Differences Found:"):
             blocks.append([line.strip()])
@@ -132,11 +146,21 @@ def judged(text: str) -> tuple[list[str], list[str]]:
         if reason is None and head.endswith("nodata values differ."):
             values = {detail.partition(":")[2].strip() for detail in details}
             reason = "NaN is no equal of itself" if values == {"nan"} else None
+        if reason is None and (colour := COLOUR.fullmatch(head)):
+            field = rf"\bcolour interpretation of band {colour[1]}(?!\d)"
+            reason = TOLD if re.search(field, lost) else None
         if reason:
             known.add(reason)
         else:
             wrong.append(f"gdalcompare: {metadata.short(' '.join([head, *details]))}")
     return wrong, [f"gdalcompare: {why}" for why in sorted(known)]
+
+
+def _is_open(block: list[str]) -> bool:
+    """Whether the last value of a difference has no closing quote yet."""
+    last = block[-1]
+    begun = re.match(r'(?:Golden|New):\s*"', last)
+    return begun is not None and (len(last) == begun.end() or not last.endswith('"'))
 
 
 def _keys(details: list[str]) -> str | None:

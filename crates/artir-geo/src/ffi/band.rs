@@ -272,31 +272,43 @@ pub(crate) enum Coverage {
 }
 
 /// What the file holds of a part of a band.
-pub(crate) fn coverage(band: &RasterBand<'_>, part: Part) -> Coverage {
+///
+/// # Errors
+/// GDAL's, if it cannot read where the file has its blocks. It reports that once, and then calls them missing, as those of a
+/// sparse file.
+pub(crate) fn coverage(band: &RasterBand<'_>, part: Part) -> Result<Coverage, Reason> {
     const UNKNOWN: i32 = 1; // GDAL_DATA_COVERAGE_STATUS_UNIMPLEMENTED
     const DATA: i32 = 2; // GDAL_DATA_COVERAGE_STATUS_DATA
     const EMPTY: i32 = 4; // GDAL_DATA_COVERAGE_STATUS_EMPTY
     let size = |n: usize| i32::try_from(n).ok();
     let numbers = (size(part.at.0), size(part.at.1), size(part.size.0), size(part.size.1));
-    let (Some(x), Some(y), Some(columns), Some(rows)) = numbers else { return Coverage::Full };
-    // SAFETY: the band is alive; the mask 0 asks for all kinds, and no share is asked for.
-    let found = unsafe { sys::GDALGetDataCoverageStatus(handle(band), x, y, columns, rows, 0, std::ptr::null_mut()) };
-    match (found & UNKNOWN != 0, found & DATA != 0, found & EMPTY != 0) {
+    let (Some(x), Some(y), Some(columns), Some(rows)) = numbers else { return Ok(Coverage::Full) };
+    let (found, error) = super::watch(|| {
+        // SAFETY: the band is alive; the mask 0 asks for all kinds, and no share is asked for.
+        unsafe { sys::GDALGetDataCoverageStatus(handle(band), x, y, columns, rows, 0, std::ptr::null_mut()) }
+    });
+    if error.is_some() {
+        return Err(super::message(error).of("its table of blocks"));
+    }
+    Ok(match (found & UNKNOWN != 0, found & DATA != 0, found & EMPTY != 0) {
         (false, true, true) => Coverage::Some,
         (false, false, true) => Coverage::None,
         _ => Coverage::Full,
-    }
+    })
 }
 
-/// The share of a band's pixels that the file holds, from 0 to 1; 1 where GDAL does not know.
+/// The share of a band's pixels that the file holds, from 0 to 1; 1 where GDAL does not know, or cannot read it.
 pub(crate) fn held_share(band: &RasterBand<'_>) -> f64 {
     const UNKNOWN: i32 = 1; // GDAL_DATA_COVERAGE_STATUS_UNIMPLEMENTED
     let (columns, rows) = band.size();
     let (Ok(columns), Ok(rows)) = (i32::try_from(columns), i32::try_from(rows)) else { return 1.0 };
     let mut percent = 100.0;
-    // SAFETY: the band is alive; GDAL writes one number.
-    let found = unsafe { sys::GDALGetDataCoverageStatus(handle(band), 0, 0, columns, rows, 0, &raw mut percent) };
-    if found & UNKNOWN != 0 || !(0.0..=100.0).contains(&percent) { 1.0 } else { percent / 100.0 }
+    let (found, error) = super::watch(|| {
+        // SAFETY: the band is alive; GDAL writes one number.
+        unsafe { sys::GDALGetDataCoverageStatus(handle(band), 0, 0, columns, rows, 0, &raw mut percent) }
+    });
+    let known = error.is_none() && found & UNKNOWN == 0 && (0.0..=100.0).contains(&percent);
+    if known { percent / 100.0 } else { 1.0 }
 }
 
 /// Rows of a band, as they are stored.

@@ -45,7 +45,7 @@ impl Picture {
                 let extent = (wide.min(columns - column), high.min(rows - row));
                 for ((band, mask), sums) in bands.iter().zip(&masks).zip(&mut sums) {
                     // Missing parts of a wide raster are not read: they have no picture.
-                    if ffi::coverage(band, Part { at: (column, row), size: extent }) == Coverage::None {
+                    if ffi::coverage(band, Part { at: (column, row), size: extent })? == Coverage::None {
                         continue;
                     }
                     let values: Vec<f64> = values(band, (column, row), extent)?;

@@ -19,7 +19,7 @@ const MOST_BLOCKS: usize = 1 << 20;
 pub(crate) fn coverage(dataset: &Dataset, bands: &[usize], part: Part) -> Result<Coverage, Reason> {
     let mut found = None;
     for number in bands {
-        let of_band = ffi::coverage(&dataset.rasterband(*number)?, part);
+        let of_band = ffi::coverage(&dataset.rasterband(*number)?, part)?;
         found = Some(match found {
             None => of_band,
             Some(before) if before == of_band => before,
@@ -80,7 +80,51 @@ fn quarters(part: Part) -> impl Iterator<Item = Part> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    /// A TIFF that ends behind its header: the tables of its strips would lie beyond its end.
+    fn header_of_tiff(strips: u32) -> Vec<u8> {
+        const SHORT: u16 = 3;
+        const LONG: u16 = 4;
+        let tags: [(u16, u16, u32, u32); 9] = [
+            (256, LONG, 1, 8),                      // ImageWidth
+            (257, LONG, 1, strips),                 // ImageLength
+            (258, SHORT, 1, 8),                     // BitsPerSample
+            (259, SHORT, 1, 1),                     // Compression: none
+            (262, SHORT, 1, 1),                     // PhotometricInterpretation: black is zero
+            (273, LONG, strips, 5000),              // StripOffsets
+            (277, SHORT, 1, 1),                     // SamplesPerPixel
+            (278, LONG, 1, 1),                      // RowsPerStrip
+            (279, LONG, strips, 5000 + 4 * strips), // StripByteCounts
+        ];
+        let mut out = b"II*\0".to_vec();
+        out.extend(8u32.to_le_bytes());
+        out.extend((tags.len() as u16).to_le_bytes());
+        for (tag, kind, count, value) in tags {
+            out.extend(tag.to_le_bytes());
+            out.extend(kind.to_le_bytes());
+            out.extend(count.to_le_bytes());
+            out.extend(value.to_le_bytes());
+        }
+        out.extend(0u32.to_le_bytes());
+        out
+    }
+
+    #[test]
+    fn a_file_that_was_cut_behind_its_header_is_not_sparse() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cut.tif");
+        fs::write(&path, header_of_tiff(64)).unwrap();
+        // GDAL reports the fault once, and then calls all blocks missing.
+        let why = has_holes(&Dataset::open(&path).unwrap(), &[1]).unwrap_err().to_string();
+        assert!(why.starts_with("its table of blocks: "), "{why}");
+        // It counts as complete, so that its size is compared with what the header claims.
+        let dataset = Dataset::open(&path).unwrap();
+        let share = share(&dataset, &dataset.rasterband(1).unwrap());
+        assert!((share - 1.0).abs() < f64::EPSILON, "{share}");
+    }
 
     #[test]
     fn quarters_cover_a_part() {
