@@ -6,6 +6,8 @@ use super::{Gelu, Lanes, UNIT};
 use crate::network::gelu::rational;
 
 /// Sixteen float32 in two registers.
+///
+/// No closures below: they do not have the caller's instructions, so that every intrinsic in them would be a call.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(pub(crate) [__m256; 2]);
 
@@ -58,32 +60,39 @@ impl Lanes for Avx2 {
     unsafe fn inverse_root(self) -> Self {
         unsafe {
             let one = _mm256_set1_ps(1.0);
-            Self(self.0.map(|v| _mm256_div_ps(one, _mm256_sqrt_ps(v))))
+            let [low, high] = self.0;
+            Self([_mm256_div_ps(one, _mm256_sqrt_ps(low)), _mm256_div_ps(one, _mm256_sqrt_ps(high))])
         }
     }
 
     #[inline(always)]
     unsafe fn sums(of: &[Self; UNIT]) -> Self {
         unsafe {
-            let both = |i: usize| _mm256_add_ps(of[i].0[0], of[i].0[1]);
-            let half = |from: usize| {
-                let pair = |i: usize| _mm256_hadd_ps(both(from + i), both(from + i + 1));
-                let low = _mm256_hadd_ps(pair(0), pair(2));
-                let high = _mm256_hadd_ps(pair(4), pair(6));
-                _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high))
-            };
-            Self([half(0), half(8)])
+            let mut sums = [_mm256_setzero_ps(); 2];
+            for (n, sum) in sums.iter_mut().enumerate() {
+                let mut pairs = [_mm256_setzero_ps(); 4];
+                for (i, pair) in pairs.iter_mut().enumerate() {
+                    let [a, b] = [of[8 * n + 2 * i].0, of[8 * n + 2 * i + 1].0];
+                    *pair = _mm256_hadd_ps(_mm256_add_ps(a[0], a[1]), _mm256_add_ps(b[0], b[1]));
+                }
+                let low = _mm256_hadd_ps(pairs[0], pairs[1]);
+                let high = _mm256_hadd_ps(pairs[2], pairs[3]);
+                let crossed = _mm256_permute2f128_ps::<0x31>(low, high);
+                *sum = _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(low, high), crossed);
+            }
+            Self(sums)
         }
     }
 
     #[inline(always)]
     unsafe fn twice(self) -> [Self; 2] {
         unsafe {
-            let double = |v: __m256| {
+            let mut doubled = [self; 2];
+            for (to, v) in doubled.iter_mut().zip(self.0) {
                 let (low, high) = (_mm256_unpacklo_ps(v, v), _mm256_unpackhi_ps(v, v));
-                Self([_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)])
-            };
-            [double(self.0[0]), double(self.0[1])]
+                *to = Self([_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)]);
+            }
+            doubled
         }
     }
 
@@ -93,21 +102,21 @@ impl Lanes for Avx2 {
             let limit = _mm256_set1_ps(rational::LARGEST);
             let negative = _mm256_set1_ps(-rational::LARGEST);
             let root = _mm256_set1_ps(std::f32::consts::FRAC_1_SQRT_2);
-            Self(self.0.map(|x| {
+            let mut values = self.0;
+            for x in &mut values {
                 // The bound comes first: `min` and `max` return the second operand for NaN, so NaN is preserved.
-                let z = _mm256_max_ps(negative, _mm256_min_ps(limit, _mm256_mul_ps(x, root)));
+                let z = _mm256_max_ps(negative, _mm256_min_ps(limit, _mm256_mul_ps(*x, root)));
                 let square = _mm256_mul_ps(z, z);
-                let polynomial = |of: &[f32]| {
-                    let mut value = _mm256_set1_ps(of[0]);
-                    for &c in &of[1..] {
-                        value = _mm256_fmadd_ps(value, square, _mm256_set1_ps(c));
+                let mut quotient = [_mm256_setzero_ps(); 2];
+                for (value, of) in quotient.iter_mut().zip([&rational::ABOVE[..], &rational::BELOW[..]]) {
+                    for &c in of {
+                        *value = _mm256_fmadd_ps(*value, square, _mm256_set1_ps(c));
                     }
-                    value
-                };
-                let above = _mm256_mul_ps(z, polynomial(&rational::ABOVE));
-                let erf = _mm256_div_ps(above, polynomial(&rational::BELOW));
-                _mm256_fmadd_ps(x, erf, x)
-            }))
+                }
+                let erf = _mm256_div_ps(_mm256_mul_ps(z, quotient[0]), quotient[1]);
+                *x = _mm256_fmadd_ps(*x, erf, *x);
+            }
+            Self(values)
         }
     }
 }
