@@ -27,6 +27,13 @@ test: lint
 	cargo test --workspace --doc
 	$(PYTEST) -m 'not torch'
 
+# The NEON loops against the portable ones, on an emulated processor: what `make lint` only compiles.
+test-neon: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER = aarch64-linux-gnu-gcc
+test-neon: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER = qemu-aarch64-static -L /usr/aarch64-linux-gnu
+test-neon:
+	scripts/bootstrap.sh --neon
+	cargo test -p artir-ops --lib --target aarch64-unknown-linux-gnu -- network:: large_kernel:: train:: --skip cuda
+
 # The QGIS plugin in the QGIS of this machine, with the program in target/debug; skipped aloud where there is none.
 test-qgis:
 	integrations/qgis/test.sh

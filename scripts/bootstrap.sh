@@ -8,6 +8,7 @@
 #   scripts/bootstrap.sh --bench        also PyTorch and OpenVINO
 #   scripts/bootstrap.sh --conformance  also Orthanc, codecs and readers
 #   scripts/bootstrap.sh --memcheck     also valgrind
+#   scripts/bootstrap.sh --neon   also an emulator and a linker for 64-bit Arm
 #   scripts/bootstrap.sh --docs   also mdBook
 #   scripts/bootstrap.sh --fuzz   also cargo-fuzz
 #   scripts/bootstrap.sh --gpu    ONNX Runtime for CUDA 13 instead of the CPU-only build, and CUDA's libraries
@@ -18,6 +19,7 @@ packages=(libgdal-dev gdal-bin python3-gdal cmake g++ pkg-config python3-venv py
 [ "${1:-}" != --test ] || packages+=(chromium)
 [ "${1:-}" != --conformance ] || packages+=(orthanc orthanc-dicomweb openssl python3-gdcm chromium npm)
 [ "${1:-}" != --memcheck ] || packages+=(valgrind)
+[ "${1:-}" != --neon ] || packages+=(qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
@@ -101,7 +103,8 @@ if [ "${1:-}" = --test ]; then
     install_tool cargo-deny cargo-deny@0.20.2
     install_tool cargo-machete cargo-machete@0.9.2
     install_tool typos typos-cli@1.52.0
-    # The NEON loops are compiled for aarch64, but not run.
+fi
+if [ "${1:-}" = --test ] || [ "${1:-}" = --neon ]; then
     if command -v rustup >/dev/null && ! rustup target list --installed | grep -q aarch64-unknown-linux-gnu; then
         rustup target add aarch64-unknown-linux-gnu || echo "bootstrap: the aarch64 target cannot be fetched: its check is skipped"
     fi

@@ -8,6 +8,7 @@ pub mod objects;
 pub mod onnx;
 pub mod pet;
 pub mod random;
+#[cfg(feature = "scenes")]
 pub mod scenes;
 pub mod sender;
 pub mod target;
