@@ -11,9 +11,10 @@ from artir_train.model_file import read_card
 class Restorer:
     """A model in ONNX Runtime, with artir's operators if a library is named."""
 
-    def __init__(self, model: Path, library: Path | None):
+    def __init__(self, model: Path, library: Path | None, precision: str = "f32"):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.add_session_config_entry("artir.precision", precision)
         if library:
             options.register_custom_ops_library(str(library))
         self.session = onnxruntime.InferenceSession(

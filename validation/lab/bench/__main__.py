@@ -63,11 +63,13 @@ def peak(artir: Path, model: Path, cores: int) -> dict[str, float]:
     return found
 
 
-def side_by_side(files: dict[str, Path], cores: int, library: Path, quick: bool) -> list[dict]:
+def side_by_side(
+    files: dict[str, Path], cores: int, library: Path, quick: bool, sizes: list[int]
+) -> list[dict]:
     """Every runtime at every size."""
     lines = []
     for variant, model in files.items():
-        for size in SIZES[:1] if quick else SIZES:
+        for size in sizes[:1] if quick else sizes:
             for threads in sorted({1, cores}):
                 count = rounds(size, quick)
                 made = peers.compare(model, (size, size), threads, count, library)
@@ -104,10 +106,12 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="without extension")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--resume", action="store_true", help="keep the sections that are there")
+    parser.add_argument("--variants", default="TS", help="letters (default: TS)")
+    parser.add_argument("--sizes", type=int, nargs="+", choices=SIZES, default=list(SIZES))
     options = parser.parse_args()
     cores = os.cpu_count()
     library = options.library.resolve()
-    files = {v: models.write(v, Path(".cache/bench")) for v in "TS"}
+    files = {v: models.write(v, Path(".cache/bench")) for v in options.variants}
     real = Path(os.environ.get("ARTIR_REAL_DATA", "../shared/data"))
     results = {
         "machine": machine.describe(),
@@ -119,7 +123,7 @@ def main() -> None:
         "frame": lambda: peers.frame(files["T"], cores, library),
         "growth": lambda: growth(options.artir, files["T"], cores, options.quick),
         "peak": lambda: peak(options.artir, files["T"], cores),
-        "peers": lambda: side_by_side(files, cores, library, options.quick),
+        "peers": lambda: side_by_side(files, cores, library, options.quick, options.sizes),
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
     kept = options.output.with_suffix(".json")

@@ -51,6 +51,11 @@ def markdown(results: dict) -> str:
         "",
         *fast_table(results["peers"]),
         "",
+        "## AVX2 alone: seconds, how many times as long as with all instructions, and how many"
+        " times as long OpenVINO takes",
+        "",
+        *avx2_table(results["peers"]),
+        "",
         "## Memory: largest resident size of the process, MiB",
         "",
         *memory_table(results["peers"]),
@@ -133,6 +138,19 @@ def fast_table(peers: list[dict]) -> list[str]:
         ],
         rows,
     )
+
+
+def avx2_table(peers: list[dict]) -> list[str]:
+    rows = []
+    for variant, size, threads, by in groups(peers):
+        if "artir, AVX2" not in by:
+            continue
+        own, other = (by[name]["seconds"] for name in ("artir, AVX2", "OpenVINO, AVX2"))
+        slower = f"{own / by['artir']['seconds']:.2f}"
+        cells = [variant, f"{size}x{size}", str(threads), f"{own:.3f}", slower]
+        rows.append([*cells, f"{other / own:.2f}"])
+    head = ["variant", "pixels", "threads", "artir, s", "against all instructions", "OpenVINO"]
+    return table(head, rows)
 
 
 def memory_table(peers: list[dict]) -> list[str]:

@@ -87,7 +87,7 @@ def pytorch(model: Path, threads: int, compiled: bool) -> Run:
 
 def load(runtime: str, model: Path, threads: int, library: str | None) -> Run:
     """The runtime by its name in the report."""
-    match runtime:
+    match runtime.removesuffix(", AVX2"):
         case "artir":
             return onnx_runtime(model, threads, library)
         case "artir, fast":
