@@ -22,8 +22,8 @@ mod status;
 pub mod train;
 
 pub use error::Error;
-pub use instructions::{Instructions, Precision};
+pub use instructions::{Instructions, MAX_VARIABLE, Precision};
 #[cfg(feature = "ort")]
 pub use ort_op::{CudaOperators, register, register_cuda};
-pub use ort_op::{PRECISION_OPTION, RegisterCustomOps, runtime_version};
+pub use ort_op::{PRECISION_OPTION, RegisterCustomOps, THREADS_OPTION, runtime_version};
 pub use peak::multiply_adds_per_second;

@@ -5,6 +5,7 @@
 
 use std::{path::PathBuf, sync::OnceLock};
 
+use artir_ops::{PRECISION_OPTION, THREADS_OPTION};
 use ort::{environment::Environment, session::Session, value::Tensor};
 
 const MODELS: [(&str, usize); 2] = [("ct-ldct-t", 1), ("geo-haze-t", 3)];
@@ -18,9 +19,9 @@ fn model(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../models/zoo").join(name).with_extension("onnx")
 }
 
-fn fast_session(name: &str, precision: &str) -> Result<Session, artir_ops::Error> {
-    let builder = Session::builder(environment()).unwrap();
-    let mut builder = builder.with_config_entry(artir_ops::PRECISION_OPTION, precision).unwrap();
+/// A session with an option of the operators.
+fn session_with(name: &str, option: &str, value: &str) -> Result<Session, artir_ops::Error> {
+    let mut builder = Session::builder(environment()).unwrap().with_config_entry(option, value).unwrap();
     artir_ops::register(&mut builder)?;
     Ok(builder.commit_from_file(model(name)).unwrap())
 }
@@ -75,15 +76,30 @@ fn the_session_option_chooses_the_precision() {
         let shape = [1, channels, 68, 52];
         let image = picture(shape);
         let exact = run(&mut session(name, 2, true), &image, shape);
-        assert!(run(&mut fast_session(name, "f32").unwrap(), &image, shape) == exact, "{name}");
-        let fast = run(&mut fast_session(name, "fast").unwrap(), &image, shape);
+        assert!(run(&mut session_with(name, PRECISION_OPTION, "f32").unwrap(), &image, shape) == exact, "{name}");
+        let fast = run(&mut session_with(name, PRECISION_OPTION, "fast").unwrap(), &image, shape);
         let norm = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
         let share = norm(&exact, &fast) / norm(&exact, &image);
-        assert_eq!(share > 0.0, artir_ops::Instructions::fast().is_some(), "{name}: {share:e}");
+        assert_eq!(share > 0.0, artir_ops::Precision::Fast.gains(), "{name}: {share:e}");
         assert!(share < 0.01, "{name}: {share:e}");
     }
-    let refused = fast_session(MODELS[0].0, "half").map(|_| ()).unwrap_err().to_string();
+    let refused = session_with(MODELS[0].0, PRECISION_OPTION, "half").map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("'half'"), "{refused}");
+}
+
+#[test]
+fn the_session_option_divides_the_work_and_changes_no_bit() {
+    let (name, channels) = MODELS[0];
+    let shape = [1, channels, 100, 292];
+    let image = picture(shape);
+    let one = run(&mut session_with(name, THREADS_OPTION, "1").unwrap(), &image, shape);
+    for threads in ["3", "64"] {
+        assert!(run(&mut session_with(name, THREADS_OPTION, threads).unwrap(), &image, shape) == one, "{threads}");
+    }
+    for wrong in ["0", "many", ""] {
+        let refused = session_with(name, THREADS_OPTION, wrong).map(|_| ()).unwrap_err();
+        assert_eq!(refused, artir_ops::Error::Threads(wrong.to_owned()));
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use ort::{
     value::TensorRef,
 };
 
-use artir_ops::{Instructions, Precision};
+use artir_ops::Precision;
 
 pub use self::plain::standard_operators;
 
@@ -96,12 +96,13 @@ impl Session {
         }
         let provider = Provider::Cpu;
         let damaged = |source| Error::ModelDamaged { name: model.card().name.clone(), source };
-        let mut builder = options(threads)?;
+        let refused = |e: ort::Error| Arc::new(RuntimeError::Refused(e));
+        let mut builder = options(threads)?
+            .with_config_entry(artir_ops::THREADS_OPTION, threads.to_string())
+            .map_err(|e| refused(e.into()))?;
         let precision = available(precision);
         if precision == Precision::Fast {
-            builder = builder
-                .with_config_entry(artir_ops::PRECISION_OPTION, "fast")
-                .map_err(|e| Arc::new(RuntimeError::Refused(e.into())))?;
+            builder = builder.with_config_entry(artir_ops::PRECISION_OPTION, "fast").map_err(|e| refused(e.into()))?;
         }
         artir_ops::register(&mut builder).map_err(|e| Arc::new(RuntimeError::Unknown(e)))?;
         let session = builder.commit_from_memory(model.bytes()).map_err(|e| damaged(e.into()))?;
@@ -206,8 +207,8 @@ impl Session {
 
 /// The requested precision, or f32 if this processor does not support it.
 fn available(asked: Precision) -> Precision {
-    if asked == Precision::Fast && Instructions::fast().is_none() {
-        tracing::warn!("fast precision: this processor has no AVX512-BF16; running in f32");
+    if asked == Precision::Fast && !asked.gains() {
+        tracing::warn!("fast precision: this processor is no faster with bfloat16; running in f32");
         return Precision::F32;
     }
     asked

@@ -113,9 +113,13 @@ impl Direct {
                 #[cfg(target_arch = "x86_64")]
                 (Instructions::Avx2, false) => avx2::<false>(self, pair, line),
                 #[cfg(target_arch = "x86_64")]
-                (Instructions::Avx512 | Instructions::Avx512Bf16, true) => avx512::<true>(self, pair, line),
+                (Instructions::Avx512 | Instructions::Avx512Bf16 | Instructions::Avx512Amx, true) => {
+                    avx512::<true>(self, pair, line)
+                }
                 #[cfg(target_arch = "x86_64")]
-                (Instructions::Avx512 | Instructions::Avx512Bf16, false) => avx512::<false>(self, pair, line),
+                (Instructions::Avx512 | Instructions::Avx512Bf16 | Instructions::Avx512Amx, false) => {
+                    avx512::<false>(self, pair, line)
+                }
             }
         }
     }

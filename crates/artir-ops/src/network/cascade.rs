@@ -8,11 +8,12 @@
 
 use super::buffer::{Buffer, Cutter, with_scratch};
 use super::depthwise::{Local, depthwise};
-use super::expand::{AddResidual, Expand, odd, runs};
-use super::lanes::{Lanes, UNIT, with_lanes};
+use super::expand::{AddResidual, Expand};
+use super::lanes::{Lanes, UNIT, with_lanes, with_tiles};
 use super::map::{Map, Tile};
 use super::norm::Run;
-use super::pointwise::{Finish, Packed, Pixels, StoreOperands, Unit, pointwise};
+use super::operands::{Operands, Runs};
+use super::pointwise::{Finish, Packed, StoreOperands, Unit, pointwise};
 use super::ring::Ring;
 use crate::instructions::Instructions;
 use crate::large_kernel::Engine;
@@ -109,7 +110,7 @@ pub(super) unsafe fn begin(instructions: Instructions, expand: &Expand, from: Ma
     with_scratch(expand.scratch(tile.right - tile.left), |cutter| {
         // SAFETY: passed on to the caller.
         unsafe {
-            with_lanes!(instructions, begin_job(cutter: &mut Cutter, expand: &Expand, from: Map, to: Map, mean: Plane, tile: Tile))
+            with_tiles!(instructions, begin_job(cutter: &mut Cutter, expand: &Expand, from: Map, to: Map, mean: Plane, tile: Tile))
         }
     });
 }
@@ -117,7 +118,7 @@ pub(super) unsafe fn begin(instructions: Instructions, expand: &Expand, from: Ma
 #[inline(always)]
 unsafe fn begin_job<V: Lanes>(cutter: &mut Cutter, expand: &Expand, from: Map, to: Map, mean: Plane, tile: Tile) {
     let count = tile.right - tile.left;
-    let scratch = cutter.cut(expand.scratch(count));
+    let scratch = expand.cut::<V>(cutter, count);
     for row in tile.top..tile.bottom {
         // SAFETY: passed on to the caller.
         unsafe {
@@ -142,7 +143,7 @@ pub(super) enum Into<'a> {
 /// Float32 of scratch of [`modulate`] for a tile `count` columns wide.
 fn modulate_scratch(step: &Step, count: usize) -> usize {
     let units = step.expand.outputs();
-    Ring::<3>::len(units, count + 2) + step.expand.scratch(count + 2) + units * odd(count) * UNIT
+    Ring::<3>::len(units, count + 2) + step.expand.scratch(count + 2) + Operands::len(units, count)
 }
 
 /// `Xs * z * Wc * local(e)` over a tile.
@@ -160,7 +161,7 @@ pub(super) unsafe fn modulate(
     with_scratch(modulate_scratch(step, tile.right - tile.left), |cutter| {
         // SAFETY: passed on to the caller.
         unsafe {
-            with_lanes!(instructions, modulate_job(cutter: &mut Cutter, step: &Step, from: Map, by: Modulation<'_>, into: Into<'_>, tile: Tile))
+            with_tiles!(instructions, modulate_job(cutter: &mut Cutter, step: &Step, from: Map, by: Modulation<'_>, into: Into<'_>, tile: Tile))
         }
     });
 }
@@ -178,10 +179,9 @@ unsafe fn modulate_job<V: Lanes>(
     let units = step.expand.outputs();
     let (left, columns) = (tile.left as isize, from.columns as isize);
     let inside = |row: isize| (0..from.rows as isize).contains(&row);
-    let stride = odd(count) * V::WORDS;
     let ring = Ring::<3>::new(cutter, units, count + 2, left - 1);
-    let scratch = cutter.cut(step.expand.scratch(count + 2));
-    let product = cutter.cut(units * stride);
+    let scratch = step.expand.cut::<V>(cutter, count + 2);
+    let product = Operands::new::<V>(Operands::cut::<V>(cutter, units, count), units, count);
     for row in tile.top as isize - 1..=tile.bottom as isize {
         // SAFETY: rows and columns are cut off at the map's borders, scratch was made for the widest row, and the
         // rest is passed on to the caller.
@@ -202,9 +202,9 @@ unsafe fn modulate_job<V: Lanes>(
             match into {
                 Into::Doubled(map) => products::<V, _>(step, rows, by, at, count, &Twice { map, at }),
                 Into::Projected(map, cascade) => {
-                    products::<V, _>(step, rows, by, at, count, &StoreOperands { to: product, stride });
-                    let runs = runs(stride);
-                    let pixels = Pixels { start: product, step: V::WORDS, runs: &runs[..units], count };
+                    products::<V, _>(step, rows, by, at, count, &StoreOperands(product));
+                    let mut runs = Runs::new();
+                    let pixels = product.pixels::<V>(units, count, &mut runs);
                     let residual = Run { start: from.at(at.row, 0, at.column), stride: from.unit_stride() };
                     let (to, stride) = (map.at(at.row, 0, at.column), map.unit_stride());
                     let finish = AddResidual { bias: &cascade.bias, residual, to, stride };

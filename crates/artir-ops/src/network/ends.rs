@@ -4,6 +4,7 @@ use super::buffer::{Buffer, Cutter, with_scratch};
 use super::expand::{AddBias, MAX_RUNS};
 use super::lanes::{Lanes, UNIT, with_lanes};
 use super::map::{Map, Tile};
+use super::operands::Runs;
 use super::pointwise::{Packed, Pixels, Single, pointwise};
 use super::ring::Ring;
 use crate::instructions::Instructions;
@@ -74,8 +75,7 @@ unsafe fn head_job<V: Lanes>(cutter: &mut Cutter, weights: &Head, from: Planes, 
     for row in tile.top..tile.bottom {
         // SAFETY: rows and columns are cut off at the image's borders; the rest is passed on to the caller.
         unsafe {
-            let mut runs = [0; MAX_RUNS];
-            let mut used = 0;
+            let mut runs = Runs::new();
             for channel in 0..from.channels {
                 for y in 0..3 {
                     let line = padded.add((channel * 3 + y) * width);
@@ -86,12 +86,11 @@ unsafe fn head_job<V: Lanes>(cutter: &mut Cutter, weights: &Head, from: Planes, 
                         place.copy_from_nonoverlapping(from.at(channel, source, start), end - start);
                     }
                     for x in 0..3 {
-                        runs[used] = (channel * 3 + y) * width + x;
-                        used += 1;
+                        runs.push((channel * 3 + y) * width + x);
                     }
                 }
             }
-            let pixels = Pixels { start: padded.cast_const(), step: 1, runs: &runs[..used], count };
+            let pixels = Pixels { start: padded.cast_const(), step: 1, runs: runs.as_slice(), count };
             let finish = AddBias { bias: &weights.bias, to: to.at(row, 0, tile.left), stride: to.unit_stride() };
             pointwise::<V, Single, _>(pixels, &weights.weights, &finish);
         }

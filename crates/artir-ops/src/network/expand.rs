@@ -1,9 +1,10 @@
 //! Layer norm and the 1x1 convolution after it, a row at a time.
 
-use super::buffer::Buffer;
+use super::buffer::{Buffer, Cutter};
 use super::lanes::{Lanes, UNIT};
 use super::norm::{Run, normalise};
-use super::pointwise::{Finish, Packed, Pixels, Unit, pointwise};
+use super::operands::{Operands, Runs};
+use super::pointwise::{Finish, Packed, Sums, Target, Unit, pointwise};
 use super::tensor::Matrix;
 use crate::instructions::Instructions;
 
@@ -51,34 +52,32 @@ impl Expand {
         self.weights.units
     }
 
-    /// Float32 of scratch for rows of `width` pixels.
+    /// Words of scratch for rows of `width` pixels.
     pub(super) fn scratch(&self, width: usize) -> usize {
-        self.inputs() * odd(width) * UNIT
+        Operands::len(self.inputs(), width)
+    }
+
+    /// Scratch for rows of up to `width` pixels.
+    pub(super) fn cut<V: Lanes>(&self, cutter: &mut Cutter, width: usize) -> *mut f32 {
+        Operands::cut::<V>(cutter, self.inputs(), width)
     }
 
     /// Writes `count` pixels to `to`, whose units lie `stride` float32 apart.
     ///
     /// # Safety
-    /// The instructions exist; `from`, `scratch` (see [`Expand::scratch`]) and `to` have that many pixels and do not
-    /// overlap.
+    /// The instructions exist; `from`, `scratch` (see [`Expand::cut`]) and `to` have that many pixels and do not overlap.
     #[inline(always)]
     pub(super) unsafe fn row<V: Lanes>(&self, from: Run, count: usize, scratch: *mut f32, to: *mut f32, stride: usize) {
-        let between = odd(count) * V::WORDS;
-        let runs = runs(between);
+        let normed = Operands::new::<V>(scratch, self.inputs(), count);
+        let mut runs = Runs::new();
         // SAFETY: passed on to the caller.
         unsafe {
-            normalise::<V>(from, scratch, between, self.inputs(), count);
-            let pixels = Pixels { start: scratch, step: V::WORDS, runs: &runs[..self.inputs()], count };
+            normalise::<V>(from, normed, self.inputs(), count);
+            let pixels = normed.pixels::<V>(self.inputs(), count, &mut runs);
             let finish = AddBias { bias: &self.bias, to, stride };
             pointwise::<V, Unit, _>(pixels, &self.weights, &finish);
         }
     }
-}
-
-/// Distances of units that lie `stride` apart.
-#[inline(always)]
-pub(super) fn runs(stride: usize) -> [usize; MAX_RUNS] {
-    std::array::from_fn(|unit| unit * stride)
 }
 
 /// An odd number of cache lines, so that the units of a pixel do not fall into the same few sets of a cache.
@@ -105,6 +104,12 @@ impl<V: Lanes> Finish<V> for AddBias<'_> {
     }
 }
 
+impl<V: Lanes> Sums<V> for AddBias<'_> {
+    fn target(&self) -> Target {
+        Target { to: self.to, stride: self.stride, bias: Some(self.bias.as_slice().as_ptr()), residual: None }
+    }
+}
+
 /// Adds a bias and the block's input, and stores.
 pub(super) struct AddResidual<'a> {
     pub(super) bias: &'a Buffer,
@@ -122,5 +127,12 @@ impl<V: Lanes> Finish<V> for AddResidual<'_> {
             let residual = V::load(self.residual.start.add(unit * self.residual.stride + pixel * UNIT));
             residual.add(sum.add(bias)).store(self.to.add(unit * self.stride + pixel * UNIT));
         }
+    }
+}
+
+impl<V: Lanes> Sums<V> for AddResidual<'_> {
+    fn target(&self) -> Target {
+        let bias = Some(self.bias.as_slice().as_ptr());
+        Target { to: self.to, stride: self.stride, bias, residual: Some(self.residual) }
     }
 }

@@ -6,12 +6,13 @@
 
 use super::buffer::{Buffer, Cutter, with_scratch};
 use super::depthwise::{Local, depthwise};
-use super::expand::{AddResidual, Expand, odd, runs};
+use super::expand::{AddResidual, Expand};
 use super::gelu::Gelu;
-use super::lanes::{Lanes, UNIT, with_lanes};
+use super::lanes::{Lanes, UNIT, with_tiles};
 use super::map::{Map, Tile};
 use super::norm::Run;
-use super::pointwise::{Packed, Pixels, Unit, pointwise};
+use super::operands::{Operands, Runs};
+use super::pointwise::{Packed, Unit, pointwise};
 use super::ring::Ring;
 use crate::instructions::Instructions;
 
@@ -31,13 +32,13 @@ impl Gated {
     }
 
     #[inline(always)]
-    unsafe fn gate<V: Lanes>(&self, rows: [Run; 3], to: *mut f32, stride: usize, count: usize) {
+    unsafe fn gate<V: Lanes>(&self, rows: [Run; 3], to: Operands, count: usize) {
         // SAFETY: passed on to the caller.
         unsafe {
             if V::WIDE {
-                self.strips::<V, 8>(rows, to, stride, count);
+                self.strips::<V, 8>(rows, to, count);
             } else {
-                self.strips::<V, 4>(rows, to, stride, count);
+                self.strips::<V, 4>(rows, to, count);
             }
         }
     }
@@ -45,7 +46,7 @@ impl Gated {
     /// # Safety
     /// The rows have `count + 2` pixels of all units, `to` has `count` pixels of half as many.
     #[inline(always)]
-    unsafe fn strips<V: Lanes, const PIXELS: usize>(&self, rows: [Run; 3], to: *mut f32, stride: usize, count: usize) {
+    unsafe fn strips<V: Lanes, const PIXELS: usize>(&self, rows: [Run; 3], to: Operands, count: usize) {
         let hidden = self.hidden();
         for unit in 0..hidden {
             let mut pixel = 0;
@@ -53,11 +54,11 @@ impl Gated {
                 // SAFETY: passed on to the caller. The last strip is pushed back so that it is full too.
                 unsafe {
                     if count < PIXELS {
-                        self.strip::<V, 1>(rows, unit, pixel, to.add(unit * stride));
+                        self.strip::<V, 1>(rows, unit, pixel, to);
                         pixel += 1;
                     } else {
                         let from = pixel.min(count - PIXELS);
-                        self.strip::<V, PIXELS>(rows, unit, from, to.add(unit * stride));
+                        self.strip::<V, PIXELS>(rows, unit, from, to);
                         pixel = from + PIXELS;
                     }
                 }
@@ -66,7 +67,7 @@ impl Gated {
     }
 
     #[inline(always)]
-    unsafe fn strip<V: Lanes, const PIXELS: usize>(&self, rows: [Run; 3], unit: usize, pixel: usize, to: *mut f32) {
+    unsafe fn strip<V: Lanes, const PIXELS: usize>(&self, rows: [Run; 3], unit: usize, pixel: usize, to: Operands) {
         let other = unit + self.hidden();
         // SAFETY: passed on to the caller.
         unsafe {
@@ -79,7 +80,7 @@ impl Gated {
             }
             let gates = depthwise::<V, 3, PIXELS>(at(other), self.local.unit(other));
             for (p, (value, gate)) in gated.into_iter().zip(gates).enumerate() {
-                value.mul(gate).store_operands(to.add((pixel + p) * V::WORDS));
+                value.mul(gate).store_operands(to.at(unit, pixel + p));
             }
         }
     }
@@ -90,9 +91,9 @@ fn scratch(halves: &[Gated], width: usize) -> usize {
     let mut sum = 0;
     for (i, half) in halves.iter().enumerate() {
         let beyond = halves.len() - 1 - i;
-        sum += half.expand.scratch(width + 2 * beyond + 2) + UNIT;
+        sum += half.expand.scratch(width + 2 * beyond + 2);
         sum += Ring::<3>::len(half.expand.outputs(), width + 2 * beyond + 2);
-        sum += half.hidden() * odd(width + 2 * beyond) * UNIT;
+        sum += Operands::len(half.hidden(), width + 2 * beyond);
         sum += Ring::<3>::len(half.expand.inputs(), width + 2);
     }
     sum
@@ -106,7 +107,7 @@ fn scratch(halves: &[Gated], width: usize) -> usize {
 pub(super) unsafe fn run(instructions: Instructions, halves: &[Gated], from: Map, to: Map, tile: Tile) {
     with_scratch(scratch(halves, tile.right - tile.left), |cutter| {
         // SAFETY: passed on to the caller.
-        unsafe { with_lanes!(instructions, job(cutter: &mut Cutter, halves: &[Gated], from: Map, to: Map, tile: Tile)) }
+        unsafe { with_tiles!(instructions, job(cutter: &mut Cutter, halves: &[Gated], from: Map, to: Map, tile: Tile)) }
     });
 }
 
@@ -136,8 +137,8 @@ unsafe fn job<V: Lanes>(cutter: &mut Cutter, halves: &[Gated], from: Map, to: Ma
                 beyond: beyond as isize,
                 wide: Ring::new(cutter, half.expand.outputs(), width + 2 * beyond + 2, left - beyond as isize - 1),
                 input: Ring::new(cutter, half.expand.inputs(), width + 2, left - 1),
-                normed: cutter.cut(half.expand.scratch(width + 2 * beyond + 2)),
-                gated: cutter.cut(half.hidden() * odd(width + 2 * beyond) * UNIT),
+                normed: half.expand.cut::<V>(cutter, width + 2 * beyond + 2),
+                gated: Operands::cut::<V>(cutter, half.hidden(), width + 2 * beyond),
             }
         };
         let stages: [Option<Stage<'_>>; 2] = std::array::from_fn(|i| (i < halves.len()).then(|| make(i, cutter)));
@@ -177,15 +178,14 @@ unsafe fn job<V: Lanes>(cutter: &mut Cutter, halves: &[Gated], from: Map, to: Ma
                     let (start, end) = ((left - stage.beyond).max(0), (right + stage.beyond).min(columns));
                     let count = (end - start) as usize;
                     let rows = [-1, 0, 1].map(|above| stage.wide.run(row + above, start - 1));
-                    let stride = odd(count) * V::WORDS;
-                    stage.half.gate::<V>(rows, stage.gated, stride, count);
+                    let gated = Operands::new::<V>(stage.gated, stage.half.hidden(), count);
+                    stage.half.gate::<V>(rows, gated, count);
                     let (out, out_stride) = match stages.get(i + 1) {
                         Some(Some(next)) => (next.input.at(row, start), next.input.stride()),
                         _ => (to.at(row as usize, 0, start as usize), to.unit_stride()),
                     };
-                    let runs = runs(stride);
-                    let pixels =
-                        Pixels { start: stage.gated, step: V::WORDS, runs: &runs[..stage.half.hidden()], count };
+                    let mut runs = Runs::new();
+                    let pixels = gated.pixels::<V>(stage.half.hidden(), count, &mut runs);
                     let residual = reads(row, start);
                     let finish = AddResidual { bias: &stage.half.bias, residual, to: out, stride: out_stride };
                     pointwise::<V, Unit, _>(pixels, &stage.half.project, &finish);

@@ -18,11 +18,13 @@ mod cascade;
 pub(crate) mod depthwise;
 mod ends;
 mod expand;
+pub(crate) mod extent;
 mod gated;
 pub(crate) mod gelu;
 pub(crate) mod lanes;
 mod map;
 mod norm;
+mod operands;
 mod pointwise;
 mod probe;
 mod resample;
@@ -31,6 +33,9 @@ mod run;
 mod tensor;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod tiles;
+mod tiling;
 mod weights;
 
 pub(crate) use probe::Probe;

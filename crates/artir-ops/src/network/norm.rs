@@ -1,6 +1,7 @@
 //! Layer norm over the channels of each pixel. Its weight and bias are part of the 1x1 convolution that follows.
 
 use super::lanes::{Lanes, UNIT};
+use super::operands::Operands;
 
 /// The epsilon of every layer norm in the network.
 const EPSILON: f32 = 1e-6;
@@ -12,23 +13,23 @@ pub(super) struct Run {
     pub(super) stride: usize,
 }
 
-/// Writes `(x - mean) / sqrt(variance + epsilon)` of `count` pixels of `units` units to `to` as operands, units
-/// `to_stride` words apart. Variance is that of all channels, summed after the mean is known.
+/// Writes `(x - mean) / sqrt(variance + epsilon)` of `count` pixels of `units` units to `to`. Variance is that of all
+/// channels, summed after the mean is known.
 ///
 /// # Safety
 /// The instructions exist, both places have that many pixels and do not overlap.
 #[inline(always)]
-pub(super) unsafe fn normalise<V: Lanes>(from: Run, to: *mut f32, to_stride: usize, units: usize, count: usize) {
+pub(super) unsafe fn normalise<V: Lanes>(from: Run, to: Operands, units: usize, count: usize) {
     let mut first = 0;
     // SAFETY: passed on to the caller. The last chunk is pushed back so that it is full too.
     unsafe {
         while first < count {
             if count < UNIT {
-                chunk::<V>(from, to, to_stride, units, 0, count);
+                chunk::<V>(from, to, units, 0, count);
                 return;
             }
             first = first.min(count - UNIT);
-            chunk::<V>(from, to, to_stride, units, first, UNIT);
+            chunk::<V>(from, to, units, first, UNIT);
             first += UNIT;
         }
     }
@@ -37,7 +38,7 @@ pub(super) unsafe fn normalise<V: Lanes>(from: Run, to: *mut f32, to_stride: usi
 /// # Safety
 /// As for [`normalise`]; `count` is at most sixteen.
 #[inline(always)]
-unsafe fn chunk<V: Lanes>(from: Run, to: *mut f32, to_stride: usize, units: usize, first: usize, count: usize) {
+unsafe fn chunk<V: Lanes>(from: Run, to: Operands, units: usize, first: usize, count: usize) {
     // SAFETY: passed on to the caller.
     unsafe {
         let share = V::splat(1.0 / (units * UNIT) as f32);
@@ -65,7 +66,7 @@ unsafe fn chunk<V: Lanes>(from: Run, to: *mut f32, to_stride: usize, units: usiz
         for unit in 0..units {
             for pixel in 0..count {
                 let value = at(unit, pixel).sub(V::splat(means[pixel])).mul(V::splat(scales[pixel]));
-                value.store_operands(to.add(unit * to_stride + (first + pixel) * V::WORDS));
+                value.store_operands(to.at(unit, first + pixel));
             }
         }
     }

@@ -7,10 +7,11 @@
 //! multiplied into the nine taps beforehand.
 
 use super::buffer::{Cutter, with_scratch};
-use super::expand::{MAX_RUNS, odd, runs};
-use super::lanes::{Lanes, UNIT, with_lanes};
+use super::expand::odd;
+use super::lanes::{Lanes, UNIT, with_tiles};
 use super::map::{Map, Tile};
 use super::norm::Run;
+use super::operands::{Operands, Runs, Strides};
 use super::pointwise::{Packed, Pixels, Store, Unit, operands, pointwise};
 use super::ring::Ring;
 use crate::instructions::Instructions;
@@ -23,7 +24,7 @@ pub(super) unsafe fn down(instructions: Instructions, weights: &Packed, from: Ma
     with_scratch(Ring::<3>::len(from.units, 2 * (tile.right - tile.left) + 1), |cutter| {
         // SAFETY: passed on to the caller.
         unsafe {
-            with_lanes!(instructions, down_job(cutter: &mut Cutter, weights: &Packed, from: Map, to: Map, tile: Tile))
+            with_tiles!(instructions, down_job(cutter: &mut Cutter, weights: &Packed, from: Map, to: Map, tile: Tile))
         }
     });
 }
@@ -44,18 +45,15 @@ unsafe fn down_job<V: Lanes>(cutter: &mut Cutter, weights: &Packed, from: Map, t
                 next += 1;
             }
             let start = ring.at(0, left);
-            let mut runs = [0; MAX_RUNS];
-            let mut used = 0;
+            let mut runs = Runs::new();
             for y in -1..=1 {
                 for x in 0..3 {
                     let tap = ring.at(middle + y, left + x).offset_from(start) as usize;
-                    for unit in 0..from.units {
-                        runs[used] = tap + unit * ring.stride();
-                        used += 1;
-                    }
+                    ring.strides().runs::<V>(from.units).for_each(|run| runs.push(tap + run));
                 }
             }
-            let pixels = Pixels { start: start.cast_const(), step: 2 * V::WORDS, runs: &runs[..used], count };
+            let step = 2 * ring.strides().pixel;
+            let pixels = Pixels { start: start.cast_const(), step, runs: runs.as_slice(), count };
             let store = Store { to: to.at(row, 0, tile.left), stride: to.unit_stride() };
             pointwise::<V, Unit, _>(pixels, weights, &store);
         }
@@ -80,7 +78,7 @@ pub(super) unsafe fn up(instructions: Instructions, weights: &Up, from: Map, ont
     with_scratch(up_scratch(from.units, onto.units, tile.right - tile.left), |cutter| {
         // SAFETY: passed on to the caller.
         unsafe {
-            with_lanes!(instructions, up_job(cutter: &mut Cutter, weights: &Up, from: Map, onto: Map, tile: Tile))
+            with_tiles!(instructions, up_job(cutter: &mut Cutter, weights: &Up, from: Map, onto: Map, tile: Tile))
         }
     });
 }
@@ -92,7 +90,7 @@ const FAR: f32 = 0.25;
 
 /// Words of scratch of [`up`] for a tile `count` columns wide, with the operands of one row of either map.
 fn up_scratch(from_units: usize, units: usize, count: usize) -> usize {
-    let operands = (from_units * odd(count + 2)).max(units * odd(2 * count)) * UNIT;
+    let operands = Operands::len(from_units, count + 2) + Operands::len(units, 2 * count);
     Ring::<3>::len(9 * units, count + 2) + 3 * units * odd(count + 2) * UNIT + units * odd(2 * count) * UNIT + operands
 }
 
@@ -108,20 +106,19 @@ unsafe fn row_operands<'a, V: Lanes>(
     first: usize,
     count: usize,
     scratch: *mut f32,
-    distances: &'a mut [usize; MAX_RUNS],
+    runs: &'a mut Runs,
 ) -> Pixels<'a> {
     // SAFETY: passed on to the caller.
-    let start = unsafe { map.at(row, 0, first).cast_const() };
-    let (start, stride) = if V::WORDS == UNIT {
-        (start, map.unit_stride())
+    let start = unsafe { map.at(row, 0, first) };
+    let row = if V::WORDS == UNIT {
+        Operands { start, strides: Strides { unit: map.unit_stride(), pixel: UNIT } }
     } else {
-        let stride = odd(count) * V::WORDS;
+        let row = Operands::new::<V>(scratch, map.units, count);
         // SAFETY: passed on to the caller.
-        unsafe { operands::<V>(Run { start, stride: map.unit_stride() }, map.units, count, scratch, stride) };
-        (scratch.cast_const(), stride)
+        unsafe { operands::<V>(Run { start, stride: map.unit_stride() }, map.units, count, row) };
+        row
     };
-    *distances = runs(stride);
-    Pixels { start, step: V::WORDS, runs: &distances[..map.units], count }
+    row.pixels::<V>(map.units, count, runs)
 }
 
 #[inline(always)]
@@ -137,8 +134,9 @@ unsafe fn up_job<V: Lanes>(cutter: &mut Cutter, weights: &Up, from: Map, onto: M
     let ring = Ring::<3>::new(cutter, 9 * units, width, left - 1);
     let sums = cutter.cut(3 * units * sums_stride);
     let joined = cutter.cut(units * joined_stride);
-    let scratch = cutter.cut((from.units * odd(width)).max(units * odd(2 * count)) * V::WORDS);
-    let mut distances = [0; MAX_RUNS];
+    let of_from = Operands::cut::<V>(cutter, from.units, width);
+    let of_onto = Operands::cut::<V>(cutter, units, 2 * count);
+    let mut runs = Runs::new();
     let clamped = |row: isize| row.clamp(0, rows - 1);
     let mut next = clamped(tile.top as isize - 1);
     for row in tile.top as isize..tile.bottom as isize {
@@ -147,7 +145,7 @@ unsafe fn up_job<V: Lanes>(cutter: &mut Cutter, weights: &Up, from: Map, onto: M
             while next <= clamped(row + 1) {
                 let (start, end) = ((left - 1).max(0), (right + 1).min(columns));
                 let (first, reach) = (start as usize, (end - start) as usize);
-                let pixels = row_operands::<V>(from, next as usize, first, reach, scratch, &mut distances);
+                let pixels = row_operands::<V>(from, next as usize, first, reach, of_from, &mut runs);
                 let store = Store { to: ring.at(next, start), stride: ring.stride() };
                 pointwise::<V, Unit, _>(pixels, &weights.taps, &store);
                 next += 1;
@@ -167,7 +165,7 @@ unsafe fn up_job<V: Lanes>(cutter: &mut Cutter, weights: &Up, from: Map, onto: M
                         V::load(line.add(count * UNIT)).store(line.add((count + 1) * UNIT));
                     }
                 }
-                let pixels = row_operands::<V>(onto, out, 2 * tile.left, 2 * count, scratch, &mut distances);
+                let pixels = row_operands::<V>(onto, out, 2 * tile.left, 2 * count, of_onto, &mut runs);
                 pointwise::<V, Unit, _>(pixels, &weights.skip, &Store { to: joined, stride: joined_stride });
                 for unit in 0..units {
                     let lines = [0, 1, 2].map(|x| sums.add((x * units + unit) * sums_stride).cast_const());

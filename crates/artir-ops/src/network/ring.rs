@@ -5,6 +5,7 @@ use super::expand::odd;
 use super::lanes::{Lanes, UNIT};
 use super::map::Map;
 use super::norm::Run;
+use super::operands::{Operands, Strides};
 use super::pointwise::operands;
 
 /// `ROWS` rows of some columns, which stay until their place is needed again.
@@ -13,8 +14,9 @@ pub(super) struct Ring<const ROWS: usize> {
     start: *mut f32,
     units: usize,
     width: usize,
-    /// Words from one column to the next.
-    step: usize,
+    /// Words of a row.
+    row: usize,
+    strides: Strides,
     /// The map's column at the start of the ring; may be left of the map.
     first: isize,
 }
@@ -22,31 +24,39 @@ pub(super) struct Ring<const ROWS: usize> {
 impl<const ROWS: usize> Ring<ROWS> {
     /// Words in a ring at most.
     pub(super) fn len(units: usize, width: usize) -> usize {
-        ROWS * units * odd(width) * UNIT
+        ROWS * units.next_multiple_of(2) * odd(width).max(2 * UNIT + 1) * UNIT
     }
 
     /// A ring of zeros for `width` columns of float32 from column `first` of the map on.
     pub(super) fn new(cutter: &mut Cutter, units: usize, width: usize, first: isize) -> Self {
-        Self::with_step(cutter, units, width, first, UNIT)
+        let strides = Strides { unit: odd(width) * UNIT, pixel: UNIT };
+        Self::cut(cutter, units, width, units * strides.unit, strides, first)
     }
 
-    /// The same for operands of sums over channels.
+    /// The same for operands of sums over channels, of at least as many columns as tiles read.
     pub(super) fn of_operands<V: Lanes>(cutter: &mut Cutter, units: usize, width: usize, first: isize) -> Self {
-        Self::with_step(cutter, units, width, first, V::WORDS)
+        let columns = width.max(2 * UNIT + 1);
+        let strides = Strides::new::<V>(units, columns);
+        let row = if V::TILES { columns * strides.pixel } else { units * strides.unit };
+        Self::cut(cutter, units, width, row, strides, first)
     }
 
-    fn with_step(cutter: &mut Cutter, units: usize, width: usize, first: isize, step: usize) -> Self {
-        let len = ROWS * units * odd(width) * step;
-        let start = cutter.cut(len);
-        // SAFETY: the piece has `len` words.
-        unsafe { start.write_bytes(0, len) };
-        Self { start, units, width, step, first }
+    fn cut(cutter: &mut Cutter, units: usize, width: usize, row: usize, strides: Strides, first: isize) -> Self {
+        let start = cutter.cut(ROWS * row);
+        // SAFETY: the piece has as many words.
+        unsafe { start.write_bytes(0, ROWS * row) };
+        Self { start, units, width, row, strides, first }
     }
 
     /// Words from one unit of a row to the next.
     #[inline(always)]
     pub(super) fn stride(&self) -> usize {
-        odd(self.width) * self.step
+        self.strides.unit
+    }
+
+    #[inline(always)]
+    pub(super) fn strides(&self) -> Strides {
+        self.strides
     }
 
     /// Position of a column of the map in a row's first unit.
@@ -58,7 +68,7 @@ impl<const ROWS: usize> Ring<ROWS> {
         let (slot, column) = (row.rem_euclid(ROWS as isize) as usize, (column - self.first) as usize);
         debug_assert!(column < self.width);
         // SAFETY: passed on to the caller; every row has a slot.
-        unsafe { self.start.add(slot * self.units * self.stride() + column * self.step) }
+        unsafe { self.start.add(slot * self.row + column * self.strides.pixel) }
     }
 
     /// The units of a row from a column on.
@@ -96,7 +106,7 @@ impl<const ROWS: usize> Ring<ROWS> {
         // SAFETY: passed on to the caller.
         unsafe {
             let Some((source, place, count)) = self.meet(from, row) else { return };
-            operands::<V>(source, self.units, count, place, self.stride());
+            operands::<V>(source, self.units, count, Operands { start: place, strides: self.strides });
         }
     }
 
@@ -127,6 +137,6 @@ impl<const ROWS: usize> Ring<ROWS> {
     #[inline(always)]
     pub(super) unsafe fn clear(&self, row: isize) {
         // SAFETY: a row has that many words.
-        unsafe { self.at(row, self.first).write_bytes(0, self.units * self.stride()) }
+        unsafe { self.at(row, self.first).write_bytes(0, self.row) }
     }
 }

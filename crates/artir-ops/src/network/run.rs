@@ -7,9 +7,10 @@ use super::cascade::{self, Cascade, Into, Modulation, Plane, Step};
 use super::ends::{self, Planes};
 use super::gated;
 use super::lanes::UNIT;
-use super::map::{Map, Tile, Tiling};
+use super::map::{Map, Tile};
 use super::resample;
 use super::tensor::Tensor;
+use super::tiling::{Reach, Tiling};
 use super::weights::{Architecture, Block, Weights};
 use crate::Error;
 use crate::instructions::{Instructions, Precision};
@@ -60,6 +61,11 @@ impl Network {
         let weights = Weights::new(&of, tensors, by)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self { of, weights, instructions: by, threads, kept: Mutex::default() })
+    }
+
+    /// Divides work for so many threads instead of as many as the processor has. It changes no result.
+    pub fn divide_for(&mut self, threads: std::num::NonZeroUsize) {
+        self.threads = threads.get();
     }
 
     /// Configuration of this network.
@@ -195,9 +201,6 @@ impl Layout {
     }
 }
 
-/// Jobs for each thread that a pass should have at least, so that threads end together.
-const JOBS_A_THREAD: usize = 4;
-
 struct Pass<'a> {
     instructions: Instructions,
     threads: usize,
@@ -205,12 +208,9 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Runs a job for each tile of this many pixels.
-    fn tiles(&self, rows: usize, columns: usize, widest: usize, job: impl Fn(Tile) + Sync) -> Result<(), Error> {
-        let heights = [128, 64, 32, 16];
-        let tilings = heights.map(|highest| Tiling::new(rows, columns, highest, widest));
-        let enough = tilings.into_iter().find(|tiling| tiling.jobs() >= JOBS_A_THREAD * self.threads);
-        let tiling = enough.unwrap_or(tilings[heights.len() - 1]);
+    /// Runs a job for each tile of a map.
+    fn tiles(&self, over: Map, reach: Reach, job: impl Fn(Tile) + Sync) -> Result<(), Error> {
+        let tiling = Tiling::new(over.rows, over.columns, over.units, reach, self.threads);
         match tiling.jobs() {
             1 => {
                 job(tiling.tile(0));
@@ -242,7 +242,6 @@ impl Pass<'_> {
                 layout.map(start, SMALL[0], 2, 4 * units),
             )
         };
-        let wide = |units: usize| 256 / units;
         // Why all of this is sound: jobs have tiles of their own, each pass reads maps that it does not write (or only its
         // own pixels of them), and maps that lie in the same memory are not in use at the same time, see `Layout`.
         let [mut here, mut there] = full;
@@ -250,7 +249,7 @@ impl Pass<'_> {
             (here, there) = (there, here);
         }
         // SAFETY: see above.
-        self.tiles(layout.rows, layout.columns, wide(units), |tile| unsafe {
+        self.tiles(here, Reach::NONE, |tile| unsafe {
             ends::head(by, &weights.head, from, here, tile);
         })?;
         // SAFETY: see above.
@@ -260,39 +259,40 @@ impl Pass<'_> {
             (here, there) = (there, here);
         }
         // SAFETY: see above.
-        self.tiles(here.rows, here.columns, wide(here.units), |tile| unsafe {
+        self.tiles(here, Reach::NONE, |tile| unsafe {
             resample::down(by, &weights.down1, level1, here, tile);
         })?;
         // SAFETY: see above.
         let level2 = unsafe { self.near(&weights.encoder2, here, there)? };
         // SAFETY: see above.
-        self.tiles(level3.rows, level3.columns, wide(level3.units), |tile| unsafe {
+        self.tiles(level3, Reach::NONE, |tile| unsafe {
             resample::down(by, &weights.down2, level2, level3, tile);
         })?;
         for block in &weights.level3 {
-            if let Block::Far(cascade, feed) = block {
+            if let Block::Far(mixer) = block {
+                let (cascade, feed) = mixer.as_ref();
                 // SAFETY: the caller's promise about `start`.
                 let between = unsafe { self.far(cascade, level3, layout, start)? };
                 // SAFETY: see above.
-                self.tiles(level3.rows, level3.columns, wide(level3.units), |tile| unsafe {
-                    gated::run(by, feed, between, level3, tile);
+                self.tiles(level3, Reach::ONE, |tile| unsafe {
+                    gated::run(by, std::slice::from_ref(feed), between, level3, tile);
                 })?;
             }
         }
         // SAFETY: see above.
-        self.tiles(level3.rows, level3.columns, wide(level3.units), |tile| unsafe {
+        self.tiles(level3, Reach::ONE, |tile| unsafe {
             resample::up(by, &weights.up2, level3, level2, tile);
         })?;
         // SAFETY: see above.
         let done2 = unsafe { self.near(&weights.decoder2, level2, half[1])? };
         // SAFETY: see above.
-        self.tiles(done2.rows, done2.columns, wide(done2.units), |tile| unsafe {
+        self.tiles(done2, Reach::ONE, |tile| unsafe {
             resample::up(by, &weights.up1, done2, level1, tile);
         })?;
         // SAFETY: see above.
         let done1 = unsafe { self.near(&weights.decoder1, level1, full[1])? };
         // SAFETY: see above.
-        self.tiles(layout.rows, layout.columns, wide(units), |tile| unsafe {
+        self.tiles(done1, Reach::NONE, |tile| unsafe {
             ends::tail(by, &weights.tail, done1, from, to, tile);
         })
     }
@@ -304,9 +304,9 @@ impl Pass<'_> {
     unsafe fn near(&self, blocks: &[Block], mut here: Map, mut there: Map) -> Result<Map, Error> {
         for block in blocks {
             if let Block::Near(halves) = block {
-                self.tiles(here.rows, here.columns, 256 / here.units, |tile| {
+                self.tiles(here, Reach::TWO, |tile| {
                     // SAFETY: as in `network`.
-                    unsafe { gated::run(self.instructions, halves, here, there, tile) };
+                    unsafe { gated::run(self.instructions, halves.as_slice(), here, there, tile) };
                 })?;
                 (here, there) = (there, here);
             }
@@ -325,10 +325,9 @@ impl Pass<'_> {
         let (means, large) = (Plane::new(mean, from.columns), Plane::new(spatial, from.columns));
         // SAFETY: passed on to the caller.
         let place = |n: usize, units: usize| unsafe { layout.map(start, SMALL[n], 2, units) };
-        let tiles = |units: usize, job: &(dyn Fn(Tile) + Sync)| self.tiles(from.rows, from.columns, 256 / units, job);
         let mut z = place(1, cascade.first.outputs());
         // SAFETY: as in `network`.
-        tiles(from.units, &|tile| unsafe { cascade::begin(by, &cascade.first, from, z, means, tile) })?;
+        self.tiles(from, Reach::NONE, |tile| unsafe { cascade::begin(by, &cascade.first, from, z, means, tile) })?;
         for step in &cascade.steps {
             // SAFETY: no job is running, and the planes have the map's pixels.
             let channels = unsafe { self.channels(step, from, mean, spatial)? };
@@ -337,16 +336,18 @@ impl Pass<'_> {
                 let to = place(2, from.units);
                 let into = Into::Projected(to, cascade);
                 // SAFETY: as in `network`.
-                tiles(from.units, &|tile| unsafe { cascade::modulate(by, step, from, modulation, into, tile) })?;
+                self.tiles(from, Reach::ONE, |tile| unsafe {
+                    cascade::modulate(by, step, from, modulation, into, tile)
+                })?;
                 return Ok(to);
             };
             let doubled = place(2, 2 * z.units);
             let into = Into::Doubled(doubled);
             // SAFETY: as in `network`.
-            tiles(from.units, &|tile| unsafe { cascade::modulate(by, step, from, modulation, into, tile) })?;
+            self.tiles(from, Reach::ONE, |tile| unsafe { cascade::modulate(by, step, from, modulation, into, tile) })?;
             z = place(1, doubled.units);
             // SAFETY: as in `network`.
-            tiles(z.units, &|tile| unsafe { cascade::refine(by, refine, doubled, z, means, tile) })?;
+            self.tiles(z, Reach::NONE, |tile| unsafe { cascade::refine(by, refine, doubled, z, means, tile) })?;
         }
         Ok(place(2, from.units))
     }

@@ -43,9 +43,9 @@ impl Architecture {
 /// A block of levels 1 and 2, or of level 3.
 pub(super) enum Block {
     /// Split-multiply attention and feed-forward in one go.
-    Near([Gated; 2]),
+    Near(Box<[Gated; 2]>),
     /// The large-kernel mixer, and the feed-forward after it.
-    Far(Box<Cascade>, [Gated; 1]),
+    Far(Box<(Cascade, Gated)>),
 }
 
 /// All weights of a network.
@@ -117,7 +117,7 @@ impl Builder {
     fn down(&mut self, inputs: usize, outputs: usize) -> Result<Packed, Error> {
         let weight = self.reader.matrix(&[outputs, inputs, 3, 3])?;
         let ordered = |o: usize, i: usize| weight.row(o)[9 * (i % inputs) + i / inputs];
-        Ok(Packed::new(9 * inputs, outputs, self.instructions, ordered))
+        Ok(Packed::grouped(9, inputs, outputs, self.instructions, ordered))
     }
 
     fn up(&mut self, inputs: usize, outputs: usize) -> Result<Up, Error> {
@@ -138,8 +138,8 @@ impl Builder {
         (0..blocks)
             .map(|_| {
                 Ok(match kernels {
-                    None => Block::Near([self.attention(channels)?, self.feed(channels)?]),
-                    Some(kernels) => Block::Far(Box::new(self.cascade(channels, kernels)?), [self.feed(channels)?]),
+                    None => Block::Near(Box::new([self.attention(channels)?, self.feed(channels)?])),
+                    Some(kernels) => Block::Far(Box::new((self.cascade(channels, kernels)?, self.feed(channels)?))),
                 })
             })
             .collect()

@@ -9,6 +9,7 @@ use ort_sys::{
 };
 
 use super::api::{self, OrtElement, Pool, check};
+use super::options::Options;
 use super::table::Kernel;
 use crate::Error;
 use crate::large_kernel::{Engine, Shape, Taps};
@@ -37,7 +38,7 @@ impl<E: OrtElement> Kernel for LargeKernel<E> {
         }
     }
 
-    unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo) -> Result<Self, Error> {
+    unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo, _: Options) -> Result<Self, Error> {
         let mut kernel_size = 0;
         // SAFETY: valid pointers, by the caller's promise.
         unsafe {

@@ -7,21 +7,20 @@ mod api;
 mod gpu;
 mod large_kernel;
 mod network;
+mod options;
 mod table;
 mod version;
 
-use std::{
-    ffi::CString,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use half::f16;
 use ort_sys::{ORT_API_VERSION, OrtApi, OrtApiBase, OrtCustomOp, OrtCustomOpDomain, OrtSessionOptions, OrtStatusPtr};
 
-use self::api::check;
 use self::gpu::{GpuGatedBlock, GpuLargeKernel, GpuModulation};
 use self::large_kernel::LargeKernel;
 use self::network::NetworkKernel;
+use self::options::Options;
+pub use self::options::{PRECISION_OPTION, THREADS_OPTION};
 pub use self::version::runtime_version;
 use crate::Error;
 use crate::cuda::Machine;
@@ -50,32 +49,6 @@ pub unsafe extern "C" fn RegisterCustomOps(options: *mut OrtSessionOptions, base
 #[cfg(feature = "ort")]
 pub fn register(builder: &mut ort::session::builder::SessionBuilder) -> Result<(), Error> {
     add_to(builder, Set::Cpu)
-}
-
-/// The session option that chooses the precision: `fast` for [`crate::Precision::Fast`], `f32` or nothing for f32. It must be
-/// set before the operators are registered.
-pub const PRECISION_OPTION: &str = "artir.precision";
-
-/// Whether the session's options ask for fast precision.
-unsafe fn is_fast(options: *const OrtSessionOptions, api: *const OrtApi) -> Result<bool, Error> {
-    let key = CString::new(PRECISION_OPTION).unwrap_or_default();
-    // SAFETY: valid pointers, by the caller's promise.
-    unsafe {
-        let mut given = 0;
-        check(api, ((*api).HasSessionConfigEntry)(options, key.as_ptr(), &mut given))?;
-        if given == 0 {
-            return Ok(false);
-        }
-        let mut value = [0u8; 16];
-        let mut length = value.len();
-        let read = ((*api).GetSessionConfigEntry)(options, key.as_ptr(), value.as_mut_ptr().cast(), &mut length);
-        check(api, read)?;
-        match value.get(..length.saturating_sub(1)) {
-            Some(b"fast") => Ok(true),
-            Some(b"f32") => Ok(false),
-            other => Err(Error::Precision(String::from_utf8_lossy(other.unwrap_or(b"")).into_owned())),
-        }
-    }
 }
 
 /// Which operators a session on an NVIDIA GPU gets.
@@ -115,10 +88,7 @@ fn add_to(builder: &mut ort::session::builder::SessionBuilder, set: Set) -> Resu
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "ort"), allow(dead_code, reason = "the shared library registers the CPU's alone"))]
 enum Set {
-    /// In f32, unless the session asks for fast precision.
     Cpu,
-    /// In fast precision.
-    CpuFast,
     Cuda,
     CudaLargeKernel,
     /// Those of CUDA, with the kernels compiled for the CPU.
@@ -127,39 +97,40 @@ enum Set {
 }
 
 impl Set {
-    fn operators(self, api: *const OrtApi) -> Vec<table::Operator> {
+    fn operators(self, api: *const OrtApi, options: Options) -> Vec<table::Operator> {
         type Cuda = Arc<crate::cuda::Cuda>;
-        type Make = fn(*const OrtApi) -> table::Operator;
-        let cpu = |network: Make| -> Vec<table::Operator> {
-            let kernels: [Make; 2] = [table::operator::<LargeKernel<f32>>, table::operator::<LargeKernel<f16>>];
-            kernels.into_iter().chain([network]).map(|make| make(api)).collect()
-        };
-        match self {
-            Self::Cpu => cpu(table::operator::<NetworkKernel<false>>),
-            Self::CpuFast => cpu(table::operator::<NetworkKernel<true>>),
-            Self::Cuda => gpu::<Cuda>(api),
-            Self::CudaLargeKernel => gpu_large_kernel::<Cuda>(api).into(),
+        let make: Vec<Make> = match self {
+            Self::Cpu => vec![
+                table::operator::<LargeKernel<f32>>,
+                table::operator::<LargeKernel<f16>>,
+                table::operator::<NetworkKernel>,
+            ],
+            Self::Cuda => gpu::<Cuda>(),
+            Self::CudaLargeKernel => gpu_large_kernel::<Cuda>().into(),
             #[cfg(test)]
-            Self::Emulated => gpu::<crate::cuda::emulated::Emulated>(api),
-        }
+            Self::Emulated => gpu::<crate::cuda::emulated::Emulated>(),
+        };
+        make.into_iter().map(|make| make(api, options)).collect()
     }
 }
 
-fn gpu_large_kernel<M: Machine>(api: *const OrtApi) -> [table::Operator; 2] {
-    [table::operator::<GpuLargeKernel<M, f32>>(api), table::operator::<GpuLargeKernel<M, f16>>(api)]
+type Make = fn(*const OrtApi, Options) -> table::Operator;
+
+fn gpu_large_kernel<M: Machine>() -> [Make; 2] {
+    [table::operator::<GpuLargeKernel<M, f32>>, table::operator::<GpuLargeKernel<M, f16>>]
 }
 
 /// All operators of a GPU.
-fn gpu<M: Machine>(api: *const OrtApi) -> Vec<table::Operator> {
-    let rest = [
-        table::operator::<GpuGatedBlock<M, f32>>(api),
-        table::operator::<GpuGatedBlock<M, f16>>(api),
-        table::operator::<GpuModulation<M, f32, false>>(api),
-        table::operator::<GpuModulation<M, f16, false>>(api),
-        table::operator::<GpuModulation<M, f32, true>>(api),
-        table::operator::<GpuModulation<M, f16, true>>(api),
+fn gpu<M: Machine>() -> Vec<Make> {
+    let rest: [Make; 6] = [
+        table::operator::<GpuGatedBlock<M, f32>>,
+        table::operator::<GpuGatedBlock<M, f16>>,
+        table::operator::<GpuModulation<M, f32, false>>,
+        table::operator::<GpuModulation<M, f16, false>>,
+        table::operator::<GpuModulation<M, f32, true>>,
+        table::operator::<GpuModulation<M, f16, true>>,
     ];
-    gpu_large_kernel::<M>(api).into_iter().chain(rest).collect()
+    gpu_large_kernel::<M>().into_iter().chain(rest).collect()
 }
 
 /// A domain already made, by addresses.
@@ -167,18 +138,20 @@ struct Known {
     /// The runtime's API table.
     api: usize,
     set: Set,
+    options: Options,
     domain: usize,
 }
 
-/// A domain and its operators must outlive every session that uses them, so each runtime gets one of each set, for the
-/// life of the process.
+/// A domain and its operators must outlive every session that uses them, so each runtime gets one of each set for
+/// each choice of options, for the life of the process.
 static DOMAINS: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 
 unsafe fn add_domain(options: *mut OrtSessionOptions, api: *const OrtApi, set: Set) -> Result<(), Error> {
     // SAFETY: passed on to the caller.
-    let set = if set == Set::Cpu && unsafe { is_fast(options, api) }? { Set::CpuFast } else { set };
+    let chosen = if set == Set::Cpu { unsafe { Options::read(options, api) }? } else { Options::default() };
     let mut domains = DOMAINS.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = domains.iter().find(|known| known.api == api as usize && known.set == set).map(|known| known.domain);
+    let is_same = |known: &&Known| known.api == api as usize && known.set == set && known.options == chosen;
+    let known = domains.iter().find(is_same).map(|known| known.domain);
     // SAFETY: `api` is a valid table; the operators are leaked on purpose, so the domain may keep pointers to them.
     unsafe {
         let domain = match known {
@@ -186,11 +159,11 @@ unsafe fn add_domain(options: *mut OrtSessionOptions, api: *const OrtApi, set: S
             None => {
                 let mut domain = std::ptr::null_mut();
                 api::check(api, ((*api).CreateCustomOpDomain)(c"artir".as_ptr(), &mut domain))?;
-                for op in set.operators(api) {
+                for op in set.operators(api, chosen) {
                     let op: *mut table::Operator = Box::leak(Box::new(op));
                     api::check(api, ((*api).CustomOpDomain_Add)(domain, op.cast::<OrtCustomOp>()))?;
                 }
-                domains.push(Known { api: api as usize, set, domain: domain as usize });
+                domains.push(Known { api: api as usize, set, options: chosen, domain: domain as usize });
                 domain
             }
         };

@@ -7,17 +7,18 @@ use ort_sys::{
 };
 
 use super::api::{self, Pool, check};
+use super::options::Options;
 use super::table::Kernel;
+use crate::Error;
 use crate::network::{Architecture, Network, Tensor};
-use crate::{Error, Precision};
 
 /// State of a node.
-pub(super) struct NetworkKernel<const FAST: bool> {
+pub(super) struct NetworkKernel {
     api: *const OrtApi,
     network: Network,
 }
 
-impl<const FAST: bool> Kernel for NetworkKernel<FAST> {
+impl Kernel for NetworkKernel {
     const NAME: &'static CStr = c"Network";
     const INPUTS: usize = 2;
     const TYPE: ONNXTensorElementDataType = ONNXTensorElementDataType::ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
@@ -30,7 +31,7 @@ impl<const FAST: bool> Kernel for NetworkKernel<FAST> {
         }
     }
 
-    unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo) -> Result<Self, Error> {
+    unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo, options: Options) -> Result<Self, Error> {
         // SAFETY: valid pointers, by the caller's promise.
         unsafe {
             let mut inputs = 0;
@@ -41,8 +42,11 @@ impl<const FAST: bool> Kernel for NetworkKernel<FAST> {
             let depths = integers(api, info, c"depths")?.try_into().map_err(|_| Error::Architecture)?;
             let kernel_sizes = integers(api, info, c"kernel_sizes")?;
             let of = Architecture { depths, width, image_channels, kernel_sizes };
-            let precision = if FAST { Precision::Fast } else { Precision::F32 };
-            Ok(Self { api, network: Network::new(of, tensors, precision)? })
+            let mut network = Network::new(of, tensors, options.precision)?;
+            if let Some(threads) = options.threads {
+                network.divide_for(threads);
+            }
+            Ok(Self { api, network })
         }
     }
 

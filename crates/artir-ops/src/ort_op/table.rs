@@ -9,6 +9,7 @@ use ort_sys::{
 };
 
 use super::api::{check, guard, shape_of};
+use super::options::Options;
 use crate::Error;
 
 /// A node of an operator: made once a session, run from any number of threads.
@@ -30,11 +31,11 @@ pub(super) trait Kernel: Sized {
     /// Whether an input must be there, may be left out, or is variadic.
     fn input(index: usize) -> OrtCustomOpInputOutputCharacteristic;
 
-    /// Reads the attributes and the constant inputs; errors in them are reported before the first run.
+    /// Reads the attributes, the constant inputs and the session's options; errors in them are reported before the first run.
     ///
     /// # Safety
     /// Called with ONNX Runtime's arguments of CreateKernelV2.
-    unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo) -> Result<Self, Error>;
+    unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo, options: Options) -> Result<Self, Error>;
 
     /// Runs the operator once.
     ///
@@ -48,18 +49,19 @@ pub(super) trait Kernel: Sized {
 pub(super) struct Operator {
     base: OrtCustomOp,
     api: *const OrtApi,
+    options: Options,
 }
 
 unsafe extern "system" fn create<K: Kernel>(
-    _: *const OrtCustomOp,
+    op: *const OrtCustomOp,
     api: *const OrtApi,
     info: *const OrtKernelInfo,
     out: *mut *mut c_void,
 ) -> OrtStatusPtr {
-    // SAFETY: ONNX Runtime's own pointers; the kernel goes back to `destroy`.
+    // SAFETY: ONNX Runtime's own pointers; the operator is one of ours; the kernel goes back to `destroy`.
     unsafe {
         guard(api, K::NAME, || {
-            let kernel = K::new(api, info)?;
+            let kernel = K::new(api, info, (*op.cast::<Operator>()).options)?;
             *out = Box::into_raw(Box::new((kernel, api))).cast();
             Ok(())
         })
@@ -183,7 +185,7 @@ unsafe extern "system" fn no_pairs(inputs: *mut *mut c_int, outputs: *mut *mut c
 unsafe extern "system" fn release_pairs(_: *mut c_int, _: *mut c_int) {}
 
 /// The operator whose nodes are `K`s.
-pub(super) fn operator<K: Kernel>(api: *const OrtApi) -> Operator {
+pub(super) fn operator<K: Kernel>(api: *const OrtApi, options: Options) -> Operator {
     let base = OrtCustomOp {
         version: ORT_API_VERSION,
         CreateKernel: None,
@@ -212,5 +214,5 @@ pub(super) fn operator<K: Kernel>(api: *const OrtApi) -> Operator {
         GetAliasMap: Some(no_pairs),
         ReleaseAliasMap: Some(release_pairs),
     };
-    Operator { base, api }
+    Operator { base, api, options }
 }

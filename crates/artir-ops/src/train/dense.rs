@@ -2,11 +2,12 @@
 
 use super::linear::{Linear, Weights, packed, packed_len, sized};
 use super::memory::{Gradients, Map, Scratch, Units, apart};
-use super::operand::{Extent, Kind, Start, Term, padded};
+use super::operand::{Kind, padded};
 use super::product::product;
 use super::rows::{Across, add_up, groups, operands};
 use super::wide::Wide;
 use crate::network::buffer::Buffer;
+use crate::network::extent::{Extent, Start, Term};
 use crate::network::lanes::{UNIT, with_lanes};
 
 /// Channels of parameters beyond those of the maps are zeros: an image has fewer than a unit.

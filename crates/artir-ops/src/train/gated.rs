@@ -6,13 +6,14 @@
 
 use super::linear::{Linear, Weights, packed, packed_len, sized};
 use super::memory::{Gradients, Map, Ring, Scratch, Units, apart};
-use super::operand::{Extent, Kind, Start, Term, padded};
+use super::operand::{Kind, padded};
 use super::product::product;
 use super::rows::{Across, Moments, add_up, operands};
 use super::taps::{Local, tap_sums};
 use super::wide::{Tables, Wide};
 use crate::network::buffer::Buffer;
 use crate::network::depthwise::depthwise;
+use crate::network::extent::{Extent, Start, Term};
 use crate::network::lanes::{UNIT, with_lanes};
 
 /// Parameters, and their layouts for products and convolutions.

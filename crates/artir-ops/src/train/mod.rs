@@ -12,8 +12,6 @@
 //!
 //! Results depend on the instructions, never on the number of threads.
 
-#[cfg(target_arch = "x86_64")]
-mod amx;
 pub mod c_api;
 mod dense;
 mod gated;

@@ -1,4 +1,4 @@
-//! What a product of matrices takes: kind of words, operands, sizes, initial sums.
+//! Which words a product of matrices takes.
 
 use crate::instructions::Instructions;
 use crate::network::lanes::UNIT;
@@ -48,55 +48,4 @@ impl Kind {
 /// Pixels that every row of working memory has room for, so that products may go on beyond the map.
 pub(super) fn padded(pixels: usize) -> usize {
     pixels.next_multiple_of(2 * UNIT)
-}
-
-/// A left and a right operand whose product is one of those to be added.
-#[derive(Clone, Copy)]
-pub(super) struct Term {
-    pub(super) left: *const f32,
-    pub(super) right: *const f32,
-}
-
-/// Sizes, and distances in words.
-#[derive(Clone, Copy)]
-pub(super) struct Extent {
-    pub(super) rows: usize,
-    /// Units of lanes.
-    pub(super) units: usize,
-    /// Words of each term.
-    pub(super) words: usize,
-    pub(super) left_row: usize,
-    /// 1 with tiles.
-    pub(super) left_word: usize,
-    pub(super) right_word: usize,
-    pub(super) right_unit: usize,
-    pub(super) out_row: usize,
-    pub(super) out_unit: usize,
-}
-
-impl Extent {
-    /// Sums over channels: `rows` pixels of `words` words each, by packed weights, into `units` units that lie `out_unit` apart.
-    pub(super) fn over_channels(rows: usize, units: usize, words: usize, out_unit: usize) -> Self {
-        Self {
-            rows,
-            units,
-            words,
-            left_row: words,
-            left_word: 1,
-            right_word: UNIT,
-            right_unit: words * UNIT,
-            out_row: UNIT,
-            out_unit,
-        }
-    }
-}
-
-/// The initial value of the sums.
-#[derive(Clone, Copy)]
-pub(super) enum Start {
-    Zero,
-    /// A value for each lane.
-    Bias(*const f32),
-    /// The output's current values.
-    Out,
 }

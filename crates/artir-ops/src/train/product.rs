@@ -5,22 +5,23 @@
 //! pixels, and sums over pixels, where rows are channels of one map and lanes are channels of another. With tiles (AMX) the
 //! processor does sixteen times sixteen sums at once.
 
+use crate::network::extent::{Extent, Start, Term};
 use crate::network::lanes::{UNIT, with_lanes};
-
 #[cfg(target_arch = "x86_64")]
-use super::amx;
-use super::operand::{Extent, Kind, Start, Term};
+use crate::network::tiles;
+
+use super::operand::Kind;
 use super::wide::Wide;
 
 /// # Safety
-/// The kind's instructions exist, and this thread holds [`amx::Tiles`] if it has tiles; operands and `out` are as large as
+/// The kind's instructions exist, and this thread holds [`tiles::Tiles`] if it has tiles; operands and `out` are as large as
 /// `of` says; `out` overlaps nothing.
 pub(super) unsafe fn product(kind: Kind, terms: &[Term], of: &Extent, out: *mut f32, start: Start) {
     // SAFETY: passed on to the caller.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         if kind.tiles {
-            amx::product(terms, of, out, start);
+            tiles::product(terms, of, out, start);
             return;
         }
         with_lanes!(kind.instructions, panels(terms: &[Term], of: &Extent, out: *mut f32, start: Start));

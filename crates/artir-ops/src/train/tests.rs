@@ -72,7 +72,7 @@ fn all_instructions_agree() {
 
 #[test]
 fn products_of_bfloat16_are_rounded_and_nothing_more() {
-    if Instructions::fast().is_none() {
+    if Instructions::fast().is_empty() {
         println!("skipped: this processor has no products of bfloat16");
         return;
     }

@@ -60,25 +60,16 @@ impl Products {
     fn kind(self) -> Option<Kind> {
         let exact = Instructions::available()[0];
         let kind = match self {
-            Self::Best => match Instructions::fast() {
-                Some(instructions) => Kind { instructions, tiles: tiles() },
+            // Training holds its tiles for a whole pass, so that its loops are those of pairs.
+            Self::Best => match Instructions::fast().last() {
+                Some(&instructions) => Kind { instructions, tiles: Instructions::fast()[0].tiles() },
                 None => Kind { instructions: exact, tiles: false },
             },
-            Self::Pairs => Kind { instructions: Instructions::fast()?, tiles: false },
+            Self::Pairs => Kind { instructions: *Instructions::fast().last()?, tiles: false },
             Self::Exact(instructions) => Kind { instructions, tiles: false },
         };
         kind.instructions.exist().then_some(kind)
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn tiles() -> bool {
-    super::amx::available()
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn tiles() -> bool {
-    false
 }
 
 /// Image sides must be multiples of this.
@@ -251,9 +242,9 @@ fn on_threads(threads: usize, work: impl Fn() + Sync) {
 
 /// Tiles for this thread, if products take them.
 #[cfg(target_arch = "x86_64")]
-fn held(kind: Kind) -> Option<super::amx::Tiles> {
+fn held(kind: Kind) -> Option<crate::network::tiles::Tiles> {
     // SAFETY: a kind has tiles only where they are available.
-    kind.tiles.then(|| unsafe { super::amx::Tiles::new() })
+    kind.tiles.then(|| unsafe { crate::network::tiles::Tiles::new() })
 }
 
 #[cfg(not(target_arch = "x86_64"))]

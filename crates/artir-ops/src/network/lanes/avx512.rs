@@ -4,16 +4,18 @@ use std::arch::x86_64::*;
 
 use super::{Gelu, Lanes, UNIT};
 
-/// Sixteen float32 in a register. With `PAIRS`, operands of sums over channels are pairs of bfloat16.
+/// Sixteen float32 in a register. With `PAIRS`, operands of sums over channels are pairs of bfloat16; with `TILES` these are
+/// multiplied by tiles.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub(crate) struct Avx512<const PAIRS: bool>(pub(crate) __m512);
+pub(crate) struct Avx512<const PAIRS: bool, const TILES: bool = false>(pub(crate) __m512);
 
 // SAFETY of every block below: the caller runs on AVX-512F, with `PAIRS` on AVX512-BF16 too, and pointers lead to sixteen
 // values.
 #[allow(clippy::undocumented_unsafe_blocks, reason = "the comment above holds for all of them")]
-impl<const PAIRS: bool> Lanes for Avx512<PAIRS> {
+impl<const PAIRS: bool, const TILES: bool> Lanes for Avx512<PAIRS, TILES> {
     const WIDE: bool = true;
+    const TILES: bool = TILES;
     const WORDS: usize = if PAIRS { UNIT / 2 } else { UNIT };
 
     #[inline(always)]

@@ -35,6 +35,8 @@ pub(crate) trait Lanes: Copy {
     const WIDE: bool;
     /// 32-bit words that a unit takes as operands of sums over channels: sixteen float32, or eight pairs of bfloat16.
     const WORDS: usize = UNIT;
+    /// Whether tiles make the sums over channels. The thread holds them then.
+    const TILES: bool = false;
 
     unsafe fn splat(value: f32) -> Self;
     /// Reads sixteen values.
@@ -93,7 +95,9 @@ macro_rules! with_lanes {
             #[cfg(target_arch = "x86_64")]
             $crate::instructions::Instructions::Avx512 => avx512($($arg),*),
             #[cfg(target_arch = "x86_64")]
-            $crate::instructions::Instructions::Avx512Bf16 => avx512bf16($($arg),*),
+            $crate::instructions::Instructions::Avx512Bf16 | $crate::instructions::Instructions::Avx512Amx => {
+                avx512bf16($($arg),*)
+            }
             #[cfg(target_arch = "x86_64")]
             $crate::instructions::Instructions::Avx2 => avx2($($arg),*),
             #[cfg(target_arch = "aarch64")]
@@ -103,3 +107,24 @@ macro_rules! with_lanes {
     }};
 }
 pub(crate) use with_lanes;
+
+/// The same, with tiles where they were chosen: for sums over channels. `with_lanes` leaves them out.
+macro_rules! with_tiles {
+    ($instructions:expr, $name:ident($($arg:ident: $type:ty),* $(,)?)) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512bf16")]
+        unsafe fn tiles($($arg: $type),*) {
+            // SAFETY: this function has the instructions; the rest is the caller's promise.
+            unsafe {
+                let _tiles = $crate::network::tiles::Tiles::new();
+                $name::<$crate::network::lanes::Avx512<true, true>>($($arg),*);
+            }
+        }
+        match $instructions {
+            #[cfg(target_arch = "x86_64")]
+            $crate::instructions::Instructions::Avx512Amx => tiles($($arg),*),
+            other => $crate::network::lanes::with_lanes!(other, $name($($arg: $type),*)),
+        }
+    }};
+}
+pub(crate) use with_tiles;

@@ -13,6 +13,7 @@ mod modulation;
 pub(super) use self::modulation::GpuModulation;
 use super::api::{self, OrtElement, check};
 use super::large_kernel::LargeKernel;
+use super::options::Options;
 use super::table::Kernel;
 use crate::Error;
 use crate::cuda::Machine;
@@ -130,7 +131,7 @@ impl<M: Machine, E: OrtElement> Kernel for GpuLargeKernel<M, E> {
         LargeKernel::<E>::input(index)
     }
 
-    unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo) -> Result<Self, Error> {
+    unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo, _: Options) -> Result<Self, Error> {
         let mut size = 0;
         // SAFETY: valid pointers, by the caller's promise.
         unsafe { check(api, ((*api).KernelInfoGetAttribute_int64)(info, c"kernel_size".as_ptr(), &mut size))? };
@@ -217,7 +218,7 @@ impl<M: Machine, E: OrtElement> Kernel for GpuGatedBlock<M, E> {
         OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_REQUIRED
     }
 
-    unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo) -> Result<Self, Error> {
+    unsafe fn new(api: *const OrtApi, info: *const OrtKernelInfo, _: Options) -> Result<Self, Error> {
         let hidden = |attribute: &CStr, name: &'static str| {
             let mut value = 0;
             // SAFETY: valid pointers, by the caller's promise.

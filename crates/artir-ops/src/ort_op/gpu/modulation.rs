@@ -7,6 +7,7 @@ use ort_sys::{
     ONNXTensorElementDataType, OrtApi, OrtCustomOpInputOutputCharacteristic, OrtKernelContext, OrtKernelInfo,
 };
 
+use super::super::options::Options;
 use super::{Device, is_f16, others, provider};
 use crate::Error;
 use crate::cuda::Machine;
@@ -38,7 +39,7 @@ impl<M: Machine, E: OrtElement, const REFINED: bool> Kernel for GpuModulation<M,
         OrtCustomOpInputOutputCharacteristic::INPUT_OUTPUT_REQUIRED
     }
 
-    unsafe fn new(api: *const OrtApi, _: *const OrtKernelInfo) -> Result<Self, Error> {
+    unsafe fn new(api: *const OrtApi, _: *const OrtKernelInfo, _: Options) -> Result<Self, Error> {
         Ok(Self { api, of: PhantomData })
     }
 

@@ -6,11 +6,11 @@
 use std::arch::asm;
 use std::sync::OnceLock;
 
-use super::operand::{Extent, Start, Term};
-use crate::network::lanes::UNIT;
+use super::extent::{Extent, Start, Term};
+use super::lanes::UNIT;
 
 /// Whether processor and kernel let this process use tiles. The kernel must be asked once for the process.
-pub(super) fn available() -> bool {
+pub(crate) fn available() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
         // CPUID leaf 7: EDX bit 22 is AMX-BF16, bit 24 AMX-TILE.
@@ -48,12 +48,12 @@ fn allowed() -> bool {
 }
 
 /// The tiles set up for this thread, until dropped: all eight of 16 rows of 64 bytes.
-pub(super) struct Tiles(());
+pub(crate) struct Tiles(());
 
 impl Tiles {
     /// # Safety
     /// [`available`] returned true.
-    pub(super) unsafe fn new() -> Self {
+    pub(crate) unsafe fn new() -> Self {
         #[repr(align(64))]
         struct Config([u8; 64]);
         let mut config = Config([0; 64]);
@@ -91,30 +91,52 @@ macro_rules! tile {
 }
 
 /// # Safety
-/// As for [`super::product::product`]; rows and words are multiples of 16.
-pub(super) unsafe fn product(terms: &[Term], of: &Extent, out: *mut f32, start: Start) {
+/// This thread holds [`Tiles`]; operands and `out` are as large as `of` says, rows and words multiples of 16; `out` overlaps
+/// nothing.
+pub(crate) unsafe fn product(terms: &[Term], of: &Extent, out: *mut f32, start: Start) {
     debug_assert!(of.rows.is_multiple_of(UNIT) && of.words.is_multiple_of(UNIT) && of.left_word == 1);
-    for row in (0..of.rows).step_by(2 * UNIT) {
-        for unit in (0..of.units).step_by(2) {
+    // Loading a tile takes longer than a product, so a right operand of one tile stays for all rows. Longer ones are read
+    // anew, from the first cache.
+    let one = terms.len() == 1 && of.words == UNIT;
+    for unit in (0..of.units).step_by(2) {
+        let two = of.units - unit > 1;
+        if one {
             // SAFETY: passed on to the caller.
             unsafe {
-                match (of.rows - row > UNIT, of.units - unit > 1) {
-                    (true, true) => block::<true, true>(terms, of, row, unit, out, start),
-                    (true, false) => block::<true, false>(terms, of, row, unit, out, start),
-                    (false, true) => block::<false, true>(terms, of, row, unit, out, start),
-                    (false, false) => block::<false, false>(terms, of, row, unit, out, start),
+                let right = terms[0].right.add(unit * of.right_unit);
+                let step = of.right_word * WORD;
+                tile!(load 6, right, step);
+                if two {
+                    tile!(load 7, right.add(of.right_unit), step);
+                }
+            }
+        }
+        for row in (0..of.rows).step_by(2 * UNIT) {
+            // SAFETY: passed on to the caller.
+            unsafe {
+                match (of.rows - row > UNIT, two, one) {
+                    (true, true, true) => block::<true, true, true>(terms, of, row, unit, out, start),
+                    (true, true, false) => block::<true, true, false>(terms, of, row, unit, out, start),
+                    (true, false, true) => block::<true, false, true>(terms, of, row, unit, out, start),
+                    (true, false, false) => block::<true, false, false>(terms, of, row, unit, out, start),
+                    (false, true, true) => block::<false, true, true>(terms, of, row, unit, out, start),
+                    (false, true, false) => block::<false, true, false>(terms, of, row, unit, out, start),
+                    (false, false, true) => block::<false, false, true>(terms, of, row, unit, out, start),
+                    (false, false, false) => block::<false, false, false>(terms, of, row, unit, out, start),
                 }
             }
         }
     }
 }
 
-/// One or two times sixteen rows, one or two units.
+const WORD: usize = size_of::<f32>();
+
+/// One or two times sixteen rows, one or two units. With `HELD`, the right operand is in the tiles already.
 ///
 /// # Safety
 /// As for [`product`].
 #[inline(always)]
-unsafe fn block<const ROWS: bool, const UNITS: bool>(
+unsafe fn block<const ROWS: bool, const UNITS: bool, const HELD: bool>(
     terms: &[Term],
     of: &Extent,
     row: usize,
@@ -122,7 +144,6 @@ unsafe fn block<const ROWS: bool, const UNITS: bool>(
     out: *mut f32,
     start: Start,
 ) {
-    const WORD: usize = size_of::<f32>();
     // SAFETY: passed on to the caller. Tiles 0 to 3 are the sums, 4 and 5 the left operand, 6 and 7 the right one.
     unsafe {
         let to = out.add(row * of.out_row + unit * of.out_unit);
@@ -168,10 +189,14 @@ unsafe fn block<const ROWS: bool, const UNITS: bool>(
             let mut right = term.right.add(unit * of.right_unit);
             for _ in 0..of.words / UNIT {
                 tile!(load 4, left, left_step);
-                tile!(load 6, right, right_step);
+                if !HELD {
+                    tile!(load 6, right, right_step);
+                }
                 tile!(dot 0, 4, 6);
                 if UNITS {
-                    tile!(load 7, right.add(of.right_unit), right_step);
+                    if !HELD {
+                        tile!(load 7, right.add(of.right_unit), right_step);
+                    }
                     tile!(dot 1, 4, 7);
                 }
                 if ROWS {
