@@ -54,9 +54,11 @@ lint:
 	$(TOOLS) cargo machete
 	$(TOOLS) typos
 
+# With the library of the development build, which is there after make test: what it computes is the same.
+test-train: export ARTIR_OPS_LIBRARY ?= $(CURDIR)/target/debug/libartir_ops.so
 test-train:
 	scripts/bootstrap.sh --train
-	cargo build --release -p artir-ops
+	cargo build --workspace
 	$(PYTEST) -m torch
 
 # The Python package on a development build, in the training environment: with PyTorch if make test-train installed it.
@@ -128,7 +130,7 @@ KEEP_MEMORY = MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PA
 
 train:
 	scripts/bootstrap.sh --train
-	cargo build --release -p artir-ops
+	$(if $(ARTIR_OPS_LIBRARY),,cargo build --release -p artir-ops)
 	$(KEEP_MEMORY) $(PYTHON) -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
 		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START)) \
 		$(if $(DATA),--data $(DATA)) $(if $(WORKERS),--workers $(WORKERS))

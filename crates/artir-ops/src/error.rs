@@ -64,7 +64,7 @@ pub enum Error {
     /// The session option has another value.
     #[error("the session option artir.precision must be f32 or fast, not '{0}'")]
     Precision(String),
-    /// The session option has another value.
+    /// `artir.threads` is not a number from 1 up.
     #[error("the session option artir.threads must be a number from 1 up, not '{0}'")]
     Threads(String),
     /// A worker panicked: a fault in this crate.

@@ -21,13 +21,13 @@ impl Precision {
     /// Whether this processor is faster with it than in f32. Intel's processors multiply pairs of bfloat16 no faster than
     /// float32 (measured: the network takes 1.5 times as long), so there the tiles decide.
     pub fn gains(self) -> bool {
-        let best = Instructions::fast().first().copied();
-        self == Self::Fast && best.is_some_and(|best| best.tiles() || !of_intel())
+        // The kernel is asked for tiles only where fast precision is wanted: they make the frames of signals larger.
+        self == Self::Fast && Instructions::fast().first().is_some_and(|best| best.tiles() || !of_intel())
     }
 }
 
-/// The variable of the environment that leaves out instructions, to measure and to test what other processors do: `avx2` leaves out
-/// AVX-512 and all beyond it. It is read once. Results differ in the last bits.
+/// The variable of the environment that leaves out instructions, to measure and to test what other processors do: `avx2`
+/// leaves out AVX-512 and all beyond it, other values are ignored. It is read once. Results differ in the last bits.
 pub const MAX_VARIABLE: &str = "ARTIR_MAX_CPU_ISA";
 
 #[cfg(target_arch = "x86_64")]

@@ -29,6 +29,7 @@ def onnx_runtime(model: Path, threads: int, library: str | None, precision: str 
         # As artir sets it.
         options.enable_mem_pattern = False
         options.add_session_config_entry("artir.precision", precision)
+        options.add_session_config_entry("artir.threads", str(threads))
         options.register_custom_ops_library(library)
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     return lambda image: session.run(None, {"image": image})[0]

@@ -10,8 +10,8 @@
 //! - the way up sums over channels first and interpolates then (`resample`);
 //! - nothing is allocated but two maps of full size and an eighth of that (`run`).
 //!
-//! Every output is one chain of additions, whose order depends on nothing but the instructions' width: threads and tiles
-//! change no bit.
+//! Every output is one chain of additions, whose order depends on nothing but the instructions: threads and the
+//! division into jobs change no bit.
 
 pub(crate) mod buffer;
 mod cascade;

@@ -3,7 +3,7 @@
 //! The loop keeps the sums of some pixels times some units of output channels in registers. For each input channel it
 //! reads that many units of weights, and multiplies them with one value of each pixel. Where the instructions have products
 //! of pairs of bfloat16 and were asked for, a step takes two input channels, and inputs and weights are rounded to
-//! bfloat16; sums stay in f32.
+//! bfloat16; sums stay in f32. With tiles the processor makes sixteen times sixteen sums at once (`by_tiles`).
 
 use half::bf16;
 
@@ -26,6 +26,7 @@ pub(super) struct Packed {
     /// Words that they take.
     words: usize,
     /// Words of a group of inputs that lie side by side, for tiles.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "tiles are of another processor"))]
     group: usize,
     /// Units of output channels.
     pub(super) units: usize,
@@ -118,6 +119,7 @@ pub(super) trait Sums<V: Lanes>: Finish<V> {
 
 /// Where sums go, as float32 whose pixels lie side by side, and what is added to them.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "tiles are of another processor"))]
 pub(super) struct Target {
     pub(super) to: *mut f32,
     /// Float32 from one unit to the next.

@@ -1,6 +1,8 @@
 //! The network's multiply-adds without the network.
 
 use super::lanes::{Lanes, UNIT, with_lanes};
+#[cfg(target_arch = "x86_64")]
+use super::tiles;
 use crate::instructions::Instructions;
 
 /// Multiplies and adds in registers.
@@ -26,6 +28,14 @@ impl Probe {
 
     /// Multiply-adds that one run made.
     pub(crate) fn run(&self) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        if self.instructions.tiles() {
+            // SAFETY: the instructions exist.
+            return unsafe {
+                let _tiles = tiles::Tiles::new();
+                tiles::rounds(ROUNDS)
+            };
+        }
         let mut result = [0.0f32; UNIT];
         let to = result.as_mut_ptr();
         // SAFETY: the instructions exist, and `to` has room for sixteen values.

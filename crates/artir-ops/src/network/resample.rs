@@ -237,23 +237,31 @@ unsafe fn horizontal<V: Lanes>(
     unsafe {
         let (near, far) = (V::splat(NEAR), V::splat(FAR));
         for pixel in 0..count {
-            let at = |x: usize, n: usize| V::load(lines[x].add((pixel + n) * UNIT));
-            let between =
-                |x: usize, n: usize, first: V, second: V, sum: V| at(x, n).fma(first, at(x, n + 1).fma(second, sum));
+            let here = lines.map(|line| line.add(pixel * UNIT));
             let mut even = V::load(joined.add(2 * pixel * UNIT));
             if !(at_left && pixel == 0) {
-                even = between(0, 0, near, far, even);
+                even = between(here[0], near, far, even);
             }
-            even = between(1, 0, far, near, even);
-            even = between(2, 1, near, far, even);
+            even = between(here[1], far, near, even);
+            even = between(here[2].add(UNIT), near, far, even);
             even.store(to.add(2 * pixel * UNIT));
             let mut uneven = V::load(joined.add((2 * pixel + 1) * UNIT));
-            uneven = between(0, 0, far, near, uneven);
-            uneven = between(1, 1, near, far, uneven);
+            uneven = between(here[0], far, near, uneven);
+            uneven = between(here[1].add(UNIT), near, far, uneven);
             if !(at_right && pixel + 1 == count) {
-                uneven = between(2, 1, far, near, uneven);
+                uneven = between(here[2].add(UNIT), far, near, uneven);
             }
             uneven.store(to.add((2 * pixel + 1) * UNIT));
         }
     }
+}
+
+/// Adds the mean of two neighbouring pixels with these weights. No closure: those do not have the loop's instructions.
+///
+/// # Safety
+/// The instructions exist, and both pixels.
+#[inline(always)]
+unsafe fn between<V: Lanes>(pixels: *const f32, first: V, second: V, sum: V) -> V {
+    // SAFETY: passed on to the caller.
+    unsafe { V::load(pixels).fma(first, V::load(pixels.add(UNIT)).fma(second, sum)) }
 }

@@ -21,7 +21,7 @@ pub struct Network {
     of: Architecture,
     weights: Weights,
     instructions: Instructions,
-    /// Of the processor: asking costs a read of system files, too much for every pass.
+    /// Threads that work is divided for. Found once: asking the processor reads system files.
     threads: usize,
     /// Memory of earlier runs, for the next one of the same size.
     kept: Mutex<Vec<Buffer>>,
@@ -38,6 +38,9 @@ const MULTIPLE: usize = 4;
 /// Images of a batch of at most so many pixels go one to a thread: tiles of a small image are too few for many threads,
 /// and each computes its borders anew.
 const SMALL_IMAGE: usize = 512 * 512;
+
+/// Work is divided for at most so many threads: more would make tiles smaller than their surroundings.
+const MOST_THREADS: usize = 1024;
 
 impl Network {
     /// Checks and prepares the weights, which come in the order of the operator's inputs.
@@ -65,7 +68,7 @@ impl Network {
 
     /// Divides work for so many threads instead of as many as the processor has. It changes no result.
     pub fn divide_for(&mut self, threads: std::num::NonZeroUsize) {
-        self.threads = threads.get();
+        self.threads = threads.get().min(MOST_THREADS);
     }
 
     /// Configuration of this network.
@@ -99,21 +102,21 @@ impl Network {
             }
         }
         let to = Planes::new(output.as_mut_ptr(), channels, rows, columns);
-        let one = |n: usize, parallel: &dyn Parallel| {
+        let one = |n: usize, threads: usize, parallel: &dyn Parallel| {
             let from = Planes::new(input[n * image..].as_ptr().cast_mut(), channels, rows, columns);
             // SAFETY: image `n` lies in both buffers, whose lengths were checked, and no other job has the same number.
-            unsafe { self.image(from, to.image(n), parallel) }
+            unsafe { self.image(from, to.image(n), threads, parallel) }
         };
         if batch > 1 && rows * columns <= SMALL_IMAGE {
             let failed: Mutex<Option<Error>> = Mutex::default();
             parallel.run(batch, &|n| {
-                if let Err(e) = one(n, &Serial) {
+                if let Err(e) = one(n, 1, &Serial) {
                     *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
                 }
             })?;
             return failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err);
         }
-        (0..batch).try_for_each(|n| one(n, parallel))
+        (0..batch).try_for_each(|n| one(n, self.threads, parallel))
     }
 
     /// Restores one image.
@@ -121,11 +124,11 @@ impl Network {
     /// # Safety
     /// Both are images of the network's channels and of one size, with multiples of [`MULTIPLE`] rows and columns. Nobody
     /// writes to `from` and nobody else uses `to`.
-    unsafe fn image(&self, from: Planes, to: Planes, parallel: &dyn Parallel) -> Result<(), Error> {
+    unsafe fn image(&self, from: Planes, to: Planes, threads: usize, parallel: &dyn Parallel) -> Result<(), Error> {
         let (rows, columns, units) = (from.rows, from.columns, self.of.width / UNIT);
         let layout = Layout::new(rows, columns, units);
         let mut buffer = self.borrow(layout.len());
-        let pass = Pass { instructions: self.instructions, threads: self.threads, parallel };
+        let pass = Pass { instructions: self.instructions, threads, parallel };
         // SAFETY: the buffer has the layout's length and is used by nobody else; the rest is passed on to the caller.
         let result = unsafe { pass.network(&self.weights, from, to, &layout, buffer.as_mut_ptr()) };
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);

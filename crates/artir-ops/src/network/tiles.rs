@@ -90,12 +90,31 @@ macro_rules! tile {
     };
 }
 
+/// Makes products of tiles that stay in the registers, and returns how many multiply-adds that was: the processor's peak.
+///
+/// # Safety
+/// This thread holds [`Tiles`].
+pub(crate) unsafe fn rounds(count: usize) -> usize {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        tile!(zero 4);
+        tile!(zero 5);
+        for _ in 0..count {
+            tile!(dot 0, 4, 5);
+            tile!(dot 1, 4, 5);
+            tile!(dot 2, 4, 5);
+            tile!(dot 3, 4, 5);
+        }
+    }
+    count * 4 * UNIT * UNIT * 2 * UNIT
+}
+
 /// # Safety
 /// This thread holds [`Tiles`]; operands and `out` are as large as `of` says, rows and words multiples of 16; `out` overlaps
 /// nothing.
 pub(crate) unsafe fn product(terms: &[Term], of: &Extent, out: *mut f32, start: Start) {
     debug_assert!(of.rows.is_multiple_of(UNIT) && of.words.is_multiple_of(UNIT) && of.left_word == 1);
-    // Loading a tile takes longer than a product, so a right operand of one tile stays for all rows. Longer ones are read
+    // Loading a tile takes longer than a product, so a right operand of one tile stays for all rows of the product. Longer ones are read
     // anew, from the first cache.
     let one = terms.len() == 1 && of.words == UNIT;
     for unit in (0..of.units).step_by(2) {

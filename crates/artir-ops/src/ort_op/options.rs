@@ -1,4 +1,4 @@
-//! What a session's options say about the operators.
+//! Options of a session for the operators.
 
 use std::ffi::CString;
 use std::num::NonZeroUsize;
@@ -12,7 +12,7 @@ use crate::{Error, Precision};
 /// set before the operators are registered.
 pub const PRECISION_OPTION: &str = "artir.precision";
 
-/// The session option that tells how many threads a run has: ONNX Runtime does not tell its operators. Work is divided for that
+/// The session option for the number of threads of a run, which ONNX Runtime does not pass to operators. Work is divided for that
 /// many; nothing means as many as the processor has. It changes no result. It must be set before the operators are registered.
 pub const THREADS_OPTION: &str = "artir.threads";
 

@@ -98,24 +98,15 @@ pub(super) unsafe fn correlate<V: Wide, const N: usize>(
                     for (tap, kernel) in taps.iter_mut().zip(kernels) {
                         *tap = kernel.start.add(i * kernel.stride);
                     }
-                    let mut step = |j: usize, which: usize| {
-                        let seen = row.offset(x as isize + j as isize - left as isize);
-                        let seen = [V::load(seen), V::load(seen.add(UNIT))];
-                        for (sums, tap) in sums.iter_mut().zip(taps) {
-                            let tap = V::splat(*tap.add(j));
-                            for (sum, seen) in sums[which].iter_mut().zip(seen) {
-                                *sum = tap.fma(seen, *sum);
-                            }
-                        }
-                    };
+                    let row = row.wrapping_offset(x as isize - left as isize);
                     let mut j = first;
                     while j + 2 <= last {
-                        step(j, 0);
-                        step(j + 1, 1);
+                        step(row, taps, j, 0, &mut sums);
+                        step(row, taps, j + 1, 1, &mut sums);
                         j += 2;
                     }
                     if j < last {
-                        step(j, 0);
+                        step(row, taps, j, 0, &mut sums);
                     }
                 }
                 for (sums, to) in sums.into_iter().zip(to) {
@@ -127,6 +118,31 @@ pub(super) unsafe fn correlate<V: Wide, const N: usize>(
                         *place.add(i) = if to.add { *place.add(i) + value } else { *value };
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Adds the products of tap `j` of each kernel to one of its two sums. No closure: those do not have the loop's instructions.
+///
+/// # Safety
+/// As for [`correlate`].
+#[inline(always)]
+unsafe fn step<V: Wide, const N: usize>(
+    row: *const f32,
+    taps: [*const f32; N],
+    j: usize,
+    which: usize,
+    sums: &mut [[[V; 2]; 2]; N],
+) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let seen = row.wrapping_add(j);
+        let seen = [V::load(seen), V::load(seen.add(UNIT))];
+        for (sums, tap) in sums.iter_mut().zip(taps) {
+            let tap = V::splat(*tap.add(j));
+            for (sum, seen) in sums[which].iter_mut().zip(seen) {
+                *sum = tap.fma(seen, *sum);
             }
         }
     }

@@ -214,7 +214,10 @@ impl<const PAIRS: bool> Wide for Avx512<PAIRS> {
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_step: usize, to: *mut f32, to_step: usize) {
         unsafe {
-            let rows: [__m512i; UNIT] = std::array::from_fn(|i| _mm512_loadu_si512(from.add(i * from_step).cast()));
+            let mut rows = [_mm512_setzero_si512(); UNIT];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = _mm512_loadu_si512(from.add(i * from_step).cast());
+            }
             let mut pairs = rows;
             for i in 0..UNIT / 2 {
                 pairs[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
