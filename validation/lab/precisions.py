@@ -15,8 +15,6 @@ from .restorer import Restorer
 
 REAL = ("ct-real-b30", "ct-real-d45", "pet", "rgb", "haze")
 """Sets of real images. Noise and lost counts of PET and of the photographs are simulated."""
-
-
 HEAD = (
     "set",
     "model",

@@ -112,6 +112,7 @@ def main() -> None:
     cores = os.cpu_count()
     library = options.library.resolve()
     files = {v: models.write(v, Path(".cache/bench")) for v in options.variants}
+    small = models.write("T", Path(".cache/bench"))
     real = Path(os.environ.get("ARTIR_REAL_DATA", "../shared/data"))
     results = {
         "machine": machine.describe(),
@@ -120,9 +121,9 @@ def main() -> None:
     }
     sections = {
         "series": lambda: series.measure(options.artir, real, 1 if options.quick else 3),
-        "frame": lambda: peers.frame(files["T"], cores, library),
-        "growth": lambda: growth(options.artir, files["T"], cores, options.quick),
-        "peak": lambda: peak(options.artir, files["T"], cores),
+        "frame": lambda: peers.frame(small, cores, library),
+        "growth": lambda: growth(options.artir, small, cores, options.quick),
+        "peak": lambda: peak(options.artir, small, cores),
         "peers": lambda: side_by_side(files, cores, library, options.quick, options.sizes),
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -54,34 +54,25 @@ impl Packed {
         weight: impl Fn(usize, usize) -> f32,
     ) -> Self {
         let units = outputs / UNIT;
-        if instructions.tiles() {
-            // Zeros where a group's last pair of units lacks its second one.
-            let group = 2 * pixel_words(inputs / UNIT);
-            let padded = |output: usize, input: usize| {
-                if input % group < inputs { weight(output, input / group * inputs + input % group) } else { 0.0 }
-            };
-            let words = groups * group / 2;
-            return Self {
-                data: pack(words, 1, units, pairs(padded)),
-                inputs: groups * inputs,
-                words,
-                group: group / 2,
-                units,
-                panel: 1,
-            };
-        }
-        let inputs = groups * inputs;
-        let panel = if instructions.wide() {
+        let panel = if instructions.wide() && !instructions.tiles() {
             // 24 sums in flight: 4 x 6, 3 x 8 or 2 x 12.
             [4, 3, 2, 1].into_iter().find(|n| units.is_multiple_of(*n)).unwrap_or(1)
         } else {
             1
         };
-        if instructions.pairs() {
-            let words = inputs / 2;
-            return Self { data: pack(words, panel, units, pairs(weight)), inputs, words, group: words, units, panel };
-        }
-        Self { data: pack(inputs, panel, units, weight), inputs, words: inputs, group: inputs, units, panel }
+        // For tiles, zeros where a group's last pair of units lacks its second one.
+        let group = if instructions.tiles() { 2 * pixel_words(inputs / UNIT) } else { inputs };
+        let padded = |output: usize, input: usize| {
+            if input % group < inputs { weight(output, input / group * inputs + input % group) } else { 0.0 }
+        };
+        let factors = if instructions.pairs() { 2 } else { 1 };
+        let words = groups * group / factors;
+        let data = if instructions.pairs() {
+            pack(words, panel, units, pairs(padded))
+        } else {
+            pack(words, panel, units, padded)
+        };
+        Self { data, inputs: groups * inputs, words, group: group / factors, units, panel }
     }
 }
 

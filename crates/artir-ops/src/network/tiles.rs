@@ -114,54 +114,60 @@ pub(crate) unsafe fn rounds(count: usize) -> usize {
 /// nothing.
 pub(crate) unsafe fn product(terms: &[Term], of: &Extent, out: *mut f32, start: Start) {
     debug_assert!(of.rows.is_multiple_of(UNIT) && of.words.is_multiple_of(UNIT) && of.left_word == 1);
-    // Loading a tile takes longer than a product, so a right operand of one tile stays for all rows of the product. Longer ones are read
-    // anew, from the first cache.
-    let one = terms.len() == 1 && of.words == UNIT;
+    // Loading a tile takes longer than a product, so a right operand of one tile stays for all rows of the product. Longer
+    // ones are read anew, from the first cache.
+    let held = terms.len() == 1 && of.words == UNIT;
     for unit in (0..of.units).step_by(2) {
         let two = of.units - unit > 1;
-        if one {
+        if held {
             // SAFETY: passed on to the caller.
-            unsafe {
-                let right = terms[0].right.add(unit * of.right_unit);
-                let step = of.right_word * WORD;
-                tile!(load 6, right, step);
-                if two {
-                    tile!(load 7, right.add(of.right_unit), step);
-                }
-            }
+            unsafe { load_right(terms[0].right.add(unit * of.right_unit), of, two) };
         }
         for row in (0..of.rows).step_by(2 * UNIT) {
             // SAFETY: passed on to the caller.
             unsafe {
-                match (of.rows - row > UNIT, two, one) {
-                    (true, true, true) => block::<true, true, true>(terms, of, row, unit, out, start),
-                    (true, true, false) => block::<true, true, false>(terms, of, row, unit, out, start),
-                    (true, false, true) => block::<true, false, true>(terms, of, row, unit, out, start),
-                    (true, false, false) => block::<true, false, false>(terms, of, row, unit, out, start),
-                    (false, true, true) => block::<false, true, true>(terms, of, row, unit, out, start),
-                    (false, true, false) => block::<false, true, false>(terms, of, row, unit, out, start),
-                    (false, false, true) => block::<false, false, true>(terms, of, row, unit, out, start),
-                    (false, false, false) => block::<false, false, false>(terms, of, row, unit, out, start),
+                match (of.rows - row > UNIT, two) {
+                    (true, true) => block::<true, true>(terms, of, row, unit, out, start, held),
+                    (true, false) => block::<true, false>(terms, of, row, unit, out, start, held),
+                    (false, true) => block::<false, true>(terms, of, row, unit, out, start, held),
+                    (false, false) => block::<false, false>(terms, of, row, unit, out, start, held),
                 }
             }
         }
     }
 }
 
-const WORD: usize = size_of::<f32>();
-
-/// One or two times sixteen rows, one or two units. With `HELD`, the right operand is in the tiles already.
+/// Loads one or two units of the right operand into tiles 6 and 7.
 ///
 /// # Safety
 /// As for [`product`].
 #[inline(always)]
-unsafe fn block<const ROWS: bool, const UNITS: bool, const HELD: bool>(
+unsafe fn load_right(right: *const f32, of: &Extent, two: bool) {
+    let step = of.right_word * WORD;
+    // SAFETY: passed on to the caller.
+    unsafe {
+        tile!(load 6, right, step);
+        if two {
+            tile!(load 7, right.add(of.right_unit), step);
+        }
+    }
+}
+
+const WORD: usize = size_of::<f32>();
+
+/// One or two times sixteen rows, one or two units. With `held`, the right operand is in the tiles already.
+///
+/// # Safety
+/// As for [`product`].
+#[inline(always)]
+unsafe fn block<const ROWS: bool, const UNITS: bool>(
     terms: &[Term],
     of: &Extent,
     row: usize,
     unit: usize,
     out: *mut f32,
     start: Start,
+    held: bool,
 ) {
     // SAFETY: passed on to the caller. Tiles 0 to 3 are the sums, 4 and 5 the left operand, 6 and 7 the right one.
     unsafe {
@@ -202,20 +208,17 @@ unsafe fn block<const ROWS: bool, const UNITS: bool, const HELD: bool>(
                 }
             }
         }
-        let (left_step, right_step) = (of.left_row * WORD, of.right_word * WORD);
+        let left_step = of.left_row * WORD;
         for term in terms {
             let mut left = term.left.add(row * of.left_row);
             let mut right = term.right.add(unit * of.right_unit);
             for _ in 0..of.words / UNIT {
                 tile!(load 4, left, left_step);
-                if !HELD {
-                    tile!(load 6, right, right_step);
+                if !held {
+                    load_right(right, of, UNITS);
                 }
                 tile!(dot 0, 4, 6);
                 if UNITS {
-                    if !HELD {
-                        tile!(load 7, right.add(of.right_unit), right_step);
-                    }
                     tile!(dot 1, 4, 7);
                 }
                 if ROWS {
