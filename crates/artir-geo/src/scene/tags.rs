@@ -62,15 +62,11 @@ pub(crate) fn endless_profile(fetch: Fetch<'_>) -> Option<bool> {
             break;
         }
         let (entries, next) = form.directory(at, fetch)?;
-        let (mut bits, mut colours) = (1, 0);
-        for entry in entries.chunks_exact(form.entry_bytes()) {
-            match form.number(&entry[..2]) {
-                258 => bits = form.bits(entry, fetch).unwrap_or(bits),
-                318 | 319 => colours += 1,
-                _ => {}
-            }
-        }
-        if bits > 16 && colours >= 2 {
+        // Of several entries of one tag, libtiff takes the first. Reading each of them could take millions of reads.
+        let first = |tag| entries.chunks_exact(form.entry_bytes()).find(|entry| form.number(&entry[..2]) == tag);
+        let colours = first(318).is_some() && first(319).is_some();
+        // Bits that cannot be read may be many.
+        if colours && first(258).is_some_and(|entry| form.bits(entry, fetch).is_none_or(|bits| bits > 16)) {
             return Some(true);
         }
         at = next;
@@ -139,15 +135,23 @@ impl Form {
         Some((self.number(&entry[..2]), self.number(&entry[at..at + width])))
     }
 
-    /// Bits of a value (tag 258): short numbers, one for each band, which can lie elsewhere in the file.
+    /// Bits of a value (tag 258) of the first band. Numbers of several bands can lie elsewhere in the file. `None` for numbers
+    /// that are no integers.
     fn bits(&self, entry: &[u8], fetch: Fetch<'_>) -> Option<u64> {
+        let width = match self.number(&entry[2..4]) {
+            1 | 6 => 1,
+            3 | 8 => 2,
+            4 | 9 => 4,
+            16 | 17 => 8,
+            _ => return None,
+        };
         let (count_at, at) = if self.big { (4, 12) } else { (4, 8) };
         let here = entry.len() - at;
         let count = self.number(&entry[count_at..at]);
-        if count.checked_mul(2)? <= here as u64 {
-            return Some(self.number(&entry[at..at + 2]));
+        if count.checked_mul(width as u64)? <= here as u64 {
+            return Some(self.number(entry.get(at..at + width)?));
         }
-        Some(self.number(fetch(self.number(&entry[at..]), 2)?.get(..2)?))
+        Some(self.number(fetch(self.number(&entry[at..]), width)?.get(..width)?))
     }
 }
 
@@ -185,9 +189,43 @@ mod tests {
         assert!(seen(&file(32, &[62, 63], &end)), "white point and primaries of 32-bit values");
         assert!(!seen(&file(16, &[62, 63], &end)) && !seen(&file(32, &[62], &end)));
         assert!(!seen(&file(32, &[], &[8, 0, 0, 0])), "a chain that bites its tail ends");
+        assert!(!seen(&file(32, &[62, 62], &end)), "one of both, twice");
+        let bits = |entries: &[[u8; 10]]| {
+            let mut out = b"II\x2a\0\x08\0\0\0".to_vec();
+            out.extend([2 + entries.len() as u8, 0]);
+            entries.iter().for_each(|entry| out.extend([&[2, 1], &entry[..]].concat()));
+            [62, 63].iter().for_each(|tag| out.extend([*tag, 1, 5, 0, 2, 0, 0, 0, 0, 0, 0, 0]));
+            out.extend(end);
+            seen(&out)
+        };
+        let short = |bits: u8| [3, 0, 1, 0, 0, 0, bits, 0, 0, 0];
+        assert!(bits(&[short(32), short(8)]) && !bits(&[short(8), short(32)]), "the first entry of a tag counts");
+        assert!(bits(&[[1, 0, 3, 0, 0, 0, 32, 32, 32, 0], short(8)]), "bytes");
+        assert!(bits(&[[4, 0, 1, 0, 0, 0, 32, 0, 0, 0]]) && !bits(&[[4, 0, 1, 0, 0, 0, 16, 0, 0, 0]]), "long numbers");
+        assert!(bits(&[[12, 0, 1, 0, 0, 0, 0, 0, 0, 0]]), "what cannot be read may be any number");
         let mut second = file(8, &[], &[26, 0, 0, 0]);
         second.extend(&file(64, &[62, 63], &end)[8..]);
         assert!(seen(&second), "any directory counts");
+    }
+
+    #[test]
+    fn a_file_of_repeated_tags_takes_few_reads() {
+        // A directory of white point, primaries and many entries for bits that lie elsewhere, next after itself.
+        let count = 4000u16;
+        let mut file = b"II\x2a\0\x08\0\0\0".to_vec();
+        file.extend(count.to_le_bytes());
+        for tag in [62, 63].into_iter().chain(std::iter::repeat(2)).take(count.into()) {
+            file.extend([tag, 1, 3, 0, 9, 0, 0, 0, 4, 0, 0, 0]);
+        }
+        file.extend(8u32.to_le_bytes());
+        let mut reads = 0;
+        let mut fetch = of(&file);
+        let found = endless_profile(&mut |at, length| {
+            reads += 1;
+            fetch(at, length)
+        });
+        assert_eq!(found, Some(false));
+        assert!(reads <= 1 + 3 * MOST_DIRECTORIES, "{reads}");
     }
 
     #[test]
