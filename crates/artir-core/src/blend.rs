@@ -3,7 +3,7 @@
 //! Only the rows that a tile row touches are held: a band of (tile rows x image columns). Rows
 //! that no later tile touches leave the band as soon as they are complete.
 
-use ndarray::{Array3, ArrayView3, s};
+use ndarray::{Array3, ArrayView1, ArrayView3, Zip, s};
 
 use crate::tile::{Span, TilePlan};
 
@@ -33,20 +33,20 @@ impl Blend {
         }
     }
 
-    /// Adds the residual of tile (`row`, `column`) of the plan, `[channel, row, column]`.
-    pub(crate) fn add(&mut self, plan: &TilePlan, (row, column): (usize, usize), residual: ArrayView3<'_, f32>) {
+    /// Adds a line of the residual of tile (`row`, `column`) of the plan: of a channel, and of row `down` in the tile.
+    pub(crate) fn add(
+        &mut self,
+        plan: &TilePlan,
+        (row, column): (usize, usize),
+        channel: usize,
+        down: usize,
+        residual: &[f32],
+    ) {
         let (rows, columns) = (plan.rows[row], plan.columns[column]);
-        let top = rows.start - self.first;
         self.touched = self.touched.max(rows.end());
-        let mut target = self.band.slice_mut(s![.., top..top + rows.len, columns.start..columns.end()]);
-        let (wy, wx) = (&self.row_weights[row], &self.column_weights[column]);
-        for (mut to, from) in target.outer_iter_mut().zip(residual.outer_iter()) {
-            for ((mut to, from), wy) in to.outer_iter_mut().zip(from.outer_iter()).zip(wy) {
-                for ((to, from), wx) in to.iter_mut().zip(from).zip(wx) {
-                    *to += from * (wy * wx);
-                }
-            }
-        }
+        let target = self.band.slice_mut(s![channel, rows.start - self.first + down, columns.start..columns.end()]);
+        let (wy, wx) = (self.row_weights[row][down], ArrayView1::from(&self.column_weights[column]));
+        Zip::from(target).and(ArrayView1::from(residual)).and(wx).for_each(|to, from, wx| *to += from * (wy * wx));
     }
 
     /// Whether no row of the band has a residual.
@@ -102,7 +102,11 @@ mod tests {
         for (i, r) in plan.rows.iter().enumerate() {
             for (j, c) in plan.columns.iter().enumerate() {
                 let tile = image.slice(s![.., r.start..r.end(), c.start..c.end()]);
-                blend.add(plan, (i, j), tile);
+                for (channel, plane) in tile.outer_iter().enumerate() {
+                    for (down, line) in plane.outer_iter().enumerate() {
+                        blend.add(plan, (i, j), channel, down, &line.to_vec());
+                    }
+                }
             }
             let (first, band) = blend.complete(plan, i);
             out.slice_mut(s![.., first..first + band.dim().1, ..]).assign(&band);

@@ -16,10 +16,14 @@ pub(crate) fn fill_invalid(data: &mut Array3<f32>, valid: &Array2<bool>) -> bool
         let all = [(r.wrapping_sub(1), c), (r, c.wrapping_sub(1)), (r, c + 1), (r + 1, c)];
         all.into_iter().filter(move |(r, c)| *r < rows && *c < columns)
     };
-    // Only pixels beside an invalid one give it their value.
-    let edge = |at: &(usize, usize)| neighbours(*at).any(|near| !valid[near]);
-    let valid_pixels = valid.indexed_iter().filter(|(_, valid)| **valid).map(|(at, _)| at);
-    let mut queue: VecDeque<(usize, usize)> = valid_pixels.filter(edge).collect();
+    // Only pixels beside an invalid one give it their value. At the image's edge a pixel is its own neighbour here.
+    let lines: Vec<Vec<bool>> = valid.outer_iter().map(|line| line.to_vec()).collect();
+    let mut queue: VecDeque<(usize, usize)> = VecDeque::new();
+    for (r, own) in lines.iter().enumerate() {
+        let (above, below) = (&lines[r.saturating_sub(1)], &lines[(r + 1).min(rows - 1)]);
+        let within = |c: usize| above[c] & below[c] & own[c.saturating_sub(1)] & own[(c + 1).min(columns - 1)];
+        queue.extend((0..columns).filter(|c| own[*c] && !within(*c)).map(|c| (r, c)));
+    }
     while let Some((r, c)) = queue.pop_front() {
         for (nr, nc) in neighbours((r, c)) {
             if !seen[(nr, nc)] {

@@ -1,6 +1,6 @@
 //! Batches: several images in one run of the network, because one slice alone does not fill a GPU.
 
-use ndarray::{Array3, Array4, Axis, concatenate};
+use ndarray::{Array3, Array4, Axis, concatenate, s};
 
 use super::{MemoryUse, Restorer, prepared::Tile};
 use crate::{Error, Image, Progress, Shape, error::SettingError};
@@ -43,8 +43,8 @@ impl Restorer {
             }
             tiles.push(Tile::prepare(image, range));
         }
-        let inputs: Vec<Array4<f32>> =
-            tiles.iter_mut().filter(|t| t.any_valid).map(|t| t.padded(rows.padded, columns.padded)).collect();
+        let inputs: Vec<_> =
+            tiles.iter().filter(|t| t.any_valid).map(|t| t.padded(rows.padded, columns.padded)).collect();
         let output = if inputs.is_empty() {
             Array4::zeros((0, 0, 0, 0))
         } else {
@@ -55,10 +55,14 @@ impl Restorer {
         let mut outputs = output.outer_iter();
         let mut residuals = Vec::with_capacity(count);
         for tile in &tiles {
-            residuals.push(match tile.any_valid.then(|| outputs.next()).flatten() {
-                Some(output) => tile.residual(output, range, strength)?,
-                None => Array3::zeros(expected),
-            });
+            let mut residual = Array3::zeros(expected);
+            if let Some(output) = tile.any_valid.then(|| outputs.next()).flatten() {
+                let mut put = |channel, row, line: &[f32]| {
+                    residual.slice_mut(s![channel, row, ..]).iter_mut().zip(line).for_each(|(to, from)| *to = *from);
+                };
+                tile.residual(output, range, strength, &mut put)?;
+            }
+            residuals.push(residual);
             progress.advance((shape.rows * shape.columns) as u64);
         }
         Ok(residuals)
@@ -67,7 +71,7 @@ impl Restorer {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array2, s};
+    use ndarray::Array2;
 
     use super::*;
     use crate::{Device, NoProgress, Settings, zoo};

@@ -17,7 +17,7 @@ use ndarray::{Array3, Array4, ArrayView3, ArrayView4};
 pub use self::{
     memory::ImageSource,
     pool::{Feed, Pool, PoolEnded, Work},
-    prepared::network_input,
+    prepared::{every, network_input},
 };
 use crate::{
     Card, Device, Error, Image, Model, Progress, Provider, Session, SettingError, Settings, Shape, TilePlan, VERSION,
@@ -308,7 +308,7 @@ impl Restorer {
         let plan = self.plan(shape, source.memory_use())?;
         let (range, strength, batch) = (self.card().range(), self.strength(), self.session.batch(&plan));
         let job = tiles::Job { plan: &plan, range, strength, first_row, batch };
-        let mut infer = |tile: Array4<f32>| self.infer(tile.view(), progress);
+        let mut infer = |tiles: ArrayView4<'_, f32>| self.infer(tiles, progress);
         job.run(source, sink, progress, &mut infer)
     }
 }

@@ -1,6 +1,6 @@
 //! Preparation of one tile: filling, mapping to network units, padding, and mapping its residual back.
 
-use ndarray::{Array2, Array3, Array4, ArrayView3, Axis, s};
+use ndarray::{Array2, Array3, Array4, ArrayView3, ArrayViewMut1, Axis, CowArray, Ix4, Zip, s};
 
 use crate::{Card, Error, Image, InferenceError, Range, fill::fill_invalid};
 
@@ -23,7 +23,11 @@ impl Tile {
     /// global mean of the whole tile.
     pub(super) fn prepare(image: Image, range: Range) -> Self {
         let Image { mut data, mut valid } = image;
-        if data.iter().any(|v| !v.is_finite()) {
+        let finite = match data.as_slice_memory_order() {
+            Some(values) => every(values, f32::is_finite),
+            None => data.iter().all(|v| v.is_finite()),
+        };
+        if !finite {
             let mask = valid.get_or_insert_with(|| Array2::from_elem((data.dim().1, data.dim().2), true));
             for plane in data.outer_iter() {
                 for (ok, v) in mask.iter_mut().zip(plane) {
@@ -49,42 +53,50 @@ impl Tile {
 
     /// The tile with its lower and right edge reflected up to the given size, `[1, channel, row,
     /// column]`.
-    pub(super) fn padded(&mut self, rows: usize, columns: usize) -> Array4<f32> {
+    pub(super) fn padded(&self, rows: usize, columns: usize) -> CowArray<'_, f32, Ix4> {
         let (channels, h, w) = self.data.dim();
         if (h, w) == (rows, columns) {
-            return self.data.clone().insert_axis(Axis(0));
+            return self.data.view().insert_axis(Axis(0)).into();
         }
-        Array4::from_shape_fn((1, channels, rows, columns), |(_, c, y, x)| self.data[(c, reflect(y, h), reflect(x, w))])
+        let at = |(_, c, y, x)| self.data[(c, reflect(y, h), reflect(x, w))];
+        Array4::from_shape_fn((1, channels, rows, columns), at).into()
     }
 
-    /// Output `[channel, row, column]` minus input, in physical units, 0 at invalid pixels.
+    /// Output `[channel, row, column]` minus input, in physical units, 0 at invalid pixels. Each row goes to `put`, with its
+    /// channel and row, while it lies in the processor's cache. Rows that `put` was given before an error must not be used.
     pub(super) fn residual(
         &self,
         output: ArrayView3<'_, f32>,
         range: Range,
         strength: f32,
-    ) -> Result<Array3<f32>, Error> {
+        put: &mut dyn FnMut(usize, usize, &[f32]),
+    ) -> Result<(), Error> {
         let (_, h, w) = self.data.dim();
-        let mut residual = output.slice(s![.., ..h, ..w]).to_owned();
+        let mut residual = vec![0.0; w];
         let mut finite = true;
-        residual.zip_mut_with(&self.data, |r, input| {
-            finite &= r.is_finite();
-            *r = range.residual(*r - input) * strength;
-        });
-        if !finite {
-            return Err(InferenceError::NotFinite.into());
-        }
-        if let Some(mask) = &self.valid {
-            for mut plane in residual.outer_iter_mut() {
-                plane.zip_mut_with(mask, |r, ok| {
-                    if !ok {
-                        *r = 0.0;
-                    }
-                });
+        let planes = output.slice_move(s![.., ..h, ..w]);
+        for (channel, (output, input)) in planes.outer_iter().zip(self.data.outer_iter()).enumerate() {
+            for (row, (output, input)) in output.outer_iter().zip(input.outer_iter()).enumerate() {
+                Zip::from(ArrayViewMut1::from(&mut residual[..])).and(output).and(input).for_each(
+                    |r, output, input| {
+                        finite &= output.is_finite();
+                        *r = range.residual(output - input) * strength;
+                    },
+                );
+                if let Some(mask) = &self.valid {
+                    residual.iter_mut().zip(mask.row(row)).for_each(|(r, ok)| *r = if *ok { *r } else { 0.0 });
+                }
+                put(channel, row, &residual);
             }
         }
-        Ok(residual)
+        if finite { Ok(()) } else { Err(InferenceError::NotFinite.into()) }
     }
+}
+
+/// Whether every value passes a test. It ends early only between pieces of 1024 values, so that the loop over a piece is
+/// vectorised.
+pub fn every(values: &[f32], test: impl Fn(f32) -> bool) -> bool {
+    values.chunks(1024).all(|piece| piece.iter().fold(true, |all, value| all & test(*value)))
 }
 
 /// Index `i` of an axis of `n` pixels, reflected at its end without repeating the edge, as often as

@@ -96,7 +96,7 @@ proptest! {
         let mut sizes = Vec::new();
         let (out, _) = run(&noise(2, rows, columns), &plan, &mut |t| {
             sizes.push(t.dim());
-            Ok(t)
+            Ok(t.to_owned())
         }).unwrap();
         prop_assert!(out.iter().all(|v| *v == 0.0));
         prop_assert!(sizes.iter().all(|(_, _, h, w)| h % 4 == 0 && w % 4 == 0));
@@ -106,7 +106,7 @@ proptest! {
 #[test]
 fn a_constant_residual_arrives_in_physical_units() {
     let plan = TilePlan::tiled(130, 90, TileLimits { tile: 64, overlap: 16, multiple: 4 }).unwrap();
-    let (out, report) = run(&noise(1, 130, 90), &plan, &mut |t| Ok(t + 0.25)).unwrap();
+    let (out, report) = run(&noise(1, 130, 90), &plan, &mut |t| Ok(&t + 0.25)).unwrap();
     // a quarter of the network's range is a quarter of 4096 HU
     assert!(out.iter().all(|v| (v - 1024.0).abs() < 0.01), "{:?}", out.iter().next());
     assert_eq!(report.tiles, plan.len());
@@ -118,7 +118,7 @@ fn values_beyond_the_range_are_clamped_for_the_network_alone() {
     let plan = TilePlan::whole(8, 8, 4);
     let (out, _) = run(&image, &plan, &mut |t| {
         assert!(t.iter().all(|v| *v == 1.0));
-        Ok(t)
+        Ok(t.to_owned())
     })
     .unwrap();
     assert!(out.iter().all(|v| *v == 0.0));
@@ -135,7 +135,7 @@ fn invalid_and_infinite_pixels_reach_no_network_and_are_not_changed() {
     let plan = TilePlan::tiled(20, 20, TileLimits { tile: 16, overlap: 4, multiple: 4 }).unwrap();
     let (out, _) = run(&image, &plan, &mut |t| {
         assert!(t.iter().all(|v| v.is_finite()));
-        Ok(t + 0.5)
+        Ok(&t + 0.5)
     })
     .unwrap();
     for ((_, r, c), v) in out.indexed_iter() {
@@ -151,7 +151,7 @@ fn tiles_without_a_valid_pixel_are_skipped() {
     valid.slice_mut(s![..32, ..]).fill(false);
     image.valid = Some(valid);
     let plan = TilePlan::tiled(64, 16, TileLimits { tile: 16, overlap: 0, multiple: 4 }).unwrap();
-    let (out, report) = run(&image, &plan, &mut |t| Ok(t + 0.5)).unwrap();
+    let (out, report) = run(&image, &plan, &mut |t| Ok(&t + 0.5)).unwrap();
     assert!(report.skipped >= 1 && report.tiles >= 2);
     assert!(out.slice(s![0, ..32, ..]).iter().all(|v| *v == 0.0));
     assert!(out.slice(s![0, 32.., ..]).iter().all(|v| *v > 0.0));
@@ -160,7 +160,8 @@ fn tiles_without_a_valid_pixel_are_skipped() {
 #[test]
 fn a_network_that_gives_nan_is_an_error() {
     let plan = TilePlan::whole(8, 8, 4);
-    let failed = run(&noise(1, 8, 8), &plan, &mut |mut t| {
+    let failed = run(&noise(1, 8, 8), &plan, &mut |t| {
+        let mut t = t.to_owned();
         t[(0, 0, 1, 1)] = f32::NAN;
         Ok(t)
     });
@@ -181,7 +182,7 @@ fn cancelling_ends_the_run() {
     let mut source = Memory { image };
     let plan = TilePlan::whole(8, 8, 4);
     let job = Job { plan: &plan, range, strength: 1.0, first_row: 0, batch: 1 };
-    let ended = job.run(&mut source, &mut sink, &Stop, &mut |t| Ok(t));
+    let ended = job.run(&mut source, &mut sink, &Stop, &mut |t| Ok(t.to_owned()));
     assert!(matches!(ended, Err(Error::Interrupted)));
     assert_eq!(sink.next, 0);
 }
@@ -191,7 +192,7 @@ fn a_run_that_starts_late_gives_the_same_rows() {
     let image = noise(2, 150, 50);
     let plan = TilePlan::tiled(150, 50, TileLimits { tile: 32, overlap: 16, multiple: 4 }).unwrap();
     // Depends on the whole tile, so that a missing neighbour would show.
-    let mut infer = |t: Array4<f32>| {
+    let mut infer = |t: ArrayView4<'_, f32>| {
         let mean = t.mean().unwrap_or(0.0);
         Ok(t.mapv(|v| v + mean + 0.1 * v * v))
     };
@@ -226,7 +227,7 @@ fn an_error_of_either_end_ends_the_run() {
     let plan = TilePlan::tiled(150, 50, TileLimits { tile: 32, overlap: 8, multiple: 4 }).unwrap();
     let range = Range::new([0.0, 1.0], [0.0, 1.0]).unwrap();
     let job = Job { plan: &plan, range, strength: 1.0, first_row: 0, batch: 1 };
-    let mut infer = |t| Ok(t);
+    let mut infer = |t: ArrayView4<'_, f32>| Ok(t.to_owned());
     let mut sink = Collect { out: Array3::zeros((1, 150, 50)), next: 0 };
     let torn = job.run(&mut Torn(Memory { image: image.clone() }), &mut sink, &NoProgress, &mut infer);
     assert!(matches!(torn, Err(Error::Setting(crate::SettingError::Strength(_)))));
@@ -243,7 +244,7 @@ fn tiles_seen_together_give_what_they_give_alone() {
     let mut valid = Array2::from_elem((150, 400), true);
     valid.slice_mut(s![..rows.end(), columns.start..columns.end()]).fill(false);
     image.valid = Some(valid);
-    let work = |tiles: Array4<f32>| tiles.mapv(|v| v * 0.75 + 0.1);
+    let work = |tiles: ArrayView4<'_, f32>| tiles.mapv(|v| v * 0.75 + 0.1);
     let alone = run(&image, &plan, &mut |tiles| Ok(work(tiles))).unwrap();
     assert_eq!(alone.1.skipped, 1);
     for batch in [2, 3, 100] {
@@ -319,7 +320,7 @@ fn empty_windows_are_neither_read_nor_seen() {
     let (mut sink, mut seen) = (Listed(Vec::new()), 0);
     let report = job.run(&mut source, &mut sink, &NoProgress, &mut |t| {
         seen += 1;
-        Ok(t + 0.25)
+        Ok(&t + 0.25)
     });
     let report = report.unwrap();
     assert_eq!((report.tiles, seen, source.read.len()), (2, 2, 2), "two rows of tiles begin above row 50");
@@ -333,7 +334,7 @@ fn empty_windows_are_neither_read_nor_seen() {
     assert!(sink.0.iter().all(|(first, _, changed)| *changed == (*first < last)), "{:?} {last}", sink.0);
     // A sink that knows nothing of it gets zeros.
     let mut sink = Collect { out: Array3::from_elem((1, 400, 90), f32::NAN), next: 0 };
-    job.run(&mut source, &mut sink, &NoProgress, &mut |t| Ok(t + 0.25)).unwrap();
+    job.run(&mut source, &mut sink, &NoProgress, &mut |t| Ok(&t + 0.25)).unwrap();
     assert!(sink.out.slice(s![.., last.., ..]).iter().all(|r| *r == 0.0));
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use ndarray::{Array3, Array4, Axis, concatenate, s};
+use ndarray::{Array3, Array4, ArrayView4, Axis, concatenate, s};
 
 use super::{RunReport, Sink, Source, prepared::Tile};
 use crate::{Error, Progress, Range, Shape, TilePlan, Window, blend::Blend};
 
 /// The network, as a function of padded tiles of one size, `[tile, channel, row, column]`.
-pub(super) type Infer<'a> = &'a mut dyn FnMut(Array4<f32>) -> Result<Array4<f32>, Error>;
+pub(super) type Infer<'a> = &'a mut dyn FnMut(ArrayView4<'_, f32>) -> Result<Array4<f32>, Error>;
 
 /// The processing of every tile.
 pub(super) struct Job<'a> {
@@ -144,20 +144,18 @@ impl Job<'_> {
                         return Err(Error::Interrupted.into());
                     }
                     let tile = read((i, j))?;
-                    let (rows, columns) = (plan.rows[i], plan.columns[j]);
                     let own = |spans: &[crate::Span], k: usize| {
                         spans.get(k + 1).map_or(spans[k].len, |next| next.start - spans[k].start)
                     };
                     let (down, across) = (own(&plan.rows, i), own(&plan.columns, j));
-                    let Some(mut tile) = tile else {
+                    let Some(tile) = tile else {
                         report.invalid_pixels += (down * across) as u64;
                         report.skipped += 1;
                         continue;
                     };
                     report.invalid_pixels += tile.invalid(down, across);
                     if tile.any_valid {
-                        let input = tile.padded(rows.padded, columns.padded);
-                        seen.push((j, tile, input));
+                        seen.push((j, tile));
                     } else {
                         report.skipped += 1;
                     }
@@ -189,31 +187,22 @@ impl Job<'_> {
     }
 
     /// Runs the network on tiles of row `i` and blends the residuals.
-    fn see(
-        &self,
-        i: usize,
-        tiles: Vec<(usize, Tile, Array4<f32>)>,
-        infer: Infer<'_>,
-        blend: &mut Blend,
-    ) -> Result<(), Error> {
-        let mut tiles = tiles.into_iter().peekable();
-        while let Some((j, tile, input)) = tiles.next() {
-            let (mut together, mut inputs) = (vec![(j, tile)], vec![input]);
-            // All tiles have one size, unless the image is smaller than a tile.
-            while let Some((j, tile, input)) = tiles.next_if(|(.., next)| next.dim() == inputs[0].dim()) {
-                together.push((j, tile));
-                inputs.push(input);
-            }
-            let output = match <[_; 1]>::try_from(inputs) {
-                Ok([one]) => infer(one)?,
-                Err(many) => {
-                    let views: Vec<_> = many.iter().map(|input| input.view()).collect();
-                    infer(concatenate(Axis(0), &views).map_err(Error::from)?)?
+    fn see(&self, i: usize, tiles: Vec<(usize, Tile)>, infer: Infer<'_>, blend: &mut Blend) -> Result<(), Error> {
+        let size = |j: usize| (self.plan.rows[i].padded, self.plan.columns[j].padded);
+        // All tiles have one size, unless the image is smaller than a tile.
+        for together in tiles.chunk_by(|(a, _), (b, _)| size(*a) == size(*b)) {
+            let (rows, columns) = size(together[0].0);
+            let output = match together {
+                [(_, tile)] => infer(tile.padded(rows, columns).view())?,
+                many => {
+                    let inputs: Vec<_> = many.iter().map(|(_, tile)| tile.padded(rows, columns)).collect();
+                    let views: Vec<_> = inputs.iter().map(|input| input.view()).collect();
+                    infer(concatenate(Axis(0), &views).map_err(Error::from)?.view())?
                 }
             };
-            for ((j, tile), output) in together.into_iter().zip(output.outer_iter()) {
-                let residual = tile.residual(output, self.range, self.strength)?;
-                blend.add(self.plan, (i, j), residual.view());
+            for ((j, tile), output) in together.iter().zip(output.outer_iter()) {
+                let mut add = |channel, row, line: &[f32]| blend.add(self.plan, (i, *j), channel, row, line);
+                tile.residual(output, self.range, self.strength, &mut add)?;
             }
         }
         Ok(())

@@ -6,10 +6,10 @@
 //! -1000 HU, so noise that is cut off there covers less than half of any region. And any constant, be it air's, that
 //! fills the square outside the reconstruction circle.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{collections::BTreeMap, ops::Range};
 
 use dicom_dictionary_std::tags;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1, s};
 
 use crate::read::{
     hu::{Encoding, Transform},
@@ -86,16 +86,16 @@ fn fill_from_border(stored: &Array2<i32>, below: &impl Fn(i32) -> bool, mask: &m
             continue;
         }
         let mut region = Vec::new();
-        let mut queue = VecDeque::from([start]);
+        let mut open = vec![start];
         seen[start] = true;
-        while let Some((r, c)) = queue.pop_front() {
+        while let Some((r, c)) = open.pop() {
             region.push((r, c));
             for near_row in r.saturating_sub(1)..(r + 2).min(rows) {
                 for near_column in c.saturating_sub(1)..(c + 2).min(columns) {
                     let near = (near_row, near_column);
                     if !seen[near] && stored[near] == value {
                         seen[near] = true;
-                        queue.push_back(near);
+                        open.push(near);
                     }
                 }
             }
@@ -139,6 +139,16 @@ impl Circle {
         let Some(corner) = stored.first().copied() else { return self };
         let step = self.spacing[0].max(self.spacing[1]);
         let rings = (self.radius / step).floor() as usize;
+        // Most images have something in the outermost ring, and need no look at the others.
+        let (mut all, mut same) = (0, 0);
+        for (row, line) in stored.outer_iter().enumerate() {
+            let (from, to) = (self.columns(row, |beyond| beyond < 0.0), self.columns(row, |beyond| beyond <= -1.0));
+            all += from.len() - to.len();
+            same += equal(line.slice(s![from]), corner) - equal(line.slice(s![to]), corner);
+        }
+        if rings == 0 || same as f64 / all.max(1) as f64 <= FILLED {
+            return self;
+        }
         let mut counts = vec![(0usize, 0usize, 0.0); rings];
         for (at, value) in stored.indexed_iter() {
             let inside = -self.beyond(at);
@@ -159,6 +169,18 @@ impl Circle {
         }
     }
 
+    /// The columns of a row for whose distance `near` is true, which are symmetric about the middle. `near` must be false beyond
+    /// some distance, and true within it.
+    fn columns(&self, row: usize, near: impl Fn(f64) -> bool) -> Range<usize> {
+        let columns = self.shape.1;
+        let (mut from, mut to) = (0, columns.div_ceil(2));
+        while from < to {
+            let middle = usize::midpoint(from, to);
+            if near(self.beyond((row, middle))) { to = middle } else { from = middle + 1 }
+        }
+        from..(columns - from).max(from)
+    }
+
     /// Distance of a pixel from the circle, outwards, in pixels.
     fn beyond(&self, (r, c): (usize, usize)) -> f64 {
         let from_middle = |at: usize, length: usize| at as f64 - (length as f64 - 1.0) / 2.0;
@@ -172,36 +194,50 @@ impl Circle {
 /// Marks the constant that fills the square outside the circle. A lossy codec spreads it: then all that is below air.
 fn fill_beyond_circle(stored: &Array2<i32>, circle: &Circle, below: &impl Fn(i32) -> bool, mask: &mut Array2<bool>) {
     let Some(corner) = stored.first().copied() else { return };
-    let (mut beyond, mut filled, mut under) = (0, 0, 0);
+    let (mut beyond, mut filled) = (0, 0);
     let (mut within, mut same) = (0, 0);
-    for (at, value) in stored.indexed_iter() {
-        if circle.beyond(at) > MARGIN {
-            beyond += 1;
-            filled += usize::from(*value == corner);
-            under += usize::from(below(*value));
-        } else {
-            within += 1;
-            same += usize::from(*value == corner);
-        }
+    // Where distances are not numbers, since a header has absurd ones, all pixels are within.
+    let not_beyond = |margin: f64| move |beyond: f64| beyond <= margin || beyond.is_nan();
+    let inner = |row: usize| circle.columns(row, not_beyond(MARGIN));
+    for (row, line) in stored.outer_iter().enumerate() {
+        let inner = inner(row);
+        let equal_within = equal(line.slice(s![inner.clone()]), corner);
+        within += inner.len();
+        same += equal_within;
+        beyond += line.len() - inner.len();
+        filled += equal(line, corner) - equal_within;
     }
     let most = |part: usize, all: usize, share: f64| part as f64 > share * all as f64;
     if beyond < LEAST_OUTSIDE || most(same, within, EMPTY) {
         return;
     }
     let constant = most(filled, beyond, FILLED);
-    if !constant && !most(under, beyond, FILLED) {
-        return;
+    let padding = |value: i32| if constant { value == corner } else { below(value) };
+    let around = |row: usize, inner: Range<usize>| {
+        (0..inner.start).chain(inner.end..stored.dim().1).map(move |column| (row, column))
+    };
+    if !constant {
+        let outside = (0..stored.dim().0).flat_map(|row| around(row, inner(row)));
+        if !most(outside.filter(|at| below(stored[*at])).count(), beyond, FILLED) {
+            return;
+        }
     }
-    for (at, outside) in mask.indexed_iter_mut() {
-        let value = stored[at];
-        let padding = if constant { value == corner } else { below(value) };
-        *outside |= padding && circle.beyond(at) > -MARGIN;
+    for row in 0..stored.dim().0 {
+        for at in around(row, circle.columns(row, not_beyond(-MARGIN))) {
+            mask[at] |= padding(stored[at]);
+        }
     }
+}
+
+/// How many values of a line are equal to one.
+fn equal(line: ArrayView1<'_, i32>, value: i32) -> usize {
+    line.iter().filter(|v| **v == value).count()
 }
 
 #[cfg(test)]
 mod tests {
     use dicom_core::VR;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::read::dataset::DataSet;
@@ -248,6 +284,32 @@ mod tests {
     fn marked(hu: &Array2<f64>, diameter: Option<&str>) -> Option<Array2<bool>> {
         let stored = hu.mapv(|v| v as i32 + 1024);
         outside(&View::new(&header(diameter), 0), &stored, &encoding(1.0, -1024.0))
+    }
+
+    proptest! {
+        #[test]
+        fn columns_are_those_whose_distance_fits(
+            rows in 1usize..40, columns in 1usize..40, radius in 0.0f64..30.0, margin in -3.0f64..3.0,
+            spacing in prop_oneof![Just([1.0, 1.0]), [0.1f64..3.0, 0.1f64..3.0], Just([f64::INFINITY, 1.0])],
+        ) {
+            let circle = Circle { spacing, radius, shape: (rows, columns) };
+            let near = |beyond: f64| beyond <= margin || beyond.is_nan();
+            for row in 0..rows {
+                let found: Vec<usize> = circle.columns(row, near).collect();
+                let expected: Vec<usize> = (0..columns).filter(|c| near(circle.beyond((row, *c)))).collect();
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn absurd_spacing_marks_nothing() {
+        let body = |r: usize, c: usize| (40..60).contains(&r) && (40..60).contains(&c);
+        let slice = Array2::from_shape_fn((SIZE, SIZE), |(r, c)| if body(r, c) { 40.0 } else { -1000.0 });
+        assert!(outside_field_of_view(&slice, [1.0; 2], 1.0).is_some());
+        for spacing in [[f64::INFINITY; 2], [1e307; 2], [1e-307; 2]] {
+            assert_eq!(outside_field_of_view(&slice, spacing, 1.0), None, "{spacing:?}");
+        }
     }
 
     #[test]

@@ -179,12 +179,16 @@ impl PixelFormat {
             }
             if extended && stored < 0 { value | above } else { value }
         };
-        let words = frame.stored.iter().zip(&frame.words).map(|(v, old)| word(*v, *old));
+        let mut words = Vec::with_capacity(frame.words.len());
+        // `for_each` goes through an array as through a slice; `next`, which `zip` would call, looks for the end of a row each time.
+        let mut old = frame.words.iter();
+        frame.stored.iter().for_each(|value| words.extend(old.next().map(|old| word(*value, *old))));
         if self.layout.bits_allocated == 8 {
-            words.map(|w| w as u8).collect()
-        } else {
-            words.flat_map(u16::to_le_bytes).collect()
+            return words.into_iter().map(|w| w as u8).collect();
         }
+        let mut bytes = vec![0; 2 * words.len()];
+        bytes.chunks_exact_mut(2).zip(words).for_each(|(to, word)| to.copy_from_slice(&word.to_le_bytes()));
+        bytes
     }
 
     /// Whether JPEG-LS can hold the frame: its words have nothing above the stored bits.

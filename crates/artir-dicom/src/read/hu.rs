@@ -87,6 +87,10 @@ impl Transform {
     }
 }
 
+/// The largest number below one half, 0.49999999999999994. With one half itself, that number would be rounded up: their sum is
+/// nearest to 1.
+const UNDER_HALF: f64 = 0.5f64.next_down();
+
 /// The conversion of stored values.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Encoding {
@@ -116,7 +120,8 @@ impl Encoding {
     /// The stored value nearest to one that need not be whole, within the stored bits and outside the padding.
     pub(crate) fn nearest(&self, wanted: f64) -> i32 {
         let (lo, hi) = self.limits;
-        let value = wanted.round().clamp(f64::from(lo), f64::from(hi)) as i32;
+        // Rounds as `f64::round` does, half away from zero, but without a call into the mathematical library.
+        let value = ((wanted + UNDER_HALF.copysign(wanted)) as i32).clamp(lo, hi);
         let Some(padding) = self.padding.filter(|p| p.contains(value)) else { return value };
         let (below, above) = (padding.lo.saturating_sub(1), padding.hi.saturating_add(1));
         match (below >= lo, above <= hi) {
@@ -218,6 +223,18 @@ mod tests {
             let now = slice[(0, 0)];
             prop_assert!((lo..=hi).contains(&now));
             if e.is_padding(stored) { prop_assert_eq!(now, stored); } else { prop_assert!(!e.is_padding(now)); }
+        }
+
+        #[test]
+        fn values_are_rounded_half_away_from_zero(halves in -70_000i32..70_000, near in -1i32..=1) {
+            let half = f64::from(halves) / 2.0;
+            let wanted = match near {
+                -1 => half.next_down(),
+                0 => half,
+                _ => half.next_up(),
+            };
+            let e = Encoding { limits: (-40_000, 40_000), padding: None, ..encoding(1.0) };
+            prop_assert_eq!(f64::from(e.nearest(wanted)), wanted.round());
         }
     }
 

@@ -12,15 +12,17 @@ use std::{
 };
 
 use artir_files::{HiddenFolder, hex, resolve};
-use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use sha2::{Digest, Sha256};
+use zstd::stream::{read::Decoder, write::Encoder};
 
 const JOURNAL: &str = "journal";
 const ROWS: &str = "rows";
 /// Files of the journal, and the lock of the folder that they are in.
 pub(crate) const FILES: [&str; 3] = [JOURNAL, ROWS, "lock"];
 /// Start of the first line. The number is the version of the journal's format.
-const FORM: &str = "artir-rows 2";
+const FORM: &str = "artir-rows 3";
+/// Level of Zstandard's compression, the fastest that still makes pixels smaller.
+const LEVEL: i32 = 1;
 
 /// The hidden folder for the journal of a result, in a folder of the user's choice. Results of one name in different
 /// folders have different ones.
@@ -110,7 +112,7 @@ impl Journal {
         let too_large = || io::Error::new(io::ErrorKind::InvalidData, "its journal has strips of another size");
         let length = rows.checked_mul(self.row_bytes).ok_or_else(too_large)?;
         self.rows.seek(SeekFrom::Start(at))?;
-        let mut from = ZlibDecoder::new((&mut self.rows).take(bytes));
+        let mut from = Decoder::new((&mut self.rows).take(bytes))?;
         let mut planes = Vec::new();
         for _ in 0..self.planes {
             let mut plane = vec![0; length];
@@ -126,8 +128,7 @@ impl Journal {
         if planes.is_empty() {
             return self.line(rows, 0, Sha256::new());
         }
-        let mut to =
-            ZlibEncoder::new(Counted { to: &mut self.rows, hash: Sha256::new(), bytes: 0 }, Compression::fast());
+        let mut to = Encoder::new(Counted { to: &mut self.rows, hash: Sha256::new(), bytes: 0 }, LEVEL)?;
         for plane in planes {
             to.write_all(plane)?;
         }

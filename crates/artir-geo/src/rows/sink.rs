@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use artir_core::{Shape, Sink};
+use artir_core::{Shape, Sink, every};
 use gdal::{Dataset, raster::RasterBand};
 use ndarray::{ArrayView3, Axis};
 
@@ -140,6 +140,10 @@ impl SceneSink<'_> {
                     None => residual.slice(ndarray::s![band, r, ..]),
                 };
                 let Some(line) = line.to_slice() else { continue };
+                // No value would change.
+                if every(line, |r| r == 0.0) {
+                    continue;
+                }
                 on_planes!(&mut *planes, p => band::add(&mut p[band][at..at + columns], line, Some(&changes), values));
             }
         }

@@ -6,7 +6,10 @@ use gdal::Dataset;
 use crate::{
     error::Reason,
     ffi::Part,
-    values::samples::{Decimated, Planes, on_planes},
+    values::{
+        decimated::Decimated,
+        samples::{Planes, on_planes},
+    },
 };
 
 /// Edge of the sample, pixels.

@@ -37,8 +37,9 @@ use crate::{
     open::{self, Opened, drivers},
     values::{
         band::{self, BandValues},
+        decimated::Decimated,
         interval::{Interval, RangeChoice},
-        samples::{Decimated, Planes, on_planes},
+        samples::{Planes, on_planes},
     },
 };
 
@@ -323,10 +324,8 @@ impl Scene {
     fn sample_of(&self, parts: &[Decimated]) -> Result<(Planes, Vec<bool>), Reason> {
         let info = &self.info;
         let mut planes = info.planes();
-        for band in &info.bands {
-            let band = self.dataset.rasterband(*band)?;
-            planes.read_decimated(&band, parts).map_err(|why| why.without_path(&info.path).of("its pixels"))?;
-        }
+        let read = planes.read_decimated(&self.dataset, &info.bands, parts);
+        read.map_err(|why| why.without_path(&info.path).of("its pixels"))?;
         let mut valid = vec![true; parts.iter().map(Decimated::pixels).sum()];
         let mut rest = valid.as_mut_slice();
         for Decimated { part: Part { at, size }, out } in parts {

@@ -1,14 +1,12 @@
 //! Stored values in the scene's own data type.
 
-use gdal::{
-    Dataset,
-    raster::{GdalType, RasterBand},
-};
+use gdal::{Dataset, raster::GdalType};
 use gdal_sys::GDALDataType as Number;
 
+use super::decimated::{self, Decimated};
 use crate::{
     error::Reason,
-    ffi::{self, Part, RawRows},
+    ffi::{self, RawRows},
 };
 
 /// A type of pixel values that can be restored.
@@ -110,20 +108,6 @@ pub(crate) enum Planes {
     F64(Vec<Vec<f64>>),
 }
 
-/// A part of a band, and the columns and rows that it is scaled to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Decimated {
-    pub(crate) part: Part,
-    pub(crate) out: (usize, usize),
-}
-
-impl Decimated {
-    /// The pixels that are read.
-    pub(crate) fn pixels(&self) -> usize {
-        self.out.0 * self.out.1
-    }
-}
-
 /// Runs an expression on the planes, whatever their type.
 macro_rules! on_planes {
     ($planes:expr, $p:ident => $body:expr) => {
@@ -176,23 +160,17 @@ impl Planes {
         on_planes!(self, p => read(p, dataset, bands, at))
     }
 
-    /// Reads parts of a band, one after another, as the next plane. Each is scaled to so many columns and rows by leaving pixels
-    /// out.
-    pub(crate) fn read_decimated(&mut self, band: &RasterBand<'_>, parts: &[Decimated]) -> Result<(), Reason> {
-        fn read<T: Sample>(planes: &mut Vec<Vec<T>>, band: &RasterBand<'_>, parts: &[Decimated]) -> Result<(), Reason> {
-            let mut plane = vec![T::default(); parts.iter().map(Decimated::pixels).sum()];
-            let mut rest = plane.as_mut_slice();
-            for Decimated { part, out } in parts {
-                let (this, after) = rest.split_at_mut(out.0 * out.1);
-                rest = after;
-                let at = (part.at.0 as isize, part.at.1 as isize);
-                // A damaged block can be filled with zeros and only noted as an error.
-                ffi::checked(|| band.read_into_slice(at, part.size, *out, this, None))?;
-            }
-            planes.push(plane);
+    /// Reads parts of bands as planes, one part after another: see [`decimated::read`].
+    pub(crate) fn read_decimated(
+        &mut self,
+        dataset: &Dataset,
+        bands: &[usize],
+        parts: &[Decimated],
+    ) -> Result<(), Reason> {
+        on_planes!(self, p => {
+            p.extend(decimated::read(dataset, bands, parts)?);
             Ok(())
-        }
-        on_planes!(self, p => read(p, band, parts))
+        })
     }
 
     /// A plane's bytes, in native order.
