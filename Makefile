@@ -125,21 +125,20 @@ safety:
 	cargo run --release -p artir-harness --example safety -- ct-ldct-t validation/safety-ct-ldct-t.md
 	$(PYTHON) -m lab.evaluate_pairs models/zoo/ct-ldct-t.onnx --safety 0.8 --append validation/safety-ct-ldct-t.md
 
-# By default glibc returns large blocks to the kernel and fetches them again at every step, which takes half of the time; and
-# PyTorch's threads spin after each of its operations, on the cores that artir's own threads and the next batch need.
-TRAINING = MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=67108864 OMP_WAIT_POLICY=passive
+# By default glibc returns large blocks to the kernel and fetches them again at every step, which takes half of the time.
+KEEP_MEMORY = MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=67108864
 
 train:
 	scripts/bootstrap.sh --train
 	$(if $(ARTIR_OPS_LIBRARY),,cargo build --release -p artir-ops)
-	$(TRAINING) $(PYTHON) -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
+	$(KEEP_MEMORY) $(PYTHON) -m artir_train.train --config models/configs/$(MODEL).toml --runs $(RUNS) \
 		$(if $(STEPS),--steps $(STEPS),--minutes $(MINUTES)) $(if $(RESUME),--resume) $(if $(START),--start $(START)) \
 		$(if $(DATA),--data $(DATA)) $(if $(WORKERS),--workers $(WORKERS))
 
 # Every variant of the paper's ablations: trained equally for STEPS steps with each of SEEDS, counted, and set beside the paper's.
 ablations:
 	scripts/bootstrap.sh --train
-	$(TRAINING) $(PYTHON) -m lab.ablations --runs $(RUNS) --steps $(or $(STEPS),200) \
+	$(KEEP_MEMORY) $(PYTHON) -m lab.ablations --runs $(RUNS) --steps $(or $(STEPS),200) \
 		--seeds $(or $(SEEDS),0 1) -o validation/ablations.md
 
 # The networks of LPIPS for artir metrics --lpips, from the weights in a package of 64 MB.
