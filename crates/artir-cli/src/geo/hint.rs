@@ -31,7 +31,7 @@ fn hint(error: &Error) -> Option<String> {
         None => {}
     }
     Some(match reason.innermost() {
-        Reason::NoColours => "use --bands, for example --bands 1,2,3".into(),
+        Reason::NoColours => "use --bands with the numbers of red, green and blue, such as --bands 3,2,1".into(),
         Reason::NoBand { .. } | Reason::Model { .. } => "see --bands".into(),
         Reason::Stale(_) => "use --overwrite to remove it, or another name".into(),
         Reason::Taken => "move it away and use --resume, or use --resume with --overwrite".into(),
