@@ -164,6 +164,40 @@ fn objects_are_fetched_restored_and_uploaded_as_by_the_command() {
 }
 
 #[test]
+fn a_scene_among_many_that_begin_alike_has_its_own_sidecar_files_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    models(dir);
+    let store = Objects::start("data");
+    scene(&dir.join("1.tif"), 90, 80);
+    let of_scene = fs::read(dir.join("1.tif")).unwrap();
+    store.put("data", "s/1.tif", of_scene.clone());
+    store.put("data", "s/1_RPC.TXT", b"no numbers".to_vec());
+    store.put(
+        "data",
+        "s/1.tif.aux.xml",
+        b"<PAMDataset><Metadata><MDI key=\"SEEN\">1</MDI></Metadata></PAMDataset>".to_vec(),
+    );
+    for number in 10..60 {
+        store.put("data", &format!("s/{number}.tif"), of_scene.clone());
+        store.put("data", &format!("s/1x{number}/2.tif"), of_scene.clone());
+    }
+    let options = json!({"model": "rgb-half.onnx", "range": "0,255"});
+    write_jobs(dir, &[json!({"id": "a", "command": "geo", "input": "s3://data/s/1.tif", "options": options})]);
+    let done = batch(dir, &store, &["jobs.jsonl", "-o", "out"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let asked = store.asked();
+    let fetched: Vec<&String> = asked.iter().filter(|line| line.starts_with("GET /data/")).collect();
+    for name in ["1.tif", "1.tif.aux.xml", "1_RPC.TXT"] {
+        assert!(fetched.iter().any(|line| line.ends_with(&format!("/data/s/{name}"))), "{name}: {asked:?}");
+    }
+    assert!(fetched.iter().all(|line| line.contains("/data/s/1.") || line.contains("/data/s/1_")), "{asked:?}");
+    // A page of this store has four keys: the lists of all that begins with 1 would be more than a dozen.
+    let lists = asked.iter().filter(|line| line.starts_with("GET /data?")).count();
+    assert!(lists <= 8, "{lists} lists: {asked:?}");
+}
+
+#[test]
 fn a_scene_that_may_name_anything_is_read_where_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

@@ -26,6 +26,7 @@
 #![deny(unsafe_code)]
 
 mod codes;
+mod decimal;
 mod error;
 mod find;
 mod finding;

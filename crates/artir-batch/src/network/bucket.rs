@@ -136,7 +136,18 @@ impl Bucket {
     pub(crate) fn with_sidecars(&self, key: &str) -> Result<Vec<ObjectMeta>, Miss> {
         let scene = Path::new(key);
         let stem = scene.with_extension("");
-        let mut found = self.list(stem.to_str().unwrap_or(key), true)?;
+        let stem = stem.to_str().unwrap_or(key);
+        // One page holds all keys that begin like the scene's, unless they are many: of a million numbered scenes, a ninth begin
+        // with 1. Names of sidecar files go on with a point or with `_rpc`.
+        let flat = PaginatedListOptions { delimiter: Some("/".into()), ..PaginatedListOptions::default() };
+        let (mut found, more) = self.page(stem, flat)?;
+        if more.is_some() {
+            found = self.object(key)?.into_iter().collect();
+            for ending in [".", "_r", "_R"] {
+                let listed = self.list(&format!("{stem}{ending}"), true)?;
+                found.extend(listed.into_iter().filter(|object| object.location.as_ref() != key));
+            }
+        }
         found.retain(|object| {
             let other = Path::new(object.location.as_ref());
             other == scene || artir_files::follows_name(scene, other) || artir_files::follows_stem(scene, other)

@@ -15,7 +15,7 @@ use dicom_transfer_syntax_registry::TransferSyntaxRegistry;
 use crate::{
     CodecError,
     read::{
-        codestream,
+        codestream::{self, Claim},
         file::{EXPLICIT_VR_BIG_ENDIAN, GE_PRIVATE_BIG_ENDIAN_PIXELS},
         rle,
     },
@@ -115,13 +115,24 @@ pub(crate) fn is_compressed(transfer_syntax: &str) -> bool {
     matches!(reading(transfer_syntax), Reading::Fragile)
 }
 
-pub(crate) fn check_claim(transfer_syntax: &str, stream: &[u8], layout: Layout) -> Result<(), CodecError> {
+/// What a compressed frame says of itself, and whether its codec returns samples as wide as it says.
+fn claim(transfer_syntax: &str, stream: &[u8]) -> Result<(Claim, bool), CodecError> {
     // JPEG 2000 and its high-throughput form are registered as .90 to .93 and .201 to .203.
-    let (claim, by_claim) = match transfer_syntax.strip_prefix("1.2.840.10008.1.2.4.") {
+    Ok(match transfer_syntax.strip_prefix("1.2.840.10008.1.2.4.") {
         Some("90" | "91" | "92" | "93" | "201" | "202" | "203") => (codestream::jpeg2000(stream)?, false),
         Some("50" | "51" | "57" | "70" | "80" | "81") => (codestream::jpeg(stream)?, true),
         _ => return Err(unknown(transfer_syntax)),
-    };
+    })
+}
+
+/// Whether a codec's frame has samples of more bits than the header's BitsStored. Its words can hold larger values then.
+pub(crate) fn is_wider(transfer_syntax: &str, stream: &[u8], layout: Layout) -> bool {
+    is_compressed(transfer_syntax)
+        && claim(transfer_syntax, stream).is_ok_and(|(claim, _)| u16::from(claim.bits) > layout.bits_stored)
+}
+
+pub(crate) fn check_claim(transfer_syntax: &str, stream: &[u8], layout: Layout) -> Result<(), CodecError> {
+    let (claim, by_claim) = claim(transfer_syntax, stream)?;
     if (claim.rows, claim.columns) != (layout.rows.into(), layout.columns.into()) || claim.components != 1 {
         return Err(CodecError::new(format!(
             "its compressed frame has {}x{} pixels of {} component(s), its header {}x{}",

@@ -4,7 +4,12 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use ndarray::Array2;
 
-use super::{codec::Layout, dataset::DataSet, file::DicomFile, hu::Padding};
+use super::{
+    codec::{self, Layout},
+    dataset::DataSet,
+    file::DicomFile,
+    hu::Padding,
+};
 use crate::{Reason, Repair, terms::quotable};
 
 /// Largest frame that is decoded, pixels: no scanner makes more, and a damaged header may claim anything.
@@ -90,24 +95,39 @@ impl PixelFormat {
     }
 
     /// Reads the module of a file, and looks at its pixels: some writers keep BitsStored although they store larger values,
-    /// such as metal's.
+    /// such as metal's. Frames of codecs are not looked at: see [`PixelFormat::exceeds`].
     pub(crate) fn of_file(file: &mut DicomFile) -> Result<Self, Reason> {
         let format = Self::read(&file.set)?;
-        let Layout { bits_allocated, bits_stored, .. } = format.layout;
-        let unused = bits_allocated == 16 && bits_stored < 16 && format.shift == 0 && !format.overlay_bits;
-        if format.signed || !unused || !file.is_native() {
+        if !format.has_unused_bits() || codec::is_compressed(&file.transfer_syntax) {
             return Ok(format);
         }
-        let above = format.unused_above();
+        let mut found = Excess::default();
         for frame in 0..format.frames {
-            // Missing pixels are an error of the frame that is read.
+            // Missing or damaged pixels are an error of the frame that is read.
             let Ok(bytes) = file.frame_bytes(frame, format.frames, format.layout.bytes() as u64) else { break };
-            if bytes.chunks_exact(2).any(|c| u16::from_le_bytes([c[0], c[1]]) & above != 0) {
+            let Ok(bytes) = codec::decode(&file.transfer_syntax, bytes, format.layout) else { break };
+            found.look_at(&format, &bytes);
+            if found.is_certain() {
                 file.add_repair(Repair::BitsStored);
                 return Ok(Self { layout: Layout { bits_stored: 16, ..format.layout }, ..format });
             }
         }
         Ok(format)
+    }
+
+    /// Whether words have bits above the stored ones that mean nothing.
+    fn has_unused_bits(&self) -> bool {
+        let Layout { bits_allocated, bits_stored, .. } = self.layout;
+        bits_allocated == 16 && bits_stored < 16 && self.shift == 0 && !self.overlay_bits
+    }
+
+    /// Whether a frame's words hold values that BitsStored does not.
+    pub(crate) fn exceeds(&self, bytes: &[u8]) -> bool {
+        let mut found = Excess::default();
+        if self.has_unused_bits() {
+            found.look_at(self, bytes);
+        }
+        found.is_certain()
     }
 
     /// Smallest and largest value that the stored bits hold.
@@ -203,6 +223,34 @@ impl PixelFormat {
     }
 }
 
+/// What the unused bits of words say of values beyond the stored bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Excess {
+    /// A word is neither a value of the stored bits nor one whose sign was extended.
+    beyond: bool,
+    /// A negative value whose sign was extended over the unused bits.
+    extended: bool,
+    /// A word that is negative by the stored bits, with unused bits of 0. Beside extended signs it is a positive value of more bits.
+    bare: bool,
+}
+
+impl Excess {
+    fn is_certain(self) -> bool {
+        self.beyond || self.extended && self.bare
+    }
+
+    fn look_at(&mut self, format: &PixelFormat, bytes: &[u8]) {
+        let above = format.unused_above();
+        let sign = if format.signed { 1 << (format.layout.bits_stored - 1) } else { 0 };
+        for word in bytes.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])) {
+            let (upper, negative) = (word & above, word & sign != 0);
+            self.extended |= upper == above && negative;
+            self.bare |= upper == 0 && negative;
+            self.beyond |= upper != 0 && !(upper == above && negative);
+        }
+    }
+}
+
 /// PixelPaddingValue and PixelPaddingRangeLimit; some scanners write a negative value as if it were unsigned, and some
 /// an unsigned one as if it were signed.
 fn padding(set: &DataSet, bits_stored: u16, signed: bool) -> Option<Padding> {
@@ -292,6 +340,23 @@ mod tests {
         let frame = format.decoded_frame(&bytes([0x1830, 0xf830, 0x0001, 0xe001])).unwrap();
         assert_eq!(format.bytes(&frame, false), bytes([0xf830, 0xf830, 1, 1]));
         assert_eq!(frame.stored.as_slice().unwrap(), [-2000, -2000, 1, 1]);
+    }
+
+    #[test]
+    fn values_beyond_the_stored_bits_are_seen() {
+        // Air of -1000, its sign extended or not, and metal of 3071 and of -3000.
+        for (words, exceeds) in [
+            ([0xfc18, 40, 100, 2000], false),
+            ([0x0c18, 40, 100, 2000], false),
+            ([0xfc18, 40, 100, 3071], true),
+            ([0x0c18, 40, 0x1234, 0], true),
+            ([0xf448, 40, 100, 0], true),
+        ] {
+            assert_eq!(format(16, 12, 11, true).exceeds(&bytes(words)), exceeds, "{words:x?}");
+        }
+        assert!(format(16, 12, 11, false).exceeds(&bytes([0x1000, 0, 0, 0])));
+        assert!(!format(16, 12, 11, false).exceeds(&bytes([0x0fff, 0, 0, 0])));
+        assert!(!format(16, 12, 15, false).exceeds(&bytes([0xffff; 4])), "no bits above the stored ones");
     }
 
     #[test]

@@ -2,18 +2,19 @@
 
 use std::str::FromStr;
 
-use dicom_core::VR;
+use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 
 use super::{
     dataset::{DataSet, Stop},
     file::DicomFile,
     frame::PixelFormat,
-    hu::Transform,
+    hu::{Transform, is_hounsfield},
     slice::Slice,
+    view::View,
     worker::Decoder,
 };
-use crate::{Error, Modality, Reason};
+use crate::{Error, Modality, Reason, decimal::decimal_string};
 
 /// A linear rescale to HU, where the header has none, or a wrong one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,9 +53,19 @@ impl Rescale {
         [self.slope, self.intercept].map(|v| v.to_string())
     }
 
-    /// Takes the place of a header's modality LUT, in its functional groups too.
+    /// Takes the place of a header's modality LUT, in its functional groups too. Windows follow it, since they are of its output
+    /// (PS3.3, C.11.2). VOI LUTs, and mappings of stored values to HU, which would contradict it, are removed.
     pub(crate) fn put(self, set: &mut DataSet) {
         let [slope, intercept] = self.terms();
+        let before = |set: &DataSet| match set.items(tags::MODALITY_LUT_SEQUENCE) {
+            [] => Some([
+                set.number(tags::RESCALE_SLOPE).unwrap_or(1.0),
+                set.number(tags::RESCALE_INTERCEPT).unwrap_or(0.0),
+            ]),
+            _ => None,
+        };
+        let group = View::new(set, 0).group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
+        let old = before(group);
         let apply = |set: &mut DataSet| {
             set.remove(tags::MODALITY_LUT_SEQUENCE);
             set.put_text(tags::RESCALE_SLOPE, VR::DS, &slope);
@@ -76,6 +87,63 @@ impl Rescale {
         if !in_groups {
             apply(set);
         }
+        self.put_windows(set, old);
+    }
+
+    /// Brings windows from the scale of an old rescale to this one's; without one, they are removed.
+    fn put_windows(self, set: &mut DataSet, old: Option<[f64; 2]>) {
+        set.remove(tags::VOILUT_SEQUENCE);
+        drop_hounsfield_mappings(set);
+        let windows = (set.numbers(tags::WINDOW_CENTER), set.numbers(tags::WINDOW_WIDTH));
+        if let (Some(centers), Some(widths)) = windows {
+            match old.filter(|[slope, _]| *slope != 0.0) {
+                Some([slope, intercept]) => {
+                    let ratio = self.slope / slope;
+                    let text = |values: Vec<f64>| values.into_iter().map(decimal_string).collect::<Vec<_>>().join("\\");
+                    let centers = centers.into_iter().map(|c| ratio * (c - intercept) + self.intercept).collect();
+                    let widths = widths.into_iter().map(|w| ratio.abs() * w).collect();
+                    set.put_text(tags::WINDOW_CENTER, VR::DS, &text(centers));
+                    set.put_text(tags::WINDOW_WIDTH, VR::DS, &text(widths));
+                }
+                None => {
+                    set.remove(tags::WINDOW_CENTER);
+                    set.remove(tags::WINDOW_WIDTH);
+                }
+            }
+        }
+        for groups in [tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE] {
+            if !set.contains(groups) {
+                continue;
+            }
+            for group in set.items_mut(groups) {
+                drop_hounsfield_mappings(group);
+                if group.contains(tags::FRAME_VOILUT_SEQUENCE) {
+                    group
+                        .items_mut(tags::FRAME_VOILUT_SEQUENCE)
+                        .iter_mut()
+                        .for_each(|item| self.put_windows(item, old));
+                }
+            }
+        }
+    }
+}
+
+/// Removes real-world value mappings to HU.
+fn drop_hounsfield_mappings(set: &mut DataSet) {
+    const SEQUENCE: Tag = tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE;
+    if !set.contains(SEQUENCE) {
+        return;
+    }
+    let unit = |item: &DataSet| {
+        item.items(tags::MEASUREMENT_UNITS_CODE_SEQUENCE)
+            .first()
+            .and_then(|unit| unit.text(tags::CODE_VALUE))
+            .map(str::to_owned)
+    };
+    let items = set.items_mut(SEQUENCE);
+    items.retain(|item| unit(item).is_none_or(|unit| !unit.eq_ignore_ascii_case("[hnsf'U]") && !is_hounsfield(&unit)));
+    if items.is_empty() {
+        set.remove(SEQUENCE);
     }
 }
 
@@ -175,5 +243,35 @@ mod tests {
             Some(-1024.0)
         );
         assert!(!set.contains(tags::RESCALE_INTERCEPT));
+    }
+
+    #[test]
+    fn windows_follow_and_what_contradicts_goes() {
+        let mut set = DataSet::default();
+        set.put_text(tags::WINDOW_CENTER, VR::DS, "1064\\524");
+        set.put_text(tags::WINDOW_WIDTH, VR::DS, "400\\1500");
+        set.put_items(tags::VOILUT_SEQUENCE, vec![DataSet::default()]);
+        let mapping = |unit: &str| {
+            let (mut code, mut item) = (DataSet::default(), DataSet::default());
+            code.put_text(tags::CODE_VALUE, VR::SH, unit);
+            item.put_items(tags::MEASUREMENT_UNITS_CODE_SEQUENCE, vec![code]);
+            item
+        };
+        set.put_items(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE, vec![mapping("[hnsf'U]"), mapping("mg/cm3")]);
+        Rescale { slope: 1.0, intercept: -1024.0 }.put(&mut set);
+        assert_eq!(set.text(tags::WINDOW_CENTER), Some("40\\-500"));
+        assert_eq!(set.text(tags::WINDOW_WIDTH), Some("400\\1500"));
+        assert!(!set.contains(tags::VOILUT_SEQUENCE));
+        assert_eq!(set.items(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE), [mapping("mg/cm3")]);
+        // From slope 2 and -1024 to slope 1 and 0: half as wide.
+        Rescale { slope: 2.0, intercept: -1024.0 }.put(&mut set);
+        set.put_text(tags::WINDOW_CENTER, VR::DS, "-24");
+        set.put_text(tags::WINDOW_WIDTH, VR::DS, "400");
+        Rescale { slope: 1.0, intercept: 0.0 }.put(&mut set);
+        assert_eq!((set.text(tags::WINDOW_CENTER), set.text(tags::WINDOW_WIDTH)), (Some("500"), Some("200")));
+        // Behind a table, a window has no scale that is known.
+        set.put_items(tags::MODALITY_LUT_SEQUENCE, vec![DataSet::default()]);
+        Rescale { slope: 1.0, intercept: 0.0 }.put(&mut set);
+        assert!(!set.contains(tags::WINDOW_CENTER) && !set.contains(tags::WINDOW_WIDTH));
     }
 }

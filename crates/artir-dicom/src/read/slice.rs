@@ -101,7 +101,11 @@ impl Slice {
         let encoding = encoding(file, format, frame, modality)?;
         let stream = file.frame_bytes(frame, format.frames, format.layout.bytes() as u64)?;
         let lossy = codestream::is_lossy(&file.transfer_syntax, &stream);
+        let is_wider = codec::is_wider(&file.transfer_syntax, &stream, format.layout);
         let bytes = decoder.decode(&file.transfer_syntax, stream, format.layout)?;
+        if is_wider && format.exceeds(&bytes) {
+            return Err(Reason::unsupported("values above BitsStored (0028,0101) in compressed pixels"));
+        }
         let by_codec = codec::is_compressed(&file.transfer_syntax);
         let index = frame;
         let frame = if by_codec { format.decoded_frame(&bytes) } else { format.frame(&bytes) }?;

@@ -58,8 +58,9 @@ impl<'a> View<'a> {
         self.holder(tag)?.number(tag)
     }
 
-    pub(crate) fn first_item(&self, sequence: Tag) -> Option<&'a DataSet> {
-        self.holder(sequence)?.items(sequence).first()
+    /// The items of a sequence, wherever the object keeps it.
+    pub(crate) fn all_items(&self, sequence: Tag) -> &'a [DataSet] {
+        self.holder(sequence).map_or(&[], |set| set.items(sequence))
     }
 
     /// A private attribute of a block's owner, wherever the object keeps it.

@@ -12,7 +12,7 @@ use crate::{
 
 /// The version of the attributes of derived objects. Raise it with every change after which the same source and
 /// settings give other attributes, so that `--resume` makes older objects anew. Their UIDs stay.
-const OBJECTS: u32 = 1;
+const OBJECTS: u32 = 2;
 
 /// What of artir decides derived objects, besides the model, the settings and [`artir_core::ALGORITHM`].
 pub fn result_form(modality: Modality) -> Encoding {
@@ -128,7 +128,7 @@ mod tests {
         let of_other_runtime = Restoring { provenance: "another", ..what };
         assert_eq!(series(source, &of_other_runtime, &options), text);
         let settings = identity(&text, &what, &options).settings;
-        let form = "artir-objects 1\ntask=a test\nsyntax=1.2.840.10008.1.2.1\nsuffix=artir\n";
+        let form = "artir-objects 2\ntask=a test\nsyntax=1.2.840.10008.1.2.1\nsuffix=artir\n";
         assert_eq!(settings, hash_file(form.as_bytes()).unwrap());
         for other in [
             RestoreOptions { timestamp: Some(Timestamp::new("20240101000000").unwrap()), ..RestoreOptions::default() },

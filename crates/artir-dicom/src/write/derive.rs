@@ -60,8 +60,10 @@ const STALE: [Tag; 19] = [
 
 /// Whether an attribute of the source does not go into the derived object.
 pub(crate) fn is_stale(tag: Tag) -> bool {
-    // Group lengths (element 0) would have to be computed anew, and are retired. Group 0004 and below is not of images.
-    tag.element() == 0 || tag.group() <= 4 || STALE.contains(&tag)
+    // Group lengths (element 0) would have to be computed anew, and are retired. Group 0004 and below is not of images. Mean and
+    // standard deviation under an overlay (60xx,1302 and 1303) are of the source's pixels.
+    let statistics = (0x6000..=0x60ff).contains(&tag.group()) && [0x1302, 0x1303].contains(&tag.element());
+    tag.element() == 0 || tag.group() <= 4 || statistics || STALE.contains(&tag)
 }
 
 /// Makes the derived data set from the source's, without pixels and without SOPInstanceUID, which depends on the pixels.
@@ -73,6 +75,10 @@ pub(crate) fn derive(source: &DataSet, derivation: &Derivation<'_>, lossy: bool)
     set.put_text(tags::IMAGE_TYPE, VR::CS, &image_type);
     let number = source.integer(tags::SERIES_NUMBER).unwrap_or(0).saturating_add(SERIES_NUMBER_STEP);
     set.put_text(tags::SERIES_NUMBER, VR::IS, &number.clamp(-(1 << 31), (1 << 31) - 1).to_string());
+    // PRODUCT would claim approved software (PS3.3, C.8.13.2.1.1).
+    if source.text(tags::CONTENT_QUALIFICATION) != Some("SERVICE") {
+        set.put_text(tags::CONTENT_QUALIFICATION, VR::CS, "RESEARCH");
+    }
     put_series_description(&mut set, derivation.series_description);
     put_equipment(&mut set, derivation);
     // The result of a lossy source is lossy, even if the source lacks the attribute (PS3.3, C.7.6.1.1.5).

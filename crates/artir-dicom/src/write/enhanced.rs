@@ -5,10 +5,10 @@ use dicom_dictionary_std::tags;
 
 use crate::{
     Modality, Reason, codes,
+    decimal::decimal_string,
     read::dataset::DataSet,
     write::{
-        decimal::decimal_string,
-        derive::{Derivation, image_type, put_description, source_reference},
+        derive::{Derivation, image_type, is_stale, put_description, source_reference},
         mapping::{self, NewRescale},
     },
 };
@@ -94,10 +94,7 @@ fn drop_stale(groups: &mut DataSet) {
         tags::UNASSIGNED_SHARED_CONVERTED_ATTRIBUTES_SEQUENCE,
     ] {
         if groups.contains(sequence) {
-            for item in groups.items_mut(sequence) {
-                item.remove(tags::SMALLEST_IMAGE_PIXEL_VALUE);
-                item.remove(tags::LARGEST_IMAGE_PIXEL_VALUE);
-            }
+            groups.items_mut(sequence).iter_mut().for_each(|item| item.retain(|tag, _| !is_stale(*tag)));
         }
     }
 }

@@ -5,7 +5,6 @@
 
 pub(crate) mod archive;
 pub(crate) mod dataset;
-pub(crate) mod decimal;
 pub(crate) mod derive;
 pub(crate) mod encode;
 pub(crate) mod enhanced;

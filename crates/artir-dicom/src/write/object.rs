@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Error, Reason,
+    decimal::decimal_string,
     read::{
         dataset::{DataSet, Element, Stop, Value},
         file::DicomFile,
@@ -23,7 +24,6 @@ use crate::{
     uid,
     write::{
         dataset as form,
-        decimal::decimal_string,
         derive::{self, Derivation},
         encode::{OutputSyntax, encode},
         enhanced,

@@ -2,12 +2,10 @@
 
 use ndarray::Array2;
 
-use super::{
-    decimal::decimal_string,
-    mapping::{Line, NewRescale},
-};
+use super::mapping::{Line, NewRescale};
 use crate::{
     Modality,
+    decimal::decimal_string,
     read::{
         hu::{Encoding, Transform},
         slice::Slice,

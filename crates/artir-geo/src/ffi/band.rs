@@ -288,7 +288,7 @@ pub(crate) fn coverage(band: &RasterBand<'_>, part: Part) -> Result<Coverage, Re
         unsafe { sys::GDALGetDataCoverageStatus(handle(band), x, y, columns, rows, 0, std::ptr::null_mut()) }
     });
     if error.is_some() {
-        return Err(super::message(error).of("its table of blocks"));
+        return Err(super::message(error).of("finding its pixels"));
     }
     Ok(match (found & UNKNOWN != 0, found & DATA != 0, found & EMPTY != 0) {
         (false, true, true) => Coverage::Some,

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use artir_core::{Image, MemoryUse, Shape, Source, Window};
+use artir_core::{Image, MemoryUse, Shape, Source, Window, vectorised};
 use gdal::Dataset;
 use ndarray::{Array2, Array3, s};
 
@@ -13,7 +13,12 @@ use super::missing::fill_missing;
 use crate::{
     error::Error,
     ffi::{self, Coverage, Part, RawRows},
-    scene::{CACHE_BYTES, MOST_BYTES, SceneInfo, coverage::coverage, marks::OpenMarks, validity::read_mask},
+    scene::{
+        CACHE_BYTES, MOST_BYTES, SceneInfo,
+        coverage::{coverage, missing_parts},
+        marks::OpenMarks,
+        validity::read_mask,
+    },
     values::{
         band,
         interval::Interval,
@@ -121,6 +126,15 @@ impl SceneSource<'_> {
             .map_err(|why| scene.unreadable(why))?;
         let fill = scene.fill.map(|fill| fill.value);
         on_planes!(&planes, p => band::mark_valid(p, &scene.values, fill, &mut valid));
+        if scene.has_holes && scene.values.iter().any(|values| values.nodata.is_none()) {
+            // What the file does not hold reads as zero, which is a value where no nodata is known.
+            let part = Part { at: (0, row), size };
+            let missing = missing_parts(&self.dataset, &scene.bands, part).map_err(|why| scene.unreadable(why))?;
+            for Part { at: (x, y), size: (columns, rows) } in missing {
+                let lines = valid.chunks_exact_mut(shape.columns).skip(y - row).take(rows);
+                lines.for_each(|line| line[x..x + columns].fill(false));
+            }
+        }
         for marks in &self.marks {
             marks.read(row, scene.description.size, &mut valid).map_err(|why| scene.unreadable(why))?;
         }
@@ -222,7 +236,9 @@ impl Source for SceneSource<'_> {
 
 /// Stored values in display units.
 fn display<T: Sample>(from: &[T], interval: Interval, to: &mut [f32]) {
-    for (to, v) in to.iter_mut().zip(from) {
-        *to = interval.display(v.value());
-    }
+    vectorised(|| {
+        for (to, v) in to.iter_mut().zip(from) {
+            *to = interval.display(v.value());
+        }
+    });
 }

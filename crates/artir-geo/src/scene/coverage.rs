@@ -78,6 +78,65 @@ fn quarters(part: Part) -> impl Iterator<Item = Part> {
     all.filter(|part| part.size.0 > 0 && part.size.1 > 0)
 }
 
+/// The parts that the file holds for none of these bands, to the pixel. Sources of a virtual raster and blocks are rectangles: each
+/// cut goes the way that leaves more parts alike, so that few are looked at.
+pub(crate) fn missing_parts(dataset: &Dataset, bands: &[usize], whole: Part) -> Result<Vec<Part>, Reason> {
+    let look = |part: Part| Ok::<_, Reason>((part, is_missing(dataset, bands, part)?));
+    let mut open = vec![look(whole)?];
+    let mut out = Vec::new();
+    while let Some((part, found)) = open.pop() {
+        match found {
+            Some(true) => out.push(part),
+            Some(false) => {}
+            None => {
+                let tall = part.size.1 > part.size.0;
+                let mut ways = Vec::new();
+                // Of equal ways, the last one counts: that across the longer side.
+                for [first, second] in [cut(part, !tall), cut(part, tall)].into_iter().flatten() {
+                    ways.push([look(first)?, look(second)?]);
+                }
+                let alike = |way: &[(Part, Option<bool>); 2]| way.iter().filter(|(_, found)| found.is_some()).count();
+                open.extend(ways.into_iter().max_by_key(alike).into_iter().flatten());
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Whether the file holds nothing of a part in any of the bands; `None` where it holds some of it in one band.
+fn is_missing(dataset: &Dataset, bands: &[usize], part: Part) -> Result<Option<bool>, Reason> {
+    let mut missing = true;
+    for number in bands {
+        match ffi::coverage(&dataset.rasterband(*number)?, part)? {
+            Coverage::Some => return Ok(None),
+            Coverage::Full => missing = false,
+            Coverage::None => {}
+        }
+    }
+    Ok(Some(missing))
+}
+
+/// A part in two, one below the other or side by side, at the roundest binary number between: blocks begin at such. `None` for a
+/// part of one row or column.
+fn cut(part: Part, below: bool) -> Option<[Part; 2]> {
+    let (from, length) = if below { (part.at.1, part.size.1) } else { (part.at.0, part.size.0) };
+    if length < 2 {
+        return None;
+    }
+    let last = from + length - 1;
+    let zeros = (from ^ last).ilog2();
+    let middle = (last >> zeros) << zeros;
+    let piece = |from: usize, length: usize| {
+        let Part { at: (x, y), size: (columns, rows) } = part;
+        if below {
+            Part { at: (x, from), size: (columns, length) }
+        } else {
+            Part { at: (from, y), size: (length, rows) }
+        }
+    };
+    Some([piece(from, middle - from), piece(middle, from + length - middle)])
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -119,11 +178,66 @@ mod tests {
         fs::write(&path, header_of_tiff(64)).unwrap();
         // GDAL reports the fault once, and then calls all blocks missing.
         let why = has_holes(&Dataset::open(&path).unwrap(), &[1]).unwrap_err().to_string();
-        assert!(why.starts_with("its table of blocks: "), "{why}");
+        assert!(why.starts_with("finding its pixels: "), "{why}");
         // It counts as complete, so that its size is compared with what the header claims.
         let dataset = Dataset::open(&path).unwrap();
         let share = share(&dataset, &dataset.rasterband(1).unwrap());
         assert!((share - 1.0).abs() < f64::EPSILON, "{share}");
+    }
+
+    /// A virtual raster of 300 x 200 pixels; each of its bands is one source at these places: first column and row, columns, rows.
+    fn mosaic(folder: &std::path::Path, bands: [&[[usize; 4]]; 2]) -> Dataset {
+        let driver = gdal::DriverManager::get_driver_by_name("GTiff").unwrap();
+        driver.create_with_band_type::<u8, _>(folder.join("a.tif"), 300, 200, 1).unwrap().close().unwrap();
+        let source = |[x, y, columns, rows]: &[usize; 4]| {
+            let window = format!("xOff=\"{x}\" yOff=\"{y}\" xSize=\"{columns}\" ySize=\"{rows}\"");
+            format!(
+                "<SimpleSource><SourceFilename relativeToVRT=\"1\">a.tif</SourceFilename><SourceBand>1</SourceBand>\
+                 <SrcRect {window}/><DstRect {window}/></SimpleSource>"
+            )
+        };
+        let band = |(i, places): (usize, &&[[usize; 4]])| {
+            let sources: String = places.iter().map(source).collect();
+            format!("<VRTRasterBand dataType=\"Byte\" band=\"{}\">{sources}</VRTRasterBand>", i + 1)
+        };
+        let bands: String = bands.iter().enumerate().map(band).collect();
+        let path = folder.join("m.vrt");
+        fs::write(&path, format!("<VRTDataset rasterXSize=\"300\" rasterYSize=\"200\">{bands}</VRTDataset>")).unwrap();
+        Dataset::open(&path).unwrap()
+    }
+
+    #[test]
+    fn what_a_mosaic_lacks_is_found_to_the_pixel() {
+        // Around a hole of columns 101 to 150 and rows 37 to 90.
+        let around = [[0, 0, 300, 37], [0, 37, 101, 54], [151, 37, 149, 54], [0, 91, 300, 109]];
+        let folder = tempfile::tempdir().unwrap();
+        // A source across the hole in another band: there the pixel is held.
+        let across = [[0, 0, 300, 60]];
+        let dataset = mosaic(folder.path(), [&around, &across]);
+        let missing = |bands: &[usize], whole: Part| {
+            let mut out = vec![false; 300 * 200];
+            for Part { at, size } in missing_parts(&dataset, bands, whole).unwrap() {
+                for y in at.1..at.1 + size.1 {
+                    out[y * 300 + at.0..][..size.0].fill(true);
+                }
+            }
+            out
+        };
+        let expected = |inside: &dyn Fn(usize, usize) -> bool| -> Vec<bool> {
+            (0..300 * 200).map(|i| (101..151).contains(&(i % 300)) && inside(i % 300, i / 300)).collect()
+        };
+        let whole = Part { at: (0, 0), size: (300, 200) };
+        assert!(missing(&[1], whole) == expected(&|_, y| (37..91).contains(&y)));
+        assert!(missing(&[1, 2], whole) == expected(&|_, y| (60..91).contains(&y)));
+        let strip = Part { at: (0, 50), size: (300, 20) };
+        assert!(missing(&[1], strip) == expected(&|_, y| (50..70).contains(&y)));
+    }
+
+    #[test]
+    fn a_part_is_cut_at_round_numbers() {
+        let part = Part { at: (100, 7), size: (60, 1) };
+        let pieces = [Part { at: (100, 7), size: (28, 1) }, Part { at: (128, 7), size: (32, 1) }];
+        assert_eq!((cut(part, false), cut(part, true)), (Some(pieces), None));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::lanes::UNIT;
 use super::map::{Map, Tile};
 use super::resample;
 use super::tensor::Tensor;
-use super::tiling::{Reach, Tiling};
+use super::tiling::{Known, Reach};
 use super::weights::{Architecture, Block, Weights};
 use crate::Error;
 use crate::instructions::{Instructions, Precision};
@@ -23,6 +23,7 @@ pub struct Network {
     instructions: Instructions,
     /// Threads that work is divided for. Found once: asking the processor reads system files.
     threads: usize,
+    tilings: Known,
     /// Memory of earlier runs, for the next one of the same size.
     kept: Mutex<Vec<Buffer>>,
 }
@@ -63,7 +64,7 @@ impl Network {
         assert!(by.exist(), "{by:?} are not available");
         let weights = Weights::new(&of, tensors, by)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Ok(Self { of, weights, instructions: by, threads, kept: Mutex::default() })
+        Ok(Self { of, weights, instructions: by, threads, tilings: Known::default(), kept: Mutex::default() })
     }
 
     /// Divides work for so many threads instead of as many as the processor has. It changes no result.
@@ -128,7 +129,7 @@ impl Network {
         let (rows, columns, units) = (from.rows, from.columns, self.of.width / UNIT);
         let layout = Layout::new(rows, columns, units);
         let mut buffer = self.borrow(layout.len());
-        let pass = Pass { instructions: self.instructions, threads, parallel };
+        let pass = Pass { instructions: self.instructions, threads, tilings: &self.tilings, parallel };
         // SAFETY: the buffer has the layout's length and is used by nobody else; the rest is passed on to the caller.
         let result = unsafe { pass.network(&self.weights, from, to, &layout, buffer.as_mut_ptr()) };
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
@@ -207,13 +208,14 @@ impl Layout {
 struct Pass<'a> {
     instructions: Instructions,
     threads: usize,
+    tilings: &'a Known,
     parallel: &'a dyn Parallel,
 }
 
 impl Pass<'_> {
     /// Runs a job for each tile of a map.
     fn tiles(&self, over: Map, reach: Reach, job: impl Fn(Tile) + Sync) -> Result<(), Error> {
-        let tiling = Tiling::new(over.rows, over.columns, over.units, reach, self.threads);
+        let tiling = self.tilings.tiling(over.rows, over.columns, over.units, reach, self.threads);
         match tiling.jobs() {
             1 => {
                 job(tiling.tile(0));

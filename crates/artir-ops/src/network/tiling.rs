@@ -3,6 +3,9 @@
 //! A job computes its tile's surroundings anew, so few large tiles cost least; threads that wait for the last job cost, too.
 //! The division with the shortest time by count of work is chosen. It changes no result.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use super::lanes::UNIT;
 use super::map::Tile;
 
@@ -33,7 +36,7 @@ impl Reach {
 }
 
 /// A division of a map.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tiling {
     rows: usize,
     columns: usize,
@@ -88,9 +91,46 @@ impl Tiling {
     }
 }
 
+/// Divisions that were found before. The search takes as long as a small image's pass does on many threads, and every run of a series
+/// or a scene has the same passes.
+#[derive(Debug, Default)]
+pub(super) struct Known(Mutex<HashMap<Wanted, Tiling>>);
+
+/// Rows, columns, units, threads, and the bits of the reach.
+type Wanted = ([usize; 4], [u64; 3]);
+
+impl Known {
+    /// Divisions that are kept: those of some sizes of image.
+    const MOST: usize = 256;
+
+    /// As [`Tiling::new`].
+    pub(super) fn tiling(&self, rows: usize, columns: usize, units: usize, reach: Reach, threads: usize) -> Tiling {
+        let wanted = ([rows, columns, units, threads], reach.0.map(f64::to_bits));
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Self::MOST && !known.contains_key(&wanted) {
+            known.clear();
+        }
+        *known.entry(wanted).or_insert_with(|| Tiling::new(rows, columns, units, reach, threads))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn known_divisions_are_those_that_would_be_found() {
+        let known = Known::default();
+        for _ in 0..2 {
+            for size in 1..2 * Known::MOST {
+                for (reach, threads) in [(Reach::ONE, 2), (Reach::TWO, 2), (Reach::TWO, 3)] {
+                    let found = known.tiling(size, 64, 2, reach, threads);
+                    assert_eq!(found, Tiling::new(size, 64, 2, reach, threads));
+                }
+            }
+        }
+        assert!(known.0.lock().unwrap().len() <= Known::MOST);
+    }
 
     impl Tiling {
         /// Work of all jobs, in pixels.

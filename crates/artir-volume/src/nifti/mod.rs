@@ -212,7 +212,10 @@ impl Header {
         let name = &self.bytes[self.version.intent_name..self.version.intent_name + 16];
         let [slope, intercept] = self.floats(self.version.scl_slope);
         // 0 stands for values that are not scaled, and so does what is no number.
-        let scaled = slope != 0.0 && slope.is_finite() && intercept.is_finite();
+        let scaled = slope != 0.0 && slope.is_finite();
+        if scaled && !intercept.is_finite() {
+            return Err(Reason::damaged("scl_inter is no number, although scl_slope scales the values"));
+        }
         let pixdim: [f64; 4] = self.floats(self.version.pixdim);
         let spacing = [pixdim[1], pixdim[2], pixdim[3]].map(|d| if d.is_finite() && d != 0.0 { d.abs() } else { 1.0 });
         Ok(Form {

@@ -125,6 +125,10 @@ fn what_is_no_volume_of_numbers_is_refused() {
         let form = unscaled.form().unwrap();
         assert_eq!((form.slope, form.intercept), (1.0, 0.0));
     }
+    // A scale without an offset that is a number could mean anything.
+    let mut half = header(false, false, 4, &[4, 5, 6]);
+    half.set_rescale(2.0, f64::NAN);
+    assert!(refused(&half).contains("scl_inter"));
 }
 
 #[test]

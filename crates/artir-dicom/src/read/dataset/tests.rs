@@ -130,6 +130,21 @@ fn sequences_of_vr_un_are_read_in_both_encodings() {
 }
 
 #[test]
+fn an_attribute_of_the_standard_in_vr_un_has_its_own() {
+    let signed = explicit((0x0028, 0x0103), b"US", &[1, 0]);
+    let padding = long((0x0028, 0x0120), b"UN", 2, &(-2000i16).to_le_bytes());
+    let slope = long((0x0040, 0x9225), b"UN", 8, &0.5f64.to_le_bytes());
+    let (set, repairs) = read(&[signed, padding, slope].concat(), Form::EXPLICIT);
+    let set = set.unwrap();
+    assert_eq!(set.integer(tags::PIXEL_PADDING_VALUE), Some(-2000));
+    assert_eq!(set.number(tags::REAL_WORLD_VALUE_SLOPE), Some(0.5));
+    assert_eq!((set.get(tags::PIXEL_PADDING_VALUE).unwrap().vr, repairs), (VR::SS, only(Repair::UnknownVr)));
+    // A value of another length stays what it is.
+    let (set, repairs) = read(&long((0x0028, 0x0120), b"UN", 3, b"abc"), Form::EXPLICIT);
+    assert_eq!((set.unwrap().get(tags::PIXEL_PADDING_VALUE).unwrap().vr, repairs), (VR::UN, BTreeSet::new()));
+}
+
+#[test]
 fn decimal_commas_become_points_and_other_commas_stay() {
     let texts: [(&[u8], &[u8]); 4] = [
         (b"0,7031\\0,7031 ", b"0.7031\\0.7031 "),

@@ -8,7 +8,7 @@ mod uptake;
 use std::ops::RangeInclusive;
 
 use dicom_core::Tag;
-use dicom_dictionary_std::tags;
+use dicom_dictionary_std::{tags, uids};
 
 pub(crate) use self::uptake::SeriesClock;
 use self::uptake::Times;
@@ -19,6 +19,8 @@ use crate::{Finding, Reason, terms::quotable};
 const PHILIPS: &str = "Philips PET Private Group";
 /// Plausible doses for people and animals, Bq.
 const DOSE: RangeInclusive<f64> = 1e6..=1e10;
+/// The same in MBq.
+const MEGABECQUERELS: RangeInclusive<f64> = 1.0..=1e4;
 /// Plausible weights of people and animals, kg.
 const WEIGHT: RangeInclusive<f64> = 0.5..=500.0;
 /// Plausible sizes of people, m: the formulas of lean and ideal mass hold for no others.
@@ -77,10 +79,15 @@ impl Evidence {
     /// # Errors
     /// Text that names the missing or invalid attribute.
     pub(crate) fn read(view: &View<'_>, units: PetUnits) -> Result<Self, Reason> {
-        let drug = view.first_item(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE);
+        let (drug, several) = match agent(view) {
+            Ok(drug) => (drug, None),
+            Err(reason) => (None, Some(reason)),
+        };
         let mut findings: Vec<Finding> = drug.and_then(other_tracer).into_iter().collect();
         let mapped = real_world(view, |unit| unit.contains("SUVbw"));
-        let scale = match (scale(view, drug, &mut findings), mapped) {
+        // Where the dose is needed, that several agents could be meant is the reason why there is none.
+        let scale = scale(view, drug, &mut findings).map_err(|reason| several.unwrap_or(reason));
+        let scale = match (scale, mapped) {
             (Ok(scale), _) => scale,
             (Err(_), Some(factor)) => {
                 findings.push(Finding::SuvFromMapping);
@@ -114,6 +121,30 @@ impl Evidence {
         // SUV = activity x mass / dose.
         Ok(Suv { factor: factor * self.mass, uptake, findings })
     }
+}
+
+/// The agent that a frame shows. Enhanced PET names one of several by its number (PS3.3, C.8.22.4 and C.8.22.5.11); `None` where the
+/// header has none.
+///
+/// # Errors
+/// Text for several agents of which none is named.
+fn agent<'a>(view: &View<'a>) -> Result<Option<&'a DataSet>, Reason> {
+    let all = view.all_items(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE);
+    let Some(first) = all.first() else { return Ok(None) };
+    if all.iter().all(|item| item == first) {
+        return Ok(Some(first));
+    }
+    let used = match view.items(tags::RADIOPHARMACEUTICAL_USAGE_SEQUENCE) {
+        [one] => one.integer(tags::RADIOPHARMACEUTICAL_AGENT_NUMBER),
+        _ => None,
+    };
+    let named = all.iter().find(|item| used.is_some() && item.integer(tags::RADIOPHARMACEUTICAL_AGENT_NUMBER) == used);
+    named.map(Some).ok_or_else(|| {
+        no_suv(
+            "RadiopharmaceuticalInformationSequence (0054,0016) has several items, and \
+             RadiopharmaceuticalUsageSequence (0018,9737) does not name the one that SUV needs",
+        )
+    })
 }
 
 /// The factor of a slice without its series.
@@ -183,6 +214,9 @@ fn becquerels(
     let drug =
         drug.ok_or_else(|| no_suv("RadiopharmaceuticalInformationSequence (0054,0016) is missing, and SUV needs it"))?;
     let dose = drug.number(tags::RADIONUCLIDE_TOTAL_DOSE);
+    // Enhanced PET counts in MBq (PS3.3, C.8.22.4), and some writers in Bq nevertheless: no dose lies in both ranges.
+    let is_enhanced = view.text(tags::SOP_CLASS_UID) == Some(uids::ENHANCED_PET_IMAGE_STORAGE);
+    let dose = dose.map(|dose| if is_enhanced && MEGABECQUERELS.contains(&dose) { 1e6 * dose } else { dose });
     let dose = within(dose, DOSE, "RadionuclideTotalDose (0018,1074)", "1 MBq to 10 GBq, in Bq")?;
     let factor = activity * weight * 1000.0 / dose;
     match view.text(tags::DECAY_CORRECTION) {

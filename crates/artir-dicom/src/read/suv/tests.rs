@@ -292,6 +292,51 @@ fn missing_corrections_and_other_masses() {
 }
 
 #[test]
+fn of_several_agents_the_named_one_counts() {
+    let with = |usage: Option<&str>| {
+        let mut set = pet(&[], &[(tags::RADIOPHARMACEUTICAL_AGENT_NUMBER, "1")]);
+        let mut other = set.items(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE)[0].clone();
+        let dose = 2.0 * other.number(tags::RADIONUCLIDE_TOTAL_DOSE).unwrap();
+        other.put_text(tags::RADIONUCLIDE_TOTAL_DOSE, VR::DS, &dose.to_string());
+        other.put_text(tags::RADIOPHARMACEUTICAL_AGENT_NUMBER, VR::IS, "2");
+        set.items_mut(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE).push(other);
+        if let Some(number) = usage {
+            let mut item = DataSet::default();
+            item.put_text(tags::RADIOPHARMACEUTICAL_AGENT_NUMBER, VR::IS, number);
+            let mut groups = DataSet::default();
+            groups.put_items(tags::RADIOPHARMACEUTICAL_USAGE_SEQUENCE, vec![item]);
+            set.put_items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![groups]);
+        }
+        of_slice(&View::new(&set, 0)).map(|suv| suv.factor)
+    };
+    close(with(Some("1")).unwrap(), EXPECTED);
+    close(with(Some("2")).unwrap(), EXPECTED / 2.0);
+    for unknown in [None, Some("3")] {
+        assert!(with(unknown).unwrap_err().to_string().contains("(0018,9737)"), "{unknown:?}");
+    }
+    // One agent that is written twice is one.
+    let mut twice = pet(&[], &[]);
+    let same = twice.items(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE)[0].clone();
+    twice.items_mut(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE).push(same);
+    close(of_slice(&View::new(&twice, 0)).unwrap().factor, EXPECTED);
+}
+
+#[test]
+fn enhanced_pet_counts_its_dose_in_megabecquerels() {
+    let dose = pet(&[], &[]).items(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE)[0]
+        .number(tags::RADIONUCLIDE_TOTAL_DOSE)
+        .unwrap();
+    let mega = (dose / 1e6).to_string();
+    let with = |class: &str, dose: &str| {
+        suv(&[(tags::SOP_CLASS_UID, class)], &[(tags::RADIONUCLIDE_TOTAL_DOSE, dose)]).map(|suv| suv.factor)
+    };
+    let (enhanced, classic) = ("1.2.840.10008.5.1.4.1.1.130", "1.2.840.10008.5.1.4.1.1.128");
+    close(with(enhanced, &mega).unwrap(), EXPECTED);
+    close(with(enhanced, &dose.to_string()).unwrap(), EXPECTED);
+    assert!(with(classic, &mega).unwrap_err().to_string().contains("in Bq"));
+}
+
+#[test]
 fn tracers_other_than_fdg_are_told() {
     let named = |name: &str| suv(&[], &[(tags::RADIOPHARMACEUTICAL, name)]).unwrap().findings;
     assert_eq!(named("PSMA Ga-68"), [Finding::OtherTracer]);

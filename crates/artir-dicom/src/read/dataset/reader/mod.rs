@@ -236,7 +236,7 @@ impl<R: Read + Seek> Reader<R> {
             // Stray delimiters without a value are ignored; one with a value is an error.
             return if length == 0 { Ok(()) } else { damaged(format!("{tag} appears outside a sequence")) };
         }
-        let vr = vr.unwrap_or_else(|| self.dictionary_vr(tag, length));
+        let mut vr = vr.unwrap_or_else(|| self.dictionary_vr(tag, length));
         let is_pixels = (tag == tags::PIXEL_DATA || is_float_pixels(tag)) && vr != VR::SQ;
         let value = match (is_pixels, length) {
             (true, UNDEFINED) if depth == 0 => Value::Pixels(self.fragments()?),
@@ -279,6 +279,13 @@ impl<R: Read + Seek> Reader<R> {
                 let mut bytes = self.value(length)?;
                 if self.form.big_endian {
                     swap(vr, &mut bytes);
+                }
+                if vr == VR::UN
+                    && let Some(known) = self.known_vr(tag, length)
+                {
+                    // Values of VR UN are little-endian, whatever the file is (PS3.5, 6.2.2).
+                    self.repairs.insert(Repair::UnknownVr);
+                    vr = known;
                 }
                 if [VR::DS, VR::IS].contains(&vr) && point_for_comma(&mut bytes) {
                     self.repairs.insert(Repair::DecimalComma);
@@ -353,6 +360,16 @@ impl<R: Read + Seek> Reader<R> {
     }
 
     /// The VR of an element that is encoded without one.
+    /// The VR of an attribute of the standard that a writer did not know, where a value of that length can have it.
+    fn known_vr(&self, tag: Tag, length: u32) -> Option<VR> {
+        let vr = self.dictionary_vr(tag, length);
+        let is_known = tag.group().is_multiple_of(2) && ![VR::UN, VR::SQ].contains(&vr) && tag != tags::PIXEL_DATA;
+        let is_whole = (length as usize).is_multiple_of(word_bytes(vr).unwrap_or(1));
+        // What is written with this VR must hold the length.
+        let fits = has_long_length(vr) || length <= u32::from(u16::MAX);
+        (is_known && is_whole && fits).then_some(vr)
+    }
+
     fn dictionary_vr(&self, tag: Tag, length: u32) -> VR {
         let private = tag.group() % 2 == 1;
         if private {
@@ -421,13 +438,18 @@ pub(crate) fn has_long_length(vr: VR) -> bool {
 
 /// Converts big-endian values to little-endian.
 fn swap(vr: VR, bytes: &mut [u8]) {
-    let width = match vr {
-        VR::US | VR::SS | VR::OW | VR::AT => 2,
-        VR::UL | VR::SL | VR::FL | VR::OF | VR::OL => 4,
-        VR::FD | VR::OD | VR::OV | VR::SV | VR::UV => 8,
-        _ => return,
-    };
+    let Some(width) = word_bytes(vr) else { return };
     for word in bytes.chunks_exact_mut(width) {
         word.reverse();
     }
+}
+
+/// Bytes of a word of a binary VR.
+fn word_bytes(vr: VR) -> Option<usize> {
+    Some(match vr {
+        VR::US | VR::SS | VR::OW | VR::AT => 2,
+        VR::UL | VR::SL | VR::FL | VR::OF | VR::OL => 4,
+        VR::FD | VR::OD | VR::OV | VR::SV | VR::UV => 8,
+        _ => return None,
+    })
 }
