@@ -138,7 +138,7 @@ fn clouds_of_level_1c_are_polygons_or_a_raster() {
         let after = pixels(&at.join(out));
         move |x: usize, y: usize| after[0][y * 96 + x] != before(x, y)
     };
-    // A square of columns and rows 20 to 39 with a hole in it, and a cirrus, which counts as clear.
+    // Squares of columns and rows 20 to 39, with a hole, and 35 to 44, which overlaps it, and a cirrus, which counts as clear.
     let ring = |low: f64, high: f64| {
         let at = |x: f64, y: f64| format!("{} {}", 500_000.0 + 10.0 * x, 5_000_000.0 - 10.0 * y);
         format!("{} {} {} {} {}", at(low, low), at(high, low), at(high, high), at(low, high), at(low, low))
@@ -158,13 +158,23 @@ fn clouds_of_level_1c_are_polygons_or_a_raster() {
         format!("<eop:Mask xmlns:eop=\"e\" xmlns:gml=\"g\"><eop:maskMembers>{features}</eop:maskMembers></eop:Mask>")
     };
     let polygons = quality.join("MSK_CLOUDS_B00.gml");
-    let clouds = [feature("OPAQUE", &[ring(20.0, 40.0), ring(28.0, 32.0)]), feature("CIRRUS", &[ring(50.0, 60.0)])];
+    let clouds = [
+        feature("OPAQUE", &[ring(20.0, 40.0), ring(28.0, 32.0)]),
+        feature("OPAQUE", &[ring(35.0, 45.0)]),
+        feature("CIRRUS", &[ring(50.0, 60.0)]),
+    ];
     fs::write(&polygons, mask(&clouds.concat())).unwrap();
     half(at, &[name, "-o", "polygons.tif", "--mask-clouds"]);
     let changes = changed("polygons.tif");
-    for (x, y, wanted) in
-        [(10, 10, true), (25, 25, false), (20, 39, false), (40, 40, true), (30, 30, true), (55, 55, true)]
-    {
+    for (x, y, wanted) in [
+        (10, 10, true),
+        (25, 25, false),
+        (20, 39, false),
+        (37, 37, false),
+        (42, 42, false),
+        (30, 30, true),
+        (55, 55, true),
+    ] {
         assert_eq!(changes(x, y), wanted, "{x} {y}");
     }
     // A product without clouds has an empty list.

@@ -4,7 +4,7 @@
 
 use std::{fs, fs::File, io::BufReader, path::Path};
 
-use artir_tests::{models, real, run};
+use artir_tests::{artir, models, real, run, text};
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageReader, Luma};
 
 fn decoder(path: &Path) -> impl ImageDecoder {
@@ -47,6 +47,54 @@ fn what_is_not_restored_comes_out_as_it_was() {
             }
         }
     }
+}
+
+/// A format that cannot hold a photograph is refused before the work, and a dry run, which does none, refuses it too.
+#[test]
+fn a_format_that_cannot_hold_the_photograph_is_refused_before_the_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::write(at("identity.onnx"), models::rgb_identity()).unwrap();
+    DynamicImage::new_rgb16(20, 10).save(at("deep.png")).unwrap();
+    DynamicImage::new_rgba8(20, 10).save(at("clear.png")).unwrap();
+    DynamicImage::new_luma_a8(20, 10).save(at("grey.png")).unwrap();
+    for (photo, out, reason) in [
+        ("deep.png", "out.jpg", "JPEG cannot hold 16 bits"),
+        ("clear.png", "out.jpg", "JPEG cannot hold opacity"),
+        ("grey.png", "out.tif", "TIFF cannot hold grey with opacity"),
+    ] {
+        for more in [&["--dry-run"][..], &[]] {
+            let mut command = artir();
+            command.arg("image").arg(at(photo)).arg("-o").arg(at(out)).arg("--model").arg(at("identity.onnx"));
+            let done = command.args(more).output().unwrap();
+            let error = text(&done.stderr);
+            assert_eq!(done.status.code(), Some(2), "{photo}, {more:?}: {error}");
+            assert!(error.contains(out) && error.contains(reason), "{photo}, {more:?}: {error}");
+        }
+        assert!(!at(out).exists());
+    }
+}
+
+/// Files whose decoder returns a part of what they hold, without an error.
+#[test]
+fn a_photograph_that_is_not_whole_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::write(at("identity.onnx"), models::rgb_identity()).unwrap();
+    DynamicImage::new_rgb8(64, 64).save(at("whole.jpg")).unwrap();
+    let bytes = fs::read(at("whole.jpg")).unwrap();
+    fs::write(at("cut.jpg"), &bytes[..bytes.len() - 8]).unwrap();
+    let done = run([
+        Path::new("image"),
+        &at("cut.jpg"),
+        Path::new("-o"),
+        &at("out.jpg"),
+        Path::new("--model"),
+        &at("identity.onnx"),
+    ]);
+    let error = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(3), "{error}");
+    assert!(error.contains("cut.jpg: is cut off") && !at("out.jpg").exists(), "{error}");
 }
 
 /// A grey photograph is what the colour model makes of it with three equal channels.

@@ -7,15 +7,18 @@
 use std::{
     cell::Cell,
     fs::File,
-    io::BufReader,
+    io::{BufReader, Seek},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Once,
 };
 
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits, metadata::Orientation};
 
-use crate::PictureError;
+use crate::{
+    PictureError,
+    survey::{Survey, survey},
+};
 
 /// A decoded picture with its metadata.
 #[derive(Debug)]
@@ -26,6 +29,10 @@ pub struct Picture {
     pub icc: Option<Vec<u8>>,
     /// EXIF metadata.
     pub exif: Option<Vec<u8>>,
+    /// How the pixels are turned to be viewed, by EXIF or a tag of TIFF. They are not turned here.
+    pub orientation: Orientation,
+    /// Metadata that was not read, by name.
+    pub lost: Vec<&'static str>,
 }
 
 /// Decodes a picture if all that is needed fits `memory` bytes: the file, the decoded pixels, the decoder's own buffers, and
@@ -46,23 +53,32 @@ fn decode_unguarded(path: &Path, memory: u64, working: u64) -> Result<Picture, P
     if length > memory {
         return Err(PictureError::File { needed: length, allowed: memory });
     }
-    let mut reader = ImageReader::new(BufReader::new(file)).with_guessed_format()?;
-    if reader.format().is_none() {
-        return Err(PictureError::Format);
-    }
+    let reader = ImageReader::new(BufReader::new(file)).with_guessed_format()?;
+    let format = reader.format().ok_or(PictureError::Format)?;
+    let mut file = reader.into_inner();
+    let Survey { samples: stored, profile, lost } = survey(&mut file, format)?;
+    file.rewind()?;
+    let mut reader = ImageReader::with_format(file, format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(memory);
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
-    let samples = u64::from(width) * u64::from(height) * u64::from(decoder.color_type().channel_count());
+    let channels = decoder.color_type().channel_count();
+    if let Some(found) = stored
+        && found > u32::from(channels)
+    {
+        return Err(PictureError::Bands { found, kept: channels.into() });
+    }
+    let samples = u64::from(width) * u64::from(height) * u64::from(channels);
     // Progressive JPEG keeps its coefficients, two bytes each, until the last scan.
     let needed = decoder.total_bytes().saturating_add(samples.saturating_mul(working.max(2))).saturating_add(length);
     if needed > memory {
         return Err(PictureError::Pixels { width, height, needed, allowed: memory });
     }
-    let (icc, exif) = (decoder.icc_profile()?, decoder.exif_metadata()?);
-    Ok(Picture { image: DynamicImage::from_decoder(decoder)?, icc, exif })
+    let icc = profile.or(decoder.icc_profile()?);
+    let (exif, orientation) = (decoder.exif_metadata()?, decoder.orientation()?);
+    Ok(Picture { image: DynamicImage::from_decoder(decoder)?, icc, exif, orientation, lost })
 }
 
 thread_local! {
@@ -159,6 +175,19 @@ mod tests {
         assert!(error.contains("3000x1000") && error.contains("10 MiB"), "{error}");
         let file = decode(&path, 1 << 10, 4).unwrap_err();
         assert!(matches!(file, PictureError::File { allowed: 1024, .. }), "{file}");
+    }
+
+    #[test]
+    fn a_photograph_that_was_cut_off_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jpg");
+        let pixel = |x: u32, y: u32| image::Rgb([x * 4, y * 4, x * y].map(|v| v as u8));
+        image::RgbImage::from_fn(64, 64, pixel).save(&path).unwrap();
+        assert!(decode(&path, 1 << 20, 4).is_ok());
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() * 3 / 4]).unwrap();
+        let error = decode(&path, 1 << 20, 4).unwrap_err();
+        assert!(matches!(error, PictureError::CutOff) && error.to_string().contains("cut off"), "{error}");
     }
 
     #[test]

@@ -37,6 +37,26 @@ pub enum PictureError {
         /// The limit, bytes.
         allowed: u64,
     },
+    /// The file ends before its image does. Its decoder may fill the rest with grey.
+    #[error("is cut off: the file ends before its image does")]
+    CutOff,
+    /// An animation, or a file of several pages.
+    #[error("holds several images, and only one can be restored: save each as a file of its own")]
+    SeveralImages,
+    /// Cyan, magenta, yellow and black, for printing.
+    #[error("its colours are CMYK: convert it to RGB first, with its colour profile")]
+    Cmyk,
+    /// TIFF's associated alpha.
+    #[error("its colours are multiplied by its opacity (ExtraSamples 1): save it with unassociated alpha")]
+    Premultiplied,
+    /// Samples that are neither colour nor opacity, such as near infrared.
+    #[error("has {found} samples for each pixel, of which {kept} are colour or opacity: use artir geo")]
+    Bands {
+        /// Samples of each pixel.
+        found: u32,
+        /// Those that the decoder returns.
+        kept: u32,
+    },
     /// The decoder refuses the file.
     #[error("{0}")]
     Decode(#[from] image::ImageError),
@@ -60,6 +80,20 @@ pub enum Error {
     /// Its samples are neither 8 nor 16-bit integers.
     #[error("pixels of type {0:?} are not supported")]
     Samples(image::ColorType),
+    /// Its colour profile is made for other samples.
+    #[error("its colour profile is not for {samples} samples: convert it, or remove the profile")]
+    Profile {
+        /// Its samples: grey or RGB.
+        samples: &'static str,
+    },
+    /// The format of its result cannot hold it.
+    #[error("{format} cannot hold {what}: write .png")]
+    Unfit {
+        /// The format.
+        format: &'static str,
+        /// The property that would be lost.
+        what: &'static str,
+    },
     /// No format has this file ending.
     #[error("cannot write '.{ending}': use .png, .jpg or .tif")]
     Ending {
@@ -92,8 +126,8 @@ impl Error {
     /// The class of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Picture(_) | Self::Samples(_) | Self::Colours { .. } => ErrorKind::Input,
-            Self::Ending { .. } => ErrorKind::Usage,
+            Self::Picture(_) | Self::Samples(_) | Self::Colours { .. } | Self::Profile { .. } => ErrorKind::Input,
+            Self::Ending { .. } | Self::Unfit { .. } => ErrorKind::Usage,
             Self::TooLarge | Self::Encode(_) => ErrorKind::Failed,
             Self::Write(_) => ErrorKind::Output,
             Self::Core(e) => e.kind(),

@@ -17,6 +17,8 @@ mod decode;
 mod error;
 mod frames;
 mod photo;
+mod survey;
+mod tiff;
 
 pub use decode::{Picture, decode};
 pub use error::{Error, PictureError};

@@ -1,15 +1,21 @@
 //! A photograph's samples: reading, restoring and writing.
 
-use std::{io::Write, path::Path};
+use std::{
+    io::{Seek, Write},
+    path::Path,
+};
 
 use artir_core::{Image, MemoryUse, Shape, Sink, Source, Window};
 use image::{
-    ColorType, DynamicImage, ExtendedColorType, ImageEncoder, ImageError,
-    codecs::{jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder},
+    ColorType, DynamicImage, ImageEncoder, ImageError, ImageFormat,
+    codecs::{jpeg::JpegEncoder, png::PngEncoder},
+    error::EncodingError,
+    metadata::Orientation,
 };
 use ndarray::{Array3, ArrayView3, Axis, s};
+use tiff::TiffError;
 
-use crate::{Error, Picture, decode};
+use crate::{Error, Picture, decode, tiff::Fields};
 
 /// A format that photographs are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +55,7 @@ pub struct Photo {
     peak: u16,
     icc: Option<Vec<u8>>,
     exif: Option<Vec<u8>>,
+    orientation: Orientation,
 }
 
 /// Bytes per sample in addition to the decoder's: the original and the restored sample.
@@ -58,9 +65,9 @@ impl Photo {
     /// Decodes a photograph that can be restored within `memory` bytes.
     ///
     /// # Errors
-    /// [`Error::Picture`] and [`Error::Samples`].
+    /// [`Error::Picture`], [`Error::Samples`] and [`Error::Profile`].
     pub fn read(path: &Path, memory: u64) -> Result<Self, Error> {
-        let Picture { image, icc, exif } = decode(path, memory, WORKING)?;
+        let Picture { image, icc, exif, orientation, lost } = decode(path, memory, WORKING)?;
         let (width, height, colour) = (image.width() as usize, image.height() as usize, image.color());
         let (samples, peak): (Vec<u16>, u16) = match image {
             DynamicImage::ImageLuma8(_)
@@ -76,7 +83,36 @@ impl Photo {
         let channels = usize::from(colour.channel_count());
         let colours = if colour.has_alpha() { channels - 1 } else { channels };
         let samples = Array3::from_shape_vec((height, width, channels), samples).map_err(|_| Error::Samples(colour))?;
-        Ok(Self { samples, colours, peak, icc, exif })
+        let name = if colours == 1 { "grey" } else { "RGB" };
+        // A profile names the samples that it describes in its header. Others would be shown in wrong colours. Grey photographs often
+        // carry a profile of RGB, which programs read as its grey axis.
+        let fits = |space: &[u8]| space == b"RGB " || colours == 1 && space == b"GRAY";
+        if icc.as_ref().is_some_and(|icc| !icc.get(16..20).is_some_and(fits)) {
+            return Err(Error::Profile { samples: name });
+        }
+        for what in lost {
+            tracing::warn!("{}: its {what} cannot be kept", path.display());
+        }
+        Ok(Self { samples, colours, peak, icc, exif, orientation })
+    }
+
+    /// Checks that a format can hold this photograph, to be asked before the photograph is restored.
+    ///
+    /// # Errors
+    /// [`Error::Unfit`] and [`Error::TooLarge`].
+    pub fn check(&self, format: Format) -> Result<(), Error> {
+        let (height, width, channels) = self.samples.dim();
+        let opacity = channels > self.colours;
+        let unfit = |format, what| Err(Error::Unfit { format, what });
+        match format {
+            Format::Jpeg if self.peak != 255 => unfit("JPEG", "16 bits"),
+            Format::Jpeg if opacity => unfit("JPEG", "opacity"),
+            Format::Jpeg if width.max(height) > usize::from(u16::MAX) => Err(Error::TooLarge),
+            // Our own decoder could not read the result.
+            Format::Tiff if opacity && self.colours == 1 => unfit("TIFF", "grey with opacity"),
+            Format::Tiff if !self.fits_tiff() => Err(Error::TooLarge),
+            _ => Ok(()),
+        }
     }
 
     fn colour_type(&self) -> Result<ColorType, Error> {
@@ -96,8 +132,58 @@ impl Photo {
     /// Encodes the photograph.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::Encode`] and [`Error::Write`].
-    pub fn write(&self, file: impl Write + std::io::Seek, format: Format) -> Result<(), Error> {
+    /// [`Error::Unfit`], [`Error::TooLarge`], [`Error::Encode`] and [`Error::Write`].
+    pub fn write(&self, file: impl Write + Seek, format: Format) -> Result<(), Error> {
+        self.check(format)?;
+        let mut out = std::io::BufWriter::new(file);
+        match format {
+            Format::Png => self.encode(PngEncoder::new(&mut out)),
+            Format::Jpeg => self.encode(JpegEncoder::new_with_quality(&mut out, 97)),
+            Format::Tiff => self.write_tiff(&mut out),
+        }?;
+        // Dropping the writer would ignore an error in the last bytes.
+        out.flush().map_err(Error::Write)
+    }
+
+    fn write_tiff(&self, out: impl Write + Seek) -> Result<(), Error> {
+        if self.exif.is_some() {
+            tracing::warn!("this format's encoder cannot keep the EXIF metadata");
+        }
+        let (height, width, channels) = self.samples.dim();
+        let (Ok(width), Ok(height)) = (u32::try_from(width), u32::try_from(height)) else {
+            return Err(Error::TooLarge);
+        };
+        let fields = Fields {
+            width,
+            height,
+            grey: self.colours == 1,
+            opacity: channels > self.colours,
+            wide: self.peak != 255,
+            orientation: self.orientation.to_exif(),
+            icc: self.icc.as_deref(),
+        };
+        fields.write(out, self.samples.iter()).map_err(|e| match e {
+            TiffError::IoError(e) => Error::Write(e),
+            other => Error::Encode(ImageError::Encoding(EncodingError::new(ImageFormat::Tiff.into(), other))),
+        })
+    }
+
+    /// Whether a TIFF's offsets of 32 bits can count its samples and what is beside them.
+    fn fits_tiff(&self) -> bool {
+        const DIRECTORY: usize = 16 << 20;
+        let bytes = self.samples.len().saturating_mul(if self.peak == 255 { 1 } else { 2 });
+        let beside = DIRECTORY + self.icc.as_ref().map_or(0, Vec::len);
+        u32::try_from(bytes.saturating_add(beside)).is_ok()
+    }
+
+    /// The orientation as EXIF, for formats that have no other place for it: a directory of one entry.
+    fn orientation_as_exif(&self) -> Option<Vec<u8>> {
+        let mut exif = *b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\0\0\0\0\0\0\0\0";
+        exif[18] = self.orientation.to_exif();
+        (self.orientation != Orientation::NoTransforms).then(|| exif.to_vec())
+    }
+
+    fn encode(&self, mut encoder: impl ImageEncoder) -> Result<(), Error> {
         let (height, width, _) = self.samples.dim();
         let colour = self.colour_type()?.into();
         let (Ok(width), Ok(height)) = (u32::try_from(width), u32::try_from(height)) else {
@@ -108,36 +194,18 @@ impl Photo {
         } else {
             self.samples.iter().flat_map(|v| v.to_ne_bytes()).collect()
         };
-        let mut out = std::io::BufWriter::new(file);
-        let size = (width, height);
-        match format {
-            Format::Png => self.encode(PngEncoder::new(&mut out), &bytes, size, colour),
-            Format::Jpeg => self.encode(JpegEncoder::new_with_quality(&mut out, 97), &bytes, size, colour),
-            Format::Tiff => self.encode(TiffEncoder::new(&mut out), &bytes, size, colour),
-        }?;
-        // Dropping the writer would ignore an error in the last bytes.
-        out.flush().map_err(Error::Write)
-    }
-
-    fn encode(
-        &self,
-        mut encoder: impl ImageEncoder,
-        bytes: &[u8],
-        (width, height): (u32, u32),
-        colour: ExtendedColorType,
-    ) -> Result<(), Error> {
         // Losing the profile silently would shift colours, so an encoder that cannot keep it is logged.
         if let Some(icc) = &self.icc
             && encoder.set_icc_profile(icc.clone()).is_err()
         {
             tracing::warn!("this format's encoder cannot keep the colour profile");
         }
-        if let Some(exif) = &self.exif
-            && encoder.set_exif_metadata(exif.clone()).is_err()
+        if let Some(exif) = self.exif.clone().or_else(|| self.orientation_as_exif())
+            && encoder.set_exif_metadata(exif).is_err()
         {
             tracing::warn!("this format's encoder cannot keep the EXIF metadata");
         }
-        encoder.write_image(bytes, width, height, colour).map_err(|e| match e {
+        encoder.write_image(&bytes, width, height, colour).map_err(|e| match e {
             ImageError::IoError(e) => Error::Write(e),
             other => Error::Encode(other),
         })
@@ -214,5 +282,126 @@ impl Sink for PhotoSink {
             *sample = value.round().clamp(0.0, peak) as u16;
         });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A photograph of these samples, of which the last is opacity if their number is even.
+    fn photo(channels: usize, peak: u16) -> Photo {
+        let samples = Array3::from_shape_fn((5, 7, channels), |(y, x, c)| (y * 37 + x * 11 + c * 5 + 1) as u16);
+        let colours = if channels < 3 { 1 } else { 3 };
+        Photo { samples, colours, peak, icc: None, exif: None, orientation: Orientation::NoTransforms }
+    }
+
+    fn written(photo: &Photo, format: Format) -> Vec<u8> {
+        let mut file = std::io::Cursor::new(Vec::new());
+        photo.write(&mut file, format).unwrap();
+        file.into_inner()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Photo, Error> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("photo");
+        fs::write(&path, bytes).unwrap();
+        Photo::read(&path, 1 << 24)
+    }
+
+    /// The place of an entry of a TIFF's directory.
+    fn entry(bytes: &[u8], tag: u16) -> Option<usize> {
+        let first = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]) as usize;
+        let entries = usize::from(u16::from_le_bytes([bytes[first], bytes[first + 1]]));
+        (0..entries).map(|n| first + 2 + 12 * n).find(|at| bytes[*at..*at + 2] == tag.to_le_bytes())
+    }
+
+    fn profile(space: &[u8; 4]) -> Vec<u8> {
+        let mut icc = vec![0; 133];
+        icc[16..20].copy_from_slice(space);
+        icc
+    }
+
+    #[test]
+    fn a_tiff_comes_back_as_it_was_written() {
+        for (channels, peak) in [(1, 255), (3, 255), (4, 255), (1, u16::MAX), (3, u16::MAX), (4, u16::MAX)] {
+            let mut before = photo(channels, peak);
+            before.icc = Some(profile(if channels == 1 { b"GRAY" } else { b"RGB " }));
+            let bytes = written(&before, Format::Tiff);
+            let after = read(&bytes).unwrap();
+            assert_eq!((&after.samples, after.peak), (&before.samples, peak));
+            assert_eq!(after.icc, before.icc, "{channels}, {peak}");
+            let opacity = entry(&bytes, 338).map(|at| bytes[at + 8]);
+            assert_eq!(opacity, (channels == 4).then_some(2), "{channels}");
+        }
+        // Several strips, of which the last is smaller.
+        let mut before = photo(3, u16::MAX);
+        before.samples = Array3::from_shape_fn((700, 301, 3), |(y, x, c)| (y * 89 + x * 7 + c) as u16);
+        assert_eq!(read(&written(&before, Format::Tiff)).unwrap().samples, before.samples);
+    }
+
+    #[test]
+    fn other_fourth_samples_than_opacity_are_refused() {
+        let mut bytes = written(&photo(4, 255), Format::Tiff);
+        let at = entry(&bytes, 338).unwrap() + 8;
+        bytes[at] = 0;
+        let error = read(&bytes).unwrap_err();
+        assert!(matches!(error, Error::Picture(crate::PictureError::Bands { found: 4, kept: 3 })), "{error}");
+        bytes[at] = 1;
+        let error = read(&bytes).unwrap_err();
+        assert!(matches!(error, Error::Picture(crate::PictureError::Premultiplied)), "{error}");
+    }
+
+    #[test]
+    fn orientation_is_kept_from_and_to_every_format() {
+        let mut turned = photo(3, 255);
+        turned.orientation = Orientation::Rotate90;
+        for first in [Format::Tiff, Format::Png, Format::Jpeg] {
+            let once = read(&written(&turned, first)).unwrap();
+            assert_eq!(once.orientation, Orientation::Rotate90, "{first:?}");
+            for second in [Format::Tiff, Format::Png, Format::Jpeg] {
+                let twice = read(&written(&once, second)).unwrap();
+                assert_eq!(twice.orientation, Orientation::Rotate90, "{first:?}, {second:?}");
+            }
+        }
+        assert_eq!(read(&written(&photo(3, 255), Format::Png)).unwrap().exif, None);
+    }
+
+    #[test]
+    fn a_profile_for_other_samples_is_refused() {
+        for (channels, space, refused) in
+            [(3, b"RGB ", false), (3, b"CMYK", true), (3, b"GRAY", true), (1, b"GRAY", false), (1, b"RGB ", false)]
+        {
+            let mut photo = photo(channels, 255);
+            photo.icc = Some(profile(space));
+            let result = read(&written(&photo, Format::Tiff));
+            assert_eq!(matches!(result, Err(Error::Profile { .. })), refused, "{channels}, {space:?}");
+        }
+    }
+
+    #[test]
+    fn a_format_that_cannot_hold_a_photograph_is_refused() {
+        for (channels, peak, format, fits) in [
+            (1, 255, Format::Jpeg, true),
+            (3, 255, Format::Jpeg, true),
+            (2, 255, Format::Jpeg, false),
+            (4, 255, Format::Jpeg, false),
+            (3, u16::MAX, Format::Jpeg, false),
+            (2, 255, Format::Tiff, false),
+            (4, u16::MAX, Format::Tiff, true),
+            (2, u16::MAX, Format::Png, true),
+        ] {
+            let checked = photo(channels, peak).check(format);
+            assert_eq!(checked.is_ok(), fits, "{channels}, {peak}, {format:?}");
+            let refused = checked.err().is_none_or(|e| matches!(e, Error::Unfit { .. }));
+            assert!(refused, "{channels}, {peak}, {format:?}");
+        }
+        // JPEG counts rows and columns in 16 bits.
+        let mut large = photo(3, 255);
+        large.samples = Array3::zeros((1, 65_536, 3));
+        assert!(matches!(large.check(Format::Jpeg), Err(Error::TooLarge)));
+        assert!(large.check(Format::Tiff).is_ok());
     }
 }

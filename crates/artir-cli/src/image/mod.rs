@@ -119,6 +119,7 @@ fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
 
 fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<(), Failure> {
     let photo = Photo::read(path, args.inference.memory()).map_err(|e| named(path, &e))?;
+    let format = Format::of(out).and_then(|format| photo.check(format).map(|()| format)).map_err(|e| named(out, &e))?;
     if args.output.dry_run {
         let source = PhotoSource::new(&photo, restorer.card().input.channels);
         let shape = source.shape();
@@ -127,7 +128,6 @@ fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: 
         return Ok(());
     }
     let restored = restored(&photo, path, &path.display().to_string(), restorer, progress)?;
-    let format = Format::of(out).map_err(|e| named(out, &e))?;
     publish(out, args.output.overwrite, |file| restored.write(file, format).map_err(Failure::from))
 }
 

@@ -107,8 +107,9 @@ impl Video<'_> {
             _ => {}
         }
         let photo = Photo::read(frame, self.args.inference.memory()).map_err(|e| named(frame, &e))?;
+        let format = Format::of(result).and_then(|format| photo.check(format).map(|()| format));
+        let format = format.map_err(|e| named(result, &e))?;
         let restored = restored(&photo, frame, place, self.restorer, self.progress)?;
-        let format = Format::of(result).map_err(|e| named(result, &e))?;
         let replace = overwrite || artir_files::is_taken(result);
         publish(result, replace, |file| {
             restored.write(&mut *file, format)?;

@@ -147,11 +147,17 @@ pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<String>) {
     unsafe { sys::CPLErrorReset() };
     let result = work();
     // SAFETY: as above.
-    let error = unsafe {
-        (sys::CPLGetLastErrorType() >= CPLErr::CE_Failure)
-            .then(|| CStr::from_ptr(sys::CPLGetLastErrorMsg()).to_string_lossy().into_owned())
+    let (class, message) = unsafe {
+        (sys::CPLGetLastErrorType(), CStr::from_ptr(sys::CPLGetLastErrorMsg()).to_string_lossy().into_owned())
     };
-    (result, error)
+    let failed = class >= CPLErr::CE_Failure || class == CPLErr::CE_Warning && is_damage(&message);
+    (result, failed.then_some(message))
+}
+
+/// Whether a warning of GDAL's tells that pixels are missing: libjpeg fills the rest of a JPEG that ends early with grey, and
+/// neither it nor libtiff calls that an error.
+fn is_damage(warning: &str) -> bool {
+    warning.starts_with("JPEGLib:") || warning.to_ascii_lowercase().contains("premature end of jpeg")
 }
 
 /// Runs `work` and returns GDAL's error, from its result or its error state, as one reason.
@@ -203,5 +209,23 @@ impl Drop for ThreadOption {
         let before = self.before.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
         // SAFETY: both texts outlive the call, which copies them; a null value takes the option away.
         unsafe { sys::CPLSetThreadLocalConfigOption(self.key.as_ptr(), before) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_of_missing_pixels_are_errors() {
+        let (_, noted) = watch(|| {
+            // SAFETY: both texts are C strings that outlive the call, and the format takes one.
+            unsafe {
+                sys::CPLError(CPLErr::CE_Warning, 1, c"%s".as_ptr(), c"JPEGLib:Premature end of JPEG file".as_ptr())
+            };
+        });
+        assert_eq!(noted.as_deref(), Some("JPEGLib:Premature end of JPEG file"));
+        assert!(is_damage("libjpeg: Premature end of JPEG file (this warning can be turned as an error)"));
+        assert!(!is_damage("TIFFReadDirectory:Unknown field with tag 42112"));
     }
 }

@@ -18,11 +18,14 @@ const DRIVERS: [&str; 5] = ["GeoJSON", "ESRI Shapefile", "GPKG", "FlatGeobuf", "
 /// Points of all polygons together.
 const MOST_POINTS: usize = 4_000_000;
 
+/// The outer ring of a polygon and its holes, each as points of x and y. A point that lies within two of them lies in a hole.
+pub(crate) type Polygon = Vec<Vec<[f64; 2]>>;
+
 /// Polygons of a vector file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cutline {
-    /// Outer and inner rings of all polygons: x and y.
-    pub(crate) rings: Vec<Vec<[f64; 2]>>,
+    /// All polygons. They may overlap.
+    pub(crate) polygons: Vec<Polygon>,
     /// The reference system, as WKT; `None` for the scene's own.
     pub(crate) crs: Option<String>,
 }
@@ -56,32 +59,56 @@ fn read(path: &Path) -> Result<Cutline, Reason> {
 fn polygons(dataset: &Dataset) -> Result<Cutline, Reason> {
     let mut layer = dataset.layer(0)?;
     let crs = layer.spatial_ref().map(|crs| crs.to_wkt()).transpose()?;
-    let mut rings = Vec::new();
+    let mut polygons = Vec::new();
     for feature in layer.features() {
         if let Some(geometry) = feature.geometry() {
-            rings_of(geometry, &mut rings);
+            polygons_of(geometry, &mut polygons);
         }
-        if rings.iter().map(Vec::len).sum::<usize>() > MOST_POINTS {
+        if polygons.iter().flatten().map(Vec::len).sum::<usize>() > MOST_POINTS {
             return Err(format!("it has more than {MOST_POINTS} points").into());
         }
     }
-    if rings.is_empty() {
+    if polygons.is_empty() {
         return Err("it has no polygon".into());
     }
-    Ok(Cutline { rings, crs })
+    Ok(Cutline { polygons, crs })
 }
 
-/// The rings of polygons, also within collections. Inner rings are holes by the rule of even and odd.
-fn rings_of(geometry: &Geometry, out: &mut Vec<Vec<[f64; 2]>>) {
-    if geometry.geometry_name() == "LINEARRING" {
-        let mut points = Vec::new();
-        geometry.get_points(&mut points);
-        if points.len() > 2 {
-            out.push(points.into_iter().map(|(x, y, _)| [x, y]).collect());
-        }
-        return;
-    }
+/// The polygons of a geometry, also within collections.
+fn polygons_of(geometry: &Geometry, out: &mut Vec<Polygon>) {
+    let mut rings = Polygon::new();
     for i in 0..geometry.geometry_count() {
-        rings_of(&geometry.get_geometry(i), out);
+        let part = geometry.get_geometry(i);
+        if part.geometry_name() != "LINEARRING" {
+            polygons_of(&part, out);
+            continue;
+        }
+        let mut points = Vec::new();
+        part.get_points(&mut points);
+        if points.len() > 2 {
+            rings.push(points.into_iter().map(|(x, y, _)| [x, y]).collect());
+        }
+    }
+    if !rings.is_empty() {
+        out.push(rings);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rings_stay_with_their_polygon() {
+        let ring = |low: u8, high: u8| format!("({low} {low}, {high} {low}, {high} {high}, {low} {low})");
+        let [outer, hole, other] = [ring(0, 9), ring(2, 4), ring(5, 12)];
+        let of = |text: &str| {
+            let mut out = Vec::new();
+            polygons_of(&Geometry::from_wkt(text).unwrap(), &mut out);
+            out.iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&format!("POLYGON ({outer}, {hole})")), [2]);
+        assert_eq!(of(&format!("MULTIPOLYGON (({outer}, {hole}), ({other}))")), [2, 1]);
+        assert_eq!(of(&format!("GEOMETRYCOLLECTION (POINT (1 1), POLYGON ({outer}), POLYGON ({outer}))")), [1, 1]);
     }
 }

@@ -82,12 +82,13 @@ impl SceneSink<'_> {
         Ok(())
     }
 
-    /// Whether the file holds nothing of rows, in any band, and they read as nodata or zero, as those of a sparse TIFF do.
+    /// Whether the file holds nothing of rows, in any band, and they read as nodata or zero, as those of a sparse TIFF do. Where the
+    /// bands' nodata values differ, the new file is not sparse, and GDAL would fill what is not written with zeros.
     fn is_hole(&self, row: usize, rows: usize) -> Result<bool, Reason> {
         let (description, columns) = (&self.scene.description, self.scene.description.size.0);
         let all: Vec<usize> = (1..=description.bands.len()).collect();
         let held = coverage(&self.source, &all, Part { at: (0, row), size: (columns, rows) })?;
-        if held != Coverage::None || description.mask {
+        if held != Coverage::None || description.mask || !description.shares_nodata() {
             return Ok(false);
         }
         for (number, band) in all.iter().zip(&description.bands) {

@@ -18,8 +18,15 @@ pub(super) fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), Reaso
     if columns.checked_mul(rows).is_none_or(|n| n > 1 << 40) {
         return Err(format!("a raster of {columns}x{rows} pixels, more than 2^40").into());
     }
-    // The most that any codec of GDAL expands its input by is about a thousand.
     let Ok(file) = std::fs::metadata(path) else { return Ok(()) };
+    if let Some(needed) = raw_bytes(dataset).filter(|needed| file.is_file() && *needed > file.len()) {
+        let has = file.len();
+        return Err(format!(
+            "its {columns}x{rows} pixels take {needed} bytes, but the file has {has}: it is incomplete"
+        )
+        .into());
+    }
+    // The most that any codec of GDAL expands its input by is about a thousand.
     let claimed = columns as u64 * rows as u64 / 8 * dataset.raster_count() as u64;
     let too_much = |claimed: u64| claimed > (64 << 20) && claimed / 4096 > file.len();
     let held = || (claimed as f64 * coverage::share(dataset, &first)) as u64;
@@ -27,6 +34,27 @@ pub(super) fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), Reaso
         return Err(format!("its header claims {columns}x{rows} pixels, but the file has {} bytes", file.len()).into());
     }
     Ok(())
+}
+
+/// The fewest bytes that a file of a raw format has, which holds the pixels as they are. GDAL reads those that an ENVI file lacks
+/// as zeros.
+fn raw_bytes(dataset: &Dataset) -> Option<u64> {
+    if !matches!(drivers::driver(dataset).as_str(), "ENVI" | "EHdr") {
+        return None;
+    }
+    let header = ffi::Object::dataset(dataset).domain("ENVI");
+    let number = |key: &str| {
+        let value = header.iter().find_map(|item| item.split_once('=').filter(|(k, _)| *k == key));
+        value.and_then(|(_, value)| value.trim().parse::<u64>().ok()).unwrap_or(0)
+    };
+    if number("file_compression") != 0 {
+        return None;
+    }
+    let first = dataset.rasterband(1).ok()?;
+    let bits = ffi::bits(&first).unwrap_or(8 * ffi::type_bytes(ffi::type_number(&first)) as u32);
+    let (columns, rows) = dataset.raster_size();
+    let values = (columns as u64).saturating_mul(rows as u64).saturating_mul(dataset.raster_count() as u64);
+    Some((values.saturating_mul(u64::from(bits)) / 8).saturating_add(number("header_offset")))
 }
 
 /// Whether the entries of a colour table are the greys of their indices, from black to white: such a band is no palette.

@@ -101,6 +101,11 @@ impl Description {
         matches!(names(dataset), Names::Known)
     }
 
+    /// Whether all bands have the same nodata value, or none: a TIFF holds one for all of them.
+    pub(crate) fn shares_nodata(&self) -> bool {
+        self.bands.windows(2).all(|pair| pair[0].nodata == pair[1].nodata)
+    }
+
     /// Whether a pixel's value is that of the point at its centre rather than of its area.
     pub(crate) fn is_point(&self) -> bool {
         self.domains.get("").is_some_and(|items| items.iter().any(|i| i == "AREA_OR_POINT=Point"))

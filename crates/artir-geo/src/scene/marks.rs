@@ -49,8 +49,8 @@ impl Marks {
         let path = mask.path.to_string_lossy().into_owned();
         let form = match mask.kind {
             MaskKind::Polygons => {
-                let rings = cloud_polygons(&mask.path).map_err(|why| why.of(path.clone()))?;
-                Form::Polygons(Region::inside(&rings, scene)?)
+                let polygons = cloud_polygons(&mask.path).map_err(|why| why.of(path.clone()))?;
+                Form::Polygons(Region::inside(&polygons, scene)?)
             }
             kind => Form::Clouds(kind),
         };

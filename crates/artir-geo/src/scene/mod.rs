@@ -16,6 +16,8 @@ pub(crate) mod survey;
 pub(crate) mod tags;
 pub(crate) mod validity;
 
+use std::sync::OnceLock;
+
 use artir_core::Shape;
 use gdal::Dataset;
 
@@ -29,7 +31,7 @@ use self::{
     radiometry::{Radiometry, limits, radiometry, white_of_sample},
     region::Region,
     tags::Tags,
-    validity::{Validity, read_mask, validity},
+    validity::{Validity, has_soft_mask, nodata_together, read_mask, validity},
 };
 use crate::{
     error::{Error, Reason},
@@ -56,6 +58,8 @@ const SAMPLE: usize = 1024;
 pub struct Scene {
     pub(crate) dataset: Dataset,
     pub(crate) info: SceneInfo,
+    /// Whether its mask has soft edges, once that was looked at.
+    soft_mask: OnceLock<bool>,
 }
 
 /// Properties of a scene. Threads share them, each with a separate handle on the file.
@@ -120,7 +124,9 @@ impl Scene {
         let parts = ffi::Object::dataset(&dataset).domain("SUBDATASETS");
         let parts = parts.iter().filter_map(|item| item.split_once("_NAME=").map(|(_, name)| name.to_owned()));
         let parts: Vec<String> = parts.collect();
-        if !parts.is_empty() && (dataset.raster_count() == 0 || drivers::driver(&dataset) == "GTiff") {
+        // GDAL shows the first image of these as if it were all of the file.
+        let shows_first = matches!(drivers::driver(&dataset).as_str(), "GTiff" | "NITF");
+        if !parts.is_empty() && (dataset.raster_count() == 0 || shows_first) {
             return Err(Reason::Container(parts));
         }
         if columns == 0 || rows == 0 || dataset.raster_count() == 0 {
@@ -131,7 +137,7 @@ impl Scene {
         let asked = options.bands.as_ref().map(|bands| bands.as_slice().to_vec()).or(stated);
         let bands = bands::find(&dataset, asked)?;
         refuse_unfit(&dataset, &bands)?;
-        let validity = validity(&dataset, &bands)?;
+        let validity = validity(&dataset, &bands, options.nodata)?;
         if Description::is_endless(&dataset) {
             return Err(
                 "its colour profile (TIFF tags 318 and 319, with values of more than 16 bits) is one that GDAL \
@@ -145,9 +151,15 @@ impl Scene {
             NodataChoice::None => None,
             NodataChoice::Value(value) => Some(value),
         };
+        let together = nodata_together(&dataset);
+        let declared = |number: usize| {
+            let own = description.bands[number - 1].nodata.and_then(ffi::Nodata::value);
+            own.or(together.get(number - 1).copied())
+        };
         let values = bands.iter().map(|number| BandValues {
             interval: Interval::UNIT,
             nodata: nodata(*number),
+            declared: declared(*number),
             zero: 0.0,
             limits: limits(&description, *number),
         });
@@ -182,7 +194,7 @@ impl Scene {
             marks,
             region,
         };
-        Ok(Self { dataset, info })
+        Ok(Self { dataset, info, soft_mask: OnceLock::new() })
     }
 
     /// Sets the name by which errors and progress call the scene, in place of its path.
@@ -220,6 +232,15 @@ impl Scene {
     /// The name that GDAL opens the scene by, while this program runs.
     pub fn gdal_name(&self) -> &str {
         &self.info.opened
+    }
+
+    /// Whether its mask, which all bands share, has other values than 0 and 255. The first call reads the mask.
+    pub(crate) fn has_soft_mask(&self) -> Result<bool, Reason> {
+        if let Some(found) = self.soft_mask.get() {
+            return Ok(*found);
+        }
+        let found = self.info.description.mask && has_soft_mask(&self.dataset).map_err(|why| why.of("its mask"))?;
+        Ok(*self.soft_mask.get_or_init(|| found))
     }
 
     /// Finds undeclared fill, and black and white of every restored band.

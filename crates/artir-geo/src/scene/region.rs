@@ -5,7 +5,11 @@ use gdal::{
     spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef},
 };
 
-use crate::{error::Reason, ffi, open::cutline::Cutline};
+use crate::{
+    error::Reason,
+    ffi,
+    open::cutline::{Cutline, Polygon},
+};
 
 /// Pixels around the part that the network sees as well.
 const CONTEXT: usize = 64;
@@ -35,8 +39,8 @@ pub(crate) struct Region {
     /// First and one past the last column and row.
     columns: [usize; 2],
     rows: [usize; 2],
-    /// Rings in pixels; none for a whole window.
-    rings: Vec<Vec<[f64; 2]>>,
+    /// Polygons in pixels; none for a whole window.
+    polygons: Vec<Polygon>,
 }
 
 impl Region {
@@ -51,7 +55,7 @@ impl Region {
                     let why = format!("the window reaches beyond its {}x{} pixels", size.0, size.1);
                     return Err(why.into());
                 };
-                Self { columns: [*column, right], rows: [*row, bottom], rings: Vec::new() }
+                Self { columns: [*column, right], rows: [*row, bottom], polygons: Vec::new() }
             }
             RegionChoice::Box { corners: [left, bottom, right, top], crs } => {
                 let ends = [[*left, *bottom], [*right, *bottom], [*right, *top], [*left, *top]];
@@ -62,13 +66,13 @@ impl Region {
                 };
                 let ring: Vec<[f64; 2]> = (0..4 * EDGE).map(along).collect();
                 let crs = crs.as_deref().map(SpatialRef::from_definition).transpose()?;
-                let rings = to_pixels(&[ring], crs, dataset)?;
+                let polygons = to_pixels(&[vec![ring]], crs, dataset)?;
                 // A box of the scene's own system on an upright grid is a window; any other one is a polygon.
-                Self::around(rings, size)
+                Self::around(polygons, size)
             }
             RegionChoice::Cutline(cutline) => {
                 let crs = cutline.crs.as_deref().map(SpatialRef::from_wkt).transpose()?;
-                Self::around(to_pixels(&cutline.rings, crs, dataset)?, size)
+                Self::around(to_pixels(&cutline.polygons, crs, dataset)?, size)
             }
         };
         if found.columns[0] >= found.columns[1] || found.rows[0] >= found.rows[1] {
@@ -77,28 +81,32 @@ impl Region {
         Ok(found)
     }
 
-    /// The inside of rings in the scene's reference system, which may be none of its pixels.
-    pub(super) fn inside(rings: &[Vec<[f64; 2]>], dataset: &Dataset) -> Result<Self, Reason> {
-        if rings.is_empty() {
-            return Ok(Self { columns: [0, 0], rows: [0, 0], rings: Vec::new() });
+    /// The inside of polygons in the scene's reference system, which may be none of its pixels.
+    pub(super) fn inside(polygons: &[Polygon], dataset: &Dataset) -> Result<Self, Reason> {
+        if polygons.is_empty() {
+            return Ok(Self { columns: [0, 0], rows: [0, 0], polygons: Vec::new() });
         }
-        Ok(Self::around(to_pixels(rings, None, dataset)?, dataset.raster_size()))
+        Ok(Self::around(to_pixels(polygons, None, dataset)?, dataset.raster_size()))
     }
 
-    fn around(rings: Vec<Vec<[f64; 2]>>, (columns, rows): (usize, usize)) -> Self {
+    fn around(polygons: Vec<Polygon>, (columns, rows): (usize, usize)) -> Self {
         let bounds = |axis: usize, most: usize| {
-            let values = rings.iter().flatten().map(|p| p[axis]);
+            let values = polygons.iter().flatten().flatten().map(|p| p[axis]);
             let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
             // The casts saturate.
             [(low.floor().max(0.0) as usize).min(most), (high.ceil().max(0.0) as usize).min(most)]
         };
-        Self { columns: bounds(0, columns), rows: bounds(1, rows), rings }
+        Self { columns: bounds(0, columns), rows: bounds(1, rows), polygons }
     }
 
     /// All numbers that it consists of.
     pub(crate) fn numbers(&self) -> Vec<f64> {
         let bounds = self.columns.iter().chain(&self.rows).map(|n| *n as f64);
-        bounds.chain(self.rings.iter().flatten().flatten().copied()).collect()
+        // The same points may belong to one polygon with a hole, or to two that overlap.
+        let counts =
+            self.polygons.iter().flat_map(|rings| std::iter::once(rings.len()).chain(rings.iter().map(Vec::len)));
+        let points = self.polygons.iter().flatten().flatten().flatten().copied();
+        bounds.chain(counts.map(|n| n as f64)).chain(points).collect()
     }
 
     /// Whether pixels of these rows are in the part or near it.
@@ -123,35 +131,35 @@ impl Region {
             return;
         }
         let [left, right] = self.columns.map(|c| c.min(changes.len()));
-        if self.rings.is_empty() {
+        if self.polygons.is_empty() {
             changes[left..right].fill(true);
             return;
         }
         let y = row as f64 + 0.5;
         let mut crossings: Vec<f64> = Vec::new();
-        for ring in &self.rings {
-            for (a, b) in ring.iter().zip(ring.iter().cycle().skip(1)) {
-                if (a[1] <= y) != (b[1] <= y) {
-                    crossings.push(a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]));
+        // Of one polygon the rule of even and odd leaves out holes. Over all of them it would leave out where two overlap.
+        for polygon in &self.polygons {
+            crossings.clear();
+            for ring in polygon {
+                for (a, b) in ring.iter().zip(ring.iter().cycle().skip(1)) {
+                    if (a[1] <= y) != (b[1] <= y) {
+                        crossings.push(a[0] + (y - a[1]) / (b[1] - a[1]) * (b[0] - a[0]));
+                    }
                 }
             }
-        }
-        crossings.sort_unstable_by(f64::total_cmp);
-        for pair in crossings.chunks_exact(2) {
-            let [from, to] = [pair[0], pair[1]].map(|x| ((x - 0.5).ceil().max(0.0) as usize).min(right));
-            if from < to {
-                changes[from..to].fill(true);
+            crossings.sort_unstable_by(f64::total_cmp);
+            for pair in crossings.chunks_exact(2) {
+                let [from, to] = [pair[0], pair[1]].map(|x| ((x - 0.5).ceil().max(0.0) as usize).min(right));
+                if from < to {
+                    changes[from..to].fill(true);
+                }
             }
         }
     }
 }
 
 /// Coordinates as columns and rows of the scene.
-fn to_pixels(
-    rings: &[Vec<[f64; 2]>],
-    crs: Option<SpatialRef>,
-    dataset: &Dataset,
-) -> Result<Vec<Vec<[f64; 2]>>, Reason> {
+fn to_pixels(polygons: &[Polygon], crs: Option<SpatialRef>, dataset: &Dataset) -> Result<Vec<Polygon>, Reason> {
     let g = ffi::geotransform(dataset).ok_or("it has no geotransform, so no coordinates lie in it")?;
     let area = g[1] * g[5] - g[2] * g[4];
     if !area.is_finite() || area == 0.0 {
@@ -166,21 +174,19 @@ fn to_pixels(
             Some(CoordTransform::new(&from, &to)?)
         }
     };
-    rings
-        .iter()
-        .map(|ring| {
-            let mut x: Vec<f64> = ring.iter().map(|p| p[0]).collect();
-            let mut y: Vec<f64> = ring.iter().map(|p| p[1]).collect();
-            if let Some(transform) = &transform {
-                transform.transform_coords(&mut x, &mut y, &mut [])?;
-            }
-            let pixel = |(x, y): (f64, f64)| {
-                let (dx, dy) = (x - g[0], y - g[3]);
-                [(dx * g[5] - dy * g[2]) / area, (dy * g[1] - dx * g[4]) / area]
-            };
-            Ok(x.into_iter().zip(y).map(pixel).collect())
-        })
-        .collect()
+    let ring_in_pixels = |ring: &Vec<[f64; 2]>| -> Result<Vec<[f64; 2]>, Reason> {
+        let mut x: Vec<f64> = ring.iter().map(|p| p[0]).collect();
+        let mut y: Vec<f64> = ring.iter().map(|p| p[1]).collect();
+        if let Some(transform) = &transform {
+            transform.transform_coords(&mut x, &mut y, &mut [])?;
+        }
+        let pixel = |(x, y): (f64, f64)| {
+            let (dx, dy) = (x - g[0], y - g[3]);
+            [(dx * g[5] - dy * g[2]) / area, (dy * g[1] - dx * g[4]) / area]
+        };
+        Ok(x.into_iter().zip(y).map(pixel).collect())
+    };
+    polygons.iter().map(|rings| rings.iter().map(&ring_in_pixels).collect::<Result<Polygon, Reason>>()).collect()
 }
 
 #[cfg(test)]
@@ -196,16 +202,27 @@ mod tests {
     #[test]
     fn pixels_whose_centre_lies_within_are_marked() {
         let square = |low: f64, high: f64| vec![[low, low], [high, low], [high, high], [low, high]];
-        let ring = Region::around(vec![square(2.4, 8.6), square(4.0, 6.0)], (12, 12));
+        let ring = Region::around(vec![vec![square(2.4, 8.6), square(4.0, 6.0)]], (12, 12));
         assert_eq!(marked(&ring, 1), [0; 0]);
         assert_eq!(marked(&ring, 2), [2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(marked(&ring, 4), [2, 3, 6, 7, 8], "the inner ring is a hole");
-        let window = Region { columns: [3, 5], rows: [1, 2], rings: Vec::new() };
+        let window = Region { columns: [3, 5], rows: [1, 2], polygons: Vec::new() };
         assert_eq!((marked(&window, 1), marked(&window, 2)), (vec![3, 4], vec![]));
         let mut valid = [true; 12];
         window.keep_near(1, &mut valid);
         assert_eq!(valid, [true; 12], "context");
         window.keep_near(90, &mut valid);
         assert_eq!(valid, [false; 12]);
+    }
+
+    #[test]
+    fn where_polygons_overlap_lies_within() {
+        let square = |low: f64, high: f64| vec![[low, low], [high, low], [high, high], [low, high]];
+        let overlapping = Region::around(vec![vec![square(1.0, 6.0)], vec![square(4.0, 9.0)]], (12, 12));
+        assert_eq!(marked(&overlapping, 5), [1, 2, 3, 4, 5, 6, 7, 8]);
+        let twice = Region::around(vec![vec![square(2.0, 5.0)], vec![square(2.0, 5.0)]], (12, 12));
+        assert_eq!(marked(&twice, 3), [2, 3, 4]);
+        let hole = Region::around(vec![vec![square(1.0, 6.0), square(4.0, 9.0)]], (12, 12));
+        assert_ne!(overlapping.numbers(), hole.numbers(), "an interrupted run of the one is none of the other");
     }
 }

@@ -1,17 +1,18 @@
 //! Valid pixels of a scene, as its mask or its alpha band marks them.
 
 use gdal::{
-    Dataset,
+    Dataset, Metadata,
     raster::{Buffer, ColorInterpretation, RasterBand},
 };
 
+use super::options::NodataChoice;
 use crate::{error::Reason, ffi};
 
 /// Marks of invalid pixels other than nodata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Validity {
     Nodata,
-    /// A mask that all bands share.
+    /// A mask that all bands share, also one that GDAL makes of the nodata values of all bands together (`NODATA_VALUES`).
     Mask,
     /// A band of opacity, counted from 1.
     Alpha(usize),
@@ -19,10 +20,12 @@ pub(crate) enum Validity {
 
 /// Finds the mask or alpha band that marks valid pixels. NAIP products tag near infrared as alpha, although it is not.
 /// Real opacity is 0 or full nearly everywhere, reflectance is not.
-pub(super) fn validity(dataset: &Dataset, restored: &[usize]) -> Result<Validity, Reason> {
+pub(super) fn validity(dataset: &Dataset, restored: &[usize], nodata: NodataChoice) -> Result<Validity, Reason> {
     let first = dataset.rasterband(restored[0])?;
     let flags = first.mask_flags()?;
-    if flags.is_per_dataset() && !flags.is_alpha() && !flags.is_nodata() {
+    // Of nodata values, the user's choice comes first.
+    let counts = !flags.is_nodata() || nodata == NodataChoice::Declared;
+    if flags.is_per_dataset() && !flags.is_alpha() && counts {
         return Ok(Validity::Mask);
     }
     let alpha = ColorInterpretation::AlphaBand.c_int();
@@ -33,6 +36,34 @@ pub(super) fn validity(dataset: &Dataset, restored: &[usize]) -> Result<Validity
         }
     }
     Ok(Validity::Nodata)
+}
+
+/// The values that are nodata where all bands have theirs together, by the metadata item `NODATA_VALUES`; none without it.
+pub(super) fn nodata_together(dataset: &Dataset) -> Vec<f64> {
+    let item = dataset.metadata_item("NODATA_VALUES", "").unwrap_or_default();
+    let values: Vec<f64> = item.split_ascii_whitespace().filter_map(|value| value.parse().ok()).collect();
+    if values.len() == dataset.raster_count() { values } else { Vec::new() }
+}
+
+/// Whether a mask has other values than 0 and 255, such as soft edges. That of one bit in a TIFF has none, and is not read.
+pub(super) fn has_soft_mask(dataset: &Dataset) -> Result<bool, Reason> {
+    const ROWS: usize = 256;
+    let band = dataset.rasterband(1)?;
+    let mask = band.open_mask_band()?;
+    if ffi::bits(&mask) == Some(1) {
+        return Ok(false);
+    }
+    if ffi::type_bytes(ffi::type_number(&mask)) != 1 {
+        return Ok(true);
+    }
+    let (columns, rows) = dataset.raster_size();
+    for row in (0..rows).step_by(ROWS) {
+        let at = ffi::RawRows { row, rows: ROWS.min(rows - row), columns };
+        if ffi::read_raw(&mask, &at)?.iter().any(|value| !matches!(value, 0 | 255)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn is_opacity(dataset: &Dataset, band: &RasterBand<'_>) -> Result<bool, Reason> {

@@ -10,7 +10,10 @@ use super::{
 pub(crate) struct BandValues {
     /// Black and white.
     pub(crate) interval: Interval,
+    /// The stored value that is no value of the scene.
     pub(crate) nodata: Option<f64>,
+    /// The stored value that readers of the result take for nodata, also where another one was chosen for the scene.
+    pub(crate) declared: Option<f64>,
     /// The stored value of zero: reflectance is negative below it.
     pub(crate) zero: f64,
     /// The smallest and the largest stored value that the band can have.
@@ -24,10 +27,11 @@ impl BandValues {
     }
 
     /// A stored value with a residual (display units) added, rounded to nearest. It stays within the band's limits; what was
-    /// above zero does not fall below it, and no value becomes nodata.
-    fn moved<T: Sample>(&self, before: T, nodata: Option<T>, residual: f32) -> T {
+    /// above zero does not fall below it, and no value becomes nodata: that of the scene, the first of `taken`, or the one that the
+    /// result declares, the second.
+    fn moved<T: Sample>(&self, before: T, taken: [Option<T>; 2], residual: f32) -> T {
         let from = before.value();
-        if residual == 0.0 || !Self::holds(before, nodata) || T::nearest(from) != before {
+        if residual == 0.0 || !Self::holds(before, taken[0]) || T::nearest(from) != before {
             return before;
         }
         let floor = if from > self.zero {
@@ -39,8 +43,14 @@ impl BandValues {
         };
         let floor = if T::INTEGER { floor.ceil() } else { floor };
         let wanted = from + self.interval.stored(residual);
-        let after = T::nearest(wanted.max(floor.min(from)).min(self.limits[1].max(from)));
-        if Some(after) == nodata { after.neighbour(from > after.value()) } else { after }
+        let mut after = T::nearest(wanted.max(floor.min(from)).min(self.limits[1].max(from)));
+        // The two may be next to each other. A value that was the declared one counts, and may stay it.
+        for _ in taken {
+            if after != before && taken.contains(&Some(after)) {
+                after = after.neighbour(from > after.value());
+            }
+        }
+        after
     }
 }
 
@@ -77,10 +87,10 @@ pub(crate) fn mark_missing<T: Sample>(plane: &[T], band: &BandValues, missing: &
 
 /// Adds residuals (display units) to stored values, where `changes`.
 pub(crate) fn add<T: Sample>(values: &mut [T], residual: &[f32], changes: Option<&[bool]>, band: &BandValues) {
-    let nodata = nodata_as(band.nodata);
+    let taken = [nodata_as(band.nodata), nodata_as(band.declared)];
     for (i, (value, r)) in values.iter_mut().zip(residual).enumerate() {
         if changes.is_none_or(|changes| changes[i]) {
-            *value = band.moved(*value, nodata, *r);
+            *value = band.moved(*value, taken, *r);
         }
     }
 }
@@ -92,7 +102,7 @@ mod tests {
     use super::*;
 
     fn band(interval: Interval, nodata: Option<f64>) -> BandValues {
-        BandValues { interval, nodata, zero: 0.0, limits: [f64::MIN, f64::MAX] }
+        BandValues { interval, nodata, declared: None, zero: 0.0, limits: [f64::MIN, f64::MAX] }
     }
 
     proptest! {
@@ -121,7 +131,8 @@ mod tests {
         fn what_was_positive_stays_so_and_the_limits_hold(value in 0u16..2000, r in -2f32..2.0) {
             // Reflectance of Landsat, Collection 2: zero lies between two stored values.
             let interval = Interval::new(727.27, 9000.0).unwrap();
-            let band = BandValues { interval, nodata: Some(0.0), zero: 727.27, limits: [0.0, 4095.0] };
+            let band =
+                BandValues { interval, nodata: Some(0.0), declared: None, zero: 727.27, limits: [0.0, 4095.0] };
             let mut values = [value];
             add(&mut values, &[r], None, &band);
             let after = f64::from(values[0]);
@@ -142,6 +153,19 @@ mod tests {
         let mut values = [0.5f32];
         add(&mut values, &[-0.5], None, &band(Interval::UNIT, Some(0.0)));
         assert!(values[0] > 0.0 && values[0] < 1e-30);
+    }
+
+    #[test]
+    fn no_value_becomes_the_nodata_that_the_result_declares() {
+        let of = |nodata| BandValues { declared: Some(0.0), ..band(Interval::BYTES, nodata) };
+        // Every value counts, and 0 is no value in the result.
+        let mut values = [9u8, 0, 0];
+        add(&mut values, &[-1.0, 5.0 / 255.0, -0.1], None, &of(None));
+        assert_eq!(values, [1, 5, 0]);
+        // Two values side by side, and no more room than the value itself.
+        let mut values = [9u8, 2, 1, 0];
+        add(&mut values, &[-1.0; 4], None, &of(Some(1.0)));
+        assert_eq!(values, [2, 2, 1, 0]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use gdal::DriverManager;
 
 use super::{
-    creation::check,
+    creation::{check, check_together},
     layout::{can_predict, compression, to_options},
     metadata::open_again,
     options::{Format, WriteOptions},
@@ -54,6 +54,7 @@ pub(crate) fn write(
         pairs.retain(|(key, _)| key != option.key());
         pairs.push((option.key().into(), option.value().into()));
     }
+    check_together(&scene.info.description, format, &pairs)?;
     let source = open_again(from)?;
     let name = format.driver();
     let driver = DriverManager::get_driver_by_name(name).map_err(|_| format!("this GDAL has no {name} driver"))?;

@@ -1,9 +1,10 @@
 //! Creation options of GDAL's drivers: known by name and value, and none that would change the scene.
 
 use gdal::{DriverManager, Metadata};
+use gdal_sys::GDALDataType;
 
 use super::options::{CreationOption, Format};
-use crate::error::Reason;
+use crate::{error::Reason, scene::description::Description};
 
 /// Compressions that keep every value.
 const LOSSLESS: [&str; 9] = ["NONE", "LZW", "PACKBITS", "ZSTD", "DEFLATE", "LZMA", "LERC", "LERC_DEFLATE", "LERC_ZSTD"];
@@ -55,6 +56,35 @@ pub(crate) fn check(format: Format, option: &CreationOption) -> Result<(), Reaso
         [] => format!("GDAL's {name} driver does not take this value"),
         choices => format!("GDAL's {name} driver takes one of {}", choices.join(", ")),
     })
+}
+
+/// Checks all options of a driver together with the scene: some keep every value of most scenes, but not of all.
+///
+/// # Errors
+/// [`Reason::Option`] for one that would change values of this scene.
+pub(crate) fn check_together(scene: &Description, format: Format, options: &[(String, String)]) -> Result<(), Reason> {
+    let get = |key: &str| options.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str());
+    let fail = |key: &str, value: &str, why: &str| {
+        Err(Reason::Option { key: key.into(), value: value.into(), why: why.into() })
+    };
+    if let Some(value) = get("SPARSE_OK").filter(|value| is_yes(value) && !scene.shares_nodata()) {
+        let why = "its bands have different nodata values, and what a sparse file leaves out would read as nodata where it is 0";
+        return fail("SPARSE_OK", value, why);
+    }
+    // LERC keeps NaN as one mask for all bands of a block, so that a NaN of one band alone makes a file that cannot be read.
+    let is_float = matches!(scene.bands[0].kind, GDALDataType::GDT_Float32 | GDALDataType::GDT_Float64);
+    let by_band = scene.bands.len() == 1 || get("INTERLEAVE").is_some_and(|value| value.eq_ignore_ascii_case("BAND"));
+    let one_mask = is_float && (format == Format::Cog || !by_band);
+    if let Some(value) = get("COMPRESS").filter(|value| one_mask && value.to_ascii_uppercase().starts_with("LERC")) {
+        let why = match format {
+            Format::Cog => "LERC cannot keep the NaN of single bands of floating-point values: take ZSTD or DEFLATE",
+            _ => {
+                "LERC cannot keep the NaN of single bands of floating-point values: add INTERLEAVE=BAND, or take ZSTD or DEFLATE"
+            }
+        };
+        return fail("COMPRESS", value, why);
+    }
+    Ok(())
 }
 
 pub(crate) fn is_yes(value: &str) -> bool {

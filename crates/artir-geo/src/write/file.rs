@@ -4,7 +4,12 @@ use std::path::Path;
 
 use gdal::Dataset;
 
-use super::{layout::Layout, metadata::open_again, options::WriteOptions, overviews::overviews};
+use super::{
+    layout::Layout,
+    metadata::open_again,
+    options::{Format, WriteOptions},
+    overviews::overviews,
+};
 use crate::{
     error::Reason,
     ffi::{self, ThreadOption},
@@ -14,6 +19,12 @@ use crate::{
 /// Keeps GDAL from writing `.aux.xml` files where the result is one file, as long as it lives.
 pub(crate) fn alone(options: &WriteOptions) -> Option<ThreadOption> {
     options.one_file.then(|| ThreadOption::set("GDAL_PAM_ENABLED", "NO")).flatten()
+}
+
+/// Keeps GDAL from compressing on threads of its own where rows of the result are read while it is written, as long as it lives:
+/// GDAL 3.6 crashes then. `GDAL_NUM_THREADS` of the environment would start them.
+pub(crate) fn on_one_thread(options: &WriteOptions) -> Option<ThreadOption> {
+    options.all_bands.then(|| ThreadOption::set("GDAL_NUM_THREADS", "1")).flatten()
 }
 
 /// A new file with the metadata of a description.
@@ -30,6 +41,17 @@ pub(crate) fn create(
         return Err("its mask of valid pixels cannot be kept".into());
     }
     Ok(target)
+}
+
+/// Refuses a mask with soft edges where the result's mask is part of a TIFF, which has one bit.
+pub(crate) fn check_mask(scene: &Scene, format: Format) -> Result<(), Reason> {
+    let has_bytes = mask_is_beside(scene) && !format.is_copied();
+    if has_bytes || !scene.has_soft_mask()? {
+        return Ok(());
+    }
+    Err("its mask has values between 0 and 255 (soft edges), and that of a GeoTIFF has one bit: give the scene a band of opacity \
+         (alpha) in place of the mask, or a mask of 0 and 255 alone"
+        .into())
 }
 
 /// Whether the source's mask is a file of its own.

@@ -68,6 +68,7 @@ impl OtherBands {
                     // Residuals are in stored values.
                     interval: Interval::UNIT,
                     nodata: scene.description.bands[number - 1].nodata.and_then(ffi::Nodata::value),
+                    declared: None,
                     zero: radiometry::of_band(&scene.description, number).map_or(0.0, |r| r.stored(0.0)),
                     limits: radiometry::limits(&scene.description, number),
                 },
@@ -98,7 +99,9 @@ impl OtherBands {
         for row in (0..rows).step_by(chunk.max(1)) {
             let count = chunk.min(rows - row);
             let part = Part { at: (0, row), size: (columns, count) };
-            if scene.has_holes && coverage(source, &self.numbers(), part)? == Coverage::None {
+            // Only a sparse result reads as its source where nothing is written.
+            let sparse = scene.has_holes && scene.description.shares_nodata();
+            if sparse && coverage(source, &self.numbers(), part)? == Coverage::None {
                 continue;
             }
             let top = row.saturating_sub(HALO);

@@ -8,7 +8,7 @@ use gdal::{
 };
 
 use super::{
-    creation::{check, is_yes},
+    creation::{check, check_together, is_yes},
     options::{CreationOption, Format, WriteOptions},
 };
 use crate::{
@@ -51,8 +51,9 @@ impl Layout {
         if scene.info.kind() == ffi::SIGNED_BYTE && !ffi::has_signed_byte() {
             out.set("PIXELTYPE", "SIGNEDBYTE");
         }
-        if scene.info.has_holes {
-            // What the source does not hold takes no place in the result.
+        if scene.info.has_holes && scene.info.description.shares_nodata() {
+            // What the source does not hold takes no place in the result. Where the bands' nodata values differ, the TIFF has none
+            // while it is written: GDAL would leave out blocks of real zeros, which would then read as nodata.
             out.set("SPARSE_OK", "TRUE");
         }
         out.photometric(scene);
@@ -63,6 +64,13 @@ impl Layout {
             out.set(option.key(), option.value());
         }
         out.tiles_of_strips(creation);
+        if !format.is_copied() {
+            check_together(&scene.info.description, format, &out.0)?;
+        }
+        if options.all_bands {
+            // Also over the user's option and GDAL_NUM_THREADS, for the reason above.
+            out.set("NUM_THREADS", "1");
+        }
         Ok(out)
     }
 

@@ -42,7 +42,7 @@ impl Description {
         }
         self.georef.apply(source, target, self.is_point());
         // A TIFF has one nodata value for all bands; different ones go into `.aux.xml`.
-        let shared = self.bands.windows(2).all(|pair| pair[0].nodata == pair[1].nodata);
+        let shared = self.shares_nodata();
         for (i, wanted) in self.bands.iter().enumerate() {
             let mut to = target.rasterband(i + 1)?;
             if let Some(value) = wanted.nodata.filter(|_| shared) {

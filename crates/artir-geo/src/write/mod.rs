@@ -26,7 +26,7 @@ use artir_core::{Progress, Restorer, RunReport};
 use artir_files::{HiddenFolder, OutputFolder, is_taken};
 
 use self::{
-    file::{alone, create, finish},
+    file::{alone, create, finish, on_one_thread},
     haze::OtherBands,
     identity::identity,
     layout::Layout,
@@ -156,6 +156,7 @@ fn restore_with(
 
     let wanted = scene.info.description.with_provenance(&options.provenance);
     let layout = if format.is_copied() { layout.intermediate() } else { layout };
+    let _one_thread = on_one_thread(options);
     let target = {
         let _alone = alone(options);
         create(scene, &wanted, &layout, &staged).map_err(&fail)?

@@ -8,7 +8,7 @@ mod stack;
 
 use std::path::{Path, PathBuf};
 
-use crate::error::Reason;
+use crate::{error::Reason, open::cutline::Polygon};
 
 /// A product, and what GDAL opens for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,8 +145,8 @@ pub(crate) fn recognise(name: &str) -> Option<Result<Product, Reason>> {
 
 pub(crate) use stack::{document, mosaic};
 
-/// The rings of the clouds in a mask of polygons.
-pub(crate) fn cloud_polygons(file: &Path) -> Result<Vec<Vec<[f64; 2]>>, Reason> {
+/// The clouds in a mask of polygons.
+pub(crate) fn cloud_polygons(file: &Path) -> Result<Vec<Polygon>, Reason> {
     sentinel2::clouds(file)
 }
 

@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::{CloudMask, MaskKind, Product, ProductBand, ProductScene, files_of, lower, parsed, text_of, texts};
-use crate::{error::Reason, open::name::SceneName};
+use crate::{
+    error::Reason,
+    open::{cutline::Polygon, name::SceneName},
+};
 
 /// Bands: name, number in the metadata, wavelength, colour, finest resolution.
 type Band = (&'static str, usize, f64, Option<&'static str>, usize);
@@ -137,26 +140,34 @@ fn quality(granule: &Path) -> Option<CloudMask> {
     raster.or_else(|| find("msk_clouds", ".gml").map(|path| CloudMask { path, kind: MaskKind::Polygons }))
 }
 
-/// The rings of the opaque clouds in a mask of polygons, in the product's reference system. Inner rings are holes by the rule
-/// of even and odd.
-pub(super) fn clouds(file: &Path) -> Result<Vec<Vec<[f64; 2]>>, Reason> {
+/// The opaque clouds in a mask of polygons, in the product's reference system.
+pub(super) fn clouds(file: &Path) -> Result<Vec<Polygon>, Reason> {
     let text = text_of(file)?;
     let document = parsed(&text)?;
-    let mut rings = Vec::new();
+    let mut polygons: Vec<Polygon> = Vec::new();
     for mask in document.descendants().filter(|n| n.tag_name().name() == "MaskFeature") {
         let kind = mask.descendants().find(|n| n.tag_name().name() == "maskType").and_then(|n| n.text());
         // Cirrus is thin: it is what the network removes.
         if kind.map(str::trim) != Some("OPAQUE") {
             continue;
         }
+        // The lists of a polygon follow one another.
+        let mut last = None;
         for list in mask.descendants().filter(|n| n.tag_name().name() == "posList") {
             let dimension: usize = list.attribute("srsDimension").and_then(|d| d.parse().ok()).unwrap_or(2);
             let numbers: Option<Vec<f64>> =
                 list.text().unwrap_or_default().split_ascii_whitespace().map(|n| n.parse().ok()).collect();
             let numbers = numbers.filter(|all| dimension >= 2 && all.iter().all(|v| v.is_finite()));
             let numbers = numbers.ok_or("its polygons are not lists of numbers")?;
-            rings.push(numbers.chunks_exact(dimension).map(|point| [point[0], point[1]]).collect());
+            let ring: Vec<[f64; 2]> = numbers.chunks_exact(dimension).map(|point| [point[0], point[1]]).collect();
+            let is_polygon = |n: &roxmltree::Node<'_, '_>| matches!(n.tag_name().name(), "Polygon" | "PolygonPatch");
+            let own = list.ancestors().find(is_polygon).map(|n| n.id());
+            match polygons.last_mut() {
+                Some(polygon) if own.is_some() && own == last => polygon.push(ring),
+                _ => polygons.push(vec![ring]),
+            }
+            last = own;
         }
     }
-    Ok(rings)
+    Ok(polygons)
 }

@@ -126,6 +126,7 @@ fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf
     let _alone = file::alone(options);
     let format = layout::format(scene, options);
     format.check_white(scene, false)?;
+    file::check_mask(scene, format)?;
     let layout = Layout::of(scene, options, format)?.empty();
     let source = &scene.info.description.with_provenance(&options.provenance);
     let path = stage.path("scene.tif");

@@ -1,0 +1,248 @@
+//! Values that a result keeps whatever the nodata, masks and holes of its scene are, and scenes that are refused before the work.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use gdal::{
+    Dataset, DriverManager, Metadata,
+    raster::{Buffer, RasterCreationOptions},
+};
+
+use super::{differences, example, open, pixels, run, run_some};
+use crate::{
+    CreationOption, Error, Format, NodataChoice, OpenOptions, Reason, Scene,
+    write::{layout::Layout, options::WriteOptions, rehearse::rehearse},
+};
+
+/// Columns and rows.
+type Size = (usize, usize);
+
+/// A GeoTIFF of bytes, each a function of band, column and row. The first three bands are red, green and blue.
+fn image(path: &Path, bands: usize, size: Size, value: impl Fn(usize, usize, usize) -> u8) -> Dataset {
+    let options = RasterCreationOptions::from_iter(["PHOTOMETRIC=RGB", "ALPHA=NO"]);
+    let options = if bands < 3 { RasterCreationOptions::new() } else { options };
+    let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
+    let made = driver.create_with_band_type_with_options::<u8, _>(path, size.0, size.1, bands, &options).unwrap();
+    for band in 0..bands {
+        let values = (0..size.0 * size.1).map(|i| value(band, i % size.0, i / size.0)).collect();
+        made.rasterband(band + 1).unwrap().write((0, 0), size, &mut Buffer::new(size, values)).unwrap();
+    }
+    made
+}
+
+/// Any value but the extremes.
+fn texture(band: usize, x: usize, y: usize) -> u8 {
+    (40 + 20 * band + (x * 17 + y * 31) % 97) as u8
+}
+
+/// A source of a virtual raster: a file that lies in the same place, and a part of it as first column and row, columns and rows.
+fn source(file: &str, band: usize, [x, y, columns, rows]: [usize; 4]) -> String {
+    let window = format!("xOff=\"{x}\" yOff=\"{y}\" xSize=\"{columns}\" ySize=\"{rows}\"");
+    format!(
+        "<SimpleSource><SourceFilename relativeToVRT=\"1\">{file}</SourceFilename><SourceBand>{band}</SourceBand>\
+         <SrcRect {window}/><DstRect {window}/></SimpleSource>"
+    )
+}
+
+/// A virtual raster whose bands have these contents; the first three are red, green and blue.
+fn virtual_raster(path: &Path, size: Size, bands: &[String], more: &str) -> PathBuf {
+    let colours = ["Red", "Green", "Blue"];
+    let band = |(i, content): (usize, &String)| {
+        let colour = colours.get(i).copied().unwrap_or("Undefined");
+        format!(
+            "<VRTRasterBand dataType=\"Byte\" band=\"{}\"><ColorInterp>{colour}</ColorInterp>{content}</VRTRasterBand>",
+            i + 1
+        )
+    };
+    let bands: String = bands.iter().enumerate().map(band).collect();
+    let text = format!("<VRTDataset rasterXSize=\"{}\" rasterYSize=\"{}\">{bands}{more}</VRTDataset>", size.0, size.1);
+    fs::write(path, text).unwrap();
+    path.to_owned()
+}
+
+fn with(options: &[(&str, &str)]) -> WriteOptions {
+    let creation: Vec<_> = options.iter().map(|(key, value)| CreationOption::new(*key, *value).unwrap()).collect();
+    WriteOptions::default().with_creation(creation)
+}
+
+#[test]
+fn zeros_of_a_mosaic_with_several_nodata_values_stay_values() {
+    let dir = tempfile::tempdir().unwrap();
+    // The fourth band has blocks of zeros, and its nodata value is 255.
+    let value = |band: usize, x: usize, y: usize| if band == 3 { 0 } else { texture(band, x, y) };
+    image(&dir.path().join("tile.tif"), 4, (128, 128), value).close().unwrap();
+    let band = |band: usize| {
+        let nodata = if band == 4 { 255 } else { 0 };
+        format!("<NoDataValue>{nodata}</NoDataValue>{}", source("tile.tif", band, [0, 0, 128, 128]))
+    };
+    let bands: Vec<String> = (1..=4).map(band).collect();
+    let path = virtual_raster(&dir.path().join("m.vrt"), (128, 500), &bands, "");
+    let scene = open(&path, None).unwrap();
+    assert!(scene.info.has_holes);
+    let out = dir.path().join("out.tif");
+    run(&scene, &out, 0.0).unwrap();
+    assert_eq!(differences(&path, &out), [""; 0]);
+    for format in [Format::GeoTiff, Format::Cog] {
+        let options = with(&[("SPARSE_OK", "TRUE")]).with_format(format);
+        let refused = rehearse(&scene, &dir.path().join("other.tif"), &options).unwrap_err().to_string();
+        assert!(refused.contains("different nodata values"), "{format:?}: {refused}");
+    }
+}
+
+#[test]
+fn lerc_is_refused_where_it_cannot_keep_the_nan_of_one_band() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("floats.tif");
+    let options = RasterCreationOptions::from_iter(["PHOTOMETRIC=RGB", "INTERLEAVE=PIXEL"]);
+    let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
+    let made = driver.create_with_band_type_with_options::<f32, _>(&path, 64, 48, 3, &options).unwrap();
+    for band in 0..3 {
+        let value = |i: usize| if band == 1 && i < 640 { f32::NAN } else { (i % 97) as f32 / 100.0 };
+        let mut values = Buffer::new((64, 48), (0..64 * 48).map(value).collect());
+        made.rasterband(band + 1).unwrap().write((0, 0), (64, 48), &mut values).unwrap();
+    }
+    made.close().unwrap();
+    let scene = open(&path, None).unwrap();
+    let out = dir.path().join("out.tif");
+    for format in [Format::GeoTiff, Format::Cog] {
+        let refused = rehearse(&scene, &out, &with(&[("COMPRESS", "LERC_ZSTD")]).with_format(format)).unwrap_err();
+        assert!(refused.to_string().contains("NaN"), "{format:?}: {refused}");
+    }
+    rehearse(&scene, &out, &with(&[("COMPRESS", "LERC"), ("INTERLEAVE", "BAND")])).unwrap();
+    rehearse(&open(&example(dir.path()), None).unwrap(), &out, &with(&[("COMPRESS", "LERC")])).unwrap();
+}
+
+#[test]
+fn other_bands_are_restored_on_one_thread_of_gdal() {
+    let dir = tempfile::tempdir().unwrap();
+    let scene = open(&example(dir.path()), None).unwrap();
+    let threads = |all_bands: bool| {
+        let options = with(&[("NUM_THREADS", "8")]).with_all_bands(all_bands);
+        Layout::of(&scene, &options, Format::GeoTiff).unwrap().get("NUM_THREADS").map(str::to_owned)
+    };
+    assert_eq!((threads(false).as_deref(), threads(true).as_deref()), (Some("8"), Some("1")));
+}
+
+/// Cuts a file to a part of its length.
+fn cut(path: &Path, share: f64) {
+    let length = fs::metadata(path).unwrap().len();
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_len((length as f64 * share) as u64).unwrap();
+}
+
+fn refused(path: &Path) -> String {
+    open(path, Some(&[1, 2, 3])).unwrap_err().to_string()
+}
+
+#[test]
+fn files_that_end_early_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = image(&dir.path().join("scene.tif"), 3, (64, 64), texture);
+    let copy = |driver: &str, name: &str, options: &[&str]| {
+        let driver = DriverManager::get_driver_by_name(driver).unwrap();
+        let path = dir.path().join(name);
+        let options = RasterCreationOptions::from_iter(options.iter().copied());
+        made.create_copy(&driver, &path, &options).unwrap().close().unwrap();
+        open(&path, Some(&[1, 2, 3])).unwrap();
+        path
+    };
+    let jpeg = copy("JPEG", "a.jpg", &["QUALITY=95"]);
+    cut(&jpeg, 0.5);
+    assert!(refused(&jpeg).contains("end of JPEG"), "{}", refused(&jpeg));
+    // In a TIFF: the mark of an end within the first strip.
+    let in_tiff = copy("GTiff", "b.tif", &["COMPRESS=JPEG", "PHOTOMETRIC=RGB"]);
+    let mut bytes = fs::read(&in_tiff).unwrap();
+    let scan = bytes.windows(2).position(|two| two == [0xff, 0xda]).unwrap();
+    bytes[scan + 400..scan + 402].copy_from_slice(&[0xff, 0xd9]);
+    fs::write(&in_tiff, bytes).unwrap();
+    assert!(refused(&in_tiff).contains("JPEGLib"), "{}", refused(&in_tiff));
+    for (driver, name) in [("ENVI", "c.dat"), ("EHdr", "d.bil")] {
+        let raw = copy(driver, name, &[]);
+        cut(&raw, 0.6);
+        assert!(refused(&raw).contains("it is incomplete"), "{driver}: {}", refused(&raw));
+    }
+}
+
+#[test]
+fn several_images_of_a_nitf_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = image(&dir.path().join("scene.tif"), 3, (64, 64), texture);
+    let path = dir.path().join("two.ntf");
+    let driver = DriverManager::get_driver_by_name("NITF").unwrap();
+    let copy = |name: &Path, option: &str| {
+        made.create_copy(&driver, name, &RasterCreationOptions::from_iter([option, "IREP=RGB"]))
+    };
+    copy(&path, "NUMI=2").unwrap().close().unwrap();
+    // GDAL writes the second image, and fails as it opens it by this name.
+    drop(copy(Path::new(&format!("NITF_IM:1:{}", path.display())), "APPEND_SUBDATASET=YES"));
+    let failed = open(&path, Some(&[1, 2, 3])).unwrap_err();
+    assert!(matches!(&failed, Error::Scene { reason: Reason::Container(parts), .. } if parts.len() == 2), "{failed}");
+}
+
+#[test]
+fn nodata_of_all_bands_together_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("scene.tif");
+    let inside = |x: usize, y: usize| x < 20 && y < 15;
+    let value =
+        |band: usize, x: usize, y: usize| if inside(x, y) { [10u8, 200, 30][band] } else { texture(band, x, y) };
+    let mut made = image(&path, 3, (64, 48), value);
+    made.set_metadata_item("NODATA_VALUES", "10 200 30", "").unwrap();
+    made.close().unwrap();
+    let added = |scene: &Scene, out: &str| {
+        let out = dir.path().join(out);
+        run(scene, &out, 20.0 / 255.0).unwrap();
+        let (before, after) = (pixels(&path), pixels(&out));
+        (0..64 * 48).map(|i| after[1][i] - before[1][i]).collect::<Vec<u8>>()
+    };
+    let of = |i: usize| if inside(i % 64, i / 64) { 0u8 } else { 20 };
+    assert_eq!(added(&open(&path, None).unwrap(), "a.tif"), (0..64 * 48).map(of).collect::<Vec<u8>>());
+    // The user's word counts more.
+    let options = OpenOptions::default().with_nodata(NodataChoice::None);
+    let scene = Scene::open(&path.display().to_string(), &options).unwrap();
+    assert_eq!(added(&scene, "b.tif"), [20u8; 64 * 48]);
+}
+
+#[test]
+fn a_mask_with_soft_edges_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    image(&dir.path().join("scene.tif"), 3, (64, 48), texture).close().unwrap();
+    image(&dir.path().join("soft.tif"), 1, (64, 48), |_, x, _| (4 * x) as u8).close().unwrap();
+    image(&dir.path().join("hard.tif"), 1, (64, 48), |_, x, _| if x < 20 { 0 } else { 255 }).close().unwrap();
+    let bands: Vec<String> = (1..=3).map(|band| source("scene.tif", band, [0, 0, 64, 48])).collect();
+    let masked = |name: &str| {
+        let content = source(&format!("{name}.tif"), 1, [0, 0, 64, 48]);
+        let mask = format!("<MaskBand><VRTRasterBand dataType=\"Byte\">{content}</VRTRasterBand></MaskBand>");
+        virtual_raster(&dir.path().join(format!("{name}.vrt")), (64, 48), &bands, &mask)
+    };
+    let out = dir.path().join("out.tif");
+    for format in [Format::GeoTiff, Format::Cog] {
+        let scene = open(&masked("soft"), None).unwrap();
+        let refused = rehearse(&scene, &out, &WriteOptions::default().with_format(format)).unwrap_err().to_string();
+        assert!(refused.contains("soft edges"), "{refused}");
+    }
+    let hard = masked("hard");
+    run(&open(&hard, None).unwrap(), &out, 0.0).unwrap();
+    assert_eq!(differences(&hard, &out), [""; 0]);
+}
+
+#[test]
+fn a_gap_of_a_mosaic_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    image(&dir.path().join("scene.tif"), 3, (150, 260), texture).close().unwrap();
+    // Around a gap of columns 61 to 100 and rows 110 to 160, which strips cut.
+    let around = [[0, 0, 150, 110], [0, 110, 61, 51], [101, 110, 49, 51], [0, 161, 150, 99]];
+    let band = |band: usize| around.map(|part| source("scene.tif", band, part)).concat();
+    let bands: Vec<String> = (1..=3).map(band).collect();
+    let path = virtual_raster(&dir.path().join("gap.vrt"), (150, 260), &bands, "");
+    let out = dir.path().join("out.tif");
+    run_some(&open(&path, None).unwrap(), &out, 20.0 / 255.0, &WriteOptions::default(), usize::MAX).unwrap();
+    let (before, after) = (pixels(&path), pixels(&out));
+    for (before, after) in before.iter().zip(&after) {
+        for (i, (before, after)) in before.iter().zip(after).enumerate() {
+            let gap = (61..101).contains(&(i % 150)) && (110..161).contains(&(i / 150));
+            assert_eq!(*after, if gap { 0 } else { *before + 20 }, "{} {}", i % 150, i / 150);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The segments of a JPEG file, up to the end of its first image.
+
+use std::io::{self, BufRead, Seek};
+
+use super::bytes;
+use crate::PictureError;
+
+/// Requires the marker that ends the image after its last scan, and grey or three colours. Bytes after that marker are ignored:
+/// cameras append previews there.
+pub(super) fn survey(file: &mut (impl BufRead + Seek)) -> Result<(), PictureError> {
+    let mut scanned = false;
+    loop {
+        match marker(file)? {
+            // No segment follows these: a 0xff of the compressed data, a restart of it, and the start of the file.
+            0x00 | 0x01 | 0xd0..=0xd8 => {}
+            0xd9 if scanned => return Ok(()),
+            0xd9 => return Err(PictureError::CutOff),
+            code => {
+                let length = i64::from(u16::from_be_bytes(bytes(file)?)) - 2;
+                // Frames have these codes, but three of them: tables of Huffman codes, an extension, and arithmetic conditions.
+                let frame = matches!(code, 0xc0..=0xcf) && !matches!(code, 0xc4 | 0xc8 | 0xcc);
+                let read = if frame && length >= 6 {
+                    // Bits, rows and columns stand before the number of components.
+                    let [.., components] = bytes::<6>(file)?;
+                    if components == 4 {
+                        return Err(PictureError::Cmyk);
+                    }
+                    6
+                } else {
+                    0
+                };
+                file.seek_relative((length - read).max(0))?;
+                scanned |= code == 0xda;
+            }
+        }
+    }
+}
+
+/// The code of the next marker, after any bytes that fill the space before it.
+fn marker(file: &mut impl BufRead) -> io::Result<u8> {
+    file.skip_until(0xff)?;
+    loop {
+        let [code] = bytes(file)?;
+        if code != 0xff {
+            return Ok(code);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+
+    use crate::{PictureError, survey::survey};
+
+    fn jpeg() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // Noise, so that the compressed data holds 0xff.
+        let noise = |x: u32, y: u32, c: u32| (x * 7919 + y * 104_729 + c * 31).wrapping_mul(2_654_435_761) as u8;
+        DynamicImage::ImageRgb8(RgbImage::from_fn(64, 64, |x, y| Rgb([0, 1, 2].map(|c| noise(x, y, c)))))
+            .write_to(&mut Cursor::new(&mut bytes), ImageFormat::Jpeg)
+            .unwrap();
+        bytes
+    }
+
+    fn refused(bytes: Vec<u8>) -> Option<PictureError> {
+        survey(&mut Cursor::new(bytes), ImageFormat::Jpeg).err()
+    }
+
+    #[test]
+    fn a_file_that_ends_before_its_image_is_refused() {
+        let whole = jpeg();
+        assert!(refused(whole.clone()).is_none());
+        for cut in [2, 3, 20, 200, whole.len() / 2, whole.len() - 2, whole.len() - 1] {
+            let error = refused(whole[..cut].to_vec());
+            assert!(matches!(error, Some(PictureError::CutOff)), "{cut}: {error:?}");
+        }
+        // Neither another image after the end nor bytes that fill the space before a marker are damage.
+        assert!(refused([whole.as_slice(), &whole[..300]].concat()).is_none());
+        let filled = [&whole[..whole.len() - 2], &[0xff, 0xff, 0xff], &whole[whole.len() - 2..]].concat();
+        assert!(refused(filled).is_none());
+    }
+
+    #[test]
+    fn four_components_are_refused() {
+        let mut bytes = jpeg();
+        let frame = bytes.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+        bytes[frame + 9] = 4;
+        assert!(matches!(refused(bytes), Some(PictureError::Cmyk)));
+    }
+}

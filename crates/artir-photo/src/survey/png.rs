@@ -1,0 +1,101 @@
+//! The chunks of a PNG file that stand before its pixels.
+
+use std::io::{BufRead, Seek, SeekFrom};
+
+use super::{Survey, bytes};
+use crate::PictureError;
+
+/// The values of sRGB, in hundred thousandths: the exponent, and the white point and primaries.
+const GAMMA: [u32; 1] = [45_455];
+const CHROMATICITIES: [u32; 8] = [31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000];
+
+/// Refuses an animation, and names the descriptions of colour that no decoder or encoder here keeps. A description as sRGB
+/// is not lost: a file without any is shown as sRGB.
+pub(super) fn survey(file: &mut (impl BufRead + Seek)) -> Result<Survey, PictureError> {
+    // After the signature.
+    file.seek(SeekFrom::Start(8))?;
+    let (mut gamma, mut chromaticities, mut code_points, mut described) = (false, false, false, false);
+    loop {
+        let length = u32::from_be_bytes(bytes(file)?);
+        let kind: [u8; 4] = bytes(file)?;
+        if matches!(&kind, b"IDAT" | b"IEND") {
+            break;
+        }
+        let mut start = [0u8; 32];
+        let read = length.min(32);
+        file.read_exact(&mut start[..read as usize])?;
+        // The check sum comes after the content.
+        file.seek_relative(i64::from(length - read) + 4)?;
+        match &kind {
+            b"acTL" => return Err(PictureError::SeveralImages),
+            // An exponent or primaries count only in a file without these.
+            b"iCCP" | b"sRGB" => described = true,
+            // The primaries and the curve of sRGB, as RGB of the full range.
+            b"cICP" => code_points = start[..4] != [1, 13, 0, 1],
+            b"gAMA" => gamma = differ(&start, &GAMMA),
+            b"cHRM" => chromaticities = differ(&start, &CHROMATICITIES),
+            _ => {}
+        }
+    }
+    let chunks =
+        [(code_points, "cICP colour space"), (gamma && !described, "gAMA"), (chromaticities && !described, "cHRM")];
+    let lost = chunks.into_iter().filter_map(|(found, name)| found.then_some(name)).collect();
+    Ok(Survey { lost, ..Survey::default() })
+}
+
+/// Whether any number is not that of sRGB. Encoders round them differently.
+fn differ(content: &[u8], expected: &[u32]) -> bool {
+    let found = content.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
+    found.zip(expected).any(|(found, expected)| found.abs_diff(*expected) > 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use image::ImageFormat;
+
+    use super::CHROMATICITIES;
+    use crate::{
+        PictureError,
+        survey::{Survey, survey},
+    };
+
+    fn found(chunks: &[(&[u8; 4], &[u8])]) -> Result<Survey, PictureError> {
+        let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+        let pixels: (&[u8; 4], &[u8]) = (b"IDAT", &[]);
+        for (kind, content) in chunks.iter().chain([&pixels]) {
+            file.extend((content.len() as u32).to_be_bytes());
+            file.extend(*kind);
+            file.extend(*content);
+            file.extend([0; 4]);
+        }
+        survey(&mut Cursor::new(file), ImageFormat::Png)
+    }
+
+    fn lost(chunks: &[(&[u8; 4], &[u8])]) -> Vec<&'static str> {
+        found(chunks).unwrap().lost
+    }
+
+    #[test]
+    fn descriptions_of_colour_other_than_srgb_are_named() {
+        let (linear, srgb) = (100_000u32.to_be_bytes(), 45_500u32.to_be_bytes());
+        let primaries = CHROMATICITIES.map(u32::to_be_bytes).concat();
+        let wide = [&primaries[..16], &[0; 16]].concat();
+        assert_eq!(lost(&[(b"gAMA", &linear), (b"cHRM", &wide)]), ["gAMA", "cHRM"]);
+        assert_eq!(lost(&[(b"gAMA", &srgb), (b"cHRM", &primaries)]), [""; 0]);
+        for other in [b"iCCP", b"sRGB"] {
+            assert_eq!(lost(&[(b"gAMA", &linear), (other, &[0; 50]), (b"cHRM", &wide)]), [""; 0]);
+        }
+        assert_eq!(lost(&[(b"cICP", &[9, 16, 0, 1])]), ["cICP colour space"]);
+        assert_eq!(lost(&[(b"cICP", &[1, 13, 0, 1])]), [""; 0]);
+    }
+
+    #[test]
+    fn an_animation_is_refused() {
+        let error = found(&[(b"tEXt", &[0; 100]), (b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0])]);
+        assert!(matches!(error, Err(PictureError::SeveralImages)), "{error:?}");
+        let signature = survey(&mut Cursor::new(b"\x89PNG\r\n\x1a\n\0\0".to_vec()), ImageFormat::Png);
+        assert!(matches!(signature, Err(PictureError::CutOff)), "{signature:?}");
+    }
+}
