@@ -154,10 +154,15 @@ pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<String>) {
     (result, failed.then_some(message))
 }
 
-/// Whether a warning of GDAL's tells that pixels are missing: libjpeg fills the rest of a JPEG that ends early with grey, and
-/// neither it nor libtiff calls that an error.
+/// What libjpeg says of data from which it makes up pixels: it fills the rest of a JPEG that ends early with grey. Its other
+/// warnings, such as of bytes between the data and a marker, change no pixel.
+const JPEG_DAMAGE: [&str; 4] = ["premature end of", "bad huffman code", "bad arithmetic code", "instead of rst"];
+
+/// Whether a warning of GDAL's tells of pixels that are not the file's. Neither its JPEG driver nor libtiff calls that an error.
 fn is_damage(warning: &str) -> bool {
-    warning.starts_with("JPEGLib:") || warning.to_ascii_lowercase().contains("premature end of jpeg")
+    let warning = warning.to_ascii_lowercase();
+    ["jpeglib:", "libjpeg:"].iter().any(|library| warning.contains(library))
+        && JPEG_DAMAGE.iter().any(|damage| warning.contains(damage))
 }
 
 /// Runs `work` and returns GDAL's error, from its result or its error state, as one reason.
@@ -226,6 +231,8 @@ mod tests {
         });
         assert_eq!(noted.as_deref(), Some("JPEGLib:Premature end of JPEG file"));
         assert!(is_damage("libjpeg: Premature end of JPEG file (this warning can be turned as an error)"));
+        assert!(is_damage("JPEGLib:Corrupt JPEG data: premature end of data segment"));
+        assert!(!is_damage("JPEGLib:Corrupt JPEG data: 2 extraneous bytes before marker 0xd9"));
         assert!(!is_damage("TIFFReadDirectory:Unknown field with tag 42112"));
     }
 }

@@ -117,12 +117,7 @@ pub(crate) fn open_with(name: &str, allowed: Option<&[&str]>) -> Result<Dataset,
 /// Suppresses GDAL's messages. artir reads the relevant ones from GDAL's error state.
 pub(crate) fn quiet() {
     static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        gdal::config::set_error_handler(|_, _, _| {});
-        // GDAL's JPEG driver only warns of a file that ends early, and once for a file. An older GDAL does not know the option,
-        // and `ffi::watch` takes its warning for an error as well.
-        let _ = gdal::config::set_config_option("GDAL_ERROR_ON_LIBJPEG_WARNING", "TRUE");
-    });
+    ONCE.call_once(|| gdal::config::set_error_handler(|_, _, _| {}));
 }
 
 /// A dataset's driver, by its short name, such as `GTiff`.
