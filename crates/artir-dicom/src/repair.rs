@@ -8,7 +8,7 @@ use std::fmt;
 pub enum Repair {
     /// The file has no preamble, or bytes before or after its header that do not belong there.
     Start,
-    /// An element of an explicit file has no known VR.
+    /// An element of an explicit file has no known VR, or VR UN although the standard has one for it.
     UnknownVr,
     /// An element is repeated; the first one counts.
     RepeatedElement,

@@ -13,7 +13,7 @@ use std::{
     sync::Once,
 };
 
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits, metadata::Orientation};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageReader, Limits, metadata::Orientation};
 
 use crate::{
     PictureError,
@@ -64,6 +64,9 @@ fn decode_unguarded(path: &Path, memory: u64, working: u64) -> Result<Picture, P
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
+    if matches!(decoder.original_color_type(), ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16) {
+        return Err(PictureError::Cmyk);
+    }
     let channels = decoder.color_type().channel_count();
     if let Some(found) = stored
         && found > u32::from(channels)

@@ -40,7 +40,7 @@ pub enum PictureError {
     /// The file ends before its image does. Its decoder may fill the rest with grey.
     #[error("is cut off: the file ends before its image does")]
     CutOff,
-    /// An animation, or a file of several pages.
+    /// An animated PNG, or a TIFF of several pages.
     #[error("holds several images, and only one can be restored: save each as a file of its own")]
     SeveralImages,
     /// Cyan, magenta, yellow and black, for printing.

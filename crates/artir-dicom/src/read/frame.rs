@@ -109,7 +109,8 @@ impl PixelFormat {
             found.look_at(&format, &bytes);
             if found.is_certain() {
                 file.add_repair(Repair::BitsStored);
-                return Ok(Self { layout: Layout { bits_stored: 16, ..format.layout }, ..format });
+                let padding = padding(&file.set, 16, format.signed);
+                return Ok(Self { layout: Layout { bits_stored: 16, ..format.layout }, padding, ..format });
             }
         }
         Ok(format)
@@ -241,9 +242,14 @@ impl Excess {
 
     fn look_at(&mut self, format: &PixelFormat, bytes: &[u8]) {
         let above = format.unused_above();
-        let sign = if format.signed { 1 << (format.layout.bits_stored - 1) } else { 0 };
+        let sign: u16 = if format.signed { 1 << (format.layout.bits_stored - 1) } else { 0 };
         for word in bytes.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])) {
             let (upper, negative) = (word & above, word & sign != 0);
+            // Padding may be written in another way than the values.
+            let stored = i32::from(word & !above) - if negative { 2 * i32::from(sign) } else { 0 };
+            if format.padding.is_some_and(|padding| padding.contains(stored)) && (upper == 0 || upper == above) {
+                continue;
+            }
             self.extended |= upper == above && negative;
             self.bare |= upper == 0 && negative;
             self.beyond |= upper != 0 && !(upper == above && negative);
@@ -354,6 +360,9 @@ mod tests {
         ] {
             assert_eq!(format(16, 12, 11, true).exceeds(&bytes(words)), exceeds, "{words:x?}");
         }
+        let mut padded = format(16, 12, 11, true);
+        padded.padding = Some(Padding { lo: -2048, hi: -2048 });
+        assert!(!padded.exceeds(&bytes([0xfc18, 40, 0x0800, 0xf800])), "padding with and without its sign extended");
         assert!(format(16, 12, 11, false).exceeds(&bytes([0x1000, 0, 0, 0])));
         assert!(!format(16, 12, 11, false).exceeds(&bytes([0x0fff, 0, 0, 0])));
         assert!(!format(16, 12, 15, false).exceeds(&bytes([0xffff; 4])), "no bits above the stored ones");

@@ -23,6 +23,17 @@ pub struct Rescale {
     intercept: f64,
 }
 
+/// The scale that the windows of a header are in.
+#[derive(Clone, Copy, Debug)]
+enum Before {
+    /// That of its slope and intercept.
+    Linear([f64; 2]),
+    /// That of its table.
+    Table,
+    /// It states none. Who removed its rescale has left the windows in HU.
+    Unstated,
+}
+
 /// The reason why two numbers are no rescale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be SLOPE,INTERCEPT, such as 1,-1024, with a slope other than 0")]
@@ -57,15 +68,13 @@ impl Rescale {
     /// (PS3.3, C.11.2). VOI LUTs, and mappings of stored values to HU, which would contradict it, are removed.
     pub(crate) fn put(self, set: &mut DataSet) {
         let [slope, intercept] = self.terms();
-        let before = |set: &DataSet| match set.items(tags::MODALITY_LUT_SEQUENCE) {
-            [] => Some([
-                set.number(tags::RESCALE_SLOPE).unwrap_or(1.0),
-                set.number(tags::RESCALE_INTERCEPT).unwrap_or(0.0),
-            ]),
-            _ => None,
-        };
         let group = View::new(set, 0).group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
-        let old = before(group);
+        let stated = [group.number(tags::RESCALE_SLOPE), group.number(tags::RESCALE_INTERCEPT)];
+        let before = match (group.items(tags::MODALITY_LUT_SEQUENCE), stated) {
+            ([], [None, None]) => Before::Unstated,
+            ([], [slope, intercept]) => Before::Linear([slope.unwrap_or(1.0), intercept.unwrap_or(0.0)]),
+            _ => Before::Table,
+        };
         let apply = |set: &mut DataSet| {
             set.remove(tags::MODALITY_LUT_SEQUENCE);
             set.put_text(tags::RESCALE_SLOPE, VR::DS, &slope);
@@ -87,28 +96,35 @@ impl Rescale {
         if !in_groups {
             apply(set);
         }
-        self.put_windows(set, old);
+        self.put_windows(set, before);
     }
 
-    /// Brings windows from the scale of an old rescale to this one's; without one, they are removed.
-    fn put_windows(self, set: &mut DataSet, old: Option<[f64; 2]>) {
+    /// Brings windows from the scale that they were in to this one's, or removes them.
+    fn put_windows(self, set: &mut DataSet, before: Before) {
         set.remove(tags::VOILUT_SEQUENCE);
         drop_hounsfield_mappings(set);
         let windows = (set.numbers(tags::WINDOW_CENTER), set.numbers(tags::WINDOW_WIDTH));
         if let (Some(centers), Some(widths)) = windows {
-            match old.filter(|[slope, _]| *slope != 0.0) {
-                Some([slope, intercept]) => {
+            let restated = match before {
+                Before::Unstated => Some([centers, widths]),
+                Before::Linear([slope, intercept]) => {
                     let ratio = self.slope / slope;
-                    let text = |values: Vec<f64>| values.into_iter().map(decimal_string).collect::<Vec<_>>().join("\\");
-                    let centers = centers.into_iter().map(|c| ratio * (c - intercept) + self.intercept).collect();
-                    let widths = widths.into_iter().map(|w| ratio.abs() * w).collect();
-                    set.put_text(tags::WINDOW_CENTER, VR::DS, &text(centers));
-                    set.put_text(tags::WINDOW_WIDTH, VR::DS, &text(widths));
+                    let center = |c: f64| ratio * (c - intercept) + self.intercept;
+                    let restated = [
+                        centers.into_iter().map(center).collect::<Vec<_>>(),
+                        widths.into_iter().map(|w| ratio.abs() * w).collect(),
+                    ];
+                    restated.iter().flatten().all(|v| v.is_finite()).then_some(restated)
                 }
-                None => {
-                    set.remove(tags::WINDOW_CENTER);
-                    set.remove(tags::WINDOW_WIDTH);
-                }
+                Before::Table => None,
+            };
+            for (tag, values) in [tags::WINDOW_CENTER, tags::WINDOW_WIDTH].into_iter().zip(restated.iter().flatten()) {
+                let texts: Vec<String> = values.iter().map(|v| decimal_string(*v)).collect();
+                set.put_text(tag, VR::DS, &texts.join("\\"));
+            }
+            if restated.is_none() {
+                set.remove(tags::WINDOW_CENTER);
+                set.remove(tags::WINDOW_WIDTH);
             }
         }
         for groups in [tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE] {
@@ -121,7 +137,7 @@ impl Rescale {
                     group
                         .items_mut(tags::FRAME_VOILUT_SEQUENCE)
                         .iter_mut()
-                        .for_each(|item| self.put_windows(item, old));
+                        .for_each(|item| self.put_windows(item, before));
                 }
             }
         }
@@ -250,6 +266,8 @@ mod tests {
         let mut set = DataSet::default();
         set.put_text(tags::WINDOW_CENTER, VR::DS, "1064\\524");
         set.put_text(tags::WINDOW_WIDTH, VR::DS, "400\\1500");
+        set.put_text(tags::RESCALE_SLOPE, VR::DS, "1");
+        set.put_text(tags::RESCALE_INTERCEPT, VR::DS, "0");
         set.put_items(tags::VOILUT_SEQUENCE, vec![DataSet::default()]);
         let mapping = |unit: &str| {
             let (mut code, mut item) = (DataSet::default(), DataSet::default());
@@ -269,6 +287,12 @@ mod tests {
         set.put_text(tags::WINDOW_WIDTH, VR::DS, "400");
         Rescale { slope: 1.0, intercept: 0.0 }.put(&mut set);
         assert_eq!((set.text(tags::WINDOW_CENTER), set.text(tags::WINDOW_WIDTH)), (Some("500"), Some("200")));
+        // A header without any rescale has its windows in HU, as its scanner wrote them.
+        let mut bare = DataSet::default();
+        bare.put_text(tags::WINDOW_CENTER, VR::DS, "40");
+        bare.put_text(tags::WINDOW_WIDTH, VR::DS, "400");
+        Rescale { slope: 1.0, intercept: -1024.0 }.put(&mut bare);
+        assert_eq!(bare.text(tags::WINDOW_CENTER), Some("40"));
         // Behind a table, a window has no scale that is known.
         set.put_items(tags::MODALITY_LUT_SEQUENCE, vec![DataSet::default()]);
         Rescale { slope: 1.0, intercept: 0.0 }.put(&mut set);

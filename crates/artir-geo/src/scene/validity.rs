@@ -45,7 +45,7 @@ pub(super) fn nodata_together(dataset: &Dataset) -> Vec<f64> {
     if values.len() == dataset.raster_count() { values } else { Vec::new() }
 }
 
-/// Whether a mask has other values than 0 and 255, such as soft edges. That of one bit in a TIFF has none, and is not read.
+/// Whether a mask has different values above 0, such as soft edges. That of one bit in a TIFF has none, and is not read.
 pub(super) fn has_soft_mask(dataset: &Dataset) -> Result<bool, Reason> {
     const ROWS: usize = 256;
     let band = dataset.rasterband(1)?;
@@ -57,10 +57,14 @@ pub(super) fn has_soft_mask(dataset: &Dataset) -> Result<bool, Reason> {
         return Ok(true);
     }
     let (columns, rows) = dataset.raster_size();
+    // Masks of 0 and 1 are common, and say the same.
+    let mut full = None;
     for row in (0..rows).step_by(ROWS) {
         let at = ffi::RawRows { row, rows: ROWS.min(rows - row), columns };
-        if ffi::read_raw(&mask, &at)?.iter().any(|value| !matches!(value, 0 | 255)) {
-            return Ok(true);
+        for value in ffi::read_raw(&mask, &at)?.into_iter().filter(|value| *value > 0) {
+            if *full.get_or_insert(value) != value {
+                return Ok(true);
+            }
         }
     }
     Ok(false)

@@ -50,6 +50,13 @@ fn write(scene: &Scene, result: &Path, path: &Path) -> Result<(), Reason> {
         driver.create_with_band_type_with_options::<f32, _>(path, columns, rows, bands.len(), &options)
     })?;
     let description = &scene.info.description;
+    // Before the control points, whose place hangs on it.
+    if description.is_point() {
+        ffi::Object::dataset(&target).set_domain("", &["AREA_OR_POINT=Point".into()]);
+    }
+    if let Some(coefficients) = description.domains.get("RPC") {
+        ffi::Object::dataset(&target).set_domain("RPC", coefficients);
+    }
     description.georef.apply(&scene.dataset, &target, description.is_point());
     for (i, number) in bands.iter().enumerate() {
         let name = &description.bands[number - 1].description;

@@ -73,8 +73,8 @@ pub(crate) fn check_together(scene: &Description, format: Format, options: &[(St
     }
     // LERC keeps NaN as one mask for all bands of a block, so that a NaN of one band alone makes a file that cannot be read.
     let is_float = matches!(scene.bands[0].kind, GDALDataType::GDT_Float32 | GDALDataType::GDT_Float64);
-    let by_band = scene.bands.len() == 1 || get("INTERLEAVE").is_some_and(|value| value.eq_ignore_ascii_case("BAND"));
-    let one_mask = is_float && (format == Format::Cog || !by_band);
+    let by_band = get("INTERLEAVE").is_some_and(|value| value.eq_ignore_ascii_case("BAND"));
+    let one_mask = is_float && scene.bands.len() > 1 && (format == Format::Cog || !by_band);
     if let Some(value) = get("COMPRESS").filter(|value| one_mask && value.to_ascii_uppercase().starts_with("LERC")) {
         let why = match format {
             Format::Cog => "LERC cannot keep the NaN of single bands of floating-point values: take ZSTD or DEFLATE",

@@ -49,7 +49,7 @@ pub(crate) fn check_mask(scene: &Scene, format: Format) -> Result<(), Reason> {
     if has_bytes || !scene.has_soft_mask()? {
         return Ok(());
     }
-    Err("its mask has values between 0 and 255 (soft edges), and that of a GeoTIFF has one bit: give the scene a band of opacity \
+    Err("its mask has several values above 0 (soft edges), and that of a GeoTIFF has one bit: give the scene a band of opacity \
          (alpha) in place of the mask, or a mask of 0 and 255 alone"
         .into())
 }

@@ -27,7 +27,8 @@ pub(super) fn survey(file: &mut (impl BufRead + Seek)) -> Result<Survey, Picture
         // The check sum comes after the content.
         file.seek_relative(i64::from(length - read) + 4)?;
         match &kind {
-            b"acTL" => return Err(PictureError::SeveralImages),
+            // One frame is a photograph.
+            b"acTL" if start[..4] > [0, 0, 0, 1][..] => return Err(PictureError::SeveralImages),
             // An exponent or primaries count only in a file without these.
             b"iCCP" | b"sRGB" => described = true,
             // The primaries and the curve of sRGB, as RGB of the full range.
@@ -95,6 +96,7 @@ mod tests {
     fn an_animation_is_refused() {
         let error = found(&[(b"tEXt", &[0; 100]), (b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0])]);
         assert!(matches!(error, Err(PictureError::SeveralImages)), "{error:?}");
+        assert!(found(&[(b"acTL", &[0, 0, 0, 1, 0, 0, 0, 0])]).is_ok());
         let signature = survey(&mut Cursor::new(b"\x89PNG\r\n\x1a\n\0\0".to_vec()), ImageFormat::Png);
         assert!(matches!(signature, Err(PictureError::CutOff)), "{signature:?}");
     }

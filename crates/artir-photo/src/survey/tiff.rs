@@ -25,11 +25,13 @@ pub(super) fn survey(file: &mut (impl Read + Seek)) -> Result<Survey, PictureErr
         if next == 0 {
             break;
         }
-        let copy = tiff.directory(next)?;
-        if !copy.reduced {
-            return Err(PictureError::SeveralImages);
+        match tiff.directory(next) {
+            Ok(copy) if copy.reduced => next = copy.next,
+            Ok(_) => return Err(PictureError::SeveralImages),
+            // There is no image at a place beyond the end of the file.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => next = 0,
+            Err(e) => return Err(e.into()),
         }
-        next = copy.next;
     }
     // A raw photograph's first image is a preview, and the photograph is one of its subordinate images.
     if next != 0 || (first.reduced && first.subordinates) {
@@ -110,7 +112,11 @@ impl<F: Read + Seek> Tiff<'_, F> {
             };
             match self.short(tag) {
                 // NewSubfileType
-                254 => found.reduced = value & 1 == 1,
+                254 => found.reduced |= value & 1 == 1,
+                // SubfileType, its older form
+                255 => found.reduced |= value == 2,
+                // JPEGInterchangeFormat: a thumbnail of EXIF
+                513 => found.reduced = true,
                 // PhotometricInterpretation
                 262 => found.cmyk = value == 5,
                 // SamplesPerPixel
@@ -173,6 +179,13 @@ mod tests {
             assert!(matches!(error, Err(PictureError::SeveralImages)), "{several:?}: {error:?}");
         }
         let one = Survey { samples: Some(3), ..Survey::default() };
+        let older: &[(u16, u32)] = &[(255, 2)];
+        let thumbnail: &[(u16, u32)] = &[(259, 6), (513, 99)];
+        assert_eq!(found(file(&[image, older, thumbnail])).unwrap(), one);
+        let mut nowhere = file(&[image]);
+        let end = nowhere.len();
+        nowhere[end - 4..].copy_from_slice(&9999u32.to_le_bytes());
+        assert_eq!(found(nowhere).unwrap(), one);
         assert_eq!(found(file(&[image])).unwrap(), one);
         assert_eq!(found(file(&[image, copy, copy])).unwrap(), one);
         // A ring of copies.

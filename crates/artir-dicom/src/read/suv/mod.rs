@@ -79,15 +79,12 @@ impl Evidence {
     /// # Errors
     /// Text that names the missing or invalid attribute.
     pub(crate) fn read(view: &View<'_>, units: PetUnits) -> Result<Self, Reason> {
-        let (drug, several) = match agent(view) {
-            Ok(drug) => (drug, None),
-            Err(reason) => (None, Some(reason)),
-        };
+        let agent = agent(view);
+        // Where SUV does not need the dose, the first of several agents tells the tracer and the times.
+        let drug = agent.unwrap_or_else(|_| view.all_items(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE).first());
         let mut findings: Vec<Finding> = drug.and_then(other_tracer).into_iter().collect();
         let mapped = real_world(view, |unit| unit.contains("SUVbw"));
-        // Where the dose is needed, that several agents could be meant is the reason why there is none.
-        let scale = scale(view, drug, &mut findings).map_err(|reason| several.unwrap_or(reason));
-        let scale = match (scale, mapped) {
+        let scale = match (scale(view, agent, &mut findings), mapped) {
             (Ok(scale), _) => scale,
             (Err(_), Some(factor)) => {
                 findings.push(Finding::SuvFromMapping);
@@ -123,15 +120,23 @@ impl Evidence {
     }
 }
 
-/// The agent that a frame shows. Enhanced PET names one of several by its number (PS3.3, C.8.22.4 and C.8.22.5.11); `None` where the
-/// header has none.
-///
-/// # Errors
-/// Text for several agents of which none is named.
-fn agent<'a>(view: &View<'a>) -> Result<Option<&'a DataSet>, Reason> {
+/// The item of the agent that a frame shows, if there is one; an error where several could be meant.
+type Agent<'a> = Result<Option<&'a DataSet>, &'static str>;
+
+/// Finds the agent that a frame shows. Enhanced PET names one of several by its number (PS3.3, C.8.22.4 and C.8.22.5.11). Items that
+/// give one dose and one time are one agent.
+fn agent<'a>(view: &View<'a>) -> Agent<'a> {
+    const DECIDE: [Tag; 6] = [
+        tags::RADIONUCLIDE_TOTAL_DOSE,
+        tags::RADIONUCLIDE_HALF_LIFE,
+        tags::RADIOPHARMACEUTICAL_START_TIME,
+        tags::RADIOPHARMACEUTICAL_STOP_TIME,
+        tags::RADIOPHARMACEUTICAL_START_DATE_TIME,
+        tags::RADIOPHARMACEUTICAL_STOP_DATE_TIME,
+    ];
     let all = view.all_items(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE);
     let Some(first) = all.first() else { return Ok(None) };
-    if all.iter().all(|item| item == first) {
+    if all.iter().all(|item| DECIDE.iter().all(|tag| item.get(*tag) == first.get(*tag))) {
         return Ok(Some(first));
     }
     let used = match view.items(tags::RADIOPHARMACEUTICAL_USAGE_SEQUENCE) {
@@ -139,12 +144,10 @@ fn agent<'a>(view: &View<'a>) -> Result<Option<&'a DataSet>, Reason> {
         _ => None,
     };
     let named = all.iter().find(|item| used.is_some() && item.integer(tags::RADIOPHARMACEUTICAL_AGENT_NUMBER) == used);
-    named.map(Some).ok_or_else(|| {
-        no_suv(
-            "RadiopharmaceuticalInformationSequence (0054,0016) has several items, and \
-             RadiopharmaceuticalUsageSequence (0018,9737) does not name the one that SUV needs",
-        )
-    })
+    named.map(Some).ok_or(
+        "RadiopharmaceuticalInformationSequence (0054,0016) has several items, and \
+         RadiopharmaceuticalUsageSequence (0018,9737) does not name the one that SUV needs",
+    )
 }
 
 /// The factor of a slice without its series.
@@ -158,29 +161,29 @@ pub(crate) fn of_slice(view: &View<'_>) -> Result<Suv, Reason> {
     evidence.suv(clock)
 }
 
-fn scale(view: &View<'_>, drug: Option<&DataSet>, findings: &mut Vec<Finding>) -> Result<Scale, Reason> {
+fn scale(view: &View<'_>, agent: Agent<'_>, findings: &mut Vec<Finding>) -> Result<Scale, Reason> {
     let rescaled = view.group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE).text(tags::RESCALE_TYPE);
     // Enhanced PET has its unit in RescaleType, or in its real-world value mapping.
     let units = view.text(tags::UNITS).or(rescaled.filter(|unit| ["BQML", "GML", "CNTS"].contains(unit)));
     match units {
-        Some("BQML") => becquerels(view, drug, 1.0, findings),
+        Some("BQML") => becquerels(view, agent, 1.0, findings),
         Some("GML") => match view.text(tags::SUV_TYPE) {
             None | Some("BW") => Ok(Scale::Final(1.0)),
             other => Err(no_suv(format!("SUVType (0054,1006) is {}, not body weight", quotable(other)))),
         },
-        Some("CNTS") => counts(view, drug, findings),
+        Some("CNTS") => counts(view, agent, findings),
         Some(other) => {
             Err(no_suv(format!("Units (0054,1001) are {}, which does not lead to SUV", quotable(Some(other)))))
         }
         None => match real_world(view, |unit| unit.eq_ignore_ascii_case("Bq/ml")) {
-            Some(activity) => becquerels(view, drug, activity, findings),
+            Some(activity) => becquerels(view, agent, activity, findings),
             None => Err(no_suv("Units (0054,1001) is missing, and SUV needs it")),
         },
     }
 }
 
 /// Philips: counts to SUV at once, or to Bq/mL.
-fn counts(view: &View<'_>, drug: Option<&DataSet>, findings: &mut Vec<Finding>) -> Result<Scale, Reason> {
+fn counts(view: &View<'_>, agent: Agent<'_>, findings: &mut Vec<Finding>) -> Result<Scale, Reason> {
     // De-identification may have removed the owner and left its elements.
     let is_philips = view.text(tags::MANUFACTURER).is_some_and(|m| m.to_ascii_lowercase().starts_with("philips"));
     let ownerless = (0x10..=0xff).all(|block| view.text(Tag(0x7053, block)).is_none());
@@ -199,20 +202,16 @@ fn counts(view: &View<'_>, drug: Option<&DataSet>, findings: &mut Vec<Finding>) 
              (7053,xx09) is there",
         )
     })?;
-    becquerels(view, drug, activity, findings)
+    becquerels(view, agent, activity, findings)
 }
 
 /// SUV = value x weight x 1000 / decay-corrected dose, for values of `activity` Bq/mL each.
-fn becquerels(
-    view: &View<'_>,
-    drug: Option<&DataSet>,
-    activity: f64,
-    findings: &mut Vec<Finding>,
-) -> Result<Scale, Reason> {
+fn becquerels(view: &View<'_>, agent: Agent<'_>, activity: f64, findings: &mut Vec<Finding>) -> Result<Scale, Reason> {
     check_corrections(view, findings)?;
     let weight = within(view.number(tags::PATIENT_WEIGHT), WEIGHT, "PatientWeight (0010,1030)", "0.5 to 500 kg")?;
-    let drug =
-        drug.ok_or_else(|| no_suv("RadiopharmaceuticalInformationSequence (0054,0016) is missing, and SUV needs it"))?;
+    let drug = agent
+        .map_err(no_suv)?
+        .ok_or_else(|| no_suv("RadiopharmaceuticalInformationSequence (0054,0016) is missing, and SUV needs it"))?;
     let dose = drug.number(tags::RADIONUCLIDE_TOTAL_DOSE);
     // Enhanced PET counts in MBq (PS3.3, C.8.22.4), and some writers in Bq nevertheless: no dose lies in both ranges.
     let is_enhanced = view.text(tags::SOP_CLASS_UID) == Some(uids::ENHANCED_PET_IMAGE_STORAGE);

@@ -316,7 +316,8 @@ fn of_several_agents_the_named_one_counts() {
     }
     // One agent that is written twice is one.
     let mut twice = pet(&[], &[]);
-    let same = twice.items(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE)[0].clone();
+    let mut same = twice.items(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE)[0].clone();
+    same.put_text(tags::RADIOPHARMACEUTICAL_AGENT_NUMBER, VR::IS, "2");
     twice.items_mut(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE).push(same);
     close(of_slice(&View::new(&twice, 0)).unwrap().factor, EXPECTED);
 }

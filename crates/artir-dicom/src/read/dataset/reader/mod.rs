@@ -359,7 +359,6 @@ impl<R: Read + Seek> Reader<R> {
         Ok(set)
     }
 
-    /// The VR of an element that is encoded without one.
     /// The VR of an attribute of the standard that a writer did not know, where a value of that length can have it.
     fn known_vr(&self, tag: Tag, length: u32) -> Option<VR> {
         let vr = self.dictionary_vr(tag, length);
@@ -370,6 +369,7 @@ impl<R: Read + Seek> Reader<R> {
         (is_known && is_whole && fits).then_some(vr)
     }
 
+    /// The VR of an element that is encoded without one.
     fn dictionary_vr(&self, tag: Tag, length: u32) -> VR {
         let private = tag.group() % 2 == 1;
         if private {
