@@ -12,8 +12,6 @@ use crate::{
 const LEAST: usize = 256;
 /// Parts that are looked at.
 const MOST: usize = 4096;
-/// Parts that the search for missing ones looks at in some rows.
-const MOST_PIECES: usize = 1 << 16;
 /// Blocks of a file that GDAL may look at.
 const MOST_BLOCKS: usize = 1 << 20;
 
@@ -92,9 +90,9 @@ pub(crate) fn missing_parts(dataset: &Dataset, bands: &[usize], whole: Part) -> 
         match found {
             Some(true) => out.push(part),
             Some(false) => {}
-            // A line of which the file holds some lies on the edge of a source between pixels, and counts as held. So does the rest of
-            // a raster of more pieces than a mosaic has.
-            None if part.size.0.min(part.size.1) == 1 || looked > MOST_PIECES => {}
+            // Sources whose edges lie between pixels are never found to end. The rest of a raster of more pieces than a mosaic has in
+            // some rows counts as held.
+            None if looked > MOST => {}
             None => {
                 let tall = part.size.1 > part.size.0;
                 let mut ways = Vec::new();
