@@ -3,12 +3,9 @@
 //! Only the rows that a tile row touches are held: a band of (tile rows x image columns). Rows
 //! that no later tile touches leave the band as soon as they are complete.
 
-use ndarray::{Array3, ArrayView3, s};
+use ndarray::{Array3, ArrayView1, ArrayView3, Zip, s};
 
-use crate::{
-    tile::{Span, TilePlan},
-    vectorised,
-};
+use crate::tile::{Span, TilePlan};
 
 /// Accumulates residuals of tiles, tile row after tile row.
 pub(crate) struct Blend {
@@ -47,14 +44,9 @@ impl Blend {
     ) {
         let (rows, columns) = (plan.rows[row], plan.columns[column]);
         self.touched = self.touched.max(rows.end());
-        let across = columns.start..columns.end();
-        let mut target = self.band.slice_mut(s![channel, rows.start - self.first + down, across]);
-        let (wy, wx) = (self.row_weights[row][down], &self.column_weights[column]);
-        let add = |((to, from), wx): ((&mut f32, &f32), &f32)| *to += from * (wy * wx);
-        match target.as_slice_mut() {
-            Some(line) => vectorised(|| line.iter_mut().zip(residual).zip(wx).for_each(add)),
-            None => target.iter_mut().zip(residual).zip(wx).for_each(add),
-        }
+        let target = self.band.slice_mut(s![channel, rows.start - self.first + down, columns.start..columns.end()]);
+        let (wy, wx) = (self.row_weights[row][down], ArrayView1::from(&self.column_weights[column]));
+        Zip::from(target).and(ArrayView1::from(residual)).and(wx).for_each(|to, from, wx| *to += from * (wy * wx));
     }
 
     /// Whether no row of the band has a residual.

@@ -44,7 +44,6 @@ mod session;
 mod settings;
 mod tile;
 mod token;
-mod vectors;
 pub mod zoo;
 
 pub use artir_ops::{Precision, multiply_adds_per_second};
@@ -57,7 +56,7 @@ pub use image::{Image, Shape, Window};
 pub use model::Model;
 pub use pipeline::{
     ALGORITHM, Feed, ImageSource, MemoryUse, Pool, PoolEnded, Provenance, Restorer, RunReport, Sink, Source, Work,
-    network_input, precision_name,
+    every, network_input, precision_name,
 };
 pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Provider, Requirement, UnknownDevice, placement::NodePlacement};
@@ -67,7 +66,6 @@ pub use session::{Session, standard_operators};
 pub use settings::{MOST_THREADS, Settings};
 pub use tile::{Span, TileLimits, TilePlan};
 pub use token::token;
-pub use vectors::{every, vectorised};
 
 /// The version of artir, as written to descriptions of derived objects.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -35,14 +35,12 @@ impl Range {
     }
 
     /// A physical value in network units, clamped to the trained interval.
-    #[inline]
     pub fn to_network(&self, physical: f32) -> f32 {
         let inside = f64::from(physical.clamp(self.lo, self.hi)) - f64::from(self.lo);
         (f64::from(self.network_lo) + inside * self.gain) as f32
     }
 
     /// A difference in network units as a difference in physical units. Zero stays exactly zero.
-    #[inline]
     pub fn residual(&self, network: f32) -> f32 {
         (f64::from(network) / self.gain) as f32
     }

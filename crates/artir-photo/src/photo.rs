@@ -96,11 +96,21 @@ impl Photo {
         Ok(Self { samples, colours, peak, icc, exif, orientation })
     }
 
-    /// Checks that a format can hold this photograph, to be asked before the photograph is restored.
+    /// The format that a result's ending names, if it can hold this photograph: to be asked before the photograph is restored.
+    ///
+    /// # Errors
+    /// [`Error::Ending`], [`Error::Unfit`] and [`Error::TooLarge`].
+    pub fn format_of(&self, result: &Path) -> Result<Format, Error> {
+        let format = Format::of(result)?;
+        self.check(format)?;
+        Ok(format)
+    }
+
+    /// Checks that a format can hold this photograph.
     ///
     /// # Errors
     /// [`Error::Unfit`] and [`Error::TooLarge`].
-    pub fn check(&self, format: Format) -> Result<(), Error> {
+    fn check(&self, format: Format) -> Result<(), Error> {
         let (height, width, channels) = self.samples.dim();
         let opacity = channels > self.colours;
         let unfit = |format, what| Err(Error::Unfit { format, what });

@@ -119,7 +119,7 @@ fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
 
 fn restore(path: &Path, out: &Path, args: &Args, restorer: &Restorer, progress: &Terminal) -> Result<(), Failure> {
     let photo = Photo::read(path, args.inference.memory()).map_err(|e| named(path, &e))?;
-    let format = Format::of(out).and_then(|format| photo.check(format).map(|()| format)).map_err(|e| named(out, &e))?;
+    let format = photo.format_of(out).map_err(|e| named(out, &e))?;
     if args.output.dry_run {
         let source = PhotoSource::new(&photo, restorer.card().input.channels);
         let shape = source.shape();

@@ -7,7 +7,7 @@ use std::{
 
 use artir_core::{Error, ErrorKind, Progress, Restorer};
 use artir_files::{Encoding, OutputFolder};
-use artir_photo::{Format, FrameJournal, FrameState, JournalError, Photo, frame_key, frames};
+use artir_photo::{FrameJournal, FrameState, JournalError, Photo, frame_key, frames};
 
 use super::{Args, named, restored};
 use crate::{
@@ -107,8 +107,7 @@ impl Video<'_> {
             _ => {}
         }
         let photo = Photo::read(frame, self.args.inference.memory()).map_err(|e| named(frame, &e))?;
-        let format = Format::of(result).and_then(|format| photo.check(format).map(|()| format));
-        let format = format.map_err(|e| named(result, &e))?;
+        let format = photo.format_of(result).map_err(|e| named(result, &e))?;
         let restored = restored(&photo, frame, place, self.restorer, self.progress)?;
         let replace = overwrite || artir_files::is_taken(result);
         publish(result, replace, |file| {

@@ -1,10 +1,8 @@
 //! Preparation of one tile: filling, mapping to network units, padding, and mapping its residual back.
 
-use std::borrow::Cow;
+use ndarray::{Array2, Array3, Array4, ArrayView3, ArrayViewMut1, Axis, CowArray, Ix4, Zip, s};
 
-use ndarray::{Array2, Array3, Array4, ArrayView1, ArrayView3, Axis, CowArray, Ix4, s};
-
-use crate::{Card, Error, Image, InferenceError, Range, every, fill::fill_invalid, vectorised};
+use crate::{Card, Error, Image, InferenceError, Range, fill::fill_invalid};
 
 /// An image as the network of a model sees it, `[1, channel, row, column]` in network units: pixels that are invalid or not finite
 /// take the value of a nearest valid one. `None` when no pixel is valid.
@@ -42,10 +40,7 @@ impl Tile {
             None => true,
         };
         if any_valid {
-            match data.as_slice_memory_order_mut() {
-                Some(values) => vectorised(|| values.iter_mut().for_each(|v| *v = range.to_network(*v))),
-                None => data.mapv_inplace(|v| range.to_network(v)),
-            }
+            data.mapv_inplace(|v| range.to_network(v));
         }
         Self { data, valid, any_valid }
     }
@@ -82,13 +77,12 @@ impl Tile {
         let planes = output.slice_move(s![.., ..h, ..w]);
         for (channel, (output, input)) in planes.outer_iter().zip(self.data.outer_iter()).enumerate() {
             for (row, (output, input)) in output.outer_iter().zip(input.outer_iter()).enumerate() {
-                let (output, input) = (in_one_piece(output), in_one_piece(input));
-                vectorised(|| {
-                    for ((r, output), input) in residual.iter_mut().zip(&*output).zip(&*input) {
+                Zip::from(ArrayViewMut1::from(&mut residual[..])).and(output).and(input).for_each(
+                    |r, output, input| {
                         finite &= output.is_finite();
                         *r = range.residual(output - input) * strength;
-                    }
-                });
+                    },
+                );
                 if let Some(mask) = &self.valid {
                     residual.iter_mut().zip(mask.row(row)).for_each(|(r, ok)| *r = if *ok { *r } else { 0.0 });
                 }
@@ -99,9 +93,10 @@ impl Tile {
     }
 }
 
-/// A line of an array in one piece, as nearly all are.
-fn in_one_piece(line: ArrayView1<'_, f32>) -> Cow<'_, [f32]> {
-    line.to_slice().map_or_else(|| Cow::Owned(line.to_vec()), Cow::Borrowed)
+/// Whether every value passes a test. It ends early only between pieces of 1024 values, so that the loop over a piece is
+/// vectorised.
+pub fn every(values: &[f32], test: impl Fn(f32) -> bool) -> bool {
+    values.chunks(1024).all(|piece| piece.iter().fold(true, |all, value| all & test(*value)))
 }
 
 /// Index `i` of an axis of `n` pixels, reflected at its end without repeating the edge, as often as

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use artir_core::{Image, MemoryUse, Shape, Source, Window, vectorised};
+use artir_core::{Image, MemoryUse, Shape, Source, Window};
 use gdal::Dataset;
 use ndarray::{Array2, Array3, s};
 
@@ -236,9 +236,7 @@ impl Source for SceneSource<'_> {
 
 /// Stored values in display units.
 fn display<T: Sample>(from: &[T], interval: Interval, to: &mut [f32]) {
-    vectorised(|| {
-        for (to, v) in to.iter_mut().zip(from) {
-            *to = interval.display(v.value());
-        }
-    });
+    for (to, v) in to.iter_mut().zip(from) {
+        *to = interval.display(v.value());
+    }
 }
