@@ -370,6 +370,12 @@ fn what_cannot_be_inspected_is_refused_before_anything_is_written() {
     no(&[haze, "empty", "-o", "out"], 3, &["empty", "holds no file"]);
     no(&[haze, "texts", "-o", "out"], 3, &["texts", "holds no PNG"]);
     no(&[haze, "ct", "-o", "out"], 3, &["its values are HU, and geo-haze-t takes display values"]);
+    // Floats of 0 to 255, as other programs store pictures.
+    let header = format!("{:<117}\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (64, 64), }");
+    let values = (0..64 * 64).flat_map(|n| ((n % 256) as f32).to_le_bytes());
+    let array = b"\x93NUMPY\x01\0\x76\0".iter().copied().chain(header.bytes()).chain(values);
+    fs::write(at("bytes.npy"), array.collect::<Vec<u8>>()).unwrap();
+    no(&[haze, "bytes.npy", "-o", "out"], 3, &["bytes.npy", "far beyond 0 to 1"]);
     no(&["ct-ldct-t", "a.png", "-o", "out"], 3, &["a.png", "its values are 8 bits, and ct-ldct-t takes HU"]);
     no(&["pet-lowcount-t", "ct", "-o", "out"], 3, &["its values are HU, and pet-lowcount-t takes SUV"]);
     no(&[haze, "a.png", "-o", "out", "--window", "64x64+1+0"], 2, &["a.png", "--window", "64x72"]);

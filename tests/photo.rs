@@ -75,6 +75,16 @@ fn a_format_that_cannot_hold_the_photograph_is_refused_before_the_work() {
     }
 }
 
+#[test]
+fn a_folder_without_video_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("frames")).unwrap();
+    let done = artir().args(["image", "frames", "-o", "out"]).current_dir(dir.path()).output().unwrap();
+    let error = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{error}");
+    assert!(error.contains("frames: is a folder") && error.contains("--video"), "{error}");
+}
+
 /// Files whose decoder returns a part of what they hold, without an error.
 #[test]
 fn a_photograph_that_is_not_whole_is_refused() {

@@ -284,13 +284,71 @@ fn same_named_files_of_other_folders_are_not_taken() {
     let folders = [&also, &data.join("reference")].map(|f| f.to_str().unwrap().to_owned());
     let done = run(["metrics", &folders[0], &folders[1]]);
     assert!(String::from_utf8_lossy(&done.stdout).contains("2 identical pairs"));
-    // One of the two moved to where its name fits both: that is said, not guessed.
-    fs::rename(also.join("x"), also.join("z")).unwrap();
     args.push("--overwrite");
-    run(&args);
-    let results = json(&out);
-    let error = results["images"][0]["methods"]["perfect"]["error"].as_str().unwrap();
-    assert!(error.contains("same name"), "{error}");
+    let error = || {
+        run(&args);
+        json(&out)["images"][0]["methods"]["perfect"]["error"].as_str().unwrap().to_owned()
+    };
+    // Without a result of its own, a pair does not take that of another, which has its file name.
+    let aside = dir.path().join("aside");
+    fs::rename(also.join("x"), &aside).unwrap();
+    assert!(error().contains("no result"), "{}", error());
+    // Moved to where its name fits both: that is said, not guessed.
+    fs::rename(&aside, also.join("z")).unwrap();
+    assert!(error().contains("same name"), "{}", error());
+}
+
+/// A result is measured against one reference: its own.
+#[test]
+fn metrics_take_no_result_for_two_references() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |path: &str, seed: u32| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        picture(seed, 20, 20, 0.0).save(path).unwrap();
+    };
+    let measured = || {
+        let folders = ["out", "ref"].map(|name| dir.path().join(name).to_str().unwrap().to_owned());
+        let done = run(["metrics", &folders[0], &folders[1], "--json"]);
+        let lines = String::from_utf8_lossy(&done.stdout).lines().filter(|line| line.contains("\"index\"")).count();
+        (done.status.code(), lines, String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    // One of two has no result, and the other's has its file name.
+    for (path, seed) in [("ref/x/1.png", 1), ("ref/y/1.png", 2), ("out/y/1.png", 2)] {
+        put(path, seed);
+    }
+    let (code, pairs, said) = measured();
+    assert!(code == Some(4) && pairs == 1 && said.contains("no result 'x/1'"), "{said}");
+    // Results in one folder have no path that would tell.
+    fs::rename(dir.path().join("out/y/1.png"), dir.path().join("out/1.png")).unwrap();
+    let (code, _, said) = measured();
+    assert!(code == Some(3) && said.contains("two references fit it"), "{said}");
+    put("ref/z/2.png", 3);
+    put("ref/z/2.tif", 3);
+    put("ref/z/3.png", 3);
+    put("out/2.png", 3);
+    put("out/3.png", 3);
+    let (code, pairs, said) = measured();
+    assert!(code == Some(4) && pairs == 1 && said.contains("2.png and ") && said.contains("2.tif"), "{said}");
+}
+
+/// A file without a unit has that of the other; values of 0 to 255 are none of display.
+#[test]
+fn metrics_take_the_unit_of_either_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let slice = ndarray::Array2::from_shape_fn((16, 16), |(y, x)| ((x * 7 + y * 13) % 90) as f32);
+    artir_phantom::dicom::write_series(&dir.path().join("in"), &[slice], 0.7).unwrap();
+    let file = fs::read_dir(dir.path().join("in")).unwrap().next().unwrap().unwrap().path();
+    let file = file.to_str().unwrap();
+    npy(Path::new(&at("a.npy")), 16, 16, |i| (i * 7 % 90) as f32);
+    let done = run(["metrics", file, &at("a.npy")]);
+    assert!(String::from_utf8_lossy(&done.stdout).contains("ldct-400"), "{}", String::from_utf8_lossy(&done.stderr));
+    let wrong = run(["metrics", file, &at("a.npy"), "--protocol", "pet-slice"]);
+    assert!(wrong.status.code() == Some(2), "{}", String::from_utf8_lossy(&wrong.stdout));
+    let bytes = run(["metrics", &at("a.npy"), &at("a.npy"), "--protocol", "rgb"]);
+    let said = String::from_utf8_lossy(&bytes.stderr);
+    assert!(bytes.status.code() == Some(3) && said.contains("display values"), "{said}");
 }
 
 #[test]

@@ -112,6 +112,14 @@ fn a_run_continues_where_it_ended() {
     frame(path, "f3.png", 90);
     assert!(done(path, &["--resume"]).contains("1 frame(s) restored, 5 were done before"));
     assert_eq!(grey(path, "f3.png"), 45);
+    // Results of frames that are no longer there stay, and are named.
+    fs::remove_file(path.join("frames/f3.png")).unwrap();
+    fs::remove_file(path.join("frames/f100.png")).unwrap();
+    let fewer = video(path, &["--resume"]);
+    let said = text(&fewer.stderr);
+    let warning = "out: holds 2 picture(s) of no frame here, the first is out/f3.png";
+    assert!(fewer.status.success() && said.contains(warning), "{said}");
+    assert!(path.join("out/f100.png").exists());
 }
 
 #[test]

@@ -346,12 +346,21 @@ fn what_cannot_be_restored_is_refused_with_one_line_and_leaves_nothing() {
     let shifted = thorax(|v| v as i16 + 1000).bytes();
     let nrrd =
         |to: &str| [NRRD.replace("sizes: 24 20 3", to).as_bytes(), b"encoding: gzip\n\n", &gzip(&[0; 100])].concat();
-    let cases: [(&str, Vec<u8>, &str); 13] = [
+    // Damage in front of bytes that are left out shows in the sum of the whole file alone.
+    let mut longer = gzip(&[whole.as_slice(), &[0; 50]].concat());
+    let sum = longer.len() - 8;
+    longer[sum] ^= 1;
+    let mut header = whole[..352].to_vec();
+    header[344..348].copy_from_slice(b"ni1\0");
+    let cases: [(&str, Vec<u8>, &str); 16] = [
         ("rgb.nii", plain.clone().datatype(128).bytes(), "RGB"),
         ("labels.nii", plain.clone().intent(1002, "").bytes(), "intent_code 1002"),
         ("cut.nii", whole[..whole.len() - 1].to_vec(), "2880 bytes"),
         ("cut.nii.gz", gzip(&whole[..whole.len() - 1]), "2880 are needed"),
         ("torn.nii.gz", gzip(&whole)[..gzip(&whole).len() - 4].to_vec(), "damaged"),
+        ("longer.nii.gz", longer, "checksum"),
+        ("pair.hdr", header, "one, .nii"),
+        ("pair.img", whole[352..].to_vec(), "one, .nii"),
         ("claims.nii", claims(&[20000, 20000, 1000]), "claims"),
         ("bomb.nii.gz", gzip(&claims(&[20000, 20000, 1000])), "more than"),
         ("plane.nii", claims(&[2, 1, 4]), "one voxel wide"),

@@ -181,6 +181,11 @@ impl Inputs<'_> {
             let message = format!("{}: its values are {values}, and {} takes {unit}", path.display(), self.card.name);
             return Err(Failure::input(message));
         }
+        let is_display = matches!(self.card.input.unit, Unit::Display);
+        if is_display && !artir_metrics::are_display(data.view(), None) {
+            let reason = "its values are far beyond 0 to 1: divide 0 to 255 by 255";
+            return Err(Failure::input(format!("{}: {reason}", path.display())));
+        }
         Subject::new(name, &Image { data, valid }, self.args.window, self.card)
             .map_err(|e| Failure::from(e).about(&path.display().to_string()))
     }

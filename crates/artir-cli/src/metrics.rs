@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -116,21 +116,36 @@ fn pairs(args: &Args, tally: &mut Tally) -> Result<Vec<Pair>, Failure> {
         return Ok(vec![Pair { name: None, result: result.clone(), reference: reference.clone() }]);
     }
     let (results, references) = (Named::new(result)?, Named::new(reference)?);
-    let (mut out, mut used) = (Vec::new(), BTreeSet::new());
+    let names: BTreeSet<&str> = results.paths().map(|(name, _)| name).collect();
+    let wanted: BTreeSet<&str> = references.paths().map(|(name, _)| name).collect();
+    // The result of a reference with the same path is not that of another one, which has no more than its file name.
+    let own = results.paths().filter(|(name, _)| wanted.contains(name)).map(|(_, path)| path);
+    let own: BTreeSet<&Path> = own.collect();
+    let mut partners: BTreeMap<&Path, Vec<(&str, &Path)>> = BTreeMap::new();
     for (name, path) in references.paths() {
-        match results.find(&[name.to_owned()])? {
-            Some(found) => {
-                used.insert(found.to_owned());
-                out.push(Pair { name: Some(name.to_owned()), result: found.to_owned(), reference: path.to_owned() });
-            }
+        let found = results.find(&[name.to_owned()])?;
+        match found.filter(|found| names.contains(name) || !own.contains(found)) {
+            Some(found) => partners.entry(found).or_default().push((name, path)),
             None => tally.fail(Failure::input(format!("{} has no result '{name}'", result.display())))?,
         }
     }
-    for (name, _) in results.paths().filter(|(_, path)| !used.contains(*path)) {
-        tally.fail(Failure::input(format!("{} has no reference '{name}'", reference.display())))?;
+    let mut out = Vec::new();
+    for (name, path) in results.paths() {
+        let why = match partners.get(path).map(Vec::as_slice) {
+            Some([(name, reference)]) => {
+                let (name, reference) = (Some((*name).to_owned()), reference.to_path_buf());
+                out.push(Pair { name, result: path.to_owned(), reference });
+                continue;
+            }
+            Some([(_, one), (_, other), ..]) => {
+                format!("{}: two references fit it, {} and {}", path.display(), one.display(), other.display())
+            }
+            _ => format!("{} has no reference '{name}'", reference.display()),
+        };
+        tally.fail(Failure::input(why))?;
     }
     if out.is_empty() {
-        let message = format!("{} and {} have no file name in common", result.display(), reference.display());
+        let message = format!("{} and {} have no pair of one file name", result.display(), reference.display());
         return Err(Failure::input(message));
     }
     Ok(out)
@@ -172,7 +187,9 @@ fn measure(
     if !a.values.fits(b.values) {
         return Err(Failure::input(format!("{pair}: {} against {}", a.values, b.values)));
     }
-    let own = [match b.values {
+    // A file that does not name its unit has the other's.
+    let values = if b.values == Values::Plain { a.values } else { b.values };
+    let own = [match values {
         Values::Hounsfield => Protocol::LDCT_400,
         Values::Suv => Protocol::PET_SLICE,
         _ => Protocol::RGB,
@@ -195,14 +212,14 @@ fn measure(
                 Failure::usage(format!("--window: the protocol {name} has none, or the window is empty"))
             })?;
         }
-        let unit_fits = match b.values {
+        let unit_fits = match values {
             Values::Hounsfield => protocol.unit() == "HU",
             Values::Suv => protocol.unit() == "SUV",
             Values::Display(_) => !protocol.is_physical(),
             Values::Plain => true,
         };
         if !unit_fits {
-            let message = format!("{pair}: {} cannot be measured by the protocol {}", b.values, protocol.name());
+            let message = format!("{pair}: {values} cannot be measured by the protocol {}", protocol.name());
             return Err(Failure::usage(message));
         }
         let valid = valid.as_ref().map(|v| v.view());

@@ -75,6 +75,9 @@ pub enum MetricsError {
     /// No pixel is valid in both images.
     #[error("there is nothing to measure: every pixel is masked, NaN or infinite in one of the images")]
     NoneCounted,
+    /// An image has values far beyond those that its protocol would clip to.
+    #[error("the protocol measures display values from 0 to 1, and most values are far beyond: divide 0 to 255 by 255")]
+    NotDisplay,
     /// The protocol takes its range from the reference, which is constant.
     #[error("the truncated reference is constant, so the protocol's range is 0")]
     NoRange,
@@ -116,6 +119,9 @@ pub fn measure_where(
     let part = s![.., middle(rows), middle(columns)];
     let (result, reference) = (result.slice_move(part), reference.slice_move(part));
     let valid = valid.map(|v| v.slice_move(s![middle(rows), middle(columns)]));
+    if !protocol.is_physical() && !(are_display(result, valid) && are_display(reference, valid)) {
+        return Err(MetricsError::NotDisplay);
+    }
     let (_, rows, columns) = result.dim();
     let mut planes = Planes::new(result, reference, valid, protocol);
     let of_reference = protocol.range == PeakRange::Reference;
@@ -154,6 +160,27 @@ pub fn measure_where(
         rmse: mse.sqrt(),
         left_out: rows * columns - counted,
     })
+}
+
+/// Whether values can be those of display, 0 to 1 and somewhat beyond. Protocols clip to that range, so that nearly all of an
+/// image from 0 to 255 would become 1.
+pub fn are_display(image: ArrayView3<'_, f32>, valid: Option<ArrayView2<'_, bool>>) -> bool {
+    /// The highest mean of their absolute values.
+    const MOST: f64 = 1.5;
+    /// Every so many rows are enough for a mean.
+    const STEP: usize = 8;
+    let (mut sum, mut count) = (0.0, 0usize);
+    for plane in image.outer_iter() {
+        for (y, row) in plane.outer_iter().enumerate().step_by(STEP) {
+            for (x, v) in row.iter().enumerate() {
+                if v.is_finite() && valid.is_none_or(|valid| valid[(y, x)]) {
+                    sum += f64::from(v.abs());
+                    count += 1;
+                }
+            }
+        }
+    }
+    sum <= MOST * count as f64
 }
 
 /// Sums over the pixels that count.
@@ -298,6 +325,26 @@ mod tests {
         assert_eq!(measure(flat.view(), flat.view(), &Protocol::PET_SLICE), Err(MetricsError::NoRange));
         let none = Array3::<f32>::zeros((3, 0, 0));
         assert_eq!(measure(none.view(), none.view(), &Protocol::RGB), Err(MetricsError::Empty));
+    }
+
+    #[test]
+    fn values_that_are_none_of_display_are_refused() {
+        let (a, b) = pair(3, 41, 57);
+        let bytes = |image: &Array3<f32>| image.mapv(|v| (v * 255.0).round());
+        for protocol in [Protocol::RGB, Protocol::RS_DEHAZE, Protocol::Y_DERAIN] {
+            for (a, b) in [(bytes(&a), bytes(&b)), (bytes(&a), b.clone()), (a.clone(), bytes(&b))] {
+                assert_eq!(measure(a.view(), b.view(), &protocol), Err(MetricsError::NotDisplay));
+            }
+            // Noise may go far beyond, and so may pixels that do not count.
+            let mut noisy = a.mapv(|v| (v - 0.5) * 4.0);
+            assert!(measure(noisy.view(), b.view(), &protocol).is_ok());
+            noisy.slice_mut(s![.., .., ..9]).fill(-9999.0);
+            let valid = Array2::from_shape_fn((41, 57), |(_, x)| x >= 9);
+            assert!(measure_where(noisy.view(), b.view(), Some(valid.view()), &protocol).is_ok());
+            assert!(measure(noisy.view(), b.view(), &protocol).is_err());
+        }
+        // HU have no such range.
+        assert!(measure(bytes(&a).view(), bytes(&b).view(), &Protocol::LDCT_400).is_ok());
     }
 
     #[test]

@@ -7,17 +7,17 @@
 use std::{
     cell::Cell,
     fs::File,
-    io::{BufReader, Seek},
+    io::{BufRead, BufReader, Seek},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Once,
 };
 
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageReader, Limits, metadata::Orientation};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, metadata::Orientation};
 
 use crate::{
     PictureError,
-    survey::{Survey, survey},
+    survey::{Survey, is_big_tiff, survey},
 };
 
 /// A decoded picture with its metadata.
@@ -54,9 +54,11 @@ fn decode_unguarded(path: &Path, memory: u64, working: u64) -> Result<Picture, P
         return Err(PictureError::File { needed: length, allowed: memory });
     }
     let reader = ImageReader::new(BufReader::new(file)).with_guessed_format()?;
-    let format = reader.format().ok_or(PictureError::Format)?;
+    let guessed = reader.format();
     let mut file = reader.into_inner();
-    let Survey { samples: stored, profile, lost } = survey(&mut file, format)?;
+    let big_tiff = is_big_tiff(file.fill_buf()?).then_some(ImageFormat::Tiff);
+    let format = guessed.or(big_tiff).ok_or(PictureError::Format)?;
+    let Survey { samples: stored, profile, late_exif, lost } = survey(&mut file, format)?;
     file.rewind()?;
     let mut reader = ImageReader::with_format(file, format);
     let mut limits = Limits::default();
@@ -64,9 +66,6 @@ fn decode_unguarded(path: &Path, memory: u64, working: u64) -> Result<Picture, P
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
-    if matches!(decoder.original_color_type(), ExtendedColorType::Cmyk8 | ExtendedColorType::Cmyk16) {
-        return Err(PictureError::Cmyk);
-    }
     let channels = decoder.color_type().channel_count();
     if let Some(found) = stored
         && found > u32::from(channels)
@@ -80,7 +79,11 @@ fn decode_unguarded(path: &Path, memory: u64, working: u64) -> Result<Picture, P
         return Err(PictureError::Pixels { width, height, needed, allowed: memory });
     }
     let icc = profile.or(decoder.icc_profile()?);
-    let (exif, orientation) = (decoder.exif_metadata()?, decoder.orientation()?);
+    let (mut exif, mut orientation) = (decoder.exif_metadata()?, decoder.orientation()?);
+    if let Some(late) = late_exif {
+        orientation = Orientation::from_exif_chunk(&late).unwrap_or(Orientation::NoTransforms);
+        exif = Some(late);
+    }
     Ok(Picture { image: DynamicImage::from_decoder(decoder)?, icc, exif, orientation, lost })
 }
 
@@ -191,6 +194,37 @@ mod tests {
         std::fs::write(&path, &whole[..whole.len() * 3 / 4]).unwrap();
         let error = decode(&path, 1 << 20, 4).unwrap_err();
         assert!(matches!(error, PictureError::CutOff) && error.to_string().contains("cut off"), "{error}");
+    }
+
+    #[test]
+    fn big_tiff_is_decoded() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.tif");
+        let mut file = std::io::Cursor::new(Vec::new());
+        let samples: Vec<u16> = (0..35).map(|n| n * 1000).collect();
+        let mut encoder = tiff::encoder::TiffEncoder::new_big(&mut file).unwrap();
+        encoder.write_image::<tiff::encoder::colortype::Gray16>(7, 5, &samples).unwrap();
+        std::fs::write(&path, file.into_inner()).unwrap();
+        let image = decode(&path, 1 << 20, 4).unwrap().image;
+        assert_eq!((image.width(), image.height(), image.into_luma16().into_raw()), (7, 5, samples));
+    }
+
+    #[test]
+    fn exif_after_the_pixels_of_a_png_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
+        image::GrayImage::new(4, 4).save(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let end = whole.windows(4).rposition(|kind| kind == b"IEND").unwrap() - 4;
+        // A directory of one entry: an orientation of 6.
+        let exif = *b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let mut sum = flate2::Crc::new();
+        sum.update(b"eXIf");
+        sum.update(&exif);
+        let chunk = [26u32.to_be_bytes().as_slice(), b"eXIf", &exif, &sum.sum().to_be_bytes()].concat();
+        std::fs::write(&path, [&whole[..end], &chunk, &whole[end..]].concat()).unwrap();
+        let picture = decode(&path, 1 << 20, 4).unwrap();
+        assert_eq!((picture.orientation, picture.exif.as_deref()), (Orientation::Rotate90, Some(exif.as_slice())));
     }
 
     #[test]

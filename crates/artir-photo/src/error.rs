@@ -46,6 +46,9 @@ pub enum PictureError {
     /// Cyan, magenta, yellow and black, for printing.
     #[error("its colours are CMYK: convert it to RGB first, with its colour profile")]
     Cmyk,
+    /// A JPEG that is both RGB and YCbCr by its markers.
+    #[error("its markers disagree on its colours (RGB or YCbCr): save it again with a program that shows it rightly")]
+    Ambiguous,
     /// TIFF's associated alpha.
     #[error("its colours are multiplied by its opacity (ExtraSamples 1): save it with unassociated alpha")]
     Premultiplied,

@@ -24,3 +24,4 @@ pub use decode::{Picture, decode};
 pub use error::{Error, PictureError};
 pub use frames::{FrameJournal, FrameState, JournalError, frame_key, frames};
 pub use photo::{Format, Photo, PhotoSink, PhotoSource};
+pub use survey::is_big_tiff;

@@ -147,8 +147,8 @@ impl Photo {
         self.check(format)?;
         let mut out = std::io::BufWriter::new(file);
         match format {
-            Format::Png => self.encode(PngEncoder::new(&mut out)),
-            Format::Jpeg => self.encode(JpegEncoder::new_with_quality(&mut out, 97)),
+            Format::Png => self.encode(PngEncoder::new(&mut out), self.exif.clone()),
+            Format::Jpeg => self.encode(JpegEncoder::new_with_quality(&mut out, 97), self.exif_of_jpeg()),
             Format::Tiff => self.write_tiff(&mut out),
         }?;
         // Dropping the writer would ignore an error in the last bytes.
@@ -193,7 +193,18 @@ impl Photo {
         (self.orientation != Orientation::NoTransforms).then(|| exif.to_vec())
     }
 
-    fn encode(&self, mut encoder: impl ImageEncoder) -> Result<(), Error> {
+    /// The EXIF metadata if a segment of JPEG can hold it: its encoder would write a longer one with a wrong length.
+    fn exif_of_jpeg(&self) -> Option<Vec<u8>> {
+        /// A segment without its length and the six bytes that name its content.
+        const MOST: usize = u16::MAX as usize - 2 - 6;
+        let fits = self.exif.as_ref().is_none_or(|exif| exif.len() <= MOST);
+        if !fits {
+            tracing::warn!("the EXIF metadata is too long for JPEG: only the orientation is kept");
+        }
+        self.exif.clone().filter(|_| fits)
+    }
+
+    fn encode(&self, mut encoder: impl ImageEncoder, exif: Option<Vec<u8>>) -> Result<(), Error> {
         let (height, width, _) = self.samples.dim();
         let colour = self.colour_type()?.into();
         let (Ok(width), Ok(height)) = (u32::try_from(width), u32::try_from(height)) else {
@@ -210,7 +221,7 @@ impl Photo {
         {
             tracing::warn!("this format's encoder cannot keep the colour profile");
         }
-        if let Some(exif) = self.exif.clone().or_else(|| self.orientation_as_exif())
+        if let Some(exif) = exif.or_else(|| self.orientation_as_exif())
             && encoder.set_exif_metadata(exif).is_err()
         {
             tracing::warn!("this format's encoder cannot keep the EXIF metadata");
@@ -362,6 +373,21 @@ mod tests {
         bytes[at] = 1;
         let error = read(&bytes).unwrap_err();
         assert!(matches!(error, Error::Picture(crate::PictureError::Premultiplied)), "{error}");
+    }
+
+    #[test]
+    fn exif_that_a_jpeg_cannot_hold_leaves_the_orientation() {
+        let mut turned = photo(3, 255);
+        turned.orientation = Orientation::Rotate180;
+        for (length, kept) in [(65_527, true), (65_528, false)] {
+            let mut exif = turned.orientation_as_exif().unwrap();
+            exif.resize(length, 0);
+            turned.exif = Some(exif);
+            let after = read(&written(&turned, Format::Jpeg)).unwrap();
+            assert_eq!(after.exif == turned.exif, kept, "{length}");
+            assert_eq!(after.orientation, Orientation::Rotate180, "{length}");
+            assert_eq!(read(&written(&turned, Format::Png)).unwrap().exif, turned.exif, "{length}");
+        }
     }
 
     #[test]

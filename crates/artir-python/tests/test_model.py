@@ -44,6 +44,20 @@ def test_images_of_a_stack_do_not_influence_each_other(ct_model: artir.Model) ->
     assert np.array_equal(ct_model.restore(stack, threads=5), together)
 
 
+def test_values_of_0_to_255_are_no_display_values() -> None:
+    model = artir.Model("geo-haze-t")
+    scene = np.random.default_rng(0).random((3, 40, 40), dtype=np.float32)
+    assert model.restore(scene).shape == scene.shape
+    for wrong in [scene * 255, (scene * 255).astype(np.uint8)]:
+        with pytest.raises(artir.UsageError, match="divide 0 to 255 by 255"):
+            model.restore(wrong)
+    # Pixels that stay as they are do not count.
+    scene[:, :30] = -9999
+    mask = np.zeros((40, 40), bool)
+    mask[:30] = True
+    assert np.array_equal(model.restore(scene, mask=mask)[:, :30], scene[:, :30])
+
+
 def test_the_input_is_left_as_it_is(ct_model: artir.Model) -> None:
     stack = phantom(2, 64)
     before = stack.copy()

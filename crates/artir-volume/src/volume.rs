@@ -75,7 +75,18 @@ pub fn is_volume(path: &Path) -> bool {
         return false;
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    ENDINGS.iter().any(|ending| name.ends_with(ending)) || head(path).is_ok_and(|(head, _)| is_known(&head))
+    let known = || head(path).is_ok_and(|(head, _)| is_known(&head));
+    ENDINGS.iter().any(|ending| name.ends_with(ending)) || known() || is_voxels_of_pair(path)
+}
+
+/// Whether a file holds the voxels of a NIfTI or Analyze header beside it: nothing in such a file shows that it does.
+fn is_voxels_of_pair(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    [(".img", ".hdr"), (".img.gz", ".hdr.gz")].iter().any(|(voxels, header)| {
+        let stem = name.strip_suffix(*voxels);
+        let header = stem.map(|stem| path.with_file_name(format!("{stem}{header}")));
+        header.is_some_and(|header| head(&header).is_ok_and(|(head, _)| nifti::is_nifti(&head)))
+    })
 }
 
 fn is_known(head: &[u8]) -> bool {
@@ -112,6 +123,9 @@ impl Volume {
 
     fn read_header(path: &Path) -> Result<Self, Reason> {
         let (head, packed) = head(path)?;
+        if is_voxels_of_pair(path) {
+            return Err(nifti::pair());
+        }
         let file = BufReader::new(File::open(path)?);
         let mut unpacked: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
         let (header, form, place) = if nrrd::is_nrrd(&head) && !packed {
@@ -206,8 +220,11 @@ impl Volume {
         if voxels.len() as u64 != length {
             return Err(Reason::Damaged(format!("{} bytes of voxels, but {length} are needed", voxels.len())));
         }
-        // Reading on also checks the sum at the end of a gzip file.
-        let more = from.read(&mut [0]).map_err(damaged)?;
-        Ok((voxels, more > 0))
+        let more = match self.place.packing {
+            Packing::Raw => from.read(&mut [0]).map_err(damaged)? > 0,
+            // The sum at the end of a gzip file is checked when all of it was read.
+            Packing::Gzip => io::copy(&mut from, &mut io::sink()).map_err(damaged)? > 0,
+        };
+        Ok((voxels, more))
     }
 }

@@ -101,7 +101,7 @@ impl Reader {
             let (data, values) = npy::read(path, self.memory)?;
             return Ok(Loaded { data, valid: None, values });
         }
-        if start.starts_with(b"\x89PNG") || image::guess_format(&start).is_ok() {
+        if start.starts_with(b"\x89PNG") || image::guess_format(&start).is_ok() || artir_photo::is_big_tiff(&start) {
             return picture(path, self.memory);
         }
         match self.slice(path) {
@@ -135,13 +135,14 @@ const WORKING: u64 = 4 + 4;
 
 fn picture(path: &Path, memory: u64) -> Result<Loaded, FileError> {
     let image = artir_photo::decode(path, memory, WORKING)?.image;
-    let bits = match image {
+    let values = match image {
         DynamicImage::ImageLuma8(_)
         | DynamicImage::ImageLumaA8(_)
         | DynamicImage::ImageRgb8(_)
-        | DynamicImage::ImageRgba8(_) => 8,
-        DynamicImage::ImageRgb32F(_) | DynamicImage::ImageRgba32F(_) => 32,
-        _ => 16,
+        | DynamicImage::ImageRgba8(_) => Values::Display(8),
+        // Floats may be anything, as those of NPY.
+        DynamicImage::ImageRgb32F(_) | DynamicImage::ImageRgba32F(_) => Values::Plain,
+        _ => Values::Display(16),
     };
     let (width, height) = (image.width() as usize, image.height() as usize);
     let (channels, samples) = match image.color().channel_count() {
@@ -150,5 +151,5 @@ fn picture(path: &Path, memory: u64) -> Result<Loaded, FileError> {
     };
     let interleaved = Array3::from_shape_vec((height, width, channels), samples)?;
     let data = interleaved.permuted_axes([2, 0, 1]).as_standard_layout().into_owned();
-    Ok(Loaded { data, valid: None, values: Values::Display(bits) })
+    Ok(Loaded { data, valid: None, values })
 }

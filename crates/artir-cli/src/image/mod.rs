@@ -98,6 +98,10 @@ fn restore_all(args: &Args, outputs: &[PathBuf], host: &mut Host) -> Result<Tall
 /// One output path per photograph: the named file, or the same file names in a folder.
 fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
     let out = &args.output.output;
+    if let Some(folder) = args.photos.iter().find(|photo| photo.is_dir()) {
+        let reason = "is a folder: name its files, or add --video if they are the frames of a video";
+        return Err(Failure::usage(format!("{}: {reason}", folder.display())));
+    }
     let to_file = args.photos.len() == 1 && !out.is_dir() && out.extension().is_some();
     if to_file {
         return Ok(vec![out.clone()]);

@@ -1,6 +1,7 @@
 //! `artir image --video`: the frames of a folder, one after the other with one session.
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -77,8 +78,21 @@ pub(super) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     if !quiet {
         say!("{} frame(s) restored, {before} were done before, {} failed", tally.written, tally.failures().len());
     }
+    warn_of_others(out, &results);
     tally.written += before;
     Ok(tally.code())
+}
+
+/// Logs pictures of the folder that are no results of this run, such as those of frames that were removed since: a program
+/// that makes a video of the folder would take them too.
+fn warn_of_others(out: &Path, results: &[PathBuf]) {
+    let own: HashSet<&PathBuf> = results.iter().collect();
+    let mut others = frames(out).unwrap_or_default();
+    others.retain(|path| !own.contains(path));
+    if let Some(first) = others.first() {
+        let (out, first, count) = (out.display(), first.display(), others.len());
+        tracing::warn!("{out}: holds {count} picture(s) of no frame here, the first is {first}");
+    }
 }
 
 /// An interrupted run names what continues it. Frames of a run before, which --overwrite replaces, are in no journal.

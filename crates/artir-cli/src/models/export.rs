@@ -8,6 +8,7 @@ use std::{
 
 use artir_core::{Card, ErrorKind, standard_operators, zoo};
 
+use super::{NO_FILE_NAME, is_file_name};
 use crate::{
     outcome::Failure,
     outputs::{Kind, Outputs, publish, publish_text},
@@ -25,7 +26,11 @@ pub(super) fn plain(model: &str, out: &Path, overwrite: bool) -> Result<ExitCode
 /// Writes `NAME/1/model.onnx` and `NAME/config.pbtxt` below a model repository.
 pub(super) fn triton(model: &str, repository: &Path, library: &Path, overwrite: bool) -> Result<ExitCode, Failure> {
     let inputs = Some(PathBuf::from(model)).filter(|_| model.ends_with(".onnx"));
-    let model = zoo::open(model)?;
+    let named = model;
+    let model = zoo::open(named)?;
+    if !is_file_name(&model.card().name) {
+        return Err(Failure::input(format!("{named}: {NO_FILE_NAME}")));
+    }
     let library =
         std::fs::canonicalize(library).map_err(|e| Failure::input(format!("--library {}: {e}", library.display())))?;
     let library = library.to_str().filter(|path| !path.contains(['"', '\\', '\n']));
@@ -65,6 +70,16 @@ fn write(out: &Path, overwrite: bool, bytes: &[u8]) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_lead_elsewhere_are_no_file_names() {
+        for name in ["ct-ldct-t", "a_1.2"] {
+            assert!(is_file_name(name), "{name}");
+        }
+        for name in ["", ".", "..", ".hidden", "../up", "a/b", "/etc", "a\"b", "a b", "\u{e4}"] {
+            assert!(!is_file_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn the_configuration_names_the_library_and_the_channels() {

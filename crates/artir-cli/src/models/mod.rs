@@ -164,14 +164,21 @@ fn install(files: &[PathBuf], overwrite: bool) -> Result<ExitCode, Failure> {
     Ok(tally.code())
 }
 
+/// Why a model whose card has such a name is refused.
+const NO_FILE_NAME: &str = "its card's name is not made of letters, digits, '-', '_' and '.' alone";
+
+/// Whether the name of a card, which anyone may have written, can become a file's, and be typed after --model.
+fn is_file_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&c);
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(plain)
+}
+
 fn install_one(file: &Path, overwrite: bool) -> Result<(), Failure> {
     let model = Model::open(file)?;
     let card = model.card();
     let refused = |why: &str| Failure::input(format!("{}: not installed: {why}", file.display()));
-    // The name becomes a file name, and is typed after --model.
-    let plain = |c: char| c.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&c);
-    if card.name.is_empty() || card.name.starts_with('.') || !card.name.chars().all(plain) {
-        return Err(refused("its card's name is not made of letters, digits, '-', '_' and '.' alone"));
+    if !is_file_name(&card.name) {
+        return Err(refused(NO_FILE_NAME));
     }
     if zoo::names().any(|name| name == card.name) {
         return Err(refused(&format!("a model named {} is built in, and would hide it", card.name)));

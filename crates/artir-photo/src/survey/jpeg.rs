@@ -5,10 +5,11 @@ use std::io::{self, BufRead, Seek};
 use super::bytes;
 use crate::PictureError;
 
-/// Requires the marker that ends the image after its last scan, and grey or three colours. Bytes after that marker are ignored:
-/// cameras append previews there.
+/// Requires the marker that ends the image after its last scan, grey or three colours, and markers that agree on these.
+/// Bytes after the end are ignored: cameras append previews there.
 pub(super) fn survey(file: &mut (impl BufRead + Seek)) -> Result<(), PictureError> {
     let mut scanned = false;
+    let (mut jfif, mut adobe, mut names) = (false, None, [0; 3]);
     loop {
         match marker(file)? {
             // No segment follows these: a 0xff of the compressed data, a restart of it, and the start of the file.
@@ -17,20 +18,32 @@ pub(super) fn survey(file: &mut (impl BufRead + Seek)) -> Result<(), PictureErro
             0xd9 => return Err(PictureError::CutOff),
             code => {
                 let length = i64::from(u16::from_be_bytes(bytes(file)?)) - 2;
+                // No more of a segment is looked at.
+                let mut start = [0; 15];
+                let read = length.clamp(0, 15);
+                file.read_exact(&mut start[..read as usize])?;
+                file.seek_relative((length - read).max(0))?;
                 // Frames have these codes, but three of them: tables of Huffman codes, an extension, and arithmetic conditions.
                 let frame = matches!(code, 0xc0..=0xcf) && !matches!(code, 0xc4 | 0xc8 | 0xcc);
-                let read = if frame && length >= 6 {
-                    // Bits, rows and columns stand before the number of components.
-                    let [.., components] = bytes::<6>(file)?;
-                    if components == 4 {
-                        return Err(PictureError::Cmyk);
+                // Bits, rows and columns stand before the number of components, which have three bytes each.
+                match start[5] {
+                    4 if frame => return Err(PictureError::Cmyk),
+                    3 if frame => names = [start[6], start[9], start[12]],
+                    _ => {}
+                }
+                jfif |= code == 0xe0 && start.starts_with(b"JFIF\0");
+                if code == 0xee && start.starts_with(b"Adobe") {
+                    adobe = Some(start[11]);
+                }
+                if code == 0xda && !scanned {
+                    // The decoder takes either word for RGB. Most programs believe JFIF, which is YCbCr, then Adobe.
+                    let is_rgb = adobe == Some(0) || names == *b"RGB";
+                    let is_luma = jfif || adobe.is_some_and(|transform| transform != 0);
+                    if is_rgb && is_luma {
+                        return Err(PictureError::Ambiguous);
                     }
-                    6
-                } else {
-                    0
-                };
-                file.seek_relative((length - read).max(0))?;
-                scanned |= code == 0xda;
+                    scanned = true;
+                }
             }
         }
     }
@@ -89,5 +102,29 @@ mod tests {
         let frame = bytes.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
         bytes[frame + 9] = 4;
         assert!(matches!(refused(bytes), Some(PictureError::Cmyk)));
+    }
+
+    #[test]
+    fn markers_that_disagree_on_the_colours_are_refused() {
+        let whole = jpeg();
+        let adobe = |transform: u8| [b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0".as_slice(), &[transform]].concat();
+        let with = |segment: &[u8], bytes: &[u8]| [&bytes[..2], segment, &bytes[2..]].concat();
+        // Without JFIF's own segment, which comes first.
+        assert_eq!(whole[2..4], [0xff, 0xe0]);
+        let bare = [&whole[..2], &whole[4 + usize::from(whole[5])..]].concat();
+        let mut named = bare.clone();
+        let frame = named.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
+        for (n, name) in b"RGB".iter().enumerate() {
+            named[frame + 10 + 3 * n] = *name;
+        }
+        let marked = [with(&adobe(0), &bare), with(&adobe(0), &named), with(&adobe(1), &whole)];
+        for agreed in [&whole, &bare, &named].into_iter().chain(&marked) {
+            assert!(refused(agreed.clone()).is_none());
+        }
+        let jfif = &whole[2..4 + usize::from(whole[5])];
+        for opposed in [with(&adobe(0), &whole), with(jfif, &named), with(&adobe(1), &named)] {
+            let error = refused(opposed);
+            assert!(matches!(error, Some(PictureError::Ambiguous)), "{error:?}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::io::{self, BufRead, ErrorKind, Read, Seek};
 
 use image::ImageFormat;
 
+pub use self::tiff::is_big_tiff;
 use crate::PictureError;
 
 /// The properties of a file that can be decoded without loss of its image.
@@ -17,6 +18,8 @@ pub(crate) struct Survey {
     pub(crate) samples: Option<u32>,
     /// The colour profile of a TIFF. Its decoder does not return one that is large beside the pixels.
     pub(crate) profile: Option<Vec<u8>>,
+    /// The EXIF metadata of a PNG that stands after its pixels, where its decoder does not look.
+    pub(crate) late_exif: Option<Vec<u8>>,
     /// Metadata that is ignored, as a warning names it.
     pub(crate) lost: Vec<&'static str>,
 }

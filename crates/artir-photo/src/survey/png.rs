@@ -1,6 +1,6 @@
-//! The chunks of a PNG file that stand before its pixels.
+//! The chunks of a PNG file.
 
-use std::io::{BufRead, Seek, SeekFrom};
+use std::io::{self, BufRead, ErrorKind, Read, Seek, SeekFrom};
 
 use super::{Survey, bytes};
 use crate::PictureError;
@@ -9,17 +9,41 @@ use crate::PictureError;
 const GAMMA: [u32; 1] = [45_455];
 const CHROMATICITIES: [u32; 8] = [31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000];
 
-/// Refuses an animation, and names the descriptions of colour that no decoder or encoder here keeps. A description as sRGB
-/// is not lost: a file without any is shown as sRGB.
+/// The beginnings of chunks of text that hold EXIF metadata as digits. Programs wrote them before PNG had a chunk for it.
+const EXIF_AS_TEXT: [&[u8]; 2] = [b"Raw profile type exif\0", b"Raw profile type APP1\0"];
+
+/// Refuses an animation, finds EXIF metadata after the pixels, and names the descriptions of colour that no decoder or encoder
+/// here keeps. A description as sRGB is not lost: a file without any is shown as sRGB.
 pub(super) fn survey(file: &mut (impl BufRead + Seek)) -> Result<Survey, PictureError> {
     // After the signature.
     file.seek(SeekFrom::Start(8))?;
     let (mut gamma, mut chromaticities, mut code_points, mut described) = (false, false, false, false);
+    let (mut pixels, mut exif, mut exif_as_text, mut late_exif) = (false, false, false, None);
     loop {
-        let length = u32::from_be_bytes(bytes(file)?);
-        let kind: [u8; 4] = bytes(file)?;
-        if matches!(&kind, b"IDAT" | b"IEND") {
-            break;
+        let (length, kind) = match head(file) {
+            // The decoder knows whether a file without an end has all of its pixels.
+            Err(e) if pixels && e.kind() == ErrorKind::UnexpectedEof => break,
+            head => head?,
+        };
+        match &kind {
+            b"IEND" => break,
+            b"IDAT" => {
+                pixels = true;
+                file.seek_relative(i64::from(length) + 4)?;
+                continue;
+            }
+            b"eXIf" if pixels => {
+                // No more is read than the file has, whatever it claims.
+                let mut found = Vec::new();
+                let read = file.by_ref().take(length.into()).read_to_end(&mut found)?;
+                if read < length as usize {
+                    return Err(PictureError::CutOff);
+                }
+                file.seek_relative(4)?;
+                late_exif = late_exif.or(Some(found));
+                continue;
+            }
+            _ => {}
         }
         let mut start = [0u8; 32];
         let read = length.min(32);
@@ -35,13 +59,24 @@ pub(super) fn survey(file: &mut (impl BufRead + Seek)) -> Result<Survey, Picture
             b"cICP" => code_points = start[..4] != [1, 13, 0, 1],
             b"gAMA" => gamma = differ(&start, &GAMMA),
             b"cHRM" => chromaticities = differ(&start, &CHROMATICITIES),
+            b"eXIf" => exif = true,
+            b"tEXt" | b"zTXt" | b"iTXt" => exif_as_text |= EXIF_AS_TEXT.iter().any(|name| start.starts_with(name)),
             _ => {}
         }
     }
-    let chunks =
-        [(code_points, "cICP colour space"), (gamma && !described, "gAMA"), (chromaticities && !described, "cHRM")];
+    let chunks = [
+        (code_points, "cICP colour space"),
+        (gamma && !described, "gAMA"),
+        (chromaticities && !described, "cHRM"),
+        (exif_as_text && !exif && late_exif.is_none(), "EXIF metadata in a chunk of text"),
+    ];
     let lost = chunks.into_iter().filter_map(|(found, name)| found.then_some(name)).collect();
-    Ok(Survey { lost, ..Survey::default() })
+    Ok(Survey { lost, late_exif: late_exif.filter(|_| !exif), ..Survey::default() })
+}
+
+/// Length and kind of the next chunk.
+fn head(file: &mut impl Read) -> io::Result<(u32, [u8; 4])> {
+    Ok((u32::from_be_bytes(bytes(file)?), bytes(file)?))
 }
 
 /// Whether any number is not that of sRGB. Encoders round them differently.
@@ -62,14 +97,18 @@ mod tests {
         survey::{Survey, survey},
     };
 
+    fn put(file: &mut Vec<u8>, kind: &[u8; 4], content: &[u8]) {
+        file.extend((content.len() as u32).to_be_bytes());
+        file.extend(kind);
+        file.extend(content);
+        file.extend([0; 4]);
+    }
+
     fn found(chunks: &[(&[u8; 4], &[u8])]) -> Result<Survey, PictureError> {
         let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
         let pixels: (&[u8; 4], &[u8]) = (b"IDAT", &[]);
         for (kind, content) in chunks.iter().chain([&pixels]) {
-            file.extend((content.len() as u32).to_be_bytes());
-            file.extend(*kind);
-            file.extend(*content);
-            file.extend([0; 4]);
+            put(&mut file, kind, content);
         }
         survey(&mut Cursor::new(file), ImageFormat::Png)
     }
@@ -99,5 +138,26 @@ mod tests {
         assert!(found(&[(b"acTL", &[0, 0, 0, 1, 0, 0, 0, 0])]).is_ok());
         let signature = survey(&mut Cursor::new(b"\x89PNG\r\n\x1a\n\0\0".to_vec()), ImageFormat::Png);
         assert!(matches!(signature, Err(PictureError::CutOff)), "{signature:?}");
+    }
+
+    #[test]
+    fn exif_is_found_after_the_pixels_and_named_where_it_is_text() {
+        let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+        put(&mut file, b"IDAT", &[1; 70]);
+        let end_of_pixels = file.len();
+        put(&mut file, b"eXIf", &[7; 40]);
+        put(&mut file, b"IEND", &[]);
+        let found_in = |bytes: &[u8]| survey(&mut Cursor::new(bytes.to_vec()), ImageFormat::Png);
+        assert_eq!(found_in(&file).unwrap().late_exif, Some(vec![7; 40]));
+        // What ends after the pixels is left to the decoder.
+        assert_eq!(found_in(&file[..end_of_pixels]).unwrap(), Survey::default());
+        let cut = found_in(&file[..end_of_pixels + 20]);
+        assert!(matches!(cut, Err(PictureError::CutOff)), "{cut:?}");
+        // The decoder returns what stands before the pixels.
+        assert_eq!(found(&[(b"eXIf", &[7; 40])]).unwrap(), Survey::default());
+        let text: (&[u8; 4], &[u8]) = (b"zTXt", b"Raw profile type exif\0\0compressed digits, for many bytes more");
+        assert_eq!(lost(&[text]), ["EXIF metadata in a chunk of text"]);
+        assert_eq!(lost(&[text, (b"eXIf", &[7; 40])]), [""; 0]);
+        assert_eq!(lost(&[(b"tEXt", b"Comment\0Raw profile type exif")]), [""; 0]);
     }
 }

@@ -120,6 +120,20 @@ def stack_of(array: object, channels: int, mask: object = None) -> Stack:
     return Stack(images, np.ascontiguousarray(valid), given, None if masked is None else full)
 
 
+def check_display(stack: Stack) -> None:
+    """Raises UsageError for values far beyond 0 to 1: a model of display values would take 0 to 255 for white."""
+    # Every eighth row is enough for a mean.
+    values = np.abs(stack.images[:, :, ::8])
+    counted = np.isfinite(values)
+    if stack.valid is not None:
+        counted &= stack.valid[:, None, ::8]
+    # Noise may go somewhat beyond.
+    if values.sum(where=counted, dtype=np.float64) > 1.5 * counted.sum():
+        raise UsageError(
+            "the model takes display values from 0 to 1, and most values are far beyond: divide 0 to 255 by 255"
+        )
+
+
 def _mask(mask: object, shape: tuple[int, ...], channels: int) -> npt.NDArray[np.bool_]:
     """A mask for every value. One without the axis of channels holds for all of them."""
     given = as_numpy(mask)

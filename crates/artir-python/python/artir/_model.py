@@ -94,14 +94,17 @@ class Model:
             An array of the same shape: of the input's type for floats, of float32 for integers; masked as the input is.
 
         Raises:
-            UsageError: A shape, type or setting that does not fit the model.
+            UsageError: A shape, type or setting that does not fit the model, or values of 0 to 255 where it takes
+                display values.
             KeyboardInterrupt: Within a second of Ctrl-C.
         """
         import numpy as np
 
-        from artir._arrays import stack_of
+        from artir._arrays import check_display, stack_of
 
         stack = stack_of(array, self.card.channels, mask)
+        if self.card.unit == "1":
+            check_display(stack)
         network = self.network(strength, tile, threads, overlap)
         residuals = np.empty(stack.images.shape, np.float32)
         if residuals.size:

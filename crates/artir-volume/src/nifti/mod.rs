@@ -111,6 +111,11 @@ fn is_pair(head: &[u8]) -> bool {
     sized && head.get(344..346).is_some_and(|magic| magic == b"ni" || magic == [0, 0])
 }
 
+/// The reason why neither file of a header and its voxels can be used.
+pub(crate) fn pair() -> Reason {
+    Reason::unsupported("its header and its voxels are in two files (.hdr and .img): convert them to one, .nii")
+}
+
 impl Header {
     /// Reads all that comes before the voxels.
     ///
@@ -121,12 +126,7 @@ impl Header {
         let damaged = |_: io::Error| Reason::damaged("it ends within its header");
         from.read_exact(&mut bytes).map_err(damaged)?;
         let Some((version, big_endian)) = recognise(&bytes) else {
-            return Err(match is_pair(&bytes) {
-                true => {
-                    Reason::unsupported("a header whose voxels are in another file (.hdr and .img): convert it to .nii")
-                }
-                false => Reason::Other,
-            });
+            return Err(if is_pair(&bytes) { pair() } else { Reason::Other });
         };
         bytes.resize(version.length, 0);
         from.read_exact(&mut bytes[HEAD..]).map_err(damaged)?;
