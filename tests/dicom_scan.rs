@@ -226,6 +226,32 @@ fn copies_are_set_aside_and_different_slices_of_one_uid_refuse_their_series() {
 }
 
 #[test]
+fn a_slice_without_a_place_keeps_its_series_from_being_written() {
+    let dir = tempfile::tempdir().unwrap();
+    series(&dir.path().join("in"), 0, &[]);
+    let lost = |changes: &[Change<'_>]| {
+        let mut object = ct_slice(20, changes);
+        object.remove_element(tags::IMAGE_POSITION_PATIENT);
+        save(object, &dir.path().join("in/020.dcm"));
+    };
+    lost(&[]);
+    let refused = run(dir.path(), "ct", &[]);
+    assert_eq!((refused.code, refused.slices()), (Some(3), vec![]), "{}", refused.stderr);
+    assert!(refused.stderr.contains("020.dcm: a CT image without ImagePositionPatient"), "{}", refused.stderr);
+    let partial = run(dir.path(), "ct", &["--allow-partial"]);
+    assert_eq!((partial.code, partial.slices()), (Some(4), vec![3]), "{}", partial.stderr);
+    // One that is not chosen, one of another series, and a localizer.
+    let chosen = run(dir.path(), "ct", &["--select", "SOPInstanceUID!=1.2.3.100.20"]);
+    assert_eq!((chosen.code, chosen.slices()), (Some(0), vec![3]), "{}", chosen.stderr);
+    let other_series = (tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3.9");
+    for change in [other_series, (tags::IMAGE_TYPE, VR::CS, "ORIGINAL\\PRIMARY\\LOCALIZER")] {
+        lost(&[change]);
+        let beside = run(dir.path(), "ct", &[]);
+        assert_eq!((beside.code, beside.slices()), (Some(0), vec![3]), "{}", beside.stderr);
+    }
+}
+
+#[test]
 fn a_uid_shared_between_parts_of_a_split_series_refuses_both() {
     let dir = tempfile::tempdir().unwrap();
     series(&dir.path().join("in/a"), 0, &[]);

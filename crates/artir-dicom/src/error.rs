@@ -128,6 +128,9 @@ pub enum Reason {
     /// Not a slice of the modality.
     #[error("{0}")]
     NotSlice(String),
+    /// An image of the modality that lacks what tells its place or its size.
+    #[error("{0}")]
+    Incomplete(String),
     /// A PET image without SUV, which can be restored in its own unit.
     #[error("{0}")]
     NotUptake(String),

@@ -1,10 +1,15 @@
 //! The planes of an object's frames.
 
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::{
     Modality, Reason, Repair,
-    read::{dataset::DataSet, geometry::Plane, view::View},
+    read::{
+        dataset::{DataSet, words},
+        geometry::Plane,
+        view::View,
+    },
 };
 
 /// A header that claims more frames is damaged.
@@ -30,7 +35,7 @@ impl Frames {
     /// # Errors
     /// The reason why the object is not a slice, or a stack of slices.
     pub(super) fn read(set: &DataSet, class: &str, modality: Modality) -> Result<Self, Reason> {
-        let missing = |what: &str| Reason::NotSlice(format!("a {} image without {what}", modality.name()));
+        let missing = |what: &str| Reason::Incomplete(format!("a {} image without {what}", modality.name()));
         let frames = set.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1);
         let single_frame_class = class == modality.slice_class();
         let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len();
@@ -38,11 +43,11 @@ impl Frames {
         let count = u32::try_from(frames).ok().filter(usable).ok_or_else(|| missing("a usable NumberOfFrames"))?;
         let fit = usize::try_from(count) == Ok(groups);
         if !single_frame_class && !fit {
-            return Err(Reason::NotSlice(format!("{frames} frames, and functional groups for {groups}")));
+            return Err(Reason::Incomplete(format!("{frames} frames, and functional groups for {groups}")));
         }
         let are_slices = single_frame_class && count > 1;
         let mut repairs = Vec::new();
-        let step = if are_slices && !fit { step(set, &mut repairs).map(Some)? } else { None };
+        let offsets = if are_slices && !fit { offsets(set, count, &mut repairs)? } else { Vec::new() };
         if are_slices {
             repairs.push(Repair::FramesInSlice);
         }
@@ -61,7 +66,7 @@ impl Frames {
             if !plane.is_axial() {
                 return Err(Reason::not_slice("a reformat: not an axial image"));
             }
-            planes.push(step.map_or(plane, |step| plane.shifted(f64::from(frame) * step)));
+            planes.push(offsets.get(frame as usize).map_or(plane, |offset| plane.shifted(*offset)));
             spacing = spacing.or(view.group(tags::PIXEL_MEASURES_SEQUENCE).vector(tags::PIXEL_SPACING));
             ids.push(view.group(tags::FRAME_CONTENT_SEQUENCE).text(tags::STACK_ID));
         }
@@ -73,19 +78,47 @@ impl Frames {
     }
 }
 
-/// The distance from frame to frame along the normal, where the frames have no positions of their own. Readers of such files
-/// take the direction of the normal, as here.
-fn step(set: &DataSet, repairs: &mut Vec<Repair>) -> Result<f64, Reason> {
+/// How far the frames lie from the first along the normal, mm, where they have no positions of their own: by a vector
+/// of their places, or else evenly spaced. Readers of files without a vector take the direction of the normal, as here.
+fn offsets(set: &DataSet, count: u32, repairs: &mut Vec<Repair>) -> Result<Vec<f64>, Reason> {
+    let vectors = [tags::GRID_FRAME_OFFSET_VECTOR, tags::SLICE_LOCATION_VECTOR];
+    let places = vectors.into_iter().filter_map(|tag| set.numbers(tag)).find(|places| places.len() == count as usize);
+    if let Some(places) = places {
+        let first = places.first().copied().unwrap_or(0.0);
+        // Places that begin at 0 count along the normal, others along the patient's z axis (PS3.3, C.8.8.3.2).
+        let direction = if first == 0.0 { 1.0 } else { upwards(set) };
+        return Ok(places.into_iter().map(|place| direction * (place - first)).collect());
+    }
+    let even = |step: f64| -> Vec<f64> { (0..count).map(|frame| f64::from(frame) * step).collect() };
     let positive = |tag| set.number(tag).filter(|step| *step > 0.0);
     if let Some(step) = positive(tags::SPACING_BETWEEN_SLICES) {
-        return Ok(step);
+        return Ok(even(step));
+    }
+    if follow_in_time(set) {
+        let reason = "several frames in a class of single slices that follow each other in time by \
+                      FrameIncrementPointer (0028,0009), so that their positions are unknown";
+        return Err(Reason::Incomplete(reason.into()));
     }
     repairs.push(Repair::FrameSpacing);
-    positive(tags::SLICE_THICKNESS).ok_or_else(|| {
+    positive(tags::SLICE_THICKNESS).map(even).ok_or_else(|| {
         let reason = "several frames in a class of single slices, without SpacingBetweenSlices (0018,0088) and \
                       SliceThickness (0018,0050), so that their positions are unknown";
-        Reason::not_slice(reason)
+        Reason::Incomplete(reason.into())
     })
+}
+
+/// 1 for an object whose normal points up the patient's z axis, -1 for one whose normal points down.
+fn upwards(set: &DataSet) -> f64 {
+    let orientation = View::new(set, 0).group(tags::PLANE_ORIENTATION_SEQUENCE).vector(tags::IMAGE_ORIENTATION_PATIENT);
+    orientation.map_or(1.0, |orientation| Plane { position: [0.0; 3], orientation }.normal()[2].signum())
+}
+
+/// Whether FrameIncrementPointer says that each frame is later than the one before it.
+fn follow_in_time(set: &DataSet) -> bool {
+    let pointer = set.bytes(tags::FRAME_INCREMENT_POINTER).unwrap_or_default();
+    let numbers: Vec<u16> = words(pointer).map(u16::from_le_bytes).collect();
+    let in_time = [tags::FRAME_TIME, tags::FRAME_TIME_VECTOR];
+    numbers.chunks_exact(2).any(|pair| in_time.contains(&Tag(pair[0], pair[1])))
 }
 
 /// The index of each frame's stack, if there are several, else the StackID of all.
@@ -140,12 +173,44 @@ mod tests {
         assert_eq!(read(&set).unwrap().repairs, [Repair::FramesInSlice]);
         set.remove(tags::SPACING_BETWEEN_SLICES);
         set.remove(tags::SLICE_THICKNESS);
-        assert!(read(&set).err().unwrap().to_string().contains("positions are unknown"));
+        assert!(read(&set).err().unwrap().to_string().contains("SliceThickness (0018,0050), so that"));
         let one = read(&console("1")).unwrap();
         assert!(!one.are_slices && one.repairs.is_empty());
         for none in ["0", "-2", "2000000000"] {
             assert!(read(&console(none)).is_err(), "{none}");
         }
+    }
+
+    #[test]
+    fn frames_with_a_vector_of_places_lie_there() {
+        let heights = |places: &str, orientation: &str| -> Vec<f64> {
+            let mut set = console("3");
+            set.put_text(tags::GRID_FRAME_OFFSET_VECTOR, VR::DS, places);
+            set.put_text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, orientation);
+            let frames = read(&set).unwrap();
+            assert!(!frames.repairs.contains(&Repair::FrameSpacing));
+            frames.planes.iter().map(|p| p.position[2]).collect()
+        };
+        let (up, down) = ("1\\0\\0\\0\\1\\0", "1\\0\\0\\0\\-1\\0");
+        assert_eq!(heights("0\\-2.5\\-5", up), [-30.0, -32.5, -35.0]);
+        assert_eq!(heights("0\\2.5\\6", down), [-30.0, -32.5, -36.0]);
+        // Places on the patient's own axis.
+        assert_eq!(heights("-30\\-28\\-25", up), [-30.0, -28.0, -25.0]);
+        assert_eq!(heights("-30\\-28\\-25", down), [-30.0, -28.0, -25.0]);
+        // A vector of other frames says nothing.
+        let mut set = console("3");
+        set.put_text(tags::SLICE_LOCATION_VECTOR, VR::DS, "0\\1");
+        assert!(read(&set).unwrap().repairs.contains(&Repair::FrameSpacing));
+    }
+
+    #[test]
+    fn frames_that_follow_in_time_are_placed_by_spacing_alone() {
+        let mut set = console("3");
+        let pointer = [0x18, 0, 0x63, 0x10].to_vec();
+        set.put_raw_text(tags::FRAME_INCREMENT_POINTER, VR::AT, pointer);
+        assert!(read(&set).err().unwrap().to_string().contains("FrameIncrementPointer (0028,0009)"));
+        set.put_text(tags::SPACING_BETWEEN_SLICES, VR::DS, "0.25");
+        assert_eq!(read(&set).unwrap().planes[2].position[2], -29.5);
     }
 
     #[test]

@@ -47,6 +47,13 @@ pub(super) fn look(path: &Path, options: &ScanOptions) -> Result<Result<GroupedO
     }
 }
 
+/// The SeriesInstanceUID of an object without a place, if it meets the conditions of the search.
+pub(super) fn series_of_incomplete(path: &Path, options: &ScanOptions) -> Option<String> {
+    let Ok(Opened::Dicom(file)) = DicomFile::look(path, Stop::AtPixels) else { return None };
+    let uid = file.set.text(tags::SERIES_INSTANCE_UID)?;
+    options.select.is_met(&file.set).then(|| uid.to_owned())
+}
+
 /// The place of an object that is chosen.
 fn choose(set: &DataSet, path: &Path, options: &ScanOptions) -> Result<GroupedObject, Reason> {
     let object = place(set, path, options.modality)?;
@@ -68,7 +75,7 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
     if set.texts(tags::IMAGE_TYPE).contains(&"LOCALIZER") {
         return Err(Reason::not_slice("a localizer"));
     }
-    let missing = |what: &str| Reason::NotSlice(format!("a {} image without {what}", modality.name()));
+    let missing = |what: &str| Reason::Incomplete(format!("a {} image without {what}", modality.name()));
     let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len().max(1) as u32;
     if let Some(what) = quantity::foreign(set, groups, modality) {
         return Err(what);

@@ -108,7 +108,8 @@ pub struct Scan {
     pub set_aside: Vec<SetAside>,
     /// Slices whose series is unknown.
     pub refused: Vec<Refused>,
-    /// Files that are DICOM and cannot be read. Slices of a series may be among them.
+    /// Files that are DICOM and cannot be read, and images of a series that lack what tells their place. Slices of a
+    /// series may be among them.
     pub damaged: Vec<Error>,
     /// Archives that were unpacked, and their contents, which are removed with the scan.
     archives: Vec<(PathBuf, TempDir)>,
@@ -211,7 +212,7 @@ pub fn scan(inputs: &[PathBuf], modality: Modality) -> Result<Scan, Error> {
 pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error> {
     let modality = options.modality;
     let mut found = Scan::default();
-    let mut placed = Vec::new();
+    let (mut placed, mut incomplete) = (Vec::new(), Vec::new());
     let mut files = VecDeque::from(walk::files(inputs, &mut found)?);
     while let Some(path) = files.pop_front() {
         match header::look(&path, &options) {
@@ -230,6 +231,7 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
                     Err(e) => found.damaged.push(e),
                 }
             }
+            Ok(Err(reason @ Reason::Incomplete(_))) => incomplete.push((path, reason)),
             Ok(Err(reason)) => found.set_aside.push(SetAside { path, reason }),
             Err(e) => match header::look_at_damaged(&path, modality) {
                 Ok(reason) => found.set_aside.push(SetAside { path, reason }),
@@ -257,6 +259,17 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
     }
     if options.largest {
         keep_largest(&mut found);
+    }
+    for (path, reason) in incomplete {
+        let uid = header::series_of_incomplete(&path, &options);
+        match uid.filter(|uid| found.series.iter().any(|series| series.uid == *uid)) {
+            // Without it, its series would lack a slice.
+            Some(uid) => {
+                found.damaged.push(Error::file(&path, reason));
+                found.series_of_damaged.insert(path, uid);
+            }
+            None => found.set_aside.push(SetAside { path, reason }),
+        }
     }
     Ok(found)
 }

@@ -75,9 +75,9 @@ impl Survey {
         let resolve = |frame: Result<Evidence, Reason>| frame.and_then(|e| e.suv(clock));
         let frames = evidence.into_iter().map(|(path, read)| (path, read.into_iter().map(resolve).collect()));
         let mut survey = Self { frames: frames.collect() };
-        if clock.rewritten && survey.factors().is_some_and(|[least, most]| most / least - 1.0 > SAME_FACTOR) {
-            let reason = "SeriesTime (0008,0031) is later than AcquisitionTime (0008,0032), and the slices lead to \
-                          different starts of the scan";
+        if clock.is_by_slices() && survey.factors().is_some_and(|[least, most]| most / least - 1.0 > SAME_FACTOR) {
+            let reason = "SeriesTime (0008,0031) is missing or later than AcquisitionTime (0008,0032), and the slices \
+                          lead to different starts of the scan";
             survey.frames.values_mut().flatten().for_each(|frame| *frame = Err(Reason::NoSuv(reason.into())));
         }
         survey

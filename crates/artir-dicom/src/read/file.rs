@@ -245,6 +245,7 @@ impl DicomFile {
                     let reason = format!("{length} bytes of pixels, but {needed} are needed: the file is truncated");
                     return Err(Reason::Pixels(reason));
                 }
+                check_excess(*length, native_length, frames)?;
                 vec![(offset + first, native_length)]
             }
             Pixels::Encapsulated { offsets, fragments } => {
@@ -266,6 +267,11 @@ impl DicomFile {
                     let end = starts.get(frame as usize + 1).copied().unwrap_or(fragments.len());
                     wide(&fragments[first..end])
                 } else {
+                    if frames == 1 && fragments.len() > 1 && self.starts_of_frames(&fragments)?.len() > 1 {
+                        return Err(Reason::pixels(
+                            "several compressed frames, although NumberOfFrames (0028,0008) is 1 or missing",
+                        ));
+                    }
                     frame_fragments(&offsets, &fragments, frame, frames)?
                 }
             }
@@ -286,6 +292,21 @@ impl DicomFile {
         }
         Ok(bytes)
     }
+}
+
+/// Refuses uncompressed pixels of more whole frames than the header has: frames would be lost, or the words are wider
+/// than it says. Any other surplus is padding.
+fn check_excess(length: u64, frame: u64, frames: u32) -> Result<(), Reason> {
+    let needed = u64::from(frames) * frame;
+    // Pixels of odd length have a byte of padding.
+    let excess = length.saturating_sub(needed);
+    if excess > 1 && excess >= frame && excess % frame <= 1 {
+        return Err(Reason::Pixels(format!(
+            "{length} bytes of pixels, where the header describes {needed}: NumberOfFrames (0028,0008), Rows, Columns \
+             or BitsAllocated (0028,0100) is wrong"
+        )));
+    }
+    Ok(())
 }
 
 /// Whether a fragment starts a frame, by its first bytes: an RLE header (PS3.5, G.5), or the first marker of JPEG, JPEG-LS or

@@ -279,6 +279,7 @@ mod tests {
     use dicom_core::VR;
 
     use super::*;
+    use crate::read::{dataset::Stop, file::Opened};
 
     fn format(allocated: u16, stored: u16, high: u16, signed: bool) -> PixelFormat {
         let mut set = DataSet::default();
@@ -386,5 +387,47 @@ mod tests {
         assert_eq!(padding(&set, 16, false), Some(Padding { lo: 63536, hi: 63536 }));
         set.put_us(tags::PIXEL_PADDING_RANGE_LIMIT, 63530);
         assert_eq!(padding(&set, 12, true), Some(Padding { lo: -2006, hi: -2000 }));
+    }
+
+    /// A file of a modality and of pixels, which are an element's length and value.
+    fn file(length: u32, pixels: &[u8]) -> DicomFile {
+        let mut bytes = b"\x08\0\x60\0CS\x02\0CT\xe0\x7f\x10\0OW\0\0".to_vec();
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(pixels);
+        match DicomFile::from_bytes(bytes, Stop::AtEnd) {
+            Ok(Opened::Dicom(file)) => *file,
+            Ok(Opened::Other) => panic!("not DICOM"),
+            Err(e) => panic!("{e}"),
+        }
+    }
+
+    #[test]
+    fn more_frames_than_the_header_has_are_refused() {
+        // Frames of 12 bytes.
+        let read = |length: u32, frames: u32| {
+            let bytes = file(length, &vec![0; length as usize]).frame_bytes(0, frames, 12);
+            bytes.map(|bytes| bytes.len()).map_err(|e| e.to_string())
+        };
+        for (length, frames) in [(12, 1), (13, 1), (20, 1), (24, 2), (30, 2), (38, 2)] {
+            assert_eq!(read(length, frames), Ok(12), "{length} {frames}");
+        }
+        for (length, frames) in [(24, 1), (25, 1), (48, 1), (36, 2), (37, 2)] {
+            assert!(read(length, frames).unwrap_err().contains("(0028,0008)"), "{length} {frames}");
+        }
+        assert!(read(11, 1).unwrap_err().contains("truncated"));
+        // A frame of one byte, padded.
+        assert_eq!(file(2, &[7, 0]).frame_bytes(0, 1, 1).unwrap(), [7]);
+    }
+
+    #[test]
+    fn fragments_of_one_frame_are_joined_and_several_frames_refused() {
+        let item = |bytes: &[u8]| [&b"\xfe\xff\0\xe0"[..], &(bytes.len() as u32).to_le_bytes()[..], bytes].concat();
+        let read = |second: &[u8]| {
+            let start = [0xff, 0xd8, 0xff, 0xc3];
+            let end = b"\xfe\xff\xdd\xe0\0\0\0\0".to_vec();
+            file(u32::MAX, &[item(&[]), item(&start), item(second), end].concat()).frame_bytes(0, 1, 12)
+        };
+        assert_eq!(read(&[1, 2, 3, 4]).unwrap(), [0xff, 0xd8, 0xff, 0xc3, 1, 2, 3, 4]);
+        assert!(read(&[0xff, 0xd8, 0xff, 0xc3]).unwrap_err().to_string().contains("several compressed frames"));
     }
 }

@@ -6,7 +6,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView2};
 
-use super::dataset::DataSet;
+use super::dataset::{DataSet, words};
 use crate::{Reason, terms::quotable};
 
 /// The stored values that mean "no pixel here" (PixelPaddingValue, and PixelPaddingRangeLimit where there is one).
@@ -27,6 +27,9 @@ pub(crate) fn is_hounsfield(rescale_type: &str) -> bool {
     rescale_type.eq_ignore_ascii_case("HU")
 }
 
+/// The largest value that is restored. Far larger ones overflow the numbers of 32 bits that the network takes.
+const LARGEST: f64 = 1e30;
+
 /// The modality LUT (PS3.3, C.11.1).
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Transform {
@@ -37,13 +40,13 @@ pub(crate) enum Transform {
 }
 
 impl Transform {
-    /// Reads RescaleSlope and RescaleIntercept, or a Modality LUT Sequence.
+    /// Reads RescaleSlope and RescaleIntercept, or a Modality LUT Sequence. `signed` is whether stored values are.
     ///
     /// # Errors
     /// Words that name the attribute that is missing, or does not lead to the unit.
-    pub(crate) fn read(set: &DataSet, type_wanted: Option<&str>) -> Result<Self, Reason> {
+    pub(crate) fn read(set: &DataSet, type_wanted: Option<&str>, signed: bool) -> Result<Self, Reason> {
         if let Some(table) = set.items(tags::MODALITY_LUT_SEQUENCE).first() {
-            return Self::table(table, type_wanted);
+            return Self::table(table, type_wanted, signed);
         }
         let number =
             |tag: Tag, name: &str| set.number(tag).ok_or_else(|| Reason::Attribute(format!("{name} is missing")));
@@ -51,6 +54,10 @@ impl Transform {
         let intercept = number(tags::RESCALE_INTERCEPT, "RescaleIntercept (0028,1052)")?;
         if slope == 0.0 {
             return Err(Reason::attribute("RescaleSlope (0028,1053) is 0"));
+        }
+        if slope.abs() * 65_536.0 + intercept.abs() > LARGEST {
+            let reason = "RescaleSlope (0028,1053) or RescaleIntercept (0028,1052) leads to values that no unit has";
+            return Err(Reason::attribute(reason));
         }
         // Older CT objects have no RescaleType, or "US" for unspecified (PS3.3, C.8.2.1).
         match (type_wanted, set.text(tags::RESCALE_TYPE)) {
@@ -62,28 +69,34 @@ impl Transform {
         }
     }
 
-    fn table(item: &DataSet, type_wanted: Option<&str>) -> Result<Self, Reason> {
+    fn table(item: &DataSet, type_wanted: Option<&str>, signed: bool) -> Result<Self, Reason> {
         let found = item.text(tags::MODALITY_LUT_TYPE);
-        if found.is_none() || type_wanted != found {
+        let is_wanted = type_wanted.zip(found).is_some_and(|(wanted, found)| found.eq_ignore_ascii_case(wanted));
+        if !is_wanted {
             return Err(Reason::Unsupported(format!("ModalityLUTType (0028,3004) is {}", quotable(found))));
         }
-        let descriptor: [f64; 3] = item
-            .vector(tags::LUT_DESCRIPTOR)
-            .ok_or_else(|| Reason::attribute("LUTDescriptor (0028,3002) is missing or has not three values"))?;
+        // One VR serves for all three values. The first and the last are never negative, and the second is signed where
+        // the pixels are (PS3.3, C.11.1.1), whichever of US and SS a writer chose.
+        let descriptor: Vec<u16> =
+            words(item.bytes(tags::LUT_DESCRIPTOR).unwrap_or_default()).map(u16::from_le_bytes).collect();
+        let [entries, first, bits] = descriptor[..] else {
+            return Err(Reason::attribute("LUTDescriptor (0028,3002) is missing or has not three values"));
+        };
         // A table of 65,536 entries writes their number as 0.
-        let entries = if descriptor[0] == 0.0 { 65_536 } else { descriptor[0] as usize };
+        let entries = if entries == 0 { 65_536 } else { usize::from(entries) };
+        let first = if signed { i32::from(first.cast_signed()) } else { i32::from(first) };
         let data = item.bytes(tags::LUT_DATA).ok_or_else(|| Reason::attribute("LUTData (0028,3006) is missing"))?;
-        let outputs: Vec<u16> = match descriptor[2] {
-            16.0 => data.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect(),
-            8.0 if data.len() >= 2 * entries => data.chunks_exact(2).map(|c| u16::from(c[0])).collect(),
-            8.0 => data.iter().map(|b| u16::from(*b)).collect(),
+        let outputs: Vec<u16> = match bits {
+            16 => words(data).map(u16::from_le_bytes).collect(),
+            8 if data.len() >= 2 * entries => data.chunks_exact(2).map(|c| u16::from(c[0])).collect(),
+            8 => data.iter().map(|b| u16::from(*b)).collect(),
             bits => return Err(Reason::Attribute(format!("LUTDescriptor (0028,3002) has entries of {bits} bits"))),
         };
         if outputs.len() < entries {
             let reason = format!("LUTData (0028,3006) has {} entries where {entries} are needed", outputs.len());
             return Err(Reason::Attribute(reason));
         }
-        Ok(Self::Table { first: descriptor[1] as i32, outputs: outputs[..entries].into() })
+        Ok(Self::Table { first, outputs: outputs[..entries].into() })
     }
 }
 
@@ -269,7 +282,7 @@ mod tests {
 
     #[test]
     fn tables_are_followed_forwards_and_backwards() {
-        let transform = Transform::read(&with_table("HU"), Some("HU")).unwrap();
+        let transform = Transform::read(&with_table("HU"), Some("HU"), false).unwrap();
         let e = Encoding { limits: (0, 4095), transform, padding: None };
         let outputs: Vec<f64> = [0, 10, 11, 12, 13, 14, 99].iter().map(|v| e.rescale(*v)).collect();
         assert_eq!(outputs, [100.0, 100.0, 200.0, 200.0, 300.0, 50.0, 50.0]);
@@ -277,18 +290,46 @@ mod tests {
         e.add(&mut slice, arr2(&[[95.0, -90.0, 0.0, 500.0, -500.0, 0.4]]).view());
         // 195 is nearest to 200, nearest stored value 11; 210 -> 200, which 12 is nearest to; 0.4 changes nothing.
         assert_eq!(slice, arr2(&[[11, 12, 11, 13, 14, 12]]));
-        assert!(Transform::read(&with_table("OD"), Some("HU")).unwrap_err().to_string().contains("OD"));
+        assert!(Transform::read(&with_table("OD"), Some("HU"), false).unwrap_err().to_string().contains("OD"));
+    }
+
+    #[test]
+    fn the_descriptor_of_a_table_is_read_as_the_pixels_are() {
+        let table = |vr: VR, descriptor: [u16; 3], signed: bool| {
+            let mut set = with_table("HU");
+            let item = &mut set.items_mut(tags::MODALITY_LUT_SEQUENCE)[0];
+            item.put_raw_text(tags::LUT_DESCRIPTOR, vr, descriptor.iter().flat_map(|w| w.to_le_bytes()).collect());
+            let outputs = std::iter::repeat_n(7u16.to_le_bytes(), 40_000).flatten().collect();
+            item.put_raw_text(tags::LUT_DATA, VR::OW, outputs);
+            match Transform::read(&set, Some("HU"), signed).unwrap() {
+                Transform::Table { first, outputs } => (first, outputs.len()),
+                other @ Transform::Linear { .. } => panic!("{other:?}"),
+            }
+        };
+        for vr in [VR::US, VR::SS] {
+            // Of -2000 on, and more entries than a signed number counts.
+            assert_eq!(table(vr, [4096, 63_536, 16], true), (-2000, 4096), "{vr:?}");
+            assert_eq!(table(vr, [2000, 63_536, 16], false), (63_536, 2000), "{vr:?}");
+            assert_eq!(table(vr, [40_000, 0, 16], true), (0, 40_000), "{vr:?}");
+        }
+        assert!(Transform::read(&with_table("hu"), Some("HU"), false).is_ok(), "as RescaleType");
     }
 
     #[test]
     fn what_leads_to_no_unit_is_refused() {
         let mut set = DataSet::default();
-        assert!(Transform::read(&set, Some("HU")).unwrap_err().to_string().contains("(0028,1053)"));
+        assert!(Transform::read(&set, Some("HU"), true).unwrap_err().to_string().contains("(0028,1053)"));
         set.put_text(tags::RESCALE_SLOPE, VR::DS, "1");
         set.put_text(tags::RESCALE_INTERCEPT, VR::DS, "-1024");
         set.put_text(tags::RESCALE_TYPE, VR::LO, "US");
-        assert!(Transform::read(&set, Some("HU")).is_ok());
+        assert!(Transform::read(&set, Some("HU"), true).is_ok());
+        for (slope, intercept) in [("1e36", "0"), ("1", "-1e38"), ("1e300", "0")] {
+            let mut huge = set.clone();
+            huge.put_text(tags::RESCALE_SLOPE, VR::DS, slope);
+            huge.put_text(tags::RESCALE_INTERCEPT, VR::DS, intercept);
+            assert!(Transform::read(&huge, None, true).unwrap_err().to_string().contains("no unit has"), "{slope}");
+        }
         set.put_text(tags::RESCALE_TYPE, VR::LO, "Z_EFF");
-        assert!(Transform::read(&set, Some("HU")).unwrap_err().to_string().contains("Z_EFF"));
+        assert!(Transform::read(&set, Some("HU"), true).unwrap_err().to_string().contains("Z_EFF"));
     }
 }

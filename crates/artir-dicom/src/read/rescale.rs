@@ -208,6 +208,13 @@ pub fn are_unscaled(values: impl Iterator<Item = f64>) -> bool {
     Shares::of(values).are_unscaled()
 }
 
+/// Whether the rescale of a file's header, or of its first frame, leaves the stored values as they are.
+pub(crate) fn changes_nothing(path: &std::path::Path) -> bool {
+    let Ok(file) = DicomFile::open(path, Stop::AtPixels) else { return false };
+    let group = View::new(&file.set, 0).group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
+    Transform::read(group, None, false).ok() == Some(Transform::Linear { slope: 1.0, intercept: 0.0 })
+}
+
 /// Refuses CT whose header claims HU although its values are HU + 1024. Looks at one frame, and only where the rescale changes
 /// nothing.
 ///

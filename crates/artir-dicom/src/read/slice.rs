@@ -161,7 +161,7 @@ fn encoding(file: &DicomFile, format: &PixelFormat, frame: u32, modality: Modali
         Modality::Ct => Some("HU"),
         Modality::Pet => None,
     };
-    let transform = Transform::read(group, wanted)?;
+    let transform = Transform::read(group, wanted, format.signed)?;
     Ok(Encoding { limits: format.limits(), transform, padding: format.padding })
 }
 

@@ -4,10 +4,15 @@ use std::path::Path;
 
 use super::RestoreOptions;
 use crate::{
-    Error, Modality, Reason, Series,
+    Error, Instance, Modality, Reason, Series,
     find::survey::{Survey, SuvSummary},
     read::{
-        dataset::Stop, file::DicomFile, frame::PixelFormat, rescale::check_hounsfield, slice::Slice, suv::PetUnits,
+        dataset::Stop,
+        file::DicomFile,
+        frame::PixelFormat,
+        rescale::{self, check_hounsfield},
+        slice::Slice,
+        suv::PetUnits,
         worker::Decoder,
     },
 };
@@ -26,9 +31,8 @@ impl Scale {
     pub(crate) fn of(series: &Series, options: &RestoreOptions, decoder: &mut Decoder) -> Result<Self, Error> {
         match (series.modality, options.units) {
             (Modality::Ct, _) => {
-                // The middle slice stands for the series.
-                let middle = series.instances.get(series.instances.len() / 2).filter(|_| options.rescale.is_none());
-                middle.map_or(Ok(()), |middle| check_hounsfield(&middle.path, decoder))?;
+                let looked_at = if options.rescale.is_none() { doubtful(series) } else { Vec::new() };
+                looked_at.into_iter().try_for_each(|instance| check_hounsfield(&instance.path, decoder))?;
                 Ok(Self::Same(1.0))
             }
             (Modality::Pet, PetUnits::Native) => native_scale(series, decoder).map(Self::Same),
@@ -54,6 +58,16 @@ impl Scale {
             },
         }
     }
+}
+
+/// The slices of a CT series that are looked at for values other than HU. Where only some slices have a rescale that
+/// changes nothing, the others tell nothing of them, and each is looked at. Else the middle slice stands for the series.
+fn doubtful(series: &Series) -> Vec<&Instance> {
+    let plain: Vec<&Instance> = series.instances.iter().filter(|i| rescale::changes_nothing(&i.path)).collect();
+    if plain.len() < series.instances.len() {
+        return plain;
+    }
+    series.instances.get(series.instances.len() / 2).into_iter().collect()
 }
 
 /// Step in rows and columns of the sampled pixels.
@@ -102,7 +116,36 @@ pub fn body_mean(samples: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use dicom_core::{DataElement, PrimitiveValue, VR};
+    use dicom_dictionary_std::tags;
+
     use super::*;
+    use crate::{
+        restore::tests::{save, slice},
+        scan,
+    };
+
+    #[test]
+    fn slices_that_lost_their_intercept_are_found_among_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = |intercepts: [&str; 3]| {
+            for (z, intercept) in intercepts.into_iter().enumerate() {
+                // Soft tissue as HU + 1024.
+                let mut object = slice(z as f64, &format!("1.2.3.{z}"), 1060);
+                for (tag, text) in [(tags::RESCALE_SLOPE, "1"), (tags::RESCALE_INTERCEPT, intercept)] {
+                    object.put(DataElement::new(tag, VR::DS, PrimitiveValue::from(text)));
+                }
+                save(object, &dir.path().join(format!("{z}.dcm")));
+            }
+            let found = scan(&[dir.path().to_owned()], Modality::Ct).unwrap();
+            let scale = Scale::of(&found.series[0], &RestoreOptions::default(), &mut Decoder::in_process());
+            scale.err().map(|e| e.to_string())
+        };
+        assert_eq!(refused(["-1024"; 3]), None);
+        for intercepts in [["0", "-1024", "-1024"], ["0"; 3]] {
+            assert!(refused(intercepts).unwrap().contains("its values are not HU"), "{intercepts:?}");
+        }
+    }
 
     #[test]
     fn the_body_s_mean_leaves_air_out() {

@@ -35,7 +35,9 @@ pub(crate) enum SeriesDescription<'a> {
 const SERIES_NUMBER_STEP: i64 = 1000;
 
 /// Attributes that are no longer true of the derived pixels or of the new instance.
-const STALE: [Tag; 19] = [
+const STALE: [Tag; 22] = [
+    // Bytes to the end of the data set, retired.
+    Tag(0x0008, 0x0001),
     tags::INSTANCE_CREATION_DATE,
     tags::INSTANCE_CREATION_TIME,
     tags::INSTANCE_CREATOR_UID,
@@ -54,7 +56,9 @@ const STALE: [Tag; 19] = [
     tags::PIXEL_DATA_PROVIDER_URL,
     tags::EXTENDED_OFFSET_TABLE,
     tags::EXTENDED_OFFSET_TABLE_LENGTHS,
+    tags::ENCAPSULATED_PIXEL_DATA_VALUE_TOTAL_LENGTH,
     tags::FLOAT_PIXEL_DATA,
+    tags::DOUBLE_FLOAT_PIXEL_DATA,
     tags::PIXEL_DATA,
 ];
 
@@ -294,5 +298,32 @@ mod tests {
         set.put_text(tags::DERIVATION_DESCRIPTION, VR::ST, &"x".repeat(1020));
         put_description(&mut set, "Restored");
         assert_eq!(set.text(tags::DERIVATION_DESCRIPTION).unwrap(), "Restored");
+    }
+
+    #[test]
+    fn lengths_and_statistics_of_the_source_do_not_go_into_the_result() {
+        let mut source = DataSet::default();
+        for tag in [
+            Tag(0x0008, 0x0001),
+            tags::ENCAPSULATED_PIXEL_DATA_VALUE_TOTAL_LENGTH,
+            tags::DOUBLE_FLOAT_PIXEL_DATA,
+            tags::LARGEST_IMAGE_PIXEL_VALUE,
+            Tag(0x6002, 0x1302),
+            Tag(0x0009, 0x0000),
+        ] {
+            source.put_us(tag, 7);
+        }
+        source.put_us(tags::ROWS, 7);
+        let derivation = Derivation {
+            modality: Modality::Ct,
+            series_instance_uid: "1.2",
+            description: "d",
+            series_description: SeriesDescription::Suffix("artir"),
+            model: "m",
+            timestamp: None,
+        };
+        let left = derive(&source, &derivation, false);
+        assert!(left.contains(tags::ROWS) && left.contains(tags::SERIES_INSTANCE_UID));
+        assert!(source.iter().all(|(tag, _)| tag == tags::ROWS || !left.contains(tag)));
     }
 }

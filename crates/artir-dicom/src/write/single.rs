@@ -20,7 +20,7 @@ pub(crate) struct SingleFrame {
 }
 
 /// Attributes of several frames, and of the position of the first.
-const OF_ALL_FRAMES: [Tag; 15] = [
+const OF_ALL_FRAMES: [Tag; 16] = [
     tags::NUMBER_OF_FRAMES,
     tags::FRAME_INCREMENT_POINTER,
     tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
@@ -29,6 +29,7 @@ const OF_ALL_FRAMES: [Tag; 15] = [
     tags::DIMENSION_INDEX_SEQUENCE,
     tags::SLICE_LOCATION,
     tags::SLICE_LOCATION_VECTOR,
+    tags::GRID_FRAME_OFFSET_VECTOR,
     tags::FRAME_TIME,
     tags::FRAME_TIME_VECTOR,
     tags::REPRESENTATIVE_FRAME_NUMBER,

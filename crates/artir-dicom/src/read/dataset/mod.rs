@@ -18,7 +18,7 @@ pub(crate) enum Value {
     Bytes(Vec<u8>),
     /// A sequence.
     Items(Vec<DataSet>),
-    /// Encapsulated pixels within a sequence (an icon), first the offset table.
+    /// Encapsulated pixels within a sequence (an icon), or private data of the same form; first the offset table.
     Fragments(Vec<Vec<u8>>),
     /// The pixels of the data set itself, which stay where they are.
     Pixels(Pixels),

@@ -99,6 +99,42 @@ fn repeated_elements_keep_the_first_unless_the_pixels_hang_on_them() {
 }
 
 #[test]
+fn repeated_elements_that_tell_the_patient_or_the_scan_must_agree() {
+    for (tag, vr) in [((0x0010, 0x0020), b"LO"), ((0x0010, 0x1030), b"DS"), ((0x0008, 0x0031), b"TM")] {
+        let twice = |second: &[u8]| {
+            let both = [explicit(tag, vr, b"70"), explicit(tag, vr, second)].concat();
+            read(&both, Form::EXPLICIT)
+        };
+        let differ = twice(b"20").0.unwrap_err().to_string();
+        assert!(differ.contains("appears twice, with different values"), "{tag:?}: {differ}");
+        let (same, repairs) = twice(b"70  ");
+        assert!(same.is_ok(), "{tag:?}");
+        assert_eq!(repairs, only(Repair::RepeatedElement));
+    }
+    // A description is no decision.
+    let description = |text: &[u8]| explicit((0x0008, 0x103e), b"LO", text);
+    let (set, _) = read(&[description(b"A "), description(b"B ")].concat(), Form::EXPLICIT);
+    assert_eq!(set.unwrap().text(tags::SERIES_DESCRIPTION), Some("A"));
+}
+
+#[test]
+fn private_data_in_fragments_is_kept_and_a_sequence_of_vr_ob_is_read() {
+    const PRIVATE: (u16, u16) = (0x0019, 0x1002);
+    let tag = Tag(PRIVATE.0, PRIVATE.1);
+    let item = |bytes: &[u8]| implicit((0xfffe, 0xe000), bytes);
+    let end = implicit((0xfffe, 0xe0dd), &[]);
+    let data = long(PRIVATE, b"OB", u32::MAX, &[item(&[]), item(b"abcd"), end.clone()].concat());
+    let (set, _) = read(&[data, rows()].concat(), Form::EXPLICIT);
+    let set = set.unwrap();
+    assert_eq!(set.get(tag).unwrap().value, Value::Fragments(vec![Vec::new(), b"abcd".to_vec()]));
+    assert_eq!(set.integer(tags::ROWS), Some(2));
+    let mut open = [item(&[]), rows(), implicit((0xfffe, 0xe00d), &[])].concat();
+    open[4..8].fill(0xff);
+    let (set, _) = read(&[long(PRIVATE, b"OB", u32::MAX, &[open, end].concat()), rows()].concat(), Form::EXPLICIT);
+    assert_eq!(set.unwrap().items(tag)[0].integer(tags::ROWS), Some(2));
+}
+
+#[test]
 fn sequences_of_vr_un_are_read_in_both_encodings() {
     const DRUG: (u16, u16) = (0x0054, 0x0016);
     let dose = [implicit((0x0018, 0x1074), b"370 "), explicit((0x0018, 0x1074), b"DS", b"370 ")];

@@ -93,6 +93,19 @@ fn decay_correction_to_the_injection_needs_no_times() {
 }
 
 #[test]
+fn zones_of_the_injection_and_of_the_decay_reference_are_compared() {
+    let moments = |reference: &str, injection: &str| {
+        uptake(
+            &[(tags::DECAY_CORRECTION, ""), (tags::DECAY_CORRECTION_DATE_TIME, reference)],
+            &[(tags::RADIOPHARMACEUTICAL_START_TIME, ""), (tags::RADIOPHARMACEUTICAL_START_DATE_TIME, injection)],
+        )
+    };
+    assert_eq!(moments("20200101110000+0000", "20200101110000+0100"), (HOUR, vec![]));
+    assert_eq!(moments("20200101110000+0100", "20200101090000+0000"), (HOUR, vec![]));
+    assert_eq!(moments("20200101110000", "20200101100000"), (HOUR, vec![]));
+}
+
+#[test]
 fn what_suv_needs_is_named_when_it_is_missing() {
     for (tag, name) in [
         (tags::PATIENT_WEIGHT, "(0010,1030)"),

@@ -30,17 +30,25 @@ const SAME_MINUTE: f64 = 60.0;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SeriesClock {
     /// SeriesTime is later than the acquisition of a slice, and so not the start of the scan.
-    pub(crate) rewritten: bool,
+    rewritten: bool,
+    /// A slice has neither SeriesTime nor the moment that its decay is corrected to.
+    missing: bool,
     earliest_acquisition: Option<Moment>,
 }
 
 impl SeriesClock {
     pub(crate) fn add(&mut self, frame: &Times) {
+        self.missing |= frame.series.is_none() && frame.decay_reference.is_none();
         let Some(acquisition) = frame.acquisition else { return };
         self.rewritten |= frame.series.is_some_and(|series| later(series, acquisition) > SAME_TIME);
         if self.earliest_acquisition.is_none_or(|earliest| later(earliest, acquisition) > 0.0) {
             self.earliest_acquisition = Some(acquisition);
         }
+    }
+
+    /// Whether the times of slices have to serve for the start of the scan.
+    pub(crate) fn is_by_slices(self) -> bool {
+        self.rewritten || self.missing
     }
 }
 
@@ -73,7 +81,13 @@ pub(crate) struct Times {
 
 impl Times {
     pub(super) fn read(view: &View<'_>, drug: Option<&DataSet>) -> Self {
+        let reference = view
+            .text(tags::DECAY_CORRECTION_DATE_TIME)
+            .filter(|_| view.text(tags::DECAY_CORRECTION).is_none())
+            .and_then(date_time);
+        // Without an own attribute, the zone of that moment is the one that the injection is compared in.
         let object_zone = view.text(tags::TIMEZONE_OFFSET_FROM_UTC).and_then(zone);
+        let object_zone = object_zone.or(reference.and_then(|moment| moment.offset));
         let (series_day, acquisition_day) =
             (view.text(tags::SERIES_DATE).and_then(date), view.text(tags::ACQUISITION_DATE).and_then(date));
         let clock = |tag| view.text(tag).and_then(time);
@@ -105,11 +119,7 @@ impl Times {
             half_life,
             injection,
             injection_time,
-            decay_reference: view
-                .text(tags::DECAY_CORRECTION_DATE_TIME)
-                .filter(|_| view.text(tags::DECAY_CORRECTION).is_none())
-                .and_then(date_time)
-                .map(|t| on_clock(t, object_zone)),
+            decay_reference: reference.map(|t| on_clock(t, object_zone)),
             findings,
         }
     }

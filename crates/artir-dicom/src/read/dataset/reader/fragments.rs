@@ -3,7 +3,7 @@
 use std::io::{Read, Seek};
 
 use super::{ITEM, ReadError, Reader, Repair, SEQUENCE_END, damaged};
-use crate::read::dataset::{Pixels, words};
+use crate::read::dataset::{Pixels, Value, words};
 
 impl<R: Read + Seek> Reader<R> {
     /// The places of a frame's fragments; the offset table is read.
@@ -53,6 +53,19 @@ impl<R: Read + Seek> Reader<R> {
         let table = table.unwrap_or_default();
         let offsets = words(&table).map(u32::from_le_bytes).map(u64::from).collect();
         Ok(Pixels::Encapsulated { offsets, fragments })
+    }
+
+    /// A value of undefined length and of VR OB or OW that is no pixels: some writers encapsulate private data, and
+    /// some give a sequence this VR.
+    pub(super) fn fragments_or_items(&mut self, depth: usize) -> Result<Value, ReadError> {
+        let start = self.at;
+        match self.small_fragments() {
+            Err(ReadError::Damaged(_)) => {
+                self.seek(start)?;
+                Ok(Value::Items(self.items(None, depth)?))
+            }
+            fragments => fragments.map(Value::Fragments),
+        }
     }
 
     pub(super) fn small_fragments(&mut self) -> Result<Vec<Vec<u8>>, ReadError> {

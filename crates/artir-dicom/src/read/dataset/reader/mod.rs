@@ -268,6 +268,7 @@ impl<R: Read + Seek> Reader<R> {
                     Err(e) => return Err(e),
                 }
             }
+            (_, UNDEFINED) if [VR::OB, VR::OW].contains(&vr) => self.fragments_or_items(depth + 1)?,
             (_, UNDEFINED) => Value::Items(self.items(None, depth + 1)?),
             _ if vr == VR::SQ => {
                 if u64::from(length) > self.left() {
@@ -305,10 +306,7 @@ impl<R: Read + Seek> Reader<R> {
             None => {
                 set.insert(tag, element);
             }
-            // Two meanings of the pixels or of their place cannot both be right.
-            Some(first)
-                if *first != element && ![0x0008, 0x0009, 0x0010].contains(&tag.group()) && tag.group() % 2 == 0 =>
-            {
+            Some(first) if contradict(tag, first, &element) => {
                 return damaged(format!("{tag} appears twice, with different values"));
             }
             Some(_) => {
@@ -401,6 +399,43 @@ impl<R: Read + Seek> Reader<R> {
             None => VR::UN,
         }
     }
+}
+
+/// Text by which an object is known, or that decides SUV.
+const DECISIVE: [Tag; 17] = [
+    tags::IMAGE_TYPE,
+    tags::SOP_CLASS_UID,
+    tags::SOP_INSTANCE_UID,
+    tags::SERIES_DATE,
+    tags::ACQUISITION_DATE,
+    tags::ACQUISITION_DATE_TIME,
+    tags::SERIES_TIME,
+    tags::ACQUISITION_TIME,
+    tags::MODALITY,
+    tags::TIMEZONE_OFFSET_FROM_UTC,
+    tags::PATIENT_NAME,
+    tags::PATIENT_ID,
+    tags::ISSUER_OF_PATIENT_ID,
+    tags::PATIENT_BIRTH_DATE,
+    tags::PATIENT_SEX,
+    tags::PATIENT_SIZE,
+    tags::PATIENT_WEIGHT,
+];
+
+/// Whether a repeated element leaves open what is true: two meanings of the pixels, of their place or of the patient
+/// cannot both be right. Of other descriptions and of private elements the first counts.
+fn contradict(tag: Tag, first: &Element, second: &Element) -> bool {
+    match tag.group() {
+        0x0008 | 0x0010 => DECISIVE.contains(&tag) && unpadded(first) != unpadded(second),
+        group => group.is_multiple_of(2) && first != second,
+    }
+}
+
+/// A text without the padding at its end.
+fn unpadded(element: &Element) -> Option<&[u8]> {
+    let Value::Bytes(bytes) = &element.value else { return None };
+    let end = bytes.iter().rposition(|b| ![b' ', 0].contains(b)).map_or(0, |last| last + 1);
+    bytes.get(..end)
 }
 
 /// FloatPixelData and DoubleFloatPixelData.
