@@ -95,7 +95,6 @@ fn other_formats_come_through_a_pipe_and_reports_name_the_streams() {
     let at = dir.path();
     succeed(at, &[], &["scene.tif", "-o", "scene.jp2"]);
     let jp2 = fs::read(at.join("scene.jp2")).unwrap();
-    // A sidecar file names its colours, and does not come through the pipe.
     let options =
         ["-", "-o", "-", "--bands", "1,2,3", "--report", "r.json", "--change", "change.tif", "--work", "work"];
     let bytes = succeed(at, &jp2, &options);

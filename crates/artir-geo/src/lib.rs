@@ -63,12 +63,12 @@ pub use scene::{
     region::RegionChoice,
     survey::{MosaicRange, RangeRule, SceneValues},
 };
-pub use stac::write_stac;
+pub use stac::{check_stac, write_stac};
 pub use values::interval::{Interval, RangeChoice};
 pub use write::{
     SceneReport,
     beside::is_read_with,
-    change::write_change,
+    change::{check_change, write_change},
     identity::SCENES,
     options::{CreationOption, Format, WriteOptions},
     plan,

@@ -12,6 +12,20 @@ use crate::{
     write::{SceneReport, metadata::open_again},
 };
 
+/// Why a scene has no STAC item.
+const NO_PLACE: &str = "the scene has no longitudes and latitudes, which a STAC item needs";
+
+/// Finds out before a scene is restored whether a STAC item can state its place.
+///
+/// # Errors
+/// [`Error::Write`] for a scene without a place on the Earth.
+pub fn check_stac(scene: &Scene, to: &Path) -> Result<(), Error> {
+    match Footprint::of(&scene.dataset).outline.is_empty() {
+        true => Err(Error::Write { path: to.display().to_string(), reason: NO_PLACE.into() }),
+        false => Ok(()),
+    }
+}
+
 /// Writes the STAC item of a result.
 ///
 /// # Errors
@@ -30,7 +44,7 @@ fn item(scene: &Scene, report: &SceneReport, model: &str) -> Result<Value, Reaso
     let dataset = open_again(&report.path)?;
     let footprint = Footprint::of(&dataset);
     if footprint.outline.is_empty() {
-        return Err("the scene has no longitudes and latitudes, which a STAC item needs".into());
+        return Err(NO_PLACE.into());
     }
     let ends = |axis: usize| {
         let values = footprint.outline.iter().map(|p| p[axis]);
@@ -93,4 +107,28 @@ fn acquired(scene: &Scene) -> Option<String> {
     }
     let clock = digits(11..13) && digits(14..16) && digits(17..19);
     Some(if clock { format!("{}Z", time.trim_end_matches('Z')) } else { format!("{}T00:00:00Z", &time[..10]) })
+}
+
+#[cfg(test)]
+mod tests {
+    use gdal::DriverManager;
+
+    use super::*;
+    use crate::{OpenOptions, write_rgb_geotiff};
+
+    #[test]
+    fn a_scene_without_a_place_is_known_before_the_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("scene.tif");
+        let found = || {
+            let scene = Scene::open(&path.display().to_string(), &OpenOptions::default()).unwrap();
+            check_stac(&scene, Path::new("o.stac.json")).map_err(|e| e.to_string())
+        };
+        let rgb = ndarray::Array3::from_elem((3, 20, 30), 7);
+        write_rgb_geotiff(&path, &rgb, [500_000.0, 1.0, 0.0, 5_400_000.0, 0.0, -1.0], 32632).unwrap();
+        assert_eq!(found(), Ok(()));
+        let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
+        driver.create_with_band_type::<u8, _>(&path, 30, 20, 3).unwrap().close().unwrap();
+        assert_eq!(found(), Err(format!("o.stac.json: cannot write: {NO_PLACE}")));
+    }
 }

@@ -1,5 +1,6 @@
 //! `artir geo`: scenes in, restored scenes on the same grid out.
 
+mod beside;
 mod flags;
 mod hint;
 mod report;
@@ -311,7 +312,7 @@ impl Args {
                 let reason = "no format has this ending: use .tif, .jp2, .png, .img or .vrt, or name one with --format";
                 Err(Failure::usage(format!("{}: {reason}", out.display())))
             }
-            (Some(_), Some(Format::Jp2 | Format::Png | Format::Imagine)) => {
+            (Some(_), Some(Format::Jp2 | Format::J2k | Format::Png | Format::Imagine)) => {
                 let reason = "--format names another format than the output's ending: leave it out, or use .tif";
                 Err(Failure::usage(format!("{}: {reason}", out.display())))
             }
@@ -440,6 +441,7 @@ fn restore(
         );
     }
     let options = args.write_options(args.format_of(out)?, streams);
+    args.check_beside(scene, out)?;
     let mut space = Outputs::default();
     let least = artir_geo::least_space(scene, &options);
     space.needs(out, least.result);

@@ -24,13 +24,13 @@ pub(crate) enum Nodata {
 }
 
 impl Nodata {
-    /// As a double; `None` where no double holds it.
+    /// As the double that is cast to it; `None` where there is none.
     pub(crate) fn value(self) -> Option<f64> {
-        const EXACT: u64 = 1 << 53;
         match self {
             Self::Float(v) => Some(v),
-            Self::Signed(v) => (v.unsigned_abs() <= EXACT).then_some(v as f64),
-            Self::Unsigned(v) => (v <= EXACT).then_some(v as f64),
+            Self::Signed(v) => Some(v as f64).filter(|double| *double as i64 == v),
+            // The cast back saturates, so that the largest value of 64 bits, a common nodata value, is among them.
+            Self::Unsigned(v) => Some(v as f64).filter(|double| *double as u64 == v),
         }
     }
 }

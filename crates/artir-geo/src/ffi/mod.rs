@@ -4,7 +4,10 @@ mod band;
 mod georef;
 mod vsi;
 
-use std::ffi::{CStr, CString, c_char};
+use std::{
+    cell::RefCell,
+    ffi::{CStr, CString, c_char},
+};
 
 use gdal::{Dataset, errors::GdalError, raster::RasterBand};
 use gdal_sys::{self as sys, CPLErr, GDALMajorObjectH};
@@ -140,9 +143,24 @@ pub(crate) fn set_cache(bytes: i64) {
     unsafe { sys::GDALSetCacheMax64(bytes) };
 }
 
+thread_local! {
+    /// The first warning of damage since [`watch`] began. GDAL itself keeps its last message alone.
+    static DAMAGE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Notes a message of GDAL's, as its error handler.
+pub(crate) fn note(message: &str) {
+    if is_damage(message) {
+        DAMAGE.with_borrow_mut(|first| {
+            first.get_or_insert_with(|| message.to_owned());
+        });
+    }
+}
+
 /// Forgets the last error, runs `work`, and returns the error that GDAL recorded meanwhile. This is the only
 /// report of a full disk.
 pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<String>) {
+    let outside = DAMAGE.take();
     // SAFETY: the error state is the thread's own, and the message is copied at once.
     unsafe { sys::CPLErrorReset() };
     let result = work();
@@ -150,8 +168,9 @@ pub(crate) fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<String>) {
     let (class, message) = unsafe {
         (sys::CPLGetLastErrorType(), CStr::from_ptr(sys::CPLGetLastErrorMsg()).to_string_lossy().into_owned())
     };
+    let damage = DAMAGE.replace(outside);
     let failed = class >= CPLErr::CE_Failure || class == CPLErr::CE_Warning && is_damage(&message);
-    (result, failed.then_some(message))
+    (result, if failed { Some(message) } else { damage })
 }
 
 /// What libjpeg says of data from which it makes up pixels: it fills the rest of a JPEG that ends early with grey. Its other
@@ -230,6 +249,13 @@ mod tests {
             };
         });
         assert_eq!(noted.as_deref(), Some("JPEGLib:Premature end of JPEG file"));
+        let (_, noted) = watch(|| {
+            note("JPEGLib:Corrupt JPEG data: bad Huffman code");
+            let (_, inner) = watch(|| note("JPEGLib:Corrupt JPEG data: 36 extraneous bytes before marker 0xd9"));
+            assert_eq!(inner, None);
+        });
+        assert_eq!(noted.as_deref(), Some("JPEGLib:Corrupt JPEG data: bad Huffman code"));
+        assert_eq!(watch(|| ()).1, None);
         assert!(is_damage("libjpeg: Premature end of JPEG file (this warning can be turned as an error)"));
         assert!(is_damage("JPEGLib:Corrupt JPEG data: premature end of data segment"));
         assert!(!is_damage("JPEGLib:Corrupt JPEG data: 2 extraneous bytes before marker 0xd9"));

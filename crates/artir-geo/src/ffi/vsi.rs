@@ -29,6 +29,22 @@ pub(crate) fn read_part(path: &str, offset: u64, most: usize) -> Option<Vec<u8>>
     Some(bytes)
 }
 
+/// The length of a file, bytes. `None` when it cannot be opened.
+pub(crate) fn file_bytes(path: &str) -> Option<u64> {
+    const FROM_THE_END: i32 = 2; // SEEK_END
+    let path = CString::new(path).ok()?;
+    // SAFETY: the file is open between the first and the last call.
+    unsafe {
+        let file = sys::VSIFOpenL(path.as_ptr(), c"rb".as_ptr().cast::<c_char>());
+        if file.is_null() {
+            return None;
+        }
+        let bytes = if sys::VSIFSeekL(file, 0, FROM_THE_END) == 0 { Some(sys::VSIFTellL(file)) } else { None };
+        sys::VSIFCloseL(file);
+        bytes
+    }
+}
+
 /// The files that a dataset is made of, the first its own.
 pub(crate) fn file_list(dataset: &Dataset) -> Vec<String> {
     // SAFETY: the list is made for the caller, copied, and freed once.

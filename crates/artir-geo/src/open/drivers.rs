@@ -114,10 +114,10 @@ pub(crate) fn open_with(name: &str, allowed: Option<&[&str]>) -> Result<Dataset,
     })
 }
 
-/// Suppresses GDAL's messages. artir reads the relevant ones from GDAL's error state.
+/// Suppresses GDAL's messages. artir reads the relevant ones from GDAL's error state, and notes those of damage.
 pub(crate) fn quiet() {
     static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| gdal::config::set_error_handler(|_, _, _| {}));
+    ONCE.call_once(|| gdal::config::set_error_handler(|_, _, message| ffi::note(message)));
 }
 
 /// A dataset's driver, by its short name, such as `GTiff`.

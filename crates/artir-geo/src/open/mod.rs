@@ -2,6 +2,7 @@
 
 pub(crate) mod cutline;
 pub(crate) mod drivers;
+mod length;
 pub(crate) mod name;
 mod objects;
 pub(crate) mod policy;
@@ -194,7 +195,9 @@ fn open_raster(path: &str, access: &Access) -> Result<Opened, Reason> {
             std::fs::metadata(path)?;
         }
         let name = objects::gdal_name(path).into_owned();
-        return Ok(Opened { dataset: again(&name, access)?, name, product: None });
+        let dataset = again(&name, access)?;
+        length::check(&dataset, &SceneName::of(&name).file)?;
+        return Ok(Opened { dataset, name, product: None });
     }
     if is_remote(path) {
         return Err(Reason::not_allowed("is on a network", Permission::Network));

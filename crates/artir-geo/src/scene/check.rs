@@ -19,13 +19,6 @@ pub(super) fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), Reaso
         return Err(format!("a raster of {columns}x{rows} pixels, more than 2^40").into());
     }
     let Ok(file) = std::fs::metadata(path) else { return Ok(()) };
-    if let Some(needed) = raw_bytes(dataset).filter(|needed| file.is_file() && *needed > file.len()) {
-        let has = file.len();
-        return Err(format!(
-            "its {columns}x{rows} pixels take {needed} bytes, but the file has {has}: it is incomplete"
-        )
-        .into());
-    }
     // The most that any codec of GDAL expands its input by is about a thousand.
     let claimed = columns as u64 * rows as u64 / 8 * dataset.raster_count() as u64;
     let too_much = |claimed: u64| claimed > (64 << 20) && claimed / 4096 > file.len();
@@ -36,44 +29,23 @@ pub(super) fn check_plausible(dataset: &Dataset, path: &str) -> Result<(), Reaso
     Ok(())
 }
 
-/// The fewest bytes that a file of a raw format has, which holds the pixels as they are. GDAL reads those that an ENVI file lacks
-/// as zeros.
-fn raw_bytes(dataset: &Dataset) -> Option<u64> {
-    if !matches!(drivers::driver(dataset).as_str(), "ENVI" | "EHdr") {
-        return None;
-    }
-    let header = ffi::Object::dataset(dataset).domain("ENVI");
-    let number = |key: &str| {
-        let value = header.iter().find_map(|item| item.split_once('=').filter(|(k, _)| *k == key));
-        value.and_then(|(_, value)| value.trim().parse::<u64>().ok()).unwrap_or(0)
-    };
-    if number("file_compression") != 0 {
-        return None;
-    }
-    let first = dataset.rasterband(1).ok()?;
-    let bits = ffi::bits(&first).unwrap_or(8 * ffi::type_bytes(ffi::type_number(&first)) as u32);
-    let (columns, rows) = dataset.raster_size();
-    let values = (columns as u64).saturating_mul(rows as u64).saturating_mul(dataset.raster_count() as u64);
-    Some((values.saturating_mul(u64::from(bits)) / 8).saturating_add(number("header_offset")))
-}
-
 /// Whether the entries of a colour table are the greys of their indices, from black to white: such a band is no palette.
 fn is_grey(table: &[[i16; 4]], bits: u32) -> bool {
     let last = (1usize << bits.min(16)) - 1;
-    let grey = |i: usize| (255.0 * i as f64 / last as f64).round() as i16;
-    table.len() > last
-        && table.iter().take(last + 1).enumerate().all(|(i, entry)| *entry == [grey(i), grey(i), grey(i), 255])
+    table.get(..=last).is_some_and(|ramp| are_greys(ramp, |i| 255.0 * i as f64 / last as f64))
 }
 
 /// Whether the entries of a colour table are greys from white to black over all values of so many bits, as GDAL makes them for a
-/// TIFF whose photometric interpretation is "white is zero" (MINISWHITE). It rounds them down for 16 bits, and drivers mark nodata
-/// as transparent.
+/// TIFF whose photometric interpretation is "white is zero" (MINISWHITE).
 fn is_negative(table: &[[i16; 4]], bits: u32) -> bool {
     let last = table.len().saturating_sub(1);
-    let grey = |i: usize| 255.0 - 255.0 * i as f64 / last as f64;
-    bits <= 16
-        && last + 1 == 1 << bits
-        && table.iter().filter(|entry| entry[3] == 0).count() <= 1
+    bits <= 16 && last + 1 == 1 << bits && are_greys(table, |i| 255.0 - 255.0 * i as f64 / last as f64)
+}
+
+/// Whether the entries of a colour table are these greys. GDAL rounds those of 16 bits down, and drivers mark nodata as
+/// transparent.
+fn are_greys(table: &[[i16; 4]], grey: impl Fn(usize) -> f64) -> bool {
+    table.iter().filter(|entry| entry[3] == 0).count() <= 1
         && table.iter().enumerate().all(|(i, [r, g, b, alpha])| {
             r == g && g == b && matches!(alpha, 0 | 255) && (f64::from(*r) - grey(i)).abs() <= 1.0
         })
@@ -128,7 +100,8 @@ pub(super) fn refuse_unfit(dataset: &Dataset, restored: &[usize]) -> Result<(), 
             return Err(format!("band {i} holds values of the type {name}, which cannot be restored").into());
         }
         let table = ffi::colour_table(&band);
-        let is_brightness = is_white_zero(dataset, i) || is_grey(&table, ffi::bits(&band).unwrap_or(8));
+        let bits = ffi::bits(&band).unwrap_or(if table.len() > 256 { 16 } else { 8 });
+        let is_brightness = is_white_zero(dataset, i) || is_grey(&table, bits);
         if !table.is_empty() && !is_brightness {
             let why = "has a colour table (palette), whose indices cannot be restored: expand it with gdal_translate -expand rgb (-of VRT \
                        copies no pixel)";
@@ -170,6 +143,15 @@ mod tests {
         assert!(is_grey(&table(&[0, 255]), 1) && is_grey(&table(&[0, 85, 170, 255]), 2));
         assert!(is_grey(&table(&(0..256).collect::<Vec<_>>()), 8));
         assert!(!is_grey(&table(&[255, 0]), 1), "white is 0");
+        let transparent = |count: usize| {
+            let mut table = table(&(0..256).collect::<Vec<_>>());
+            table[..count].iter_mut().for_each(|entry| entry[3] = 0);
+            table
+        };
+        assert!(is_grey(&transparent(1), 8), "nodata");
+        assert!(!is_grey(&transparent(2), 8));
+        let down: Vec<i16> = (0..65_536).map(|i| (i * 255 / 65_535) as i16).collect();
+        assert!(is_grey(&table(&down), 16) && !is_grey(&table(&(0..256).collect::<Vec<_>>()), 16));
         assert!(!is_grey(&table(&[0, 255]), 8) && !is_grey(&[[0, 0, 0, 255], [255, 0, 0, 255]], 1));
     }
 }

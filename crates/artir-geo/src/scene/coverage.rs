@@ -1,11 +1,14 @@
 //! The parts of a scene that its file holds. A virtual raster has no sources elsewhere, and a sparse TIFF no blocks.
 
+use std::ops::Range;
+
 use gdal::{Dataset, raster::RasterBand};
 
 use crate::{
     error::Reason,
     ffi::{self, Coverage, Part},
     open::drivers::driver,
+    values::decimated::Decimated,
 };
 
 /// Edge of the smallest part that is looked at, pixels.
@@ -106,6 +109,42 @@ pub(crate) fn missing_parts(dataset: &Dataset, bands: &[usize], whole: Part) -> 
         }
     }
     Ok(out)
+}
+
+/// Marks pixels of a sample as invalid that show what the file holds for none of these bands. `blank` are those that
+/// read so. Of a part that is scaled down, a pixel shows one of those that it covers, or of the next.
+pub(super) fn mark_gaps(
+    dataset: &Dataset,
+    bands: &[usize],
+    sample: &[Decimated],
+    blank: &[bool],
+    valid: &mut [bool],
+) -> Result<(), Reason> {
+    let mut start = 0;
+    for Decimated { part, out } in sample {
+        let pixels = start..start + out.0 * out.1;
+        start = pixels.end;
+        let (blank, valid) = (&blank[pixels.clone()], &mut valid[pixels]);
+        if !blank.contains(&true) {
+            continue;
+        }
+        for missing in missing_parts(dataset, bands, *part)? {
+            let across = shown(missing.at.0 - part.at.0, missing.size.0, part.size.0, out.0);
+            for row in shown(missing.at.1 - part.at.1, missing.size.1, part.size.1, out.1) {
+                for i in across.clone().map(|column| row * out.0 + column) {
+                    valid[i] &= !blank[i];
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The pixels of a line of `out` that can show one of `length` pixels from `from` on, where they show `size` pixels.
+fn shown(from: usize, length: usize, size: usize, out: usize) -> Range<usize> {
+    let around = usize::from(out < size);
+    let first = (from * out / size).saturating_sub(around);
+    first..((from + length) * out).div_ceil(size).saturating_add(around).min(out)
 }
 
 /// Whether the file holds nothing of a part in any of the bands; `None` where it holds some of it in one band.
@@ -236,6 +275,29 @@ mod tests {
         assert!(missing(&[1, 2], whole) == expected(&|_, y| (60..91).contains(&y)));
         let strip = Part { at: (0, 50), size: (300, 20) };
         assert!(missing(&[1], strip) == expected(&|_, y| (50..70).contains(&y)));
+    }
+
+    #[test]
+    fn pixels_of_a_sample_that_show_a_gap_do_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = mosaic(folder.path(), [&[[0, 0, 300, 37], [0, 37, 101, 163], [151, 37, 149, 163]], &[]]);
+        let marked = |sample: &[Decimated], blank: &dyn Fn(usize) -> bool| {
+            let pixels: usize = sample.iter().map(Decimated::pixels).sum();
+            let mut valid = vec![true; pixels];
+            let blank: Vec<bool> = (0..pixels).map(blank).collect();
+            mark_gaps(&dataset, &[1], sample, &blank, &mut valid).unwrap();
+            valid
+        };
+        let above = Decimated { part: Part { at: (100, 0), size: (60, 30) }, out: (60, 30) };
+        let part = Decimated { part: Part { at: (90, 30), size: (40, 10) }, out: (40, 10) };
+        let valid = marked(&[above, part], &|_| true);
+        let gap = |i: usize| i >= 1800 && (i - 1800) % 40 >= 11 && (i - 1800) / 40 >= 7;
+        assert!((0..valid.len()).all(|i| valid[i] != gap(i)));
+        // Scaled down: the gap begins at column 101 / 3 and row 37 / 4, and neighbours of these may show it.
+        let whole = Decimated { part: Part { at: (0, 0), size: (300, 200) }, out: (100, 50) };
+        let valid = marked(&[whole], &|i| i % 100 != 40);
+        let near = |i: usize| (32..52).contains(&(i % 100)) && i / 100 >= 8;
+        assert!((0..valid.len()).all(|i| valid[i] != (near(i) && i % 100 != 40)));
     }
 
     #[test]

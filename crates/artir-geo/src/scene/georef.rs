@@ -1,6 +1,9 @@
 //! Georeferencing: coordinate reference system, geotransform, ground control points.
 
-use gdal::{Dataset, spatial_ref::SpatialRef};
+use gdal::{
+    Dataset,
+    spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef},
+};
 use serde_json::{Value, json};
 
 use crate::ffi::{self, Crs, Gcp, Of, ThreadOption};
@@ -17,12 +20,42 @@ pub(crate) fn same_crs(a: &Option<Crs>, b: &Option<Crs>) -> bool {
     }
 }
 
-/// Whether two systems that differ in their words mean the same: other names of units and datums, other or no identifiers.
-fn equivalent(a: Option<&Crs>, b: Option<&Crs>) -> bool {
+/// Whether two systems that differ in their words mean the same: other names of units and datums, other or no
+/// identifiers. `at` are coordinates in them.
+fn equivalent(a: Option<&Crs>, b: Option<&Crs>, at: Option<[f64; 2]>) -> bool {
     let (Some(a), Some(b)) = (a, b) else { return a.is_none() && b.is_none() };
     let parsed = |crs: &Crs| SpatialRef::from_wkt(&crs.wkt).ok();
-    let same = || parsed(a).is_some_and(|a| parsed(b).is_some_and(|b| a == b));
-    a.axes == b.axes && a.epoch == b.epoch && same()
+    let (Some(first), Some(second)) = (parsed(a), parsed(b)) else { return false };
+    // PROJ compares no transformations. A file may leave out the one that the scene states.
+    let of_found = transformation(&b.wkt);
+    let keeps = of_found.is_none() || of_found == transformation(&a.wkt);
+    a.axes == b.axes
+        && a.epoch == b.epoch
+        && first == second
+        && (keeps || at.is_some_and(|at| is_one_place(first, second, at)))
+}
+
+/// The transformation to WGS 84 that a WKT2 text states.
+fn transformation(wkt: &str) -> Option<&str> {
+    const WORD: &str = "ABRIDGEDTRANSFORMATION";
+    let from = &wkt[wkt.find(WORD)?..];
+    Some(&from[..from.len() - after_brackets(&from[WORD.len()..]).len()])
+}
+
+/// Whether coordinates are one place in both systems, to about a metre. An ERDAS Imagine file states a transformation
+/// of zeros for each datum that it does not know, which moves some by hundreds of metres.
+fn is_one_place(a: SpatialRef, b: SpatialRef, at: [f64; 2]) -> bool {
+    const DEGREES: f64 = 1e-5;
+    let on_earth = |mut from: SpatialRef| -> gdal::errors::Result<[f64; 2]> {
+        let mut to = SpatialRef::from_epsg(4326)?;
+        from.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
+        to.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
+        let [mut x, mut y] = at.map(|v| [v]);
+        CoordTransform::new(&from, &to)?.transform_coords(&mut x, &mut y, &mut [])?;
+        Ok([x[0], y[0]])
+    };
+    let (Ok(a), Ok(b)) = (on_earth(a), on_earth(b)) else { return false };
+    a.iter().zip(&b).all(|(a, b)| (a - b).abs() < DEGREES)
 }
 
 /// A WKT2 text without names of conversions and axes, and without usages.
@@ -139,16 +172,21 @@ impl Georef {
 
     /// Takes over the words in which a written file states the same reference systems.
     pub(crate) fn give_way(&mut self, found: &Self) {
-        if equivalent(self.crs.as_ref(), found.crs.as_ref()) {
+        if equivalent(self.crs.as_ref(), found.crs.as_ref(), self.geotransform.map(|g| [g[0], g[3]])) {
             self.crs.clone_from(&found.crs);
         }
-        if equivalent(self.gcp_crs.as_ref(), found.gcp_crs.as_ref()) {
+        if equivalent(self.gcp_crs.as_ref(), found.gcp_crs.as_ref(), self.first_point()) {
             self.gcp_crs.clone_from(&found.gcp_crs);
         }
         // GeoTIFF has no names for ground control points, and GDAL numbers them.
         if self.same_points(found) {
             self.gcps.clone_from(&found.gcps);
         }
+    }
+
+    /// Coordinates of a ground control point.
+    fn first_point(&self) -> Option<[f64; 2]> {
+        self.gcps.first().map(|point| [point.is[0], point.is[1]])
     }
 
     /// Whether ground control points are the same but for their names.
@@ -165,7 +203,7 @@ impl Georef {
         }
         let system = !same_crs(&self.gcp_crs, &found.gcp_crs);
         let names = self.gcps != found.gcps && self.names_points();
-        let only_words = !system || equivalent(self.gcp_crs.as_ref(), found.gcp_crs.as_ref());
+        let only_words = !system || equivalent(self.gcp_crs.as_ref(), found.gcp_crs.as_ref(), self.first_point());
         (system || names) && (self.fits_beside() || !only_words)
     }
 

@@ -248,6 +248,7 @@ impl Scene {
         let choice = self.info.options.range;
         let bytes = self.info.kind() == gdal_sys::GDALDataType::GDT_Byte;
         let (planes, valid, is_estimate) = self.sample()?;
+        let counted = band::counted(&planes, &self.info.values, &valid);
         let by_sample = choice == RangeChoice::Percentile || choice == RangeChoice::Auto && !bytes;
         self.info.range_is_estimate = is_estimate && by_sample;
         if let Some(found) = &self.info.radiometry {
@@ -275,7 +276,7 @@ impl Scene {
                 Some(found) => {
                     let white = match choice {
                         RangeChoice::Reflectance => 1.0,
-                        _ => white_of_sample(&planes, found, &valid).unwrap_or(1.0),
+                        _ => white_of_sample(&counted, found).unwrap_or(1.0),
                     };
                     for (values, radiometry) in self.info.values.iter_mut().zip(found) {
                         values.interval = radiometry.interval(0.0, white).unwrap_or(Interval::UNIT);
@@ -283,7 +284,7 @@ impl Scene {
                 }
                 None if choice == RangeChoice::Reflectance => {
                     // Floating-point numbers are reflectance itself, unless they are larger than any.
-                    let white = Interval::of_sample(&planes, self.info.bands.len(), &valid).map(Interval::white);
+                    let white = Interval::of_sample(&counted).map(Interval::white);
                     let itself =
                         most > f64::from(f32::MAX) / 2.0 && white.is_some_and(|white| white <= MOST_REFLECTANCE);
                     of_one(&mut self.info.values, if itself { Interval::UNIT } else { Interval::REFLECTANCE });
@@ -291,9 +292,9 @@ impl Scene {
                 None => {
                     // A scene with one value, or none, has nothing to restore, so any interval works.
                     let found = if is_negative {
-                        Interval::of_negative(&planes, &self.info.values[0].limits, &valid)
+                        Interval::of_negative(&counted, &self.info.values[0].limits)
                     } else {
-                        Interval::of_sample(&planes, self.info.bands.len(), &valid)
+                        Interval::of_sample(&counted)
                     };
                     of_one(&mut self.info.values, found.unwrap_or(Interval::UNIT));
                 }
@@ -326,6 +327,10 @@ impl Scene {
             let most = self.info.values[0].limits[1];
             self.info.fill = fills::find(&planes, self.info.bands.len(), out.0, &valid, most);
             let fill = self.info.fill.map(|fill| fill.value);
+            if let Some(far) = self.info.far_fill() {
+                // No band has such a value where the others have theirs, either.
+                self.info.values.iter_mut().for_each(|values| values.nodata = values.nodata.or(Some(far)));
+            }
             on_planes!(&planes, p => band::mark_valid(p, &self.info.values, fill, &mut valid));
         }
         if !self.info.has_holes {
@@ -337,7 +342,10 @@ impl Scene {
         let factor = (all.sqrt() / SAMPLE as f64).max(1.0);
         let scaled = |n: usize| ((n as f64 / factor).round() as usize).clamp(1, n);
         let parts = parts.into_iter().map(|part| Decimated { part, out: (scaled(part.size.0), scaled(part.size.1)) });
-        let (planes, valid) = self.sample_of(&parts.collect::<Vec<_>>())?;
+        let parts: Vec<Decimated> = parts.collect();
+        let (planes, mut valid) = self.sample_of(&parts)?;
+        let blank = band::blank(&planes, &self.info.values);
+        coverage::mark_gaps(&self.dataset, &self.info.bands, &parts, &blank, &mut valid)?;
         Ok((planes, valid, false))
     }
 
@@ -364,6 +372,22 @@ impl SceneInfo {
     /// Whether brightness falls with the stored value of the only restored band.
     pub(crate) fn is_negative(&self) -> bool {
         self.radiometry.is_none() && self.bands == [1] && self.description.bands[0].white_is_zero
+    }
+
+    /// Fill that nobody declared, where it is a number far from all others. Zero and the largest whole number are fill
+    /// where all bands have them, and can be values of one band.
+    fn far_fill(&self) -> Option<f64> {
+        let most = self.values[0].limits[1];
+        let is_far = |value: &f64| *value != 0.0 && (*value != most || most >= f64::from(f32::MAX));
+        self.fill.map(|fill| fill.value).filter(is_far)
+    }
+
+    /// The stored value that is no value of a band, also of one that the network does not see.
+    pub(crate) fn nodata_of(&self, number: usize) -> Option<f64> {
+        match self.options.nodata {
+            NodataChoice::Value(value) => Some(value),
+            _ => self.description.bands[number - 1].nodata.and_then(ffi::Nodata::value).or(self.far_fill()),
+        }
     }
 
     pub(crate) fn shape(&self) -> Shape {

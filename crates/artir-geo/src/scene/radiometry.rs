@@ -3,10 +3,7 @@
 use super::{description::Description, domains::Domains};
 use crate::{
     ffi,
-    values::{
-        interval::{Interval, TAILS},
-        samples::Planes,
-    },
+    values::interval::{Interval, TAILS},
 };
 
 /// The linear relation of a band: physical value = stored value x scale + offset.
@@ -110,14 +107,12 @@ fn stated(domains: &Domains) -> [Option<f64>; 2] {
     [item("valid_min").and_then(number), item("valid_max").and_then(number)]
 }
 
-/// Physical white: the 99.5th percentile of all restored bands together. `None` unless it is above zero.
-pub(super) fn white_of_sample(planes: &Planes, radiometry: &[Radiometry], valid: &[bool]) -> Option<f64> {
-    let mut values: Vec<f64> = Vec::new();
-    for (plane, radiometry) in radiometry.iter().enumerate() {
-        let of_plane = planes.values(plane);
-        let counted = of_plane.into_iter().zip(valid).filter(|(v, ok)| **ok && v.is_finite());
-        values.extend(counted.map(|(v, _)| radiometry.physical(v)));
-    }
+/// Physical white: the 99.5th percentile of the values that count, of all restored bands together. `None` unless it is
+/// above zero.
+pub(super) fn white_of_sample(counted: &[Vec<f64>], radiometry: &[Radiometry]) -> Option<f64> {
+    let bands = counted.iter().zip(radiometry);
+    let mut values: Vec<f64> =
+        bands.flat_map(|(of_band, band)| of_band.iter().map(move |v| band.physical(*v))).collect();
     values.sort_unstable_by(f64::total_cmp);
     let last = values.len().checked_sub(1)?;
     let white = values[(last as f64 * TAILS[1]).round() as usize];

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use super::{Scene, options::OpenOptions, radiometry::Radiometry};
 use crate::{
     error::{Error, Reason},
-    values::interval::{Interval, RangeChoice, TAILS},
+    values::{
+        band,
+        interval::{Interval, RangeChoice, TAILS},
+    },
 };
 
 /// Parts of a pixel that a sampled pixel is weighed in, so that weights are whole numbers, whose sum knows no order.
@@ -89,13 +92,11 @@ impl SceneValues {
         };
         let weight = ((all / valid.len().max(1) as f64 * PARTS).round() as u64).max(1);
         let mut counts = BTreeMap::new();
-        for plane in 0..scene.info.bands.len() {
-            let radiometry = scene.info.radiometry.as_ref().map(|all| all[plane]);
-            for (value, valid) in planes.values(plane).into_iter().zip(&valid) {
-                if *valid && value.is_finite() {
-                    let value = radiometry.map_or(value, |radiometry| radiometry.physical(value));
-                    *counts.entry(key(value)).or_default() += weight;
-                }
+        for (band, values) in band::counted(&planes, &scene.info.values, &valid).into_iter().enumerate() {
+            let radiometry = scene.info.radiometry.as_ref().map(|all| all[band]);
+            for value in values {
+                let value = radiometry.map_or(value, |radiometry| radiometry.physical(value));
+                *counts.entry(key(value)).or_default() += weight;
             }
         }
         let rule = scene.info.radiometry.take().map_or(Rule::Stored, Rule::Reflectance);

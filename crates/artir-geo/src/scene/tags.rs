@@ -15,6 +15,8 @@ pub(crate) struct Tags {
     pub(crate) tiled: bool,
     /// Tag 338, first value: 1 associated (premultiplied) alpha, 2 unassociated.
     pub(crate) extra_sample: Option<u64>,
+    /// Tag 274: 1 if the first row is at the top and the first column at the left, 2 to 8 for other places.
+    pub(crate) orientation: Option<u64>,
 }
 
 /// Directories of one file that are looked at.
@@ -37,6 +39,7 @@ impl Tags {
             let Some((tag, value)) = form.entry(entry) else { continue };
             match tag {
                 262 => out.photometric = Some(value),
+                274 => out.orientation = Some(value),
                 317 => out.predictor = Some(value),
                 322 => out.tiled = true,
                 338 => out.extra_sample = Some(value),

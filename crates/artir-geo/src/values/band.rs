@@ -2,7 +2,7 @@
 
 use super::{
     interval::Interval,
-    samples::{Sample, nodata_as},
+    samples::{Planes, Sample, nodata_as, on_planes},
 };
 
 /// How the stored values of a restored band are read and changed.
@@ -52,6 +52,31 @@ impl BandValues {
         }
         after
     }
+}
+
+/// The values of each band that count: those of the pixels that are valid and that the band does not lack.
+pub(crate) fn counted(planes: &Planes, bands: &[BandValues], valid: &[bool]) -> Vec<Vec<f64>> {
+    fn of_band<T: Sample>(plane: &[T], band: &BandValues, valid: &[bool]) -> Vec<f64> {
+        let nodata = nodata_as(band.nodata);
+        let held = plane.iter().zip(valid).filter(|(value, ok)| **ok && BandValues::holds(**value, nodata));
+        held.map(|(value, _)| value.value()).collect()
+    }
+    on_planes!(planes, p => p.iter().zip(bands).map(|(plane, band)| of_band(plane, band, valid)).collect())
+}
+
+/// The pixels that read as what a file does not hold: zero or nodata in all bands.
+pub(crate) fn blank(planes: &Planes, bands: &[BandValues]) -> Vec<bool> {
+    fn of_band<T: Sample>(plane: &[T], band: &BandValues, blank: &mut [bool]) {
+        let nodata = [nodata_as(band.nodata), nodata_as(band.declared)];
+        for (value, blank) in plane.iter().zip(blank) {
+            *blank &= value.value() == 0.0 || !value.value().is_finite() || nodata.contains(&Some(*value));
+        }
+    }
+    on_planes!(planes, p => {
+        let mut out = vec![true; p.first().map_or(0, Vec::len)];
+        p.iter().zip(bands).for_each(|(plane, band)| of_band(plane, band, &mut out));
+        out
+    })
 }
 
 /// Marks pixels without a value in any band as invalid, and those that have the value `fill` in all bands. `valid` holds the
@@ -173,6 +198,24 @@ mod tests {
         let mut values = [i64::MAX - 1, 12];
         add(&mut values, &[0.1, 0.1], None, &band(Interval::new(0.0, 100.0).unwrap(), None));
         assert_eq!(values, [i64::MAX - 1, 22]);
+    }
+
+    #[test]
+    fn values_count_where_the_band_has_them() {
+        let bands = [band(Interval::BYTES, Some(-9999.0)), band(Interval::BYTES, None)];
+        let planes = Planes::F32(vec![vec![-9999.0, 2.0, f32::NAN, 4.0], vec![5.0, 6.0, 0.0, -9999.0]]);
+        let found = counted(&planes, &bands, &[true, true, true, false]);
+        assert_eq!(found, [vec![2.0], vec![5.0, 6.0, 0.0]]);
+        let found = counted(&planes, &bands, &[true; 4]);
+        assert_eq!(found, [vec![2.0, 4.0], vec![5.0, 6.0, 0.0, -9999.0]]);
+    }
+
+    #[test]
+    fn what_reads_as_missing_is_zero_or_nodata_in_all_bands() {
+        let declared = BandValues { declared: Some(9.0), ..band(Interval::BYTES, None) };
+        let planes = Planes::U8(vec![vec![0, 0, 7, 0], vec![0, 9, 9, 1]]);
+        assert_eq!(blank(&planes, &[band(Interval::BYTES, Some(7.0)), declared]), [true, true, true, false]);
+        assert_eq!(blank(&Planes::U8(Vec::new()), &[]), [false; 0]);
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! The stored values that the network receives as black and white.
 
-use super::samples::Planes;
-
 /// The rule for black and white.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum RangeChoice {
@@ -68,22 +66,17 @@ impl Interval {
         f64::from(difference) * (self.hi - self.lo)
     }
 
-    /// By percentiles of a sample of the scene. `None` without two different valid values.
-    pub(crate) fn of_sample(planes: &Planes, count: usize, valid: &[bool]) -> Option<Self> {
-        let mut values = Vec::new();
-        for plane in 0..count {
-            let of_plane = planes.values(plane);
-            values.extend(of_plane.into_iter().zip(valid).filter(|(v, ok)| **ok && v.is_finite()).map(|(v, _)| v));
-        }
-        Self::of_values(values)
+    /// By percentiles of the values of each band that count, in a sample of the scene. `None` without two different
+    /// values.
+    pub(crate) fn of_sample(counted: &[Vec<f64>]) -> Option<Self> {
+        Self::of_values(counted.concat())
     }
 
     /// The stored values of white and black, in this order, of a single band whose 0 is white. Black is the largest value that
     /// an unsigned band can have; in other bands it is a percentile, as white is.
-    pub(crate) fn of_negative(planes: &Planes, [least, most]: &[f64; 2], valid: &[bool]) -> Option<Self> {
+    pub(crate) fn of_negative(counted: &[Vec<f64>], [least, most]: &[f64; 2]) -> Option<Self> {
         let black = if *least == 0.0 { *most } else { 0.0 };
-        let counted = planes.values(0).into_iter().zip(valid).filter(|(v, ok)| **ok && v.is_finite());
-        let found = Self::of_values(counted.map(|(v, _)| black - v).collect())?;
+        let found = Self::of_values(counted.first()?.iter().map(|v| black - v).collect())?;
         Self::new(black - found.hi, black - found.lo)
     }
 
@@ -104,37 +97,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_leave_out_tails_and_invalid_pixels() {
-        let mut plane: Vec<u16> = (0..1000).map(|v| v + 100).collect();
-        plane.push(60_000);
-        let mut valid = vec![true; 1001];
-        let found = Interval::of_sample(&Planes::U16(vec![plane.clone()]), 1, &valid).unwrap();
+    fn percentiles_leave_out_tails() {
+        let mut values: Vec<f64> = (0..1000).map(|v| f64::from(v + 100)).collect();
+        values.push(60_000.0);
+        let found = Interval::of_sample(&[values[..500].to_vec(), values[500..].to_vec()]).unwrap();
         assert_eq!((found.lo, found.hi), (0.0, 1095.0));
-        valid[500..].fill(false);
-        assert_eq!(Interval::of_sample(&Planes::U16(vec![plane]), 1, &valid).unwrap().hi, 597.0);
-        let below = Planes::F32(vec![vec![-2.0, f32::NAN, 3.0]]);
-        let found = Interval::of_sample(&below, 1, &[true; 3]).unwrap();
+        assert_eq!(Interval::of_sample(&[values[..500].to_vec(), Vec::new()]).unwrap().hi, 597.0);
+        let found = Interval::of_sample(&[vec![-2.0, 3.0]]).unwrap();
         assert_eq!((found.lo, found.hi), (-2.0, 3.0));
     }
 
     #[test]
     fn a_negative_has_the_range_of_its_positive() {
-        let positive: Vec<u16> = (0..1000).map(|v| v + 100).collect();
-        let stored = Planes::U16(vec![positive.iter().map(|v| u16::MAX - v).collect()]);
-        let valid = vec![true; 1000];
-        let wanted = Interval::of_sample(&Planes::U16(vec![positive]), 1, &valid).unwrap();
-        let found = Interval::of_negative(&stored, &[0.0, 65_535.0], &valid).unwrap().negative();
+        let positive: Vec<f64> = (0..1000).map(|v| f64::from(v + 100)).collect();
+        let stored: Vec<f64> = positive.iter().map(|v| 65_535.0 - v).collect();
+        let wanted = Interval::of_sample(&[positive]).unwrap();
+        let found = Interval::of_negative(&[stored], &[0.0, 65_535.0]).unwrap().negative();
         assert_eq!((found.black(), found.white()), (65_535.0 - wanted.black(), 65_535.0 - wanted.white()));
         assert_eq!((found.display(65_535.0), found.display(found.white())), (0.0, 1.0));
-        let floats = Planes::F32(vec![vec![-2.0, 3.0]]);
-        let found = Interval::of_negative(&floats, &[f64::MIN, f64::MAX], &[true; 2]).unwrap().negative();
+        let found = Interval::of_negative(&[vec![-2.0, 3.0]], &[f64::MIN, f64::MAX]).unwrap().negative();
         assert_eq!((found.black(), found.white()), (3.0, -2.0));
     }
 
     #[test]
     fn nothing_to_go_by_is_no_interval() {
-        assert_eq!(Interval::of_sample(&Planes::U8(vec![vec![0, 0]]), 1, &[true; 2]), None);
-        assert_eq!(Interval::of_sample(&Planes::U8(vec![vec![4, 9]]), 1, &[false; 2]), None);
+        assert_eq!(Interval::of_sample(&[vec![0.0, 0.0]]), None);
+        assert_eq!(Interval::of_sample(&[Vec::new()]), None);
         assert_eq!(Interval::new(1.0, 1.0), None);
         assert_eq!(Interval::new(f64::NAN, 1.0), None);
         assert_eq!(Interval::new(-1.7e308, 1.7e308), None);

@@ -8,7 +8,10 @@ use gdal::{
     raster::{Buffer, RasterCreationOptions},
 };
 
-use super::metadata::open_again;
+use super::{
+    beside::{in_the_way, is_read_with},
+    metadata::open_again,
+};
 use crate::{
     error::{Error, Reason},
     ffi::{self, RawRows},
@@ -18,6 +21,19 @@ use crate::{
 
 /// Rows that are subtracted at a time.
 const ROWS: usize = 256;
+
+/// Finds the reasons why a change layer must not have a name: GDAL would read it with the result, or an older layer's
+/// sidecar file with it.
+///
+/// # Errors
+/// [`Error::Write`] that names the file.
+pub fn check_change(result: &Path, to: &Path, overwrite: bool) -> Result<(), Error> {
+    if is_read_with(result, to) {
+        let reason = format!("GDAL would read it with {}: write it elsewhere", result.display());
+        return Err(Error::Write { path: to.display().to_string(), reason: reason.into() });
+    }
+    in_the_way(to, overwrite).map(drop)
+}
 
 /// Writes a GeoTIFF of 32-bit floating-point numbers on the scene's grid, with a band for each restored one: the result's
 /// stored value minus the scene's. Pixels that did not change are 0.
@@ -30,9 +46,12 @@ pub fn write_change(scene: &Scene, result: &Path, to: &Path, overwrite: bool) ->
         return Err(Error::Exists { path: to.display().to_string() });
     }
     let fail = |reason: Reason| Error::Write { path: to.display().to_string(), reason };
+    let stale = in_the_way(to, overwrite)?;
     let file = NewFile::create(to).map_err(|e| fail(e.into()))?;
-    write(scene, result, &file.path()).map_err(fail)?;
-    file.publish(overwrite).map_err(|e| fail(e.into()))
+    write(scene, result, &file.path()).map_err(&fail)?;
+    file.publish(overwrite).map_err(|e| fail(e.into()))?;
+    // Statistics that a viewer left there are those of the older layer.
+    stale.iter().try_for_each(std::fs::remove_file).map_err(|e| fail(e.into()))
 }
 
 fn write(scene: &Scene, result: &Path, path: &Path) -> Result<(), Reason> {
@@ -83,4 +102,28 @@ fn write(scene: &Scene, result: &Path, path: &Path) -> Result<(), Reason> {
         }
     }
     ffi::checked(|| target.close())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{OpenOptions, write_rgb_geotiff};
+
+    #[test]
+    fn a_layer_is_read_with_no_result_and_no_older_file_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["o.tif.aux.xml", "o.tif.msk", "o.tfw"] {
+            let refused = check_change(&at("o.tif"), &at(name), true).unwrap_err().to_string();
+            assert!(refused.contains("would read it with"), "{name}: {refused}");
+        }
+        check_change(&at("o.tif"), &at("change.tif"), false).unwrap();
+        let rgb = ndarray::Array3::from_elem((3, 20, 30), 7);
+        write_rgb_geotiff(&at("scene.tif"), &rgb, [0.0, 1.0, 0.0, 0.0, 0.0, -1.0], 32632).unwrap();
+        let scene = Scene::open(&at("scene.tif").display().to_string(), &OpenOptions::default()).unwrap();
+        std::fs::write(at("change.tif.aux.xml"), "<PAMDataset/>").unwrap();
+        assert!(check_change(&at("o.tif"), &at("change.tif"), false).is_err());
+        write_change(&scene, &at("scene.tif"), &at("change.tif"), true).unwrap();
+        assert!(at("change.tif").exists() && !at("change.tif.aux.xml").exists());
+    }
 }

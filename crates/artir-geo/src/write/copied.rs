@@ -12,13 +12,37 @@ use super::{
 };
 use crate::{
     error::Reason,
-    ffi::{self, RawRows},
+    ffi::{self, Crs, RawRows},
     open::drivers::structure,
-    scene::Scene,
+    scene::{Scene, SceneInfo, description::Description},
 };
 
 /// Rows that are compared at a time.
 const ROWS: usize = 256;
+
+/// Refuses a scene that is too large for one ERDAS Imagine file. GDAL puts the pixels of a larger one into a second
+/// file (`.ige`), and the name of that into the first.
+pub(super) fn check_size(scene: &SceneInfo, format: Format, options: &WriteOptions) -> Result<(), Reason> {
+    const MOST: u64 = 1 << 31;
+    // What GDAL leaves for everything but pixels.
+    const OTHER: u64 = 10_000_000;
+    if format != Format::Imagine {
+        return Ok(());
+    }
+    let asked = options.creation.iter().rev().find(|option| option.key() == "BLOCKSIZE");
+    let asked = asked.and_then(|option| option.value().parse::<u64>().ok());
+    let edge = asked.filter(|edge| (32..=2048).contains(edge)).unwrap_or(64);
+    let (columns, rows) = scene.description.size;
+    let blocks = (columns as u64).div_ceil(edge).saturating_mul((rows as u64).div_ceil(edge));
+    let values = blocks.saturating_mul(edge * edge).saturating_mul(scene.description.bands.len() as u64);
+    let bytes = values.saturating_mul(ffi::type_bytes(scene.kind()) as u64).saturating_add(OTHER);
+    if bytes > MOST {
+        return Err(
+            "its pixels take more than the 2 GiB that one ERDAS Imagine file holds: write a GeoTIFF (.tif)".into()
+        );
+    }
+    Ok(())
+}
 
 /// Copies the GeoTIFF at `from` to a file of another format at `to`, and compares the values of both.
 pub(crate) fn write(
@@ -45,7 +69,12 @@ pub(crate) fn write(
             }
             pairs
         }
-        Format::Jp2 => vec![("QUALITY".into(), "100".into()), ("REVERSIBLE".into(), "YES".into())],
+        // By itself, GDAL would go by the ending of `to`, which is no result's.
+        Format::Jp2 => {
+            let geo = if has_geojp2(&scene.info.description) { "YES" } else { "NO" };
+            lossless(&[("CODEC", "JP2"), ("GMLJP2", "NO"), ("GEOJP2", geo)])
+        }
+        Format::J2k => lossless(&[("CODEC", "J2K")]),
         Format::Imagine => vec![("COMPRESSED".into(), "YES".into())],
         _ => Vec::new(),
     };
@@ -61,6 +90,20 @@ pub(crate) fn write(
     let copy = ffi::checked(|| source.create_copy(&driver, to, &to_options(&pairs)?))?;
     ffi::checked(|| copy.close())?;
     if format == Format::Cog { Ok(()) } else { same_values(from, to) }
+}
+
+/// Options of a JPEG 2000 file that holds every value.
+fn lossless(more: &[(&str, &str)]) -> Vec<(String, String)> {
+    let all = [("QUALITY", "100"), ("REVERSIBLE", "YES")].iter().chain(more);
+    all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Whether a GeoTIFF in a box of a JPEG 2000 file holds the grid. It has no form for a system that is derived from
+/// another, and GDAL reads a system out of one that has none.
+fn has_geojp2(description: &Description) -> bool {
+    let georef = &description.georef;
+    let plain = |crs: &Crs| !crs.wkt.contains("DERIVINGCONVERSION[");
+    georef.geotransform.is_some() && georef.crs.as_ref().is_some_and(plain)
 }
 
 /// The edge of a COG's blocks, which decides how many overviews its result has.

@@ -18,10 +18,15 @@ pub(crate) fn check(format: Format, option: &CreationOption) -> Result<(), Reaso
     let name = format.driver();
     let value = option.value().to_ascii_uppercase();
     let loses = match (format, option.key()) {
-        (Format::Jp2, "QUALITY") => value != "100",
-        (Format::Jp2, "REVERSIBLE") => !is_yes(&value),
+        (Format::Jp2 | Format::J2k, "QUALITY") => value != "100",
+        (Format::Jp2 | Format::J2k, "REVERSIBLE") => !is_yes(&value),
+        // What GDAL reads of such a box would depend on the size of the scene, and differ from what was checked.
+        (Format::Jp2 | Format::J2k, "GMLJP2" | "INSPIRE_TG") => is_yes(&value),
+        (Format::Jp2 | Format::J2k, "GMLJP2V2_DEF") => true,
         (_, "COMPRESS") => !LOSSLESS.contains(&value.as_str()),
         (_, "MAX_Z_ERROR" | "MAX_Z_ERROR_OVERVIEW") => value.parse() != Ok(0.0),
+        // GDAL would read another meaning of the values, and other viewers still others.
+        (_, "PHOTOMETRIC") => !["RGB", "MINISBLACK"].contains(&value.as_str()),
         (_, "NBITS" | "DISCARD_LSB" | "PIXELTYPE" | "JPEG_QUALITY" | "WEBP_LEVEL" | "SIGNED") => true,
         // They would change the grid, the metadata or the layout that was checked.
         (
@@ -108,6 +113,7 @@ mod tests {
             ("ZLEVEL", "9"),
             ("BIGTIFF", "IF_NEEDED"),
             ("MAX_Z_ERROR", "0"),
+            ("PHOTOMETRIC", "rgb"),
         ] {
             assert_eq!(refused(Format::GeoTiff, key, value), None, "{key}={value}");
         }
@@ -118,9 +124,11 @@ mod tests {
             (Format::GeoTiff, "BLOCKXSIZE", "a", "does not take"),
             (Format::GeoTiff, "COMPRESS", "JPEG", "would change"),
             (Format::GeoTiff, "MAX_Z_ERROR", "0.5", "would change"),
+            (Format::GeoTiff, "PHOTOMETRIC", "CMYK", "would change"),
             (Format::Cog, "TILED", "YES", "no such option"),
             (Format::Cog, "TILING_SCHEME", "GoogleMapsCompatible", "would change"),
             (Format::Jp2, "QUALITY", "25", "would change"),
+            (Format::Jp2, "GMLJP2", "YES", "would change"),
         ] {
             let why = refused(format, key, value);
             assert!(why.as_ref().is_some_and(|why| why.contains(words)), "{key}={value}: {why:?}");

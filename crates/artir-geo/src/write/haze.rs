@@ -67,8 +67,8 @@ impl OtherBands {
                 values: BandValues {
                     // Residuals are in stored values.
                     interval: Interval::UNIT,
-                    nodata: scene.description.bands[number - 1].nodata.and_then(ffi::Nodata::value),
-                    declared: None,
+                    nodata: scene.nodata_of(number),
+                    declared: scene.description.bands[number - 1].nodata.and_then(ffi::Nodata::value),
                     zero: radiometry::of_band(&scene.description, number).map_or(0.0, |r| r.stored(0.0)),
                     limits: radiometry::limits(&scene.description, number),
                 },

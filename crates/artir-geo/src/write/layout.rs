@@ -60,8 +60,11 @@ impl Layout {
         out.negative(scene);
         out.blocks(scene);
         for option in creation {
-            check(Format::GeoTiff, option)?;
-            out.set(option.key(), option.value());
+            // What the scene has is fine, whatever it is.
+            if out.get(option.key()).is_none_or(|own| !own.eq_ignore_ascii_case(option.value())) {
+                check(Format::GeoTiff, option)?;
+                out.set(option.key(), option.value());
+            }
         }
         out.tiles_of_strips(creation);
         if !format.is_copied() {

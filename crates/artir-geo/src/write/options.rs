@@ -19,6 +19,8 @@ pub enum Format {
     Cog,
     /// JPEG 2000, without loss.
     Jp2,
+    /// The codestream of JPEG 2000 alone, without the boxes that state colours and place.
+    J2k,
     /// PNG: 8 or 16 bits, up to four bands.
     Png,
     /// ERDAS Imagine.
@@ -32,7 +34,8 @@ impl Format {
         let ending = name.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         Some(match ending.as_str() {
             "" | "tif" | "tiff" | "gtiff" | "vrt" => Self::LikeSource,
-            "jp2" | "j2k" => Self::Jp2,
+            "jp2" => Self::Jp2,
+            "j2k" => Self::J2k,
             "png" => Self::Png,
             "img" => Self::Imagine,
             _ => return None,
@@ -44,7 +47,7 @@ impl Format {
         match self {
             Self::LikeSource | Self::GeoTiff => "GTiff",
             Self::Cog => "COG",
-            Self::Jp2 => "JP2OpenJPEG",
+            Self::Jp2 | Self::J2k => "JP2OpenJPEG",
             Self::Png => "PNG",
             Self::Imagine => "HFA",
         }
@@ -64,7 +67,7 @@ impl Format {
             Self::Cog => ("a cloud optimized GeoTIFF", has_table),
             Self::Imagine => ("an ERDAS Imagine file", has_table),
             Self::Png => ("a PNG", has_table && bytes),
-            Self::Jp2 => ("a JPEG 2000 file", false),
+            Self::Jp2 | Self::J2k => ("a JPEG 2000 file", false),
         };
         if fine {
             return Ok(());

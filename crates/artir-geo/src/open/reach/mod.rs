@@ -9,6 +9,7 @@ use gdal::{Dataset, Metadata};
 
 use super::{
     drivers::{self, open_with},
+    length,
     policy::{Access, is_remote},
     references::{self, Named, shortened},
 };
@@ -156,7 +157,11 @@ impl Reach {
             }
             self.inside(file)?;
         }
-        Ok(())
+        if drivers::driver(dataset) == "VRT" && !references::is_virtual_raster(place.name()) {
+            // `vrt://FILE?OPTIONS`: GDAL opens the file as a source.
+            return length::check(&open_with(place.name(), Some(&drivers::local()))?, place.name());
+        }
+        length::check(dataset, place.name())
     }
 
     /// One virtual raster and all below it.

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     error::{Error, Reason},
     ffi,
+    open::drivers::driver,
     scene::{Scene, description::Description},
 };
 
@@ -126,6 +127,7 @@ fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf
     let _alone = file::alone(options);
     let format = layout::format(scene, options);
     format.check_white(scene, false)?;
+    copied::check_size(&scene.info, format, options)?;
     file::check_mask(scene, format)?;
     let layout = Layout::of(scene, options, format)?.empty();
     let source = &scene.info.description.with_provenance(&options.provenance);
@@ -135,6 +137,7 @@ fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf
         let target = file::create(scene, source, &layout, &path)?;
         let found = file::finish(scene, source, target, &layout, &path, true)?;
         let description = promised(source, &found, &mut lost)?;
+        lost.extend(orientation(scene));
         stage.check(&path)?;
         stage.refuse_beside(&path, options)?;
         refuse_lost(&lost, options)?;
@@ -152,6 +155,7 @@ fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf
     copied::write(scene, &path, &done, format, options)?;
     let found = small.complete(&scene.dataset, &done)?;
     let description = promised(&small, &found, &mut lost)?;
+    lost.extend(orientation(scene));
     stage.check(&done)?;
     stage.refuse_beside(&done, options)?;
     refuse_lost(&lost, options)?;
@@ -169,6 +173,19 @@ fn promised(wanted: &Description, found: &Description, lost: &mut Vec<String>) -
     *lost = out.give_way(found);
     out.must_equal(found)?;
     Ok(out)
+}
+
+/// How viewers turn the scene, by TIFF tag 274 or Exif, where they would show its result as it is stored: GDAL reads
+/// rows and columns as they are stored, and writes no such tag.
+fn orientation(scene: &Scene) -> Option<String> {
+    let info = &scene.info;
+    let of_exif = || {
+        let is_turned = !matches!(driver(&scene.dataset).as_str(), "GTiff" | "VRT");
+        let items = info.description.domains.get("").filter(|_| is_turned)?;
+        items.iter().find_map(|item| item.strip_prefix("EXIF_Orientation="))?.trim().parse::<u64>().ok()
+    };
+    let number = info.tags.and_then(|tags| tags.orientation).or_else(of_exif).filter(|n| (2..=8).contains(n))?;
+    Some(format!("orientation ({number}: viewers turn the scene, and show the result as it is stored)"))
 }
 
 fn refuse_lost(lost: &[String], options: &WriteOptions) -> Result<(), Reason> {

@@ -99,6 +99,81 @@ fn nodata_in_some_bands_alone_is_told_where_a_cog_cannot_hold_it() {
     assert!(told.contains("nodata of band 2"), "{told}");
 }
 
+#[test]
+fn a_scene_that_one_imagine_file_cannot_hold_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = example(dir.path());
+    let band = |i: usize| {
+        format!(
+            "<VRTRasterBand dataType=\"Byte\" band=\"{i}\"><SimpleSource><SourceFilename relativeToVRT=\"1\">scene.tif\
+             </SourceFilename><SourceBand>{i}</SourceBand><SrcRect xOff=\"0\" yOff=\"0\" xSize=\"101\" ySize=\"75\"/>\
+             <DstRect xOff=\"0\" yOff=\"0\" xSize=\"101\" ySize=\"75\"/></SimpleSource></VRTRasterBand>"
+        )
+    };
+    let bands: String = (1..=3).map(band).collect();
+    let imagine = WriteOptions { format: Format::Imagine, ..WriteOptions::default() };
+    // 26,600 columns have 416 blocks of 64 pixels, and 26,700 have 418.
+    for (size, fits) in [(26_600, true), (26_700, false)] {
+        let wide = path.with_file_name("wide.vrt");
+        let text = format!("<VRTDataset rasterXSize=\"{size}\" rasterYSize=\"{size}\">{bands}</VRTDataset>");
+        std::fs::write(&wide, text).unwrap();
+        let scene = open(&wide);
+        let found = form(&scene, &imagine).map_err(|why| why.to_string());
+        assert!(if fits { found.is_ok() } else { found.as_ref().is_err_and(|why| why.contains("2 GiB")) }, "{found:?}");
+        form(&scene, &WriteOptions::default()).unwrap();
+    }
+}
+
+#[test]
+fn an_imagine_file_that_would_move_the_scene_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let rgb = ndarray::Array3::from_shape_fn((3, 75, 101), |(c, y, x)| (40 * c + 2 * y + x) as u8);
+    // Of two datums, both unknown to such a file, one is 200 m from WGS 84.
+    for (epsg, [x, y], moves) in [(25_832, [500_000.0, 5_400_000.0], false), (2056, [2_600_000.0, 1_200_000.0], true)] {
+        let path = dir.path().join(format!("{epsg}.tif"));
+        write_rgb_geotiff(&path, &rgb, [x, 1.0, 0.0, y, 0.0, -1.0], epsg).unwrap();
+        let scene = open(&path);
+        let found = form(&scene, &WriteOptions { format: Format::Imagine, ..WriteOptions::default() });
+        let refused = found.err().map(|why| why.to_string());
+        assert_eq!(refused.is_some_and(|why| why.contains("coordinate reference system")), moves, "{epsg}");
+        for format in [Format::GeoTiff, Format::Cog, Format::Jp2, Format::Png] {
+            form(&scene, &WriteOptions { format, ..WriteOptions::default() }).unwrap();
+        }
+    }
+}
+
+#[test]
+fn how_viewers_turn_a_scene_is_lost_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = example(dir.path());
+    assert_eq!(form(&open(&path), &WriteOptions::default()).unwrap(), [""; 0]);
+    // The first directory again at the end of the file, with the tag for the orientation in front of the tag for
+    // samples (277).
+    let mut bytes = std::fs::read(&path).unwrap();
+    let number = |at: usize, count: usize| bytes[at..at + count].iter().rev().fold(0, |n, b| n << 8 | usize::from(*b));
+    let first = number(4, 4);
+    let count = number(first, 2);
+    let entries: Vec<Vec<u8>> = bytes[first + 2..first + 2 + 12 * count].chunks(12).map(<[u8]>::to_vec).collect();
+    let tag = |entry: &[u8]| u16::from_le_bytes([entry[0], entry[1]]);
+    let (before, after): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| tag(entry) < 274);
+    let end = (bytes.len() as u32).next_multiple_of(2);
+    bytes.resize(end as usize, 0);
+    bytes[4..8].copy_from_slice(&end.to_le_bytes());
+    bytes.extend((count as u16 + 1).to_le_bytes());
+    bytes.extend(before.concat());
+    bytes.extend([18, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0]);
+    bytes.extend(after.concat());
+    bytes.extend([0; 4]);
+    std::fs::write(&path, bytes).unwrap();
+    let scene = open(&path);
+    for format in [Format::GeoTiff, Format::Cog] {
+        let options = WriteOptions { format, ..WriteOptions::default() };
+        let lost = form(&scene, &options).unwrap();
+        assert!(matches!(lost.as_slice(), [one] if one.starts_with("orientation (6")), "{lost:?}");
+        assert!(form(&scene, &options.with_strict(true)).unwrap_err().to_string().contains("orientation"));
+    }
+}
+
 /// The empty file of a scene of 30,000 by 30,000 pixels holds no block, with overviews and mask.
 #[test]
 fn a_large_scene_costs_next_to_nothing() {

@@ -7,7 +7,7 @@ use std::{
 
 use gdal::{
     Dataset, DriverManager, Metadata,
-    raster::{Buffer, RasterCreationOptions},
+    raster::{Buffer, ColorEntry, ColorInterpretation, ColorTable, PaletteInterpretation, RasterCreationOptions},
 };
 
 use super::{differences, example, open, pixels, run, run_some};
@@ -138,7 +138,8 @@ fn refused(path: &Path) -> String {
 #[test]
 fn files_that_end_early_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let made = image(&dir.path().join("scene.tif"), 3, (64, 64), texture);
+    let mut made = image(&dir.path().join("scene.tif"), 3, (64, 64), texture);
+    made.flush_cache().unwrap();
     let copy = |driver: &str, name: &str, options: &[&str]| {
         let driver = DriverManager::get_driver_by_name(driver).unwrap();
         let path = dir.path().join(name);
@@ -160,8 +161,75 @@ fn files_that_end_early_are_refused() {
     for (driver, name) in [("ENVI", "c.dat"), ("EHdr", "d.bil")] {
         let raw = copy(driver, name, &[]);
         cut(&raw, 0.6);
-        assert!(refused(&raw).contains("it is incomplete"), "{driver}: {}", refused(&raw));
+        let bands: Vec<String> = (1..=3).map(|band| source(name, band, [0, 0, 64, 64])).collect();
+        let over = virtual_raster(&dir.path().join("over.vrt"), (64, 64), &bands, "");
+        let bands: Vec<String> = (1..=3).map(|band| source("over.vrt", band, [0, 0, 64, 64])).collect();
+        let nested = virtual_raster(&dir.path().join("nested.vrt"), (64, 64), &bands, "");
+        let named = PathBuf::from(format!("vrt://{}?bands=1,2,3", raw.display()));
+        for path in [&raw, &over, &nested, &named] {
+            assert!(refused(path).contains("it is incomplete"), "{}: {}", path.display(), refused(path));
+        }
+        // A mask of the same file.
+        let options = OpenOptions::default().with_mask(raw.display().to_string());
+        let masked = Scene::open(&dir.path().join("scene.tif").display().to_string(), &options).unwrap_err();
+        assert!(masked.to_string().contains("it is incomplete"), "{masked}");
     }
+    let single = image(&dir.path().join("single.tif"), 1, (64, 64), texture);
+    let netcdf = dir.path().join("e.nc");
+    let driver = DriverManager::get_driver_by_name("netCDF").unwrap();
+    single.create_copy(&driver, &netcdf, &RasterCreationOptions::new()).unwrap().close().unwrap();
+    open(&netcdf, Some(&[1])).unwrap();
+    cut(&netcdf, 0.6);
+    assert!(refused(&netcdf).contains("it is incomplete"), "{}", refused(&netcdf));
+}
+
+#[test]
+fn a_jpeg_2000_file_states_its_colours_and_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = example(dir.path());
+    let scene = open(&path, None).unwrap();
+    for (name, start) in [("out.jp2", &b"\0\0\0\x0cjP  "[..]), ("out.j2k", &b"\xff\x4f\xff\x51"[..])] {
+        let out = dir.path().join(name);
+        let options = WriteOptions::default().with_format(Format::of_name(&out).unwrap());
+        run_some(&scene, &out, 0.0, &options, usize::MAX).unwrap();
+        assert!(fs::read(&out).unwrap().starts_with(start), "{name}");
+        assert_eq!(pixels(&out), pixels(&path), "{name}");
+    }
+    // Without the sidecar file.
+    let alone = dir.path().join("alone.jp2");
+    fs::copy(dir.path().join("out.jp2"), &alone).unwrap();
+    let dataset = Dataset::open(&alone).unwrap();
+    assert_eq!(dataset.rasterband(1).unwrap().color_interpretation().c_int(), ColorInterpretation::RedBand.c_int());
+    assert!(dataset.geo_transform().is_ok() && dataset.spatial_ref().is_ok());
+}
+
+#[test]
+fn a_table_of_greys_with_nodata_is_no_palette() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("grey.tif");
+    let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
+    let options = RasterCreationOptions::from_iter(["PHOTOMETRIC=PALETTE"]);
+    let made = driver.create_with_band_type_with_options::<u8, _>(&path, 64, 48, 1, &options).unwrap();
+    let mut table = ColorTable::new(PaletteInterpretation::Rgba);
+    for grey in 0..256u16 {
+        let of = grey as i16;
+        table.set_color_entry(grey, &ColorEntry::rgba(of, of, of, 255));
+    }
+    {
+        let mut band = made.rasterband(1).unwrap();
+        band.set_color_table(&table);
+        band.set_no_data_value(Some(0.0)).unwrap();
+        let values = (0..64 * 48).map(|i| if i < 640 { 0 } else { texture(0, i % 64, i / 64) }).collect();
+        band.write((0, 0), (64, 48), &mut Buffer::new((64, 48), values)).unwrap();
+    }
+    made.close().unwrap();
+    let scene = open(&path, None).unwrap();
+    let out = dir.path().join("out.tif");
+    run(&scene, &out, 20.0 / 255.0).unwrap();
+    let (before, after) = (pixels(&path), pixels(&out));
+    let added = |(i, (before, after)): (usize, (&u8, &u8))| *after == *before + if i < 640 { 0 } else { 20 };
+    assert!(before[0].iter().zip(&after[0]).enumerate().all(added));
+    assert_eq!(differences(&path, &out).len(), 1, "pixels alone: {:?}", differences(&path, &out));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The whole path of a scene with residuals that are plain functions, on scenes made here and on real ones.
 
 mod kept;
+mod ranges;
 mod resume;
 
 use std::collections::BTreeMap;
