@@ -268,6 +268,100 @@ fn a_bad_job_is_tried_again_when_its_input_is_there() {
     assert_eq!(record(dir, "a")["slices"], 3);
 }
 
+/// No size and no time of a file changes when it may be read again. The superuser may read every file, so artir runs as somebody
+/// else.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_could_not_be_read_is_tried_again_when_it_can_be() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    models(dir);
+    series(&dir.join("in"), 3, 0.0);
+    scene(&dir.join("in.tif"), 90, 80);
+    write_jobs(
+        dir,
+        &[
+            json!({"id": "a", "command": "ct", "input": "in", "options": {"model": "ct-one.onnx"}}),
+            json!({"id": "b", "command": "geo", "input": "in.tif", "options": {"model": "rgb-one.onnx", "range": "0,255"}}),
+        ],
+    );
+    let binary = dir.join("artir");
+    fs::copy(artir().get_program(), &binary).unwrap();
+    let slice = made::files(&dir.join("in")).remove(0);
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    fs::create_dir(dir.join("out")).unwrap();
+    mode(dir, 0o755);
+    mode(&dir.join("out"), 0o777);
+    let go = || {
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&binary);
+        command.args(["batch", "jobs.jsonl", "-o", "out"]).env("ORT_DYLIB_PATH", artir_tests::runtime());
+        command.env("HOME", dir).current_dir(dir).output()
+    };
+    let locked = [slice, dir.join("in.tif")];
+    locked.iter().for_each(|path| mode(path, 0o000));
+    let Ok(first) = go() else {
+        println!("skipped: no setpriv");
+        return;
+    };
+    if text(&first.stderr).contains("setpriv:") {
+        println!("skipped: setpriv may not change the user");
+        return;
+    }
+    assert_eq!(first.status.code(), Some(4), "{}", text(&first.stderr));
+    // Nothing has changed.
+    assert!(text(&go().unwrap().stdout).contains("2 unusable (2 before)"));
+    locked.iter().for_each(|path| mode(path, 0o644));
+    let again = go().unwrap();
+    assert_eq!(text(&again.stdout), "shard 0/1: 2 job(s): 2 done\n", "{}", text(&again.stderr));
+}
+
+#[test]
+fn a_file_that_the_batch_has_not_made_is_not_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::write(dir.join("denoise.onnx"), rgb_denoiser(0.5)).unwrap();
+    photo(&dir.join("a.png"), 1);
+    let original = b"a photograph of somebody's";
+    fs::write(dir.join("b.png"), original).unwrap();
+    let options = json!({"model": "denoise.onnx"});
+    let job =
+        |output: &str| json!({"id": "a", "command": "image", "input": "a.png", "output": output, "options": options});
+    let go = || run(dir, &["batch", "jobs.jsonl", "-o", "."]);
+    write_jobs(dir, &[job("b.png")]);
+    for _ in 0..2 {
+        let refused = go();
+        let said = text(&refused.stderr);
+        assert!(refused.status.code() == Some(1) && said.contains("is no result of this job"), "{said}");
+        assert_eq!(fs::read(dir.join("b.png")).unwrap(), original);
+    }
+    // Nor is it when the job has a result elsewhere.
+    write_jobs(dir, &[job("c.png")]);
+    assert_eq!(go().status.code(), Some(0));
+    write_jobs(dir, &[job("b.png")]);
+    assert_eq!(go().status.code(), Some(1));
+    assert_eq!(fs::read(dir.join("b.png")).unwrap(), original);
+    fs::remove_file(dir.join("b.png")).unwrap();
+    assert_eq!(go().status.code(), Some(0));
+    assert!(fs::read(dir.join("b.png")).unwrap() == fs::read(dir.join("c.png")).unwrap());
+}
+
+#[test]
+fn a_job_whose_result_lies_within_its_input_is_done_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    models(dir);
+    series(&dir.join("in/s"), 3, 0.0);
+    write_jobs(dir, &[json!({"id": "a", "command": "ct", "input": "in", "options": {"model": "ct-one.onnx"}})]);
+    let go = || text(&run(dir, &["batch", "jobs.jsonl", "-o", "in/results"]).stdout);
+    assert_eq!(go(), "shard 0/1: 1 job(s): 1 done\n");
+    assert_eq!(go(), "shard 0/1: 1 job(s): 1 done (1 before)\n");
+    series(&dir.join("in/t"), 2, 9.0);
+    rename_series(&dir.join("in/t"), "1.2.3");
+    assert_eq!(go(), "shard 0/1: 1 job(s): 1 done\n");
+}
+
 /// SIGTERM ends the process in good order, and the next one goes on.
 #[test]
 fn a_terminated_process_leaves_no_count_and_is_continued() {

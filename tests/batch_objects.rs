@@ -323,6 +323,33 @@ fn a_failed_upload_is_tried_again_without_restoring_again() {
     assert!(store.below("data", "results/").keys().all(|key| !key.ends_with(".html")));
 }
 
+/// The originals, and what belongs to a scene of a name that begins alike.
+#[test]
+fn an_upload_replaces_and_removes_nothing_but_earlier_results() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let store = Objects::start("data");
+    let mut jobs = inputs(dir, &store);
+    jobs[0]["output"] = json!("Ärzte & Co/reihe 1");
+    jobs[1]["output"] = json!("szenen/karte.tif");
+    store.put("data", "szenen/karte.tfw", b"of szenen/karte.jp2".to_vec());
+    jobs[2]["output"] = json!("szenen/foto #1.png");
+    write_jobs(dir, &jobs);
+    let before = store.below("data", "");
+    let go = || batch(dir, &store, &["jobs.jsonl", "-o", "out", "--upload", "s3://data"]);
+    for _ in 0..2 {
+        let refused = go();
+        let said = text(&refused.stderr);
+        assert!(refused.status.code() == Some(1) && said.matches("is no result of this job").count() == 3, "{said}");
+        assert!(store.below("data", "") == before, "the originals are not as they were");
+    }
+    // The same places below another prefix are free.
+    let done = batch(dir, &store, &["jobs.jsonl", "-o", "out", "--upload", "s3://data/results"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert_eq!(go().status.code(), Some(1));
+    assert!(before.iter().all(|(key, bytes)| store.below("data", "").get(key) == Some(bytes)));
+}
+
 fn until(what: &str, is: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is() {

@@ -8,6 +8,7 @@ mod made;
 use std::fs;
 
 use artir_tests::{
+    artir,
     node::{Node, until},
     sender,
     target::{Commit, Target},
@@ -39,6 +40,76 @@ fn a_series_whose_record_is_damaged_is_restored_and_sent() {
     until("it is sent", || sent(&node) == 1.0);
     assert_eq!(target.objects().values().collect::<Vec<_>>(), [&1, &1, &1]);
     assert!(node.log().contains("its record is damaged"), "{}", node.log());
+}
+
+fn seconds() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64()
+}
+
+/// An attempt that a clock has put off for a year which was a year ahead is not waited for.
+#[test]
+fn a_clock_that_was_ahead_keeps_no_series_from_its_next_attempt() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Target::start();
+    let mut node = Node::new(dir.path(), &format!("#retry attempts = 1000\n{}{ROUTE}", target.table("")));
+    target.behave(|b| b.gone = true);
+    node.start();
+    sender::send(node.port, "ARTIR", &input(dir.path(), "in", 2, "1.2.3")).unwrap();
+    until("it was tried", || node.metric("artir_send_retries_total{route=\"ct\",target=\"pacs\"}") >= 1.0);
+    node.kill();
+    let record = node.series("ct", "out")[0].join("targets/pacs.json");
+    let mut ahead: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    ahead["next"] = (seconds() + 365.0 * 86_400.0).into();
+    fs::write(&record, ahead.to_string()).unwrap();
+    target.behave(|b| b.gone = false);
+    node.start();
+    until("it is sent", || sent(&node) == 1.0);
+}
+
+#[test]
+fn a_series_that_waits_to_be_restored_is_tried_again_when_it_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Target::start();
+    let mut node = Node::new(dir.path(), &format!("#retry longest_seconds = 1000\n{}{ROUTE}", target.table("")));
+    node.start();
+    sender::send(node.port, "ARTIR", &input(dir.path(), "in", 2, "1.2.3")).unwrap();
+    until("it is sent", || sent(&node) == 1.0);
+    node.kill();
+    // As after an attempt that found the disk full.
+    let out = node.series("ct", "out").remove(0);
+    let name = out.file_name().unwrap().to_str().unwrap().to_owned();
+    let work = dir.path().join("queue/ct/work").join(&name);
+    fs::rename(&out, &work).unwrap();
+    fs::remove_dir_all(work.join("targets")).unwrap();
+    let record = serde_json::json!({"postponed": 5, "next": seconds() + 900.0, "reason": "cannot write: full"});
+    fs::write(work.join("record.json"), record.to_string()).unwrap();
+    node.start();
+    let ask = |what: &[&str], more: &[&str]| {
+        let out = artir().args(what).arg(node.config()).args(more).output().unwrap();
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    assert!(ask(&["node", "status"], &[]).contains(&format!("{name} waits: cannot write: full")));
+    assert_eq!(ask(&["node", "retry"], &[&name]), "1 series to be tried again\n");
+    until("it is sent again", || sent(&node) == 1.0);
+    assert!(node.log().contains("another attempt was asked for"), "{}", node.log());
+}
+
+/// The log is no part of the work: it may lie on a disk that is full.
+#[test]
+fn a_node_whose_log_cannot_be_written_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = Target::start();
+    let node = Node::new(dir.path(), &format!("{}{ROUTE}", target.table("")));
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut child = artir().arg("node").arg(node.config()).stderr(full).spawn().unwrap();
+    until("it is ready", || {
+        assert_eq!(child.try_wait().unwrap(), None, "it has ended");
+        node.get("/ready").starts_with("HTTP/1.1 200")
+    });
+    sender::send(node.port, "ARTIR", &input(dir.path(), "in", 2, "1.2.3")).unwrap();
+    until("it is sent", || sent(&node) == 1.0);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

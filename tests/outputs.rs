@@ -215,6 +215,38 @@ fn a_preview_that_is_there_stops_no_other_series() {
     assert!(outcomes.contains(&"refused".into()) && outcomes.contains(&"written".into()), "{report}");
 }
 
+/// A pipe that nobody reads.
+fn closed() -> std::io::PipeWriter {
+    std::io::pipe().unwrap().1
+}
+
+/// As with `| head`, or a log on a full disk.
+#[test]
+fn work_does_not_depend_on_who_reads_what_is_said() {
+    let dir = folder();
+    let dir = dir.path();
+    for (n, name) in ["a", "b"].into_iter().enumerate() {
+        series(&dir.join("in").join(name), 2, 9.0 * n as f32);
+        rename_series(&dir.join("in").join(name), &format!("1.2.{n}"));
+    }
+    let go = |arguments: &[&str]| {
+        let mut command = artir();
+        command.args(arguments).current_dir(dir);
+        command
+    };
+    let arguments = ["ct", "in", "--model", "ct-one.onnx", "-o", "out"];
+    let done = go(&arguments).stdout(closed()).stderr(closed()).status().unwrap();
+    assert_eq!((done.code(), names(&dir.join("out")).len()), (Some(0), 3), "all three series");
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let lost = ["ct", "lost", "--model", "ct-one.onnx", "-o", "other"];
+    assert_eq!(go(&lost).stderr(closed()).status().unwrap().code(), Some(3));
+    assert_eq!(go(&lost).stderr(full()).status().unwrap().code(), Some(3));
+    // A log line of the log itself.
+    let verbose = ["-vv", "ct", "in", "--model", "ct-one.onnx", "-o", "verbose"];
+    assert_eq!(go(&verbose).stderr(full()).status().unwrap().code(), Some(0));
+    assert!(visible(&dir.join("verbose")) == visible(&dir.join("out")));
+}
+
 #[test]
 fn every_exit_leaves_a_report() {
     let dir = folder();
@@ -260,6 +292,24 @@ fn an_interrupted_run_leaves_a_report() {
     assert_eq!(report["scenes"][0]["outcome"], "failed");
     assert!(report["problem"].as_str().unwrap().contains("interrupted"), "{report}");
     assert!(!at.join("out.tif").exists());
+}
+
+/// As with `nohup`: the terminal is closed, and the work goes on.
+#[test]
+fn a_run_that_was_started_to_outlive_its_terminal_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    models(at);
+    scene(&at.join("scene.tif"), 3000, 2000);
+    let geo = ["geo", "scene.tif", "-o", "out.tif", "--model", "rgb-one.onnx", "-q", "--tile", "64", "--overlap", "8"];
+    let mut command = Command::new("bash");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(artir().get_program()).args(geo);
+    let mut child = command.current_dir(at).stderr(Stdio::null()).spawn().unwrap();
+    while !at.join(".artir-out.tif/rows").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!((child.wait().unwrap().code(), at.join("out.tif").exists()), (Some(0), true));
 }
 
 /// Runs artir under bash, after a line of it.

@@ -48,8 +48,9 @@ def main() -> int:
     if chosen.get("keep_source"):
         for file in sorted(source.glob("*.dcm")):
             shutil.copyfile(file, out / file.name)
-    # A series is CT or PET: what is nothing for one command is for the other.
-    return 0 if 0 in codes else next((code for code in codes if code != NO_INPUT), NO_INPUT)
+    # A series is CT or PET: what is nothing for one command is for the other. Any other failure leaves results out.
+    failed = [code for code in codes if code not in (0, NO_INPUT)]
+    return failed[0] if failed else min(codes)
 
 
 if __name__ == "__main__":

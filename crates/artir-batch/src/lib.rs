@@ -7,6 +7,7 @@
 //! .artir/done/ID.json      record of a job that ended: restored, or unusable
 //! .artir/running/ID        locked by the process that works on the job; how often it was begun
 //! .artir/journal/*.jsonl   one line for each job that ended, a file a process: for status and merge
+//! .artir/places/ID         a hash of the place that the result of a job without a record may replace
 //! .artir/previews/ID.png   a small picture of a result that has a preview
 //! .artir/survey.json       one range for the scenes of each mosaic
 //! .artir/staged/ID         a result that is put into a store, and ID.json beside it, its record

@@ -11,6 +11,8 @@ use crate::{Error, Fault, Job, Shard, Survey, shard::digest};
 
 /// The longest line, MiB: a job that names each of some 100,000 files.
 const LONGEST: u64 = 16;
+/// Some programs begin a text of UTF-8 with this mark.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The jobs of one shard. Only their places in the file are held in memory.
 #[derive(Debug)]
@@ -56,6 +58,10 @@ impl Manifest {
         let (mut buffer, mut offset, mut line) = (Vec::new(), 0, 0);
         while out.read_line(&mut buffer, line + 1)? {
             line += 1;
+            if line == 1 && buffer.starts_with(BYTE_ORDER_MARK) {
+                buffer.drain(..BYTE_ORDER_MARK.len());
+                offset += BYTE_ORDER_MARK.len() as u64;
+            }
             let place = Place { offset, line };
             offset += buffer.len() as u64;
             if buffer.trim_ascii().is_empty() {
@@ -199,6 +205,14 @@ mod tests {
         seen.sort();
         seen.dedup();
         assert_eq!(seen.len(), 50);
+    }
+
+    #[test]
+    fn a_mark_of_the_byte_order_is_no_part_of_the_first_job() {
+        let lines = format!("\u{feff}{}{}", line("a", "x").replace('\n', "\r\n"), line("b", "y"));
+        let mut manifest = open(&lines, "0/1").unwrap();
+        let ids: Vec<_> = (0..manifest.len()).rev().map(|index| manifest.job(index).unwrap().id).collect();
+        assert_eq!(ids, ["b", "a"]);
     }
 
     #[test]

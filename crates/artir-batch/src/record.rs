@@ -133,3 +133,12 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
 }
+
+impl Record {
+    /// Whether the job stays as it ended while its files have the same names, sizes and times. One that gave something up because
+    /// a file could not be read (no permission, a server that did not answer) is looked at again: no time of a file changes when
+    /// that is mended.
+    pub(crate) fn was_read(&self) -> bool {
+        self.entry.state == State::Done || self.sources.sha256.is_some()
+    }
+}

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
+use crate::FOLDER;
+
 /// What is known of the files of a job, without their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
@@ -34,11 +36,23 @@ pub(crate) struct Listed {
     pub(crate) sources: Sources,
 }
 
-/// Lists files and the contents of folders. What is missing is left out: the job itself says so.
-pub(crate) fn list(paths: &[PathBuf], salt: &str) -> Listed {
+/// Lists files and the contents of folders. What is missing is left out: the job itself says so. So are artir's own folders, and
+/// the result of the job, where they lie in a folder that it reads: they would change the input that they were made of.
+pub(crate) fn list(paths: &[PathBuf], result: &Path, salt: &str) -> Listed {
+    let place = |meta: &fs::Metadata| (meta.dev(), meta.ino());
+    let result = result.metadata().ok().map(|meta| place(&meta));
+    let is_own = |entry: &walkdir::DirEntry| {
+        let named = || entry.file_name().as_encoded_bytes();
+        entry.depth() > 0
+            && entry.file_type().is_dir()
+            && (named() == FOLDER.as_bytes()
+                || named().starts_with(artir_files::PREFIX.as_bytes())
+                || result.is_some() && entry.metadata().ok().map(|meta| place(&meta)) == result)
+    };
     let mut found: Vec<(PathBuf, fs::Metadata)> = Vec::new();
     for path in paths {
-        let below = WalkDir::new(path).follow_links(true).into_iter().filter_map(Result::ok);
+        let below = WalkDir::new(path).follow_links(true).into_iter().filter_entry(|entry| !is_own(entry));
+        let below = below.filter_map(Result::ok);
         let files = below.filter_map(|entry| Some((entry.path().to_owned(), entry.metadata().ok()?)));
         found.extend(files.filter(|(_, meta)| meta.is_file()));
     }
@@ -63,7 +77,7 @@ pub(crate) fn list(paths: &[PathBuf], salt: &str) -> Listed {
 impl Listed {
     /// Adds copies of inputs, whose names and times say nothing.
     pub(crate) fn add_copies(&mut self, paths: &[PathBuf]) {
-        let copies = list(paths, "");
+        let copies = list(paths, Path::new(""), "");
         self.sources.files += copies.sources.files;
         self.sources.bytes += copies.sources.bytes;
         self.files.extend(copies.files);
@@ -126,7 +140,26 @@ mod tests {
     use super::*;
 
     fn sources(folder: &Path, salt: &str) -> Sources {
-        list(&[folder.to_owned()], salt).read(&|| false).unwrap()
+        list(&[folder.to_owned()], Path::new(""), salt).read(&|| false).unwrap()
+    }
+
+    #[test]
+    fn what_a_job_has_made_within_its_input_is_no_part_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("one"), "12").unwrap();
+        let listed = |result: &str| list(&[dir.path().to_owned()], &at(result), "s").sources;
+        let first = listed("out/a");
+        for folder in ["out/a/series-1", ".artir/done", "out/.artir-b"] {
+            fs::create_dir_all(at(folder)).unwrap();
+            fs::write(at(folder).join("made"), "x").unwrap();
+        }
+        assert_eq!(listed("out/a"), first);
+        assert_eq!(
+            (listed("out/b").files, listed("").files),
+            (2, 2),
+            "and all else is, with the folder of the input itself"
+        );
     }
 
     #[test]
@@ -155,6 +188,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(sources(&dir.path().join("none"), "s").files, 0);
         fs::write(dir.path().join("a"), "1").unwrap();
-        assert!(list(&[dir.path().to_owned()], "s").read(&|| true).is_none());
+        assert!(list(&[dir.path().to_owned()], Path::new(""), "s").read(&|| true).is_none());
     }
 }

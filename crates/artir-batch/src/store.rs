@@ -11,6 +11,7 @@ use std::{
 use artir_files::{NewFile, hex, open_regular, write_file};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{Entry, Error, FOLDER, Job, Record, Shard, Upload, record::SCHEMA};
 
@@ -55,7 +56,7 @@ impl Store {
     /// [`Error::Write`] when it cannot be written.
     pub fn open(out: &Path) -> Result<Self, Error> {
         let folder = out.join(FOLDER);
-        for name in ["done", "running", "journal", "previews", STAGED] {
+        for name in ["done", "running", "journal", "places", "previews", STAGED] {
             let place = folder.join(name);
             fs::create_dir_all(&place).map_err(|e| Error::write(&place, e))?;
         }
@@ -139,6 +140,27 @@ impl Store {
         }
     }
 
+    /// Whether [`Store::note_place`] has noted that this place of its result is the job's own.
+    pub(crate) fn knows_place(&self, job: &Job) -> bool {
+        fs::read_to_string(self.noted_path(&job.id)).is_ok_and(|noted| noted == self.place_hash(job))
+    }
+
+    /// Notes that what lies at the place of a job's result may be replaced, though no record says that it is one.
+    pub(crate) fn note_place(&self, job: &Job) -> Result<(), Error> {
+        let path = self.noted_path(&job.id);
+        write_file(&path, true, self.place_hash(job).as_bytes()).map_err(|e| Error::write(&path, e))
+    }
+
+    fn noted_path(&self, id: &str) -> PathBuf {
+        self.folder.join("places").join(id)
+    }
+
+    fn place_hash(&self, job: &Job) -> String {
+        let output = job.output();
+        let place = self.upload.as_ref().map_or_else(|| output.clone(), |upload| upload.place(&output));
+        hex(&Sha256::digest(format!("{}\n{place}", self.salt)))
+    }
+
     /// The place of the small picture of a result.
     pub fn preview(&self, id: &str) -> PathBuf {
         self.folder.join("previews").join(format!("{id}.png"))
@@ -170,9 +192,10 @@ impl Store {
             if file.metadata().map_err(fail)?.nlink() == 0 {
                 continue;
             }
-            let begun = self.ends(id) + 1;
+            let ends = self.ends(id);
+            let begun = ends + 1;
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{begun}")).map_err(fail)?;
-            return Ok(Some(Claim { path, _lock: file }));
+            return Ok(Some(Claim { path, ends, _lock: file }));
         }
     }
 
@@ -236,6 +259,8 @@ fn random() -> io::Result<String> {
 #[derive(Debug)]
 pub(crate) struct Claim {
     path: PathBuf,
+    /// How often processes had begun it before and not come to its end.
+    pub(crate) ends: u32,
     _lock: File,
 }
 

@@ -119,7 +119,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, program: Option<(PathB
     match result {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("artir: {}", failure.message);
+            say_error!("artir: {}", failure.message);
             failure.code()
         }
     }

@@ -13,17 +13,28 @@ macro_rules! say {
     };
 }
 
-/// Prints a line. If the reader has closed the pipe (`| head`), the command ends silently. Any other write error, such as
-/// a full disk, is a failure.
+/// Prints a line to standard error. `eprintln!` would panic where nobody can read it: a closed pipe, or a log on a full disk.
+macro_rules! say_error {
+    ($($what:tt)*) => {
+        $crate::outcome::error_line(format_args!($($what)*))
+    };
+}
+
+/// Prints a line. If the reader has closed the pipe (`| head`), the work goes on without it: results that are not yet made would be
+/// missing, and the exit code would not say so. Any other write error, such as a full disk, is a failure.
 pub(crate) fn line(text: std::fmt::Arguments<'_>) {
     let mut out = std::io::stdout().lock();
-    if let Err(e) = writeln!(out, "{text}").and_then(|()| out.flush()) {
-        if e.kind() == std::io::ErrorKind::BrokenPipe {
-            std::process::exit(0);
-        }
-        eprintln!("artir: standard output: {e}");
+    if let Err(e) = writeln!(out, "{text}").and_then(|()| out.flush())
+        && e.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        say_error!("artir: standard output: {e}");
         std::process::exit(1);
     }
+}
+
+/// Prints a line to standard error, if it can.
+pub(crate) fn error_line(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Why a command, or one of its inputs, failed.
@@ -134,7 +145,7 @@ impl Tally {
             return Err(failure);
         }
         if !self.silent {
-            eprintln!("artir: {}", failure.message);
+            say_error!("artir: {}", failure.message);
         }
         self.failures.push(failure);
         Ok(())

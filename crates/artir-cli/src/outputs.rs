@@ -170,7 +170,7 @@ pub(crate) fn end_with_report(
     match (ended, write()) {
         (Ok(_), Err(failure)) => Err(failure),
         (Err(ended), Err(failure)) => {
-            eprintln!("artir: {}", failure.message);
+            say_error!("artir: {}", failure.message);
             Err(ended)
         }
         (ended, Ok(())) => ended,

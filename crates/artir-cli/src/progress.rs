@@ -13,6 +13,10 @@ use artir_core::Progress;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
 
 /// The form of progress on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -53,14 +57,7 @@ impl Terminal {
     pub(crate) fn new(quiet: bool) -> Self {
         static HANDLER: OnceLock<()> = OnceLock::new();
         HANDLER.get_or_init(|| {
-            // The pipeline checks the flag between tiles, and stops without publishing. Folder searches do not check it:
-            // a second Ctrl-C ends the process immediately.
-            let stop = || {
-                if CANCELLED.swap(true, Ordering::Relaxed) {
-                    std::process::exit(130);
-                }
-            };
-            if let Err(e) = ctrlc::set_handler(stop) {
+            if let Err(e) = listen() {
                 tracing::warn!("Ctrl-C will not be handled: {e}");
             }
         });
@@ -97,6 +94,32 @@ impl Terminal {
             act(&mut shown.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
+}
+
+/// Listens to requests to stop. The pipeline checks the flag between tiles, and stops without publishing. Folder searches do not
+/// check it: a second Ctrl-C ends the process immediately.
+fn listen() -> std::io::Result<()> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut wanted = vec![SIGINT, SIGTERM];
+    // With `nohup`, work goes on when its terminal closes.
+    if !ignores(&status, SIGHUP) {
+        wanted.push(SIGHUP);
+    }
+    let mut signals = Signals::new(wanted)?;
+    let stop = move || {
+        for _ in signals.forever() {
+            if CANCELLED.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        }
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(stop).map(drop)
+}
+
+/// Whether a process of this status ignores a signal: it was started so.
+fn ignores(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| (mask >> (signal - 1)) & 1 == 1)
 }
 
 /// Takes another bar in place of the one before.
@@ -207,6 +230,14 @@ mod tests {
     fn written(lines: &Lines<Vec<u8>>) -> Vec<serde_json::Value> {
         let text = String::from_utf8(lines.to.clone()).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn ignored_signals_are_those_of_the_mask() {
+        let status = "Name:\tartir\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000001002\nSigCgt:\t0000000000000000\n";
+        let ignored: Vec<i32> = (1..20).filter(|signal| ignores(status, *signal)).collect();
+        assert_eq!(ignored, [SIGINT, 13]);
+        assert!(!ignores("", SIGHUP) && ignores("SigIgn:\t0000000000000001", SIGHUP));
     }
 
     #[test]

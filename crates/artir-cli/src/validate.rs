@@ -118,7 +118,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     drop(progress);
     say!("{}", harness::table(&results));
     for failed in &results.failures {
-        eprintln!("artir: {}: {}", failed.name, failed.reason);
+        say_error!("artir: {}: {}", failed.name, failed.reason);
     }
     if !quiet {
         say!("results: {}", folder.display());

@@ -122,7 +122,7 @@ pub fn retry(config: &Config, series: Option<&str>, newest: bool) -> Result<usiz
     let request = if newest { RETRY_NEWEST } else { RETRY };
     let mut count = 0;
     for route in &config.routes {
-        for state in [State::Out, State::Failed] {
+        for state in [State::Work, State::Out, State::Failed] {
             let folder = config.folder.join(&route.name).join(state.name());
             let names = match series_in(&folder) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),

@@ -45,7 +45,7 @@ pub enum Error {
     #[error("a thread of the node has panicked: what it did is not done any more, so that the node has ended")]
     Panicked,
     /// No series of this name waits or has failed.
-    #[error("{0}: no series of this name is among those that failed or wait to be sent")]
+    #[error("{0}: no series of this name is among those that failed or wait")]
     NoSeries(String),
     /// A model cannot be loaded.
     #[error(transparent)]

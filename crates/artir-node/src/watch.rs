@@ -171,6 +171,11 @@ fn scan(node: &Node, config: &Config, route: &Route, acted: &mut Duration) -> io
         }
         seen
     };
+    for key in &work {
+        // One that is being restored has its attempt.
+        let Some(_claim) = node.queue.claims.alone(key) else { continue };
+        look(key, &|| Ok(if again(node, key, State::Work)? { Seen::Moved } else { Seen::Waits }));
+    }
     for key in &out {
         let Some(_claim) = node.queue.claims.alone(key) else {
             unsent += 1;
@@ -265,7 +270,7 @@ fn sent(node: &Node, config: &Config, route: &Route, key: &Key) -> io::Result<Se
     Ok(Seen::Moved)
 }
 
-/// Meets a request for another attempt. What was restored in full is sent again, and anything else restored again.
+/// Meets a request for another attempt. What was restored in full is sent again, and anything else restored again, at once.
 fn again(node: &Node, key: &Key, state: State) -> io::Result<bool> {
     let path = node.queue.path(key, state);
     let newest = path.join(RETRY_NEWEST).exists();
@@ -276,7 +281,8 @@ fn again(node: &Node, key: &Key, state: State) -> io::Result<bool> {
         keep_newest(&path)?;
     }
     let mut record = Record::read(&path);
-    let send_only = !newest && !record.derived.is_empty() && record.refused.is_empty();
+    let restored = state != State::Work && !record.derived.is_empty() && record.refused.is_empty();
+    let send_only = restored && !newest;
     record = Record { ended: None, reason: None, postponed: 0, next: 0.0, attempts: 0, ..record };
     record.write(&path)?;
     send::forget_failures(&path)?;

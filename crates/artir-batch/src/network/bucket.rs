@@ -132,8 +132,20 @@ impl Bucket {
         self.list(&format!("{}/", key.trim_end_matches('/')), false)
     }
 
-    /// An object, and those beside it that are read with it by their names, such as world files and overviews.
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// An object, and those beside it that are read with it by their names, such as world files and overviews; nothing where the
+    /// object is missing.
     pub(crate) fn with_sidecars(&self, key: &str) -> Result<Vec<ObjectMeta>, Miss> {
+        let found = self.around(key)?;
+        if found.iter().any(|object| object.location.as_ref() == key) { Ok(found) } else { Ok(Vec::new()) }
+    }
+
+    /// The same, whether the object itself is there or not.
+    pub(crate) fn around(&self, key: &str) -> Result<Vec<ObjectMeta>, Miss> {
         let scene = Path::new(key);
         let stem = scene.with_extension("");
         let stem = stem.to_str().unwrap_or(key);
@@ -152,7 +164,7 @@ impl Bucket {
             let other = Path::new(object.location.as_ref());
             other == scene || artir_files::follows_name(scene, other) || artir_files::follows_stem(scene, other)
         });
-        if found.iter().any(|object| object.location.as_ref() == key) { Ok(found) } else { Ok(Vec::new()) }
+        Ok(found)
     }
 
     /// What changes when an object does.

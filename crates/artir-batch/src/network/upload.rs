@@ -39,6 +39,11 @@ impl Upload {
         format!("{}{output}", self.prefix)
     }
 
+    /// The place of a result, as text.
+    pub(crate) fn place(&self, output: &str) -> String {
+        format!("{}/{}", self.bucket.name(), self.key(output))
+    }
+
     fn record_key(&self, id: &str) -> String {
         self.key(&format!("{FOLDER}/done/{id}.json"))
     }
@@ -51,6 +56,17 @@ impl Upload {
             None => self.bucket.folder(&key)?,
         };
         Ok(Results { files: found.len() as u64, bytes: found.iter().map(|object| object.size).sum() })
+    }
+
+    /// Whether objects that no upload of this job has put there would be replaced or removed by the result in a folder.
+    pub(crate) fn meets_others(&self, id: &str, folder: &Path, output: &str) -> Result<bool, Miss> {
+        if self.bucket.object(&self.record_key(id))?.is_some() {
+            return Ok(false);
+        }
+        let key = self.key(output);
+        let is_file = folder.join(output).is_file();
+        let there = if is_file { self.bucket.around(&key)? } else { self.bucket.object(&key)?.into_iter().collect() };
+        Ok(!there.is_empty() || !self.bucket.folder(&key)?.is_empty())
     }
 
     /// Puts all files below a folder, and removes what an earlier result of this name had and this one has not: objects below

@@ -7,8 +7,9 @@ mod mosaic;
 mod stac;
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     io::{self, Write},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -165,20 +166,72 @@ fn has_ending(command: Command, path: &Path) -> bool {
     path.extension().is_some_and(|e| endings.contains(&e.to_string_lossy().to_lowercase().as_str()))
 }
 
-/// The scenes or photographs of a folder, by the endings of their names.
+/// The scenes or photographs of a folder, by the endings of their names. Links are followed after all else, so that what a folder
+/// holds itself keeps its own name, and its id.
 fn files(folder: &Path, command: Command, lines: &mut Lines<'_>) -> Result<(), Error> {
-    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
-        let entry = entry.map_err(|e| Error::read(folder, e.into()))?;
-        let path: PathBuf = entry.path().to_owned();
-        if !entry.file_type().is_file() || !has_ending(command, &path) {
-            continue;
-        }
-        match path.to_str() {
-            Some(path) => lines.add(&job_of_file(command, path))?,
-            None => lines.leave_out("its name is no Unicode, which JSON needs"),
+    let mut listing = Listing { command, lines, seen: HashSet::new(), links: VecDeque::new() };
+    listing.folder(folder, folder)?;
+    while let Some(link) = listing.links.pop_front() {
+        match link.canonicalize() {
+            Ok(real) if real.is_dir() => listing.folder(&link, &real)?,
+            Ok(real) => listing.file(&link, &real)?,
+            Err(_) if has_ending(command, &link) => listing.lines.leave_out("a link that leads nowhere"),
+            Err(_) => {}
         }
     }
     Ok(())
+}
+
+/// A folder that is being listed.
+struct Listing<'a, 'b> {
+    command: Command,
+    lines: &'a mut Lines<'b>,
+    /// Hashes of the files and folders that were listed, with all links resolved.
+    seen: HashSet<[u8; 16]>,
+    /// Links that are still to be followed.
+    links: VecDeque<PathBuf>,
+}
+
+impl Listing<'_, '_> {
+    /// Lists a folder that is reached by a path; `real` is the same without links.
+    fn folder(&mut self, folder: &Path, real: &Path) -> Result<(), Error> {
+        let mut entries = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter();
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(|e| Error::read(folder, e.into()))?;
+            let below = entry.path().strip_prefix(folder).unwrap_or(Path::new(""));
+            let own = if entry.depth() == 0 { real.to_owned() } else { real.join(below) };
+            let kind = entry.file_type();
+            if kind.is_file() {
+                self.file(entry.path(), &own)?;
+            } else if kind.is_symlink() && entry.depth() > 0 {
+                self.links.push_back(entry.into_path());
+            } else if (kind.is_dir() || entry.depth() == 0) && !self.is_new(&own) {
+                entries.skip_current_dir();
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, real: &Path) -> Result<(), Error> {
+        if !has_ending(self.command, path) {
+            return Ok(());
+        }
+        if !self.is_new(real) {
+            self.lines.leave_out("a link to a file that is listed under another name");
+            return Ok(());
+        }
+        match path.to_str() {
+            Some(path) => self.lines.add(&job_of_file(self.command, path))?,
+            None => self.lines.leave_out("its name is no Unicode, which JSON needs"),
+        }
+        Ok(())
+    }
+
+    fn is_new(&mut self, real: &Path) -> bool {
+        let mut short = [0; 16];
+        short.copy_from_slice(&Sha256::digest(real.as_os_str().as_bytes())[..16]);
+        self.seen.insert(short)
+    }
 }
 
 #[cfg(test)]
@@ -209,5 +262,32 @@ mod tests {
         assert!(jobs[0].id.starts_with("geo-") && jobs[0].id != jobs[1].id);
         let again = super::planned(dir.path(), Some(Command::Geo)).unwrap().0;
         assert_eq!(again, jobs);
+    }
+
+    #[test]
+    fn links_are_followed_once_and_what_a_folder_holds_keeps_its_name() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for folder in ["archive/2024", "view/own", "elsewhere"] {
+            fs::create_dir_all(at(folder)).unwrap();
+        }
+        for name in ["archive/2024/a.tif", "archive/b.tif", "view/own/z.tif", "elsewhere/d.tif"] {
+            fs::write(at(name), "").unwrap();
+        }
+        symlink(at("elsewhere/d.tif"), at("view/c.tif")).unwrap();
+        symlink(at("view/own/z.tif"), at("view/a.tif")).unwrap();
+        symlink(at("archive"), at("view/all")).unwrap();
+        symlink(at("archive/2024"), at("view/year")).unwrap();
+        symlink(at("view"), at("archive/back")).unwrap();
+        symlink("nowhere.tif", at("view/lost.tif")).unwrap();
+        symlink("itself.tif", at("view/itself.tif")).unwrap();
+        let (jobs, planned) = planned(&at("view"), Some(Command::Geo)).unwrap();
+        let root = format!("{}/", at("view").canonicalize().unwrap().display());
+        let names: Vec<_> = jobs.iter().map(|job| job.input[0].strip_prefix(&root).unwrap()).collect();
+        assert_eq!(names, ["own/z.tif", "all/2024/a.tif", "all/b.tif", "c.tif"]);
+        let left_out: Vec<_> = planned.left_out.iter().map(|(reason, n)| (reason.as_str(), *n)).collect();
+        let expected = [("a link that leads nowhere", 2), ("a link to a file that is listed under another name", 1)];
+        assert_eq!(left_out, expected);
     }
 }

@@ -95,14 +95,43 @@ fn one(path: &Path, lines: &mut Lines<'_>, seen: &mut BTreeSet<PathBuf>, depth: 
             ));
         }
     }
-    for link in parts.links.iter().filter(|link| ["item", "child"].contains(&link.rel.as_str())) {
-        if link.href.contains("://") {
-            lines.leave_out("a link of the catalogue leads to a network: only files are read");
-        } else {
-            one(&lexical(&folder.join(&link.href)), lines, seen, depth + 1)?;
+    // A search of a catalogue's server gives its items page by page.
+    let leads_on =
+        |link: &&Link| ["item", "child"].contains(&link.rel.as_str()) || parts.features && link.rel == "next";
+    for link in parts.links.iter().filter(leads_on) {
+        match file_of(&folder, &link.href) {
+            Some(path) => one(&path, lines, seen, depth + 1)?,
+            None if link.rel == "next" => lines.leave_out("the next page of items, which is on a network"),
+            None => lines.leave_out("a link of the catalogue leads to a network: only files are read"),
         }
     }
     Ok(())
+}
+
+/// The file that a reference names; `None` for one on a network. By the standard a reference is a URI, with `%20` for a blank, but
+/// many programs write paths as they are: where a file has the name as it is written, that is meant.
+fn file_of(folder: &Path, href: &str) -> Option<PathBuf> {
+    const SCHEME: &str = "file://";
+    let path = match href.split_at_checked(SCHEME.len()) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => rest.strip_prefix("localhost").unwrap_or(rest),
+        _ if href.contains("://") => return None,
+        _ => href,
+    };
+    let written = lexical(&folder.join(path));
+    let decoded = path.contains('%').then(|| decoded(path)).flatten().map(|path| lexical(&folder.join(path)));
+    Some(decoded.filter(|decoded| decoded.exists() && !written.exists()).unwrap_or(written))
+}
+
+/// A path without the escapes of a URI; `None` if they are none, or make no text.
+fn decoded(path: &str) -> Option<String> {
+    let mut parts = path.split('%');
+    let mut out = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        out.push(u8::from_str_radix(digits, 16).ok()?);
+        out.extend(rest.as_bytes());
+    }
+    String::from_utf8(out).ok()
 }
 
 /// Adds the job of an item. Its raster is the asset that shows it: `visual`, else one of the role `data`, else the first one.
@@ -125,10 +154,8 @@ fn scene(folder: &Path, item: Item, lines: &mut Lines<'_>) -> Result<(), Error> 
         lines.leave_out("an item has no asset that is a raster");
         return Ok(());
     };
-    let input = match asset.href.contains("://") || asset.href.starts_with("/vsi") {
-        true => asset.href.clone(),
-        false => lexical(&folder.join(&asset.href)).to_string_lossy().into_owned(),
-    };
+    let local = if asset.href.starts_with("/vsi") { None } else { file_of(folder, &asset.href) };
+    let input = local.map_or_else(|| asset.href.clone(), |path| path.to_string_lossy().into_owned());
     let identity = match (&item.collection, &item.id) {
         (collection, Some(id)) => format!("{}/{id}", collection.as_deref().unwrap_or_default()),
         (_, None) => input.clone(),
@@ -221,6 +248,29 @@ mod tests {
     }
 
     #[test]
+    fn references_are_uris_or_paths() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("a b")).unwrap();
+        for name in ["a b/ü 0.tif", "100%25.tif", "plain.tif"] {
+            fs::write(at(name), "").unwrap();
+        }
+        let root = dir.path().display();
+        for (href, expected) in [
+            ("./a%20b/%C3%BC%200.tif".to_owned(), "a b/ü 0.tif"),
+            ("a b/ü 0.tif".to_owned(), "a b/ü 0.tif"),
+            (format!("file://{root}/a%20b/%c3%bc%200.tif"), "a b/ü 0.tif"),
+            (format!("FILE://localhost{root}/plain.tif"), "plain.tif"),
+            ("100%25.tif".to_owned(), "100%25.tif"),
+            ("lost%20.tif".to_owned(), "lost%20.tif"),
+            ("100%".to_owned(), "100%"),
+        ] {
+            assert_eq!(file_of(dir.path(), &href), Some(at(expected)), "{href}");
+        }
+        assert_eq!(file_of(dir.path(), "https://x/a%20b.tif"), None);
+    }
+
+    #[test]
     fn items_are_found_through_links_and_in_collections() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: String| {
@@ -250,6 +300,12 @@ mod tests {
         // The id follows the item's, wherever it was found.
         assert_eq!((again.len(), again[0].id.as_str()), (1, jobs[0].id.as_str()));
         assert_eq!(found.left_out[0].1, 1);
+        // A page of a search, whose next page is still on a server.
+        let next = "{\"rel\":\"next\",\"href\":\"https://x/search?page=2\"}";
+        let features = item("one", visual);
+        let text = format!("{{\"type\":\"FeatureCollection\",\"features\":[{features}],\"links\":[{next}]}}");
+        let (jobs, found) = planned(&write("page.json", text), None).unwrap();
+        assert_eq!((jobs.len(), found.left_out.len()), (1, 1), "{:?}", found.left_out);
         for bad in ["{}", "[]", "{\"type\":\"Feature\"", "{\"type\":\"Catalog\",\"links\":[]}", "no json"] {
             let path = write("bad.json", bad.into());
             assert!(planned(&path, None).is_err(), "{bad}");

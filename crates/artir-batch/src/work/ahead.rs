@@ -104,7 +104,7 @@ impl<L: Look> Ahead<'_, L> {
     }
 
     fn see(&self, job: Job, ends: u32) -> Result<Seen, Error> {
-        let mut listed = sources::list(&self.look.files(&job), self.store.salt());
+        let mut listed = sources::list(&self.look.files(&job), &self.store.place(&job), self.store.salt());
         let held = self.network.look(&job);
         if let Ok(held) = &held {
             listed.add(&held.iter().map(Held::version).collect::<Vec<_>>(), self.store.salt());
@@ -125,6 +125,7 @@ impl<L: Look> Ahead<'_, L> {
         let record = record.filter(|_| there);
         if let Some(record) = &record
             && record.sources.state == listed.sources.state
+            && (record.was_read() || !held.is_empty())
         {
             return Ok(Seen::Before(record.entry.state));
         }
@@ -147,6 +148,12 @@ impl<L: Look> Ahead<'_, L> {
         let Some(mut sources) = listed.read(self.stops) else { return Ok(Seen::Stopped) };
         if held.iter().any(|held| !held.has_own_bytes(&job)) {
             sources.sha256 = None;
+        }
+        if let Some(record) = &record
+            && record.sources == sources
+        {
+            // It could not be read, and still cannot.
+            return Ok(Seen::Before(record.entry.state));
         }
         if let Some(mut record) = record
             && record.sources.sha256.is_some()

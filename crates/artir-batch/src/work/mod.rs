@@ -9,8 +9,9 @@ mod results;
 use std::{
     collections::BTreeMap,
     fs,
+    io::{self, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, sync_channel},
@@ -28,7 +29,7 @@ use self::{
     results::{are_there, results},
 };
 use crate::{
-    Entry, Error, Figures, Job, Manifest, ModelName, Record, Results, Shard, State, Store,
+    Entry, Error, Figures, Job, Manifest, ModelName, Record, Results, Shard, State, Store, Upload,
     network::{Miss, Network},
     record::SCHEMA,
     store::{Claim, Journal, folder_of},
@@ -38,6 +39,8 @@ use crate::{
 const MOST_ENDS: u32 = 10;
 /// So many failures in a row are a full disk or a lost device, and no matter of a job.
 const MOST_FAILED: u32 = 10;
+/// Why a result is not written: it would replace or remove what the batch has not made.
+const TAKEN: &str = "what lies in its place is no result of this job: choose another output, or remove what lies there";
 
 /// What the batch must know of jobs before they are run. It is asked from a second thread.
 pub trait Look: Sync {
@@ -178,7 +181,7 @@ impl<L: Look> Worker<'_, L> {
             return Ok(true);
         };
         if let Input::Missed { miss, .. } = &input {
-            eprintln!("artir: job {}: {}: {}", job.id, miss.state.name(), miss.reason);
+            say_end(&job.id, miss.state, &miss.reason);
         }
         if let Input::Missed { known: true, .. } = &input {
             // Its record stays, and the journals keep saying that it is done.
@@ -189,6 +192,7 @@ impl<L: Look> Worker<'_, L> {
         if let Some(record) = self.store.record(&job.id)
             && key.as_ref() == Ok(&record.key)
             && record.sources.state == sources.state
+            && record.sources.sha256 == sources.sha256
             && are_there(self.store, &job, &record) == Ok(true)
         {
             claim.end()?;
@@ -199,7 +203,7 @@ impl<L: Look> Worker<'_, L> {
         let (mut record, is_new) = match input {
             Input::Staged(record) => (*record, false),
             input => {
-                let end = self.restored(&job, &key, input, ends, restore)?;
+                let end = self.restored(&job, &key, input, ends.max(claim.ends), restore)?;
                 let End::Ended { state, reason, figures, model, runtime, report } = end else {
                     // In good order: this beginning counts for nothing.
                     claim.end()?;
@@ -286,15 +290,53 @@ impl<L: Look> Worker<'_, L> {
             let reason = format!("{ends} processes ended while they worked on it: killed, out of memory, or a crash");
             return Ok(End::without_result(State::Unusable, reason));
         }
+        if self.is_taken(job, key, ends) {
+            let reason = format!("output: {TAKEN}");
+            say_end(&job.id, State::Failed, &reason);
+            return Ok(End::without_result(State::Failed, reason));
+        }
         self.store.remove_record(&job.id)?;
         // A staged result of other settings or inputs is removed. What an interrupted run left has no record, and stays.
         if self.store.staged(&job.id).is_some() {
             self.store.unstage(&job.id)?;
         }
-        Ok(match input {
+        let end = match input {
             Input::Fetched(fetched) => self.attempt(job, &fetched.job(job), restore),
             _ => self.attempt(job, job, restore),
-        })
+        };
+        // An earlier result may still be there, and no record will say whose it is.
+        let has_result = matches!(end, End::Ended { state: State::Done | State::Partial, .. });
+        if !has_result && self.has_file(job) {
+            self.store.note_place(job)?;
+        }
+        Ok(end)
+    }
+
+    /// Whether a file lies where the result of a job goes. Results that are put into a store are made in a folder of their own.
+    fn has_file(&self, job: &Job) -> bool {
+        self.store.upload().is_none() && self.store.place(job).is_file()
+    }
+
+    /// Whether that file is none that the job has made.
+    fn is_taken(&self, job: &Job, key: &Result<String, String>, ends: u32) -> bool {
+        if ends > 0 || !self.has_file(job) || self.store.knows_place(job) {
+            return false;
+        }
+        let is_own =
+            |record: Record| key.as_ref() == Ok(&record.key) || record.results == results(&self.store.place(job));
+        !self.store.record(&job.id).is_some_and(is_own)
+    }
+
+    /// Makes sure that the store holds nothing else where the result of a job goes.
+    fn own_place(&self, upload: &Upload, job: &Job, folder: &Path) -> Result<Result<(), Miss>, Error> {
+        if self.store.knows_place(job) {
+            return Ok(Ok(()));
+        }
+        match upload.meets_others(&job.id, folder, &job.output()) {
+            Ok(false) => self.store.note_place(job).map(Ok),
+            Ok(true) => Ok(Err(Miss::later(TAKEN))),
+            Err(miss) => Ok(Err(miss)),
+        }
     }
 
     /// Puts a result into its store, if there is one: the record comes last; `false` when the process is asked to stop.
@@ -304,8 +346,9 @@ impl<L: Look> Worker<'_, L> {
             self.store.stage(record)?;
         }
         let stops = || self.look.stops();
-        let put = upload.remove_record(&job.id).and_then(|()| {
-            let folder = folder_of(self.store.out(), job, true);
+        let folder = folder_of(self.store.out(), job, true);
+        let own = self.own_place(upload, job, &folder)?;
+        let put = own.and_then(|()| upload.remove_record(&job.id)).and_then(|()| {
             if !upload.put(&folder, &job.output(), &stops)? {
                 return Ok(false);
             }
@@ -351,6 +394,11 @@ impl<L: Look> Worker<'_, L> {
     }
 }
 
+/// Prints how a job ended. `eprintln!` would panic where nobody can read it: a closed pipe, or a log on a full disk.
+fn say_end(id: &str, state: State, reason: &str) {
+    let _ = writeln!(io::stderr().lock(), "artir: job {id}: {}: {reason}", state.name());
+}
+
 fn thousandths(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
@@ -363,7 +411,7 @@ fn now() -> f64 {
 /// A job whose store does not answer has failed: whatever the reason, the input is not to blame.
 fn not_stored(record: &mut Record, miss: &Miss) {
     let reason = format!("the result is not in its store: {}", miss.reason);
-    eprintln!("artir: job {}: {}: {reason}", record.entry.id, State::Failed.name());
+    say_end(&record.entry.id, State::Failed, &reason);
     record.entry.state = State::Failed;
     record.entry.reason = Some(reason);
     record.results = Results::default();

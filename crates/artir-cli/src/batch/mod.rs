@@ -149,7 +149,7 @@ fn plan(source: &Path, args: &Args, to: &Path, quiet: bool) -> Result<ExitCode, 
     let planned = artir_batch::plan::plan(source, args.command.map(Into::into), &mut out, to)?;
     drop(out);
     for (reason, count) in &planned.left_out {
-        eprintln!("artir: {count} left out: {reason}");
+        say_error!("artir: {count} left out: {reason}");
     }
     if planned.jobs == 0 {
         let shown = artir_batch::plan::address_of(source).map(artir_batch::plan::shown);
@@ -194,7 +194,7 @@ fn jobs(manifest: Manifest, args: &Args, output: &Path, quiet: bool) -> Result<E
         say!("shard {}: {}", args.shard, summary(&ran, total));
     }
     if ran.gave_up {
-        eprintln!(
+        say_error!(
             "artir: too many jobs failed one after the other: the disk or the device, not the jobs, needs attention"
         );
     }
@@ -209,7 +209,7 @@ fn end_in_time() {
             std::thread::sleep(Duration::from_millis(100));
         }
         std::thread::sleep(PATIENCE);
-        eprintln!("artir: stopped within a job, which is continued by the next run");
+        say_error!("artir: stopped within a job, which is continued by the next run");
         std::process::exit(130);
     });
 }

@@ -54,7 +54,7 @@ pub(super) fn survey(mut manifest: Manifest, args: &Args, output: &Path, quiet: 
     }
     let left_out: Vec<_> = survey.scenes.keys().filter_map(|id| Some((id, survey.left_out(id)?))).collect();
     for (id, reason) in &left_out {
-        eprintln!("artir: job {id}: left out: {reason}");
+        say_error!("artir: job {id}: left out: {reason}");
     }
     if left_out.len() == survey.scenes.len() {
         return Err(Failure::input("no scene of the manifest could be read"));

@@ -22,13 +22,13 @@ pub(super) fn list(args: &Args, scan: &Scan, units: PetUnits, form: ListForm) ->
             say!("{}", table::render(scan, units));
             tell_files(scan);
             for error in &scan.damaged {
-                eprintln!("artir: {}", args.error(error));
+                say_error!("artir: {}", args.error(error));
             }
             for refused in &scan.refused {
-                eprintln!("artir: {}", args.error(&refused.error()));
+                say_error!("artir: {}", args.error(&refused.error()));
             }
             for (i, clash) in scan.series.iter().enumerate().filter_map(|(i, s)| Some((i, s.clash()?))) {
-                eprintln!("artir: series {}: {}", i + 1, args.error(&clash));
+                say_error!("artir: series {}: {}", i + 1, args.error(&clash));
             }
         }
     }
@@ -45,7 +45,7 @@ pub(super) fn log_skipped(scan: &Scan) {
         let findings: Vec<Finding> =
             series.findings.iter().filter(|f| !matches!(f, Finding::Clashing(_))).cloned().collect();
         if !findings.is_empty() {
-            eprintln!("artir: series {}: {}", i + 1, joined(&findings));
+            say_error!("artir: series {}: {}", i + 1, joined(&findings));
         }
     }
 }
@@ -54,7 +54,7 @@ fn tell_files(scan: &Scan) {
     // A folder of DICOMweb has metadata beside every object.
     let told = scan.set_aside_by_reason().into_iter().filter(|(reason, _)| !matches!(reason, Reason::Metadata));
     for (reason, files) in told {
-        eprintln!("artir: {} file(s) skipped: {}", files.len(), hint::reason(reason));
+        say_error!("artir: {} file(s) skipped: {}", files.len(), hint::reason(reason));
     }
 }
 

@@ -320,7 +320,7 @@ impl Run<'_> {
                 tally.written += 1;
                 report.written(number, series, &done, remark, self.args);
                 if !self.quiet && !done.findings.is_empty() {
-                    eprintln!("artir: series {number}: {}", joined(&done.findings));
+                    say_error!("artir: series {number}: {}", joined(&done.findings));
                 }
                 if !self.quiet {
                     let resumed =
@@ -342,7 +342,7 @@ impl Run<'_> {
                 let interrupted = matches!(e, artir_dicom::Error::Core(_)) && e.kind() == ErrorKind::Interrupted;
                 let hint = interrupted && self.args.zip().is_none();
                 if hint && !self.quiet {
-                    eprintln!("artir: series {number}: interrupted; continue it with --resume");
+                    say_error!("artir: series {number}: interrupted; continue it with --resume");
                 }
                 report.refused(number, series, &self.args.error_text(&e), self.args);
                 tally.fail(self.args.named(e).into())

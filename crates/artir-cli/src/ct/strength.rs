@@ -29,15 +29,15 @@ pub(super) fn tell(name: &str, choice: Option<NoiseChoice>, restorer: &Restorer,
             "no slice shows enough soft tissue to measure its noise in: the model's own strength of {:.2} was used",
             restorer.strength()
         );
-        eprintln!("artir: {name}: {used}");
+        say_error!("artir: {name}: {used}");
         return Some(used);
     };
     let (strength, before, after) = (choice.strength, choice.before, choice.after);
-    eprintln!("artir: {name}: {before:.1} HU of noise, {after:.1} HU at the chosen strength of {strength:.2}");
+    say_error!("artir: {name}: {before:.1} HU of noise, {after:.1} HU at the chosen strength of {strength:.2}");
     if after > 1.05 * target {
-        eprintln!("artir: {name}: the model cannot reach {target} HU");
+        say_error!("artir: {name}: the model cannot reach {target} HU");
     } else if strength == 0.0 {
-        eprintln!("artir: {name}: it has no more than {target} HU of noise and stays as it is");
+        say_error!("artir: {name}: it has no more than {target} HU of noise and stays as it is");
     }
     None
 }

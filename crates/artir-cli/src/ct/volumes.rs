@@ -329,7 +329,7 @@ fn one(run: &Run<'_>, job: &Job, restorer: &mut Restorer, report: &mut Report) -
     let done = done.map_err(fail)?;
     if !quiet && !done.findings.is_empty() {
         let texts: Vec<String> = done.findings.iter().map(ToString::to_string).collect();
-        eprintln!("artir: {name}: {}", texts.join("; "));
+        say_error!("artir: {name}: {}", texts.join("; "));
     }
     if !quiet {
         say!("{name}: {} slices written to {}", done.slices, target.display());

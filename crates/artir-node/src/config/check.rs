@@ -11,6 +11,11 @@ impl Config {
     /// The first key whose value cannot be used, and the reason.
     pub(super) fn check(&self) -> Result<(), String> {
         title("listen.ae_title", &self.listen.ae_title)?;
+        let (listen, http) = (self.listen.address, self.http.address);
+        let meet = listen.ip() == http.ip() || listen.ip().is_unspecified() || http.ip().is_unspecified();
+        if meet && listen.port() == http.port() && http.port() != 0 {
+            return Err("http.address: must not be that of listen.address".into());
+        }
         for (key, number) in [
             ("listen.associations", self.listen.associations),
             ("listen.associations_per_address", self.listen.associations_per_address),
@@ -177,8 +182,22 @@ mod tests {
         let read = Config::read(&path).map_err(|e| e.to_string());
         if let Ok(config) = &read {
             assert_eq!(config.folder, dir.path().join("queue"));
+            let model = config.routes[0].ct.as_ref().and_then(|work| work.model.clone());
+            if let Some(model) = model.filter(|model| model.ends_with(".onnx")) {
+                assert_eq!(std::path::Path::new(&model), dir.path().join("models/own.onnx"));
+            }
         }
         read
+    }
+
+    #[test]
+    fn a_model_that_is_a_file_lies_beside_the_configuration() {
+        let model = |text: &str| {
+            let config = read(&GOOD.replace("[route.ct]", &format!("[route.ct]\nmodel = '{text}'"))).unwrap();
+            config.routes[0].ct.clone().unwrap().model.unwrap()
+        };
+        assert!(model("models/own.onnx").len() > "models/own.onnx".len());
+        assert_eq!(model("ct-ldct-t"), "ct-ldct-t");
     }
 
     #[test]
@@ -205,6 +224,7 @@ mod tests {
             ("name = 'ct'", "name = 'ct'\naddresses = ['10.0.0.0/64']", "no range such as"),
             ("[[target]]", "[disk]\nwatermark_mib = 1\n[[target]]", "watermark_mib"),
             ("[[target]]", "[listen]\nassociations = 0\n[[target]]", "listen.associations: must be"),
+            ("[[target]]", "[listen]\naddress = '0.0.0.0:11180'\n[[target]]", "http.address: must not be"),
         ] {
             let text = GOOD.replace(from, to);
             assert_ne!(text, GOOD, "{from}");

@@ -354,6 +354,10 @@ impl Config {
         })?;
         let folder = path.parent().unwrap_or(Path::new("."));
         config.paths().into_iter().for_each(|path| *path = folder.join(&path));
+        for model in config.model_files() {
+            let path = folder.join(&*model).into_os_string();
+            *model = path.into_string().map_err(|_| fail("the path of a model is no Unicode".into()))?;
+        }
         config.check().map_err(fail)?;
         Ok(config)
     }
@@ -373,6 +377,13 @@ impl Config {
             }
         }
         out
+    }
+
+    /// The models that are files: the rule by which `artir_core::zoo` tells a file from a name.
+    fn model_files(&mut self) -> impl Iterator<Item = &mut String> {
+        let works = self.routes.iter_mut().flat_map(|route| route.ct.iter_mut().chain(&mut route.pet));
+        let models = works.filter_map(|work| work.model.as_mut());
+        models.filter(|model| model.ends_with(".onnx") || model.contains(std::path::is_separator))
     }
 
     /// A route by its name.

@@ -103,8 +103,7 @@ pub(crate) fn accept<'a>(
             return (Accepted::Failed(e), None);
         }
     };
-    let request =
-        Request { called: plain(asked.called_ae_title.trim()), calling: plain(asked.calling_ae_title.trim()) };
+    let request = Request { called: title(&asked.called_ae_title), calling: title(&asked.calling_ae_title) };
     let decided = if asked.protocol_version & 1 == 0 {
         Err(Rejection::Version)
     } else if asked.application_context_name.trim_matches(['\0', ' ']) != APPLICATION_CONTEXT {
@@ -124,6 +123,11 @@ pub(crate) fn accept<'a>(
         Ok(()) => (Accepted::Yes(Box::new(Association::new(wire, contexts, most))), Some(request)),
         Err(e) => (Accepted::Failed(e), None),
     }
+}
+
+/// A title without its padding: blanks, or the zeros that some peers fill the rest of its 16 bytes with.
+fn title(text: &str) -> String {
+    plain(text.trim_matches(|c: char| c == '\0' || c.is_whitespace()))
 }
 
 /// A UID without the padding that some peers send with it.
@@ -202,6 +206,14 @@ mod tests {
     use dicom_ul::pdu::PresentationContextProposed;
 
     use super::*;
+
+    #[test]
+    fn titles_are_padded_with_blanks_or_zeros() {
+        for text in ["ARTIR", "ARTIR           ", "  ARTIR         ", "ARTIR\0\0\0\0\0\0\0\0\0\0\0", "ARTIR\0 \0 "] {
+            assert_eq!(title(text), "ARTIR", "{text:?}");
+        }
+        assert_eq!(title("MY NODE\0"), "MY NODE");
+    }
 
     #[test]
     fn the_first_readable_syntax_of_a_known_class_is_accepted_and_the_rest_refused() {

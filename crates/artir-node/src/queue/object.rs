@@ -28,7 +28,7 @@ pub(crate) fn data_set(path: &Path) -> io::Result<(File, u64)> {
 }
 
 /// The files of a series that is being received that are not whole: a power cut came before anyone was told that they are
-/// kept.
+/// kept. A file that cannot be read now, for whatever reason, is none of them: it may be whole.
 pub(crate) fn torn(queue: &Queue, key: &Key) -> io::Result<Vec<PathBuf>> {
     let mut out = Vec::new();
     for entry in fs::read_dir(queue.path(key, State::In).join(SOURCE))? {
@@ -36,11 +36,15 @@ pub(crate) fn torn(queue: &Queue, key: &Key) -> io::Result<Vec<PathBuf>> {
         let is_whole = |name: &str| {
             content(queue.salt(), &path).is_ok_and(|content| name == names::object(names::instance_of(name), &content))
         };
-        if !path.file_name().and_then(|name| name.to_str()).is_some_and(is_whole) {
+        if !path.file_name().and_then(|name| name.to_str()).is_some_and(is_whole) && can_be_read(&path) {
             out.push(path);
         }
     }
     Ok(out)
+}
+
+fn can_be_read(path: &Path) -> bool {
+    File::open(path).and_then(|mut file| io::copy(&mut file, &mut io::sink())).is_ok()
 }
 
 /// The part of an object's file name that its bytes give.
@@ -50,4 +54,22 @@ fn content(salt: &Salt, path: &Path) -> io::Result<String> {
     sha2::Digest::update(&mut hash, &found.transfer_syntax);
     io::copy(&mut data_set(path)?.0, &mut hash)?;
     Ok(names::name(hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_torn() {
+        let dir = tempfile::tempdir().unwrap();
+        let queue = Queue::open(dir.path(), ["ct"].into_iter()).unwrap();
+        let key = queue.key("ct", "1.2.3");
+        let source = queue.path(&key, State::In).join(SOURCE);
+        fs::create_dir_all(&source).unwrap();
+        fs::write(source.join("a-b.dcm"), "half of an object").unwrap();
+        // Reading a folder as a file is an error for the superuser, too.
+        fs::create_dir(source.join("c-d.dcm")).unwrap();
+        assert_eq!(torn(&queue, &key).unwrap(), [source.join("a-b.dcm")]);
+    }
 }

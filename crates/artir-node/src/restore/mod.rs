@@ -17,7 +17,7 @@ use crate::{
     config::{Config, Route},
     queue::{Key, Record, State, record::now},
     report::journal::Line,
-    retry::delay,
+    retry::{delay, is_due},
     state::Node,
 };
 
@@ -56,7 +56,7 @@ fn next<'a>(node: &Node, config: &'a Config) -> Option<(Key, &'a Route)> {
                 continue;
             };
             let older = best.as_ref().is_none_or(|(_, _, other)| since < *other);
-            if older && Record::read(&path).next <= now() {
+            if older && is_due(&config.retry, Record::read(&path).next) {
                 best = Some((key, route, since));
             }
         }

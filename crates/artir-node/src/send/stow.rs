@@ -116,7 +116,9 @@ fn judge(status: u16, answer: &[u8], instance: &str) -> Result<u16, String> {
     // Some servers put the data set into a list.
     let set = answer.as_ref().map(|answer| answer.get(0).unwrap_or(answer));
     let items = |tag: &str| set.and_then(|set| set[tag]["Value"].as_array()).cloned().unwrap_or_default();
-    let is_own = |item: &&Value| item[INSTANCE]["Value"][0] == instance;
+    // Some servers return the padding of the UID with it.
+    let uid = |item: &Value| item[INSTANCE]["Value"][0].as_str().map(|uid| uid.trim_matches(['\0', ' ']).to_owned());
+    let is_own = |item: &&Value| uid(item).as_deref() == Some(instance);
     let number = |item: &Value, tag: &str| item[tag]["Value"][0].as_u64().and_then(|n| u16::try_from(n).ok());
     if let Some(failed) = items(FAILED).iter().find(is_own) {
         let reason = number(failed, FAILURE).map_or_else(String::new, |n| format!(" with reason {n:04X}"));
@@ -145,6 +147,7 @@ mod tests {
             "00081197":{"vr":"US","Value":[272]}}]}}"#;
         let judged = |status, answer: &str| judge(status, answer.as_bytes(), "1.2");
         assert_eq!(judged(200, stored), Ok(0));
+        assert_eq!(judged(200, &stored.replace("1.2\"", "1.2\\u0000\"")), Ok(0));
         assert_eq!(judged(200, &format!("[{stored}]")), Ok(0));
         assert_eq!(judged(202, warned), Ok(0xb000));
         assert!(judged(202, failed).unwrap_err().contains("reason 0110"));

@@ -10,9 +10,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::objects::Object;
-use crate::queue::{
-    TARGETS,
-    record::{self, append_to, now},
+use crate::{
+    config::Retry,
+    queue::{
+        TARGETS,
+        record::{self, append_to, now},
+    },
+    retry,
 };
 
 /// A storage commitment that was asked for.
@@ -65,14 +69,13 @@ impl TargetRecord {
     }
 
     /// Whether there is something to do: a first or another attempt, or a report to be read.
-    pub(super) fn is_due(&self, series: &Path, target: &str) -> bool {
+    pub(super) fn is_due(&self, retry: &Retry, series: &Path, target: &str) -> bool {
         if self.done.is_some() || self.failed {
             return false;
         }
-        let now = now();
         match &self.commitment {
-            Some(asked) => now >= asked.until || report_path(series, target).exists(),
-            None => now >= self.next,
+            Some(asked) => now() >= asked.until || report_path(series, target).exists(),
+            None => retry::is_due(retry, self.next),
         }
     }
 
@@ -198,11 +201,12 @@ mod tests {
             TargetRecord { generation: 1, attempts: 9, failed: true, next: f64::MAX, ..TargetRecord::default() };
         failed.write(series, "pacs").unwrap();
         assert_eq!(TargetRecord::read(series, "pacs", 1), failed);
-        assert!(!failed.is_due(series, "pacs"));
+        let retry = Retry::default();
+        assert!(!failed.is_due(&retry, series, "pacs"));
         let next = TargetRecord::read(series, "pacs", 2);
-        assert!(next.attempts == 0 && next.is_due(series, "pacs"));
+        assert!(next.attempts == 0 && next.is_due(&retry, series, "pacs"));
         forget_failures(series).unwrap();
-        assert!(TargetRecord::read(series, "pacs", 1).is_due(series, "pacs"));
+        assert!(TargetRecord::read(series, "pacs", 1).is_due(&retry, series, "pacs"));
         let done = TargetRecord { done: Some(1.0), ..failed };
         done.write(series, "pacs").unwrap();
         forget_failures(series).unwrap();
