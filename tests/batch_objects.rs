@@ -334,13 +334,17 @@ fn an_upload_replaces_and_removes_nothing_but_earlier_results() {
     jobs[1]["output"] = json!("szenen/karte.tif");
     store.put("data", "szenen/karte.tfw", b"of szenen/karte.jp2".to_vec());
     jobs[2]["output"] = json!("szenen/foto #1.png");
+    let mut over = jobs[1].clone();
+    (over["id"], over["output"]) = (json!("d"), json!("szenen/neu.vrt"));
+    jobs.push(over);
+    store.put("data", "szenen/neu.tif", b"the pixels of another virtual raster".to_vec());
     write_jobs(dir, &jobs);
     let before = store.below("data", "");
     let go = || batch(dir, &store, &["jobs.jsonl", "-o", "out", "--upload", "s3://data"]);
     for _ in 0..2 {
         let refused = go();
         let said = text(&refused.stderr);
-        assert!(refused.status.code() == Some(1) && said.matches("is no result of this job").count() == 3, "{said}");
+        assert!(refused.status.code() == Some(1) && said.matches("is no result of this job").count() == 4, "{said}");
         assert!(store.below("data", "") == before, "the originals are not as they were");
     }
     // The same places below another prefix are free.

@@ -235,9 +235,15 @@ fn a_slice_without_a_place_keeps_its_series_from_being_written() {
         save(object, &dir.path().join("in/020.dcm"));
     };
     lost(&[]);
-    let refused = run(dir.path(), "ct", &[]);
-    assert_eq!((refused.code, refused.slices()), (Some(3), vec![]), "{}", refused.stderr);
-    assert!(refused.stderr.contains("020.dcm: a CT image without ImagePositionPatient"), "{}", refused.stderr);
+    fs::create_dir(dir.path().join("in/more")).unwrap();
+    // Beside the others, and in a folder of its own.
+    for (place, next) in [("in/020.dcm", "in/more/020.dcm"), ("in/more/020.dcm", "in/020.dcm")] {
+        let refused = run(dir.path(), "ct", &[]);
+        assert_eq!((refused.code, refused.slices()), (Some(3), vec![]), "{}", refused.stderr);
+        let said = format!("{place}: a CT image without ImagePositionPatient");
+        assert!(refused.stderr.contains(&said), "{}", refused.stderr);
+        fs::rename(dir.path().join(place), dir.path().join(next)).unwrap();
+    }
     let partial = run(dir.path(), "ct", &["--allow-partial"]);
     assert_eq!((partial.code, partial.slices()), (Some(4), vec![3]), "{}", partial.stderr);
     // One that is not chosen, one of another series, and a localizer.

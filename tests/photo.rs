@@ -79,10 +79,17 @@ fn a_format_that_cannot_hold_the_photograph_is_refused_before_the_work() {
 fn a_folder_without_video_is_named() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("frames")).unwrap();
-    let done = artir().args(["image", "frames", "-o", "out"]).current_dir(dir.path()).output().unwrap();
-    let error = text(&done.stderr);
-    assert_eq!(done.status.code(), Some(2), "{error}");
-    assert!(error.contains("frames: is a folder") && error.contains("--video"), "{error}");
+    fs::write(dir.path().join("identity.onnx"), models::rgb_identity()).unwrap();
+    DynamicImage::new_rgb8(20, 10).save(dir.path().join("a.png")).unwrap();
+    // Alone, and among files as a pattern of the shell names it.
+    for (photos, code) in [(&["frames"][..], 2), (&["frames", "a.png"][..], 4)] {
+        let mut command = artir();
+        command.arg("image").args(photos).args(["-o", "out", "--model", "identity.onnx"]);
+        let done = command.current_dir(dir.path()).output().unwrap();
+        let error = text(&done.stderr);
+        assert_eq!((done.status.code(), dir.path().join("out/a.png").exists()), (Some(code), code == 4), "{error}");
+        assert!(error.contains("frames: is a folder") && error.contains("--video"), "{error}");
+    }
 }
 
 /// Files whose decoder returns a part of what they hold, without an error.

@@ -186,6 +186,18 @@ impl Job {
         }
     }
 
+    /// The files that a result at a path consists of, the first of that name; without sidecar files.
+    pub(crate) fn files_at(&self, place: &Path) -> Vec<PathBuf> {
+        let mut out = vec![place.to_owned()];
+        if self.command == Command::Geo {
+            out.extend(artir_files::pixels_of(place));
+            if self.options.get("stac") == Some(&Value::Bool(true)) {
+                out.push(place.with_extension("stac.json"));
+            }
+        }
+        out
+    }
+
     /// Whether black and white of a scene follow from its pixels, so that a survey can choose them.
     pub fn takes_range_of_pixels(&self) -> bool {
         let range = self.options.get("range").map(Value::as_str);

@@ -40,7 +40,7 @@ pub use hidden::HiddenFolder;
 pub use list::FileSet;
 pub use manifest::{Entry, Manifest};
 pub use place::sync_folder;
-pub use sidecar::{follows_name, follows_stem};
+pub use sidecar::{follows_name, follows_stem, pixels_of};
 
 /// The beginning of the names of artir's own files in folders of results: hidden folders and manifests.
 pub const PREFIX: &str = ".artir-";

@@ -1,6 +1,6 @@
 //! Names of sidecar files: those that other programs read with a result, found by its name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Endings that follow a whole name, in lower case.
 const AFTER_NAME: [&str; 7] = [".aux.xml", ".ovr", ".msk", ".msk.ovr", ".ovr.msk", ".aux", ".rrd"];
@@ -33,18 +33,22 @@ pub fn follows_stem(result: &Path, name: &Path) -> bool {
     lower(name.file_name()).strip_prefix(&lower(result.file_stem())).is_some_and(|ending| AFTER_STEM.contains(&ending))
 }
 
+/// The file of the pixels that is published with a result: the TIFF under a virtual raster.
+pub fn pixels_of(result: &Path) -> Option<PathBuf> {
+    let is_virtual = result.extension().is_some_and(|e| e.eq_ignore_ascii_case("vrt"));
+    is_virtual.then(|| result.with_extension(DATA))
+}
+
 /// Whether a publication of a result can make or remove a file of that name: a sidecar file, the pixels under a virtual raster
 /// with theirs, or the voxels of a detached header.
 pub(crate) fn belongs(result: &Path, name: &Path) -> bool {
     let of = |result: &Path| follows_name(result, name) || follows_stem(result, name);
-    let is_virtual = result.extension().is_some_and(|e| e.eq_ignore_ascii_case("vrt"));
     let is_header = result.extension().is_some_and(|e| e.eq_ignore_ascii_case("nhdr"));
     let is_voxels = OF_HEADER.iter().any(|ending| result.with_extension(ending).file_name() == name.file_name());
     if is_header && is_voxels {
         return true;
     }
-    let data = result.with_extension(DATA);
-    of(result) || is_virtual && (name.file_name() == data.file_name() || of(&data))
+    of(result) || pixels_of(result).is_some_and(|data| name.file_name() == data.file_name() || of(&data))
 }
 
 #[cfg(test)]

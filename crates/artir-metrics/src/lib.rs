@@ -76,7 +76,7 @@ pub enum MetricsError {
     #[error("there is nothing to measure: every pixel is masked, NaN or infinite in one of the images")]
     NoneCounted,
     /// An image has values far beyond those that its protocol would clip to.
-    #[error("the protocol measures display values from 0 to 1, and most values are far beyond: divide 0 to 255 by 255")]
+    #[error("the protocol takes display values from 0 to 1, and their mean is above 1.5: divide 0 to 255 by 255")]
     NotDisplay,
     /// The protocol takes its range from the reference, which is constant.
     #[error("the truncated reference is constant, so the protocol's range is 0")]

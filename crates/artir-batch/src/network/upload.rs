@@ -7,7 +7,7 @@ use super::{
     address::{Place, shown},
     bucket::{Bucket, Stops},
 };
-use crate::{Error, FOLDER, Record, Results, work::files_of};
+use crate::{Error, FOLDER, Job, Record, Results, work::files_of};
 
 /// Where results are put: below `s3://BUCKET/PREFIX`. A result is whole when its record is there, in `.artir/done/ID.json`
 /// below the prefix: the record is removed before anything of the result, and put after all of it.
@@ -59,13 +59,18 @@ impl Upload {
     }
 
     /// Whether objects that no upload of this job has put there would be replaced or removed by the result in a folder.
-    pub(crate) fn meets_others(&self, id: &str, folder: &Path, output: &str) -> Result<bool, Miss> {
-        if self.bucket.object(&self.record_key(id))?.is_some() {
+    pub(crate) fn meets_others(&self, job: &Job, folder: &Path) -> Result<bool, Miss> {
+        if self.bucket.object(&self.record_key(&job.id))?.is_some() {
             return Ok(false);
         }
-        let key = self.key(output);
-        let is_file = folder.join(output).is_file();
-        let there = if is_file { self.bucket.around(&key)? } else { self.bucket.object(&key)?.into_iter().collect() };
+        let key = self.key(&job.output());
+        let mut there = match folder.join(job.output()).is_file() {
+            true => self.bucket.around(&key)?,
+            false => self.bucket.object(&key)?.into_iter().collect(),
+        };
+        for other in job.files_at(Path::new(&key)).iter().skip(1).filter_map(|file| file.to_str()) {
+            there.extend(self.bucket.object(other)?);
+        }
         Ok(!there.is_empty() || !self.bucket.folder(&key)?.is_empty())
     }
 

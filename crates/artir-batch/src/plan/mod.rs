@@ -174,9 +174,9 @@ fn files(folder: &Path, command: Command, lines: &mut Lines<'_>) -> Result<(), E
     while let Some(link) = listing.links.pop_front() {
         match link.canonicalize() {
             Ok(real) if real.is_dir() => listing.folder(&link, &real)?,
-            Ok(real) => listing.file(&link, &real)?,
+            Ok(real) if real.is_file() => listing.file(&link, &real)?,
             Err(_) if has_ending(command, &link) => listing.lines.leave_out("a link that leads nowhere"),
-            Err(_) => {}
+            _ => {}
         }
     }
     Ok(())
@@ -282,6 +282,7 @@ mod tests {
         symlink(at("view"), at("archive/back")).unwrap();
         symlink("nowhere.tif", at("view/lost.tif")).unwrap();
         symlink("itself.tif", at("view/itself.tif")).unwrap();
+        symlink("/dev/null", at("view/device.tif")).unwrap();
         let (jobs, planned) = planned(&at("view"), Some(Command::Geo)).unwrap();
         let root = format!("{}/", at("view").canonicalize().unwrap().display());
         let names: Vec<_> = jobs.iter().map(|job| job.input[0].strip_prefix(&root).unwrap()).collect();

@@ -70,9 +70,21 @@ fn one(path: &Path, lines: &mut Lines<'_>, seen: &mut BTreeSet<PathBuf>, depth: 
     if depth > DEEPEST {
         return Err(Error::source(path, format!("the catalogue is deeper than {DEEPEST} levels")));
     }
-    if !seen.insert(path.to_owned()) {
-        return Ok(());
+    // A search of a catalogue's server gives its items page by page, and no page lies deeper than the one before.
+    let mut page = Some(path.to_owned());
+    while let Some(path) = page.filter(|path| seen.insert(path.clone())) {
+        page = one_page(&path, lines, seen, depth)?;
     }
+    Ok(())
+}
+
+/// The same for a file without the pages that follow it. Returns the next one.
+fn one_page(
+    path: &Path,
+    lines: &mut Lines<'_>,
+    seen: &mut BTreeSet<PathBuf>,
+    depth: usize,
+) -> Result<Option<PathBuf>, Error> {
     let file = File::open(path).map_err(|e| Error::read(path, e))?;
     let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
     let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
@@ -84,7 +96,7 @@ fn one(path: &Path, lines: &mut Lines<'_>, seen: &mut BTreeSet<PathBuf>, depth: 
     match parts.kind.as_deref() {
         Some("Feature") => {
             let Parts { id, collection, assets, .. } = parts;
-            return scene(&folder, Item { id, collection, assets }, lines);
+            return scene(&folder, Item { id, collection, assets }, lines).map(|()| None);
         }
         Some("FeatureCollection") if parts.features => {}
         Some("Catalog" | "Collection") => {}
@@ -95,17 +107,18 @@ fn one(path: &Path, lines: &mut Lines<'_>, seen: &mut BTreeSet<PathBuf>, depth: 
             ));
         }
     }
-    // A search of a catalogue's server gives its items page by page.
-    let leads_on =
-        |link: &&Link| ["item", "child"].contains(&link.rel.as_str()) || parts.features && link.rel == "next";
-    for link in parts.links.iter().filter(leads_on) {
+    for link in parts.links.iter().filter(|link| ["item", "child"].contains(&link.rel.as_str())) {
         match file_of(&folder, &link.href) {
             Some(path) => one(&path, lines, seen, depth + 1)?,
-            None if link.rel == "next" => lines.leave_out("the next page of items, which is on a network"),
             None => lines.leave_out("a link of the catalogue leads to a network: only files are read"),
         }
     }
-    Ok(())
+    let Some(next) = parts.links.iter().find(|link| parts.features && link.rel == "next") else { return Ok(None) };
+    let page = file_of(&folder, &next.href);
+    if page.is_none() {
+        lines.leave_out("the next page of items, which is on a network");
+    }
+    Ok(page)
 }
 
 /// The file that a reference names; `None` for one on a network. By the standard a reference is a URI, with `%20` for a blank, but
@@ -306,6 +319,14 @@ mod tests {
         let text = format!("{{\"type\":\"FeatureCollection\",\"features\":[{features}],\"links\":[{next}]}}");
         let (jobs, found) = planned(&write("page.json", text), None).unwrap();
         assert_eq!((jobs.len(), found.left_out.len()), (1, 1), "{:?}", found.left_out);
+        // Pages that were saved. The last one leads to the first again.
+        for n in 0..100 {
+            let (features, next) = (item(&format!("of {n}"), visual), (n + 1) % 100);
+            let links = format!("[{{\"rel\":\"next\",\"href\":\"./page {next}.json\"}}]");
+            let text = format!("{{\"type\":\"FeatureCollection\",\"features\":[{features}],\"links\":{links}}}");
+            write(&format!("page {n}.json"), text);
+        }
+        assert_eq!(planned(&dir.path().join("page 0.json"), None).unwrap().0.len(), 100);
         for bad in ["{}", "[]", "{\"type\":\"Feature\"", "{\"type\":\"Catalog\",\"links\":[]}", "no json"] {
             let path = write("bad.json", bad.into());
             assert!(planned(&path, None).is_err(), "{bad}");

@@ -186,7 +186,7 @@ impl<L: Look> Worker<'_, L> {
         if let Input::Missed { known: true, .. } = &input {
             // Its record stays, and the journals keep saying that it is done.
             claim.end()?;
-            return Ok(self.count(State::Failed));
+            return Ok(self.count(State::Failed, false));
         }
         // Another process may have ended it since it was looked at.
         if let Some(record) = self.store.record(&job.id)
@@ -258,15 +258,17 @@ impl<L: Look> Worker<'_, L> {
         {
             not_stored(&mut record, &miss);
         }
-        let state = record.entry.state;
+        let (state, taken) = (record.entry.state, record.entry.reason.as_ref().is_some_and(|why| why.ends_with(TAKEN)));
         self.write(&record, claim)?;
-        Ok(self.count(state))
+        Ok(self.count(state, taken))
     }
 
-    /// Counts the end of a job; `false` to end the process.
-    fn count(&mut self, state: State) -> bool {
+    /// Counts the end of a job; `false` to end the process. A place that is taken is a matter of the job alone.
+    fn count(&mut self, state: State, taken: bool) -> bool {
         *self.ran.ended.entry(state).or_default() += 1;
-        self.failed = if state == State::Failed { self.failed + 1 } else { 0 };
+        if !taken {
+            self.failed = if state == State::Failed { self.failed + 1 } else { 0 };
+        }
         self.ran.gave_up = self.failed >= MOST_FAILED;
         !self.ran.gave_up
     }
@@ -312,9 +314,9 @@ impl<L: Look> Worker<'_, L> {
         Ok(end)
     }
 
-    /// Whether a file lies where the result of a job goes. Results that are put into a store are made in a folder of their own.
+    /// Whether a file lies where a job writes one. Results that are put into a store are made in a folder of their own.
     fn has_file(&self, job: &Job) -> bool {
-        self.store.upload().is_none() && self.store.place(job).is_file()
+        self.store.upload().is_none() && job.files_at(&self.store.place(job)).iter().any(|file| file.is_file())
     }
 
     /// Whether that file is none that the job has made.
@@ -332,7 +334,7 @@ impl<L: Look> Worker<'_, L> {
         if self.store.knows_place(job) {
             return Ok(Ok(()));
         }
-        match upload.meets_others(&job.id, folder, &job.output()) {
+        match upload.meets_others(job, folder) {
             Ok(false) => self.store.note_place(job).map(Ok),
             Ok(true) => Ok(Err(Miss::later(TAKEN))),
             Err(miss) => Ok(Err(miss)),

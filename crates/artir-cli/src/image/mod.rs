@@ -79,7 +79,8 @@ fn restore_all(args: &Args, outputs: &[PathBuf], host: &mut Host) -> Result<Tall
     let mut checks = Outputs::new(args.photos.iter().cloned().chain(args.inference.model_file()));
     let mut possible = Vec::new();
     for (photo, out) in args.photos.iter().zip(outputs) {
-        let format = Format::of(out).map_err(|e| named(out, &e));
+        let is_file = folder(photo).map_or(Ok(()), |reason| Err(Failure::input(reason)));
+        let format = is_file.and_then(|()| Format::of(out).map_err(|e| named(out, &e)));
         let checked = format.and_then(|_| checks.add("a photograph", out, Kind::File, args.output.overwrite));
         match checked {
             Ok(()) => possible.push((photo, out)),
@@ -95,12 +96,20 @@ fn restore_all(args: &Args, outputs: &[PathBuf], host: &mut Host) -> Result<Tall
     Ok(tally)
 }
 
+/// The reason why a path is no photograph, if it is a folder.
+fn folder(photo: &Path) -> Option<String> {
+    let reason = "is a folder: name its files, or add --video if they are the frames of a video";
+    photo.is_dir().then(|| format!("{}: {reason}", photo.display()))
+}
+
 /// One output path per photograph: the named file, or the same file names in a folder.
 fn outputs(args: &Args) -> Result<Vec<PathBuf>, Failure> {
     let out = &args.output.output;
-    if let Some(folder) = args.photos.iter().find(|photo| photo.is_dir()) {
-        let reason = "is a folder: name its files, or add --video if they are the frames of a video";
-        return Err(Failure::usage(format!("{}: {reason}", folder.display())));
+    // A folder among photographs, as a pattern of the shell may match one, ends no work on the others.
+    if let [one] = args.photos.as_slice()
+        && let Some(reason) = folder(one)
+    {
+        return Err(Failure::usage(reason));
     }
     let to_file = args.photos.len() == 1 && !out.is_dir() && out.extension().is_some();
     if to_file {

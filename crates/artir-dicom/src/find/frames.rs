@@ -82,7 +82,9 @@ impl Frames {
 /// of their places, or else evenly spaced. Readers of files without a vector take the direction of the normal, as here.
 fn offsets(set: &DataSet, count: u32, repairs: &mut Vec<Repair>) -> Result<Vec<f64>, Reason> {
     let vectors = [tags::GRID_FRAME_OFFSET_VECTOR, tags::SLICE_LOCATION_VECTOR];
-    let places = vectors.into_iter().filter_map(|tag| set.numbers(tag)).find(|places| places.len() == count as usize);
+    // A vector of one place alone, such as zeros, tells none.
+    let tells = |places: &Vec<f64>| places.len() == count as usize && places.iter().any(|place| *place != places[0]);
+    let places = vectors.into_iter().filter_map(|tag| set.numbers(tag)).find(tells);
     if let Some(places) = places {
         let first = places.first().copied().unwrap_or(0.0);
         // Places that begin at 0 count along the normal, others along the patient's z axis (PS3.3, C.8.8.3.2).
@@ -113,12 +115,14 @@ fn upwards(set: &DataSet) -> f64 {
     orientation.map_or(1.0, |orientation| Plane { position: [0.0; 3], orientation }.normal()[2].signum())
 }
 
-/// Whether FrameIncrementPointer says that each frame is later than the one before it.
+/// Whether FrameIncrementPointer says that each frame is later than the one before it. Some writers of volumes point to a time of 0.
 fn follow_in_time(set: &DataSet) -> bool {
     let pointer = set.bytes(tags::FRAME_INCREMENT_POINTER).unwrap_or_default();
     let numbers: Vec<u16> = words(pointer).map(u16::from_le_bytes).collect();
-    let in_time = [tags::FRAME_TIME, tags::FRAME_TIME_VECTOR];
-    numbers.chunks_exact(2).any(|pair| in_time.contains(&Tag(pair[0], pair[1])))
+    let points_to = |tag: Tag| numbers.chunks_exact(2).any(|pair| tag == Tag(pair[0], pair[1]));
+    let passes =
+        |tag: Tag| points_to(tag) && set.numbers(tag).is_some_and(|times| times.iter().any(|time| *time > 0.0));
+    [tags::FRAME_TIME, tags::FRAME_TIME_VECTOR].into_iter().any(passes)
 }
 
 /// The index of each frame's stack, if there are several, else the StackID of all.
@@ -197,10 +201,12 @@ mod tests {
         // Places on the patient's own axis.
         assert_eq!(heights("-30\\-28\\-25", up), [-30.0, -28.0, -25.0]);
         assert_eq!(heights("-30\\-28\\-25", down), [-30.0, -28.0, -25.0]);
-        // A vector of other frames says nothing.
-        let mut set = console("3");
-        set.put_text(tags::SLICE_LOCATION_VECTOR, VR::DS, "0\\1");
-        assert!(read(&set).unwrap().repairs.contains(&Repair::FrameSpacing));
+        // A vector of other frames says nothing, and neither does one of zeros.
+        for vector in ["0\\1", "0\\0\\0"] {
+            let mut set = console("3");
+            set.put_text(tags::SLICE_LOCATION_VECTOR, VR::DS, vector);
+            assert!(read(&set).unwrap().repairs.contains(&Repair::FrameSpacing), "{vector}");
+        }
     }
 
     #[test]
@@ -208,6 +214,9 @@ mod tests {
         let mut set = console("3");
         let pointer = [0x18, 0, 0x63, 0x10].to_vec();
         set.put_raw_text(tags::FRAME_INCREMENT_POINTER, VR::AT, pointer);
+        set.put_text(tags::FRAME_TIME, VR::DS, "0");
+        assert!(read(&set).unwrap().repairs.contains(&Repair::FrameSpacing));
+        set.put_text(tags::FRAME_TIME, VR::DS, "40");
         assert!(read(&set).err().unwrap().to_string().contains("FrameIncrementPointer (0028,0009)"));
         set.put_text(tags::SPACING_BETWEEN_SLICES, VR::DS, "0.25");
         assert_eq!(read(&set).unwrap().planes[2].position[2], -29.5);

@@ -118,14 +118,17 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// The damaged files in the folders of a series that may belong to it.
+    /// The damaged files in the folders of a series that may belong to it, and its images without a place, which may lie
+    /// anywhere.
     pub fn damaged_beside<'a>(&'a self, series: &Series) -> impl Iterator<Item = &'a Error> {
         let folders: BTreeSet<PathBuf> =
             series.instances.iter().filter_map(|i| i.path.parent().map(Path::to_owned)).collect();
         self.damaged.iter().filter(move |e| {
-            let Error::File { path, .. } = e else { return true };
-            if self.series_of_damaged.get(path).is_some_and(|uid| *uid != series.uid) {
-                return false;
+            let Error::File { path, reason } = e else { return true };
+            match self.series_of_damaged.get(path) {
+                Some(uid) if *uid != series.uid => return false,
+                Some(_) if matches!(reason, Reason::Incomplete(_)) => return true,
+                _ => {}
             }
             // An incomplete folder listing is recorded under the folder's own path.
             path.parent().is_some_and(|p| folders.contains(p)) || folders.contains(path)

@@ -99,11 +99,13 @@ fn lossless(more: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Whether a GeoTIFF in a box of a JPEG 2000 file holds the grid. It has no form for a system that is derived from
-/// another, and GDAL reads a system out of one that has none.
+/// another, and GDAL reads a system out of one that has none. Of a grid whose rows run north, GDAL writes one whose rows
+/// run south.
 fn has_geojp2(description: &Description) -> bool {
     let georef = &description.georef;
     let plain = |crs: &Crs| !crs.wkt.contains("DERIVINGCONVERSION[");
-    georef.geotransform.is_some() && georef.crs.as_ref().is_some_and(plain)
+    let southward = |grid: &[f64; 6]| grid[5] < 0.0 || grid[2] != 0.0 || grid[4] != 0.0;
+    georef.geotransform.as_ref().is_some_and(southward) && georef.crs.as_ref().is_some_and(plain)
 }
 
 /// The edge of a COG's blocks, which decides how many overviews its result has.

@@ -9,7 +9,7 @@ use crate::PictureError;
 /// Bytes after the end are ignored: cameras append previews there.
 pub(super) fn survey(file: &mut (impl BufRead + Seek)) -> Result<(), PictureError> {
     let mut scanned = false;
-    let (mut jfif, mut adobe, mut names) = (false, None, [0; 3]);
+    let (mut jfif, mut adobe, mut names) = (false, None, None);
     loop {
         match marker(file)? {
             // No segment follows these: a 0xff of the compressed data, a restart of it, and the start of the file.
@@ -28,7 +28,7 @@ pub(super) fn survey(file: &mut (impl BufRead + Seek)) -> Result<(), PictureErro
                 // Bits, rows and columns stand before the number of components, which have three bytes each.
                 match start[5] {
                     4 if frame => return Err(PictureError::Cmyk),
-                    3 if frame => names = [start[6], start[9], start[12]],
+                    3 if frame => names = Some([start[6], start[9], start[12]]),
                     _ => {}
                 }
                 jfif |= code == 0xe0 && start.starts_with(b"JFIF\0");
@@ -37,9 +37,10 @@ pub(super) fn survey(file: &mut (impl BufRead + Seek)) -> Result<(), PictureErro
                 }
                 if code == 0xda && !scanned {
                     // The decoder takes either word for RGB. Most programs believe JFIF, which is YCbCr, then Adobe.
-                    let is_rgb = adobe == Some(0) || names == *b"RGB";
+                    // Photoshop puts both marks on grey images, whose one component leaves no doubt.
+                    let is_rgb = adobe == Some(0) || names == Some(*b"RGB");
                     let is_luma = jfif || adobe.is_some_and(|transform| transform != 0);
-                    if is_rgb && is_luma {
+                    if names.is_some() && is_rgb && is_luma {
                         return Err(PictureError::Ambiguous);
                     }
                     scanned = true;
@@ -64,7 +65,7 @@ fn marker(file: &mut impl BufRead) -> io::Result<u8> {
 mod tests {
     use std::io::Cursor;
 
-    use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+    use image::{DynamicImage, GrayImage, ImageFormat, Rgb, RgbImage};
 
     use crate::{PictureError, survey::survey};
 
@@ -126,5 +127,8 @@ mod tests {
             let error = refused(opposed);
             assert!(matches!(error, Some(PictureError::Ambiguous)), "{error:?}");
         }
+        let mut grey = Vec::new();
+        GrayImage::new(16, 16).write_to(&mut Cursor::new(&mut grey), ImageFormat::Jpeg).unwrap();
+        assert!(grey[2..].starts_with(&[0xff, 0xe0]) && refused(with(&adobe(0), &grey)).is_none(), "as of Photoshop");
     }
 }

@@ -130,7 +130,7 @@ def check_display(stack: Stack) -> None:
     # Noise may go somewhat beyond.
     if values.sum(where=counted, dtype=np.float64) > 1.5 * counted.sum():
         raise UsageError(
-            "the model takes display values from 0 to 1, and most values are far beyond: divide 0 to 255 by 255"
+            "the model takes display values from 0 to 1, and their mean is above 1.5: divide 0 to 255 by 255"
         )
 
 

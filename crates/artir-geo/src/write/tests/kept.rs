@@ -201,6 +201,18 @@ fn a_jpeg_2000_file_states_its_colours_and_its_place() {
     let dataset = Dataset::open(&alone).unwrap();
     assert_eq!(dataset.rasterband(1).unwrap().color_interpretation().c_int(), ColorInterpretation::RedBand.c_int());
     assert!(dataset.geo_transform().is_ok() && dataset.spatial_ref().is_ok());
+    // Of rows that run north, the box would state another place.
+    let north = dir.path().join("north.tif");
+    let rgb = ndarray::Array3::from_shape_fn((3, 75, 101), |(c, y, x)| texture(c, x, y));
+    let grid = [500_000.0, 1.0, 0.0, 5_400_000.0, 0.0, 1.0];
+    crate::write_rgb_geotiff(&north, &rgb, grid, 32632).unwrap();
+    let out = dir.path().join("north.jp2");
+    let options = WriteOptions::default().with_format(Format::Jp2);
+    run_some(&open(&north, None).unwrap(), &out, 0.0, &options, usize::MAX).unwrap();
+    assert_eq!(Dataset::open(&out).unwrap().geo_transform().unwrap(), grid);
+    let alone = dir.path().join("north alone.jp2");
+    fs::copy(&out, &alone).unwrap();
+    assert!(Dataset::open(&alone).unwrap().geo_transform().is_err());
 }
 
 #[test]
