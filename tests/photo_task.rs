@@ -49,24 +49,29 @@ fn noise_is_removed_unless_haze_is_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let photo = photo(dir.path());
-    // A denoising model in a folder that is named is used without being asked for, and its licence is shown.
+    // A model in a folder, whose licence may be another, is used when it is named, and never by itself.
     fs::create_dir(at("models")).unwrap();
     fs::write(at("models/rgb-denoise-t.onnx"), models::rgb_denoiser(0.5)).unwrap();
-    let done = image(installed(dir.path(), Some(&at("models"))), &photo, &at("clean.png"), &[]);
-    assert!(done.status.success() && text(&done.stderr).contains("licence is MIT"), "{}", text(&done.stderr));
-    let (before, after) = (image::open(&photo).unwrap().into_rgb8(), image::open(at("clean.png")).unwrap().into_rgb8());
-    assert_eq!(after.get_pixel(30, 20)[0], before.get_pixel(30, 20)[0] / 2);
-    // The built-in dehazing model is used when it is asked for, by its task or by its name.
-    for (name, flags) in [("task.png", &["--task", "dehaze"][..]), ("model.png", &["--model", "geo-haze-t"])] {
-        let done = image(installed(dir.path(), None), &photo, &at(name), flags);
+    let restored = |name: &str, flags: &[&str]| {
+        let done = image(installed(dir.path(), Some(&at("models"))), &photo, &at(name), flags);
         assert!(done.status.success(), "{flags:?}: {}", text(&done.stderr));
-    }
-    assert_eq!(fs::read(at("task.png")).unwrap(), fs::read(at("model.png")).unwrap());
-    assert_ne!(image::open(at("task.png")).unwrap().into_rgb8(), after);
+        image::open(at(name)).unwrap().into_rgb8()
+    };
+    let before = image::open(&photo).unwrap().into_rgb8();
+    let half = restored("half.png", &["--model", "rgb-denoise-t"]);
+    assert_eq!(half.get_pixel(30, 20)[0], before.get_pixel(30, 20)[0] / 2);
+    // The built-in models, by their task or by their name.
+    let clean = restored("clean.png", &[]);
+    assert_ne!(clean, before);
+    assert_eq!(clean, restored("denoise.png", &["--task", "denoise"]));
+    assert_eq!(clean, restored("free.png", &["--model", "rgb-denoise-free-t"]));
+    let clear = restored("clear.png", &["--task", "dehaze"]);
+    assert_eq!(clear, restored("haze.png", &["--model", "geo-haze-t"]));
+    assert!(clear != clean && clear != before);
 }
 
 #[test]
-fn a_task_without_its_model_is_refused_with_what_to_do() {
+fn a_task_and_a_model_for_another_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let photo = photo(dir.path());
     let out = dir.path().join("out.png");
@@ -76,9 +81,8 @@ fn a_task_without_its_model_is_refused_with_what_to_do() {
         assert!(!out.exists());
         text(&done.stderr)
     };
-    let none = refused(&[]);
-    assert!(none.contains("no model for rgb-denoise") && none.contains("name one with --model"), "{none}");
-    assert!(none.contains("data/artir/models"), "{none}");
+    let unknown = refused(&["--model", "rgb-denoise-t"]);
+    assert!(unknown.contains("no model named 'rgb-denoise-t'") && unknown.contains("rgb-denoise-free-t"), "{unknown}");
     let other = refused(&["--task", "denoise", "--model", "geo-haze-t"]);
     assert!(other.contains("geo-haze-t") && other.contains("dehaze"), "{other}");
     let ct = refused(&["--model", "ct-ldct-t"]);

@@ -34,7 +34,7 @@ def image(path, size, batch=1):
 
 
 def test_there_are_models():
-    names = {"ct-ldct-t", "geo-haze-t", "pet-lowcount-t", "rgb-denoise-t"}
+    names = {"ct-ldct-t", "geo-haze-t", "pet-lowcount-t", "rgb-denoise-free-t", "rgb-denoise-t"}
     assert {path.stem for path in MODELS} >= names
 
 

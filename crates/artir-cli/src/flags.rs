@@ -23,7 +23,6 @@ pub(crate) fn core(e: &Error) -> String {
         Error::DeviceMemory { smaller_tiles: true } => format!("{e}: use a smaller --tile, or another --device"),
         Error::DeviceMemory { smaller_tiles: false } => format!("{e}: use another --device"),
         Error::Device { source: DeviceError::Disagrees { .. }, .. } => format!("{e}; use --device cpu"),
-        Error::NoModel { .. } => format!("{e}: name one with --model"),
         _ => e.to_string(),
     }
 }

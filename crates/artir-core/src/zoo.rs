@@ -11,31 +11,22 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     MODELS.iter().map(|(name, _)| *name)
 }
 
-/// The default models of each task, best first. Those that are not built in are searched for in [`folders`].
-fn preferred(task: Task) -> &'static [&'static str] {
+/// The name of the built-in model of a task.
+fn default_name(task: Task) -> &'static str {
     match task {
-        Task::CtDenoise => &["ct-ldct-t"],
-        Task::Dehaze => &["geo-haze-t"],
-        Task::PetEnhance => &["pet-lowcount-t"],
-        Task::RgbDenoise => &["rgb-denoise-free-t", "rgb-denoise-t"],
+        Task::CtDenoise => "ct-ldct-t",
+        Task::Dehaze => "geo-haze-t",
+        Task::PetEnhance => "pet-lowcount-t",
+        Task::RgbDenoise => "rgb-denoise-free-t",
     }
 }
 
-/// Opens the default model of a task: a built-in one, or one from [`folders`].
+/// Opens the built-in model of a task. Models in [`folders`] are used when they are named, since their licences differ.
 ///
 /// # Errors
-/// [`Error::NoModel`], and the reasons why a file is not a usable model.
+/// The reasons why the file is not a usable model.
 pub fn open_default(task: Task) -> Result<Model, Error> {
-    let names = preferred(task);
-    if let Some(name) = names.iter().find(|name| self::names().any(|known| known == **name)) {
-        return open(name);
-    }
-    let Some(path) = names.iter().find_map(|name| find(name)) else {
-        return Err(Error::NoModel { task: task.name(), searched: folders() });
-    };
-    let model = Model::open(&path)?;
-    tracing::warn!("using {} from {}: its licence is {}", model.card().name, path.display(), model.card().licence);
-    Ok(model)
+    open(default_name(task))
 }
 
 /// The file of a model that is not built in.

@@ -40,7 +40,7 @@ def test_a_stock_session_gives_the_same_bits(ct_model: artir.Model) -> None:
 
 def test_models_are_listed_with_their_cards(tmp_path, monkeypatch) -> None:
     cards = {card.name: card for card in artir.models()}
-    assert {"ct-ldct-t", "geo-haze-t", "pet-lowcount-t"} <= cards.keys()
+    assert {"ct-ldct-t", "geo-haze-t", "pet-lowcount-t", "rgb-denoise-free-t"} <= cards.keys()
     assert cards["pet-lowcount-t"].unit == "SUV" and cards["geo-haze-t"].channels == 3
     assert all(card.licence and card.limits and len(card.hash) == 64 for card in cards.values())
     # Several folders, the first of which wins.

@@ -22,8 +22,9 @@ WORK = ROOT / ".cache" / "baselines"
 """Where the images of the sets and the results are kept between runs."""
 ZOO = ROOT / "models" / "zoo"
 HAZE = ZOO / "geo-haze-t.onnx"
-RGB = ZOO.with_name("noncommercial") / "rgb-denoise-t.onnx"
-AAPM = RGB.with_name("ct-ldct-aapm-t.onnx")
+RGB = ZOO / "rgb-denoise-free-t.onnx"
+NONCOMMERCIAL = ZOO.with_name("noncommercial")
+AAPM = NONCOMMERCIAL / "ct-ldct-aapm-t.onnx"
 CT_SUITE = """schema = 1
 title = "Simulated quarter dose, ct-abdomen-ge"
 task = "ct-denoise"

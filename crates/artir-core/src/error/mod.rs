@@ -56,14 +56,6 @@ pub enum Error {
         /// The available names.
         known: Vec<String>,
     },
-    /// No model for a task is built in or found in the models folders.
-    #[error("there is no model for {task}: none is built in, and none lies in {}", folders(.searched))]
-    NoModel {
-        /// The task's name.
-        task: &'static str,
-        /// The folders that were searched.
-        searched: Vec<PathBuf>,
-    },
     /// ONNX Runtime was not found or cannot be loaded.
     #[error(
         "ONNX Runtime is not usable: {0}; install it (pip install onnxruntime; in a checkout of artir scripts/bootstrap.sh), \
@@ -121,10 +113,6 @@ pub enum Error {
     Interrupted,
 }
 
-fn folders(searched: &[PathBuf]) -> String {
-    searched.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
-}
-
 /// The reason why a run of the network failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -176,9 +164,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::ModelRead { .. } | Self::ModelDamaged { .. } | Self::Channels { .. } => ErrorKind::Input,
-            Self::ModelUnknown { .. } | Self::NoModel { .. } | Self::Setting(_) | Self::Memory { .. } => {
-                ErrorKind::Usage
-            }
+            Self::ModelUnknown { .. } | Self::Setting(_) | Self::Memory { .. } => ErrorKind::Usage,
             Self::Runtime(_) | Self::Device { .. } => ErrorKind::Device,
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Inference(_) | Self::WindowSize { .. } | Self::DeviceMemory { .. } => ErrorKind::Failed,

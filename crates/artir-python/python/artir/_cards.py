@@ -109,7 +109,7 @@ def models() -> list[Card]:
     """The cards of all models: those that are built in, then those in the folders of ARTIR_MODELS and in artir's own.
 
     >>> import artir
-    >>> [card.name for card in artir.models()][:3]
-    ['ct-ldct-t', 'geo-haze-t', 'pet-lowcount-t']
+    >>> [card.name for card in artir.models()][:4]
+    ['ct-ldct-t', 'geo-haze-t', 'pet-lowcount-t', 'rgb-denoise-free-t']
     """
     return [card_of(name) for name in _artir.models()]
