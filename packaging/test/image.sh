@@ -42,7 +42,7 @@ inside() { # ROOT ARGUMENT...: runs artir with study mounted on /data/in and out
 
 "$python" packaging/test/phantom_ct.py "$work/study"
 chmod -R a+rX "$work/study"
-unpack "dist/artir-$version-$(uname -m).oci.tar" "$work/root" 33
+unpack "dist/artir-$version-$(uname -m).oci.tar" "$work/root" 38
 inside "$work/root" doctor
 inside "$work/root" ct /data/in -o /data/out/restored -q
 target/release/artir ct "$work/study" -o "$work/expected" -q
