@@ -26,6 +26,7 @@ CHANGED = {
     "SourceImageSequence": "from what",
     "ContributingEquipmentSequence": "by what",
     "PixelData": "compared as numbers",
+    "ContentQualification": "RESEARCH",
     "LossyImageCompression": "marks what was decoded from a lossy transfer syntax",
 }
 # Attributes that are no longer true of new pixels, or have no meaning without a compressed stream.

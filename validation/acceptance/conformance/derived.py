@@ -134,6 +134,8 @@ def provenance(source: Dataset, derived: Dataset) -> list[str]:
         for keyword in ("CodeValue", "CodingSchemeDesignator", "CodeMeaning"):
             if not code.get(keyword):
                 out.append(f"DerivationCodeSequence without {keyword}")
+    if derived.get("ContentQualification") not in ("RESEARCH", "SERVICE"):
+        out.append("ContentQualification does not say that it is no product")
     if not any(p.get("DerivationDescription") for p in places):
         out.append("no DerivationDescription")
     kept = images.items(source, "ContributingEquipmentSequence")
