@@ -18,7 +18,7 @@ use artir_tests::{
     objects::{KEY, Objects},
     random::Random,
 };
-use made::{contents, files, models, names, run, scene, series, text};
+use made::{contents, files, models, names, photo, run, scene, series, text, write_jobs};
 use ndarray::Array3;
 use serde_json::{Value, json};
 
@@ -37,10 +37,6 @@ fn command(dir: &Path, store: &Objects, arguments: &[&str]) -> Command {
 
 fn batch(dir: &Path, store: &Objects, arguments: &[&str]) -> Output {
     command(dir, store, arguments).output().unwrap()
-}
-
-fn write_jobs(dir: &Path, jobs: &[Value]) {
-    fs::write(dir.join("jobs.jsonl"), jobs.iter().map(|job| format!("{job}\n")).collect::<String>()).unwrap();
 }
 
 /// Puts the files of a folder into the store.
@@ -64,8 +60,7 @@ fn inputs(dir: &Path, store: &Objects) -> Vec<Value> {
     series(&dir.join("Ärzte & Co/reihe 1"), 3, 0.0);
     scene(&dir.join("szenen/bild ü.tif"), 90, 80);
     fs::write(dir.join("szenen/bild ü.tif.aux.xml"), "<PAMDataset><Metadata/></PAMDataset>").unwrap();
-    let pixel = |x: u32, y: u32| image::Rgb([(x * 3) as u8, (y * 5) as u8, 77]);
-    image::RgbImage::from_fn(80, 60, pixel).save(dir.join("szenen/foto #1.png")).unwrap();
+    photo(&dir.join("szenen/foto #1.png"), 77);
     put(store, &dir.join("Ärzte & Co"), "Ärzte & Co/");
     put(store, &dir.join("szenen"), "szenen/");
     // Some programs mark a folder by an empty object, and others have names that begin alike.

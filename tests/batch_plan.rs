@@ -19,7 +19,7 @@ use artir_tests::artir;
 use dicom_core::{DataElement, PrimitiveValue, VR, value::DataSetSequence};
 use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use made::{contents, files, input, models, run, text};
+use made::{contents, files, input, models, run, text, write_jobs};
 use serde_json::{Value, json};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
@@ -193,7 +193,7 @@ fn the_series_of_an_orthanc_are_planned_fetched_and_restored_once() {
         job
     };
     let jobs: Vec<Value> = lines.lines().map(with_model).collect();
-    fs::write(dir.join("jobs.jsonl"), jobs.iter().map(|job| format!("{job}\n")).collect::<String>()).unwrap();
+    write_jobs(dir, &jobs);
     let done = remote(dir, &["jobs.jsonl", "-o", "out"]);
     assert!(done.status.success(), "{}", text(&done.stderr));
     for (job, folder) in jobs.iter().zip(["one", "two"]) {

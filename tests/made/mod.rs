@@ -14,6 +14,7 @@ use artir_tests::{artir, models};
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, Array3};
+use serde_json::Value;
 
 /// A CT series of small slices in a folder; `level` tells slices of one source from those of another.
 pub(crate) fn series(folder: &Path, slices: usize, level: f32) {
@@ -47,6 +48,12 @@ pub(crate) fn scene(path: &Path, rows: usize, columns: usize) {
     let rgb = Array3::from_shape_fn((3, rows, columns), |(c, y, x)| ((y / 3 + x / 5 + 40 * c) % 200) as u8);
     let grid = [500_000.1, 2.5, 0.0, 5_400_000.3, 0.0, -2.5];
     artir_geo::write_rgb_geotiff(path, &rgb, grid, 32632).unwrap();
+}
+
+/// A photograph; `seed` tells one from another.
+pub(crate) fn photo(path: &Path, seed: u8) {
+    let pixel = |x: u32, y: u32| image::Rgb([(x * 3) as u8, (y * 5) as u8, seed.wrapping_mul(31)]);
+    image::RgbImage::from_fn(80, 60, pixel).save(path).unwrap();
 }
 
 /// Models that return their input (`one`), and half of it (`half`), for CT and for scenes.
@@ -102,4 +109,10 @@ pub(crate) fn visible(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A manifest of jobs.
+pub(crate) fn write_jobs(dir: &Path, jobs: &[Value]) {
+    let lines: String = jobs.iter().map(|job| format!("{job}\n")).collect();
+    fs::write(dir.join("jobs.jsonl"), lines).unwrap();
 }

@@ -45,7 +45,7 @@ pub use status::{Slow, Status, status};
 pub use store::{Store, folder_of};
 pub use survey::{Found, Mosaic, Survey};
 pub use thumbnail::thumbnail;
-pub use work::{End, Look, Ran, run};
+pub use work::{End, Look, Ran, run, say_end};
 
 /// The folder of artir's own files in the folder of results.
 pub const FOLDER: &str = ".artir";

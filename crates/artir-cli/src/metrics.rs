@@ -116,15 +116,10 @@ fn pairs(args: &Args, tally: &mut Tally) -> Result<Vec<Pair>, Failure> {
         return Ok(vec![Pair { name: None, result: result.clone(), reference: reference.clone() }]);
     }
     let (results, references) = (Named::new(result)?, Named::new(reference)?);
-    let names: BTreeSet<&str> = results.paths().map(|(name, _)| name).collect();
     let wanted: BTreeSet<&str> = references.paths().map(|(name, _)| name).collect();
-    // The result of a reference with the same path is not that of another one, which has no more than its file name.
-    let own = results.paths().filter(|(name, _)| wanted.contains(name)).map(|(_, path)| path);
-    let own: BTreeSet<&Path> = own.collect();
     let mut partners: BTreeMap<&Path, Vec<(&str, &Path)>> = BTreeMap::new();
     for (name, path) in references.paths() {
-        let found = results.find(&[name.to_owned()])?;
-        match found.filter(|found| names.contains(name) || !own.contains(found)) {
+        match results.find_own(name, &[name.to_owned()], |other| wanted.contains(other))? {
             Some(found) => partners.entry(found).or_default().push((name, path)),
             None => tally.fail(Failure::input(format!("{} has no result '{name}'", result.display())))?,
         }

@@ -80,6 +80,18 @@ impl Named {
             Some([]) => Ok(None),
         }
     }
+
+    /// The same, unless it is the image of another key: its path below the folder is a key itself, and not this one.
+    ///
+    /// # Errors
+    /// As of [`Named::find`].
+    pub fn find_own(&self, key: &str, names: &[String], is_key: impl Fn(&str) -> bool) -> Result<Option<&Path>, Error> {
+        let is_of_another = |path: &Path| {
+            let own = without_ending(path.strip_prefix(&self.folder).unwrap_or(path));
+            own != key && is_key(&own)
+        };
+        Ok(self.find(names)?.filter(|path| !is_of_another(path)))
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +125,10 @@ pub(crate) mod tests {
         let both = named.find(&["1".to_owned()]).unwrap_err().to_string();
         assert!(both.contains("x/1.png and y/1.png"), "{both}");
         assert!(named.find(&["3".to_owned()]).unwrap().is_none());
+        let own = |key: &str| named.find_own(key, &[key.to_owned()], |other| other == "y/2").unwrap();
+        assert_eq!(own("y/2").unwrap(), dir.path().join("y/2.jpg"));
+        assert!(own("x/2").is_none(), "that of y/2");
+        assert_eq!(own("z/1.2.840.1").unwrap(), dir.path().join("1.2.840.1"));
     }
 
     #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! Restoring and measuring every pair, with a journal to resume from.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     fs::File,
     io::{Read, Write},
     path::{Path, PathBuf},
@@ -72,17 +72,12 @@ pub struct Run<'a> {
     restorer: Option<&'a Restorer>,
     maker: Option<Maker>,
     options: &'a Options,
-    also: Vec<(String, Other)>,
+    also: Vec<(String, Named)>,
+    /// The keys of all pairs.
+    keys: HashSet<&'a str>,
     identity: String,
     /// The network restores one image at a time, so that its time is measured without interference.
     turn: Mutex<()>,
-}
-
-/// The results of another method.
-struct Other {
-    files: Named,
-    /// Files whose path below the folder is the key of a pair, which they belong to, whatever other pairs have their file name.
-    owned: HashMap<PathBuf, String>,
 }
 
 /// A pair's images, `[channel, row, column]`.
@@ -119,7 +114,7 @@ impl<'a> Run<'a> {
             part(&pair.input.as_deref().map_or(String::new(), stamp));
             part(&stamp(&pair.reference));
         }
-        let keys: HashSet<&str> = pairs.pairs.iter().map(|pair| pair.key.as_str()).collect();
+        let keys = pairs.pairs.iter().map(|pair| pair.key.as_str()).collect();
         let mut also = Vec::new();
         for (name, folder) in &options.also {
             if name == INPUT || restorer.is_some_and(|r| r.card().name == *name) {
@@ -131,12 +126,10 @@ impl<'a> Run<'a> {
                 part(key);
                 part(&stamp(path));
             }
-            let owned = files.paths().filter(|(key, _)| keys.contains(key));
-            let owned = owned.map(|(key, path)| (path.to_owned(), key.to_owned())).collect();
-            also.push((name.clone(), Other { files, owned }));
+            also.push((name.clone(), files));
         }
         let identity = artir_files::hex(&hash.finalize());
-        Ok(Self { suite, protocol, pairs, restorer, maker, options, also, identity, turn: Mutex::new(()) })
+        Ok(Self { suite, protocol, pairs, restorer, maker, options, also, keys, identity, turn: Mutex::new(()) })
     }
 
     /// The protocol that is measured by.
@@ -305,8 +298,8 @@ impl<'a> Run<'a> {
             seconds = Some(took);
             methods.insert(restorer.card().name.clone(), self.figures(result, &images)?);
         }
-        for (name, other) in &self.also {
-            let figures = self.other(other, pair, &images);
+        for (name, files) in &self.also {
+            let figures = self.other(files, pair, &images);
             let figures =
                 figures.unwrap_or_else(|e| MethodFigures { error: Some(self.reason(&e)), ..MethodFigures::default() });
             methods.insert(name.clone(), figures);
@@ -315,12 +308,11 @@ impl<'a> Run<'a> {
     }
 
     /// Another method's figures: its file has the pair's key, or the file name of the input or of the reference.
-    fn other(&self, other: &Other, pair: &Pair, images: &Images) -> Result<MethodFigures, Error> {
+    fn other(&self, files: &Named, pair: &Pair, images: &Images) -> Result<MethodFigures, Error> {
         let sides = [pair.input.as_deref(), Some(&pair.reference)].into_iter().flatten();
         let names = sides.filter_map(|p| Some(without_ending(Path::new(p.file_name()?))));
         let names: Vec<String> = [pair.key.clone()].into_iter().chain(names).collect();
-        let is_free = |path: &&Path| other.owned.get(*path).is_none_or(|key| *key == pair.key);
-        let Some(path) = other.files.find(&names)?.filter(is_free) else {
+        let Some(path) = files.find_own(&pair.key, &names, |key| self.keys.contains(key))? else {
             return Err(Error::File { path: pair.key.clone(), source: FileError::NoResult });
         };
         let result = self.read(path)?;

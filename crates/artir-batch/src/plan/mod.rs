@@ -121,9 +121,7 @@ impl Lines<'_> {
     }
 
     fn add(&mut self, job: &Job) -> Result<(), Error> {
-        let mut short = [0; 16];
-        short.copy_from_slice(&Sha256::digest(&job.id)[..16]);
-        if !self.ids.insert(short) {
+        if !self.ids.insert(short(job.id.as_bytes())) {
             self.leave_out("it is planned already: a copy, or a series in several folders of the archive");
             return Ok(());
         }
@@ -140,6 +138,13 @@ impl Lines<'_> {
             None => self.planned.left_out.push((reason.to_owned(), 1)),
         }
     }
+}
+
+/// What stands for a text among a million others.
+fn short(text: &[u8]) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(&Sha256::digest(text)[..16]);
+    out
 }
 
 /// An id of a kind of work: the hash of what identifies it.
@@ -228,9 +233,7 @@ impl Listing<'_, '_> {
     }
 
     fn is_new(&mut self, real: &Path) -> bool {
-        let mut short = [0; 16];
-        short.copy_from_slice(&Sha256::digest(real.as_os_str().as_bytes())[..16]);
-        self.seen.insert(short)
+        self.seen.insert(short(real.as_os_str().as_bytes()))
     }
 }
 

@@ -397,7 +397,7 @@ impl<L: Look> Worker<'_, L> {
 }
 
 /// Prints how a job ended. `eprintln!` would panic where nobody can read it: a closed pipe, or a log on a full disk.
-fn say_end(id: &str, state: State, reason: &str) {
+pub fn say_end(id: &str, state: State, reason: &str) {
     let _ = writeln!(io::stderr().lock(), "artir: job {id}: {}: {reason}", state.name());
 }
 

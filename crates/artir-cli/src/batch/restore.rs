@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use artir_batch::{Command, End, Fault, Figures, Job, Look, ModelName, State, Store, Survey, folder_of};
+use artir_batch::{Command, End, Fault, Figures, Job, Look, ModelName, State, Store, Survey, folder_of, say_end};
 use artir_core::{ALGORITHM, ErrorKind};
 use artir_dicom::{Modality, result_form};
 use artir_files::Encoding;
@@ -241,7 +241,7 @@ impl<'a> Restoring<'a> {
     pub(super) fn job(&mut self, job: &Job) -> End {
         if let Some(reason) = self.jobs.survey.as_ref().and_then(|survey| survey.left_out(&job.id)) {
             let reason = format!("the survey left the scene out, run it again when the scene is mended: {reason}");
-            say_error!("artir: job {}: {}: {reason}", job.id, State::Unusable.name());
+            say_end(&job.id, State::Unusable, &reason);
             return End::without_result(State::Unusable, reason);
         }
         let parsed = match self.jobs.parse(job) {
@@ -261,7 +261,7 @@ impl<'a> Restoring<'a> {
         let state = if state == State::Unusable && on_network { State::Failed } else { state };
         let reason = reason.map(|reason| self.jobs.plain(job, &reason));
         if let Some(reason) = &reason {
-            say_error!("artir: job {}: {}: {reason}", job.id, state.name());
+            say_end(&job.id, state, reason);
         }
         if matches!(state, State::Done | State::Partial) {
             self.thumbnail(job);

@@ -40,6 +40,9 @@ pub(crate) enum Transform {
 }
 
 impl Transform {
+    /// Stored values are values.
+    pub(crate) const NONE: Self = Self::Linear { slope: 1.0, intercept: 0.0 };
+
     /// Reads RescaleSlope and RescaleIntercept, or a Modality LUT Sequence. `signed` is whether stored values are.
     ///
     /// # Errors

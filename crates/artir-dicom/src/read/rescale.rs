@@ -212,7 +212,7 @@ pub fn are_unscaled(values: impl Iterator<Item = f64>) -> bool {
 pub(crate) fn changes_nothing(path: &std::path::Path) -> bool {
     let Ok(file) = DicomFile::open(path, Stop::AtPixels) else { return false };
     let group = View::new(&file.set, 0).group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
-    Transform::read(group, None, false).ok() == Some(Transform::Linear { slope: 1.0, intercept: 0.0 })
+    Transform::read(group, None, false).is_ok_and(|transform| transform == Transform::NONE)
 }
 
 /// Refuses CT whose header claims HU although its values are HU + 1024. Looks at one frame, and only where the rescale changes
@@ -226,7 +226,7 @@ pub(crate) fn check_hounsfield(path: &std::path::Path, decoder: &mut Decoder) ->
     let Ok(slice) = Slice::read(&mut file, &format, format.frames / 2, Modality::Ct, 1.0, decoder) else {
         return Ok(());
     };
-    if slice.encoding.transform != (Transform::Linear { slope: 1.0, intercept: 0.0 }) {
+    if slice.encoding.transform != Transform::NONE {
         return Ok(());
     }
     let valid = slice.valid();

@@ -186,6 +186,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::write::tests::virtual_raster::{source, virtual_raster};
 
     /// A TIFF that ends behind its header: the tables of its strips would lie beyond its end.
     fn header_of_tiff(strips: u32) -> Vec<u8> {
@@ -233,20 +234,8 @@ mod tests {
     fn mosaic(folder: &std::path::Path, bands: [&[[usize; 4]]; 2]) -> Dataset {
         let driver = gdal::DriverManager::get_driver_by_name("GTiff").unwrap();
         driver.create_with_band_type::<u8, _>(folder.join("a.tif"), 300, 200, 1).unwrap().close().unwrap();
-        let source = |[x, y, columns, rows]: &[usize; 4]| {
-            let window = format!("xOff=\"{x}\" yOff=\"{y}\" xSize=\"{columns}\" ySize=\"{rows}\"");
-            format!(
-                "<SimpleSource><SourceFilename relativeToVRT=\"1\">a.tif</SourceFilename><SourceBand>1</SourceBand>\
-                 <SrcRect {window}/><DstRect {window}/></SimpleSource>"
-            )
-        };
-        let band = |(i, places): (usize, &&[[usize; 4]])| {
-            let sources: String = places.iter().map(source).collect();
-            format!("<VRTRasterBand dataType=\"Byte\" band=\"{}\">{sources}</VRTRasterBand>", i + 1)
-        };
-        let bands: String = bands.iter().enumerate().map(band).collect();
-        let path = folder.join("m.vrt");
-        fs::write(&path, format!("<VRTDataset rasterXSize=\"300\" rasterYSize=\"200\">{bands}</VRTDataset>")).unwrap();
+        let bands = bands.map(|places| places.iter().map(|place| source("a.tif", 1, *place)).collect());
+        let path = virtual_raster(&folder.join("m.vrt"), "Byte", (300, 200), &bands, "");
         Dataset::open(&path).unwrap()
     }
 

@@ -248,7 +248,6 @@ impl Scene {
         let choice = self.info.options.range;
         let bytes = self.info.kind() == gdal_sys::GDALDataType::GDT_Byte;
         let (planes, valid, is_estimate) = self.sample()?;
-        let counted = band::counted(&planes, &self.info.values, &valid);
         let by_sample = choice == RangeChoice::Percentile || choice == RangeChoice::Auto && !bytes;
         self.info.range_is_estimate = is_estimate && by_sample;
         if let Some(found) = &self.info.radiometry {
@@ -257,6 +256,7 @@ impl Scene {
         }
         let most = self.info.values[0].limits[1];
         let is_negative = self.info.is_negative();
+        let counted = |values: &[BandValues]| band::counted(&planes, values, &valid);
         let of_one = |values: &mut Vec<BandValues>, interval: Interval| {
             values.iter_mut().for_each(|values| values.interval = interval);
         };
@@ -276,7 +276,7 @@ impl Scene {
                 Some(found) => {
                     let white = match choice {
                         RangeChoice::Reflectance => 1.0,
-                        _ => white_of_sample(&counted, found).unwrap_or(1.0),
+                        _ => white_of_sample(&counted(&self.info.values), found).unwrap_or(1.0),
                     };
                     for (values, radiometry) in self.info.values.iter_mut().zip(found) {
                         values.interval = radiometry.interval(0.0, white).unwrap_or(Interval::UNIT);
@@ -284,13 +284,14 @@ impl Scene {
                 }
                 None if choice == RangeChoice::Reflectance => {
                     // Floating-point numbers are reflectance itself, unless they are larger than any.
-                    let white = Interval::of_sample(&counted).map(Interval::white);
+                    let white = Interval::of_sample(&counted(&self.info.values)).map(Interval::white);
                     let itself =
                         most > f64::from(f32::MAX) / 2.0 && white.is_some_and(|white| white <= MOST_REFLECTANCE);
                     of_one(&mut self.info.values, if itself { Interval::UNIT } else { Interval::REFLECTANCE });
                 }
                 None => {
                     // A scene with one value, or none, has nothing to restore, so any interval works.
+                    let counted = counted(&self.info.values);
                     let found = if is_negative {
                         Interval::of_negative(&counted, &self.info.values[0].limits)
                     } else {

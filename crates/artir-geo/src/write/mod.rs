@@ -277,4 +277,4 @@ fn nothing_else(folder: &HiddenFolder, done: &Path) -> Result<(), Reason> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

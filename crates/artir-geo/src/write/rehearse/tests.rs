@@ -1,7 +1,14 @@
 use gdal::{DriverManager, raster::RasterCreationOptions};
 
 use super::*;
-use crate::{BandNumbers, Format, OpenOptions, write::publish::with_ending, write_rgb_geotiff};
+use crate::{
+    BandNumbers, Format, OpenOptions,
+    write::{
+        publish::with_ending,
+        tests::virtual_raster::{source, virtual_raster},
+    },
+    write_rgb_geotiff,
+};
 
 fn open(path: &Path) -> Scene {
     let options = OpenOptions { bands: BandNumbers::new([1, 2, 3]), ..OpenOptions::default() };
@@ -82,18 +89,10 @@ fn colours_that_a_tiff_cannot_leave_open_are_lost_and_told() {
 fn nodata_in_some_bands_alone_is_told_where_a_cog_cannot_hold_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = example(dir.path());
-    let band = |i: usize, nodata: &str| {
-        format!(
-            "<VRTRasterBand dataType=\"Byte\" band=\"{i}\">{nodata}<ColorInterp>{}</ColorInterp><SimpleSource>\
-             <SourceFilename relativeToVRT=\"1\">scene.tif</SourceFilename><SourceBand>{i}</SourceBand></SimpleSource>\
-             </VRTRasterBand>",
-            ["Red", "Green", "Blue"][i - 1]
-        )
-    };
     let nodata = |i| if i == 1 { "<NoDataValue>0</NoDataValue>" } else { "" };
-    let bands: String = (1..=3).map(|i| band(i, nodata(i))).collect();
-    let some = path.with_file_name("some.vrt");
-    std::fs::write(&some, format!("<VRTDataset rasterXSize=\"101\" rasterYSize=\"75\">{bands}</VRTDataset>")).unwrap();
+    let band = |i| format!("{}{}", nodata(i), source("scene.tif", i, [0, 0, 101, 75]));
+    let bands: Vec<String> = (1..=3).map(band).collect();
+    let some = virtual_raster(&path.with_file_name("some.vrt"), "Byte", (101, 75), &bands, "");
     let told =
         form(&open(&some), &WriteOptions { format: Format::Cog, ..WriteOptions::default() }).unwrap_err().to_string();
     assert!(told.contains("nodata of band 2"), "{told}");
@@ -103,20 +102,11 @@ fn nodata_in_some_bands_alone_is_told_where_a_cog_cannot_hold_it() {
 fn a_scene_that_one_imagine_file_cannot_hold_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = example(dir.path());
-    let band = |i: usize| {
-        format!(
-            "<VRTRasterBand dataType=\"Byte\" band=\"{i}\"><SimpleSource><SourceFilename relativeToVRT=\"1\">scene.tif\
-             </SourceFilename><SourceBand>{i}</SourceBand><SrcRect xOff=\"0\" yOff=\"0\" xSize=\"101\" ySize=\"75\"/>\
-             <DstRect xOff=\"0\" yOff=\"0\" xSize=\"101\" ySize=\"75\"/></SimpleSource></VRTRasterBand>"
-        )
-    };
-    let bands: String = (1..=3).map(band).collect();
+    let bands: Vec<String> = (1..=3).map(|band| source("scene.tif", band, [0, 0, 101, 75])).collect();
     let imagine = WriteOptions { format: Format::Imagine, ..WriteOptions::default() };
     // 26,600 columns have 416 blocks of 64 pixels, and 26,700 have 418.
     for (size, fits) in [(26_600, true), (26_700, false)] {
-        let wide = path.with_file_name("wide.vrt");
-        let text = format!("<VRTDataset rasterXSize=\"{size}\" rasterYSize=\"{size}\">{bands}</VRTDataset>");
-        std::fs::write(&wide, text).unwrap();
+        let wide = virtual_raster(&path.with_file_name("wide.vrt"), "Byte", (size, size), &bands, "");
         let scene = open(&wide);
         let found = form(&scene, &imagine).map_err(|why| why.to_string());
         assert!(if fits { found.is_ok() } else { found.as_ref().is_err_and(|why| why.contains("2 GiB")) }, "{found:?}");

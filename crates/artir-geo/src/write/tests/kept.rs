@@ -10,14 +10,14 @@ use gdal::{
     raster::{Buffer, ColorEntry, ColorInterpretation, ColorTable, PaletteInterpretation, RasterCreationOptions},
 };
 
-use super::{differences, example, open, pixels, run, run_some};
+use super::{
+    differences, example, open, pixels, run, run_some,
+    virtual_raster::{Size, source, virtual_raster},
+};
 use crate::{
     CreationOption, Error, Format, NodataChoice, OpenOptions, Reason, Scene,
     write::{layout::Layout, options::WriteOptions, rehearse::rehearse},
 };
-
-/// Columns and rows.
-type Size = (usize, usize);
 
 /// A GeoTIFF of bytes, each a function of band, column and row. The first three bands are red, green and blue.
 fn image(path: &Path, bands: usize, size: Size, value: impl Fn(usize, usize, usize) -> u8) -> Dataset {
@@ -37,31 +37,6 @@ fn texture(band: usize, x: usize, y: usize) -> u8 {
     (40 + 20 * band + (x * 17 + y * 31) % 97) as u8
 }
 
-/// A source of a virtual raster: a file that lies in the same place, and a part of it as first column and row, columns and rows.
-fn source(file: &str, band: usize, [x, y, columns, rows]: [usize; 4]) -> String {
-    let window = format!("xOff=\"{x}\" yOff=\"{y}\" xSize=\"{columns}\" ySize=\"{rows}\"");
-    format!(
-        "<SimpleSource><SourceFilename relativeToVRT=\"1\">{file}</SourceFilename><SourceBand>{band}</SourceBand>\
-         <SrcRect {window}/><DstRect {window}/></SimpleSource>"
-    )
-}
-
-/// A virtual raster whose bands have these contents; the first three are red, green and blue.
-fn virtual_raster(path: &Path, size: Size, bands: &[String], more: &str) -> PathBuf {
-    let colours = ["Red", "Green", "Blue"];
-    let band = |(i, content): (usize, &String)| {
-        let colour = colours.get(i).copied().unwrap_or("Undefined");
-        format!(
-            "<VRTRasterBand dataType=\"Byte\" band=\"{}\"><ColorInterp>{colour}</ColorInterp>{content}</VRTRasterBand>",
-            i + 1
-        )
-    };
-    let bands: String = bands.iter().enumerate().map(band).collect();
-    let text = format!("<VRTDataset rasterXSize=\"{}\" rasterYSize=\"{}\">{bands}{more}</VRTDataset>", size.0, size.1);
-    fs::write(path, text).unwrap();
-    path.to_owned()
-}
-
 fn with(options: &[(&str, &str)]) -> WriteOptions {
     let creation: Vec<_> = options.iter().map(|(key, value)| CreationOption::new(*key, *value).unwrap()).collect();
     WriteOptions::default().with_creation(creation)
@@ -78,7 +53,7 @@ fn zeros_of_a_mosaic_with_several_nodata_values_stay_values() {
         format!("<NoDataValue>{nodata}</NoDataValue>{}", source("tile.tif", band, [0, 0, 128, 128]))
     };
     let bands: Vec<String> = (1..=4).map(band).collect();
-    let path = virtual_raster(&dir.path().join("m.vrt"), (128, 500), &bands, "");
+    let path = virtual_raster(&dir.path().join("m.vrt"), "Byte", (128, 500), &bands, "");
     let scene = open(&path, None).unwrap();
     assert!(scene.info.has_holes);
     let out = dir.path().join("out.tif");
@@ -162,9 +137,9 @@ fn files_that_end_early_are_refused() {
         let raw = copy(driver, name, &[]);
         cut(&raw, 0.6);
         let bands: Vec<String> = (1..=3).map(|band| source(name, band, [0, 0, 64, 64])).collect();
-        let over = virtual_raster(&dir.path().join("over.vrt"), (64, 64), &bands, "");
+        let over = virtual_raster(&dir.path().join("over.vrt"), "Byte", (64, 64), &bands, "");
         let bands: Vec<String> = (1..=3).map(|band| source("over.vrt", band, [0, 0, 64, 64])).collect();
-        let nested = virtual_raster(&dir.path().join("nested.vrt"), (64, 64), &bands, "");
+        let nested = virtual_raster(&dir.path().join("nested.vrt"), "Byte", (64, 64), &bands, "");
         let named = PathBuf::from(format!("vrt://{}?bands=1,2,3", raw.display()));
         for path in [&raw, &over, &nested, &named] {
             assert!(refused(path).contains("it is incomplete"), "{}: {}", path.display(), refused(path));
@@ -294,7 +269,7 @@ fn a_mask_with_soft_edges_is_refused() {
     let masked = |name: &str| {
         let content = source(&format!("{name}.tif"), 1, [0, 0, 64, 48]);
         let mask = format!("<MaskBand><VRTRasterBand dataType=\"Byte\">{content}</VRTRasterBand></MaskBand>");
-        virtual_raster(&dir.path().join(format!("{name}.vrt")), (64, 48), &bands, &mask)
+        virtual_raster(&dir.path().join(format!("{name}.vrt")), "Byte", (64, 48), &bands, &mask)
     };
     let out = dir.path().join("out.tif");
     for format in [Format::GeoTiff, Format::Cog] {
@@ -315,7 +290,7 @@ fn a_gap_of_a_mosaic_stays_as_it_is() {
     let around = [[0, 0, 150, 110], [0, 110, 61, 51], [101, 110, 49, 51], [0, 161, 150, 99]];
     let band = |band: usize| around.map(|part| source("scene.tif", band, part)).concat();
     let bands: Vec<String> = (1..=3).map(band).collect();
-    let path = virtual_raster(&dir.path().join("gap.vrt"), (150, 260), &bands, "");
+    let path = virtual_raster(&dir.path().join("gap.vrt"), "Byte", (150, 260), &bands, "");
     let out = dir.path().join("out.tif");
     run_some(&open(&path, None).unwrap(), &out, 20.0 / 255.0, &WriteOptions::default(), usize::MAX).unwrap();
     let (before, after) = (pixels(&path), pixels(&out));

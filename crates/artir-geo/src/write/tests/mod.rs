@@ -3,6 +3,7 @@
 mod kept;
 mod ranges;
 mod resume;
+pub(crate) mod virtual_raster;
 
 use std::collections::BTreeMap;
 

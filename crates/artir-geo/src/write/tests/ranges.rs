@@ -1,20 +1,23 @@
 //! Scenes whose bands lack pixels: those count neither for black and white nor as values.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::path::Path;
 
 use gdal::{
     DriverManager, Metadata,
     raster::{Buffer, RasterCreationOptions},
 };
 
-use super::{open, pixels, run_some};
+use super::{
+    open, pixels, run_some,
+    virtual_raster::{Size, source, virtual_raster},
+};
 use crate::{
     ffi::{self, Nodata},
     write::options::WriteOptions,
 };
 
 /// Columns and rows of all scenes here.
-const SIZE: (usize, usize) = (100, 80);
+const SIZE: Size = (100, 80);
 const MISSING: i16 = -9999;
 
 /// A GeoTIFF of signed values, each a function of band, column and row. The first three bands are red, green and blue,
@@ -60,23 +63,9 @@ fn a_gap_of_a_mosaic_is_neither_black_nor_white() {
     image(&dir.path().join("scene.tif"), 3, None, |band, x, y| -texture(band, x, y));
     // Around a gap of columns 20 to 79 and rows 10 to 69.
     let around = [[0, 0, 100, 10], [0, 10, 20, 60], [80, 10, 20, 60], [0, 70, 100, 10]];
-    let mut text = format!("<VRTDataset rasterXSize=\"{}\" rasterYSize=\"{}\">", SIZE.0, SIZE.1);
-    for (number, colour) in [(1, "Red"), (2, "Green"), (3, "Blue")] {
-        write!(text, "<VRTRasterBand dataType=\"Int16\" band=\"{number}\"><ColorInterp>{colour}</ColorInterp>")
-            .unwrap();
-        for [x, y, columns, rows] in around {
-            let window = format!("xOff=\"{x}\" yOff=\"{y}\" xSize=\"{columns}\" ySize=\"{rows}\"");
-            write!(
-                text,
-                "<SimpleSource><SourceFilename relativeToVRT=\"1\">scene.tif</SourceFilename>\
-                 <SourceBand>{number}</SourceBand><SrcRect {window}/><DstRect {window}/></SimpleSource>"
-            )
-            .unwrap();
-        }
-        text.push_str("</VRTRasterBand>");
-    }
-    let path = dir.path().join("mosaic.vrt");
-    fs::write(&path, text + "</VRTDataset>").unwrap();
+    let band = |band: usize| around.map(|part| source("scene.tif", band, part)).concat();
+    let bands: Vec<String> = (1..=3).map(band).collect();
+    let path = virtual_raster(&dir.path().join("mosaic.vrt"), "Int16", SIZE, &bands, "");
     let range = open(&path, None).unwrap().intervals()[0];
     assert!(range.black() < -2000.0 && range.white() < -450.0, "{range:?}");
 }
