@@ -19,35 +19,38 @@ AHEAD = 8
 class Batches:
     """The batches of a run, by the number of their step."""
 
-    def __init__(self, source, settings, workers: int = 1):
-        self.made = _Made(source, settings)
+    def __init__(self, source, seed: int, workers: int = 1):
+        self.source = source
+        self.seed = seed
         self.workers = workers
         self.next = None
         self.waiting = None
 
-    def of(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pairs (degraded, clean) for a step. Fastest for consecutive steps."""
-        if step != self.next:
+    def of(self, step: int, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """``count`` pairs (degraded, clean) of patches of ``size`` for a step. Fastest for
+        consecutive steps with equal patches."""
+        if (step, count, size) != self.next:
             loader = DataLoader(
-                self.made,
+                _Made(self.source, self.seed, count, size),
                 batch_size=None,
                 sampler=_From(step),
                 num_workers=self.workers,
                 prefetch_factor=AHEAD if self.workers else None,
             )
-            self.waiting, self.next = iter(loader), step
-        self.next += 1
+            self.waiting = iter(loader)
+        self.next = step + 1, count, size
         return next(self.waiting)
 
 
 class _Made(Dataset):
-    def __init__(self, source, settings):
+    def __init__(self, source, seed: int, count: int, size: int):
         self.source = source
-        self.settings = settings
+        self.seed = seed
+        self.count, self.size = count, size
 
     def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        self.source.rng = np.random.default_rng([self.settings.seed, step])
-        return self.source.batch(self.settings.batch, self.settings.patch)
+        self.source.rng = np.random.default_rng([self.seed, step])
+        return self.source.batch(self.count, self.size)
 
 
 class _From:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,15 @@ MOST_BASES = 4
 
 class OtherSettings(ValueError):
     """A run cannot resume, because its checkpoint was made with other settings."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """The part of a run up to a share of its schedule, with patches of its own."""
+
+    until: float
+    patch: int
+    batch: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +52,18 @@ class Settings:
     """Weight and options of each loss of ``losses.LOSSES``."""
     network: dict[str, object] = dataclasses.field(default_factory=dict)
     """Fields of ``config.Config`` in which an ablation differs from the paper's network."""
+    stages: tuple[Stage, ...] = ()
+    """Earlier stages with other patches. After the last of them ``patch`` and ``batch`` hold."""
 
     def __post_init__(self) -> None:
         for name in ("range", "network_range"):
             object.__setattr__(self, name, tuple(map(float, getattr(self, name))))
+        object.__setattr__(self, "stages", tuple(map(_stage, self.stages)))
+        ends = [0.0, *(stage.until for stage in self.stages), 1.0]
+        if any(a >= b for a, b in itertools.pairwise(ends)):
+            raise ValueError(
+                f"stages must end one after the other between 0 and 1, got {ends[1:-1]}"
+            )
         named.check(self.losses)
         self.config()
 
@@ -80,9 +98,14 @@ class Settings:
         fields = {field.name for field in dataclasses.fields(cls)}
         if unknown := stored.keys() - fields:
             raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
-        if missing := fields - {"network"} - stored.keys():
+        if missing := fields - {"network", "stages"} - stored.keys():
             raise ValueError(f"missing settings: {', '.join(sorted(missing))}")
         return cls(**stored)
+
+    def stage(self, progress: float) -> Stage:
+        """The stage at a share (0 to 1) of the schedule."""
+        last = Stage(1.0, self.patch, self.batch)
+        return next((stage for stage in self.stages if progress < stage.until), last)
 
     def differences(self, other: Settings) -> list[str]:
         """The settings that differ, each with its value here and there."""
@@ -102,6 +125,16 @@ class Settings:
         """The inverse of :meth:`to_network`, without clamping."""
         (lo, hi), (low, high) = self.range, self.network_range
         return lo + (network - low) * ((hi - lo) / (high - low))
+
+
+def _stage(given: Stage | dict) -> Stage:
+    """A stage of a table with its fields."""
+    if isinstance(given, Stage):
+        return given
+    names = [field.name for field in dataclasses.fields(Stage)]
+    if not isinstance(given, dict) or sorted(given) != sorted(names):
+        raise ValueError(f"a stage needs {', '.join(names)} and nothing else, got {given}")
+    return Stage(**given)
 
 
 def _tables(path: Path, depth: int = 0) -> dict:

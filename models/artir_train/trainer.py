@@ -63,9 +63,11 @@ class Trainer:
             eps=1e-12,
             fused=True,
         )
-        self.batches = Batches(source, settings, workers)
+        self.batches = Batches(source, settings.seed, workers)
         self.peak = self._peak()
-        self.steps = 0
+        self.steps = self.patches = 0
+        self.multiply_adds = 0
+        """Those of forward passes since this process began."""
         self.seconds = 0.0
 
     def _fastest(self, model: ArtIR, flat: native.Flat, products: str):
@@ -102,7 +104,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "steps": self.steps,
-            "patches": self.steps * self.settings.batch,
+            "patches": self.patches,
             "hours": self.seconds / 3600,
         }
         temporary = self.checkpoint.with_suffix(".part")
@@ -116,7 +118,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["weights"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.steps = state["steps"]
+        self.steps, self.patches = state["steps"], state["patches"]
         self.seconds = state["hours"] * 3600
 
     def start_from(self, path: Path) -> None:
@@ -134,7 +136,8 @@ class Trainer:
         for group in self.optimiser.param_groups:
             now = warm * (LEAST_RATE + (rate - LEAST_RATE) * cosine)
             group["lr"] = now * group["scale"]
-        noisy, clean = self.batches.of(self.steps)
+        stage = settings.stage(progress)
+        noisy, clean = self.batches.of(self.steps, stage.batch, stage.patch)
         x = settings.to_network(noisy).to(self.device)
         y = settings.to_network(clean).to(self.device)
         with torch.autocast(self.device, torch.bfloat16):
@@ -145,6 +148,9 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_([self.flat.values], 0.5)
         self.optimiser.step()
         self.steps += 1
+        self.patches += stage.batch
+        once = multiply_adds(self.config, stage.patch, stage.patch)
+        self.multiply_adds += stage.batch * once
         decay = average_decay(self.steps)
         with torch.no_grad():
             self.flat_average.values.lerp_(self.flat.values, 1 - decay)
@@ -189,12 +195,10 @@ def mean_psnr(images: torch.Tensor, truth: torch.Tensor, window: tuple[float, fl
     return float((10 * torch.log10((hi - lo) ** 2 / error)).mean())
 
 
-def pace(trainer: Trainer, seconds: float, steps: int, progress: float) -> str:
+def pace(trainer: Trainer, seconds: float, patches: int, progress: float) -> str:
     """Patches and multiply-adds a second since this process began, as a share of the processor's
     peak too, and the rest of the schedule. A backward pass counts as two forward passes."""
-    settings = trainer.settings
-    rate = steps * settings.batch / max(seconds, 1e-9)
-    work = 3e-9 * rate * multiply_adds(trainer.config, settings.patch, settings.patch)
+    rate, work = (n / max(seconds, 1e-9) for n in (patches, 3e-9 * trainer.multiply_adds))
     left = trainer.seconds * (1 / progress - 1) / 60 if progress else math.inf
     share = f" ({100e9 * work / trainer.peak:.0f} % of the peak)" if trainer.peak else ""
     return f"{rate:.1f} patches/s, {work:.0f} G multiply-adds/s{share}, {max(left, 0):.0f} min left"
@@ -208,7 +212,7 @@ def train(trainer: Trainer, minutes: float | None, steps: int | None, every: flo
     log = trainer.folder / "log.csv"
     if not trainer.steps:
         log.unlink(missing_ok=True)
-    before, begun, begun_at = trainer.seconds, time.monotonic(), trainer.steps
+    before, begun, begun_at = trainer.seconds, time.monotonic(), trainer.patches
     saved, recent = begun, []
     while True:
         trainer.seconds = before + time.monotonic() - begun
@@ -231,7 +235,7 @@ def train(trainer: Trainer, minutes: float | None, steps: int | None, every: flo
                 csv.writer(file).writerow(row)
             curve.write(trainer.folder)
             print("steps {} seconds {} loss {:.5f} input {:.3f} dB result {:.3f} dB".format(*row))
-            now = pace(trainer, trainer.seconds - before, trainer.steps - begun_at, progress)
+            now = pace(trainer, trainer.seconds - before, trainer.patches - begun_at, progress)
             print(now, flush=True)
         if done:
             return

@@ -105,10 +105,42 @@ def test_training_learns_and_resumes_where_it_stopped(tmp_path):
     assert first.step(0.5) == pytest.approx(again.step(0.5), rel=1e-5)
 
 
+def test_stages_have_their_own_patches_and_end_with_those_of_the_run(tmp_path):
+    stages = [{"until": 0.5, "patch": 16, "batch": 4}]
+    run = Trainer(settings(stages=stages), Tiny(), tmp_path)
+    shapes = []
+    given = run.batches.of
+    run.batches.of = lambda *which: [shapes.append(which) or part for part in given(*which)]
+    for progress in (0.0, 0.49, 0.5, 1.0):
+        run.step(progress)
+    assert shapes[::2] == [(0, 4, 16), (1, 4, 16), (2, 2, 32), (3, 2, 32)]
+    assert run.patches == 12
+    run.save()
+    again = Trainer(settings(stages=stages), Tiny(), tmp_path)
+    again.resume()
+    assert again.patches == 12
+    with pytest.raises(OtherSettings, match="stages"):
+        trainer(tmp_path).resume()
+
+
+@pytest.mark.parametrize(
+    "stages, reason",
+    [
+        ([{"until": 0.5, "patch": 16}], "a stage needs until, patch, batch"),
+        ([{"until": 1.0, "patch": 16, "batch": 4}], "between 0 and 1"),
+        (2 * [{"until": 0.5, "patch": 16, "batch": 4}], "one after the other"),
+    ],
+)
+def test_unusable_stages_are_refused(stages, reason):
+    with pytest.raises(ValueError, match=reason):
+        settings(stages=stages)
+
+
 def test_batches_are_the_same_with_any_number_of_workers():
     def first(workers):
-        batches = Batches(Tiny(), settings(), workers)
-        return [part for step in range(3) for part in batches.of(step)]
+        batches = Batches(Tiny(), 0, workers)
+        sizes = [(2, 32), (2, 32), (4, 16)]
+        return [part for step, size in enumerate(sizes) for part in batches.of(step, *size)]
 
     for one, other in zip(first(0), first(2), strict=True):
         assert torch.equal(one, other)

@@ -9,7 +9,8 @@ the trainer of the tree that ``--before`` names, with its own step, optimiser an
 same data and losses; it takes its patches from the configuration and its rate from ``--rate``.
 
 The clock stands while the held-out images are measured. Everything else counts, so nothing else
-should run.
+should run. With ``--cpu`` the minutes are the processor's, those of one thread, without the process
+that prepares batches: other work then disturbs little.
 """
 
 from __future__ import annotations
@@ -19,50 +20,26 @@ import dataclasses
 import importlib.util
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from artir_train.batches import Batches
+import torch
+
 from artir_train.data import REPOSITORY
-from artir_train.settings import Settings
+from artir_train.settings import Settings, Stage
 from artir_train.sources import source
 from artir_train.trainer import Trainer
 
 
-@dataclasses.dataclass(frozen=True)
-class Way:
-    """Stages of equal time, each with its patch and batch, and the rate of all of them."""
-
-    stages: tuple[tuple[int, int], ...]
-    rate: float
-
-    @classmethod
-    def read(cls, text: str) -> Way:
-        stages, rate = text.split("@")
-        pairs = (stage.split("x") for stage in stages.split(","))
-        return cls(tuple((int(patch), int(batch)) for patch, batch in pairs), float(rate))
-
-    def at(self, progress: float) -> tuple[int, int]:
-        """Patch and batch at a share (0 to 1) of the time."""
-        return self.stages[min(int(progress * len(self.stages)), len(self.stages) - 1)]
-
-
-class Progressive(Trainer):
-    """A trainer that changes patch and batch on the way."""
-
-    def __init__(self, settings: Settings, images, way: Way):
-        self.way = way
-        super().__init__(self._stage(settings, 0), images, Path())
-
-    def _stage(self, settings: Settings, progress: float) -> Settings:
-        patch, batch = self.way.at(progress)
-        return dataclasses.replace(settings, patch=patch, batch=batch, learning_rate=self.way.rate)
-
-    def step(self, progress: float) -> float:
-        settings = self._stage(self.settings, progress)
-        if settings != self.settings:
-            self.settings = settings
-            self.batches = Batches(self.source, settings, self.batches.workers)
-        return super().step(progress)
+def settings_of(way: str, base: Settings) -> Settings:
+    """The base's settings with the patches, batches and rate of a way, in stages of equal time."""
+    stages, rate = way.split("@")
+    sizes = [tuple(map(int, stage.split("x"))) for stage in stages.split(",")]
+    earlier = [Stage((i + 1) / len(sizes), *size) for i, size in enumerate(sizes[:-1])]
+    patch, batch = sizes[-1]
+    return dataclasses.replace(
+        base, stages=earlier, patch=patch, batch=batch, learning_rate=float(rate)
+    )
 
 
 def trainer_before(tree: Path, settings: Settings, rate: float, images):
@@ -83,15 +60,17 @@ def trainer_before(tree: Path, settings: Settings, rate: float, images):
     return train.Trainer(then, images, Path())
 
 
-def run(trainer, minutes: float, at: list[float]) -> list[tuple[float, int, float]]:
+def run(
+    trainer, minutes: float, at: list[float], clock: Callable[[], float] = time.monotonic
+) -> list[tuple[float, int, float]]:
     """Trains, and measures after so many minutes: minutes, steps and dB of the held-out images."""
-    found, waited, begun = [], 0.0, time.monotonic()
+    found, waited, begun = [], 0.0, clock()
     while True:
-        seconds = time.monotonic() - begun - waited
+        seconds = clock() - begun - waited
         while len(found) < len(at) and seconds >= 60 * at[len(found)]:
-            stopped = time.monotonic()
+            stopped = clock()
             found.append((at[len(found)], trainer.steps, trainer.validate()[1]))
-            waited += time.monotonic() - stopped
+            waited += clock() - stopped
         if seconds >= 60 * minutes:
             return found
         trainer.step(seconds / (60 * minutes))
@@ -106,7 +85,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of before")
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--at", type=float, nargs="+", default=[5, 10, 20, 30], metavar="MINUTES")
+    parser.add_argument("--cpu", action="store_true", help="one thread, by the processor's clock")
     options = parser.parse_args()
+    if options.cpu:
+        torch.set_num_threads(1)
+    clock = time.process_time if options.cpu else time.monotonic
     if "before" in options.ways and options.before is None:
         raise SystemExit("same_minutes: before needs --before TREE")
     settings = Settings.read(options.config)
@@ -116,8 +99,8 @@ def main() -> None:
         if name == "before":
             trainer = trainer_before(options.before, settings, options.rate, images)
         else:
-            trainer = Progressive(settings, images, Way.read(name))
-        for minutes, steps, psnr in run(trainer, options.minutes, at):
+            trainer = Trainer(settings_of(name, settings), images, Path())
+        for minutes, steps, psnr in run(trainer, options.minutes, at, clock):
             print(f"{name:24} {minutes:g} min {steps:6} steps {psnr:.3f} dB", flush=True)
 
 

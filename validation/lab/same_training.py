@@ -51,7 +51,8 @@ class Run(Trainer):
         with torch.no_grad():
             found = []
             for number in range(first, first + HELD_OUT):
-                noisy, clean = (self.settings.to_network(v) for v in self.batches.of(number))
+                pair = self.batches.of(number, self.settings.batch, self.settings.patch)
+                noisy, clean = map(self.settings.to_network, pair)
                 found.append(losses.total(self.settings.losses, self.model(noisy), clean, noisy))
         return float(torch.stack(found).mean())
 
