@@ -74,6 +74,41 @@ fn injections_are_found_on_the_scan_s_clock() {
 }
 
 #[test]
+fn slices_that_contradict_each_other_are_refused_by_the_attribute() {
+    type Change<'a> = &'a dyn Fn(&mut InMemDicomObject);
+    let cases: [(&str, Change<'_>); 3] = [
+        ("PatientWeight (0010,1030)", &|o| put(o, VR::DS, &[(tags::PATIENT_WEIGHT, "81")])),
+        ("RadionuclideTotalDose (0018,1074)", &|o| drug(o, VR::DS, tags::RADIONUCLIDE_TOTAL_DOSE, "270000000")),
+        ("RadiopharmaceuticalStartTime (0018,1072)", &|o| {
+            drug(o, VR::TM, tags::RADIOPHARMACEUTICAL_START_TIME, "103000");
+        }),
+    ];
+    for (name, change) in cases {
+        let mut other = slice(2, quiet());
+        change(&mut other);
+        let study = Study::new(vec![slice(1, quiet()), other], EXPLICIT);
+        let refused = study.run(&["-o", "out"]);
+        let said = text(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(3), "{said}");
+        assert!(said.contains(&format!("{name} differs among the slices")), "{said}");
+        assert!(!study.dir.path().join("out").exists());
+    }
+}
+
+#[test]
+fn a_method_that_names_no_correction_gives_way_to_the_corrected_series() {
+    let mut uncorrected = slice(2, quiet());
+    put(&mut uncorrected, VR::UI, &[(tags::SERIES_INSTANCE_UID, "1.2.4")]);
+    put(&mut uncorrected, VR::CS, &[(tags::CORRECTED_IMAGE, "")]);
+    put(&mut uncorrected, VR::LO, &[(tags::ATTENUATION_CORRECTION_METHOD, "none, 0.000000 cm-1,")]);
+    let study = Study::new(vec![slice(1, quiet()), uncorrected], EXPLICIT);
+    let (report, files) = study.restore(&[]);
+    assert_eq!((report["series"].as_array().unwrap().len(), files.len()), (1, 1), "{report:#}");
+    let reason = report["set_aside"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("AttenuationCorrectionMethod (0054,1101) names none"), "{reason}");
+}
+
+#[test]
 fn implausible_headers_are_refused_and_native_units_take_them() {
     type Change<'a> = &'a dyn Fn(&mut InMemDicomObject);
     let cases: [(&str, Change<'_>); 5] = [

@@ -21,6 +21,9 @@ pub(crate) const PROCESSING_EQUIPMENT: Code = Code { value: "109102", scheme: "D
 pub(crate) const RESTORATION: Code =
     Code { value: "NN-RESTORATION", scheme: "99ARTIR", meaning: "Restoration by a neural network" };
 
+/// The beginning of DerivationDescription in artir's results.
+pub(crate) const DESCRIPTION: &str = "Restored by a neural network (";
+
 impl Code {
     /// The item of a code sequence.
     pub(crate) fn item(&self) -> DataSet {

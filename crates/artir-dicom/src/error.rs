@@ -42,6 +42,15 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A series that is to be brought up to date holds a file of somebody else.
+    #[error(
+        "{}: artir has not made this file, and would delete it with the old series: move it elsewhere, or overwrite the series",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
     /// The series has no slices that can be written.
     #[error("{}: cannot write: the series has no slices", path.display())]
     Empty {
@@ -196,7 +205,7 @@ impl Error {
         match self {
             Self::Core(e) => e.kind(),
             Self::File { .. } | Self::NoSeries { .. } => ErrorKind::Input,
-            Self::Exists { .. } => ErrorKind::Usage,
+            Self::Exists { .. } | Self::Foreign { .. } => ErrorKind::Usage,
             Self::Write { .. } | Self::Empty { .. } => ErrorKind::Output,
         }
     }

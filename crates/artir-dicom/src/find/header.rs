@@ -1,6 +1,10 @@
 //! Classifies an object by its header: its place in a series, or the reason to skip it.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
 
 use dicom_core::dictionary::{UidDictionary, UidDictionaryEntry};
 use dicom_dictionary_std::{StandardSopClassDictionary, tags};
@@ -24,6 +28,9 @@ use crate::{
     },
 };
 
+/// Bytes of a file up to the end of its prefix (PS3.10, 7.1).
+const PREAMBLE: u64 = 132;
+
 /// A damaged file: the reason to skip it, if what comes before the damage shows that it is no image of the modality; else its
 /// SeriesInstanceUID, as far as that is known.
 pub(super) fn look_at_damaged(path: &Path, modality: Modality) -> Result<Reason, Option<String>> {
@@ -34,6 +41,18 @@ pub(super) fn look_at_damaged(path: &Path, modality: Modality) -> Result<Reason,
         }
         _ => Err(set.text(tags::SERIES_INSTANCE_UID).map(str::to_owned)),
     }
+}
+
+/// Whether a file that is not DICOM is named as a slice, and has nothing where one begins: a copy that failed leaves such files.
+pub(super) fn is_lost(path: &Path) -> bool {
+    let named =
+        path.extension().is_some_and(|ending| ["dcm", "dicom", "ima"].iter().any(|e| ending.eq_ignore_ascii_case(e)));
+    let is_blank = || -> io::Result<bool> {
+        let mut head = Vec::new();
+        File::open(path)?.take(PREAMBLE).read_to_end(&mut head)?;
+        Ok(head.iter().all(|byte| *byte == 0))
+    };
+    named && is_blank().is_ok_and(|blank| blank)
 }
 
 /// Reads one header and returns its place in a series, or the reason to skip it.
@@ -72,11 +91,11 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
     if !is_of(modality, class, set) {
         return Err(Reason::NotSlice(format!("not a {} image: {}", modality.name(), class_name(class))));
     }
-    if set.texts(tags::IMAGE_TYPE).contains(&"LOCALIZER") {
+    let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len().max(1) as u32;
+    if quantity::is_localizer(set, groups) {
         return Err(Reason::not_slice("a localizer"));
     }
     let missing = |what: &str| Reason::Incomplete(format!("a {} image without {what}", modality.name()));
-    let groups = set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len().max(1) as u32;
     if let Some(what) = quantity::foreign(set, groups, modality) {
         return Err(what);
     }
@@ -162,12 +181,17 @@ fn class_name(uid: &str) -> &str {
     entry.map_or("a class that is not in the standard", UidDictionaryEntry::name)
 }
 
-/// Whether artir derived an object. Either mark is enough: an archive may drop the equipment or the derivation code.
+/// Whether artir derived an object. Any mark is enough: an archive may drop the equipment, the derivation code or the text.
 fn is_restored(set: &DataSet) -> bool {
     let by_artir = |item: &DataSet| {
         [tags::MANUFACTURER, tags::MANUFACTURER_MODEL_NAME].iter().any(|tag| item.text(*tag) == Some("artir"))
     };
-    let derived = |item: &DataSet| codes::RESTORATION.is_among(item.items(tags::DERIVATION_CODE_SEQUENCE));
+    let described = |item: &DataSet| {
+        let text = item.bytes(tags::DERIVATION_DESCRIPTION).map(String::from_utf8_lossy);
+        text.is_some_and(|text| text.contains(codes::DESCRIPTION) && text.contains("artir "))
+    };
+    let derived =
+        |item: &DataSet| described(item) || codes::RESTORATION.is_among(item.items(tags::DERIVATION_CODE_SEQUENCE));
     let shared = set.items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
     let mut groups = shared.iter().chain(set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE));
     set.items(tags::CONTRIBUTING_EQUIPMENT_SEQUENCE).iter().any(by_artir)
@@ -188,6 +212,19 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_failed_is_known_by_its_name_and_its_zeros() {
+        let dir = tempfile::tempdir().unwrap();
+        let is = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            is_lost(&path)
+        };
+        assert!(is("1.dcm", b"") && is("1.DCM", &[0; 100]) && is("1.IMA", &[0; 4000]));
+        assert!(!is("done", b"") && !is("1.dcm", b"text") && !is("._1.dcm", b"\x00\x05\x16\x07"));
+        assert!(!is_lost(&dir.path().join("nowhere.dcm")));
+    }
+
+    #[test]
     fn artir_s_own_results_are_known_by_equipment_and_by_code() {
         let derivation = || {
             let mut item = DataSet::default();
@@ -202,6 +239,9 @@ mod tests {
         };
         assert!(equipment("artir") && !equipment("another"));
         assert!(restored(|set| *set = derivation()));
+        let described = |text: &str| restored(|set| set.put_text(tags::DERIVATION_DESCRIPTION, VR::ST, text));
+        assert!(described("Averaged\r\nRestored by a neural network (denoising): artir 0.2.0; model x."));
+        assert!(!described("Averaged") && !described("Restored by a neural network (denoising): another"));
         let frames = |sequence, steps: Vec<DataSet>| {
             let mut groups = DataSet::default();
             groups.put_items(tags::DERIVATION_IMAGE_SEQUENCE, steps);

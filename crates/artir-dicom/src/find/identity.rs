@@ -68,8 +68,8 @@ fn plain_name(mut name: Vec<u8>) -> Vec<u8> {
 
 /// The attribute by which the objects of one SeriesInstanceUID are seen to be of several patients.
 ///
-/// PatientID, its issuer, birth date and sex must agree wherever they are given. The name counts only where a PatientID
-/// is missing: it may be spelled anew in the middle of a study.
+/// PatientID, its issuer, birth date and sex must agree wherever they are given. The name may be spelled anew in the middle
+/// of a study: beside a PatientID it counts only where two names have no part in common.
 pub(super) fn conflict<'a>(identities: impl Iterator<Item = &'a Identity> + Clone) -> Option<&'static str> {
     let differs = |of: Field| {
         let mut values = identities.clone().filter_map(of);
@@ -83,7 +83,23 @@ pub(super) fn conflict<'a>(identities: impl Iterator<Item = &'a Identity> + Clon
         ("PatientSex (0010,0040)", |i| i.sex.as_ref()),
     ];
     let found = fields.into_iter().find(|(_, of)| differs(*of)).map(|(name, _)| name);
-    found.or_else(|| (unnumbered && differs(|i| i.name.as_ref())).then_some("PatientName (0010,0010)"))
+    let names = || identities.clone().filter_map(|i| i.name.as_ref());
+    let other = || names().next().is_some_and(|first| names().any(|name| have_no_common_part(first, name)));
+    let by_name = unnumbered && differs(|i| i.name.as_ref()) || other();
+    found.or_else(|| by_name.then_some("PatientName (0010,0010)"))
+}
+
+/// Whether two names, in capitals, are of two people. In other character sets than ASCII, one name may be spelled in two ways.
+/// A part may be an initial, or run on into the next, as in DOEJOHN.
+fn have_no_common_part(a: &[u8], b: &[u8]) -> bool {
+    let parts = |name: &[u8]| -> Vec<Vec<u8>> {
+        let parts = name.split(|b| !b.is_ascii_alphanumeric());
+        parts.filter(|part| !part.is_empty()).map(<[u8]>::to_vec).collect()
+    };
+    let (of_a, of_b) = (parts(a), parts(b));
+    let are_known = a.is_ascii() && b.is_ascii() && !of_a.is_empty() && !of_b.is_empty();
+    let are_one = |a: &[u8], b: &[u8]| a.starts_with(b) || b.starts_with(a);
+    are_known && !of_a.iter().any(|a| of_b.iter().any(|b| are_one(a, b)))
 }
 
 #[cfg(test)]
@@ -122,5 +138,13 @@ mod tests {
         assert_eq!(told(&[(name, b"A^B")], &[(name, b"C^D")]), Some("PatientName (0010,0010)"));
         assert_eq!(told(&[(name, b"A^B")], &[(name, b"a^b^^")]), None);
         assert_eq!(told(&[(id, b"1"), (name, b"A^B")], &[(id, b"1"), (name, b"A^B^JUNIOR")]), None);
+        // An anonymiser gave all patients one PatientID.
+        let named = |a: &[u8], b: &[u8]| told(&[(id, b"ANON"), (name, a)], &[(id, b"ANON"), (name, b)]);
+        assert_eq!(named(b"DOE^JOHN", b"ROE^JANE"), Some("PatientName (0010,0010)"));
+        assert_eq!(named(b"DOE^JOHN", b"John Doe"), None);
+        assert_eq!(named(b"M\xfcLLER^HANS", b"M\xc3\xbcLLER^H"), None);
+        assert_eq!(named(b"DOE^JOHN", b"***"), None);
+        assert_eq!(named(b"MUELLER^H", b"MULLER^HANS"), None);
+        assert_eq!(named(b"DOEJOHN", b"DOE^JOHN"), None);
     }
 }

@@ -220,6 +220,10 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
     while let Some(path) = files.pop_front() {
         match header::look(&path, &options) {
             Ok(Ok(object)) => placed.push(object),
+            Ok(Err(Reason::NotDicom)) if header::is_lost(&path) => {
+                let reason = "the file is named as DICOM, and is empty or begins with zeros alone";
+                found.damaged.push(Error::file(&path, Reason::Damaged(reason.into())));
+            }
             // Archives within archives are not opened.
             Ok(Err(Reason::NotDicom)) if !found.archives.iter().any(|(_, a)| path.starts_with(a.path())) => {
                 match archive::unpack(&path) {
@@ -301,14 +305,14 @@ fn chosen(placed: Vec<GroupedObject>, options: &ScanOptions, set_aside: &mut Vec
         // the user hardly wants the uncorrected ones.
         let wanted = match (&object.not_uptake, options.units) {
             (None, _) => true,
-            (Some(NotUptake::Uncorrected), PetUnits::Native) => !corrected.contains(&object.study().cloned()),
+            (Some(NotUptake::Uncorrected(_)), PetUnits::Native) => !corrected.contains(&object.study().cloned()),
             (Some(NotUptake::Unit(_)), PetUnits::Native) => true,
             (Some(_), _) => false,
         };
         let reason = match &object.not_uptake {
             _ if object.restored && !options.include_derived => Reason::Restored,
             Some(what) if !wanted => match (what, corrected.contains(&object.study().cloned())) {
-                (NotUptake::Uncorrected, true) => Reason::Uncorrected(what.reason()),
+                (NotUptake::Uncorrected(_), true) => Reason::Uncorrected(what.reason()),
                 _ => Reason::NotUptake(what.reason()),
             },
             _ => {

@@ -2,19 +2,22 @@
 //!
 //! Maps of iodine, blood flow and the like, and colour renderings, are kept in the same classes as CT and PET images.
 //! Four places show this: SamplesPerPixel and PhotometricInterpretation; the rescale type; the units of real-world values;
-//! and ImageType from value 4 on. Reasons quote terms of this file alone, since an attribute can hold anything.
+//! and ImageType from value 3 on. Reasons quote terms of this file alone, since an attribute can hold anything.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 use crate::{
     Finding, Modality, Reason,
-    read::{dataset::DataSet, hu::is_hounsfield, view::View},
+    read::{dataset::DataSet, hu::is_hounsfield, suv::names_no_correction, view::View},
     terms::quotable,
 };
 
 /// Words of ImageType for a rendering: brightness, not a measurement.
-const RENDERINGS: [&str; 5] = ["VRT", "SSD", "VOLREN", "RENDERING", "RENDERED"];
+const RENDERINGS: [&str; 6] = ["VRT", "SSD", "VOLREN", "RENDERING", "RENDERED", "SCREEN"];
+
+/// Words of ImageType for a projection that slices are planned on.
+const LOCALIZERS: [&str; 5] = ["LOCALIZER", "LOCALISER", "SCOUT", "TOPOGRAM", "SURVIEW"];
 
 /// Terms of ImageType value 4 whose images are not of the modality's unit (PS3.3, C.8.2.1.1.1 and C.8.16.1.4).
 const FOREIGN_TERMS: [&str; 11] = [
@@ -32,10 +35,12 @@ const FOREIGN_TERMS: [&str; 11] = [
 ];
 
 /// Words that makers use there for the same kinds of maps: of materials, of blood flow, of kinetic models.
-const FOREIGN_WORDS: [&str; 18] = [
+const FOREIGN_WORDS: [&str; 21] = [
     "IODINE",
     "DENSITY",
+    "ELECTRONDENSITY",
     "ZEFF",
+    "EFFZ",
     "ATOMIC",
     "CBF",
     "CBV",
@@ -51,6 +56,7 @@ const FOREIGN_WORDS: [&str; 18] = [
     "PATLAK",
     "PARAMETRIC",
     "RHO",
+    "BLOOD",
 ];
 
 /// Words before and after the name of a material that mean its removal from the image. The rest is in HU.
@@ -69,8 +75,8 @@ pub(super) fn foreign(set: &DataSet, frames: u32, modality: Modality) -> Option<
 /// PET values without SUV, which can still be restored in their own unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotUptake {
-    /// No correction for attenuation.
-    Uncorrected,
+    /// No correction for attenuation, and the attribute that says so.
+    Uncorrected(&'static str),
     /// A map in another unit.
     Unit(String),
 }
@@ -79,7 +85,7 @@ impl NotUptake {
     /// The reason to skip the object.
     pub(super) fn reason(&self) -> String {
         match self {
-            Self::Uncorrected => "PET without attenuation correction: CorrectedImage (0028,0051) lacks ATTN".into(),
+            Self::Uncorrected(how) => format!("PET without attenuation correction: {how}"),
             Self::Unit(unit) => format!("a PET map in {unit}, Units (0054,1001): not activity"),
         }
     }
@@ -93,9 +99,17 @@ const MAP_UNITS: [&str; 9] = ["CM2", "PCNT", "MGMINML", "UMOLMINML", "MLMING", "
 pub(super) fn not_uptake(set: &DataSet) -> Option<NotUptake> {
     let view = View::new(set, 0);
     let corrections = view.text(tags::CORRECTED_IMAGE);
-    let lacks = corrections.is_some_and(|c| !c.split('\\').any(|c| c.trim().eq_ignore_ascii_case("ATTN")));
-    if lacks || view.text(tags::ATTENUATION_CORRECTED) == Some("NO") {
-        return Some(NotUptake::Uncorrected);
+    let said = view.text(tags::ATTENUATION_CORRECTED);
+    if corrections.is_some_and(|c| !c.split('\\').any(|c| c.trim().eq_ignore_ascii_case("ATTN"))) {
+        return Some(NotUptake::Uncorrected("CorrectedImage (0028,0051) lacks ATTN"));
+    }
+    if said == Some("NO") {
+        return Some(NotUptake::Uncorrected("AttenuationCorrected (0018,9759) is NO"));
+    }
+    // The method speaks where nothing else does.
+    let method = view.text(tags::ATTENUATION_CORRECTION_METHOD);
+    if corrections.is_none() && said.is_none() && method.is_some_and(names_no_correction) {
+        return Some(NotUptake::Uncorrected("AttenuationCorrectionMethod (0054,1101) names none"));
     }
     let units = view.text(tags::UNITS).filter(|u| MAP_UNITS.contains(u));
     units.map(|u| NotUptake::Unit(quotable(Some(u)).to_owned()))
@@ -162,22 +176,33 @@ fn quantity_of(modality: Modality) -> &'static str {
     }
 }
 
-/// ImageType, or FrameType, from value 3 on for renderings and from value 4 on for maps.
-fn image_type(set: &DataSet, frames: u32, modality: Modality) -> Option<String> {
+/// ImageType, and the FrameType of each frame.
+fn types(set: &DataSet, frames: u32) -> Vec<(Vec<&str>, Tag)> {
     let frame_type = |frame| {
         let view = View::new(set, frame);
         [tags::CT_IMAGE_FRAME_TYPE_SEQUENCE, tags::PET_FRAME_TYPE_SEQUENCE].map(|t| (view.group(t), tags::FRAME_TYPE))
     };
     let mut holders: Vec<(&DataSet, Tag)> = vec![(set, tags::IMAGE_TYPE)];
     holders.extend((0..frames).flat_map(frame_type));
-    holders.into_iter().find_map(|(holder, tag)| {
-        let values = holder.texts(tag);
+    holders.into_iter().map(|(holder, tag)| (holder.texts(tag), tag)).collect()
+}
+
+/// Whether an object, or a frame of it, is a projection that slices are planned on.
+pub(super) fn is_localizer(set: &DataSet, frames: u32) -> bool {
+    let types = types(set, frames);
+    types.iter().flat_map(|(values, _)| values).flat_map(|v| words(v)).any(|w| term(&LOCALIZERS, w).is_some())
+}
+
+/// ImageType, or FrameType, from value 3 on.
+fn image_type(set: &DataSet, frames: u32, modality: Modality) -> Option<String> {
+    types(set, frames).into_iter().find_map(|(values, tag)| {
         let name = if tag == tags::IMAGE_TYPE { "ImageType (0008,0008)" } else { "FrameType (0008,9007)" };
         let rendering = values.iter().skip(2).flat_map(|v| words(v)).find_map(|w| term(&RENDERINGS, w));
         if let Some(word) = rendering {
             return Some(format!("a rendering, not {}: {name} has {word}", quantity_of(modality)));
         }
-        let map = values.iter().skip(3).find_map(|v| term(&FOREIGN_TERMS, v).or_else(|| foreign_word(v)));
+        // Writers that leave out value 3 have the kind of map in its place.
+        let map = values.iter().skip(2).find_map(|v| term(&FOREIGN_TERMS, v).or_else(|| foreign_word(v)));
         map.map(|word| format!("a map, not {}: {name} has {word}", quantity_of(modality)))
     })
 }
@@ -213,7 +238,10 @@ fn term(terms: &'static [&'static str], value: &str) -> Option<&'static str> {
 fn foreign_word(value: &str) -> Option<&'static str> {
     let words = words(value);
     words.iter().enumerate().find_map(|(i, word)| {
-        let found = term(&FOREIGN_WORDS, word)?;
+        // Some writers leave out the blank, as in IODINEMAP.
+        let upper = word.to_ascii_uppercase();
+        let stem = ["MAPS", "MAP"].into_iter().find_map(|end| upper.strip_suffix(end)).unwrap_or(&upper);
+        let found = term(&FOREIGN_WORDS, stem)?;
         let before = i.checked_sub(1).and_then(|i| term(&WITHOUT, words[i]));
         let after = words.get(i + 1).and_then(|w| term(&REMOVED, w));
         (before.is_none() && after.is_none()).then_some(found)
@@ -252,6 +280,10 @@ mod tests {
             "DERIVED\\PRIMARY\\VOLUME\\STD_DEVIATION",
             "DERIVED\\SECONDARY\\OTHER\\VRT",
             "DERIVED\\SECONDARY\\VRT",
+            "DERIVED\\SECONDARY\\SCREEN SAVE",
+            "DERIVED\\SECONDARY\\AXIAL\\IodineMap",
+            "DERIVED\\SECONDARY\\IODINE",
+            "DERIVED\\SECONDARY\\AXIAL\\BLOOD_FLOW",
         ] {
             assert!(ct(map).is_some_and(|why| why.contains("not HU")), "{map}");
         }
@@ -269,6 +301,23 @@ mod tests {
         ] {
             assert_eq!(ct(image), None, "{image}");
         }
+    }
+
+    #[test]
+    fn localizers_are_known_however_they_are_written_and_by_frame() {
+        let is = |value: &str| is_localizer(&object(&[(tags::IMAGE_TYPE, value)]), 1);
+        for kind in ["LOCALIZER\\CT_SOM5 TOP", "localizer", "SCOUT"] {
+            assert!(is(&format!("ORIGINAL\\PRIMARY\\{kind}")), "{kind}");
+        }
+        assert!(!is("ORIGINAL\\PRIMARY\\AXIAL") && !is_localizer(&DataSet::default(), 1));
+        let mut group = DataSet::default();
+        group.put_items(
+            tags::CT_IMAGE_FRAME_TYPE_SEQUENCE,
+            vec![object(&[(tags::FRAME_TYPE, "ORIGINAL\\PRIMARY\\LOCALIZER\\NONE")])],
+        );
+        let mut set = object(&[(tags::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\VOLUME\\NONE")]);
+        set.put_items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, vec![DataSet::default(), group]);
+        assert!(is_localizer(&set, 2) && !is_localizer(&set, 1));
     }
 
     #[test]
@@ -337,11 +386,22 @@ mod tests {
     #[test]
     fn pet_without_attenuation_correction_is_no_uptake() {
         let of = |tag, value: &str| not_uptake(&object(&[(tag, value)]));
-        assert_eq!(of(tags::CORRECTED_IMAGE, "DECY\\SCAT\\NORM"), Some(NotUptake::Uncorrected));
+        let by = |told: Option<NotUptake>| told.map(|told| told.reason()).unwrap_or_default();
+        assert!(by(of(tags::CORRECTED_IMAGE, "DECY\\SCAT\\NORM")).contains("CorrectedImage (0028,0051) lacks ATTN"));
         assert_eq!(of(tags::CORRECTED_IMAGE, "DECY\\ ATTN\\NORM"), None);
         assert_eq!(not_uptake(&DataSet::default()), None);
-        assert_eq!(of(tags::ATTENUATION_CORRECTED, "NO"), Some(NotUptake::Uncorrected));
+        assert!(by(of(tags::ATTENUATION_CORRECTED, "NO")).contains("AttenuationCorrected (0018,9759) is NO"));
         assert_eq!(of(tags::ATTENUATION_CORRECTED, "YES"), None);
+        for method in ["NONE", "none, 0.000000 cm-1,", "No Attenuation Correction", "non-corrected"] {
+            let told = by(of(tags::ATTENUATION_CORRECTION_METHOD, method));
+            assert!(told.contains("AttenuationCorrectionMethod (0054,1101) names none"), "{method}");
+        }
+        for method in ["measured,, 0.096000 cm-1,", "CT", "calculated"] {
+            assert_eq!(of(tags::ATTENUATION_CORRECTION_METHOD, method), None, "{method}");
+        }
+        // What says that it is corrected counts.
+        let both = [(tags::CORRECTED_IMAGE, "ATTN\\DECY"), (tags::ATTENUATION_CORRECTION_METHOD, "NONE")];
+        assert_eq!(not_uptake(&object(&both)), None);
         assert!(of(tags::UNITS, "MLMINML").unwrap().reason().contains("MLMINML"));
         for activity in ["BQML", "GML", "CNTS", "PROPCPS"] {
             assert_eq!(of(tags::UNITS, activity), None);

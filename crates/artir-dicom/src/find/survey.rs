@@ -11,13 +11,18 @@ use crate::{
     read::{
         dataset::Stop,
         file::DicomFile,
-        suv::{Evidence, SeriesClock, Suv},
+        suv::{self, Evidence, SeriesClock, Suv},
         view::View,
     },
 };
 
-/// How far the factors of a series may lie apart, relative, where its slices' own times had to serve for SeriesTime.
+/// How far the factors of a series may lie apart, relative, where its slices' own times had to serve for SeriesTime, or where
+/// its slices contradict each other.
 const SAME_FACTOR: f64 = 5e-3;
+
+/// The reason why a series without a usable SeriesTime has no SUV.
+const STARTS_DIFFER: &str = "SeriesTime (0008,0031) is missing or later than AcquisitionTime (0008,0032), and the slices \
+                             lead to different starts of the scan";
 
 /// SUV properties of a PET series for `--list` and the report.
 #[derive(Clone, Debug)]
@@ -72,14 +77,19 @@ impl Survey {
             }
             evidence.push((instance.path.clone(), read));
         }
+        let conflict = suv::conflict(evidence.iter().flat_map(|(_, read)| read).flatten());
         let resolve = |frame: Result<Evidence, Reason>| frame.and_then(|e| e.suv(clock));
         let frames = evidence.into_iter().map(|(path, read)| (path, read.into_iter().map(resolve).collect()));
         let mut survey = Self { frames: frames.collect() };
-        if clock.is_by_slices() && survey.factors().is_some_and(|[least, most]| most / least - 1.0 > SAME_FACTOR) {
-            let reason = "SeriesTime (0008,0031) is missing or later than AcquisitionTime (0008,0032), and the slices \
-                          lead to different starts of the scan";
-            survey.frames.values_mut().flatten().for_each(|frame| *frame = Err(Reason::NoSuv(reason.into())));
+        if survey.factors().is_none_or(|[least, most]| most / least - 1.0 <= SAME_FACTOR) {
+            return survey;
         }
+        let reason = match conflict {
+            Some(attribute) => format!("{attribute} differs among the slices of this series, so that SUV is unknown"),
+            None if clock.is_by_slices() => STARTS_DIFFER.to_owned(),
+            None => return survey,
+        };
+        survey.frames.values_mut().flatten().for_each(|frame| *frame = Err(Reason::NoSuv(reason.clone())));
         survey
     }
 

@@ -67,7 +67,12 @@ fn find_outside(
     // Below the lowest HU by more than its rounding.
     let below = |stored| hu(stored) + step / 2.0 < LOWEST_HU;
     fill_from_border(stored, &below, &mut mask);
-    fill_beyond_circle(stored, &Circle::of(stored, hu, spacing, diameter), &below, &mut mask);
+    let circle = Circle::of(stored, hu, spacing, diameter);
+    fill_beyond_circle(stored, &circle, &below, &mut mask);
+    // Who crops a slice may leave its diameter, which is then larger than the image.
+    if circle.exceeds_image() {
+        fill_beyond_circle(stored, &Circle::of(stored, hu, spacing, None), &below, &mut mask);
+    }
     mask.iter().any(|outside| *outside).then_some(mask)
 }
 
@@ -126,17 +131,21 @@ impl Circle {
             (Some(spacing), Some(diameter)) => Self { spacing, radius: diameter / 2.0, shape },
             (spacing, _) => {
                 let spacing = spacing.unwrap_or([1.0; 2]);
-                let radius = (shape.0 as f64 * spacing[0]).min(shape.1 as f64 * spacing[1]) / 2.0;
-                Self { spacing, radius, shape }.shrunk_to_filling(stored, hu)
+                Self { spacing, radius: largest_radius(spacing, shape), shape }.shrunk_to_filling(stored, hu)
             }
         }
+    }
+
+    /// Whether it is larger, by a pixel, than the one that the image just holds.
+    fn exceeds_image(&self) -> bool {
+        self.radius > largest_radius(self.spacing, self.shape) + self.spacing[0].max(self.spacing[1])
     }
 
     /// The smallest circle outside of which rings of one pixel are filled with the corner's value. Its edge must be sharp,
     /// and air must lie inside it: where a body stands in air without noise, the share of the value falls slowly from ring to
     /// ring, or the ring inside is of the body.
     fn shrunk_to_filling(self, stored: &Array2<i32>, hu: Scale<'_>) -> Self {
-        let Some(corner) = stored.first().copied() else { return self };
+        let Some(corner) = corner(stored) else { return self };
         let step = self.spacing[0].max(self.spacing[1]);
         let rings = (self.radius / step).floor() as usize;
         // Most images have something in the outermost ring, and need no look at the others.
@@ -191,9 +200,22 @@ impl Circle {
     }
 }
 
+/// The radius of the largest circle that an image holds, mm.
+fn largest_radius(spacing: [f64; 2], shape: (usize, usize)) -> f64 {
+    (shape.0 as f64 * spacing[0]).min(shape.1 as f64 * spacing[1]) / 2.0
+}
+
+/// The value that most corners have, the first of them where all differ: an annotation may cover one.
+fn corner(stored: &Array2<i32>) -> Option<i32> {
+    let (row, column) = (stored.nrows().checked_sub(1)?, stored.ncols().checked_sub(1)?);
+    let corners = [(0, 0), (0, column), (row, 0), (row, column)].map(|at| stored[at]);
+    // Of several, `max_by_key` returns the last.
+    corners.iter().rev().copied().max_by_key(|value| corners.iter().filter(|other| *other == value).count())
+}
+
 /// Marks the constant that fills the square outside the circle. A lossy codec spreads it: then all that is below air.
 fn fill_beyond_circle(stored: &Array2<i32>, circle: &Circle, below: &impl Fn(i32) -> bool, mask: &mut Array2<bool>) {
-    let Some(corner) = stored.first().copied() else { return };
+    let Some(corner) = corner(stored) else { return };
     let (mut beyond, mut filled) = (0, 0);
     let (mut within, mut same) = (0, 0);
     // Where distances are not numbers, since a header has absurd ones, all pixels are within.
@@ -339,6 +361,25 @@ mod tests {
     }
 
     #[test]
+    fn a_diameter_that_a_crop_left_hides_no_filling() {
+        let inscribed = SIZE as f64 / 2.0;
+        for fill in [-1024.0, -1000.0, 0.0, 3071.0] {
+            // The image is 48 mm wide. A circle of 55 mm has some pixels of its corners outside.
+            for diameter in ["408", "55"] {
+                let hu = slice(20.0, -1024.0, Some((inscribed, fill)));
+                let mask = marked(&hu, Some(diameter)).unwrap_or_else(|| panic!("{fill} {diameter}"));
+                for (at, outside) in mask.indexed_iter() {
+                    let far = from_middle(at);
+                    assert!(far <= inscribed || *outside, "{fill} {diameter} {at:?}: the filling is outside");
+                    assert!(far > inscribed - MARGIN || !outside, "{fill} {diameter} {at:?}: the circle is inside");
+                }
+            }
+        }
+        // An image without a filling has none, whatever its diameter.
+        assert_eq!(marked(&slice(20.0, -4000.0, None), Some("408")), None);
+    }
+
+    #[test]
     fn a_smaller_field_than_the_image_holds_is_found() {
         // A circle of 30 mm in an image of 48 mm.
         let hu = slice(20.0, -1024.0, Some((30.0, -1024.0)));
@@ -414,6 +455,10 @@ mod tests {
         hu.slice_mut(ndarray::s![2..6, 2..10]).fill(3000.0);
         let mask = marked(&hu, None).unwrap();
         assert!(mask[(0, 0)] && !mask[(3, 3)]);
+        // Over one corner.
+        hu.slice_mut(ndarray::s![0..6, 0..10]).fill(3000.0);
+        let mask = marked(&hu, None).unwrap();
+        assert!(!mask[(0, 0)] && mask[(0, SIZE - 1)] && mask[(SIZE - 1, 0)]);
         assert_eq!(marked(&Array2::from_elem((SIZE, SIZE), -1000.0), None), None);
         let tiny = Array2::from_elem((2, 3), -3000);
         assert_eq!(outside(&View::new(&header(None), 0), &tiny, &encoding(1.0, -1024.0)), None);

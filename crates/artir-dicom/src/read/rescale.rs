@@ -215,11 +215,11 @@ pub(crate) fn changes_nothing(path: &std::path::Path) -> bool {
     Transform::read(group, None, false).is_ok_and(|transform| transform == Transform::NONE)
 }
 
-/// Refuses CT whose header claims HU although its values are HU + 1024. Looks at one frame, and only where the rescale changes
-/// nothing.
+/// Refuses CT whose header claims HU although its values are HU + 1024, or grey levels. Looks at one frame, and only where the
+/// rescale changes nothing.
 ///
 /// # Errors
-/// [`Reason::NotHounsfield`]. Whatever else is wrong with the file is an error when it is restored.
+/// [`Reason::NotHounsfield`] and [`Reason::Unsupported`]. Whatever else is wrong with the file is an error when it is restored.
 pub(crate) fn check_hounsfield(path: &std::path::Path, decoder: &mut Decoder) -> Result<(), Error> {
     let Ok(mut file) = DicomFile::open(path, Stop::AtEnd) else { return Ok(()) };
     let Ok(format) = PixelFormat::of_file(&mut file) else { return Ok(()) };
@@ -232,7 +232,30 @@ pub(crate) fn check_hounsfield(path: &std::path::Path, decoder: &mut Decoder) ->
     let valid = slice.valid();
     let is_valid = |at| valid.as_ref().is_none_or(|valid| valid[at]);
     let values = slice.frame.stored.indexed_iter().filter(|(at, _)| is_valid(*at)).map(|(_, v)| f64::from(*v));
-    if are_unscaled(values) { Err(Error::file(path, Reason::NotHounsfield)) } else { Ok(()) }
+    let values: Vec<f64> = values.collect();
+    if are_unscaled(values.iter().copied()) {
+        return Err(Error::file(path, Reason::NotHounsfield));
+    }
+    if are_grey_levels(values.into_iter()) {
+        let reason = "its values are not HU: they are grey levels from 0 to 255, which the rescale leaves as they are";
+        return Err(Error::file(path, Reason::unsupported(reason)));
+    }
+    Ok(())
+}
+
+/// Whether values that are said to be HU are the grey levels of a picture: none is beyond 8 bits, and some are white, as bone is
+/// in a window. A brain without its skull has no bone.
+fn are_grey_levels(values: impl Iterator<Item = f64>) -> bool {
+    let (mut all, mut white) = (0usize, 0usize);
+    for value in values {
+        if !(0.0..=255.0).contains(&value) {
+            return false;
+        }
+        all += 1;
+        white += usize::from(value >= 250.0);
+    }
+    // A thousandth of the slice.
+    white * 1000 > all
 }
 
 #[cfg(test)]
@@ -247,6 +270,16 @@ mod tests {
         assert!(!shares(&[(-1000.0, 500), (40.0, 400), (1000.0, 100)]).are_unscaled());
         assert!(!shares(&[(0.0, 900), (400.0, 100)]).are_unscaled(), "clipped at 0 HU");
         assert!(!shares(&[]).are_unscaled());
+    }
+
+    #[test]
+    fn grey_levels_of_a_picture_are_no_hu() {
+        let grey = |of: &[(f64, usize)]| are_grey_levels(of.iter().flat_map(|(v, n)| std::iter::repeat_n(*v, *n)));
+        assert!(grey(&[(0.0, 500), (128.0, 400), (255.0, 20)]));
+        // A brain without its skull; HU that were cut off at 0; air.
+        assert!(!grey(&[(0.0, 500), (40.0, 400), (90.0, 20)]));
+        assert!(!grey(&[(0.0, 500), (255.0, 20), (900.0, 1)]) && !grey(&[(255.0, 20), (-1000.0, 1)]));
+        assert!(!grey(&[]));
     }
 
     #[test]

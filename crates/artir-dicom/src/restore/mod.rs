@@ -37,6 +37,7 @@ use self::{
 };
 use crate::{
     Error, Finding, Repair, Series, SuvSummary,
+    codes::DESCRIPTION,
     write::{
         derive::{CAUTION, Derivation},
         staging::{self, Staging},
@@ -164,7 +165,7 @@ fn restore_with(
     let derivation = Derivation {
         modality: series.modality,
         series_instance_uid: &report.series_uid.clone(),
-        description: &format!("Restored by a neural network ({}): {}. {CAUTION}", what.task, what.provenance),
+        description: &format!("{DESCRIPTION}{}): {}. {CAUTION}", what.task, what.provenance),
         series_description: options.description(),
         model: what.provenance,
         timestamp: options.timestamp.as_ref().map(Timestamp::as_str),

@@ -148,6 +148,22 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_in_the_class_of_ct_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut object = slice(0.0, "1.2.3.0", 254);
+        for (tag, text) in [(tags::RESCALE_SLOPE, "1"), (tags::RESCALE_INTERCEPT, "0")] {
+            object.put(DataElement::new(tag, VR::DS, PrimitiveValue::from(text)));
+        }
+        save(object, &dir.path().join("0.dcm"));
+        let found = scan(&[dir.path().to_owned()], Modality::Ct).unwrap();
+        let scale = |options: &RestoreOptions| Scale::of(&found.series[0], options, &mut Decoder::in_process()).err();
+        let refused = scale(&RestoreOptions::default()).unwrap().to_string();
+        assert!(refused.contains("0.dcm") && refused.contains("grey levels from 0 to 255"), "{refused}");
+        // Who knows the rescale can give it.
+        assert!(scale(&RestoreOptions::default().rescale(Some("8,-1024".parse().unwrap()))).is_none());
+    }
+
+    #[test]
     fn the_body_s_mean_leaves_air_out() {
         let mut samples = vec![0.01; 900];
         samples.extend([5000.0; 90]);

@@ -281,6 +281,11 @@ fn files_that_cannot_be_read_are_named_beside_the_series() {
     let found = scan(&[dir.path().to_owned()], Modality::Ct).unwrap();
     assert_eq!(found.damaged_beside(&found.series[0]).count(), 1);
     assert!(found.damaged[0].to_string().contains("/b: damaged or truncated"), "{}", found.damaged[0]);
+    // What a copy that failed leaves of a slice.
+    std::fs::write(dir.path().join("c.dcm"), b"").unwrap();
+    let found = scan(&[dir.path().to_owned()], Modality::Ct).unwrap();
+    assert_eq!(found.damaged_beside(&found.series[0]).count(), 2);
+    assert!(found.damaged[1].to_string().contains("/c.dcm: damaged or truncated: "), "{}", found.damaged[1]);
 }
 
 #[test]

@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Error, Reason,
-    decimal::decimal_string,
     read::{
         dataset::{DataSet, Element, Stop, Value},
         file::DicomFile,
@@ -28,7 +27,7 @@ use crate::{
         encode::{OutputSyntax, encode},
         enhanced,
         mapping::{self, NewRescale},
-        single::SingleFrame,
+        single::{self, SingleFrame},
         staging::{StagedFile, Staging},
     },
 };
@@ -122,7 +121,7 @@ impl Object {
             derive::put_source(&mut set, source, self.header.single.map(|single| single.frame + 1), derivation);
             match self.rescales.first().copied().flatten() {
                 Some(rescale) => {
-                    set.put_text(tags::RESCALE_SLOPE, VR::DS, &decimal_string(rescale.to.slope));
+                    single::put_rescale(&mut set, &rescale);
                     rescale.restate(&mut set)
                 }
                 None => 0,

@@ -6,6 +6,7 @@ use dicom_dictionary_std::tags;
 use crate::{
     decimal::decimal_string,
     read::{dataset::DataSet, view::View},
+    write::mapping::{self, NewRescale},
 };
 
 /// A frame that becomes a slice.
@@ -63,6 +64,10 @@ impl SingleFrame {
                 }
             }
         }
+        let mappings: Vec<DataSet> = mapping::in_effect(&view).into_iter().cloned().collect();
+        if !mappings.is_empty() {
+            set.put_items(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE, mappings);
+        }
         // An overlay with a plane for each frame would lie over every slice with the first frame's.
         let overlays: Vec<u16> = set
             .iter()
@@ -73,6 +78,23 @@ impl SingleFrame {
         let position = self.position.map(decimal_string);
         set.put_text(tags::IMAGE_POSITION_PATIENT, VR::DS, &position.join("\\"));
         set.put_text(tags::INSTANCE_NUMBER, VR::IS, &self.number.to_string());
+    }
+}
+
+/// Makes a new rescale the only one of a slice. Functional groups, which its class should not have, would contradict it. Where
+/// they were in effect, the slice's own intercept may be another one.
+pub(crate) fn put_rescale(set: &mut DataSet, rescale: &NewRescale) {
+    for groups in [tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE] {
+        if set.contains(groups) {
+            for group in set.items_mut(groups) {
+                group.remove(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
+            }
+        }
+    }
+    set.put_text(tags::RESCALE_SLOPE, VR::DS, &decimal_string(rescale.to.slope));
+    // An equal one keeps its spelling.
+    if set.number(tags::RESCALE_INTERCEPT) != Some(rescale.to.intercept) {
+        set.put_text(tags::RESCALE_INTERCEPT, VR::DS, &decimal_string(rescale.to.intercept));
     }
 }
 
@@ -92,5 +114,47 @@ mod tests {
         SingleFrame { frame: 1, position: [0.0, 0.0, 5.0], number: 2 }.put(&mut set, &source);
         let left: Vec<Tag> = set.iter().map(|(tag, _)| tag).collect();
         assert_eq!(left, [tags::INSTANCE_NUMBER, tags::IMAGE_POSITION_PATIENT, Tag(0x6002, 0x0010)]);
+    }
+
+    #[test]
+    fn a_new_slope_is_the_only_one() {
+        let line = |slope| mapping::Line { slope, intercept: -3.0 };
+        let rescale = NewRescale { from: line(10.0), to: line(0.5), limits: (0, 65535) };
+        let (mut group, mut groups, mut set) = (DataSet::default(), DataSet::default(), DataSet::default());
+        group.put_text(tags::RESCALE_SLOPE, VR::DS, "10");
+        groups.put_items(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, vec![group]);
+        set.put_items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![groups]);
+        // The slice has none, one that the groups contradict, and the same in another spelling.
+        for (own, written) in [(None, "-3"), (Some("0"), "-3"), (Some("-3.00"), "-3.00")] {
+            let mut set = set.clone();
+            if let Some(own) = own {
+                set.put_text(tags::RESCALE_INTERCEPT, VR::DS, own);
+            }
+            put_rescale(&mut set, &rescale);
+            let found = View::new(&set, 0).group(tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE);
+            assert_eq!(
+                (found.number(tags::RESCALE_SLOPE), found.text(tags::RESCALE_INTERCEPT)),
+                (Some(0.5), Some(written))
+            );
+        }
+    }
+
+    #[test]
+    fn a_slice_keeps_the_mapping_of_its_frame() {
+        let groups = |unit: &str| {
+            let (mut mapping, mut group) = (DataSet::default(), DataSet::default());
+            mapping.put_text(tags::LUT_LABEL, VR::SH, unit);
+            group.put_items(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE, vec![mapping]);
+            group
+        };
+        let mut source = DataSet::default();
+        source.put_items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![groups("shared")]);
+        source.put_items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, vec![groups("own"), DataSet::default()]);
+        for (frame, label) in [(0, "own"), (1, "shared")] {
+            let mut set = source.clone();
+            SingleFrame { frame, position: [0.0; 3], number: 1 }.put(&mut set, &source);
+            let mappings = set.items(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE);
+            assert_eq!(mappings.iter().map(|m| m.text(tags::LUT_LABEL)).collect::<Vec<_>>(), [Some(label)]);
+        }
     }
 }

@@ -147,6 +147,10 @@ pub fn unpack_tar(from: impl Read) -> Result<TempDir, Error> {
 fn zip(file: BufReader<File>, room: &mut Room<'_>) -> Result<(), Reason> {
     let damaged = |e: zip::result::ZipError| Reason::Damaged(format!("the ZIP cannot be read: {e}"));
     let mut archive = zip::ZipArchive::new(file).map_err(damaged)?;
+    // Of entries with one name, the reader gives the last.
+    if archive.has_duplicate_names() {
+        return Err(Reason::unsupported("several entries of the ZIP have one name, and all but one would be lost"));
+    }
     for i in 0..archive.len() {
         let mut entry = archive.by_index(i).map_err(damaged)?;
         if entry.is_file() {
@@ -159,6 +163,16 @@ fn zip(file: BufReader<File>, room: &mut Room<'_>) -> Result<(), Reason> {
 }
 
 fn tar(from: impl Read, room: &mut Room<'_>) -> Result<(), Reason> {
+    let mut from = Watched { from, at_end: false };
+    take_all(&mut from, room)?;
+    // The first block of the end mark stops the search for entries, so that the stream's end is met only where there is none.
+    if from.at_end {
+        return Err(Reason::Damaged("the tar ends without its end mark, so that files may be missing".into()));
+    }
+    Ok(())
+}
+
+fn take_all(from: impl Read, room: &mut Room<'_>) -> Result<(), Reason> {
     let mut archive = tar::Archive::new(from);
     for entry in archive.entries()? {
         let mut entry = entry?;
@@ -168,6 +182,20 @@ fn tar(from: impl Read, room: &mut Room<'_>) -> Result<(), Reason> {
         }
     }
     Ok(())
+}
+
+/// A reader that is watched for the end of its stream.
+struct Watched<R> {
+    from: R,
+    at_end: bool,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.from.read(into)?;
+        self.at_end |= n == 0 && !into.is_empty();
+        Ok(n)
+    }
 }
 
 fn multipart(from: impl Read, room: &mut Room<'_>) -> Result<(), Reason> {
@@ -221,6 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn entries_of_one_name_are_not_lost() {
+        let zip = zipped(&[("slice.one", vec![1]), ("slice.two", vec![2])]);
+        let mut bytes = fs::read(zip.path()).unwrap();
+        // In the entry's own header and in the directory.
+        let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"slice.two")).collect();
+        assert_eq!(places.len(), 2);
+        for at in places {
+            bytes[at..at + 9].copy_from_slice(b"slice.one");
+        }
+        fs::write(zip.path(), bytes).unwrap();
+        let refused = unpack(zip.path()).unwrap_err().to_string();
+        assert!(refused.contains("several entries of the ZIP have one name"), "{refused}");
+    }
+
+    #[test]
     fn a_tar_is_unpacked_from_a_file_and_from_a_stream() {
         let mut builder = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_ustar();
@@ -238,6 +281,17 @@ mod tests {
         for folder in [plain, packed, unpack_tar(bytes.as_slice()).unwrap()] {
             assert_eq!(fs::read(folder.path().join("study/1")).unwrap(), [7; 3]);
         }
+        // Cut off between two files, and with half of its end mark.
+        let cut = |at: usize| unpack_tar(&bytes[..at]).map(|_| ()).map_err(|e| e.to_string());
+        assert!(cut(1024).unwrap_err().contains("ends without its end mark"));
+        assert_eq!((cut(1536), bytes.len()), (Ok(()), 2048));
+        // The zeros at the end of an image are no end mark.
+        let mut builder = tar::Builder::new(Vec::new());
+        header.set_size(1024);
+        builder.append_data(&mut header, "study/1", [0u8; 1024].as_slice()).unwrap();
+        let bytes = builder.into_inner().unwrap();
+        assert!(unpack_tar(&bytes[..1536]).unwrap_err().to_string().contains("ends without its end mark"));
+        assert!(unpack_tar(bytes.as_slice()).is_ok());
         assert!(is_archive(gzip.path()) && !is_archive(Path::new("nowhere")));
         assert!(unpack_tar([1u8; 600].as_slice()).is_err());
     }

@@ -61,7 +61,34 @@ pub(crate) struct Evidence {
     mapped: Option<f64>,
     /// The body's mass that the unit counts by, for each unit of its weight.
     mass: f64,
+    constants: [Option<f64>; 4],
     findings: Vec<Finding>,
+}
+
+/// What is the same for all slices of a series, since it has one patient and one injection.
+const CONSTANTS: [&str; 4] = [
+    "PatientWeight (0010,1030)",
+    "RadionuclideTotalDose (0018,1074)",
+    "RadionuclideHalfLife (0018,1075)",
+    "RadiopharmaceuticalStartTime (0018,1072)",
+];
+
+/// How far two values of one constant may lie apart, relative: writers round them differently.
+const SAME_CONSTANT: f64 = 1e-3;
+
+/// The attribute of the patient or of the injection that differs among the frames of a series, if one does.
+pub(crate) fn conflict<'a>(frames: impl Iterator<Item = &'a Evidence>) -> Option<&'static str> {
+    let mut first: [Option<f64>; 4] = [None; 4];
+    for frame in frames {
+        for ((first, found), name) in first.iter_mut().zip(frame.constants).zip(CONSTANTS) {
+            match (*first, found) {
+                (Some(a), Some(b)) if (a - b).abs() > SAME_CONSTANT * a.abs() => return Some(name),
+                (None, found) => *first = found,
+                _ => {}
+            }
+        }
+    }
+    None
 }
 
 /// g/mL of SUVbw for each unit of the rescaled value.
@@ -92,7 +119,9 @@ impl Evidence {
             }
             (Err(reason), None) => return Err(reason),
         };
-        Ok(Self { scale, times: Times::read(view, drug), mapped, mass: mass(view, units)?, findings })
+        let times = Times::read(view, drug);
+        let constants = constants(view, drug, &times);
+        Ok(Self { scale, times, mapped, mass: mass(view, units)?, constants, findings })
     }
 
     /// The factor, using the times of all slices of the series.
@@ -118,6 +147,16 @@ impl Evidence {
         // SUV = activity x mass / dose.
         Ok(Suv { factor: factor * self.mass, uptake, findings })
     }
+}
+
+/// The values of [`CONSTANTS`]. Frames of several agents differ in theirs.
+fn constants(view: &View<'_>, drug: Option<&DataSet>, times: &Times) -> [Option<f64>; 4] {
+    let weight = view.number(tags::PATIENT_WEIGHT);
+    if view.all_items(tags::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE).len() > 1 {
+        return [weight, None, None, None];
+    }
+    let dose = drug.and_then(|drug| drug.number(tags::RADIONUCLIDE_TOTAL_DOSE));
+    [weight, dose, times.half_life().ok(), times.injection_time()]
 }
 
 /// The item of the agent that a frame shows, if there is one; an error where several could be meant.
@@ -231,7 +270,7 @@ fn becquerels(view: &View<'_>, agent: Agent<'_>, activity: f64, findings: &mut V
 /// methods of the corrections stand for it.
 fn check_corrections(view: &View<'_>, findings: &mut Vec<Finding>) -> Result<(), Reason> {
     let listed = view.text(tags::CORRECTED_IMAGE);
-    let attenuation = view.text(tags::ATTENUATION_CORRECTION_METHOD).is_some_and(|m| !m.eq_ignore_ascii_case("NONE"));
+    let attenuation = view.text(tags::ATTENUATION_CORRECTION_METHOD).is_some_and(|m| !names_no_correction(m));
     let decay = view.text(tags::DECAY_CORRECTION).is_some_and(|c| c != "NONE");
     for (needed, said, method) in [
         ("ATTN", view.text(tags::ATTENUATION_CORRECTED), attenuation),
@@ -249,6 +288,13 @@ fn check_corrections(view: &View<'_>, findings: &mut Vec<Finding>) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Whether an AttenuationCorrectionMethod says that there was no correction. Some writers add numbers after a comma.
+pub(crate) fn names_no_correction(method: &str) -> bool {
+    let first = method.split(',').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let begins = |with: &str| first.split(|c: char| !c.is_ascii_alphabetic()).next() == Some(with);
+    ["none", "no", "non", "not", "nac", "off", "uncorrected"].into_iter().any(begins)
 }
 
 /// The factor from rescaled values to those of a linear real-world value mapping whose unit is wanted.

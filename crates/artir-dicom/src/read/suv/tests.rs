@@ -187,6 +187,58 @@ fn an_injection_before_midnight_was_the_day_before() {
 }
 
 #[test]
+fn a_scan_that_passes_midnight_began_the_day_before() {
+    let injected = (tags::RADIOPHARMACEUTICAL_START_TIME, "225000");
+    // The slices of one series: their acquisitions, and the uptake that all of them lead to.
+    let series = |day: &str, start: &str, acquisitions: [&str; 3]| {
+        let read = |acquired: &str| {
+            let times = [(tags::SERIES_DATE, day), (tags::SERIES_TIME, start), (tags::ACQUISITION_TIME, acquired)];
+            Evidence::read(&View::new(&pet(&times, &[injected]), 0), PetUnits::Suv).unwrap()
+        };
+        let slices = acquisitions.map(read);
+        let mut clock = SeriesClock::default();
+        slices.iter().for_each(|slice| clock.add(&slice.times));
+        slices.map(|slice| slice.suv(clock).unwrap().uptake.unwrap())
+    };
+    // Without AcquisitionDate, and without any date.
+    for day in ["20200101", ""] {
+        for acquisitions in [["235001", "000500", "002000"], ["002000", "235001", "000500"]] {
+            assert_eq!(series(day, "235000", acquisitions), [HOUR; 3], "{day} {acquisitions:?}");
+        }
+    }
+    // Where SeriesTime is missing too, or was rewritten after midnight.
+    for start in ["", "030000"] {
+        for acquisitions in [["235000", "000500", "002000"], ["002000", "235000", "000500"]] {
+            assert_eq!(series("", start, acquisitions), [HOUR; 3], "{start} {acquisitions:?}");
+        }
+    }
+    // A SeriesTime that was rewritten in the evening is no start of a scan that passes midnight.
+    let evening = [(tags::SERIES_TIME, "213000"), (tags::ACQUISITION_TIME, "110000")];
+    let (seconds, findings) = uptake(&evening, &[]);
+    assert_eq!((seconds, findings.len()), (HOUR, 1));
+}
+
+#[test]
+fn slices_of_one_injection_have_one_dose_weight_and_time() {
+    let frames = |attributes: &[(Tag, &str)], of_drug: &[(Tag, &str)]| {
+        let read = |set: DataSet| Evidence::read(&View::new(&set, 0), PetUnits::Suv).unwrap();
+        let all = [read(pet(&[], &[])), read(pet(attributes, of_drug))];
+        conflict(all.iter())
+    };
+    assert_eq!(frames(&[], &[]), None);
+    assert_eq!(frames(&[(tags::PATIENT_WEIGHT, "74.04")], &[]), None);
+    assert_eq!(frames(&[], &[(tags::RADIOPHARMACEUTICAL_START_TIME, "100000.5")]), None);
+    assert_eq!(frames(&[(tags::PATIENT_WEIGHT, "80")], &[]), Some("PatientWeight (0010,1030)"));
+    for (tag, other, name) in [
+        (tags::RADIONUCLIDE_TOTAL_DOSE, "371000000", "RadionuclideTotalDose (0018,1074)"),
+        (tags::RADIONUCLIDE_HALF_LIFE, "4062", "RadionuclideHalfLife (0018,1075)"),
+        (tags::RADIOPHARMACEUTICAL_START_TIME, "101500", "RadiopharmaceuticalStartTime (0018,1072)"),
+    ] {
+        assert_eq!(frames(&[], &[(tag, other)]), Some(name));
+    }
+}
+
+#[test]
 fn offsets_from_utc_are_honoured() {
     const DATED: Tag = tags::RADIOPHARMACEUTICAL_START_DATE_TIME;
     const ZONE: Tag = tags::TIMEZONE_OFFSET_FROM_UTC;
@@ -282,6 +334,10 @@ fn missing_corrections_and_other_masses() {
     let assumed = suv(&methods, &[]).unwrap();
     close(assumed.factor, EXPECTED);
     assert_eq!(assumed.findings, [Finding::CorrectionsAssumed]);
+    for none in ["NONE", "none, 0.000000 cm-1,", "No attenuation correction"] {
+        let uncorrected = suv(&[methods[0], (tags::ATTENUATION_CORRECTION_METHOD, none)], &[]);
+        assert!(uncorrected.unwrap_err().to_string().contains("lacks ATTN"), "{none}");
+    }
     let lacking = suv(&[(tags::CORRECTED_IMAGE, "DECY"), methods[1]], &[]).unwrap_err().to_string();
     assert!(lacking.contains("lacks ATTN"), "{lacking}");
     let by = |units, more: &[(Tag, &str)]| {

@@ -23,6 +23,8 @@ const SKEW: f64 = 3600.0;
 const HALF_LIVES: f64 = 6.0;
 /// SeriesTime may be later than AcquisitionTime by this much, seconds: writers round them differently.
 const SAME_TIME: f64 = 1.0;
+/// An acquisition without a date that comes this little after the start, seconds, was after midnight: scans are shorter.
+const LONGEST_SCAN: f64 = 21_600.0;
 /// Two times of one injection may differ by this much, seconds: one of them is often given to the minute.
 const SAME_MINUTE: f64 = 60.0;
 
@@ -41,7 +43,7 @@ impl SeriesClock {
         self.missing |= frame.series.is_none() && frame.decay_reference.is_none();
         let Some(acquisition) = frame.acquisition else { return };
         self.rewritten |= frame.series.is_some_and(|series| later(series, acquisition) > SAME_TIME);
-        if self.earliest_acquisition.is_none_or(|earliest| later(earliest, acquisition) > 0.0) {
+        if self.earliest_acquisition.is_none_or(|earliest| is_before(acquisition, earliest)) {
             self.earliest_acquisition = Some(acquisition);
         }
     }
@@ -93,7 +95,11 @@ impl Times {
         let clock = |tag| view.text(tag).and_then(time);
         let series = clock(tags::SERIES_TIME).map(|seconds| Moment { day: series_day.or(acquisition_day), seconds });
         let acquisition = clock(tags::ACQUISITION_TIME)
-            .map(|seconds| Moment { day: acquisition_day.or(series_day), seconds })
+            .map(|seconds| {
+                let passes_midnight = |start: Moment| start.seconds - seconds > DAY - LONGEST_SCAN;
+                let next_day = acquisition_day.is_none() && series.is_some_and(passes_midnight);
+                Moment { day: acquisition_day.or(series_day), seconds: if next_day { seconds + DAY } else { seconds } }
+            })
             .or_else(|| view.text(tags::ACQUISITION_DATE_TIME).and_then(date_time).map(|t| on_clock(t, object_zone)));
         let ge = view.private(0x0009, GE, 0x0d).and_then(|(set, tag)| date_time(set.text(tag)?));
         let half_life = drug.and_then(|d| d.number(tags::RADIONUCLIDE_HALF_LIFE)).filter(|v| *v > 0.0);
@@ -127,6 +133,11 @@ impl Times {
     pub(super) fn half_life(&self) -> Result<f64, Reason> {
         self.half_life
             .ok_or_else(|| no_suv("RadionuclideHalfLife (0018,1075) is missing or not positive, and SUV needs it"))
+    }
+
+    /// RadiopharmaceuticalStartTime, seconds since midnight.
+    pub(super) fn injection_time(&self) -> Option<f64> {
+        self.injection_time
     }
 
     /// The uptake time.
@@ -231,6 +242,13 @@ fn out_of_bounds(name: &str) -> Reason {
 /// Seconds by which one moment of an object is later than another. Where one has no date, they count as of one day.
 fn later(a: Moment, b: Moment) -> f64 {
     a.since(b).unwrap_or(a.seconds - b.seconds)
+}
+
+/// Whether one acquisition of a series was before another. Times without dates are of a scan that may pass midnight.
+fn is_before(a: Moment, b: Moment) -> bool {
+    let apart = later(b, a);
+    let passes_midnight = b.since(a).is_none() && apart.abs() > DAY - LONGEST_SCAN;
+    (apart > 0.0) != passes_midnight
 }
 
 /// A date and time on the clock of the object's other times. Where the zone of either is not known, both count as one.

@@ -161,7 +161,10 @@ impl Mapping {
             Some(if limits.0 < 0 { i32::from(value as u16 as i16) } else { i32::from(value as u16) })
         };
         let (first, last) = (tags::REAL_WORLD_VALUE_FIRST_VALUE_MAPPED, tags::REAL_WORLD_VALUE_LAST_VALUE_MAPPED);
-        let range = whole(first).zip(whole(last));
+        // A range that is none when it is read by the pixels' sign is read as it is written.
+        let written = |tag: Tag| item.integer(tag).and_then(|v| i32::try_from(v).ok());
+        let range = whole(first).zip(whole(last)).filter(|(first, last)| first <= last);
+        let range = range.or_else(|| written(first).zip(written(last)));
         let real_range = item
             .number(tags::DOUBLE_FLOAT_REAL_WORLD_VALUE_FIRST_VALUE_MAPPED)
             .zip(item.number(tags::DOUBLE_FLOAT_REAL_WORLD_VALUE_LAST_VALUE_MAPPED));
@@ -221,7 +224,7 @@ fn remove(groups: &mut DataSet) {
 
 /// The mappings of a frame: its own, else those that it shares, else the object's, else those
 /// that a conversion stored separately.
-fn in_effect<'a>(view: &View<'a>) -> Vec<&'a DataSet> {
+pub(crate) fn in_effect<'a>(view: &View<'a>) -> Vec<&'a DataSet> {
     let aside = view.places().flat_map(|place| ASIDE.into_iter().flat_map(|sequence| place.items(sequence)));
     let holders = view.places().chain(aside);
     let mut found = holders.map(|holder| holder.items(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE));

@@ -53,6 +53,17 @@ fn a_line_follows_the_slope_and_a_full_range_stays_full() {
 }
 
 #[test]
+fn a_range_of_signed_values_over_unsigned_pixels_covers_them() {
+    let mut all = item(2.0, 0.0, None);
+    for (tag, v) in
+        [(tags::REAL_WORLD_VALUE_FIRST_VALUE_MAPPED, i16::MIN), (tags::REAL_WORLD_VALUE_LAST_VALUE_MAPPED, i16::MAX)]
+    {
+        all.insert(tag, Element { vr: VR::SS, value: Value::Bytes(v.to_le_bytes().to_vec()) });
+    }
+    assert_eq!(restated(rescale(10.0, 1.0, (0, 4095)), vec![all]), (0, vec![(0.2, 0.0, Some((0, 4095)))]));
+}
+
+#[test]
 fn ranges_that_meet_still_do() {
     let pieces = || {
         vec![item(1.0, 0.0, Some((0, 999))), item(2.0, -999.0, Some((1000, 1000))), item(3.0, 0.0, Some((1001, 2000)))]

@@ -6,7 +6,7 @@
 //! anew, and the series is published as a whole.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Seek, Write},
     path::{Path, PathBuf},
@@ -51,23 +51,27 @@ impl Staging {
     ///
     /// # Errors
     /// [`Error::Exists`] when the target is there, and is neither to be replaced nor the same series to be brought up to
-    /// date; errors of the file system.
+    /// date; [`Error::Foreign`] for a file that somebody else put there; errors of the file system.
     pub(crate) fn open(target: PathBuf, identity: &Identity, overwrite: bool, resume: bool) -> Result<Self, Error> {
-        let may_replace = |target: &Path| {
-            overwrite
-                || !is_taken(target)
-                || resume && Manifest::read(target).is_some_and(|m| m.series == identity.series)
+        let in_the_way = |target: &Path| {
+            if overwrite || !is_taken(target) {
+                return None;
+            }
+            match Manifest::read(target).filter(|m| resume && m.series == identity.series) {
+                Some(manifest) => foreign_file(target, &manifest).map(|path| Error::Foreign { path }),
+                None => Some(Error::Exists { path: target.to_owned() }),
+            }
         };
-        if !may_replace(&target) {
-            return Err(Error::Exists { path: target });
+        if let Some(error) = in_the_way(&target) {
+            return Err(error);
         }
         let fail = |e: io::Error| Error::write(&target, e);
         let parent = OutputFolder::create(target.parent().unwrap_or(Path::new("."))).map_err(fail)?;
         let part = HiddenFolder::open(&target).map_err(fail)?;
         put_back(&part).map_err(fail)?;
         // Entering the folder may have brought back a series that a killed run had moved away.
-        if !may_replace(&target) {
-            return Err(Error::Exists { path: target });
+        if let Some(error) = in_the_way(&target) {
+            return Err(error);
         }
         let listed = if resume { read_journal(&part, identity) } else { BTreeMap::new() };
         let done: BTreeMap<_, _> = listed.into_iter().filter(|(key, sha256)| is_whole(&part, key, sha256)).collect();
@@ -175,6 +179,17 @@ impl Staging {
         };
         publish().map_err(|e| Error::write(&target, e))
     }
+}
+
+/// The first file in a published series that artir did not make, by name: it would go with the old series. What systems put
+/// into folders that are looked at does not count.
+fn foreign_file(target: &Path, published: &Manifest) -> Option<PathBuf> {
+    let own: HashSet<&str> = published.entries.iter().map(|entry| entry.name.as_str()).collect();
+    let is_own = |name: &str| {
+        own.contains(name) || name.starts_with('.') || ["thumbs.db", "desktop.ini"].contains(&&*name.to_lowercase())
+    };
+    let paths = fs::read_dir(target).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    paths.filter(|path| path.file_name().is_none_or(|name| !is_own(&name.to_string_lossy()))).min()
 }
 
 /// Where artir kept the old series while it published the new one, before results had manifests.

@@ -85,6 +85,32 @@ fn a_published_series_lends_what_is_still_right() {
 }
 
 #[test]
+fn a_file_that_somebody_put_into_a_series_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("series-1");
+    let id = identity("id");
+    let mut first = Staging::open(target.clone(), &id, false, false).unwrap();
+    write(&mut first, "one");
+    publish(first, &["one"]);
+    for name in [".DS_Store", "Thumbs.db"] {
+        fs::write(target.join(name), "a system's").unwrap();
+    }
+    drop(Staging::open(target.clone(), &id, false, true).unwrap());
+    let note = target.join("note.txt");
+    fs::write(&note, "mine").unwrap();
+    match Staging::open(target.clone(), &id, false, true) {
+        Err(Error::Foreign { path }) => assert_eq!(path, note),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(fs::read(&note).unwrap(), b"mine");
+    // `overwrite` replaces the folder, whatever it holds.
+    let mut second = Staging::open(target.clone(), &id, true, true).unwrap();
+    write(&mut second, "two");
+    publish(second, &["two"]);
+    assert_eq!(names(&target), [Manifest::NAME, "0001.dcm"]);
+}
+
+#[test]
 fn other_settings_start_anew_and_a_failure_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let target = dir.path().join("out/series-1");
