@@ -48,7 +48,9 @@ fn change(path: &Path, tag: dicom_core::Tag, vr: VR, value: &str) {
 fn a_series_comes_byte_for_byte_and_goes_restored() {
     let dir = tempfile::tempdir().unwrap();
     let sent = input(dir.path(), "in", 6, "1.2.3");
-    change(&sent[0], tags::PATIENT_NAME, VR::PN, "DOE^JANE");
+    for file in &sent {
+        change(file, tags::PATIENT_NAME, VR::PN, "DOE^JANE");
+    }
     let (mut node, target) = node(dir.path(), "");
     let echo = Command::new("echoscu").args(["-aec", "ARTIR", "127.0.0.1", &node.port.to_string()]).output().unwrap();
     assert!(echo.status.success(), "{}", text(&echo.stderr));

@@ -5,7 +5,14 @@
 
 mod made;
 
-use std::{fs, path::Path, process::Command, thread};
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use artir_tests::{
     artir,
@@ -180,6 +187,39 @@ fn a_drained_node_has_sent_everything_and_ends() {
     sender::send(node.port, "ARTIR", &sent).unwrap();
     let none = artir().args(["node", "status", "--json"]).arg(node.config()).output().unwrap();
     assert!(serde_json::from_slice::<serde_json::Value>(&none.stdout).unwrap()["running"] == true);
+}
+
+#[test]
+fn a_drain_that_a_signal_cuts_short_is_no_success() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut node, target) = pair(dir.path(), "", "#retry attempts = 1000\n");
+    target.behave(|b| b.gone = true);
+    node.start();
+    sender::send(node.port, "ARTIR", &input(dir.path(), "in", 2, "1.2.3")).unwrap();
+    let config = node.config();
+    let drain = thread::spawn(move || artir().args(["node", "drain"]).arg(config).output().unwrap());
+    until("it drains", || node.get("/ready").contains("draining"));
+    assert_eq!(node.stop(), Some(0));
+    let drained = drain.join().unwrap();
+    let error = text(&drained.stderr);
+    assert_eq!(drained.status.code(), Some(1), "{error}");
+    assert!(error.contains("not drained: the node has ended while 1 series were still"), "{error}");
+    assert!(!dir.path().join("queue/drain").exists());
+}
+
+#[test]
+fn a_target_that_does_not_answer_does_not_keep_the_node_from_ending() {
+    let dir = tempfile::tempdir().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let target = format!("[[target]]\nname = 'pacs'\nurl = 'http://{address}/studies'\nanswer_seconds = 600\n");
+    let mut node = Node::new(dir.path(), &format!("{target}{ROUTE}"));
+    node.start();
+    sender::send(node.port, "ARTIR", &input(dir.path(), "in", 2, "1.2.3")).unwrap();
+    let _connection = silent.accept().unwrap();
+    let begun = Instant::now();
+    assert_eq!(node.stop(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 #[test]

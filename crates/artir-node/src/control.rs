@@ -10,10 +10,8 @@ use std::{
 use crate::{
     Error,
     config::Config,
-    queue::{RETRY, RETRY_NEWEST, Record, State, series_in},
+    queue::{DRAIN, LOCK, RETRY, RETRY_NEWEST, Record, State, folders_in},
 };
-
-const DRAIN: &str = "drain";
 
 /// A series that has failed, or waits for another attempt.
 #[derive(Clone, Debug)]
@@ -57,19 +55,42 @@ pub(crate) fn wants_drain(folder: &Path) -> bool {
 }
 
 /// A start is an administrator's newest wish.
-pub(crate) fn forget_drain(folder: &Path) -> io::Result<()> {
-    match fs::remove_file(folder.join(DRAIN)) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+pub(crate) fn forget_drain(folder: &Path) -> Result<(), Error> {
+    let path = folder.join(DRAIN);
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::folder(&path, e)),
         _ => Ok(()),
     }
 }
 
-fn runs(folder: &Path) -> io::Result<bool> {
-    match File::open(folder.join("lock")) {
+fn runs(folder: &Path) -> Result<bool, Error> {
+    let path = folder.join(LOCK);
+    match File::open(&path) {
         Ok(lock) => Ok(matches!(lock.try_lock(), Err(fs::TryLockError::WouldBlock))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(e),
+        Err(e) => Err(Error::folder(&path, e)),
     }
+}
+
+/// The names of series in the folder of a state, which a route that was never configured does not have.
+fn names(folder: &Path) -> Result<Vec<String>, Error> {
+    match folders_in(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        names => names.map_err(|e| Error::folder(folder, e)),
+    }
+}
+
+/// How many series are still to be restored or sent.
+fn left(config: &Config) -> Result<usize, Error> {
+    let mut left = 0;
+    for route in &config.routes {
+        for state in [State::In, State::Work, State::Out] {
+            let folder = config.folder.join(&route.name).join(state.name());
+            let is_sent = |name: &String| state == State::Out && Record::read(&folder.join(name)).ended.is_some();
+            left += names(&folder)?.iter().filter(|name| !is_sent(name)).count();
+        }
+    }
+    Ok(left)
 }
 
 /// Looks at the queue of a configuration.
@@ -77,20 +98,12 @@ fn runs(folder: &Path) -> io::Result<bool> {
 /// # Errors
 /// [`Error::Folder`] if it cannot be read.
 pub fn status(config: &Config) -> Result<Status, Error> {
-    let fail = |path: &Path, e| Error::folder(path, e);
-    let mut out = Status {
-        running: runs(&config.folder).map_err(|e| fail(&config.folder, e))?,
-        routes: Vec::new(),
-        waiting: Vec::new(),
-    };
+    let mut out = Status { running: runs(&config.folder)?, routes: Vec::new(), waiting: Vec::new() };
     for route in &config.routes {
         let mut series = [0; 4];
         for (count, state) in series.iter_mut().zip(State::ALL) {
             let folder = config.folder.join(&route.name).join(state.name());
-            let names = match series_in(&folder) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-                names => names.map_err(|e| fail(&folder, e))?,
-            };
+            let names = names(&folder)?;
             *count = names.len();
             for name in names {
                 let path = folder.join(&name);
@@ -124,16 +137,16 @@ pub fn retry(config: &Config, series: Option<&str>, newest: bool) -> Result<usiz
     for route in &config.routes {
         for state in [State::Work, State::Out, State::Failed] {
             let folder = config.folder.join(&route.name).join(state.name());
-            let names = match series_in(&folder) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-                names => names.map_err(|e| Error::folder(&folder, e))?,
-            };
-            for name in names {
+            for name in names(&folder)? {
                 let chosen = series.map_or(state == State::Failed, |series| series == name);
                 if chosen {
                     let path = folder.join(&name).join(request);
-                    File::create(&path).map_err(|e| Error::folder(&path, e))?;
-                    count += 1;
+                    match File::create(&path) {
+                        Ok(_) => count += 1,
+                        // The node has just moved it on.
+                        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                        Err(e) => return Err(Error::folder(&path, e)),
+                    }
                 }
             }
         }
@@ -147,16 +160,56 @@ pub fn retry(config: &Config, series: Option<&str>, newest: bool) -> Result<usiz
 /// Asks a node to end when its queue is empty, and waits until it has ended. Whether a node was running.
 ///
 /// # Errors
-/// Errors of the file system.
+/// [`Error::NotDrained`] if something else has ended the node; errors of the file system.
 pub fn drain(config: &Config) -> Result<bool, Error> {
-    let fail = |e| Error::folder(&config.folder, e);
-    if !runs(&config.folder).map_err(fail)? {
+    let request = config.folder.join(DRAIN);
+    if !runs(&config.folder)? {
         return Ok(false);
     }
-    File::create(config.folder.join(DRAIN)).map_err(fail)?;
-    while runs(&config.folder).map_err(fail)? {
+    File::create(&request).map_err(|e| Error::folder(&request, e))?;
+    while runs(&config.folder)? {
+        if !wants_drain(&config.folder) && runs(&config.folder)? {
+            // Another node was started meanwhile. It has forgotten the request, and would never end.
+            return drained(config);
+        }
         std::thread::sleep(Duration::from_millis(200));
     }
-    forget_drain(&config.folder).map_err(fail)?;
-    Ok(true)
+    forget_drain(&config.folder)?;
+    drained(config)
+}
+
+/// What became of a node that was asked to drain and has ended: a signal or a crash may have come first.
+fn drained(config: &Config) -> Result<bool, Error> {
+    match left(config)? {
+        0 => Ok(true),
+        left => Err(Error::NotDrained(left)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_or_has_failed_is_not_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.toml");
+        let text = "folder = 'queue'\n[[target]]\nname = 'pacs'\naddress = 'pacs:104'\nae_title = 'PACS'\n\
+            [[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\n[route.ct]\n";
+        fs::write(&path, text).unwrap();
+        let config = Config::read(&path).unwrap();
+        assert_eq!(left(&config).unwrap(), 0, "there is no folder yet");
+        let series = |state: State, name: &str, ended: Option<f64>| {
+            let folder = config.folder.join("ct").join(state.name()).join(name);
+            fs::create_dir_all(&folder).unwrap();
+            Record { ended, ..Record::default() }.write(&folder).unwrap();
+        };
+        series(State::Out, "a", Some(1.0));
+        series(State::Failed, "b", Some(1.0));
+        assert_eq!(left(&config).unwrap(), 0);
+        series(State::In, "c", None);
+        series(State::Work, "d", None);
+        series(State::Out, "e", None);
+        assert_eq!(left(&config).unwrap(), 3);
+    }
 }

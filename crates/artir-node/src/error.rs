@@ -44,6 +44,12 @@ pub enum Error {
     /// A thread of the node has panicked.
     #[error("a thread of the node has panicked: what it did is not done any more, so that the node has ended")]
     Panicked,
+    /// A node that was to be drained has ended before.
+    #[error(
+        "not drained: the node has ended while {0} series were still to be restored or sent. They stay, and the next start \
+         goes on with them"
+    )]
+    NotDrained(usize),
     /// No series of this name waits or has failed.
     #[error("{0}: no series of this name is among those that failed or wait")]
     NoSeries(String),
@@ -58,7 +64,7 @@ impl Error {
         match self {
             Self::Config { .. } | Self::NoSeries(_) => ErrorKind::Input,
             Self::Folder { .. } | Self::Busy { .. } => ErrorKind::Output,
-            Self::Listen { .. } | Self::Start(_) | Self::Panicked => ErrorKind::Failed,
+            Self::Listen { .. } | Self::Start(_) | Self::Panicked | Self::NotDrained(_) => ErrorKind::Failed,
             Self::Core(e) => e.kind(),
         }
     }

@@ -5,7 +5,7 @@ use std::{
     path::Path,
     sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::fs::Mode;
@@ -25,6 +25,9 @@ use crate::{
     state::Node,
     watch, web,
 };
+
+/// How long the end of the node waits for what is being sent.
+const SENDING: Duration = Duration::from_secs(3);
 
 /// Checks all of a configuration: its keys, and the models and certificates that it names. Nothing is written, and no network
 /// is used.
@@ -54,12 +57,10 @@ fn check_target(target: &Target) -> Result<(), String> {
     if let Some(tls) = &target.tls {
         tls::client(tls)?;
     }
-    match &target.authorization {
-        Some(path) => {
-            std::fs::read_to_string(path).map(|_| ()).map_err(|e| format!("{}: {}", path.display(), e.kind()))
-        }
-        None => Ok(()),
+    if let Some(address) = &target.address {
+        tls::requested(target.tls.as_ref(), address).map_err(|reason| format!("tls: {reason}"))?;
     }
+    target.authorization().map(|_| ())
 }
 
 /// Runs a node until a signal ends it, or until it is drained. `decoder` starts a process that decodes frames.
@@ -73,18 +74,23 @@ pub fn run(path: &Path, decoder: Decoder) -> Result<(), Error> {
     let (listen, http) = (config.listen.address, config.http.address);
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(Error::Start)?;
     let node = Arc::new(Node::open(config)?);
-    let config = node.config();
-    control::forget_drain(&config.folder).map_err(|e| Error::folder(&config.folder, e))?;
-    for route in &config.routes {
-        watch::recover(&node, &route.name)?;
+    for signal in [SIGINT, SIGTERM] {
+        // For what comes before the signals are waited for: looking through a large queue takes minutes.
+        signal_hook::flag::register(signal, Arc::clone(&node.stop)).map_err(Error::Start)?;
     }
-    watch::warn_of_strays(&node, &config);
+    let config = node.config();
+    control::forget_drain(&config.folder)?;
+    // Before the queue is looked through: with much of it, that takes longer than a service manager waits for `/live`.
     let web_listener = Arc::new(receive::bind(http)?);
     let mut threads = Threads { node: Arc::clone(&node), running: Vec::new(), targets: Vec::new() };
     for _ in 0..web::THREADS {
         let listener = Arc::clone(&web_listener);
         threads.start("http", move |node| web::serve(node, &listener))?;
     }
+    for route in &config.routes {
+        watch::recover(&node, &route.name)?;
+    }
+    watch::warn_of_strays(&node, &config);
     // Before associations are accepted: a node without its models would only fill the disk.
     let loaded = Models::load(&config).and_then(|models| {
         let listener = receive::bind(listen)?;
@@ -94,7 +100,7 @@ pub fn run(path: &Path, decoder: Decoder) -> Result<(), Error> {
         threads.send_to(&config)
     });
     let handle = signals.handle();
-    if loaded.is_ok() {
+    if loaded.is_ok() && !node.stops() {
         node.ready.store(true, Ordering::Relaxed);
         tracing::info!(%listen, %http, routes = config.routes.len(), "ready");
         threads.start("end", move |node| {
@@ -174,10 +180,26 @@ impl Threads {
         Ok(())
     }
 
+    /// Waits for the threads. One that waits for its target, or for a name server, may do so for minutes. It ends with the process,
+    /// and what it did not write down is sent again.
     fn join(self) -> Result<(), Error> {
         let mut whole = true;
-        for thread in self.running.into_iter().chain(self.targets.into_iter().map(|(_, thread)| thread)) {
+        for thread in self.running {
             whole &= thread.join().is_ok();
+        }
+        let until = Instant::now() + SENDING;
+        for (target, thread) in self.targets {
+            while !thread.is_finished() && Instant::now() < until {
+                thread::sleep(Duration::from_millis(20));
+            }
+            if thread.is_finished() {
+                whole &= thread.join().is_ok();
+            } else {
+                tracing::info!(
+                    target,
+                    "what is being sent to the target is not waited for: the next start sends it again"
+                );
+            }
         }
         if whole && !self.node.broken.load(Ordering::Relaxed) { Ok(()) } else { Err(Error::Panicked) }
     }
@@ -203,5 +225,13 @@ mod tests {
         };
         assert_eq!(threads(|_| ()), (true, false));
         assert_eq!(threads(|_| panic!("on purpose")), (false, true));
+        // One that waits for its target does not keep the node from ending.
+        let node = Arc::new(Node::open(Config::read(&path).unwrap()).unwrap());
+        let mut threads = Threads { node, running: Vec::new(), targets: Vec::new() };
+        let waits = threads.spawn("send", |_| thread::sleep(Duration::from_secs(60))).unwrap();
+        threads.targets.push(("pacs".into(), waits));
+        let begun = Instant::now();
+        threads.join().unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(30));
     }
 }

@@ -51,8 +51,8 @@ impl Node {
                 Some(tls::server(tls).map_err(|reason| Error::Config { path: config.folder.clone(), reason })?)
             }
         };
-        let journal = Journal::open(&config.folder.join("journal.jsonl"));
-        let journal = journal.map_err(|e| Error::folder(&config.folder, e))?;
+        let path = config.folder.join("journal.jsonl");
+        let journal = Journal::open(&path).map_err(|e| Error::folder(&path, e))?;
         Ok(Self {
             config: RwLock::new(Arc::new(config)),
             tls,

@@ -37,7 +37,7 @@ pub(crate) fn recover(node: &Node, route: &str) -> Result<(), Error> {
         }
         let source = node.queue.path(&key, State::In).join(SOURCE);
         fs::create_dir_all(&source).map_err(fail)?;
-        for path in torn(&node.queue, &key).map_err(fail)? {
+        for path in torn(&node.queue, &key, &node.stop).map_err(fail)? {
             tracing::warn!(route, series = key.series, "removed an object that a power cut had left incomplete");
             fs::remove_file(path).map_err(fail)?;
         }
@@ -210,13 +210,30 @@ fn failed_since(node: &Node, config: &Config, key: &Key) -> io::Result<Seen> {
     }
     let Some(days) = config.disk.keep_failed_days else { return Ok(Seen::Rests) };
     let path = node.queue.path(key, State::Failed);
-    let ended = Record::read(&path).ended.unwrap_or_else(|| modified(&path));
-    if now() - ended <= days * 86_400.0 {
+    let mut record = Record::read(&path);
+    let ended = record.ended.unwrap_or_else(|| modified(&path));
+    if !is_over(&path, &mut record, ended, days * 86_400.0)? || receives(node, key) {
         return Ok(Seen::Rests);
     }
     tracing::warn!(route = key.route, series = key.series, "a failed series is deleted after its time");
     node.queue.remove(key, State::Failed)?;
     Ok(Seen::Moved)
+}
+
+/// Whether a time is over that began when a series ended. An end that is still to come was written while the clock was ahead: the
+/// time begins now.
+fn is_over(series: &std::path::Path, record: &mut Record, ended: f64, time: f64) -> io::Result<bool> {
+    let now = now();
+    if ended > now {
+        record.ended = Some(now);
+        record.write(series)?;
+    }
+    Ok(now - ended > time)
+}
+
+/// Whether late objects of a series are being received. They join it, so that it is not deleted.
+fn receives(node: &Node, key: &Key) -> bool {
+    node.queue.arrivals.hold().contains_key(key)
 }
 
 fn modified(path: &std::path::Path) -> f64 {
@@ -239,7 +256,7 @@ fn sent(node: &Node, config: &Config, route: &Route, key: &Key) -> io::Result<Se
         return Ok(Seen::Moved);
     }
     if let Some(ended) = record.ended {
-        if now() - ended <= config.disk.keep_sent_seconds {
+        if !is_over(&path, &mut record, ended, config.disk.keep_sent_seconds)? || receives(node, key) {
             return Ok(Seen::Rests);
         }
         node.queue.remove(key, State::Out)?;
@@ -282,7 +299,8 @@ fn again(node: &Node, key: &Key, state: State) -> io::Result<bool> {
     }
     let mut record = Record::read(&path);
     let restored = state != State::Work && !record.derived.is_empty() && record.refused.is_empty();
-    let send_only = restored && !newest;
+    // What was restored before late objects came lacks these.
+    let send_only = restored && !newest && record.restored == series_in(&path.join(SOURCE))?;
     record = Record { ended: None, reason: None, postponed: 0, next: 0.0, attempts: 0, ..record };
     record.write(&path)?;
     send::forget_failures(&path)?;
@@ -323,6 +341,48 @@ fn keep_newest(series: &std::path::Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::record::Derived;
+
+    #[test]
+    fn a_series_is_not_deleted_while_late_objects_of_it_are_received() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.toml");
+        let text = "folder = 'queue'\n[disk]\nkeep_failed_days = 1\n\
+            [[target]]\nname = 'pacs'\naddress = 'pacs:104'\nae_title = 'PACS'\n\
+            [[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\n[route.ct]\n";
+        fs::write(&path, text).unwrap();
+        let config = Config::read(&path).unwrap();
+        let node = Node::open(config.clone()).unwrap();
+        let key = node.queue.key("ct", "1.2.3");
+        let look = |state: State| match state {
+            State::Out => sent(&node, &config, &config.routes[0], &key).unwrap(),
+            _ => failed_since(&node, &config, &key).unwrap(),
+        };
+        for state in [State::Out, State::Failed] {
+            let series = node.queue.path(&key, state);
+            fs::create_dir_all(series.join(SOURCE)).unwrap();
+            let derived = vec![Derived { folder: "series".into(), slices: 1 }];
+            Record { ended: Some(1.0), derived, ..Record::default() }.write(&series).unwrap();
+            assert!(node.queue.arrivals.storing(&key, 0, 10));
+            assert!(look(state) == Seen::Rests && series.exists());
+            node.queue.arrivals.stored(&key, false, None, &node.queue.path(&key, State::In));
+            assert!(look(state) == Seen::Moved && !series.exists());
+        }
+    }
+
+    #[test]
+    fn a_time_that_a_clock_began_in_the_future_begins_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut record = Record { ended: Some(now() + 31_536_000.0), ..Record::default() };
+        let mut over = |time: f64| {
+            let ended = record.ended.unwrap();
+            is_over(dir.path(), &mut record, ended, time).unwrap()
+        };
+        assert!(!over(0.0), "a year is left");
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(over(0.0) && !over(100.0));
+        assert!(Record::read(dir.path()).ended.unwrap() <= now(), "it was written down");
+    }
 
     #[test]
     fn looking_is_rare_where_it_takes_long_and_soon_again_where_series_were_moved() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Config, Route, Target};
+use crate::queue::FILES;
 
 /// The longest time that a key may state: 100 days.
 const LONGEST: f64 = 8_640_000.0;
@@ -64,6 +65,9 @@ impl Config {
         for route in &self.routes {
             let key = format!("route `{}`", route.name);
             name(&key, &route.name)?;
+            if FILES.contains(&route.name.as_str()) {
+                return Err(format!("{key}: the node has a file of this name in its folder: choose another"));
+            }
             if !names.insert(route.name.as_str()) {
                 return Err(format!("{key}: another route has the same name"));
             }
@@ -108,10 +112,24 @@ impl Target {
                 if !url.starts_with("https://") && !url.starts_with("http://") {
                     return Err("url: must start with https:// or http://".into());
                 }
-                if url.starts_with("https://") && self.tls.is_none() {
-                    return Err(
-                        "tls.authorities is missing: name the file with the authorities of its certificate".into()
-                    );
+                let parsed: Option<ureq::http::Uri> = url.parse().ok();
+                if parsed.and_then(|uri| uri.host().map(str::is_empty)) != Some(false) {
+                    return Err("url: must be https://HOST/PATH or http://HOST/PATH".into());
+                }
+                match &self.tls {
+                    None if url.starts_with("https://") => {
+                        let missing =
+                            "tls.authorities is missing: name the file with the authorities of its certificate";
+                        return Err(missing.into());
+                    }
+                    // Objects would go out as plain text, against what the table says.
+                    Some(_) if url.starts_with("http://") => {
+                        return Err("tls: url starts with http://, which is not encrypted: write https://".into());
+                    }
+                    Some(tls) if tls.server_name.is_some() => {
+                        return Err("tls.server_name: only for a DICOM node (address)".into());
+                    }
+                    _ => {}
                 }
                 if self.commitment || self.ae_title.is_some() {
                     return Err("commitment and ae_title: only for a DICOM node (address)".into());
@@ -201,6 +219,49 @@ mod tests {
     }
 
     #[test]
+    fn an_authorization_is_one_line_of_ascii() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut target = read(GOOD).unwrap().targets.remove(0);
+        assert_eq!(target.authorization(), Ok(None));
+        let path = dir.path().join("token");
+        target.authorization = Some(path.clone());
+        assert!(target.authorization().unwrap_err().contains("token: "), "there is no such file");
+        for (text, value) in [
+            ("Bearer secret\n", Some("Bearer secret")),
+            ("Basic YTpi\r\n", Some("Basic YTpi")),
+            ("", None),
+            (" \n", None),
+            ("Basic YTpi\nBasic YTpj\n", None),
+            ("Basic \u{e4}\n", None),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            match (target.authorization(), value) {
+                (Ok(found), Some(value)) => assert_eq!(found.as_deref(), Some(value)),
+                (Err(reason), None) => assert!(reason.contains("must hold one line of ASCII"), "{reason}"),
+                other => panic!("{text:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_line_of_an_error_is_that_of_its_key() {
+        // `name = 'ct'` is line 7 of the file, at the beginning of its line; the value of `called` is within line 8.
+        for (from, to, line) in [
+            ("folder = 'queue'", "folders = 'queue'", "line 1: unknown field `folders`"),
+            ("name = 'ct'", "nickname = 'ct'", "line 7: unknown field `nickname`"),
+            ("name = 'ct'", "name = 'ct'\nname = 'pet'", "line 8: duplicate key"),
+            ("called = ['ARTIR']", "called = [1]", "line 8: invalid type"),
+            ("called = ['ARTIR']\n", "", "line 6: missing field `called`"),
+        ] {
+            for ending in ["\n", "\r\n"] {
+                let text = GOOD.replace(from, to).replace('\n', ending);
+                let refused = read(&text).map(|_| ()).expect_err(to);
+                assert!(refused.contains(line), "{to}: {refused}");
+            }
+        }
+    }
+
+    #[test]
     fn a_wrong_value_is_refused_by_its_key() {
         read(GOOD).unwrap();
         for (from, to, reason) in [
@@ -225,6 +286,20 @@ mod tests {
             ("[[target]]", "[disk]\nwatermark_mib = 1\n[[target]]", "watermark_mib"),
             ("[[target]]", "[listen]\nassociations = 0\n[[target]]", "listen.associations: must be"),
             ("[[target]]", "[listen]\naddress = '0.0.0.0:11180'\n[[target]]", "http.address: must not be"),
+            ("folder = 'queue'", "folder = ''", "folder: must not be empty"),
+            ("name = 'ct'", "name = 'drain'", "the node has a file of this name"),
+            ("address = 'pacs:104'\nae_title = 'PACS'", "url = 'http://'", "url: must be https://HOST"),
+            ("address = 'pacs:104'\nae_title = 'PACS'", "url = 'http://ho st/x'", "url: must be https://HOST"),
+            (
+                "address = 'pacs:104'\nae_title = 'PACS'",
+                "url = 'http://x'\ntls = {authorities = 'a'}",
+                "tls: url starts with http://",
+            ),
+            (
+                "address = 'pacs:104'\nae_title = 'PACS'",
+                "url = 'https://x'\ntls = {authorities = 'a', server_name = 'y'}",
+                "tls.server_name: only for a DICOM node",
+            ),
         ] {
             let text = GOOD.replace(from, to);
             assert_ne!(text, GOOD, "{from}");

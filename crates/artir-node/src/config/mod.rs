@@ -349,9 +349,13 @@ impl Config {
         let fail = |reason: String| Error::Config { path: path.to_owned(), reason };
         let text = fs::read_to_string(path).map_err(|e| fail(format!("cannot be read: {e}")))?;
         let mut config: Self = toml::from_str(&text).map_err(|e| {
-            let line = e.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            let before = e.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text.as_bytes()[..before].iter().filter(|byte| **byte == b'\n').count() + 1;
             fail(format!("line {line}: {}", e.message()))
         })?;
+        if config.folder.as_os_str().is_empty() {
+            return Err(fail("folder: must not be empty".into()));
+        }
         let folder = path.parent().unwrap_or(Path::new("."));
         config.paths().into_iter().for_each(|path| *path = folder.join(&path));
         for model in config.model_files() {
@@ -394,6 +398,19 @@ impl Config {
     /// A target by its name.
     pub(crate) fn target(&self, name: &str) -> Option<&Target> {
         self.targets.iter().find(|target| target.name == name)
+    }
+}
+
+impl Target {
+    /// The value of its Authorization header, as the file has it now.
+    pub(crate) fn authorization(&self) -> Result<Option<String>, String> {
+        let Some(path) = &self.authorization else { return Ok(None) };
+        let text = fs::read_to_string(path).map_err(|e| format!("{}: {}", path.display(), e.kind()))?;
+        let value = text.trim();
+        if value.is_empty() || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err(format!("{}: must hold one line of ASCII, such as `Bearer TOKEN`", path.display()));
+        }
+        Ok(Some(value.to_owned()))
     }
 }
 

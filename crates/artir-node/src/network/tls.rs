@@ -82,8 +82,8 @@ pub(crate) fn accepted(config: Option<&Arc<ServerConfig>>) -> Result<Tls, rustls
 pub(crate) fn requested(tls: Option<&TargetTls>, address: &str) -> Result<Tls, String> {
     let Some(tls) = tls else { return Ok(Tls::None) };
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host).trim_matches(['[', ']']);
-    let name = tls.server_name.as_deref().unwrap_or(host).to_owned();
-    let name = ServerName::try_from(name).map_err(|e| e.to_string())?;
+    let name = tls.server_name.as_deref().unwrap_or(host);
+    let name = ServerName::try_from(name.to_owned()).map_err(|_| format!("`{name}` is no name of a host"))?;
     let session = ClientConnection::new(client(tls)?, name).map_err(|e| e.to_string())?;
     Ok(Tls::Client(Box::new(session)))
 }

@@ -22,6 +22,8 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
 };
 
 use artir_files::sync_folder;
@@ -60,6 +62,14 @@ pub(crate) struct Key {
     pub(crate) series: String,
 }
 
+pub(crate) const LOCK: &str = "lock";
+const SALT: &str = "salt";
+pub(crate) const DRAIN: &str = "drain";
+/// Files of the node's folder whose names a route could have.
+pub(crate) const FILES: [&str; 3] = [LOCK, SALT, DRAIN];
+/// How long a start waits for the lock: `artir node status` and `drain` hold it for a moment when they look whether a node runs.
+const LOCK_TIME: Duration = Duration::from_millis(500);
+
 /// Folder of objects that are being received.
 const RECEIVING: &str = ".receiving";
 /// Folder of series that are being deleted.
@@ -91,17 +101,18 @@ impl Queue {
     /// # Errors
     /// [`Error::Busy`], and errors of the file system.
     pub(crate) fn open<'a>(folder: &Path, routes: impl Iterator<Item = &'a str>) -> Result<Self, Error> {
-        let fail = |e: io::Error| Error::folder(folder, e);
-        fs::create_dir_all(folder).map_err(fail)?;
-        let lock = File::options().create(true).truncate(false).write(true).open(folder.join("lock")).map_err(fail)?;
-        match lock.try_lock() {
+        fs::create_dir_all(folder).map_err(|e| Error::folder(folder, e))?;
+        let (lock_path, salt_path) = (folder.join(LOCK), folder.join(SALT));
+        let opened = File::options().create(true).truncate(false).write(true).open(&lock_path);
+        let lock = opened.map_err(|e| Error::folder(&lock_path, e))?;
+        match lock_within(&lock, LOCK_TIME) {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(Error::Busy { path: folder.to_owned() }),
-            Err(fs::TryLockError::Error(e)) => return Err(fail(e)),
+            Err(fs::TryLockError::Error(e)) => return Err(Error::folder(&lock_path, e)),
         }
         let queue = Self {
             folder: folder.to_owned(),
-            salt: Salt::open(&folder.join("salt")).map_err(fail)?,
+            salt: Salt::open(&salt_path).map_err(|e| Error::folder(&salt_path, e))?,
             counter: AtomicU64::new(0),
             arrivals: Arrivals::default(),
             claims: Claims::default(),
@@ -159,7 +170,7 @@ impl Queue {
 
     /// The series of a route in a state, in the order of their names.
     pub(crate) fn series(&self, route: &str, state: State) -> io::Result<Vec<Key>> {
-        series_in(&self.folder.join(route).join(state.name()))
+        folders_in(&self.folder.join(route).join(state.name()))
             .map(|names| names.into_iter().map(|series| Key { route: route.to_owned(), series }).collect())
     }
 
@@ -205,11 +216,32 @@ impl Queue {
     }
 }
 
-/// The names of series in the folder of a state.
+/// Takes the lock, and waits a time for whoever holds it.
+fn lock_within(file: &File, time: Duration) -> Result<(), fs::TryLockError> {
+    let until = Instant::now() + time;
+    loop {
+        match file.try_lock() {
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(Duration::from_millis(20)),
+            done => return done,
+        }
+    }
+}
+
+/// The names in a folder, without hidden ones.
 pub(crate) fn series_in(folder: &Path) -> io::Result<Vec<String>> {
+    names_in(folder, |_| true)
+}
+
+/// The names of series in the folder of a state. A file that somebody has put there is none.
+pub(crate) fn folders_in(folder: &Path) -> io::Result<Vec<String>> {
+    names_in(folder, |entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+}
+
+fn names_in(folder: &Path, counts: impl Fn(&fs::DirEntry) -> bool) -> io::Result<Vec<String>> {
     let mut out = Vec::new();
     for entry in fs::read_dir(folder)? {
-        if let Some(name) = entry?.file_name().to_str().filter(|name| !name.starts_with('.')) {
+        let entry = entry?;
+        if let Some(name) = entry.file_name().to_str().filter(|name| !name.starts_with('.') && counts(&entry)) {
             out.push(name.to_owned());
         }
     }
@@ -273,5 +305,36 @@ mod tests {
         assert!(!queue.receiving("ct").exists());
         let left = |folder: &str| fs::read_dir(dir.path().join(folder)).unwrap().count();
         assert_eq!((left("ct/in/.receiving"), left("ct/out/.gone")), (0, 0));
+        fs::write(dir.path().join("ct/in/README"), "of an administrator").unwrap();
+        assert_eq!(queue.series("ct", State::In).unwrap(), [key], "a file is no series");
+    }
+
+    #[test]
+    fn a_look_at_the_lock_keeps_no_node_from_starting() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Queue::open(dir.path(), ["ct"].into_iter()).unwrap());
+        let looks = File::open(dir.path().join(LOCK)).unwrap();
+        looks.lock().unwrap();
+        let ends = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(100));
+            drop(looks);
+        });
+        Queue::open(dir.path(), ["ct"].into_iter()).unwrap();
+        ends.join().unwrap();
+    }
+
+    #[test]
+    fn a_damaged_file_of_the_node_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = || Queue::open(dir.path(), ["ct"].into_iter()).map(|_| ()).unwrap_err().to_string();
+        fs::write(dir.path().join(SALT), "").unwrap();
+        assert!(refused().contains("salt: it is shorter than 32 bytes"), "{}", refused());
+        fs::remove_file(dir.path().join(SALT)).unwrap();
+        fs::create_dir(dir.path().join(SALT)).unwrap();
+        assert!(refused().ends_with("salt: it is no regular file"), "{}", refused());
+        fs::create_dir(dir.path().join("other")).unwrap();
+        fs::create_dir(dir.path().join("other/lock")).unwrap();
+        let lock = Queue::open(&dir.path().join("other"), ["ct"].into_iter()).map(|_| ()).unwrap_err().to_string();
+        assert!(lock.contains("other/lock: "), "{lock}");
     }
 }

@@ -13,6 +13,11 @@ use sha2::{Digest, Sha256};
 #[derive(Clone)]
 pub(crate) struct Salt([u8; 32]);
 
+/// Why a salt cannot be used.
+const SHORT: &str =
+    "it is shorter than 32 bytes: put it back from a backup, or delete it. Late objects then begin new series";
+const LINK: &str = "it is no regular file";
+
 /// Bytes of a hash in a name: enough that no two objects of a queue ever share one.
 const LENGTH: usize = 12;
 
@@ -21,12 +26,15 @@ impl Salt {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut bytes = [0; 32];
         match open_regular(path) {
-            Ok(mut file) => file.read_exact(&mut bytes)?,
+            Ok(mut file) => file.read_exact(&mut bytes).map_err(|e| match e.kind() {
+                io::ErrorKind::UnexpectedEof => io::Error::new(e.kind(), SHORT),
+                _ => e,
+            })?,
             Err(e) if e.kind() == io::ErrorKind::NotFound && !fs::exists(path)? => {
                 getrandom::fill(&mut bytes).map_err(io::Error::other)?;
                 write_file(path, false, &bytes)?;
             }
-            Err(e) => return Err(e),
+            Err(e) => return Err(if e.kind() == io::ErrorKind::NotFound { io::Error::new(e.kind(), LINK) } else { e }),
         }
         Ok(Self(bytes))
     }

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use super::{
@@ -28,31 +29,56 @@ pub(crate) fn data_set(path: &Path) -> io::Result<(File, u64)> {
 }
 
 /// The files of a series that is being received that are not whole: a power cut came before anyone was told that they are
-/// kept. A file that cannot be read now, for whatever reason, is none of them: it may be whole.
-pub(crate) fn torn(queue: &Queue, key: &Key) -> io::Result<Vec<PathBuf>> {
+/// kept. A file that cannot be read now, for whatever reason, is none of them: it may be whole. Neither is one that is not looked at,
+/// since the node stops.
+pub(crate) fn torn(queue: &Queue, key: &Key, stop: &AtomicBool) -> io::Result<Vec<PathBuf>> {
     let mut out = Vec::new();
     for entry in fs::read_dir(queue.path(key, State::In).join(SOURCE))? {
         let path = entry?.path();
-        let is_whole = |name: &str| {
-            content(queue.salt(), &path).is_ok_and(|content| name == names::object(names::instance_of(name), &content))
-        };
-        if !path.file_name().and_then(|name| name.to_str()).is_some_and(is_whole) && can_be_read(&path) {
+        let is_whole = |name: &str| fits(queue, key, &path, name, stop).unwrap_or(false);
+        if !path.file_name().and_then(|name| name.to_str()).is_some_and(is_whole) && can_be_read(&path, stop) {
             out.push(path);
         }
     }
     Ok(out)
 }
 
-fn can_be_read(path: &Path) -> bool {
-    File::open(path).and_then(|mut file| io::copy(&mut file, &mut io::sink())).is_ok()
+/// Whether an object's bytes give its file this name. Where the folder of its series was named with another salt, nobody can tell:
+/// a queue that was moved without its salt keeps what it holds.
+fn fits(queue: &Queue, key: &Key, path: &Path, name: &str, stop: &AtomicBool) -> io::Result<bool> {
+    let found = artir_dicom::identify(path).map_err(io::Error::other)?;
+    if queue.key(&key.route, &found.series_instance_uid) != *key {
+        return Ok(true);
+    }
+    let content = content(queue.salt(), path, &found.transfer_syntax, stop)?;
+    Ok(name == names::object(names::instance_of(name), &content))
+}
+
+/// A file that cannot be read any further when the node stops.
+struct Stoppable<'a> {
+    file: File,
+    stop: &'a AtomicBool,
+}
+
+impl Read for Stoppable<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.load(Ordering::Relaxed) {
+            Err(io::ErrorKind::ConnectionAborted.into())
+        } else {
+            self.file.read(buffer)
+        }
+    }
+}
+
+fn can_be_read(path: &Path, stop: &AtomicBool) -> bool {
+    File::open(path).and_then(|file| io::copy(&mut Stoppable { file, stop }, &mut io::sink())).is_ok()
 }
 
 /// The part of an object's file name that its bytes give.
-fn content(salt: &Salt, path: &Path) -> io::Result<String> {
-    let found = artir_dicom::identify(path).map_err(io::Error::other)?;
+fn content(salt: &Salt, path: &Path, syntax: &str, stop: &AtomicBool) -> io::Result<String> {
     let mut hash = salt.hasher();
-    sha2::Digest::update(&mut hash, &found.transfer_syntax);
-    io::copy(&mut data_set(path)?.0, &mut hash)?;
+    sha2::Digest::update(&mut hash, syntax);
+    io::copy(&mut Stoppable { file: data_set(path)?.0, stop }, &mut hash)?;
     Ok(names::name(hash))
 }
 
@@ -70,6 +96,9 @@ mod tests {
         fs::write(source.join("a-b.dcm"), "half of an object").unwrap();
         // Reading a folder as a file is an error for the superuser, too.
         fs::create_dir(source.join("c-d.dcm")).unwrap();
-        assert_eq!(torn(&queue, &key).unwrap(), [source.join("a-b.dcm")]);
+        let stop = AtomicBool::new(true);
+        assert!(torn(&queue, &key, &stop).unwrap().is_empty(), "nothing was looked at");
+        stop.store(false, Ordering::Relaxed);
+        assert_eq!(torn(&queue, &key, &stop).unwrap(), [source.join("a-b.dcm")]);
     }
 }

@@ -68,7 +68,12 @@ pub(crate) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
 /// it.
 pub(crate) fn append_to(path: &Path) -> io::Result<File> {
     let mut file = match artir_files::append_to(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => File::options().append(true).create_new(true).open(path)?,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            File::options().append(true).create_new(true).open(path).map_err(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists => io::Error::new(e.kind(), "it is no regular file"),
+                _ => e,
+            })?
+        }
         file => file?,
     };
     let mut last = [b'\n'];

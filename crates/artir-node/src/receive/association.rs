@@ -172,7 +172,7 @@ impl Session<'_> {
         let route = self.route.ok_or(Fault::Protocol("C-STORE in a presentation context of another service"))?;
         // As it is now: an administrator may have changed it since the association began.
         let config = self.node.config();
-        let most = config.listen.object_mib << 20;
+        let most = config.listen.object_mib.saturating_mul(1 << 20);
         let mut receiving = match config.route(&route.name) {
             Some(route) => store::begin(self.node, &config, route, context, command),
             None => Err(Refusal::new(OUT_OF_RESOURCES, "the route is not configured any more")),

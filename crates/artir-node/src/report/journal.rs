@@ -132,6 +132,15 @@ mod tests {
         assert_eq!(names, ["journal.1.jsonl", "journal.2.jsonl", "journal.3.jsonl", "journal.jsonl"]);
     }
 
+    #[test]
+    fn a_journal_that_is_a_link_is_not_followed_and_the_error_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), dir.path().join("journal.jsonl")).unwrap();
+        let refused = Journal::open(&dir.path().join("journal.jsonl")).map(|_| ()).unwrap_err();
+        assert_eq!(refused.to_string(), "it is no regular file");
+        assert!(!dir.path().join("elsewhere").exists());
+    }
+
     fn journal_again(path: &Path, key: &Key, n: usize) {
         let journal = Journal::open(path).unwrap();
         journal.write(Line { slices: Some(n), ..Line::new(key, "sent") });

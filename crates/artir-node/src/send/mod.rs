@@ -61,7 +61,7 @@ fn turn(node: &Node, config: &Config, target: &Target, key: &Key) -> bool {
         return false;
     }
     let mut state = TargetRecord::read(&series, &target.name, record.generation);
-    if !state.is_due(&config.retry, &series, &target.name) {
+    if !state.is_due(&config.retry, &series, target) {
         return false;
     }
     let sending = Sending { node, config, target, key, series: &series };

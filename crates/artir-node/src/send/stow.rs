@@ -36,13 +36,7 @@ pub(super) fn send(
     let target = sending.target;
     let url = target.url.as_deref().unwrap_or_default();
     let agent = agent(target)?;
-    let authorization = match &target.authorization {
-        None => None,
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {}", path.display(), e.kind()))?;
-            Some(text.trim().to_owned())
-        }
-    };
+    let authorization = target.authorization()?;
     for object in todo {
         if sending.node.stops() {
             return Err("the node is stopping".into());

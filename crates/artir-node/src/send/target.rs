@@ -11,13 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use super::objects::Object;
 use crate::{
-    config::Retry,
+    config::{Retry, Target},
     queue::{
         TARGETS,
         record::{self, append_to, now},
     },
     retry,
 };
+
+/// The clock may be set back by this much, in seconds, while a report is awaited.
+const CLOCK_STEP: f64 = 60.0;
 
 /// A storage commitment that was asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,12 +72,16 @@ impl TargetRecord {
     }
 
     /// Whether there is something to do: a first or another attempt, or a report to be read.
-    pub(super) fn is_due(&self, retry: &Retry, series: &Path, target: &str) -> bool {
+    pub(super) fn is_due(&self, retry: &Retry, series: &Path, target: &Target) -> bool {
         if self.done.is_some() || self.failed {
             return false;
         }
         match &self.commitment {
-            Some(asked) => now() >= asked.until || report_path(series, target).exists(),
+            Some(asked) => {
+                // A time of which more is left than there was at its beginning was written while the clock was ahead.
+                let waits = (0.0..=target.commitment_seconds + CLOCK_STEP).contains(&(asked.until - now()));
+                !waits || report_path(series, &target.name).exists()
+            }
             None => retry::is_due(retry, self.next),
         }
     }
@@ -193,6 +200,20 @@ mod tests {
         assert!(!sent.contains(&one) && sent.contains(&two) && sent.contains(&object(3)));
     }
 
+    fn target() -> Target {
+        toml::from_str("name = 'pacs'\naddress = 'pacs:104'\nae_title = 'PACS'\ncommitment_seconds = 100").unwrap()
+    }
+
+    #[test]
+    fn a_report_is_waited_for_no_longer_than_for_its_time_whatever_the_clock_was() {
+        let dir = tempfile::tempdir().unwrap();
+        for (left, due) in [(50.0, false), (101.0, false), (-1.0, true), (31_536_000.0, true)] {
+            let commitment = Some(Asked { transaction: "2.25.1".into(), until: now() + left });
+            let asked = TargetRecord { commitment, ..TargetRecord::default() };
+            assert_eq!(asked.is_due(&Retry::default(), dir.path(), &target()), due, "{left}");
+        }
+    }
+
     #[test]
     fn a_new_generation_starts_anew_and_a_retry_gives_all_attempts() {
         let dir = tempfile::tempdir().unwrap();
@@ -201,12 +222,12 @@ mod tests {
             TargetRecord { generation: 1, attempts: 9, failed: true, next: f64::MAX, ..TargetRecord::default() };
         failed.write(series, "pacs").unwrap();
         assert_eq!(TargetRecord::read(series, "pacs", 1), failed);
-        let retry = Retry::default();
-        assert!(!failed.is_due(&retry, series, "pacs"));
+        let (retry, target) = (Retry::default(), target());
+        assert!(!failed.is_due(&retry, series, &target));
         let next = TargetRecord::read(series, "pacs", 2);
-        assert!(next.attempts == 0 && next.is_due(&retry, series, "pacs"));
+        assert!(next.attempts == 0 && next.is_due(&retry, series, &target));
         forget_failures(series).unwrap();
-        assert!(TargetRecord::read(series, "pacs", 1).is_due(&retry, series, "pacs"));
+        assert!(TargetRecord::read(series, "pacs", 1).is_due(&retry, series, &target));
         let done = TargetRecord { done: Some(1.0), ..failed };
         done.write(series, "pacs").unwrap();
         forget_failures(series).unwrap();
