@@ -60,6 +60,10 @@ fn the_ending_decides_the_format_and_every_format_holds_the_same() {
     let layout = |name: &str| Dataset::open(at.join(name)).unwrap().metadata_item("LAYOUT", "IMAGE_STRUCTURE");
     assert_eq!(layout("again.tif").as_deref(), Some("COG"));
     assert_eq!(layout("plain.tif"), None);
+    // Under a virtual raster, too.
+    succeed(at, &["cog.tif", "-o", "under.vrt"]);
+    assert_eq!(layout("under.tif").as_deref(), Some("COG"));
+    assert_eq!(pixels(&at.join("under.vrt")), pixels(&at.join("again.tif")));
     // With the blocks of its source, a COG has as many overviews.
     succeed(at, &["wide.tif", "-o", "cog128.tif", "--format", "cog", "--co", "BLOCKSIZE=128"]);
     succeed(at, &["cog128.tif", "-o", "again128.tif"]);

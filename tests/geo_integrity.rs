@@ -249,6 +249,17 @@ fn names_with_colons_are_kept_whole() {
     fs::copy(at.join("scene.tif"), at.join("HDF5:x.tif")).unwrap();
     succeed(at, &["HDF5:x.tif", "-o", "out/"]);
     assert!(at.join("out/HDF5:x.tif").exists());
+    succeed(at, &["scene.tif", "-o", "GTIFF_DIR:1:y.tif", "--preview"]);
+    assert!(at.join("GTIFF_DIR:1:y.html").exists());
+    same(at, "scene.tif", "GTIFF_DIR:1:y.tif");
+    // A virtual raster names its TIFF from its own folder on. A preview reads both.
+    for out in ["S2_10:15:30.vrt", "2024-05-01T10:11:12/z.vrt"] {
+        succeed(at, &["scene.tif", "-o", out, "--preview"]);
+        same(at, "scene.tif", &at.join(out).display().to_string());
+    }
+    fs::rename(at.join("2024-05-01T10:11:12"), at.join("moved")).unwrap();
+    same(at, "scene.tif", "moved/z.vrt");
+    assert!(refusal(at, &["scene.tif", "-o", "NITF_IM:0:z.vrt"]).contains("NITF_IM:0:z.tif"));
 }
 
 #[test]

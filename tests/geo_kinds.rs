@@ -78,6 +78,31 @@ fn black_and_white_are_greys_and_colours_are_a_palette() {
     assert!(text(&refused.stderr).contains("gdal_translate -expand rgb"), "{}", text(&refused.stderr));
 }
 
+/// GDAL writes JSON into a TIFF with an equals sign in place of its first colon.
+#[test]
+fn metadata_of_any_form_are_kept() {
+    let dir = folder();
+    let at = dir.path();
+    bytes(&at.join("a.tif"), &[], |x, y| (x * 6 + y) as u8);
+    let json = "<Metadata domain=\"json:X\" format=\"json\">{\"a\":1,\"b\":{\"c\":[1,2]}}</Metadata>";
+    let items = "<Metadata domain=\"OWN\"><MDI key=\"k\">v</MDI></Metadata>";
+    fs::write(
+        at.join("m.vrt"),
+        format!(
+            "<VRTDataset rasterXSize=\"40\" rasterYSize=\"30\">{json}{items}<VRTRasterBand dataType=\"Byte\" band=\"1\">\
+             {items}<ColorInterp>Gray</ColorInterp><SimpleSource><SourceFilename relativeToVRT=\"1\">a.tif</SourceFilename>\
+             </SimpleSource></VRTRasterBand></VRTDataset>"
+        ),
+    )
+    .unwrap();
+    for out in ["out.tif", "out.jp2", "under.vrt"] {
+        let done = geo(at, &["m.vrt", "-o", out, "--model", "same.onnx", "--strict"]);
+        assert!(done.status.success(), "{out}: {}", text(&done.stderr));
+        let compared = geo(at, &["--compare", "m.vrt", out]);
+        assert!(compared.status.success(), "{out}: {}", text(&compared.stdout));
+    }
+}
+
 /// `.aux.xml` holds names, and rounds points. Points that it would round lose their names.
 #[test]
 fn control_points_are_kept_to_the_last_digit() {

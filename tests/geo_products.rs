@@ -107,6 +107,32 @@ fn landsat_is_named_by_its_folder_or_its_metadata() {
     }
 }
 
+/// Level 1 is stored without the sun's angle. Before Collection 2, its metadata call the level the type of the data.
+#[test]
+fn older_landsat_has_the_level_that_it_states() {
+    let dir = folder();
+    let at = dir.path();
+    let product = landsat(at, "L1TP", false);
+    let name = product.file_name().unwrap().to_str().unwrap();
+    let metadata = product.join(format!("{name}_MTL.txt"));
+    let text_of = fs::read_to_string(&metadata).unwrap();
+    fs::write(&metadata, text_of.replace("PROCESSING_LEVEL", "DATA_TYPE").replace("\"02\"", "\"01\"")).unwrap();
+    let told = inspect(at, &[name]);
+    assert!(told["product"].as_str().is_some_and(|p| p.contains("Collection 1 L1TP")), "{told}");
+    half(at, &[name, "-o", "out.tif"]);
+    let dataset = Dataset::open(at.join("out.tif")).unwrap();
+    let first = dataset.rasterband(1).unwrap();
+    // Sine of 30 degrees.
+    assert!((first.scale().unwrap() - 4e-5).abs() < 1e-12 && (first.offset().unwrap() + 0.2).abs() < 1e-12);
+    assert_eq!(first.description().unwrap(), "B4");
+    // A level that is not stated is not guessed.
+    fs::write(&metadata, text_of.replace("PROCESSING_LEVEL", "UNKNOWN")).unwrap();
+    let refused = geo(at, &[name, "-o", "none.tif", "--model", "half.onnx", "-q"]);
+    let said = text(&refused.stderr);
+    assert!(refused.status.code() == Some(3) && said.contains("lacks PROCESSING_LEVEL"), "{said}");
+    assert!(said.lines().count() == 1 && !at.join("none.tif").exists(), "{said}");
+}
+
 #[test]
 fn planetscope_is_blue_green_red() {
     let dir = folder();

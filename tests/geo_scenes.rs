@@ -145,13 +145,18 @@ fn a_mask_and_a_part_of_the_scene_leave_the_rest_as_it_is() {
     let at = dir.path();
     scene(&at.join("s.tif"), 3, &["PHOTOMETRIC=RGB"], texture).close().unwrap();
     scene(&at.join("mask.tif"), 1, &[], |_, x, _| u16::from(x >= 40)).close().unwrap();
+    // Columns and rows as coordinates are no place that could differ from the scene's.
+    let mut placeless = scene(&at.join("placeless.tif"), 1, &[], |_, x, _| u16::from(x >= 40));
+    placeless.set_geo_transform(&[0.0, 1.0, 0.0, 0.0, 0.0, -1.0]).unwrap();
+    placeless.close().unwrap();
     let polygon = r#"{"type":"FeatureCollection","crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::32632"}},
         "features":[{"type":"Feature","properties":{},"geometry":{"type":"Polygon","coordinates":[
         [[500200,4999900],[500600,4999900],[500600,4999500],[500200,4999500],[500200,4999900]]]}}]}"#;
     fs::write(at.join("cut.geojson"), polygon).unwrap();
     let square = |x: usize, y: usize| (20..60).contains(&x) && (10..50).contains(&y);
-    let parts: [Part<'_>; 5] = [
+    let parts: [Part<'_>; 6] = [
         (&["--mask", "mask.tif"], &|x, _| x >= 40),
+        (&["--mask", "placeless.tif"], &|x, _| x >= 40),
         (&["--window", "20,10,40,40"], &square),
         (&["--bbox", "500200,4999500,500600,4999900"], &square),
         (&["--cutline", "cut.geojson"], &square),
@@ -178,8 +183,19 @@ fn a_mask_and_a_part_of_the_scene_leave_the_rest_as_it_is() {
         .filter(|(i, v)| **v != f64::from(texture(0, i % 96, i / 96)))
         .count();
     assert!((1400..1800).contains(&changed), "{changed} of 1600");
+    // A mask of the next scene, and one of the same corner with larger pixels.
+    for (name, grid) in [
+        ("next.tif", [500_960.0, 10.0, 0.0, 5_000_000.0, 0.0, -10.0]),
+        ("large.tif", [500_000.0, 20.0, 0.0, 5_000_000.0, 0.0, -20.0]),
+    ] {
+        let mut mask = scene(&at.join(name), 1, &[], |_, x, _| u16::from(x >= 40));
+        mask.set_geo_transform(&grid).unwrap();
+        mask.close().unwrap();
+    }
     for (arguments, words) in [
-        (&["--window", "90,0,40,40"][..], "beyond"),
+        (&["--mask", "next.tif"][..], "next.tif: the mask does not lie where the scene does"),
+        (&["--mask", "large.tif"], "large.tif: the mask does not lie where the scene does"),
+        (&["--window", "90,0,40,40"], "beyond"),
         (&["--bbox", "0,0,10,10"], "no pixel"),
         (&["--mask", "cut.geojson"], "cut.geojson"),
         (&["--cutline", "mask.tif"], "mask.tif"),
@@ -257,6 +273,50 @@ fn other_formats_and_layouts_come_out_with_their_values() {
     assert_eq!(refused.status.code(), Some(3));
     assert!(text(&refused.stderr).contains("colour interpretation of band 1"), "{}", text(&refused.stderr));
     assert!(half(at, &["h.vrt", "-o", "out.tif", "--bands", "1,2,3"]).contains("colour interpretation of band 1"));
+}
+
+/// A PNG has red, green, blue and opacity, in this order.
+#[test]
+fn no_result_shows_a_band_as_another() {
+    let dir = folder();
+    let at = dir.path();
+    scene(&at.join("s.tif"), 4, &["PHOTOMETRIC=MINISBLACK"], texture).close().unwrap();
+    let stack = |name: &str, colours: &[&str]| {
+        let bands: String = colours
+            .iter()
+            .zip(1..)
+            .map(|(colour, i)| {
+                format!(
+                    "<VRTRasterBand dataType=\"UInt16\" band=\"{i}\"><ColorInterp>{colour}</ColorInterp><SimpleSource>\
+                     <SourceFilename relativeToVRT=\"1\">s.tif</SourceFilename><SourceBand>{i}</SourceBand>\
+                     </SimpleSource></VRTRasterBand>"
+                )
+            })
+            .collect();
+        fs::write(at.join(name), format!("<VRTDataset rasterXSize=\"96\" rasterYSize=\"80\">{bands}</VRTDataset>"))
+            .unwrap();
+    };
+    stack("order.vrt", &["Blue", "Green", "Red"]);
+    stack("infrared.vrt", &["Red", "Green", "Blue", "Undefined"]);
+    stack("opacity.vrt", &["Alpha", "Red", "Green", "Blue"]);
+    for (name, why) in [
+        ("order.vrt", "band 1 (Blue) as Red"),
+        ("infrared.vrt", "band 4 (Undefined) as Alpha"),
+        ("opacity.vrt", "band 1 (Alpha) as Red"),
+    ] {
+        for more in [&["-q"][..], &["-q", "--dry-run"]] {
+            let done = geo(at, &[&[name, "-o", "out.png", "--model", "half.onnx"], more].concat());
+            let said = text(&done.stderr);
+            assert!(done.status.code() == Some(3) && said.contains(why), "{name}: {said}");
+            assert!(said.lines().count() == 1 && !at.join("out.png").exists(), "{said}");
+        }
+        half(at, &[name, "-o", "out.tif"]);
+    }
+    // Bands of which nothing is known may be shown in colours.
+    stack("plain.vrt", &["Undefined"; 3]);
+    half(at, &["plain.vrt", "-o", "plain.png", "--bands", "1,2,3"]);
+    stack("opaque.vrt", &["Red", "Green", "Blue", "Alpha"]);
+    half(at, &["opaque.vrt", "-o", "opaque.png"]);
 }
 
 #[test]

@@ -46,11 +46,6 @@ fn item(scene: &Scene, report: &SceneReport, model: &str) -> Result<Value, Reaso
     if footprint.outline.is_empty() {
         return Err(NO_PLACE.into());
     }
-    let ends = |axis: usize| {
-        let values = footprint.outline.iter().map(|p| p[axis]);
-        values.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)))
-    };
-    let ((west, east), (south, north)) = (ends(0), ends(1));
     let name = report.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let id = report.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let sha256 = hash_file(File::open(&report.path)?)?;
@@ -80,8 +75,8 @@ fn item(scene: &Scene, report: &SceneReport, model: &str) -> Result<Value, Reaso
             "https://stac-extensions.github.io/projection/v1.1.0/schema.json",
         ],
         "id": id,
-        "bbox": [west, south, east, north],
-        "geometry": {"type": "Polygon", "coordinates": [footprint.outline]},
+        "bbox": bounds(&footprint.outline),
+        "geometry": geometry(&footprint.outline),
         "properties": properties,
         "links": [],
         "assets": {"data": {
@@ -92,6 +87,55 @@ fn item(scene: &Scene, report: &SceneReport, model: &str) -> Result<Value, Reaso
             "file:checksum": format!("1220{sha256}"),
         }},
     }))
+}
+
+/// Longitude and latitude of two corners, by RFC 7946: the first longitude is the larger one where the antimeridian lies
+/// between them. An outline around a pole goes on beyond 180 degrees, all the way round.
+fn bounds(outline: &[[f64; 2]]) -> [f64; 4] {
+    let ends = |axis: usize| {
+        let values = outline.iter().map(|p| p[axis]);
+        values.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)))
+    };
+    let ((west, east), (south, north)) = (ends(0), ends(1));
+    if east - west > 360.0 - 1e-9 {
+        return [-180.0, south, 180.0, north];
+    }
+    let turned = |lon: f64| lon - 360.0 * f64::from(i8::from(lon > 180.0) - i8::from(lon < -180.0));
+    [turned(west), south, turned(east), north]
+}
+
+/// A closed outline as GeoJSON, cut at the antimeridian as RFC 7946 has it.
+fn geometry(outline: &[[f64; 2]]) -> Value {
+    let part = |turn: f64| {
+        let turned: Vec<[f64; 2]> = outline.iter().map(|[lon, lat]| [lon + turn, *lat]).collect();
+        half(&half(&turned, |lon| lon + 180.0), |lon| 180.0 - lon)
+    };
+    let parts = [0.0, -360.0, 360.0].map(part);
+    // A part that only touches the antimeridian has no width.
+    let wide = |ring: &&Vec<[f64; 2]>| ring.iter().any(|p| p[0] != ring[0][0]);
+    let rings: Vec<[&Vec<[f64; 2]>; 1]> = parts.iter().filter(wide).map(|ring| [ring]).collect();
+    match rings.as_slice() {
+        [] => json!({"type": "Polygon", "coordinates": [outline]}),
+        [only] => json!({"type": "Polygon", "coordinates": only}),
+        several => json!({"type": "MultiPolygon", "coordinates": several}),
+    }
+}
+
+/// What of a closed outline lies where this function of the longitude is not negative; closed again, or empty.
+fn half(outline: &[[f64; 2]], inside: impl Fn(f64) -> f64) -> Vec<[f64; 2]> {
+    let mut out = Vec::new();
+    for pair in outline.windows(2) {
+        let (from, to) = (inside(pair[0][0]), inside(pair[1][0]));
+        if from >= 0.0 {
+            out.push(pair[0]);
+        }
+        if from * to < 0.0 {
+            let along = |axis: usize| pair[0][axis] + (pair[1][axis] - pair[0][axis]) * from / (from - to);
+            out.push([along(0).clamp(-180.0, 180.0), along(1)]);
+        }
+    }
+    out.extend(out.first().copied());
+    out
 }
 
 /// When the scene was taken, by its metadata, as RFC 3339.
@@ -115,6 +159,37 @@ mod tests {
 
     use super::*;
     use crate::{OpenOptions, write_rgb_geotiff};
+
+    #[test]
+    fn places_keep_to_longitudes_of_180_degrees() {
+        let square = |west: f64, east: f64| [[west, 2.0], [east, 2.0], [east, 1.0], [west, 1.0], [west, 2.0]];
+        assert_eq!(bounds(&square(9.0, 10.0)), [9.0, 1.0, 10.0, 2.0]);
+        assert_eq!(geometry(&square(9.0, 10.0)), json!({"type": "Polygon", "coordinates": [square(9.0, 10.0)]}));
+        // Up to the antimeridian, and across it from either side.
+        assert_eq!(geometry(&square(170.0, 180.0)), json!({"type": "Polygon", "coordinates": [square(170.0, 180.0)]}));
+        for (west, east) in [(178.0, 181.0), (-182.0, -179.0)] {
+            assert_eq!(bounds(&square(west, east)), [178.0, 1.0, -179.0, 2.0]);
+            let found = geometry(&square(west, east));
+            assert_eq!(found["type"], "MultiPolygon");
+            let rings = found["coordinates"].as_array().unwrap();
+            let mut ends: Vec<[f64; 2]> = rings
+                .iter()
+                .map(|ring| {
+                    let points = ring[0].as_array().unwrap();
+                    assert_eq!(points.first(), points.last(), "closed");
+                    let lon = points.iter().map(|p| p[0].as_f64().unwrap());
+                    lon.fold([f64::MAX, f64::MIN], |[low, high], v| [low.min(v), high.max(v)])
+                })
+                .collect();
+            ends.sort_by(|a, b| a[0].total_cmp(&b[0]));
+            assert_eq!(ends, [[-180.0, -179.0], [178.0, 180.0]]);
+        }
+        // Around the south pole.
+        let north = [-45.0, 75.0, 195.0, 315.0].map(|lon| [lon, -80.0]);
+        let around = [&north[..], &[[315.0, -90.0], [-45.0, -90.0], [-45.0, -80.0]]].concat();
+        assert_eq!(bounds(&around), [-180.0, -90.0, 180.0, -80.0]);
+        assert_eq!(geometry(&around)["coordinates"].as_array().map(Vec::len), Some(2));
+    }
 
     #[test]
     fn a_scene_without_a_place_is_known_before_the_work() {

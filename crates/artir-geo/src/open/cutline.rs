@@ -7,7 +7,7 @@ use gdal::{
     vector::{Geometry, LayerAccess},
 };
 
-use super::drivers;
+use super::{drivers, name::without_prefix};
 use crate::{
     error::{Error, Reason},
     ffi,
@@ -47,13 +47,22 @@ fn read(path: &Path) -> Result<Cutline, Reason> {
     drivers::unconfine();
     let flags = GdalOpenFlags::GDAL_OF_VECTOR | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
     let how = DatasetOptions { open_flags: flags, allowed_drivers: Some(&DRIVERS), ..DatasetOptions::default() };
-    let (opened, noted) = ffi::watch(|| Dataset::open_ex(path, how));
+    let file = without_prefix(path);
+    let (opened, noted) = ffi::watch(|| Dataset::open_ex(&file, how));
     let found = match opened {
         Ok(dataset) => polygons(&dataset),
-        Err(_) => Err(ffi::message(noted).without_path(&path.to_string_lossy())),
+        Err(e) => Err(unreadable(noted.unwrap_or_else(|| ffi::said(e)), &file)),
     };
     drivers::confine();
     found
+}
+
+/// The reason why a file was not opened, from GDAL's message.
+fn unreadable(message: String, file: &Path) -> Reason {
+    if message.is_empty() || message.contains("not recognized as") {
+        return "GDAL cannot open it: it is none of GeoJSON, Shapefile, GeoPackage, FlatGeobuf and KML".into();
+    }
+    ffi::message(Some(message)).without_path(&file.to_string_lossy())
 }
 
 fn polygons(dataset: &Dataset) -> Result<Cutline, Reason> {
@@ -97,6 +106,15 @@ fn polygons_of(geometry: &Geometry, out: &mut Vec<Polygon>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_file_of_polygons_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wkt");
+        std::fs::write(&path, "POLYGON ((0 0, 1 0, 1 1, 0 0))").unwrap();
+        let why = Cutline::read(&path).unwrap_err().to_string();
+        assert!(why.contains("a.wkt: GDAL cannot open it") && why.contains("FlatGeobuf"), "{why}");
+    }
 
     #[test]
     fn rings_stay_with_their_polygon() {

@@ -10,7 +10,10 @@ pub(crate) mod product;
 mod reach;
 pub(crate) mod references;
 
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use artir_files::hex;
 use gdal::Dataset;
@@ -18,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use self::{
     drivers::{open_with, quiet},
-    name::{SceneName, after_prefix},
+    name::{SceneName, after_prefix, without_prefix},
     policy::{Access, is_remote},
     product::{CloudMask, Product, ProductScene},
     reach::{Place, Reach},
@@ -194,7 +197,7 @@ fn open_raster(path: &str, access: &Access) -> Result<Opened, Reason> {
         if local {
             std::fs::metadata(path)?;
         }
-        let name = objects::gdal_name(path).into_owned();
+        let name = name_of_any(path).into_owned();
         let dataset = again(&name, access)?;
         length::check(&dataset, &SceneName::of(&name).file)?;
         return Ok(Opened { dataset, name, product: None });
@@ -211,13 +214,21 @@ fn open_raster(path: &str, access: &Access) -> Result<Opened, Reason> {
     Ok(Opened { dataset, name, product: None })
 }
 
+/// The name that GDAL opens a raster by where all of its names are allowed. A file of that name comes first.
+fn name_of_any(path: &str) -> Cow<'_, str> {
+    if std::fs::symlink_metadata(path).is_err() {
+        return objects::gdal_name(path);
+    }
+    without_prefix(Path::new(path)).to_string_lossy().into_owned().into()
+}
+
 /// Reopens a raster that was already checked, by GDAL's name.
 pub(crate) fn again(name: &str, access: &Access) -> Result<Dataset, Reason> {
     quiet();
     if access.remote {
         drivers::unconfine();
         objects::use_endpoint();
-        return open_with(&objects::gdal_name(name), None);
+        return open_with(&name_of_any(name), None);
     }
     drivers::confine();
     open_with(name, Some(&drivers::local()))

@@ -1,5 +1,7 @@
 //! The file in a scene's name as the user typed it.
 
+use std::{borrow::Cow, path::Path};
+
 /// Prefixes of GDAL's names for a part of a file, in upper case.
 const PREFIXES: [&str; 25] = [
     "GTIFF_DIR",
@@ -72,7 +74,7 @@ fn file_in(words: &[&str]) -> (usize, usize) {
     const MOST: usize = 32;
     for length in (1..=words.len().min(MOST)).rev() {
         for first in 0..=words.len() - length {
-            if std::path::Path::new(&words[first..first + length].join(":")).is_file() {
+            if Path::new(&words[first..first + length].join(":")).is_file() {
                 return (first, first + length);
             }
         }
@@ -95,9 +97,28 @@ pub(crate) fn after_prefix(name: &str) -> Option<&str> {
     PREFIXES.contains(&prefix.to_ascii_uppercase().as_str()).then_some(rest)
 }
 
+/// A path with nothing at its start that GDAL could take for a driver's prefix.
+pub(crate) fn without_prefix(path: &Path) -> Cow<'_, Path> {
+    let colon = path.is_relative() && !path.starts_with(".") && path.to_string_lossy().contains(':');
+    if colon { Path::new(".").join(path).into() } else { path.into() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_does_not_begin_like_a_driver() {
+        for (path, plain) in [
+            ("HDF5:a.tif", "./HDF5:a.tif"),
+            ("a:b/c.tif", "./a:b/c.tif"),
+            ("./a:b.tif", "./a:b.tif"),
+            ("/a:b.tif", "/a:b.tif"),
+            ("a.tif", "a.tif"),
+        ] {
+            assert_eq!(without_prefix(Path::new(path)).as_os_str(), plain);
+        }
+    }
 
     #[test]
     fn the_file_is_found_in_every_kind_of_name() {

@@ -17,6 +17,7 @@ use gdal::{Dataset, DatasetOptions, GdalOpenFlags};
 use crate::{
     error::{Error, Reason},
     ffi,
+    open::name::without_prefix,
     scene::check::is_white_zero,
 };
 use footprint::Crs;
@@ -110,7 +111,7 @@ fn html(preview: &Preview<'_>) -> Result<String, Reason> {
         return Err(format!("a preview shows one band or three, not {}", bands.len()).into());
     }
     let before = open(Path::new(source), "the source")?;
-    let after = open(result, "the result")?;
+    let after = open(&without_prefix(result), "the result")?;
     let (columns, rows) = before.raster_size();
     if after.raster_size() != (columns, rows) {
         return Err("the result has another size than the source".into());

@@ -1,6 +1,7 @@
 //! A raster's metadata as one value that can be written, compared and printed.
 
 use gdal::Dataset;
+use gdal_sys::GDALColorInterp;
 use serde_json::{Value, json};
 
 use super::{
@@ -197,6 +198,15 @@ impl Description {
         lost
     }
 
+    /// Why a written file would show a band of this as another one: as opacity, or in a colour that is another band's. `None` where
+    /// it says less than this.
+    pub(crate) fn shown_as_another(&self, found: &Self) -> Option<String> {
+        let colours = self.bands.iter().zip(&found.bands).map(|(own, found)| [own.colour, found.colour]);
+        let (i, pair) = colours.enumerate().find(|(_, [own, found])| is_another(*own, *found))?;
+        let [own, found] = pair.map(ffi::colour_name);
+        Some(format!("it would show band {} ({own}) as {found}: write a GeoTIFF (.tif)", i + 1))
+    }
+
     /// As JSON, every field.
     pub(crate) fn json(&self) -> Value {
         let mut out = self.georef.json();
@@ -208,6 +218,13 @@ impl Description {
         out["bands"] = self.bands.iter().map(BandDescription::json).collect();
         out
     }
+}
+
+/// Whether a band that is called one colour must not be shown as another one. Opacity hides pixels. A band of which nothing is known,
+/// or a grey one, may be shown in any colour.
+fn is_another(own: u32, found: u32) -> bool {
+    let names = GDALColorInterp::GCI_RedBand..=GDALColorInterp::GCI_YCbCr_CrBand;
+    own != found && (found == GDALColorInterp::GCI_AlphaBand || names.contains(&own) && names.contains(&found))
 }
 
 impl BandDescription {

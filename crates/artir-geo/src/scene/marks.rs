@@ -62,12 +62,28 @@ impl Marks {
         &self.path
     }
 
-    /// Checks that the raster covers a scene of this size pixel by pixel, or in pixels of another size.
-    pub(super) fn check(&self, access: &Access, (columns, rows): (usize, usize)) -> Result<(), Reason> {
+    /// Checks that the raster covers a scene pixel by pixel, or in pixels of another size, and lies where the scene does.
+    pub(super) fn check(&self, access: &Access, scene: &Dataset) -> Result<(), Reason> {
         let OpenMarks::Raster(dataset, _) = self.open(access)? else { return Ok(()) };
-        let (wide, high) = dataset.raster_size();
+        let ((columns, rows), (wide, high)) = (scene.raster_size(), dataset.raster_size());
         if wide == 0 || high == 0 || wide.saturating_mul(rows) != high.saturating_mul(columns) {
             let why = format!("the mask has {wide}x{high} pixels, which do not cover {columns}x{rows}");
+            return Err(Reason::Unfit(why).of(self.path.clone()));
+        }
+        let (Some(own), Some(grid)) = (grid_of(&dataset), grid_of(scene)) else { return Ok(()) };
+        let ends = |g: &[f64; 6], (columns, rows): (usize, usize)| {
+            [(0, 0), (columns, 0), (columns, rows)].map(|(x, y)| at(g, x, y))
+        };
+        let (its, scenes) = (ends(&own, (wide, high)), ends(&grid, (columns, rows)));
+        let pixel = |g: &[f64; 6]| g[1].hypot(g[4]).max(g[2].hypot(g[5]));
+        let near = |(a, b): (&[f64; 2], &[f64; 2])| (a[0] - b[0]).hypot(a[1] - b[1]) <= pixel(&own).max(pixel(&grid));
+        if !its.iter().zip(&scenes).all(near) {
+            let [[x, y], _, [end_x, end_y]] = its;
+            let [[scene_x, scene_y], _, [scene_end_x, scene_end_y]] = scenes;
+            let why = format!(
+                "the mask does not lie where the scene does: it reaches from {x}, {y} to {end_x}, {end_y}, and the scene \
+                 from {scene_x}, {scene_y} to {scene_end_x}, {scene_end_y}"
+            );
             return Err(Reason::Unfit(why).of(self.path.clone()));
         }
         Ok(())
@@ -82,6 +98,19 @@ impl Marks {
         let opened = open::open(&self.path, access).map_err(|why| why.of(self.path.clone()))?;
         Ok(OpenMarks::Raster(opened.dataset, kind))
     }
+}
+
+/// The grid of a raster that has one. GDAL gives some files without one their columns and rows as coordinates, and QGIS saves
+/// such files with rows that count down from 0.
+fn grid_of(dataset: &Dataset) -> Option<[f64; 6]> {
+    const NONE: [[f64; 6]; 2] = [[0.0, 1.0, 0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]];
+    ffi::geotransform(dataset).filter(|grid| !NONE.contains(grid))
+}
+
+/// The coordinates of a pixel's upper left corner.
+fn at(grid: &[f64; 6], column: usize, row: usize) -> [f64; 2] {
+    let (x, y) = (column as f64, row as f64);
+    [grid[0] + x * grid[1] + y * grid[2], grid[3] + x * grid[4] + y * grid[5]]
 }
 
 impl OpenMarks {

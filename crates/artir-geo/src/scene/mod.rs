@@ -173,7 +173,7 @@ impl Scene {
             marks.push(Marks::clouds(&clouds, &dataset)?);
         }
         for marks in &marks {
-            marks.check(&options.access, dataset.raster_size())?;
+            marks.check(&options.access, &dataset)?;
         }
         let region = options.region.as_ref().map(|wanted| Region::of(wanted, &dataset)).transpose()?;
         let info = SceneInfo {

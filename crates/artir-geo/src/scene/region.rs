@@ -1,5 +1,7 @@
 //! The part of a scene that may change: a window, a box in any reference system, or the inside of polygons.
 
+use std::f64::consts::TAU;
+
 use gdal::{
     Dataset,
     spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef},
@@ -158,7 +160,8 @@ impl Region {
     }
 }
 
-/// Coordinates as columns and rows of the scene.
+/// Coordinates as columns and rows of the scene. Longitudes a turn of the Earth apart are one place: a scene may go on beyond 180
+/// degrees.
 fn to_pixels(polygons: &[Polygon], crs: Option<SpatialRef>, dataset: &Dataset) -> Result<Vec<Polygon>, Reason> {
     let g = ffi::geotransform(dataset).ok_or("it has no geotransform, so no coordinates lie in it")?;
     let area = g[1] * g[5] - g[2] * g[4];
@@ -186,7 +189,24 @@ fn to_pixels(polygons: &[Polygon], crs: Option<SpatialRef>, dataset: &Dataset) -
         };
         Ok(x.into_iter().zip(y).map(pixel).collect())
     };
-    polygons.iter().map(|rings| rings.iter().map(&ring_in_pixels).collect::<Result<Polygon, Reason>>()).collect()
+    let own = polygons.iter().map(|rings| rings.iter().map(&ring_in_pixels).collect::<Result<Polygon, Reason>>());
+    let mut out = own.collect::<Result<Vec<Polygon>, Reason>>()?;
+    let longitudes = dataset.spatial_ref().ok().filter(SpatialRef::is_geographic);
+    if let Some(turn) = longitudes.map(|crs| TAU / crs.angular_units()) {
+        let turned = [turn, -turn].map(|turn| [turn * g[5] / area, -turn * g[4] / area]).map(|by| moved(&out, by));
+        let meets = |polygon: &Polygon| {
+            let part = Region::around(vec![polygon.clone()], dataset.raster_size());
+            part.columns[0] < part.columns[1] && part.rows[0] < part.rows[1]
+        };
+        out.extend(turned.into_iter().flatten().filter(meets));
+    }
+    Ok(out)
+}
+
+/// Polygons that are moved by so many columns and rows.
+fn moved(polygons: &[Polygon], [columns, rows]: [f64; 2]) -> Vec<Polygon> {
+    let ring = |ring: &Vec<[f64; 2]>| ring.iter().map(|[x, y]| [x + columns, y + rows]).collect::<Vec<[f64; 2]>>();
+    polygons.iter().map(|rings| rings.iter().map(&ring).collect()).collect()
 }
 
 #[cfg(test)]
@@ -213,6 +233,28 @@ mod tests {
         assert_eq!(valid, [true; 12], "context");
         window.keep_near(90, &mut valid);
         assert_eq!(valid, [false; 12]);
+    }
+
+    #[test]
+    fn longitudes_a_turn_apart_are_one_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let driver = gdal::DriverManager::get_driver_by_name("GTiff").unwrap();
+        let mut scene = driver.create_with_band_type::<u8, _>(dir.path().join("a.tif"), 12, 12, 1).unwrap();
+        // Columns 6 to 11 are 180 to 186 degrees.
+        scene.set_geo_transform(&[174.0, 1.0, 0.0, 12.0, 0.0, -1.0]).unwrap();
+        let of = |scene: &Dataset, west: f64, east: f64| {
+            let ring = vec![[west, 0.0], [east, 0.0], [east, 12.0], [west, 12.0]];
+            Region::of(&RegionChoice::Cutline(Cutline { polygons: vec![vec![ring]], crs: None }), scene)
+        };
+        scene.set_spatial_ref(&SpatialRef::from_epsg(4326).unwrap()).unwrap();
+        for (west, east, columns) in
+            [(178.0, 182.0, &[4_usize, 5, 6, 7][..]), (-182.0, -178.0, &[4, 5, 6, 7]), (-180.0, -178.0, &[6, 7])]
+        {
+            assert_eq!(marked(&of(&scene, west, east).unwrap(), 5), columns, "{west}");
+        }
+        assert!(of(&scene, 0.0, 10.0).is_err());
+        scene.set_spatial_ref(&SpatialRef::from_epsg(32632).unwrap()).unwrap();
+        assert!(of(&scene, -182.0, -178.0).is_err(), "metres");
     }
 
     #[test]

@@ -15,11 +15,14 @@ use crate::{
     scene::description::Description,
 };
 
-/// Extensions of images, which can share the sidecar files of one stem.
-const IMAGES: [&str; 20] = [
+/// Extensions of images, drawings and texts, which can share the sidecar files of one stem.
+const OTHERS: [&str; 23] = [
     "tif", "tiff", "jp2", "j2k", "jpg", "jpeg", "png", "gif", "bmp", "img", "bil", "bip", "bsq", "dat", "ntf", "nitf",
-    "ecw", "sid", "webp", "ers",
+    "ecw", "sid", "webp", "ers", "dxf", "dwg", "tex",
 ];
+
+/// Extensions of files whose reference system is in a `.prj`, which GDAL does not read with any result.
+const PROJECTED: [&str; 4] = ["shp", "asc", "flt", "grd"];
 
 /// Extensions of the documents in which satellites' deliveries describe their images. Some are named after the delivery and
 /// not after the image: `LC08_X_MTL.txt` is read with `LC08_X_B4.TIF`, `summary.txt` with any image of ALOS.
@@ -40,6 +43,7 @@ pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Er
         Err(e) => return Err(fail(e.into())),
     };
     let (mut own, mut shared, mut other, mut unknown) = (Vec::new(), Vec::new(), None, Vec::new());
+    let mut is_projected = false;
     for entry in entries {
         let path = out.with_file_name(entry.map_err(|e| fail(e.into()))?.file_name());
         let found = lower(path.file_name());
@@ -51,10 +55,12 @@ pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Er
             shared.push(path);
         } else if found == name || same_file(&path.to_string_lossy(), out) {
             // The older result itself.
-        } else if IMAGES.contains(&&*lower(path.extension())) {
+        } else if OTHERS.contains(&&*lower(path.extension())) {
             if lower(path.file_stem()) == stem {
                 other = Some(path);
             }
+        } else if PROJECTED.contains(&&*lower(path.extension())) && lower(path.file_stem()) == stem {
+            is_projected = true;
         } else if found.starts_with(&stem)
             || DOCUMENTS.contains(&&*lower(path.extension())) && !found.ends_with(".aux.xml")
         {
@@ -64,6 +70,9 @@ pub(crate) fn in_the_way(out: &Path, overwrite: bool) -> Result<Vec<PathBuf>, Er
     if let Some(read) = read_along(out, &unknown).map_err(&fail)? {
         let reason = format!("GDAL would read {read} with it: move that file, or write to another name or folder");
         return Err(fail(reason.into()));
+    }
+    if is_projected {
+        shared.retain(|path| lower(path.extension()) != "prj");
     }
     own.sort();
     shared.sort();
@@ -135,6 +144,10 @@ pub(crate) fn verify(promised: &Description, out: &Path, written: &[PathBuf]) ->
         .filter(|f| !same_file(f, out) && !written.iter().any(|w| same_file(f, w)))
         .map(String::as_str)
         .collect();
+    let data = data_of(out);
+    if is_virtual(out) && !files.iter().any(|f| same_file(f, &data)) {
+        return Err(format!("it was written, but does not name its pixels, {}", data.display()).into());
+    }
     let fields: Vec<String> = promised.differences(&found).into_iter().map(|(field, ..)| field).collect();
     let with = if foreign.is_empty() { String::new() } else { format!(", with {}", foreign.join(", ")) };
     if fields.is_empty() && foreign.is_empty() {
@@ -147,6 +160,7 @@ pub(crate) fn verify(promised: &Description, out: &Path, written: &[PathBuf]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::write::tests::virtual_raster::{source, virtual_raster};
 
     fn touch(dir: &Path, names: &[&str]) {
         for name in names {
@@ -170,6 +184,20 @@ mod tests {
             assert!(in_the_way(&out, false).unwrap().is_empty());
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 4, "nothing else goes");
         }
+    }
+
+    #[test]
+    fn a_virtual_raster_that_lost_its_pixels_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (out, data) = (dir.path().join("o.vrt"), dir.path().join("o.tif"));
+        let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
+        driver.create_with_band_type::<u8, _>(&data, 4, 3, 1).unwrap().close().unwrap();
+        let over = |name: &str| virtual_raster(&out, "Byte", (4, 3), &[source(name, 1, [0, 0, 4, 3])], "");
+        let promised = Description::of(&open_again(&over("o.tif")).unwrap()).unwrap();
+        verify(&promised, &out, std::slice::from_ref(&data)).unwrap();
+        over(".hidden/o.tif");
+        let why = verify(&promised, &out, &[data]).unwrap_err().to_string();
+        assert!(why.contains("does not name its pixels"), "{why}");
     }
 
     #[test]
@@ -226,6 +254,15 @@ mod tests {
         touch(dir.path(), &["o.wld", "o.jpg"]);
         let refused = in_the_way(&dir.path().join("o.tif"), true).unwrap_err().to_string();
         assert!(refused.contains("o.jpg") && refused.contains("o.wld"), "{refused}");
+        // A footprint of the scene, of the same name, is a file of several.
+        touch(dir.path(), &["f.shp", "f.shx", "f.dbf", "f.prj", "f.tif"]);
+        assert!(in_the_way(&dir.path().join("f.tif"), true).unwrap().is_empty());
+        touch(dir.path(), &["f.tfw"]);
+        assert_eq!(in_the_way(&dir.path().join("f.tif"), true).unwrap(), [dir.path().join("f.tfw")]);
+        touch(dir.path(), &["q.prj"]);
+        assert_eq!(in_the_way(&dir.path().join("q.tif"), true).unwrap(), [dir.path().join("q.prj")]);
+        touch(dir.path(), &["t.tex", "t.aux"]);
+        assert!(in_the_way(&dir.path().join("t.tif"), true).unwrap_err().to_string().contains("t.tex"));
         touch(dir.path(), &["p.tif", "p.tfw"]);
         assert_eq!(in_the_way(&dir.path().join("p.tif"), true).unwrap().len(), 1, "the older result's own");
         assert!(in_the_way(&dir.path().join("new/p.tif"), false).unwrap().is_empty());

@@ -7,12 +7,17 @@ use gdal::{Dataset, DatasetOptions, GdalOpenFlags, Metadata};
 use crate::{
     error::Reason,
     ffi::{self, Object},
-    open::drivers,
+    open::{drivers, name::without_prefix},
     scene::{check::is_stated_by_tiff, description::Description, georef::same_crs},
 };
 
-/// Domains that GDAL would write into separate files of special formats, and read back changed.
-const BESIDE: [&str; 1] = ["IMD"];
+/// A domain that GDAL would write into a separate file of a special format, and read back changed.
+const BESIDE: &str = "IMD";
+
+/// Whether a domain holds JSON. In a TIFF, GDAL (3.6.2) takes its first colon for an equals sign, so that it belongs into `.aux.xml`.
+fn is_json(name: &str) -> bool {
+    name.starts_with("json:")
+}
 
 /// Whether a domain can be written as it is. A transformation of ESRI's would give the result other ground control points
 /// than those that GDAL read from it, and that the result holds itself.
@@ -36,7 +41,7 @@ impl Description {
                 ffi::set_colour(&to, wanted.colour);
             }
         }
-        let here = self.domains.iter().filter(|(name, _)| !BESIDE.contains(&name.as_str()));
+        let here = self.domains.iter().filter(|(name, _)| *name != BESIDE && !is_json(name));
         for (name, items) in here.filter(|(name, items)| can_be_written(name, items)) {
             Object::dataset(target).set_domain(name, items);
         }
@@ -49,17 +54,19 @@ impl Description {
                 ffi::set_nodata(&to, value);
             }
             let from = source.rasterband(i + 1)?;
-            self.apply_band(i, &from, &mut to, has_table_of_negative(source, target));
+            self.apply_band(i, &from, &mut to, has_table_of_negative(source, target), false);
         }
         Ok(())
     }
 
+    /// `beside`: into `.aux.xml`.
     fn apply_band(
         &self,
         i: usize,
         from: &gdal::raster::RasterBand<'_>,
         to: &mut gdal::raster::RasterBand<'_>,
         table_of_negative: bool,
+        beside: bool,
     ) {
         let wanted = &self.bands[i];
         if ffi::colour(to) != wanted.colour && !wanted.white_is_zero {
@@ -84,7 +91,7 @@ impl Description {
         if wanted.attribute_table.is_some() {
             ffi::copy_attribute_table(from, to);
         }
-        for (name, items) in &wanted.domains {
+        for (name, items) in wanted.domains.iter().filter(|(name, _)| beside || !is_json(name)) {
             Object::band(to).set_domain(name, items);
         }
     }
@@ -143,7 +150,7 @@ impl Description {
             }
             let mut to = target.rasterband(i + 1)?;
             let from = source.rasterband(i + 1)?;
-            self.apply_band(i, &from, &mut to, table_of_negative);
+            self.apply_band(i, &from, &mut to, table_of_negative, true);
         }
         Ok(())
     }
@@ -167,9 +174,7 @@ impl Description {
 pub(crate) fn open_again(path: &Path) -> Result<Dataset, Reason> {
     let flags = GdalOpenFlags::GDAL_OF_RASTER | GdalOpenFlags::GDAL_OF_VERBOSE_ERROR;
     let how = DatasetOptions { open_flags: flags, ..DatasetOptions::default() };
-    // Nothing that GDAL could take for a driver's prefix is left at the start.
-    let colon = path.is_relative() && path.to_string_lossy().contains(':');
-    let path = if colon { &Path::new(".").join(path) } else { path };
-    let (opened, noted) = ffi::watch(|| Dataset::open_ex(path, how));
+    let path = without_prefix(path);
+    let (opened, noted) = ffi::watch(|| Dataset::open_ex(&path, how));
     opened.map_err(|_| Reason::Gdal(noted.unwrap_or_default()).of("it cannot be reopened"))
 }

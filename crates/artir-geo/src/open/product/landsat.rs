@@ -1,4 +1,4 @@
-//! Landsat, Collection 2: folders and their `_MTL.txt`, `_MTL.xml` or `_MTL.json`, levels 1 and 2.
+//! Landsat: folders and their `_MTL.txt`, `_MTL.xml` or `_MTL.json`, levels 1 and 2 of Collection 2, and level 1 before.
 
 use std::path::Path;
 
@@ -61,8 +61,13 @@ pub(super) fn read(file: &Path) -> Result<Product, Reason> {
             return Err(format!("its spacecraft '{other}' is none of LANDSAT_4 to LANDSAT_9 with visible bands").into());
         }
     };
-    let level = item("PROCESSING_LEVEL").unwrap_or_default();
+    // Before Collection 2, the level is the type of the data.
+    let level = item("PROCESSING_LEVEL").or_else(|| item("DATA_TYPE"));
+    let level = level.ok_or("its metadata lacks PROCESSING_LEVEL")?;
     let level1 = level.starts_with("L1");
+    if !level1 && !level.starts_with("L2") {
+        return Err(format!("its processing level '{level}' is neither level 1 nor level 2").into());
+    }
     // Level 1 is stored without the sun's angle.
     let sun = if level1 {
         let elevation = number("SUN_ELEVATION").filter(|v| *v > 0.0).ok_or("its metadata lacks SUN_ELEVATION")?;
@@ -94,14 +99,11 @@ pub(super) fn read(file: &Path) -> Result<Product, Reason> {
         return Err("its metadata lacks the files of red, green and blue".into());
     }
     let quality = item("FILE_NAME_QUALITY_L1_PIXEL").and_then(|name| within(folder, name).ok());
+    let collection = number("COLLECTION_NUMBER").map_or(String::new(), |n| format!(" Collection {n}"));
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let name = item("LANDSAT_PRODUCT_ID").unwrap_or(&stem[..stem.len().saturating_sub(4)]).replace(['/', '\\'], "_");
     Ok(Product {
-        kind: format!(
-            "{} Collection {} {level}",
-            spacecraft.replace("LANDSAT_", "Landsat "),
-            number("COLLECTION_NUMBER").unwrap_or(2.0)
-        ),
+        kind: format!("{}{collection} {level}", spacecraft.replace("LANDSAT_", "Landsat ")),
         name,
         scene: ProductScene::Stack {
             bands: out,

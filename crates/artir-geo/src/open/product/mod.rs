@@ -150,10 +150,11 @@ pub(crate) fn cloud_polygons(file: &Path) -> Result<Vec<Polygon>, Reason> {
     sentinel2::clouds(file)
 }
 
-/// The files of a folder, in order.
+/// The files of a folder, in order, without hidden ones: macOS leaves `._B04.jp2` next to each file that it copies.
 fn files_of(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut out: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    let is_shown = |path: &PathBuf| path.is_file() && !lower(path).starts_with('.');
+    let mut out: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_shown).collect();
     out.sort();
     out
 }

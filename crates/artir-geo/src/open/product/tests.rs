@@ -61,6 +61,10 @@ fn other_rasters_are_no_products() {
         std::fs::write(dir.path().join(name), "x").unwrap();
         assert!(recognise(&dir.path().join(name).display().to_string()).is_none(), "{name}");
     }
+    // What macOS keeps beside a file is none of the product's.
+    std::fs::write(dir.path().join("._LC08_X_MTL.txt"), "x").unwrap();
     assert!(recognise(&dir.path().display().to_string()).is_none());
+    std::fs::write(dir.path().join("LC08_X_MTL.txt"), "x").unwrap();
+    assert!(recognise(&dir.path().display().to_string()).is_some());
     assert!(recognise("NETCDF:\"a.nc\":red").is_none() && recognise("").is_none());
 }

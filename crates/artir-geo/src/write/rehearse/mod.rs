@@ -13,6 +13,7 @@ use super::{
     beside, copied, file,
     haze::OtherBands,
     layout::{self, Layout},
+    metadata::open_again,
     options::WriteOptions,
     publish::{data_of, is_virtual, is_written_with, same_file},
     virtual_raster,
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     error::{Error, Reason},
     ffi,
-    open::drivers::driver,
+    open::{drivers::driver, name::after_prefix},
     scene::{Scene, description::Description},
 };
 
@@ -79,7 +80,10 @@ pub(crate) fn prepare(scene: &Scene, out: &Path, options: &WriteOptions) -> Resu
         let (data, promise) = tiff(scene, options, stage)?;
         if is_virtual(out) {
             layout::format(scene, options).check_white(scene, true)?;
-            virtual_raster::copy(&promise.description, &data, &stage.path("scene.vrt"))?;
+            // The file under it is a small one, where the result is a copy.
+            let size = open_again(&data)?.raster_size();
+            let small = Description { size, ..promise.description.clone() };
+            virtual_raster::copy(&small, &data, &stage.path("scene.vrt"))?;
         }
         Ok(promise)
     });
@@ -105,6 +109,11 @@ fn check_name(scene: &Scene, out: &Path, options: &WriteOptions) -> Result<(), E
     }
     if out.file_name().is_none() {
         return Err(fail("it has no file name"));
+    }
+    let data = data_of(out).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if is_virtual(out) && after_prefix(&data).is_some() {
+        let why = format!("GDAL would take the name of its TIFF, {data}, for that of a part of a file");
+        return Err(fail(&why));
     }
     match out.to_str() {
         None => return Err(fail("its name is not UTF-8, which GDAL needs")),
@@ -169,6 +178,9 @@ fn tiff(scene: &Scene, options: &WriteOptions, stage: &Stage) -> Result<(PathBuf
 /// # Errors
 /// Fields that a result must hold.
 fn promised(wanted: &Description, found: &Description, lost: &mut Vec<String>) -> Result<Description, Reason> {
+    if let Some(why) = wanted.shown_as_another(found) {
+        return Err(why.into());
+    }
     let mut out = wanted.clone();
     *lost = out.give_way(found);
     out.must_equal(found)?;

@@ -29,7 +29,10 @@ fn what_can_be_written_passes_in_every_form() {
     for format in [Format::GeoTiff, Format::Cog] {
         form(&scene, &WriteOptions { format, ..WriteOptions::default() }).unwrap();
     }
-    prepare(&scene, &dir.path().join("other.vrt"), &WriteOptions::default()).unwrap();
+    for format in [Format::GeoTiff, Format::Cog] {
+        let options = WriteOptions { format, ..WriteOptions::default() };
+        prepare(&scene, &dir.path().join("other.vrt"), &options).unwrap();
+    }
     let stage = Stage::new();
     stage.with(|stage| tiff(&scene, &WriteOptions::default(), stage).map(drop)).unwrap();
     assert!(stage.names().is_empty(), "nothing stays in memory: {:?}", stage.names());
