@@ -234,7 +234,7 @@ fn a_copied_binary_loads_nothing_from_the_folders_around_it() {
     assert!(done.status.success(), "{}", said(&done));
 }
 
-/// A float32 NPY array of 32 x 32, which a protocol in SUV measures.
+/// A float32 NPY array of 32 x 32, which protocols in HU and SUV measure.
 fn npy(path: &Path, offset: f32) {
     let mut header = "{'descr': '<f4', 'fortran_order': False, 'shape': (32, 32), }".to_owned();
     header.extend(std::iter::repeat_n(' ', 117 - header.len()));
@@ -258,7 +258,7 @@ fn what_stands_for_a_file_name_holds_for_one_run() {
         }
     }
     let metrics = || -> Vec<String> {
-        let protocols = ["--protocol", "pet-slice", "--protocol", "pet-slice"];
+        let protocols = ["--protocol", "ldct-400", "--protocol", "ldct-slice"];
         let done = run([&["metrics", "--json", &at("data/input"), &at("data/reference")][..], &protocols].concat());
         assert!(done.status.success(), "{}", said(&done));
         let lines = String::from_utf8_lossy(&done.stdout).into_owned();

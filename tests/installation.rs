@@ -113,6 +113,37 @@ fn a_model_is_installed_once_it_is_checked() {
 }
 
 #[test]
+fn models_are_listed_by_the_names_that_find_them_and_no_export_replaces_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let run = |arguments: &[&str]| {
+        artir().args(arguments).env("ARTIR_MODELS", dir.path()).current_dir(dir.path()).output().unwrap()
+    };
+    let bytes = models::rgb_identity();
+    for name in ["mine.onnx", "bare"] {
+        fs::write(at(name), &bytes).unwrap();
+    }
+    fs::create_dir(at("folder.onnx")).unwrap();
+    let listed = run(&["models", "list"]);
+    let list = String::from_utf8_lossy(&listed.stdout);
+    assert!(list.contains("\nmine ") && list.contains("its card names it multiplies"), "{list}");
+    assert!(!list.contains("\nmultiplies ") && !said(&listed).contains("'folder'"), "{}", said(&listed));
+    // A repository of Triton's, from which a model is exported to its own place.
+    let served = at("multiplies/1/model.onnx");
+    fs::create_dir_all(served.parent().unwrap()).unwrap();
+    fs::write(&served, &bytes).unwrap();
+    for (arguments, file) in [
+        (&["export-plain", "mine", "-o", "mine.onnx"][..], "mine.onnx"),
+        (&["export-plain", "./bare", "-o", "bare"], "bare"),
+        (&["export-triton", "multiplies/1/model.onnx", "-o", ".", "--library", "mine.onnx"], "multiplies/1/model.onnx"),
+    ] {
+        let done = run(&[&["models"][..], arguments, &["--overwrite"]].concat());
+        assert!(done.status.code() == Some(2) && said(&done).contains("overwrite an input"), "{}", said(&done));
+        assert_eq!(fs::read(at(file)).unwrap(), bytes, "{file}");
+    }
+}
+
+#[test]
 fn progress_is_json_on_demand_and_nothing_else_is_changed_by_it() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);

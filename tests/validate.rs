@@ -204,6 +204,20 @@ fn lpips_runs_the_network_that_is_given() {
     let found: Value = serde_json::from_slice(&done.stdout).unwrap();
     let rmse = found["rmse"].as_f64().unwrap();
     assert!((found["lpips"].as_f64().unwrap() - 4.0 * rmse * rmse).abs() < 1e-6, "{found}");
+    // It would count the pixels that the other figures leave out.
+    let (a, b) = (text(&a), text(&b));
+    for leaves_out in [["--nodata", "0"], ["--mask", a.as_str()]] {
+        let refused = run([&["metrics", &a, &b, "--lpips", &text(&file)][..], &leaves_out].concat());
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(2) && said.contains("--lpips: measures whole images"), "{said}");
+    }
+    // A graph of a tensor whose values are in another file.
+    let elsewhere = dir.path().join("elsewhere.onnx");
+    fs::write(&elsewhere, [0x3au8, 6, 0x2a, 4, 0x6a, 2, 0x0a, 0]).unwrap();
+    let refused = run(["metrics", &a, &b, "--lpips", &text(&elsewhere)]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(3) && said.contains("elsewhere.onnx: not a usable LPIPS network"), "{said}");
+    assert!(said.contains("other files"), "{said}");
 
     let data = dir.path().join("data");
     data_set(&data, 2);
@@ -214,6 +228,24 @@ fn lpips_runs_the_network_that_is_given() {
     assert!(run(args).status.success());
     let mean = json(&out)["methods"][0]["lpips"]["mean"].as_f64().unwrap();
     assert!((mean - found["lpips"].as_f64().unwrap()).abs() < 0.2 * mean, "{mean}");
+}
+
+#[test]
+fn a_protocol_that_is_named_twice_is_measured_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = ["a", "b"].map(|name| dir.path().join(name));
+    for (folder, noise) in folders.iter().zip([0.4, 0.0]) {
+        fs::create_dir(folder).unwrap();
+        picture(1, 32, 32, noise).save(folder.join("x.png")).unwrap();
+    }
+    let [a, b] = folders.each_ref().map(|folder| folder.to_str().unwrap());
+    let names = ["--protocol", "rgb", "--protocol", "rs-dehaze", "--protocol", "rgb"];
+    let done = run([&["metrics", a, b, "--json"][..], &names].concat());
+    let text = String::from_utf8(done.stdout).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let protocols: Vec<&str> = lines.iter().map(|line| line["protocol"].as_str().unwrap()).collect();
+    assert_eq!(protocols, ["rgb", "rs-dehaze", "rgb", "rs-dehaze"], "{text}");
+    assert_eq!((&lines[2]["summary"]["images"], &lines[3]["summary"]["images"]), (&1.into(), &1.into()), "{text}");
 }
 
 /// An NPY file of 32-bit floats.

@@ -149,9 +149,9 @@ impl Inference {
         Ok(self.model.as_ref().map(|name| zoo::open(name)).transpose()?.map(|model| model.card().task))
     }
 
-    /// The model's file, if `--model` names a file.
+    /// The file of the model that `--model` names, if it is not built in.
     pub(crate) fn model_file(&self) -> Option<PathBuf> {
-        self.model.as_ref().filter(|name| name.ends_with(".onnx")).map(PathBuf::from)
+        self.model.as_deref().and_then(zoo::file)
     }
 
     /// The card of the requested model, or of the task's default, without creating a session.

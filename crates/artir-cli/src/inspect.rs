@@ -106,8 +106,7 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
 
 /// Refuses an output before the work. Only a folder that an inspection wrote is replaced.
 fn check_output(args: &Args) -> Result<(), Failure> {
-    let model = Some(PathBuf::from(&args.model)).filter(|path| path.is_file());
-    let mut outputs = Outputs::new(args.images.iter().cloned().chain(model));
+    let mut outputs = Outputs::new(args.images.iter().cloned().chain(zoo::file(&args.model)));
     outputs.add("the inspection", &args.output, Kind::Folder, args.overwrite)?;
     if !args.output.is_dir() {
         return Ok(());

@@ -62,9 +62,16 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    if args.lpips.is_some() && (args.mask.is_some() || args.nodata.is_some()) {
+        let reason = "measures whole images, and --mask and --nodata leave pixels out: use a run of its own for it";
+        return Err(Failure::usage(format!("--lpips: {reason}")));
+    }
     let mut tally = Tally::default();
     let pairs = pairs(args, &mut tally)?;
-    let protocols = args.protocol.iter().map(|name| by_name(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut protocols = args.protocol.iter().map(|name| by_name(name)).collect::<Result<Vec<_>, _>>()?;
+    // One that is named twice would count each pair twice.
+    let mut names = BTreeSet::new();
+    protocols.retain(|protocol| names.insert(protocol.name().clone()));
     let window = args.window.as_deref().map(parse_window).transpose()?;
     let lpips = args.lpips.as_deref().map(Lpips::open).transpose()?;
     let reader = Reader::new(args.memory, Some(codec_process()?));

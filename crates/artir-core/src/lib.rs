@@ -29,6 +29,7 @@ mod blend;
 mod card;
 mod directories;
 mod error;
+mod external;
 mod fill;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -52,6 +53,7 @@ pub use error::{
     CardError, DeviceError, Error, ErrorKind, InferenceError, Missing, ModelFault, ProfileError, RuntimeError,
     SettingError, Skipped,
 };
+pub use external::is_self_contained;
 pub use image::{Image, Shape, Window};
 pub use model::Model;
 pub use pipeline::{

@@ -11,7 +11,7 @@ use std::{borrow::Cow, fs::File, io::Read, path::Path};
 use artir_files::hex;
 use sha2::{Digest, Sha256};
 
-use crate::{Card, Error, error::ModelFault};
+use crate::{Card, Error, error::ModelFault, external::is_self_contained};
 
 /// `ModelProto.metadata_props`, field 14, length-delimited.
 const METADATA_TAG: u8 = 14 << 3 | 2;
@@ -26,6 +26,8 @@ const MAX_BYTES: u64 = 256 << 20;
 /// A checked model: its bytes, card and hash.
 #[derive(Clone, Debug)]
 pub struct Model {
+    /// As errors name it.
+    name: String,
     bytes: Cow<'static, [u8]>,
     card: Card,
     hash: String,
@@ -51,9 +53,17 @@ impl Model {
         let bytes = bytes.into();
         let damaged = |source| Error::ModelDamaged { name: name.to_owned(), source };
         let hash = check_hash(&bytes).map_err(damaged)?;
+        if !is_self_contained(&bytes) {
+            return Err(damaged(ModelFault::Elsewhere));
+        }
         let json = find_metadata(&bytes, CARD_KEY).ok_or_else(|| damaged(ModelFault::NoCard))?;
         let card = Card::parse(json).map_err(|e| damaged(e.into()))?;
-        Ok(Self { bytes, card, hash })
+        Ok(Self { name: name.to_owned(), bytes, card, hash })
+    }
+
+    /// The name that errors give it: its file, or the name that it was opened by.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The model's card.
@@ -124,7 +134,7 @@ fn find_metadata<'a>(bytes: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
 
 /// One field of a protobuf message: its number and, if length-delimited, its bytes. `None` for
 /// bytes that are not protobuf.
-fn next_field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Option<&'a [u8]>)> {
+pub(crate) fn next_field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Option<&'a [u8]>)> {
     let tag = varint(rest)?;
     let skip = |rest: &mut &'a [u8], n: u64| -> Option<&'a [u8]> {
         let (head, tail) = rest.split_at_checked(usize::try_from(n).ok()?)?;
@@ -183,8 +193,8 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn file(card: &str) -> Vec<u8> {
-        // ir_version 10, then a graph of arbitrary bytes.
-        let mut bytes = vec![0x08, 10, 0x3a, 3, 1, 2, 3];
+        // ir_version 10, then a graph that has a name alone.
+        let mut bytes = vec![0x08, 10, 0x3a, 3, 0x12, 1, b'g'];
         bytes.extend(entry(CARD_KEY, card.as_bytes()));
         sealed(bytes)
     }
@@ -211,6 +221,15 @@ pub(crate) mod tests {
             bad[i] ^= 1 << (i % 8);
             assert!(Model::from_bytes(bad, "m").is_err(), "byte {i}");
         }
+    }
+
+    #[test]
+    fn weights_in_another_file_are_refused() {
+        // A graph of a tensor with an entry of external data.
+        let mut bytes = vec![0x08, 10, 0x3a, 6, 0x2a, 4, 0x6a, 2, 0x0a, 0];
+        bytes.extend(entry(CARD_KEY, CARD.as_bytes()));
+        let error = Model::from_bytes(sealed(bytes), "m.onnx").unwrap_err().to_string();
+        assert!(error.starts_with("m.onnx: ") && error.contains("other files"), "{error}");
     }
 
     #[test]

@@ -29,6 +29,19 @@ pub fn open_default(task: Task) -> Result<Model, Error> {
     open(default_name(task))
 }
 
+/// Whether a model is named by its file: by an ending, or by a folder.
+fn is_path(name: &str) -> bool {
+    name.ends_with(".onnx") || name.contains(std::path::is_separator)
+}
+
+/// The file that [`open`] reads for a name; `None` for a model that is built in, or unknown.
+pub fn file(name: &str) -> Option<PathBuf> {
+    if is_path(name) {
+        return Some(name.into());
+    }
+    if names().any(|known| known == name) { None } else { find(name) }
+}
+
 /// The file of a model that is not built in.
 fn find(name: &str) -> Option<PathBuf> {
     let file = format!("{name}.onnx");
@@ -51,7 +64,8 @@ pub fn found() -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for folder in folders() {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let files = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "onnx"));
+        let is_model = |path: &PathBuf| path.extension().is_some_and(|e| e == "onnx") && path.is_file();
+        let files = entries.map(|entry| entry.path()).filter(is_model);
         let mut names: Vec<String> = files.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
         names.sort();
         // The first of a name is the one that is opened.
@@ -63,7 +77,7 @@ pub fn found() -> Vec<String> {
 
 /// Opens a model by file (anything that ends in `.onnx` or names a folder) or by name.
 pub fn open(name: &str) -> Result<Model, Error> {
-    if name.ends_with(".onnx") || name.contains(std::path::is_separator) {
+    if is_path(name) {
         return Model::open(Path::new(name));
     }
     if let Some((name, bytes)) = MODELS.iter().find(|(known, _)| *known == name) {
@@ -75,5 +89,18 @@ pub fn open(name: &str) -> Result<Model, Error> {
             name: name.to_owned(),
             known: names().map(str::to_owned).chain(found()).collect(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_models_that_are_not_built_in_have_a_file() {
+        assert_eq!(file("./ct-ldct-t"), Some("./ct-ldct-t".into()));
+        assert_eq!(file("new.onnx"), Some("new.onnx".into()));
+        assert_eq!(file("ct-ldct-t"), None);
+        assert_eq!(file("no-such-model"), None);
     }
 }

@@ -69,6 +69,9 @@ pub enum MetricsError {
         /// Of the images.
         image: (usize, usize),
     },
+    /// The protocol measures luma, which is that of one channel or of three.
+    #[error("the protocol measures luma, of one channel or three (channels, rows, columns), and the images have {0}")]
+    Channels(usize),
     /// There is no pixel, or fewer than the protocol's crop needs.
     #[error("the images are empty, or smaller than the protocol's crop")]
     Empty,
@@ -106,7 +109,10 @@ pub fn measure_where(
     if result.is_empty() {
         return Err(MetricsError::Empty);
     }
-    let (_, rows, columns) = result.dim();
+    let (channels, rows, columns) = result.dim();
+    if protocol.colour == Colour::MatlabLuma && ![1, 3].contains(&channels) {
+        return Err(MetricsError::Channels(channels));
+    }
     if let Some(mask) = valid.as_ref().map(ArrayView2::dim).filter(|mask| *mask != (rows, columns)) {
         return Err(MetricsError::MaskSize { mask, image: (rows, columns) });
     }
@@ -325,6 +331,12 @@ mod tests {
         assert_eq!(measure(flat.view(), flat.view(), &Protocol::PET_SLICE), Err(MetricsError::NoRange));
         let none = Array3::<f32>::zeros((3, 0, 0));
         assert_eq!(measure(none.view(), none.view(), &Protocol::RGB), Err(MetricsError::Empty));
+        for (channels, fits) in [(1, true), (2, false), (3, true), (4, false), (20, false)] {
+            let (a, b) = pair(channels, 20, 20);
+            let found = measure(a.view(), b.view(), &Protocol::Y_DERAIN);
+            assert_eq!(found.is_ok(), fits, "{channels}: {found:?}");
+            assert!(fits || found == Err(MetricsError::Channels(channels)));
+        }
     }
 
     #[test]

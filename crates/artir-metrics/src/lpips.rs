@@ -33,6 +33,12 @@ pub enum LpipsError {
         /// The reason.
         source: ort::Error,
     },
+    /// The network's weights lie in other files, which its hash does not count.
+    #[error("{}: not a usable LPIPS network: its weights lie in other files, or it is no ONNX file", path.display())]
+    Elsewhere {
+        /// The file.
+        path: PathBuf,
+    },
     /// The network has other inputs or outputs than LPIPS.
     #[error("{}: not a usable LPIPS network: it has {inputs} input(s) and {outputs} output(s), not two and one", path.display())]
     Signature {
@@ -64,9 +70,11 @@ impl LpipsError {
     pub fn kind(&self) -> artir_core::ErrorKind {
         match self {
             Self::Runtime(e) => e.kind(),
-            Self::Read { .. } | Self::Load { .. } | Self::Signature { .. } | Self::Sizes { .. } => {
-                artir_core::ErrorKind::Input
-            }
+            Self::Read { .. }
+            | Self::Load { .. }
+            | Self::Elsewhere { .. }
+            | Self::Signature { .. }
+            | Self::Sizes { .. } => artir_core::ErrorKind::Input,
             Self::Inference(_) | Self::Output(_) => artir_core::ErrorKind::Failed,
         }
     }
@@ -86,10 +94,14 @@ impl Lpips {
     /// Loads the network.
     ///
     /// # Errors
-    /// [`LpipsError::Runtime`], [`LpipsError::Read`], [`LpipsError::Load`] and [`LpipsError::Signature`].
+    /// [`LpipsError::Runtime`], [`LpipsError::Read`], [`LpipsError::Elsewhere`], [`LpipsError::Load`] and
+    /// [`LpipsError::Signature`].
     pub fn open(path: &Path) -> Result<Self, LpipsError> {
         let environment = artir_core::environment()?;
         let bytes = std::fs::read(path).map_err(|source| LpipsError::Read { path: path.to_owned(), source })?;
+        if !artir_core::is_self_contained(&bytes) {
+            return Err(LpipsError::Elsewhere { path: path.to_owned() });
+        }
         let load = |source| LpipsError::Load { path: path.to_owned(), source };
         let session = Session::builder(environment).map_err(load)?.commit_from_memory(&bytes).map_err(load)?;
         let (inputs, outputs) = (session.inputs().len(), session.outputs().len());

@@ -63,8 +63,8 @@ pub enum PictureError {
     /// The decoder refuses the file.
     #[error("{0}")]
     Decode(#[from] image::ImageError),
-    /// The decoder panicked.
-    #[error("is damaged: its decoder failed")]
+    /// The decoder panicked, which it also does for some files that others read.
+    #[error("cannot be decoded: it is damaged, or stored in a way that the decoder does not know")]
     Damaged,
 }
 

@@ -48,11 +48,30 @@ pub(crate) struct Worker {
 }
 
 /// Threads that may still run, of this call and of interrupted ones.
-static RUNNING: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+static RUNNING: Mutex<Running> = Mutex::new(Running { process: 0, threads: Vec::new() });
+
+/// Threads, and the process that started them.
+struct Running {
+    process: u32,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// The threads of this process. One that was forked has its parent's list, but not the threads: a wait for them would not end.
+    fn own(&mut self) -> &mut Vec<JoinHandle<()>> {
+        let process = std::process::id();
+        if self.process != process {
+            // To drop the handles would detach threads that are not there.
+            std::mem::forget(std::mem::take(&mut self.threads));
+            self.process = process;
+        }
+        &mut self.threads
+    }
+}
 
 /// Waits for the threads of interrupted calls. The interpreter must not end while they are inside ONNX Runtime.
 pub(crate) fn wait() {
-    let running = std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
+    let running = std::mem::take(RUNNING.lock().unwrap_or_else(PoisonError::into_inner).own());
     for thread in running {
         // A panic was reported to its call.
         let _ = thread.join();
@@ -102,6 +121,7 @@ pub(crate) fn start(
         }
     });
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let running = running.own();
     running.retain(|thread| !thread.is_finished());
     running.push(thread);
     Ok(Worker { to: Some(to), from })

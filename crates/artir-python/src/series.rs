@@ -138,13 +138,14 @@ fn chosen(scan: Scan, path: &Path, number: Option<usize>) -> Result<Series, Fail
         _ => {
             let series = scan.series.get(number.unwrap_or(0)).cloned();
             let series = series.ok_or_else(|| refuse("the series is not there".into()))?;
-            // A volume with a slice missing unnoticed would be a wrong volume.
+            // A volume with a slice missing unnoticed, or with the wrong one of two, would be a wrong volume.
             let damaged = scan.damaged_beside(&series).next().map(ToString::to_string);
-            match damaged {
-                Some(damaged) => {
-                    let reason = format!("a file that may belong to the series cannot be read: {damaged}");
-                    Err(Failure::new(ErrorKind::Input, Some(path), reason))
-                }
+            if let Some(damaged) = damaged {
+                let reason = format!("a file that may belong to the series cannot be read: {damaged}");
+                return Err(Failure::new(ErrorKind::Input, Some(path), reason));
+            }
+            match series.clash() {
+                Some(clash) => Err(clash.into()),
                 None => Ok(series),
             }
         }

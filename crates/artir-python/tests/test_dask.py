@@ -87,3 +87,5 @@ def test_chunks_that_cut_nothing_change_no_bit(ct_model: artir.Model) -> None:
     assert np.abs(cut.compute(scheduler="synchronous") - whole).max() < 20
     with pytest.raises(artir.UsageError):
         restore_dask(lazy, ct_model, overlap=-1)
+    with pytest.raises(artir.UsageError, match="not at least"):
+        restore_dask(lazy[0, 0], ct_model)

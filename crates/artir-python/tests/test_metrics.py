@@ -71,6 +71,8 @@ def test_what_cannot_be_measured_is_refused() -> None:
         (np.zeros((0, 8, 8)), np.zeros((0, 8, 8)), {}),
         (np.zeros((8, 0)), np.zeros((8, 0)), {}),
         (flat.astype(complex), flat, {}),
+        # Channels in the last place: eight of them, for a protocol that measures the luma of three.
+        (np.zeros((8, 8, 3)), np.zeros((8, 8, 3)), {"protocol": "y-derain"}),
         (flat, "text", {}),
         ([[1], [2, 3]], flat, {}),
     ]:

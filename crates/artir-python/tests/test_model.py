@@ -44,6 +44,20 @@ def test_images_of_a_stack_do_not_influence_each_other(ct_model: artir.Model) ->
     assert np.array_equal(ct_model.restore(stack, threads=5), together)
 
 
+def test_a_call_has_its_own_settings_whatever_other_threads_keep() -> None:
+    class Contended(artir.Model):
+        """A model of which another thread keeps a network of its own whenever this thread has kept one."""
+
+        def __setattr__(self, name: str, value: object) -> None:
+            other = (("the settings of another thread",), None)
+            super().__setattr__(name, other if name == "_kept" and value is not None else value)
+
+    model = Contended("ct-ldct-t", device="cpu")
+    plane = phantom(1, 32)[0]
+    assert np.array_equal(model.restore(plane, strength=0), plane)
+    assert not np.array_equal(model.restore(plane, strength=1), plane)
+
+
 def test_values_of_0_to_255_are_no_display_values() -> None:
     model = artir.Model("geo-haze-t")
     scene = np.random.default_rng(0).random((3, 40, 40), dtype=np.float32)

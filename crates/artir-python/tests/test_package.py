@@ -38,6 +38,29 @@ def test_a_stock_session_gives_the_same_bits(ct_model: artir.Model) -> None:
     assert np.array_equal(plane + residual, ct_model.restore(plane, strength=1.0))
 
 
+# A copy of a process has none of its threads. Without an end of its own, a child that waits for one stays for ever.
+FORKED = """
+import os, signal, sys
+import artir, numpy as np
+
+model = artir.Model("ct-ldct-t", device="cpu")
+image = np.zeros((32, 32), np.float32)
+expected = model.restore(image + 7), artir.metrics.measure(image + 4, image)
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    found = model.restore(image + 7), artir.metrics.measure(image + 4, image)
+    sys.exit(7 if np.array_equal(found[0], expected[0]) and found[1] == expected[1] else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not copy processes")
+def test_a_copy_of_a_process_restores_measures_and_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "7", done.stdout + done.stderr
+
+
 def test_models_are_listed_with_their_cards(tmp_path, monkeypatch) -> None:
     cards = {card.name: card for card in artir.models()}
     assert {"ct-ldct-t", "geo-haze-t", "pet-lowcount-t", "rgb-denoise-free-t"} <= cards.keys()
@@ -50,6 +73,11 @@ def test_models_are_listed_with_their_cards(tmp_path, monkeypatch) -> None:
     (tmp_path / "b" / "mine.onnx").write_bytes(source)
     monkeypatch.setenv("ARTIR_MODELS", os.pathsep.join([str(tmp_path / "a"), str(tmp_path / "b")]))
     assert artir.Model("mine").card.hash == cards["ct-ldct-t"].hash
+    # A damaged file is named, and hides no other.
+    (tmp_path / "a" / "damaged.onnx").write_bytes(source[:-1])
+    with pytest.warns(UserWarning, match="damaged.onnx"):
+        found = artir.models()
+    assert [card.name for card in found].count("ct-ldct-t") == 2
 
 
 def test_the_command_of_the_package_works(run_artir, ct_folder, tmp_path) -> None:

@@ -75,6 +75,19 @@ def test_reading_refuses_what_is_no_series(ct_folder: Path, tmp_path: Path) -> N
     assert "Phantom" not in str(caught.value)
 
 
+def test_different_slices_of_one_uid_are_not_read_as_one(ct_folder: Path) -> None:
+    import pydicom
+
+    copy = ct_folder / "copy.dcm"
+    shutil.copy(ct_folder / "0.dcm", copy)
+    assert np.array_equal(artir.read_ct(ct_folder).values, phantom()), "a copy changes nothing"
+    slice_ = pydicom.dcmread(copy)
+    slice_.PixelData = bytes(len(slice_.PixelData))
+    slice_.save_as(copy)
+    with pytest.raises(artir.InputError, match="SOPInstanceUID"):
+        artir.read_ct(ct_folder)
+
+
 def test_several_series_must_be_chosen_from(tmp_path: Path) -> None:
     for name, size in [("a", 32), ("b", 48)]:
         write_ct(tmp_path / name, phantom(2, size))

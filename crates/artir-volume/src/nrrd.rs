@@ -2,6 +2,7 @@
 //! only fields that the result changes are replaced.
 
 use std::{
+    collections::BTreeSet,
     io::Read,
     path::{Component, Path, PathBuf},
 };
@@ -114,18 +115,25 @@ impl Header {
         }
     }
 
-    /// Lines, then bytes to skip before the voxels; -1 bytes stands for whatever is before the last ones.
+    /// Lines, then bytes to skip before the voxels; -1 bytes stands for whatever is before the last ones of a file that is not
+    /// packed.
     pub(crate) fn skips(&self) -> Result<(usize, i64), Reason> {
-        let lines = self.number("lineskip").unwrap_or(0);
-        let bytes = self.number("byteskip").unwrap_or(0);
-        let lines = usize::try_from(lines).ok().filter(|_| bytes >= -1);
-        Ok((lines.ok_or_else(|| Reason::damaged("its line skip or byte skip is out of range"))?, bytes))
+        let number = |name: &str| self.field(name).map_or(Some(0i64), |text| text.parse().ok());
+        let least = if self.packing()? == Packing::Raw { -1 } else { 0 };
+        let lines = number("lineskip").and_then(|lines| usize::try_from(lines).ok());
+        let bytes = number("byteskip").filter(|bytes| *bytes >= least);
+        lines.zip(bytes).ok_or_else(|| Reason::damaged("its line skip or byte skip is out of range"))
     }
 
     /// # Errors
     /// The reason why the volume cannot be restored.
     pub(crate) fn form(&self) -> Result<Form, Reason> {
         let missing = |name: &str| Reason::Damaged(format!("its header has no usable {name}"));
+        // Other readers may take another of them.
+        let mut names = BTreeSet::new();
+        if !self.lines.iter().filter_map(|line| field(line)).all(|(name, _)| names.insert(name)) {
+            return Err(Reason::damaged("its header states a field twice"));
+        }
         let sample = sample(self.field("type").ok_or_else(|| missing("type"))?)?;
         let dimension = self.number("dimension").and_then(|n| usize::try_from(n).ok()).filter(|n| (1..=16).contains(n));
         let dimension = dimension.ok_or_else(|| missing("dimension"))?;
@@ -239,10 +247,11 @@ impl Header {
 /// Name, without blanks and in small letters, and value of a field. Comments and keys with values of the user are none.
 fn field(line: &[u8]) -> Option<(String, &str)> {
     let text = std::str::from_utf8(line).ok().filter(|text| !text.starts_with('#'))?;
-    let (name, value) = text.split_once(':')?;
-    if value.starts_with('=') {
+    // A key may hold a colon. A blank follows that of a field.
+    if text.find(":=").is_some_and(|at| !text[..at].contains(": ")) {
         return None;
     }
+    let (name, value) = text.split_once(':')?;
     let name: String = name.chars().filter(|c| !c.is_whitespace()).collect();
     Some((name.to_ascii_lowercase(), value.trim()))
 }
@@ -315,6 +324,9 @@ mod tests {
             .replace("kinds: ", "kinds: list ");
         let form = read(&frames).form().unwrap();
         assert_eq!((form.sizes, form.space), (vec![7, 4, 5, 6], [1, 2, 3]));
+        // Keys of the user are no fields, and several may begin alike.
+        let keys = SLICER.replace("kinds:", "dcm:uid:=1\ndcm:date:=2: x\nkinds:");
+        assert_eq!(read(&keys).form().unwrap().sizes, [4, 5, 6]);
         // Spacings without a space.
         let plain = "NRRD0001\ntype: unsigned char\ndimension: 3\nsizes: 4 5 6\nspacings: 1 2 3\nsample units: HU\nencoding: raw\n";
         let form = read(plain).form().unwrap();
@@ -332,6 +344,8 @@ mod tests {
             ("endian: little", "x: y", "endian"),
             ("(0,0,2)", "(0,0,0)", "space directions"),
             ("(0,0,2)", "none", "2 axes of space"),
+            ("kinds:", "sizes: 5 4 6\nkinds:", "a field twice"),
+            ("kinds:", "Endian: big\nkinds:", "a field twice"),
         ] {
             assert!(refused(from, to).contains(why), "{to}: {}", refused(from, to));
         }
@@ -342,6 +356,18 @@ mod tests {
             .replace("kinds: ", "kinds: RGB-color ");
         assert!(read(&colour).form().unwrap_err().to_string().contains("colours"));
         assert!(read(&SLICER.replace("gzip", "bzip2")).packing().is_err());
+        for (encoding, skip, found) in [
+            ("gzip", "byte skip: 9", Some((0, 9))),
+            ("raw", "byte skip: -1\nline skip: 2", Some((2, -1))),
+            ("gzip", "byte skip: -1", None),
+            ("raw", "byte skip: -2", None),
+            ("raw", "byte skip: nine", None),
+            ("raw", "line skip: -1", None),
+            ("raw", "line skip: 1.5", None),
+        ] {
+            let skips = read(&SLICER.replace("encoding: gzip", &format!("encoding: {encoding}\n{skip}"))).skips();
+            assert_eq!(skips.ok(), found, "{encoding}, {skip}");
+        }
         for name in ["LIST", "slice%03d.raw 1 9 1", "/etc/passwd", "../x.raw"] {
             let detached = read(&SLICER.replace("encoding", &format!("data file: {name}\nencoding")));
             assert!(detached.data_file(Path::new("d/a.nhdr")).is_err(), "{name}");

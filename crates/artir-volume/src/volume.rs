@@ -18,6 +18,8 @@ use crate::{
 
 /// Endings of files that hold volumes, in small letters.
 const ENDINGS: [&str; 4] = [".nii", ".nii.gz", ".nrrd", ".nhdr"];
+/// Endings of MetaImage, a format of volumes that is not read.
+const META_IMAGE: [&str; 2] = [".mha", ".mhd"];
 
 /// A header, byte for byte.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,14 +71,18 @@ pub struct Summary {
     pub findings: Vec<Finding>,
 }
 
-/// Whether a file is a volume, by its first bytes or its name.
+/// Whether a file is a volume, by its first bytes or its name: also one of a format that [`Volume::open`] refuses by its name.
 pub fn is_volume(path: &Path) -> bool {
     if path.is_dir() {
         return false;
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let known = || head(path).is_ok_and(|(head, _)| is_known(&head));
-    ENDINGS.iter().any(|ending| name.ends_with(ending)) || known() || is_voxels_of_pair(path)
+    ends_with_any(path, &ENDINGS) || ends_with_any(path, &META_IMAGE) || known() || is_voxels_of_pair(path)
+}
+
+fn ends_with_any(path: &Path, endings: &[&str]) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    endings.iter().any(|ending| name.ends_with(ending))
 }
 
 /// Whether a file holds the voxels of a NIfTI or Analyze header beside it: nothing in such a file shows that it does.
@@ -125,6 +131,9 @@ impl Volume {
         let (head, packed) = head(path)?;
         if is_voxels_of_pair(path) {
             return Err(nifti::pair());
+        }
+        if ends_with_any(path, &META_IMAGE) && !is_known(&head) {
+            return Err(Reason::unsupported("MetaImage (.mha, .mhd) is not read: convert it to NIfTI or NRRD"));
         }
         let file = BufReader::new(File::open(path)?);
         let mut unpacked: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };

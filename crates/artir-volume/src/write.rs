@@ -110,6 +110,10 @@ impl<'a> Output<'a> {
         match &self.volume.header {
             Header::Nifti(header) => {
                 let mut header = header.clone();
+                if rescaled {
+                    let form = &self.volume.form;
+                    header.carry_display_range((form.slope, form.intercept), (slope, intercept));
+                }
                 if float {
                     header.set_float();
                 } else if rescaled {

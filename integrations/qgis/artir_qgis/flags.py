@@ -99,6 +99,11 @@ def parameter(flag: Flag, command: str):
     return describe(made, command, flag.flag, flag.advanced)
 
 
+def is_set(value) -> bool:
+    """Whether a parameter has a value. Models and expressions give QGIS's NULL, which reads as the number 0."""
+    return value not in (None, "") and not (hasattr(value, "isNull") and value.isNull())
+
+
 def arguments(algorithm, flags, parameters, context) -> list[str]:
     """The command's arguments for the parameters that have a value.
 
@@ -111,7 +116,7 @@ def arguments(algorithm, flags, parameters, context) -> list[str]:
             if algorithm.parameterAsBool(parameters, name, context):
                 out.append(flag.flag)
             continue
-        if parameters.get(name) in (None, ""):
+        if not is_set(parameters.get(name)):
             continue
         if flag.kind == "real":
             text = scene.number(algorithm.parameterAsDouble(parameters, name, context))

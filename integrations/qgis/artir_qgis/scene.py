@@ -137,4 +137,6 @@ def box(extent) -> str:
 
 def crs_text(crs) -> str:
     """A reference system as artir reads it: its code where it has one, else its definition."""
-    return crs.authid() or crs.toWkt()
+    code = crs.authid()
+    # The codes of systems that the user defined are known to this QGIS alone.
+    return crs.toWkt() if not code or code.startswith("USER:") else code

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import processing
@@ -90,6 +91,25 @@ def test_only_the_extent_changes(artir, work, crs):
     processing.run("artir:dehaze", {"INPUT": path, "EXTENT": text, "OUTPUT": str(work / "a.tif")})
     changed = (pixels(work / "a.tif") != pixels(path)).any(axis=0)
     assert changed[25:65, 25:65].any() and not changed[:18].any() and not changed[:, 73:].any()
+
+
+def test_a_reference_system_of_the_user_is_defined_and_not_named():
+    from artir_qgis.scene import crs_text
+
+    def crs(code):
+        return SimpleNamespace(authid=lambda: code, toWkt=lambda: "its definition")
+
+    assert [crs_text(crs(code)) for code in ("EPSG:32632", "IGNF:LAMB93")] == ["EPSG:32632", "IGNF:LAMB93"]
+    assert [crs_text(crs(code)) for code in ("USER:100001", "")] == ["its definition", "its definition"]
+
+
+def test_a_parameter_that_is_null_sets_no_flag():
+    from artir_qgis.flags import INFERENCE, STRENGTH, arguments
+
+    null = SimpleNamespace(isNull=lambda: True)
+    flags = [STRENGTH, *(flag for flag in INFERENCE if flag.kind != "switch")]
+    for unset in (null, None, ""):
+        assert arguments(None, flags, {flag.parameter: unset for flag in flags}, None) == []
 
 
 def test_all_parameters_reach_the_command(artir, work):

@@ -3,7 +3,9 @@
 mod paper;
 
 use std::{
-    path::PathBuf,
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -11,6 +13,7 @@ use std::{
 use artir_core::{
     Device, Error, Model, Precision, Progress, Session, multiply_adds_per_second, precision_name, resident, zoo,
 };
+use artir_files::is_taken;
 use artir_metrics::median;
 use ndarray::Array4;
 use serde::Serialize;
@@ -107,7 +110,7 @@ struct Subject {
 pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let progress = Terminal::new(quiet).counting("measure", "runs");
     if let Some(path) = &args.json {
-        Outputs::default().add("the figures", path, Kind::File, true)?;
+        check_output(path, &args.model)?;
     }
     if args.paper {
         return paper::run(args, &progress).map(|()| ExitCode::SUCCESS);
@@ -162,6 +165,30 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
         publish_text(path, true, &(text + "\n"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Checks that the figures' file can be written, and replaces neither a model nor anything but older figures.
+fn check_output(path: &Path, models: &[String]) -> Result<(), Failure> {
+    let models = models.iter().filter_map(|name| zoo::file(name));
+    Outputs::new(models).add("the figures", path, Kind::File, true)?;
+    if is_taken(path) && !is_replaceable(path) {
+        let reason = "exists, and holds no figures of artir bench: choose another path";
+        return Err(Failure::usage(format!("{}: {reason}", path.display())));
+    }
+    Ok(())
+}
+
+/// Whether a file holds figures that this command wrote, or nothing: scripts reserve a name with an empty file, as `mktemp` does.
+fn is_replaceable(path: &Path) -> bool {
+    let read = || {
+        let file = File::open(path).ok()?;
+        if file.metadata().ok()?.len() == 0 {
+            return Some(true);
+        }
+        let found: serde_json::Value = serde_json::from_reader(BufReader::new(file)).ok()?;
+        Some(found.get("artir")?.is_string() && found.get("lines")?.is_array())
+    };
+    read() == Some(true)
 }
 
 /// Sessions of a model, opened one by one.
@@ -268,4 +295,35 @@ fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     name.map_or(std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use artir_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn only_older_figures_are_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("figures.json");
+        let models = [dir.path().join("model.onnx"), dir.path().join("model")].map(|path| path.display().to_string());
+        check_output(&path, &models).unwrap();
+        for text in [r#"{"artir": "0.2.0", "lines": []}"#, ""] {
+            fs::write(&path, text).unwrap();
+            check_output(&path, &models).unwrap();
+        }
+        for model in &models {
+            fs::write(model, r#"{"artir": "0.2.0", "lines": []}"#).unwrap();
+            let refused = check_output(Path::new(model), &models).unwrap_err();
+            assert!(refused.kind == ErrorKind::Usage && refused.message.contains("an input"), "{}", refused.message);
+        }
+        for text in ["notes", "{}", r#"{"artir": 1, "lines": []}"#] {
+            fs::write(&path, text).unwrap();
+            let refused = check_output(&path, &models).unwrap_err();
+            assert!(refused.kind == ErrorKind::Usage && refused.message.contains("holds no figures"), "{text}");
+        }
+    }
 }

@@ -29,10 +29,7 @@ const SCHEMA: u32 = 1;
 pub(super) fn are_inputs(args: &Args) -> Result<bool, Failure> {
     let (volumes, others): (Vec<&PathBuf>, Vec<_>) = args.inputs.iter().partition(|input| is_volume(input));
     let (Some(volume), Some(other)) = (volumes.first(), others.first()) else { return Ok(!volumes.is_empty()) };
-    let reason = format!(
-        "a NIfTI or NRRD volume, and {} is none: restore DICOM and volumes in runs of their own",
-        other.display()
-    );
+    let reason = format!("a volume, and {} is none: restore DICOM and volumes in runs of their own", other.display());
     Err(Failure::usage(format!("{}: {reason}", volume.display())))
 }
 
@@ -43,7 +40,8 @@ pub(super) fn hint_of_folder(scan: &Scan, args: &Args) -> String {
     let volumes: Vec<&PathBuf> = files.filter(|path| is_volume(path)).collect();
     let Some(first) = volumes.first() else { return String::new() };
     let (count, first) = (volumes.len(), args.name(first));
-    format!("; {count} of them are NIfTI or NRRD volumes, which are named as files, such as {}", first.display())
+    let kind = "volumes (NIfTI, NRRD or the like), which are named as files";
+    format!("; {count} of them are {kind}, such as {}", first.display())
 }
 
 /// Refuses options that only one of the two kinds of inputs has.

@@ -1,10 +1,6 @@
 //! `artir models export-plain` and `export-triton`: models for other runtimes and servers.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{io::Write, path::Path, process::ExitCode};
 
 use artir_core::{Card, ErrorKind, standard_operators, zoo};
 
@@ -16,8 +12,7 @@ use crate::{
 
 /// Writes a model in standard operators.
 pub(super) fn plain(model: &str, out: &Path, overwrite: bool) -> Result<ExitCode, Failure> {
-    let inputs = Some(PathBuf::from(model)).filter(|_| model.ends_with(".onnx"));
-    Outputs::new(inputs).add("the model", out, Kind::File, overwrite)?;
+    Outputs::new(zoo::file(model)).add("the model", out, Kind::File, overwrite)?;
     let bytes = standard_operators(&zoo::open(model)?)?;
     write(out, overwrite, &bytes)?;
     Ok(ExitCode::SUCCESS)
@@ -25,7 +20,7 @@ pub(super) fn plain(model: &str, out: &Path, overwrite: bool) -> Result<ExitCode
 
 /// Writes `NAME/1/model.onnx` and `NAME/config.pbtxt` below a model repository.
 pub(super) fn triton(model: &str, repository: &Path, library: &Path, overwrite: bool) -> Result<ExitCode, Failure> {
-    let inputs = Some(PathBuf::from(model)).filter(|_| model.ends_with(".onnx"));
+    let inputs = zoo::file(model);
     let named = model;
     let model = zoo::open(named)?;
     if !is_file_name(&model.card().name) {

@@ -105,13 +105,17 @@ fn list() -> Result<ExitCode, Failure> {
         let card = model.card();
         say!(
             "{:<16} {:<12} {:>7} {:>11} {:>9.2}  {:.12}",
-            card.name,
+            name,
             card.task.name(),
             card.variant,
             card.parameters,
             card.macs_256 as f64 / 1e9,
             model.hash()
         );
+        // A file's name is what finds it. Results name the card's.
+        if card.name != name {
+            say!("    its card names it {}", card.name);
+        }
     }
     say!("\nG MAC: 10^9 multiply-adds for one image of 256x256 pixels.");
     let folders: Vec<_> = zoo::folders().iter().map(|f| f.display().to_string()).collect();

@@ -13,6 +13,9 @@ pub enum ModelFault {
     /// Its bytes and its checksum differ.
     #[error("its checksum does not match: the file was changed or damaged")]
     Checksum,
+    /// A tensor names another file for its values, or its graph cannot be read to its end.
+    #[error("its weights lie in other files, or cannot be read: export it with its weights in one file")]
+    Elsewhere,
     /// It carries no card.
     #[error("it has no card (artir.card)")]
     NoCard,

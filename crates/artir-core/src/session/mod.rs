@@ -95,7 +95,7 @@ impl Session {
             }
         }
         let provider = Provider::Cpu;
-        let damaged = |source| Error::ModelDamaged { name: model.card().name.clone(), source };
+        let damaged = |source| Error::ModelDamaged { name: model.name().to_owned(), source };
         let refused = |e: ort::Error| Arc::new(RuntimeError::Refused(e));
         let mut builder = options(threads)?
             .with_config_entry(artir_ops::THREADS_OPTION, threads.to_string())

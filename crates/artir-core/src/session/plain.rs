@@ -30,7 +30,7 @@ pub fn standard_operators(model: &Model) -> Result<Vec<u8>, Error> {
         .map_err(|e| refused(e.into()))?
         .with_optimized_model_path(&path)
         .map_err(|e| refused(e.into()))?;
-    let damaged = |e: ort::Error| Error::ModelDamaged { name: model.card().name.clone(), source: ModelFault::from(e) };
+    let damaged = |e: ort::Error| Error::ModelDamaged { name: model.name().to_owned(), source: ModelFault::from(e) };
     builder.commit_from_memory(model.bytes()).map_err(damaged)?;
     std::fs::read(&path).map_err(folder)
 }

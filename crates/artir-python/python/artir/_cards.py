@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 
 from artir import _artir
+from artir._errors import ArtirError
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,17 @@ def card_of(model: str) -> Card:
 def models() -> list[Card]:
     """The cards of all models: those that are built in, then those in the folders of ARTIR_MODELS and in artir's own.
 
+    A file of these folders that is no model is left out, with a warning.
+
     >>> import artir
     >>> [card.name for card in artir.models()][:4]
     ['ct-ldct-t', 'geo-haze-t', 'pet-lowcount-t', 'rgb-denoise-free-t']
     """
-    return [card_of(name) for name in _artir.models()]
+    cards = []
+    for name in _artir.models():
+        try:
+            cards.append(card_of(name))
+        except ArtirError as e:
+            # One damaged file must not hide the others.
+            warnings.warn(str(e), stacklevel=2)
+    return cards

@@ -119,13 +119,15 @@ class Model:
         tile = None if tile is None else _count("tile", tile)
         overlap = None if overlap is None else _count("overlap", overlap)
         key = (strength, tile, threads, overlap)
-        if self._kept is None or self._kept[0] != key:
+        # Read once: another thread may keep a network of other settings at any time.
+        kept = self._kept
+        if kept is None or kept[0] != key:
             _native.choose_runtime()
             network = _artir.Network(
                 self._name, self._device, threads, self._precision, tile, overlap, self._memory, strength
             )
-            self._kept = (key, network)
-        return self._kept[1]
+            self._kept = kept = (key, network)
+        return kept[1]
 
 
 def _count(name: str, value: int) -> int:

@@ -51,7 +51,7 @@ def read_ct(path: Path, series: int | None = None) -> Series:
 
     Raises:
         UsageError: There are several series, and none was chosen.
-        InputError: A file is damaged, there is no CT series, or it is an object of several frames.
+        InputError: A file is damaged or shares its SOPInstanceUID, or there is no CT series of single frames.
         KeyboardInterrupt: Within a second of Ctrl-C.
     """
     return _read(path, "CT", "HU", series)

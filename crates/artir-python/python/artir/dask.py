@@ -167,6 +167,8 @@ def restore_dask(
     """
     import numpy as np
 
+    if array.ndim < 2:
+        raise UsageError(f"the array has shape {array.shape}, not at least [row, column]")
     channels = model.card.channels
     if channels > 1 and (array.ndim < 3 or array.shape[-3] != channels or len(array.chunks[-3]) > 1):
         raise UsageError(f"the array must have {channels} channels in one chunk, before rows and columns")

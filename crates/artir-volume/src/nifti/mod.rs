@@ -32,6 +32,8 @@ struct Version {
     pixdim: usize,
     vox_offset: usize,
     scl_slope: usize,
+    /// `cal_min` follows.
+    cal_max: usize,
     intent_code: usize,
     intent_name: usize,
     qform_code: usize,
@@ -50,6 +52,7 @@ const ONE: Version = Version {
     pixdim: 76,
     vox_offset: 108,
     scl_slope: 112,
+    cal_max: 124,
     intent_code: 68,
     intent_name: 328,
     qform_code: 252,
@@ -68,6 +71,7 @@ const TWO: Version = Version {
     pixdim: 104,
     vox_offset: 168,
     scl_slope: 176,
+    cal_max: 192,
     intent_code: 504,
     intent_name: 508,
     qform_code: 344,
@@ -308,15 +312,29 @@ impl Header {
         }
     }
 
-    /// States another rescale.
-    pub(crate) fn set_rescale(&mut self, slope: f64, intercept: f64) {
-        for (i, value) in [slope, intercept].into_iter().enumerate() {
-            let at = self.version.scl_slope + i * self.version.float;
+    fn set_floats(&mut self, at: usize, values: &[f64]) {
+        for (i, value) in values.iter().enumerate() {
+            let at = at + i * self.version.float;
             if self.version.float == 4 {
-                self.set(at, (value as f32).to_le_bytes())
+                self.set(at, (*value as f32).to_le_bytes())
             } else {
                 self.set(at, value.to_le_bytes())
             }
+        }
+    }
+
+    /// States another rescale.
+    pub(crate) fn set_rescale(&mut self, slope: f64, intercept: f64) {
+        self.set_floats(self.version.scl_slope, &[slope, intercept]);
+    }
+
+    /// Takes the display range, which is one of values, from one rescale to another: slope and intercept of each.
+    pub(crate) fn carry_display_range(&mut self, (slope, intercept): (f64, f64), to: (f64, f64)) {
+        let [most, least]: [f64; 2] = self.floats(self.version.cal_max);
+        // Equal ones, mostly 0, state none.
+        if least < most && least.is_finite() && most.is_finite() {
+            let [a, b] = [most, least].map(|value| (value - intercept) / slope * to.0 + to.1);
+            self.set_floats(self.version.cal_max, &[a.max(b), a.min(b)]);
         }
     }
 

@@ -23,20 +23,14 @@ fn header(two: bool, big_endian: bool, datatype: i16, sizes: &[i64]) -> Header {
 }
 
 impl Header {
-    fn set_floats(&mut self, place: &str, values: &[f64]) {
+    fn set_named(&mut self, place: &str, values: &[f64]) {
         let at = match place {
             "pixdim" => self.version.pixdim,
             "quatern" => self.version.quatern,
+            "cal_max" => self.version.cal_max,
             _ => self.version.srow,
         };
-        for (i, value) in values.iter().enumerate() {
-            let at = at + i * self.version.float;
-            if self.version.float == 4 {
-                self.set(at, (*value as f32).to_le_bytes())
-            } else {
-                self.set(at, value.to_le_bytes())
-            }
-        }
+        self.set_floats(at, values);
     }
 
     fn set_code(&mut self, place: &str, code: i32) {
@@ -58,7 +52,7 @@ fn both_versions_are_read_in_both_orders() {
     for two in [false, true] {
         for big_endian in [false, true] {
             let mut made = header(two, big_endian, 4, &[4, 5, 6]);
-            made.set_floats("pixdim", &[-1.0, 0.5, 0.75, 2.0]);
+            made.set_named("pixdim", &[-1.0, 0.5, 0.75, 2.0]);
             made.set_rescale(0.5, -1024.0);
             let read = reread(&made).unwrap();
             assert_eq!(read, made);
@@ -68,15 +62,15 @@ fn both_versions_are_read_in_both_orders() {
             assert_eq!(form.directions, None);
             // A rotation by 180 degrees about the third axis, to the left and the back, and a third axis that is turned round.
             made.set_code("qform", 1);
-            made.set_floats("quatern", &[0.0, 0.0, 1.0]);
+            made.set_named("quatern", &[0.0, 0.0, 1.0]);
             let turned = made.form().unwrap().directions.unwrap();
             assert_eq!(turned, [[0.5, 0.0, 0.0], [0.0, 0.75, 0.0], [0.0, 0.0, -2.0]]);
             // The sform counts where both are there.
             made.set_code("sform", 2);
-            made.set_floats("srow", &[0.0, 3.0, 0.0, 9.0, 2.0, 0.0, 0.0, 9.0, 0.0, 0.0, 4.0, 9.0]);
+            made.set_named("srow", &[0.0, 3.0, 0.0, 9.0, 2.0, 0.0, 0.0, 9.0, 0.0, 0.0, 4.0, 9.0]);
             assert_eq!(made.form().unwrap().directions.unwrap(), [[0.0, -2.0, 0.0], [-3.0, 0.0, 0.0], [0.0, 0.0, 4.0]]);
             // One without a size counts for nothing.
-            made.set_floats("srow", &[0.0; 12]);
+            made.set_named("srow", &[0.0; 12]);
             assert_eq!(made.form().unwrap().directions.unwrap(), turned);
         }
     }
@@ -153,4 +147,24 @@ fn headers_that_lie_are_damaged() {
     torn.set(352, 4000i32.to_le_bytes());
     torn.set(ONE.vox_offset, 368f32.to_le_bytes());
     assert!(reread(&torn).unwrap().extensions().is_empty());
+}
+
+#[test]
+fn the_display_range_follows_another_rescale() {
+    for two in [false, true] {
+        let carried = |range: [f64; 2], to: (f64, f64)| -> [f64; 2] {
+            let mut made = header(two, true, 4, &[4, 5, 6]);
+            made.set_named("cal_max", &range);
+            made.carry_display_range((2.0, 8.0), to);
+            made.floats(made.version.cal_max)
+        };
+        assert_eq!(carried([1264.0, 864.0], (2.0, -1016.0)), [240.0, -160.0]);
+        assert_eq!(carried([1264.0, 864.0], (-1.0, 0.0)), [-428.0, -628.0]);
+        // None is stated.
+        for range in [[0.0, 0.0], [7.0, 9.0]] {
+            assert_eq!(carried(range, (2.0, -1016.0)), range);
+        }
+    }
+    // The places of the standards: cal_max, then cal_min.
+    assert_eq!((ONE.cal_max, TWO.cal_max), (124, 192));
 }

@@ -20,7 +20,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QThread
 
 from .. import crop, program, result, scene
-from ..flags import INFERENCE, READING, STRENGTH, arguments, parameter
+from ..flags import INFERENCE, READING, STRENGTH, arguments, is_set, parameter
 from ..run import Failed
 from ..text import mark, tr
 from .base import ArtirAlgorithm
@@ -174,12 +174,12 @@ class PreviewExtent(ArtirAlgorithm):
 
     def megapixels(self, parameters, context) -> float:
         """How many megapixels the network may see."""
-        if parameters.get("MEGAPIXELS") not in (None, ""):
+        if is_set(parameters.get("MEGAPIXELS")):
             return self.parameterAsDouble(parameters, "MEGAPIXELS", context) or math.inf
         speed = QgsSettings().value(SPEED, 0.0, type=float)
         if speed > 0 and not arguments(self, INFERENCE, parameters, context):
             return SECONDS * speed
-        threads = self.parameterAsInt(parameters, "THREADS", context) if parameters.get("THREADS") else 0
+        threads = self.parameterAsInt(parameters, "THREADS", context) if is_set(parameters.get("THREADS")) else 0
         return PER_CORE * (threads or QThread.idealThreadCount())
 
 
