@@ -27,15 +27,17 @@ class HazePatches:
     """Pairs (hazy, clear) of RGB patches, display values 0 to 1.
 
     The grounds are aerial tiles of 30 and 60 cm, Sentinel-2 (10 m), Landsat (30 m), pieces of a map
-    of the Earth (5 km), and synthetic plain scenes; no photographs. Two samples in a hundred are
+    of the Earth (5 km), and synthetic plain scenes; no photographs. Three in ten of the real
+    grounds are painted in the colour of sand, snow, water or soil. Two samples in a hundred are
     real pairs. One in five has artefacts of JPEG compression.
     """
 
     channels = 3
     window = (0.0, 1.0)
-    plain_share = 0.22
+    plain_share = 0.15
     pair_share = 0.02
     jpeg_share = 0.2
+    painted_share = 0.3
     # How often each source of ground is drawn.
     shares = {"mixed": 0.5, "sentinel": 0.15, "ucmerced": 0.2, "eurosat": 0.15}
 
@@ -66,7 +68,11 @@ class HazePatches:
             # A part of the tile or the whole of it, made smaller. The cue that distinguishes haze
             # from bright ground can be anywhere in a scene.
             scene = turned(part_of(tile, size, rng), size, rng, "bilinear")
-            hazy, clear = haze.sample(haze.regrade(scene, rng), rng)
+            if rng.random() < self.painted_share:
+                scene = plain_scenes.painted(scene, rng)
+            else:
+                scene = haze.regrade(scene, rng)
+            hazy, clear = haze.sample(scene, rng)
         if rng.random() < self.jpeg_share:
             hazy = jpeg(hazy, int(rng.integers(70, 96)))
         return hazy, clear

@@ -36,14 +36,29 @@ def draw(rng: np.random.Generator, size: int) -> np.ndarray:
     return scene.clip(0, 1).astype(np.float32)
 
 
-def _ground(rng: np.random.Generator, size: int) -> np.ndarray:
-    """One colour with a faint relief of brightness and almost none of hue."""
+def painted(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A real scene [3, H, W] in the colour of one ground: its relief, with a little of its hues.
+    Real deserts, snowfields and seas have such textures, and the tiles hardly show any."""
+    grey = scene.mean(0, keepdims=True)
+    relief = ((grey - grey.mean()) / max(float(grey.std()), 1e-3)).clip(-3, 3)
+    hues = (scene - grey) * rng.uniform(0, 0.5)
+    depth = np.exp(rng.uniform(np.log(0.06), np.log(0.3)))
+    return (_colour(rng) * (1 + depth * relief) + hues).clip(0, 1).astype(np.float32)
+
+
+def _colour(rng: np.random.Generator) -> np.ndarray:
+    """The colour of one ground, [3, 1, 1]."""
     # More than a third of the draws are open water, which is mistaken for haze most easily.
     low, high = GROUNDS[rng.choice([*GROUNDS, *2 * ["blue water", "pale water"]])]
     # One draw for all bands makes it darker or brighter; one for each gives it a hue.
     share = np.clip(rng.random() + rng.normal(0, 0.12, 3), 0, 1)
-    colour = np.array(low) + share * (np.array(high) - np.array(low))
+    return (np.array(low) + share * (np.array(high) - np.array(low)))[:, None, None]
+
+
+def _ground(rng: np.random.Generator, size: int) -> np.ndarray:
+    """One colour with a faint relief of brightness and almost none of hue."""
+    colour = _colour(rng)
     relief = octaves(rng, size, int(rng.integers(2, 24)), rng.uniform(0.4, 0.9)) - 0.5
     relief += rng.uniform(0, 0.3) * (octaves(rng, size, size // 4, 0.5) - 0.5)
     depth = np.exp(rng.uniform(np.log(0.02), np.log(0.5)))
-    return colour[:, None, None] * (1 + depth * relief[None])
+    return colour * (1 + depth * relief[None])

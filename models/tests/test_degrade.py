@@ -69,16 +69,16 @@ def test_haze_of_known_transmission_can_be_undone():
     assert np.abs(back - clear).max() < 1e-4
 
 
-def test_most_veils_are_grey_and_half_the_scenes_without_texture_stay_clear():
+def test_most_veils_are_grey_and_some_scenes_without_texture_stay_clear():
     rng = np.random.default_rng(1)
     veils = [haze.draw(rng, 16) for _ in range(400)]
     grey = [v.alpha == 0 and np.ptp(v.airlight) < 0.08 for v in veils]
-    assert 0.5 < np.mean(grey) < 0.7
+    assert 0.7 < np.mean(grey) < 0.85
     assert all(0 <= v.airlight.min() and v.airlight.max() <= 1 for v in veils)
     flat = np.full((3, 16, 16), 0.5, np.float32)
     flat[2] = 0.52
     clear = [np.abs(np.subtract(*haze.sample(flat, rng))).max() < 2 / 255 for _ in range(400)]
-    assert 0.42 < np.mean(clear) < 0.7
+    assert 0.22 < np.mean(clear) < 0.5
 
 
 def test_thin_haze_scatters_blue_more():

@@ -5,7 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from artir_train import haze_data  # noqa: E402
+from artir_train import haze_data, plain_scenes  # noqa: E402
+from artir_train.degrade import haze  # noqa: E402
 from artir_train.haze_data import HELD_OUT, HazePatches  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -49,6 +50,32 @@ def test_both_halves_of_a_real_pair_are_turned_alike(source):
         slope = clear[0, 0]
         directions.add((bool(slope[0, 0] < slope[-1, 0]), bool(slope[0, 0] < slope[0, -1])))
     assert len(directions) > 2
+
+
+def test_an_even_sheet_of_cloud_makes_everything_greyer(monkeypatch):
+    monkeypatch.setattr(haze, "EVEN_SHARE", 1.0)
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        veil = haze.draw(rng, 32)
+        share = veil.transmission()
+        assert 0.15 < share.min() and share.max() < 0.9
+        assert np.ptp(veil.depth) <= 0.25 * veil.depth.mean() and np.ptp(veil.airlight) < 0.06
+        assert np.array_equal(share[0], share[2])
+
+
+def test_a_painted_scene_has_the_relief_of_the_real_one_and_another_colour():
+    rng = np.random.default_rng(5)
+    ramp = np.linspace(0.2, 0.6, 32, dtype=np.float32)
+    green = np.array([0.5, 1.0, 0.4], np.float32)[:, None, None]
+    scene = (green * ramp[None, None]).repeat(32, 1)
+    hues = set()
+    for _ in range(20):
+        made = plain_scenes.painted(scene, rng)
+        assert made.shape == scene.shape and made.dtype == np.float32
+        grey = made.mean((0, 1))
+        assert (np.diff(grey) >= 0).all() and grey[-1] > grey[0] + 0.005
+        hues.add(int(made.mean((1, 2)).argmax()))
+    assert {0, 2} <= hues
 
 
 def test_a_jpeg_file_keeps_the_picture_but_not_its_last_bits():

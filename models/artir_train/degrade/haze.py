@@ -18,6 +18,10 @@ WAVELENGTHS = np.array([0.65, 0.55, 0.45], np.float32)
 """Centres of the red, green and blue band, micrometres."""
 
 
+EVEN_SHARE = 0.4
+"""How many veils are even sheets of cloud."""
+
+
 @dataclass(frozen=True)
 class Haze:
     """One veil: optical depth [H, W] at 0.55 micrometres, Angstrom's exponent, airlight [3]."""
@@ -57,7 +61,10 @@ def octaves(rng: np.random.Generator, size: int, coarsest: int, persistence: flo
 
 
 def draw(rng: np.random.Generator, size: int) -> Haze:
-    """A random veil: even haze, gradients, or clouds with edges; thin, moderate or thick."""
+    """A random veil: an even sheet, uneven haze, gradients, or clouds with edges; thin, moderate or
+    thick."""
+    if rng.random() < EVEN_SHARE:
+        return _even(rng, size)
     field = octaves(rng, size, int(rng.integers(1, 4)), rng.uniform(0.35, 0.65))
     kind = rng.random()
     floor = rng.uniform(0, 0.9)
@@ -84,14 +91,23 @@ def draw(rng: np.random.Generator, size: int) -> Haze:
     return Haze(depth, alpha, airlight)
 
 
+def _even(rng: np.random.Generator, size: int) -> Haze:
+    """A sheet of thin cloud, the same over the whole scene or nearly so. It makes dark ground
+    brighter, bright sand darker, and everything greyer."""
+    unevenness = 0.2 * rng.random() * octaves(rng, size, int(rng.integers(1, 4)), 0.5)
+    depth = -np.log(rng.uniform(0.25, 0.85)) * (1 + unevenness - unevenness.mean())
+    airlight = rng.uniform(0.42, 0.78) * (1 + rng.normal(0, 0.01, 3))
+    return Haze(depth.astype(np.float32), 0.0, airlight.clip(0, 1).astype(np.float32))
+
+
 def regrade(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The clear scene as another sensor or product would show it: exposure, contrast, gamma,
     saturation and white balance."""
     scene = scene ** np.float32(np.exp(rng.normal(0, 0.2)))
     mean = scene.mean((1, 2), keepdims=True)
     grey = scene.mean(0, keepdims=True)
-    scene = grey + (scene - grey) * np.float32(rng.uniform(0.7, 1.3))
-    scene = mean + (scene - mean) * np.float32(rng.uniform(0.75, 1.5))
+    scene = grey + (scene - grey) * np.float32(rng.uniform(0.8, 1.4))
+    scene = mean + (scene - mean) * np.float32(rng.uniform(0.9, 1.7))
     flat = float(scene.std()) < 0.08
     if flat and rng.random() < 0.3:
         # Sand, snow and water have no texture that shows their brightness: any is possible.
@@ -112,10 +128,10 @@ def add_haze(
 
 
 def sample(clear: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A training pair (hazy, clear) from a clear scene. Three scenes in ten stay clear, and one in
-    two without texture. The network so learns to leave scenes without haze unchanged, and not to
+    """A training pair (hazy, clear) from a clear scene. One scene in four stays clear, and three in
+    ten without texture. The network so learns to leave scenes without haze unchanged, and not to
     darken bright sand, snow and water."""
-    if rng.random() < (0.5 if clear.std() < 0.08 else 0.3):
+    if rng.random() < (0.3 if clear.std() < 0.08 else 0.25):
         quantised = np.round(clear * 255) / 255
         return quantised.astype(np.float32), clear
     return add_haze(clear, draw(rng, clear.shape[-1]), rng)
