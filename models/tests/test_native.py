@@ -131,13 +131,17 @@ def test_averages_reach_over_a_share_of_a_short_run_and_a_thousand_steps_of_a_lo
 def test_the_pace_is_a_share_of_the_peak(tmp_path):
     made = trainer.Trainer(SETTINGS, Toy(), tmp_path)
     assert made.peak > 1e8
+    made.step(0.0)
     made.peak, made.seconds = 1e12, 60.0
-    told = trainer.pace(made, seconds=10.0, steps=100, progress=0.5)
-    work = 3e-12 * 20 * multiply_adds(made.config, 32, 32)
+    once = multiply_adds(made.config, 32, 32)
+    assert made.multiply_adds == 2 * once
+    made.multiply_adds = 200 * once
+    told = trainer.pace(made, seconds=10.0, patches=200, progress=0.5)
+    work = 3e-12 * 20 * once
     assert f"20.0 patches/s, {1000 * work:.0f} G multiply-adds/s ({100 * work:.0f} % of" in told
     assert told.endswith("1 min left")
     made.peak = None
-    assert "%" not in trainer.pace(made, 10.0, 100, 0.5)
+    assert "%" not in trainer.pace(made, 10.0, 200, 0.5)
 
 
 @needs_library
