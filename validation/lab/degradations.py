@@ -113,7 +113,7 @@ def main() -> None:
     except ValueError as error:
         raise SystemExit(f"lab.degradations: {error}") from error
     given, clear = (x.numpy().transpose(0, 2, 3, 1) for x in source.validation())
-    restore = Restorer(options.model, options.library) if options.model else None
+    restore = Restorer.onnx(options.model, options.library) if options.model else None
     groups = np.array(source.groups)
     rows = []
     print(

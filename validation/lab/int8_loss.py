@@ -24,6 +24,7 @@ from artir_train.model_file import read_card
 from artir_train.network import ArtIR
 
 from .baselines.sets import SETS, WORK
+from .restorer import Restorer
 
 HEAD = ("set", "model", "images", "f32, dB", "scale a pixel", "worst", "scale a tile", "worst")
 REAL = ("ct-real-b30", "ct-real-d45", "haze")
@@ -59,38 +60,32 @@ def quantised(model: ArtIR, activations) -> ArtIR:
     return model
 
 
-class Restore:
-    """A model as a function of images, computed by PyTorch."""
+def in_pytorch(file: Path, activations=None) -> Restorer:
+    """A model file computed by PyTorch, with rounded operands if ``activations`` says how."""
+    card, _ = read_card(file)
+    model = ArtIR(Config.variant(card["variant"], card["input"]["channels"])).eval()
+    weights.load(file, model)
+    if activations:
+        quantised(model, activations)
 
-    def __init__(self, file: Path, activations=None):
-        self.card, _ = read_card(file)
-        channels = self.card["input"]["channels"]
-        self.model = ArtIR(Config.variant(self.card["variant"], channels)).eval()
-        weights.load(file, self.model)
-        if activations:
-            quantised(self.model, activations)
+    def run(image: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return model(torch.from_numpy(image)).numpy()
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Restores [H, W] or [H, W, 3] in the card's unit, at the card's strength."""
-        (lo, hi), (low, high) = (self.card["input"][k] for k in ("range", "network_range"))
-        gain = (high - low) / (hi - lo)
-        planes = np.atleast_3d(image).transpose(2, 0, 1)[None]
-        x = torch.from_numpy((low + (planes.clip(lo, hi) - lo) * gain).astype(np.float32))
-        height, width = x.shape[-2:]
-        with torch.no_grad():
-            padded = F.pad(x, (0, -width % 4, 0, -height % 4), "reflect")
-            change = (self.model(padded)[..., :height, :width] - x).numpy() / gain
-        restored = planes + self.card.get("strength", 1.0) * change
-        return restored[0].transpose(1, 2, 0).reshape(image.shape)
+    return Restorer(file, run)
 
 
 def row(name: str) -> str:
     """A set's line of the table."""
     test = SETS[name](WORK)
-    ways = [Restore(test.model, way) for way in (None, by_pixel, by_tile)]
+    ways = [in_pytorch(test.model, way) for way in (None, by_pixel, by_tile)]
     card = ways[0].card
+    strength = card.get("strength", 1.0)
     found = np.array(
-        [[test.psnr(key, way(image)) for way in ways] for key, image in test.degraded.items()]
+        [
+            [test.psnr(key, way(image, strength)) for way in ways]
+            for key, image in test.degraded.items()
+        ]
     )
     exact, mean = found[:, 0], found.mean(0)
     cells = [test.title, f"{card['name']} {card['version']}", str(len(found)), f"{mean[0]:.3f}"]

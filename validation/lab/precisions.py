@@ -30,7 +30,7 @@ HEAD = (
 def row(name: str, library: Path) -> str:
     """A set's line of the table."""
     test = SETS[name](WORK)
-    exact, fast = (Restorer(test.model, library, precision) for precision in ("f32", "fast"))
+    exact, fast = (Restorer.onnx(test.model, library, precision) for precision in ("f32", "fast"))
     strength = exact.card.get("strength", 1.0)
     # A set may count in levels what the model counts as shares.
     unit = exact.card["input"]["range"][1] / test.span[1] if test.task == "rgb" else 1.0

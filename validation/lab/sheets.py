@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="show every n-th image")
     parser.add_argument("--edge", type=int, default=256, help="pixels of a panel, from the middle")
     options = parser.parse_args()
-    restore = Restorer(options.model, options.library)
+    restore = Restorer.onnx(options.model, options.library)
     strength = options.strength
     if strength is None:
         strength = restore.card.get("strength", 1.0)

@@ -30,7 +30,7 @@ pub fn open_default(task: Task) -> Result<Model, Error> {
 }
 
 /// Whether a model is named by its file: by an ending, or by a folder.
-fn is_path(name: &str) -> bool {
+pub fn is_path(name: &str) -> bool {
     name.ends_with(".onnx") || name.contains(std::path::is_separator)
 }
 

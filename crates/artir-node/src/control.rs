@@ -189,15 +189,12 @@ fn drained(config: &Config) -> Result<bool, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::example;
 
     #[test]
     fn what_is_sent_or_has_failed_is_not_left() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("node.toml");
-        let text = "folder = 'queue'\n[[target]]\nname = 'pacs'\naddress = 'pacs:104'\nae_title = 'PACS'\n\
-            [[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\n[route.ct]\n";
-        fs::write(&path, text).unwrap();
-        let config = Config::read(&path).unwrap();
+        let config = Config::read(&example(dir.path())).unwrap();
         assert_eq!(left(&config).unwrap(), 0, "there is no folder yet");
         let series = |state: State, name: &str, ended: Option<f64>| {
             let folder = config.folder.join("ct").join(state.name()).join(name);

@@ -208,14 +208,12 @@ impl Threads {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::example;
 
     #[test]
     fn a_thread_that_panics_ends_the_node_with_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("node.toml");
-        let text = "folder = 'queue'\n[[target]]\nname = 'pacs'\naddress = 'pacs:104'\nae_title = 'PACS'\n\
-            [[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\n[route.ct]\n";
-        std::fs::write(&path, text).unwrap();
+        let path = example(dir.path());
         let threads = |work: fn(&Arc<Node>)| {
             let node = Arc::new(Node::open(Config::read(&path).unwrap()).unwrap());
             let mut threads = Threads { node: Arc::clone(&node), running: Vec::new(), targets: Vec::new() };

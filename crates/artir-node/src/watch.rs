@@ -341,17 +341,13 @@ fn keep_newest(series: &std::path::Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::record::Derived;
+    use crate::{config::example, queue::record::Derived};
 
     #[test]
     fn a_series_is_not_deleted_while_late_objects_of_it_are_received() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("node.toml");
-        let text = "folder = 'queue'\n[disk]\nkeep_failed_days = 1\n\
-            [[target]]\nname = 'pacs'\naddress = 'pacs:104'\nae_title = 'PACS'\n\
-            [[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\n[route.ct]\n";
-        fs::write(&path, text).unwrap();
-        let config = Config::read(&path).unwrap();
+        let mut config = Config::read(&example(dir.path())).unwrap();
+        config.disk.keep_failed_days = Some(1.0);
         let node = Node::open(config.clone()).unwrap();
         let key = node.queue.key("ct", "1.2.3");
         let look = |state: State| match state {

@@ -85,7 +85,7 @@ def chosen(method: Method, test: TestSet, pool: ProcessPoolExecutor) -> dict:
 
 def restored(model: Path, test: TestSet) -> tuple[str, Path]:
     """A further model's version and strength, and the folder of its results."""
-    restore = Restorer(model, ROOT / "target/release/libartir_ops.so")
+    restore = Restorer.onnx(model, ROOT / "target/release/libartir_ops.so")
     strength = restore.card.get("strength", 1.0)
     folder = test.folder(WORK) / model.stem
     for name, image in test.degraded.items():
@@ -174,7 +174,7 @@ def by_group(test: TestSet, results: dict) -> list[str]:
 
 def full_dose(test: TestSet) -> str:
     """The share of noise that the model leaves in the full-dose slices, as a sentence."""
-    restore = Restorer(test.model, ROOT / "target/release/libartir_ops.so")
+    restore = Restorer.onnx(test.model, ROOT / "target/release/libartir_ops.so")
     strengths = (0.5, 0.75, 1.0)
     left = []
     for whole in test.clean.values():

@@ -37,10 +37,15 @@ def onnx_runtime(model: Path, threads: int, library: str | None, precision: str 
 
 def openvino(model: Path, threads: int, precision: str) -> Run:
     """OpenVINO, on a file with inlined functions, because it does not support functions."""
+    return compiled(str(flattened(model)), threads, precision)
+
+
+def compiled(model, threads: int, precision: str = "f32") -> Run:
+    """A model of OpenVINO, or a file, compiled for a CPU."""
     import openvino as ov
 
-    compiled = ov.Core().compile_model(
-        str(flattened(model)),
+    network = ov.Core().compile_model(
+        model,
         "CPU",
         {
             "INFERENCE_NUM_THREADS": threads,
@@ -48,7 +53,7 @@ def openvino(model: Path, threads: int, precision: str) -> Run:
             "NUM_STREAMS": 1,
         },
     )
-    request = compiled.create_infer_request()
+    request = network.create_infer_request()
     return lambda image: request.infer([image])[0].copy()
 
 

@@ -2,6 +2,8 @@
 
 use gdal::{Dataset, Metadata, spatial_ref::SpatialRef};
 
+use crate::scene::georef::coordinates;
+
 /// The mapping from pixels to coordinates. Positions count columns and rows from the outer corner of the first pixel.
 #[derive(Debug)]
 pub(super) enum Grid {
@@ -47,7 +49,7 @@ impl Grid {
     /// Coordinates of a position, in units of the reference system: x, y.
     pub(super) fn at(&self, column: f64, row: f64) -> [f64; 2] {
         match self {
-            Self::Affine(g) => [g[0] + column * g[1] + row * g[2], g[3] + column * g[4] + row * g[5]],
+            Self::Affine(g) => coordinates(g, column, row),
             Self::Fitted(fit) => fit.at(column, row),
         }
     }

@@ -125,6 +125,11 @@ fn after_brackets(text: &str) -> &str {
     ""
 }
 
+/// Coordinates of a position by a geotransform: x, y. Positions count columns and rows from the outer corner of the first pixel.
+pub(crate) fn coordinates(g: &[f64; 6], column: f64, row: f64) -> [f64; 2] {
+    [g[0] + column * g[1] + row * g[2], g[3] + column * g[4] + row * g[5]]
+}
+
 /// Georeferencing as GDAL reports it. (RPCs and geolocation arrays are metadata domains.)
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Georef {

@@ -2,7 +2,7 @@
 
 use gdal::{Dataset, raster::Buffer};
 
-use super::region::Region;
+use super::{georef::coordinates, region::Region};
 use crate::{
     error::Reason,
     ffi,
@@ -72,7 +72,7 @@ impl Marks {
         }
         let (Some(own), Some(grid)) = (grid_of(&dataset), grid_of(scene)) else { return Ok(()) };
         let ends = |g: &[f64; 6], (columns, rows): (usize, usize)| {
-            [(0, 0), (columns, 0), (columns, rows)].map(|(x, y)| at(g, x, y))
+            [(0, 0), (columns, 0), (columns, rows)].map(|(x, y)| coordinates(g, x as f64, y as f64))
         };
         let (its, scenes) = (ends(&own, (wide, high)), ends(&grid, (columns, rows)));
         let pixel = |g: &[f64; 6]| g[1].hypot(g[4]).max(g[2].hypot(g[5]));
@@ -105,12 +105,6 @@ impl Marks {
 fn grid_of(dataset: &Dataset) -> Option<[f64; 6]> {
     const NONE: [[f64; 6]; 2] = [[0.0, 1.0, 0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0, 0.0, -1.0]];
     ffi::geotransform(dataset).filter(|grid| !NONE.contains(grid))
-}
-
-/// The coordinates of a pixel's upper left corner.
-fn at(grid: &[f64; 6], column: usize, row: usize) -> [f64; 2] {
-    let (x, y) = (column as f64, row as f64);
-    [grid[0] + x * grid[1] + y * grid[2], grid[3] + x * grid[4] + y * grid[5]]
 }
 
 impl OpenMarks {

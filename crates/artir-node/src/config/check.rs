@@ -188,10 +188,7 @@ fn title(key: &str, text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const GOOD: &str = "folder = 'queue'\n\
-        [[target]]\nname = 'pacs'\naddress = 'pacs:104'\nae_title = 'PACS'\n\
-        [[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\n[route.ct]\n";
+    use crate::config::EXAMPLE;
 
     fn read(text: &str) -> Result<Config, String> {
         let dir = tempfile::tempdir().unwrap();
@@ -211,7 +208,7 @@ mod tests {
     #[test]
     fn a_model_that_is_a_file_lies_beside_the_configuration() {
         let model = |text: &str| {
-            let config = read(&GOOD.replace("[route.ct]", &format!("[route.ct]\nmodel = '{text}'"))).unwrap();
+            let config = read(&EXAMPLE.replace("[route.ct]", &format!("[route.ct]\nmodel = '{text}'"))).unwrap();
             config.routes[0].ct.clone().unwrap().model.unwrap()
         };
         assert!(model("models/own.onnx").len() > "models/own.onnx".len());
@@ -221,7 +218,7 @@ mod tests {
     #[test]
     fn an_authorization_is_one_line_of_ascii() {
         let dir = tempfile::tempdir().unwrap();
-        let mut target = read(GOOD).unwrap().targets.remove(0);
+        let mut target = read(EXAMPLE).unwrap().targets.remove(0);
         assert_eq!(target.authorization(), Ok(None));
         let path = dir.path().join("token");
         target.authorization = Some(path.clone());
@@ -254,7 +251,7 @@ mod tests {
             ("called = ['ARTIR']\n", "", "line 6: missing field `called`"),
         ] {
             for ending in ["\n", "\r\n"] {
-                let text = GOOD.replace(from, to).replace('\n', ending);
+                let text = EXAMPLE.replace(from, to).replace('\n', ending);
                 let refused = read(&text).map(|_| ()).expect_err(to);
                 assert!(refused.contains(line), "{to}: {refused}");
             }
@@ -263,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_refused_by_its_key() {
-        read(GOOD).unwrap();
+        read(EXAMPLE).unwrap();
         for (from, to, reason) in [
             ("folder = 'queue'", "", "missing field `folder`"),
             ("folder = 'queue'", "folder = 'queue'\nqueue = 1", "unknown field `queue`"),
@@ -301,8 +298,8 @@ mod tests {
                 "tls.server_name: only for a DICOM node",
             ),
         ] {
-            let text = GOOD.replace(from, to);
-            assert_ne!(text, GOOD, "{from}");
+            let text = EXAMPLE.replace(from, to);
+            assert_ne!(text, EXAMPLE, "{from}");
             let refused = read(&text).map(|_| ()).expect_err(to);
             assert!(refused.contains(reason) && !refused.contains('\n'), "{to}: {refused}");
         }

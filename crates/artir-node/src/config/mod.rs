@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use artir_core::{Device, Task};
+use artir_core::{Device, Task, zoo};
 use artir_dicom::{Modality, OutputSyntax, PetUnits, Selection};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -383,11 +383,11 @@ impl Config {
         out
     }
 
-    /// The models that are files: the rule by which `artir_core::zoo` tells a file from a name.
+    /// The models that are files.
     fn model_files(&mut self) -> impl Iterator<Item = &mut String> {
         let works = self.routes.iter_mut().flat_map(|route| route.ct.iter_mut().chain(&mut route.pet));
         let models = works.filter_map(|work| work.model.as_mut());
-        models.filter(|model| model.ends_with(".onnx") || model.contains(std::path::is_separator))
+        models.filter(|model| zoo::is_path(model))
     }
 
     /// A route by its name.
@@ -421,6 +421,19 @@ impl Route {
         ct.chain(self.pet.iter().map(|work| (Modality::Pet, work)))
     }
 }
+
+/// A configuration with one target and one route, in a file of this folder.
+#[cfg(test)]
+pub(crate) fn example(folder: &Path) -> PathBuf {
+    let path = folder.join("node.toml");
+    fs::write(&path, EXAMPLE).unwrap();
+    path
+}
+
+#[cfg(test)]
+pub(crate) const EXAMPLE: &str = "folder = 'queue'\n\
+    [[target]]\nname = 'pacs'\naddress = 'pacs:104'\nae_title = 'PACS'\n\
+    [[route]]\nname = 'ct'\ncalled = ['ARTIR']\ntargets = ['pacs']\n[route.ct]\n";
 
 /// The task of a modality's models.
 pub(crate) fn task(modality: Modality) -> Task {
