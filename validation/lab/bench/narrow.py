@@ -14,6 +14,7 @@ import argparse
 import subprocess
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,8 @@ from .worker import Run, compiled, onnx_runtime
 
 CALIBRATION = 32
 """Training slices that calibrate activations."""
+quiet = partial(onnx_runtime, spinning=False)
+"""All ways share a process."""
 
 
 def dynamic_int8(plain: Path, threads: int) -> Run:
@@ -36,7 +39,7 @@ def dynamic_int8(plain: Path, threads: int) -> Run:
 
     quantised = plain.with_stem("dynamic")
     quantize_dynamic(plain, quantised, per_channel=True, weight_type=QuantType.QInt8)
-    return onnx_runtime(quantised, threads, None)
+    return quiet(quantised, threads, None)
 
 
 def weights_int8(plain: Path, threads: int) -> Run:
@@ -59,7 +62,7 @@ def calibrated_int8(plain: Path, threads: int, images: list[np.ndarray]) -> Run:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--artir", type=Path, required=True)
-    parser.add_argument("--library", type=Path, required=True)
+    parser.add_argument("--library", required=True)
     parser.add_argument("--model", type=Path, default=Path("models/zoo/ct-ldct-t.onnx"))
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
@@ -70,13 +73,13 @@ def main() -> None:
         command = [options.artir, "models", "export-plain", options.model, "-o", plain]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         n = options.threads
-        exact = onnx_runtime(options.model, n, options.library)
+        exact = quiet(options.model, n, options.library)
         values = Restorer(options.model, exact).values
         calibration = [values(hu) for hu in slices if hu.shape == (512, 512)]
         ways = {
             "artir, f32": exact,
-            "artir, fast": onnx_runtime(options.model, n, options.library, "fast"),
-            "ONNX Runtime, f32": onnx_runtime(plain, n, None),
+            "artir, fast": quiet(options.model, n, options.library, "fast"),
+            "ONNX Runtime, f32": quiet(plain, n, None),
             "ONNX Runtime, dynamic int8": dynamic_int8(plain, n),
             "OpenVINO, f32": compiled(plain, n),
             "OpenVINO, bf16": compiled(plain, n, "bf16"),

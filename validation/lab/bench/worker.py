@@ -19,12 +19,17 @@ import numpy as np
 Run = Callable[[np.ndarray], np.ndarray]
 
 
-def onnx_runtime(model: Path, threads: int, library: str | None, precision: str = "f32") -> Run:
-    """ONNX Runtime, with artir's operator library if ``library`` is set."""
+def onnx_runtime(
+    model: Path, threads: int, library: str | None, precision: str = "f32", spinning: bool = True
+) -> Run:
+    """ONNX Runtime, with artir's operator library if ``library`` is set. Threads that spin after a
+    run slow what comes next in the same process."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    if not spinning:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if library:
         # As artir sets it.
         options.enable_mem_pattern = False
