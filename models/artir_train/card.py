@@ -40,6 +40,14 @@ def figure(results: dict) -> dict:
     return made
 
 
+def seen(given: dict) -> str:
+    """The channels of a card's input in words."""
+    if given.get("slices", 1) == 1:
+        return f"{given['channels']} channel(s)"
+    apart = f", up to {given['slices_apart']:g} mm apart" if "slices_apart" in given else ""
+    return f"{given['slices']} neighbouring slices{apart}, of which the middle one is restored"
+
+
 def strength_lines(card: dict) -> list[str]:
     """The card's recommended strength, as a line of Markdown."""
     if "strength" not in card:
@@ -61,8 +69,7 @@ def markdown(card: dict, digest: str) -> str:
         f"- task: {card['task']}",
         f"- network: ArtIR-{card['variant']}, {card['parameters']:,} parameters, "
         f"{card['macs_256'] / 1e9:.2f} G multiply-adds for 256x256 pixels",
-        f"- input: {given['channels']} channel(s), unit {given['unit']}, "
-        f"{given['range'][0]} to {given['range'][1]}",
+        f"- input: {seen(given)}, unit {given['unit']}, {given['range'][0]} to {given['range'][1]}",
         f"- tiles: {card['tile']} with an overlap of {card['overlap']}; "
         f"reach {card['reach']} pixels",
         *strength_lines(card),

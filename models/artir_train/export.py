@@ -64,6 +64,15 @@ def export(model: ArtIR, card: dict, path: Path) -> str:
     return model_file.write(build(model), card, path)
 
 
+def keep_neighbours(model: ArtIR, slices: int) -> None:
+    """Lets a network of neighbouring slices return all but the middle one as they came: their
+    results were not trained."""
+    with torch.no_grad():
+        for channel in set(range(slices)) - {slices // 2}:
+            model.tail.weight[channel] = 0
+            model.tail.bias[channel] = 0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
@@ -74,6 +83,7 @@ def main() -> None:
     state = torch.load(options.checkpoint, map_location="cpu", weights_only=True)
     model = ArtIR(Config(**state["config"]))
     model.load_state_dict(state["weights"])
+    keep_neighbours(model, state["settings"].get("slices", 1))
     card = json.loads(options.card.read_text())
     card["training"] |= {
         "patches": state["patches"],

@@ -38,14 +38,21 @@ def dual_domain(
     return pixels.mean() + fourier * spectral
 
 
-def psnr(result: torch.Tensor, target: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-    """Mean over images of log10(mean squared error + 1e-4).
+def psnr(
+    result: torch.Tensor,
+    target: torch.Tensor,
+    given: torch.Tensor,
+    *,
+    enough: float = 1e-4,
+) -> torch.Tensor:
+    """Mean over images of log10(mean squared error + ``enough``).
 
     A mean PSNR counts the same. An image that the network can restore well then weighs as much as
-    one that it cannot, whose error is far larger. Errors below 1 % count as good enough.
+    one that it cannot, whose error is far larger. Mean squared errors below ``enough`` count as
+    good: 1e-4 is an error of 1 %, or 40 dB.
     """
     squared = (result.float() - target).square().flatten(1).mean(1)
-    return torch.log10(squared + 1e-4).mean()
+    return torch.log10(squared + enough).mean()
 
 
 def worse(result: torch.Tensor, target: torch.Tensor, given: torch.Tensor) -> torch.Tensor:

@@ -54,6 +54,9 @@ class Settings:
     """Fields of ``config.Config`` in which an ablation differs from the paper's network."""
     stages: tuple[Stage, ...] = ()
     """Earlier stages with other patches. After the last of them ``patch`` and ``batch`` hold."""
+    slices: int = 1
+    """Neighbouring slices that the network sees as its channels. With more than one, only the
+    middle one of its result is trained and used."""
 
     def __post_init__(self) -> None:
         for name in ("range", "network_range"):
@@ -63,6 +66,11 @@ class Settings:
         if any(a >= b for a, b in itertools.pairwise(ends)):
             raise ValueError(
                 f"stages must end one after the other between 0 and 1, got {ends[1:-1]}"
+            )
+        if self.slices != 1 and (self.slices % 2 == 0 or self.slices != self.channels):
+            raise ValueError(
+                f"slices must be 1, or odd and the number of channels ({self.channels}), "
+                f"got {self.slices}"
             )
         named.check(self.losses)
         self.config()
@@ -98,7 +106,7 @@ class Settings:
         fields = {field.name for field in dataclasses.fields(cls)}
         if unknown := stored.keys() - fields:
             raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
-        if missing := fields - {"network", "stages"} - stored.keys():
+        if missing := fields - {"network", "stages", "slices"} - stored.keys():
             raise ValueError(f"missing settings: {', '.join(sorted(missing))}")
         return cls(**stored)
 
@@ -115,6 +123,13 @@ class Settings:
             for key in mine | theirs
             if mine.get(key) != theirs.get(key)
         ]
+
+    def middle(self, images: torch.Tensor) -> torch.Tensor:
+        """Of images [N, C, H, W] whose channels are neighbouring slices, the middle ones
+        [N, 1, H, W]; other images unchanged."""
+        if self.slices == 1:
+            return images
+        return images[:, self.slices // 2 : self.slices // 2 + 1]
 
     def to_network(self, physical: torch.Tensor) -> torch.Tensor:
         """Physical values, clamped to ``range``, as network values."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from .aio_data import AioPatches, CompositePatches, SnowPatches
 from .ct_data import CtPatches
 from .ct_pairs_data import CtPairPatches
+from .ct_volumes_data import CtVolumePatches
 from .haze_data import HazePatches
 from .pet_data import PetPatches
 from .published_data import DATA_SETS, PublishedPatches
@@ -15,6 +16,7 @@ from .rgb_data import RgbFreePatches, RgbPatches
 SOURCES = {
     "ct": CtPatches,
     "ct-pairs": CtPairPatches,
+    "ct-volumes": CtVolumePatches,
     "haze": HazePatches,
     "pet": PetPatches,
     "rgb": RgbPatches,

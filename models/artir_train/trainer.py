@@ -141,8 +141,8 @@ class Trainer:
         x = settings.to_network(noisy).to(self.device)
         y = settings.to_network(clean).to(self.device)
         with torch.autocast(self.device, torch.bfloat16):
-            result = self.run_model(x)
-        loss = losses.total(settings.losses, result, y, x)
+            result = settings.middle(self.run_model(x))
+        loss = losses.total(settings.losses, result, y, settings.middle(x))
         self.flat.values.grad.zero_()
         loss.backward()
         torch.nn.utils.clip_grad_norm_([self.flat.values], 0.5)
@@ -168,8 +168,8 @@ class Trainer:
                 for n in noisy.split(at_once)
             ]
         result = self.settings.to_physical(torch.cat(parts).cpu())
-        window = self.source.window
-        return mean_psnr(noisy, clean, window), mean_psnr(result, clean, window)
+        window, middle = self.source.window, self.settings.middle
+        return mean_psnr(middle(noisy), clean, window), mean_psnr(middle(result), clean, window)
 
 
 def check_resumable(folder: Path, settings: Settings) -> None:

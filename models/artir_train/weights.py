@@ -18,12 +18,18 @@ from .network import ArtIR
 
 SCALES = {"mixer.project": "beta", "feed.project": "gamma"}
 """The projections of a block, and the residual scales that follow them."""
+ENDS = {"head.weight": 1, "tail.weight": 0, "tail.bias": 0}
+"""The weights of the first and the last convolution, and their axis of the image's channels."""
 FRESH_ROW = 1 / math.sqrt(3)
 """Length of a row of a fresh 1x1 convolution: n values of variance 1 / (3 n)."""
 
 
 def load(path: Path, model: ArtIR) -> None:
-    """Loads a zoo file's weights into a network of the same shape."""
+    """Loads a zoo file's weights into a network of the same shape.
+
+    A network for one channel also starts one for several: it does to the middle channel what it
+    did, and takes no notice of the others.
+    """
     graph = onnx.load(path).graph
     found = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
     for name in [name for name in found if name.endswith("project.weight")]:
@@ -40,7 +46,18 @@ def load(path: Path, model: ArtIR) -> None:
     state = {}
     for name, now in model.state_dict().items():
         value = found.get(name)
+        if value is not None and name in ENDS and value.shape[ENDS[name]] == 1:
+            value = widened(value, ENDS[name], now.shape[ENDS[name]])
         if value is None or value.shape != now.shape:
             raise ValueError(f"{path}: weight {name} is missing or has another shape")
         state[name] = value
     model.load_state_dict(state)
+
+
+def widened(weight: torch.Tensor, axis: int, channels: int) -> torch.Tensor:
+    """Weights of one channel as those of the middle one of several."""
+    shape = list(weight.shape)
+    shape[axis] = channels
+    wide = weight.new_zeros(shape)
+    wide.narrow(axis, channels // 2, 1).copy_(weight)
+    return wide

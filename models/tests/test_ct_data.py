@@ -94,8 +94,8 @@ def test_sharp_noise_is_not_laid_on_soft_slices_and_groups_keep_their_shares(sou
 
 
 def test_a_slice_is_blurred_to_the_softer_kernel_and_so_is_its_noise(source):
-    soft, _, own = source._simulate(2, 100, 100, 128, 0.2, 2.0)
-    as_it_is, _, whole = source._simulate(2, 100, 100, 128, 0.6, 4.0)
+    soft, own = source.slices.patch(2, (100, 100), 128, 0.2, 2.0)
+    as_it_is, whole = source.slices.patch(2, (100, 100), 128, 0.6, 4.0)
     assert whole == pytest.approx(15, rel=0.01)
     assert soft.std() == pytest.approx(own, rel=0.15) and own < 0.6 * whole
     assert as_it_is.std() == pytest.approx(15, rel=0.1)
@@ -103,7 +103,7 @@ def test_a_slice_is_blurred_to_the_softer_kernel_and_so_is_its_noise(source):
 
 def test_noise_patches_have_a_standard_deviation_of_one_for_every_kernel(source):
     for half, steepness in ((0.16, 1.5), (0.3, 2.0), (0.64, 5.0)):
-        _, (one, mirrored), _ = source._simulate(3, 64, 64, 256, half, steepness)
+        one, mirrored = source.slices.noise_patches(3, (64, 64), 256, half, steepness)
         assert one.std() == pytest.approx(1, rel=0.1)
         assert mirrored.std() == pytest.approx(1, rel=0.1)
         assert abs((one * mirrored).mean()) < 0.1

@@ -35,6 +35,7 @@ def test_a_halved_error_earns_the_same_in_every_scene_that_is_not_good_enough():
     one = far * torch.tensor([1.0, near])[:, None, None, None]
     assert (whole - losses.psnr(target + one, target, target)).item() == pytest.approx(0.3, 0.05)
     assert losses.psnr(target, target, target).item() == pytest.approx(-4.0)
+    assert losses.psnr(target, target, target, enough=1e-5).item() == pytest.approx(-5.0)
 
 
 def test_only_changes_for_the_worse_cost_extra():
@@ -106,7 +107,7 @@ def test_the_total_is_the_weighted_sum_of_the_losses_that_are_named():
         ({"sharpness": {"weight": 1}}, "no loss 'sharpness'; there are dual_domain, psnr"),
         ({"worse": {}}, "worse needs weight"),
         ({"dual_domain": {"weight": 1}}, "dual_domain needs fourier"),
-        ({"psnr": {"weight": 1, "window": 3}}, "psnr has no option window; it has weight"),
+        ({"psnr": {"weight": 1, "window": 3}}, "psnr has no option window; it has weight, enough"),
     ],
 )
 def test_losses_that_do_not_exist_or_fit_are_refused(named, reason):

@@ -185,7 +185,10 @@ impl Inputs<'_> {
             let reason = "its values are far beyond 0 to 1: divide 0 to 255 by 255";
             return Err(Failure::input(format!("{}: {reason}", path.display())));
         }
-        Subject::new(name, &Image { data, valid }, self.args.window, self.card)
+        let image = Image { data, valid };
+        // A model of neighbouring slices sees a single one in their place.
+        let image = if image.shape().channels == 1 { image.alone(self.card.input.slices) } else { image };
+        Subject::new(name, &image, self.args.window, self.card)
             .map_err(|e| Failure::from(e).about(&path.display().to_string()))
     }
 }

@@ -54,6 +54,13 @@ pub enum Unit {
 pub struct CardInput {
     /// Channels.
     pub channels: usize,
+    /// Neighbouring slices of one channel each that the channels are, in the order of their positions. The middle channel of
+    /// the result is the restored slice. 1: the channels are those of one image.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub slices: usize,
+    /// The largest distance of neighbouring slices that the network saw in training, mm. Slices farther apart are no neighbours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slices_apart: Option<f64>,
     /// Unit of the physical range.
     pub unit: Unit,
     /// Physical interval that the network saw in training; values beyond it are clamped for the
@@ -61,6 +68,14 @@ pub struct CardInput {
     pub range: [f32; 2],
     /// The interval that `range` is mapped onto.
     pub network_range: [f32; 2],
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(slices: &usize) -> bool {
+    *slices == 1
 }
 
 /// A data set that a model was trained on.
@@ -168,6 +183,13 @@ impl Card {
         }
         if card.input.channels == 0 || card.input.channels > 64 {
             return Err(CardError::Channels(card.input.channels));
+        }
+        let CardInput { channels, slices, slices_apart, .. } = card.input;
+        if slices != 1 && (slices.is_multiple_of(2) || slices != channels) {
+            return Err(CardError::Slices { slices, channels });
+        }
+        if let Some(apart) = slices_apart.filter(|apart| !(apart.is_finite() && *apart > 0.0)) {
+            return Err(CardError::SlicesApart(apart));
         }
         if Range::new(card.input.range, card.input.network_range).is_none() {
             return Err(CardError::Range);

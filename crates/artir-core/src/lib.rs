@@ -58,7 +58,7 @@ pub use image::{Image, Shape, Window};
 pub use model::Model;
 pub use pipeline::{
     ALGORITHM, Feed, ImageSource, MemoryUse, Pool, PoolEnded, Provenance, Restorer, RunReport, Sink, Source, Work,
-    every, network_input, precision_name,
+    every, mirrored, network_input, precision_name,
 };
 pub use progress::{NoProgress, Progress};
 pub use provider::{Device, Provider, Requirement, UnknownDevice, placement::NodePlacement};

@@ -206,6 +206,14 @@ pub(crate) mod tests {
         assert_eq!(model.hash().len(), 64);
     }
 
+    #[test]
+    fn a_card_may_name_neighbouring_slices() {
+        assert_eq!(Model::from_bytes(file(CARD), "m").unwrap().card().input.slices, 1);
+        let card = CARD.replace("\"channels\":1", "\"channels\":3,\"slices\":3,\"slices_apart\":5.5");
+        let input = Model::from_bytes(file(&card), "m").unwrap().card().input.clone();
+        assert_eq!((input.channels, input.slices, input.slices_apart), (3, 3, Some(5.5)));
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_file_without_an_end_is_refused() {
@@ -246,6 +254,9 @@ pub(crate) mod tests {
         for (from, to) in [
             ("\"schema\":1", "\"schema\":2"),
             ("\"channels\":1", "\"channels\":0"),
+            ("\"channels\":1", "\"channels\":1,\"slices\":3"),
+            ("\"channels\":1", "\"channels\":2,\"slices\":2"),
+            ("\"channels\":1", "\"channels\":1,\"slices_apart\":0"),
             ("[-1024,3072]", "[3072,-1024]"),
             ("\"multiple\":4", "\"multiple\":0"),
             ("\"overlap\":16", "\"overlap\":40"),

@@ -50,6 +50,8 @@ pub enum Finding {
     MappingsDropped(usize),
     /// The number of restored PET values that would have been negative, though no value of their slice is, and became 0.
     NotBelowZero(usize),
+    /// The number of slices that lack a neighbour, of those that the model sees.
+    NeighboursMissing(usize),
     /// Files, so many, that were read in spite of a departure from the standard.
     Repaired(Repair, usize),
     /// artir has already restored it.
@@ -113,6 +115,10 @@ impl std::fmt::Display for Finding {
             Self::NotBelowZero(n) => {
                 write!(f, "{n} restored value(s) below 0 became 0, since their slices hold no negative value")
             }
+            Self::NeighboursMissing(n) => write!(
+                f,
+                "{n} slice(s) at an end or beside a gap: the model saw the neighbours of the other side twice, or the slice alone"
+            ),
             Self::Repaired(repair, files) => write!(f, "{files} file(s) read in spite of: {repair}"),
             Self::Restored => write!(f, "already restored by artir"),
         }

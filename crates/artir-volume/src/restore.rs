@@ -1,8 +1,11 @@
 //! Restoring: the axial slices of a volume go through the network one by one.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+};
 
-use artir_core::{Error as CoreError, Image, ImageSource, MemoryUse, Progress, Restorer, Shape, Sink, Work};
+use artir_core::{CardInput, Error as CoreError, Image, ImageSource, MemoryUse, Progress, Restorer, Shape, Sink, Work, mirrored};
 use artir_dicom::{
     Modality, NoiseChoice, are_unscaled, body_mean, choose_strength_of, keep_non_negative, outside_field_of_view,
 };
@@ -101,6 +104,31 @@ impl Voxels<'_> {
         (values, (!all).then_some(valid))
     }
 
+    /// An axial slice with the neighbours that a model sees, by the rule of series: those of its own frame, mirrored at the ends;
+    /// the slice alone where they are farther apart than the model has seen. `recent` holds the slices that were made last.
+    fn seen(&self, slice: usize, input: &CardInput, recent: &mut VecDeque<(usize, Image)>) -> Image {
+        let grid = &self.volume.grid;
+        let mut image = |slice: usize| {
+            if let Some((_, image)) = recent.iter().find(|(known, _)| *known == slice) {
+                return image.clone();
+            }
+            let (values, valid) = self.slice(slice);
+            let image = Image { data: values.insert_axis(Axis(0)), valid };
+            if input.slices > 1 {
+                recent.push_back((slice, image.clone()));
+                if recent.len() > input.slices {
+                    recent.pop_front();
+                }
+            }
+            image
+        };
+        let is_near = input.slices_apart.is_none_or(|most| grid.spacing[2] <= most);
+        let (first, own) = (slice - slice % grid.slices, slice % grid.slices);
+        let offsets = 0..input.slices as isize;
+        let at = offsets.map(|i| if is_near { i + own as isize - (input.slices / 2) as isize } else { own as isize });
+        Image::of_neighbours(at.map(|at| image(first + mirrored(at, grid.slices))).collect())
+    }
+
     /// Refuses CT whose values are HU + 1024. The middle slice stands for all.
     fn check_hounsfield(&self) -> Result<(), Reason> {
         if self.plan.modality != Modality::Ct || self.plan.rescaled {
@@ -144,15 +172,15 @@ impl Work for Step {
     }
 }
 
-/// Takes a slice's residual.
+/// Takes a slice's residual, not those of its neighbours.
 struct Residual<'a>(&'a mut Array2<f32>);
 
 impl Sink for Residual<'_> {
     type Error = CoreError;
 
     fn write(&mut self, first: usize, residual: ArrayView3<'_, f32>) -> Result<(), CoreError> {
-        let rows = residual.dim().1;
-        self.0.slice_mut(s![first..first + rows, ..]).assign(&residual.index_axis(Axis(0), 0));
+        let (channels, rows, _) = residual.dim();
+        self.0.slice_mut(s![first..first + rows, ..]).assign(&residual.index_axis(Axis(0), channels / 2));
         Ok(())
     }
 }
@@ -230,15 +258,16 @@ impl Volume {
         let output = Output::of(self, plan, out)?;
         let (voxels, trailing) = self.load(plan)?;
         let grid = &self.grid;
-        let shape = Shape { channels: 1, rows: grid.rows, columns: grid.columns };
+        let input = &restorer.card().input;
+        let shape = Shape { channels: input.slices, rows: grid.rows, columns: grid.columns };
         let provenance = restorer.provenance(shape, MemoryUse::default())?.to_string();
         let count = grid.all_slices();
         let pool = restorer.pool(shape, MemoryUse::default(), count, progress)?;
         let produce = |feed: artir_core::Feed<Step>| {
+            let mut recent = VecDeque::new();
             for slice in 0..count {
-                let (values, valid) = voxels.slice(slice);
-                let residual = Array2::zeros(values.raw_dim());
-                let image = Image { data: values.insert_axis(Axis(0)), valid };
+                let image = voxels.seen(slice, input, &mut recent);
+                let residual = Array2::zeros((grid.rows, grid.columns));
                 if feed.send(Step { slice, image, residual }).is_err() {
                     return;
                 }
@@ -249,7 +278,7 @@ impl Volume {
             let mut restored = Restored::of(&voxels);
             let (mut noise, mut not_finite, mut raised) = (Vec::new(), 0, 0);
             for Step { slice, image, mut residual } in steps {
-                let values = image.data.index_axis(Axis(0), 0);
+                let values = image.data.index_axis(Axis(0), input.slices / 2);
                 not_finite += values.iter().filter(|v| !v.is_finite()).count();
                 let valid = image.valid.as_ref().map(|valid| valid.view());
                 let mut least = f64::NEG_INFINITY;
@@ -295,7 +324,9 @@ impl Volume {
         let (voxels, _) = self.load(plan)?;
         let all = self.grid.all_slices();
         let count = SAMPLES.min(all);
-        let slices = (0..count).map(|n| voxels.slice((2 * n + 1) * all / (2 * count)));
+        let input = restorer.card().input.clone();
+        let mut recent = VecDeque::new();
+        let slices = (0..count).map(|n| voxels.seen((2 * n + 1) * all / (2 * count), &input, &mut recent));
         Ok(choose_strength_of(slices, restorer, target, progress)?)
     }
 

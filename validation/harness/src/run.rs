@@ -281,10 +281,13 @@ impl<'a> Run<'a> {
         progress: &dyn Progress,
     ) -> Option<Result<(Array3<f32>, f64), Error>> {
         let restorer = self.restorer?;
-        let image = Image { data: images.input.clone(), valid: images.valid.clone() };
+        // Pairs are of single slices: a model of several sees each in the place of its neighbours.
+        let slices = restorer.card().input.slices;
+        let image = Image { data: images.input.clone(), valid: images.valid.clone() }.alone(slices);
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = Instant::now();
         let result = restorer.restore(&image, &Quiet(progress));
+        let result = result.map(|r| if slices > 1 { middle(r) } else { r });
         Some(result.map(|r| (r, begun.elapsed().as_secs_f64())).map_err(Error::Core))
     }
 
@@ -370,6 +373,12 @@ impl<'a> Run<'a> {
         artir_files::write_file(path, true, text.as_bytes()).map_err(fail)?;
         artir_files::append_to(path).map_err(fail)
     }
+}
+
+/// The middle channel.
+fn middle(slices: Array3<f32>) -> Array3<f32> {
+    let at = slices.dim().0 / 2;
+    slices.slice_move(ndarray::s![at..=at, .., ..])
 }
 
 /// Runs in the pipeline without a bar of its own; only the wish to stop is passed on.

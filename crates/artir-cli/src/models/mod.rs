@@ -140,7 +140,12 @@ fn print_card(card: &Card, hash: &str) {
     say!("  sha256       {hash}");
     say!("  parameters   {}", card.parameters);
     say!("  multiply-adds on 256x256  {:.2} G", card.macs_256 as f64 / 1e9);
-    say!("  input        {} channel(s), {:?}, {} to {}", input.channels, input.unit, input.range[0], input.range[1]);
+    let apart = input.slices_apart.map_or(String::new(), |apart| format!(", up to {apart} mm apart"));
+    let channels = match input.slices {
+        1 => format!("{} channel(s)", input.channels),
+        slices => format!("{slices} neighbouring slices{apart}, the middle one restored"),
+    };
+    say!("  input        {channels}, {:?}, {} to {}", input.unit, input.range[0], input.range[1]);
     say!("  tiles        {} with an overlap of {}; reach {}", card.tile, card.overlap, card.reach);
     say!("  strength     {}", card.strength.unwrap_or(1.0));
     say!("  licence      {}", card.licence);

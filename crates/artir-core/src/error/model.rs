@@ -53,6 +53,17 @@ pub enum CardError {
     /// No channels, or too many.
     #[error("names {0} channels")]
     Channels(usize),
+    /// Neighbouring slices that cannot be the channels.
+    #[error("names {slices} neighbouring slices, but {channels} channels")]
+    Slices {
+        /// The slices.
+        slices: usize,
+        /// The channels.
+        channels: usize,
+    },
+    /// A distance that is none.
+    #[error("names a distance of {0} mm between slices")]
+    SlicesApart(f64),
     /// A range without length.
     #[error("names an empty or infinite range")]
     Range,

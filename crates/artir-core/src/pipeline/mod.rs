@@ -17,7 +17,7 @@ use ndarray::{Array3, Array4, ArrayView3, ArrayView4};
 pub use self::{
     memory::ImageSource,
     pool::{Feed, Pool, PoolEnded, Work},
-    prepared::{every, network_input},
+    prepared::{every, mirrored, network_input},
 };
 use crate::{
     Card, Device, Error, Image, Model, Progress, Provider, Session, SettingError, Settings, Shape, TilePlan, VERSION,

@@ -58,7 +58,7 @@ impl Tile {
         if (h, w) == (rows, columns) {
             return self.data.view().insert_axis(Axis(0)).into();
         }
-        let at = |(_, c, y, x)| self.data[(c, reflect(y, h), reflect(x, w))];
+        let at = |(_, c, y, x)| self.data[(c, mirrored(y as isize, h), mirrored(x as isize, w))];
         Array4::from_shape_fn((1, channels, rows, columns), at).into()
     }
 
@@ -99,15 +99,18 @@ pub fn every(values: &[f32], test: impl Fn(f32) -> bool) -> bool {
     values.chunks(1024).all(|piece| piece.iter().fold(true, |all, value| all & test(*value)))
 }
 
-/// Index `i` of an axis of `n` pixels, reflected at its end without repeating the edge, as often as
-/// it takes.
-fn reflect(i: usize, n: usize) -> usize {
+/// Index `i` of an axis of `n` places, mirrored at its ends without repeating them, as often as it takes.
+///
+/// # Panics
+/// For an axis of no place.
+pub fn mirrored(i: isize, n: usize) -> usize {
+    assert!(n > 0, "an axis of no place has no index");
     if n == 1 {
         return 0;
     }
     let period = 2 * (n - 1);
-    let i = i % period;
-    if i < n { i } else { period - i }
+    let i = i.rem_euclid(period as isize) as usize;
+    i.min(period - i)
 }
 
 #[cfg(test)]
@@ -116,8 +119,8 @@ mod tests {
 
     #[test]
     fn reflection_repeats_no_edge() {
-        let seen: Vec<_> = (0..9).map(|i| reflect(i, 4)).collect();
-        assert_eq!(seen, [0, 1, 2, 3, 2, 1, 0, 1, 2]);
-        assert_eq!(reflect(5, 1), 0);
+        let seen: Vec<_> = (-2..9).map(|i| mirrored(i, 4)).collect();
+        assert_eq!(seen, [2, 1, 0, 1, 2, 3, 2, 1, 0, 1, 2]);
+        assert_eq!(mirrored(5, 1), 0);
     }
 }

@@ -130,6 +130,7 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         along_normal: planes.iter().map(Plane::along_normal).collect(),
         planes,
         stacks,
+        thickness: View::new(set, 0).group(tags::PIXEL_MEASURES_SEQUENCE).number(tags::SLICE_THICKNESS),
         are_slices,
         times: (0..count).map(|frame| Times::read(&View::new(set, frame))).collect(),
     };

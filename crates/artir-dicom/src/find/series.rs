@@ -26,6 +26,8 @@ pub struct Instance {
     pub(super) planes: Vec<Plane>,
     /// The index of each frame's stack; empty for an object of one stack.
     pub(super) stacks: Vec<usize>,
+    /// SliceThickness of the first frame, mm.
+    pub(crate) thickness: Option<f64>,
     /// Several frames of a single-frame class: each becomes a slice.
     pub(super) are_slices: bool,
     /// Of each frame.
@@ -58,7 +60,7 @@ impl Instance {
     }
 
     /// The stack of a frame, among those of the object.
-    pub(super) fn stack(&self, frame: usize) -> usize {
+    pub(crate) fn stack(&self, frame: usize) -> usize {
         self.stacks.get(frame).copied().unwrap_or(0)
     }
 }

@@ -116,11 +116,6 @@ impl Slice {
         Ok(Self { frame, encoding, outside, per_unit, lossy })
     }
 
-    /// The slice's values in HU or SUV, computed as they are read.
-    pub(crate) fn source(&self) -> SliceSource<'_> {
-        SliceSource(self)
-    }
-
     /// All values in HU or SUV.
     pub(crate) fn values(&self) -> Array2<f32> {
         self.values_of(self.frame.stored.view())
@@ -165,20 +160,23 @@ fn encoding(file: &DicomFile, format: &PixelFormat, frame: u32, modality: Modali
     Ok(Encoding { limits: format.limits(), transform, padding: format.padding })
 }
 
-/// Passes a slice to the pipeline.
+/// Passes neighbouring slices to the pipeline, an odd number of one extent. Their HU or SUV are computed as they are read.
 #[derive(Debug)]
-pub(crate) struct SliceSource<'a>(&'a Slice);
+pub(crate) struct SliceSource<'a>(pub(crate) Vec<&'a Slice>);
 
 impl Source for SliceSource<'_> {
     type Error = Error;
 
     fn shape(&self) -> Shape {
-        let (rows, columns) = self.0.frame.stored.dim();
-        Shape { channels: 1, rows, columns }
+        let (rows, columns) = self.0[self.0.len() / 2].frame.stored.dim();
+        Shape { channels: self.0.len(), rows, columns }
     }
 
     fn read(&mut self, window: Window) -> Result<Image, Error> {
-        let data = self.0.values_of(self.0.frame.stored.slice(cut(window))).insert_axis(Axis(0));
-        Ok(Image { data, valid: self.0.valid_of(window) })
+        let image = |slice: &&Slice| {
+            let data = slice.values_of(slice.frame.stored.slice(cut(window))).insert_axis(Axis(0));
+            Image { data, valid: slice.valid_of(window) }
+        };
+        Ok(Image::of_neighbours(self.0.iter().map(image).collect()))
     }
 }

@@ -104,6 +104,17 @@ pub(super) fn key(place: &Place<'_>, sha256: &str, scale: &Scale) -> String {
     source.hash()
 }
 
+/// The key of an object whose slices are restored with the help of others: its own, and theirs with the frames that are used.
+/// Without others it is its own.
+pub(super) fn key_among<'a>(own: &str, beside: impl Iterator<Item = (&'a str, u32)>) -> String {
+    let mut beside = beside.peekable();
+    if beside.peek().is_none() {
+        return own.to_owned();
+    }
+    let text = Encoding::new("artir-neighbours", 1).text("own", own);
+    beside.fold(text, |text, (key, frame)| text.text("beside", &format!("{key} {frame}"))).hash()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +126,8 @@ mod tests {
     fn forms_are_pinned() {
         let (dir, found) = crate::restore::tests::folder(&[("a", crate::restore::tests::slice(0.0, "1.2.3.1", 1))]);
         let source = &found.series[0];
-        let what = Restoring { provenance: "any runtime", decides: "artir-pixels 1\nmodel=x\n", task: "a test" };
+        let decides = "artir-pixels 1\nmodel=x\n";
+        let what = Restoring { provenance: "any runtime", decides, ..crate::restore::tests::WHAT };
         let options = RestoreOptions::default();
         let text = series(source, &what, &options);
         assert_eq!(

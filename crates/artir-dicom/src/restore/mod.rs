@@ -6,6 +6,7 @@
 mod floor;
 pub(crate) mod identity;
 mod names;
+mod neighbours;
 mod noise;
 mod options;
 pub(crate) mod place;
@@ -30,7 +31,8 @@ pub use self::noise::{NoiseChoice, SliceNoise, choose_strength, choose_strength_
 pub use self::options::{Description, OptionError, RestoreOptions, Timestamp};
 pub use self::scale::body_mean;
 use self::{
-    plan::{Kept, is_published, slices},
+    neighbours::Sight,
+    plan::{Kept, Planning, is_published, slices},
     scale::Scale,
     step::{Run, Step},
     way::restore_slices,
@@ -84,11 +86,12 @@ pub fn restore_series(
 ) -> Result<SeriesReport, Error> {
     let slice_pixels = u64::from(series.rows) * u64::from(series.columns);
     progress.start(&series.folder, slice_pixels * series.slices() as u64);
-    let shape = Shape { channels: 1, rows: series.rows as usize, columns: series.columns as usize };
+    let sight = Sight::from(&restorer.card().input);
+    let shape = Shape { channels: sight.slices, rows: series.rows as usize, columns: series.columns as usize };
     let provenance = restorer.provenance(shape, MemoryUse::default())?.to_string();
     let task = restorer.card().task.name();
     let decides = restorer.decides_for(shape, MemoryUse::default())?;
-    let what = Restoring { provenance: &provenance, decides: decides.as_str(), task };
+    let what = Restoring { provenance: &provenance, decides: decides.as_str(), task, sight };
     let pool = restorer.pool(shape, MemoryUse::default(), series.slices(), progress)?;
     let report = restore_with(series, &what, out, options, pool)?;
     progress.advance(slice_pixels * report.resumed as u64);
@@ -103,6 +106,7 @@ struct Restoring<'a> {
     /// The model and settings that determine the pixels, as text with a version.
     decides: &'a str,
     task: &'a str,
+    sight: Sight,
 }
 
 /// Restores a series with any pool.
@@ -121,8 +125,10 @@ fn restore_with(
     }
     let mut decoder = options.decoder();
     let scale = Scale::of(series, options, &mut decoder)?;
-    let (objects, unreadable) = plan::objects(series, &scale, options)?;
+    let Planning { objects, neighbours, unreadable } = plan::objects(series, &scale, what.sight, options)?;
     let suv = scale.suv_summary();
+    let mut findings: Vec<Finding> = suv.iter().flat_map(|suv| suv.findings.clone()).collect();
+    findings.extend((neighbours.incomplete > 0).then_some(Finding::NeighboursMissing(neighbours.incomplete)));
     let mut report = SeriesReport {
         folder: target.clone(),
         files: Vec::new(),
@@ -131,7 +137,7 @@ fn restore_with(
         provenance: what.provenance.to_owned(),
         resumed: 0,
         failed: unreadable,
-        findings: suv.iter().flat_map(|suv| suv.findings.clone()).collect(),
+        findings,
         suv,
         noise: Vec::new(),
     };
@@ -157,9 +163,9 @@ fn restore_with(
         staging.take_over(manifest, &wanted)?;
     }
     let order: Vec<(String, String)> = objects.iter().map(|o| (o.place.name.clone(), o.key.clone())).collect();
-    let (done, todo): (Vec<_>, Vec<_>) = objects.into_iter().partition(|object| staging.is_done(&object.key));
-    report.resumed = slices(&done);
-    for object in &done {
+    let (done, todo): (Vec<usize>, Vec<usize>) = (0..objects.len()).partition(|i| staging.is_done(&objects[*i].key));
+    report.resumed = slices(done.iter().map(|i| &objects[*i]));
+    for object in done.iter().map(|i| &objects[*i]) {
         kept.add(series.modality, &object.place, &staging.completed(&object.key))?;
     }
     let derivation = Derivation {
@@ -170,7 +176,7 @@ fn restore_with(
         model: what.provenance,
         timestamp: options.timestamp.as_ref().map(Timestamp::as_str),
     };
-    let run = Run { series, scale: &scale, derivation: &derivation, options };
+    let run = Run { series, scale: &scale, objects: &objects, neighbours: &neighbours, derivation: &derivation, options };
     let (inferred, written) = restore_slices(&run, &todo, &mut decoder, staging, pool);
     let (staging, new) = written?;
     if let Err(e) = inferred {
@@ -179,8 +185,7 @@ fn restore_with(
         }
         return Err(e);
     }
-    let complete: Vec<_> = done.iter().chain(&todo).filter(|object| staging.is_done(&object.key)).collect();
-    let slices = slices(complete.iter().copied());
+    let slices = slices(objects.iter().filter(|object| staging.is_done(&object.key)));
     let named: Vec<(String, String)> = order.into_iter().filter(|(_, key)| staging.is_done(key)).collect();
     let name = |key: &str| named.iter().find(|(_, of)| of == key).map(|(name, _)| name.clone());
     let measured = new

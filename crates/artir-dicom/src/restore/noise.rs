@@ -4,7 +4,14 @@ use artir_core::{Image, Progress, Restorer};
 use artir_metrics::{ct_noise, median};
 use ndarray::{Array2, Axis};
 
-use super::{RestoreOptions, scale::Scale, step::open};
+use super::{
+    RestoreOptions,
+    neighbours::{FrameAt, Neighbours, Sight},
+    place::Place,
+    plan::places,
+    scale::Scale,
+    step::open,
+};
 use crate::{
     Error, Series,
     read::{slice::Slice, worker::Decoder},
@@ -54,36 +61,51 @@ pub fn choose_strength(
 ) -> Result<Option<NoiseChoice>, Error> {
     let mut decoder = options.decoder();
     let scale = Scale::of(series, options, &mut decoder)?;
-    let places: Vec<_> = series.instances.iter().flat_map(|i| (0..i.frames()).map(move |frame| (i, frame))).collect();
-    let count = SAMPLES.min(places.len());
-    let slices = (0..count).filter_map(|n| {
+    let places = places(series, options);
+    let neighbours = Neighbours::of(
+        &places.iter().collect::<Vec<_>>(),
+        series.slice_spacing,
+        Sight::from(&restorer.card().input),
+    );
+    let frames = |(object, place): (usize, &Place<'_>)| (0..place.frames.len() as u32).map(move |own| (object, own));
+    let all: Vec<(usize, u32)> = places.iter().enumerate().flat_map(frames).collect();
+    let count = SAMPLES.min(all.len());
+    let images = (0..count).filter_map(|n| {
         // The middles of equal parts: the ends of a series often show other anatomy.
-        let (instance, frame) = places[(2 * n + 1) * places.len() / (2 * count)];
-        let slice = read(series, instance, frame, &scale, options, &mut decoder).ok()?;
-        Some((slice.values(), slice.valid()))
+        let (object, own) = all[(2 * n + 1) * all.len() / (2 * count)];
+        let mut image = |at: &FrameAt| {
+            let slice = read(series, places[at.object].instance, at.frame, &scale, options, &mut decoder).ok()?;
+            Some(Image { data: slice.values().insert_axis(Axis(0)), valid: slice.valid() })
+        };
+        let seen = neighbours.seen(object, own);
+        let middle = image(&seen[seen.len() / 2])?;
+        let beside = |(i, at)| if i == seen.len() / 2 { None } else { image(at) };
+        let slices = seen.iter().enumerate().map(beside).map(|slice| slice.unwrap_or_else(|| middle.clone()));
+        Some(Image::of_neighbours(slices.collect()))
     });
-    Ok(choose_strength_of(slices, restorer, target, progress)?)
+    Ok(choose_strength_of(images, restorer, target, progress)?)
 }
 
-/// Chooses the strength by some axial slices in HU, with the pixels that count, as [`choose_strength`] does.
+/// Chooses the strength by some axial slices in HU, each with the neighbours that the model sees, as [`choose_strength`] does.
 ///
 /// # Errors
 /// Errors of the core.
 pub fn choose_strength_of(
-    slices: impl IntoIterator<Item = (Array2<f32>, Option<Array2<bool>>)>,
+    slices: impl IntoIterator<Item = Image>,
     restorer: &mut Restorer,
     target: f64,
     progress: &dyn Progress,
 ) -> Result<Option<NoiseChoice>, artir_core::Error> {
     restorer.set_strength(1.0)?;
     let mut samples = Vec::new();
-    for (before, valid) in slices {
-        if ct_noise(before.view(), valid.as_ref().map(|v| v.view())).is_none() {
+    for image in slices {
+        let middle = image.data.dim().0 / 2;
+        let before = image.data.index_axis(Axis(0), middle);
+        if ct_noise(before, image.valid.as_ref().map(|v| v.view())).is_none() {
             continue;
         }
-        let image = Image { data: before.clone().insert_axis(Axis(0)), valid: valid.clone() };
-        let residual = restorer.restore(&image, &Quiet(progress))?.index_axis_move(Axis(0), 0) - &before;
-        samples.push((before, residual, valid));
+        let residual = restorer.restore(&image, &Quiet(progress))?.index_axis_move(Axis(0), middle) - before;
+        samples.push((before.to_owned(), residual, image.valid));
     }
     let noise = |strength: f32| {
         let measured = samples.iter().filter_map(|(before, residual, valid)| {

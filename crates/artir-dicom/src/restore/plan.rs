@@ -7,6 +7,7 @@ use dicom_dictionary_std::tags;
 
 use super::{
     identity,
+    neighbours::{Neighbours, Sight},
     options::RestoreOptions,
     place::{Place, Planned},
     scale::Scale,
@@ -43,12 +44,23 @@ pub(crate) fn places<'a>(series: &'a Series, options: &RestoreOptions) -> Vec<Pl
     out
 }
 
-/// The objects of a series in slice order. Where a series may be partial, also the reasons why some are missing from them.
+/// What a series becomes.
+pub(super) struct Planning<'a> {
+    /// Its objects in slice order.
+    pub(super) objects: Vec<Planned<'a>>,
+    /// What the network sees of their frames.
+    pub(super) neighbours: Neighbours,
+    /// Where a series may be partial, the reasons why some objects are missing.
+    pub(super) unreadable: Vec<Error>,
+}
+
+/// Plans the objects of a series.
 pub(super) fn objects<'a>(
     series: &'a Series,
     scale: &Scale,
+    sight: Sight,
     options: &RestoreOptions,
-) -> Result<(Vec<Planned<'a>>, Vec<Error>), Error> {
+) -> Result<Planning<'a>, Error> {
     let (mut objects, mut unreadable) = (Vec::new(), Vec::new());
     // The places of one instance follow each other, and its file is hashed once.
     let mut last: Option<(&Instance, Result<String, Reason>)> = None;
@@ -68,7 +80,14 @@ pub(super) fn objects<'a>(
         }
         last = Some((instance, sha256));
     }
-    Ok((objects, unreadable))
+    let places: Vec<&Place<'_>> = objects.iter().map(|object| &object.place).collect();
+    let neighbours = Neighbours::of(&places, series.slice_spacing, sight);
+    let own: Vec<String> = objects.iter().map(|object| object.key.clone()).collect();
+    for (i, object) in objects.iter_mut().enumerate() {
+        let beside = neighbours.beside(i).map(|at| (own[at.object].as_str(), at.frame));
+        object.key = identity::key_among(&own[i], beside);
+    }
+    Ok(Planning { objects, neighbours, unreadable })
 }
 
 /// Whether a folder holds exactly this derived series and is complete.

@@ -1,7 +1,11 @@
 //! Reading slices ahead of the network: several lanes decode, each with a decoder of its own, and the slices come in order.
 
 use std::{
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    collections::VecDeque,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
     thread,
 };
 
@@ -9,9 +13,10 @@ use artir_core::Feed;
 use ndarray::Array2;
 
 use super::{
+    neighbours::FrameAt,
     options::RestoreOptions,
-    place::{Place, Planned},
-    step::{Run, Step, open},
+    place::Place,
+    step::{Run, Seen, Step, open},
 };
 use crate::{
     Error, Instance, Repair,
@@ -28,72 +33,104 @@ use crate::{
 
 /// More decoders than these starve each other of memory bandwidth.
 const MOST_LANES: usize = 8;
+/// Slices that are kept for their neighbours, beside those that one slice needs. Frames of one object may come in another
+/// order than that of their positions.
+const KEPT: usize = 8;
 
-/// A frame to be read: its object, and whether it is the first or the last of it.
-#[derive(Clone, Copy)]
-struct Unit<'a> {
-    object: &'a Planned<'a>,
-    frame: u32,
-}
-
-impl Unit<'_> {
-    fn is_first(&self) -> bool {
-        self.frame == self.object.place.frames.start
-    }
-
-    fn is_last(&self) -> bool {
-        self.frame + 1 == self.object.place.frames.end
-    }
-}
-
-/// A frame that was read.
-struct Decoded {
+/// What a frame is read for.
+struct Own {
     /// The object's, with its first frame.
     header: Option<Box<Header>>,
-    slice: Slice,
     /// The departures from the standard in the pixels, as far as they are known.
     repairs: Vec<Repair>,
 }
 
-/// Feeds every frame of some objects to the pool.
-pub(super) fn feed(run: &Run<'_>, todo: &[Planned<'_>], decoder: &mut Decoder, feed: &Feed<Step>) {
-    let units: Vec<Unit<'_>> =
-        todo.iter().flat_map(|object| object.place.frames.clone().map(move |frame| Unit { object, frame })).collect();
-    let lanes = lanes(run.options, todo).min(units.len());
+/// A frame that was read: its slice, and what is needed once, when it is restored itself.
+struct Decoded {
+    slice: Option<Arc<Slice>>,
+    own: Option<Result<Own, Error>>,
+}
+
+/// The frames that came last, since their neighbours see them too.
+struct Recent<T> {
+    held: VecDeque<(FrameAt, T)>,
+    most: usize,
+}
+
+impl<T> Recent<T> {
+    /// For a model that sees so many slices.
+    fn new(slices: usize) -> Self {
+        Self { held: VecDeque::new(), most: if slices > 1 { slices + KEPT } else { 0 } }
+    }
+
+    fn find(&mut self, at: FrameAt) -> Option<&mut T> {
+        self.held.iter_mut().find(|(held, _)| *held == at).map(|(_, value)| value)
+    }
+
+    /// Keeps a frame. Returns the one that is no longer kept.
+    fn keep(&mut self, at: FrameAt, value: T) -> Option<T> {
+        self.held.push_back((at, value));
+        if self.held.len() > self.most { self.held.pop_front().map(|(_, value)| value) } else { None }
+    }
+}
+
+/// The frames that have to be read for some frames to be restored, in their order.
+fn reads(run: &Run<'_>, units: &[FrameAt]) -> Vec<FrameAt> {
+    let mut recent = Recent::new(run.slices());
+    let mut out = Vec::new();
+    for at in units.iter().flat_map(|unit| run.seen(*unit)) {
+        if recent.find(*at).is_none() {
+            out.push(*at);
+            recent.keep(*at, ());
+        }
+    }
+    out
+}
+
+/// Feeds every frame of some of the run's objects to the pool.
+pub(super) fn feed(run: &Run<'_>, todo: &[usize], decoder: &mut Decoder, feed: &Feed<Step>) {
+    let frames = |object: usize| run.objects[object].place.frames.clone().map(move |frame| FrameAt { object, frame });
+    let units: Vec<FrameAt> = todo.iter().flat_map(|object| frames(*object)).collect();
+    let lanes = lanes(run.options, todo.first().map(|object| &run.objects[*object].place)).min(units.len());
     if lanes < 2 {
         let mut file = None;
-        send(&units, feed, false, |_, unit| Some(read(run, unit, &mut file, decoder)));
+        send(run, &units, feed, false, |at| Some(read(run, at, &mut file, decoder)));
         return;
     }
+    let reads = reads(run, &units);
     let mut more: Vec<Decoder> = (1..lanes).map(|_| run.options.decoder()).collect();
     // The first may have a process already.
     let decoders: Vec<&mut Decoder> = std::iter::once(decoder).chain(&mut more).collect();
     thread::scope(|scope| {
-        let mut channels: Vec<Receiver<Result<Decoded, Error>>> = Vec::new();
+        let mut channels: Vec<Receiver<Decoded>> = Vec::new();
         for (lane, decoder) in decoders.into_iter().enumerate() {
             let (to, from): (SyncSender<_>, _) = sync_channel(1);
             channels.push(from);
-            let units = units.iter().skip(lane).step_by(lanes);
+            let reads = reads.iter().skip(lane).step_by(lanes);
             scope.spawn(move || {
                 let mut file = None;
-                for unit in units {
-                    if to.send(read(run, *unit, &mut file, decoder)).is_err() {
+                for at in reads {
+                    if to.send(read(run, *at, &mut file, decoder)).is_err() {
                         return;
                     }
                 }
             });
         }
         // The channels go with this closure, so that lanes whose slices are no longer wanted end.
-        send(&units, feed, true, move |i, _| channels[i % lanes].recv().ok());
+        let mut next = channels.len() - 1;
+        send(run, &units, feed, true, move |_| {
+            next = (next + 1) % lanes;
+            channels[next].recv().ok()
+        });
     });
 }
 
 /// How many lanes keep up with the network: one, unless codecs have to decode.
-fn lanes(options: &RestoreOptions, todo: &[Planned<'_>]) -> usize {
+fn lanes(options: &RestoreOptions, first: Option<&Place<'_>>) -> usize {
     if let Some(decoders) = options.decoders {
         return decoders;
     }
-    let first = todo.first().map(|object| DicomFile::open(&object.place.instance.path, Stop::AtPixels));
+    let first = first.map(|place| DicomFile::open(&place.instance.path, Stop::AtPixels));
     match first {
         Some(Ok(file)) if codec::reading(&file.transfer_syntax) == Reading::Fragile => {
             thread::available_parallelism().map_or(1, usize::from).min(MOST_LANES)
@@ -102,41 +139,61 @@ fn lanes(options: &RestoreOptions, todo: &[Planned<'_>]) -> usize {
     }
 }
 
-/// Sends the frames in order. An object ends with its first frame that cannot be read; `ahead` is true where the others are
-/// read nevertheless.
-fn send<'a>(
-    units: &[Unit<'a>],
+/// Sends the frames in order, each with its neighbours. `next` reads a frame that is not at hand. An object ends with its
+/// first frame that cannot be read; `ahead` is true where the others are read nevertheless.
+fn send(
+    run: &Run<'_>,
+    units: &[FrameAt],
     feed: &Feed<Step>,
     ahead: bool,
-    mut next: impl FnMut(usize, Unit<'a>) -> Option<Result<Decoded, Error>>,
+    mut next: impl FnMut(FrameAt) -> Option<Decoded>,
 ) {
+    let mut recent = Recent::new(run.slices());
     let mut failed = false;
     let mut found: Vec<Repair> = Vec::new();
-    for (i, unit) in units.iter().enumerate() {
-        if unit.is_first() {
+    for unit in units {
+        let object = &run.objects[unit.object];
+        if unit.frame == object.place.frames.start {
             failed = false;
             found.clear();
         }
         if failed && !ahead {
             continue;
         }
-        let Some(decoded) = next(i, *unit) else { return };
+        let (mut seen, mut own) = (Vec::new(), None);
+        for at in run.seen(*unit) {
+            let mut come = None;
+            if recent.find(*at).is_none() {
+                let Some(decoded) = next(*at) else { return };
+                come = recent.keep(*at, decoded);
+            }
+            // A model of one slice keeps none: what comes goes at once.
+            let held = if recent.most == 0 { come.as_mut() } else { recent.find(*at) };
+            let Some(Decoded { slice, own: its }) = held else { return };
+            if at == unit {
+                own = own.or_else(|| its.take());
+            }
+            seen.push(slice.clone());
+        }
         if failed {
             continue;
         }
-        let sent = match decoded {
-            Ok(Decoded { header, slice, repairs }) => {
+        let sent = match own {
+            Some(Ok(Own { header, repairs })) => {
+                let Some(seen) = complete(&seen) else { return };
                 found.extend(repairs.into_iter().filter(|repair| !found.contains(repair)).collect::<Vec<_>>());
-                let opened = header.map_or(Ok(()), |header| feed.send(Step::Open(unit.object.key.clone(), header)));
-                let framed = opened.and_then(|()| feed.send(Step::Frame(slice, Array2::default((0, 0)))));
+                let opened = header.map_or(Ok(()), |header| feed.send(Step::Open(object.key.clone(), header)));
+                let framed = opened.and_then(|()| feed.send(Step::Frame(seen, Array2::default((0, 0)))));
                 framed.and_then(|()| {
-                    if unit.is_last() { feed.send(Step::Close(std::mem::take(&mut found))) } else { Ok(()) }
+                    let is_last = unit.frame + 1 == object.place.frames.end;
+                    if is_last { feed.send(Step::Close(std::mem::take(&mut found))) } else { Ok(()) }
                 })
             }
-            Err(e) => {
+            Some(Err(e)) => {
                 failed = true;
                 feed.send(Step::Failed(e))
             }
+            None => return,
         };
         if sent.is_err() {
             return;
@@ -144,26 +201,46 @@ fn send<'a>(
     }
 }
 
+/// The slices that are seen. For one that cannot be read, that of the other side stands, or the middle one.
+fn complete(slices: &[Option<Arc<Slice>>]) -> Option<Seen> {
+    let other = |i: usize| slices[slices.len() - 1 - i].as_ref();
+    let middle = slices[slices.len() / 2].as_ref()?;
+    let stand_in = |(i, slice): (usize, &Option<Arc<Slice>>)| slice.as_ref().or(other(i)).unwrap_or(middle).clone();
+    Some(Seen(slices.iter().enumerate().map(stand_in).collect()))
+}
+
 /// A file that a lane has open: objects that are made of one file follow each other.
 type OpenFile<'a> = Option<(&'a Instance, DicomFile, PixelFormat)>;
 
 /// Reads one frame.
-fn read<'a>(run: &Run<'_>, unit: Unit<'a>, last: &mut OpenFile<'a>, decoder: &mut Decoder) -> Result<Decoded, Error> {
-    let Run { series, scale, options, .. } = *run;
-    let Place { instance, single, .. } = &unit.object.place;
+fn read<'a>(run: &Run<'a>, at: FrameAt, last: &mut OpenFile<'a>, decoder: &mut Decoder) -> Decoded {
+    match read_slice(run, at, last, decoder) {
+        Ok((slice, own)) => Decoded { slice: Some(Arc::new(slice)), own: Some(Ok(own)) },
+        Err(e) => Decoded { slice: None, own: Some(Err(e)) },
+    }
+}
+
+fn read_slice<'a>(
+    run: &Run<'a>,
+    at: FrameAt,
+    last: &mut OpenFile<'a>,
+    decoder: &mut Decoder,
+) -> Result<(Slice, Own), Error> {
+    let Run { series, scale, options, objects, .. } = *run;
+    let Place { instance, single, frames, .. } = &objects[at.object].place;
     let known = last.take().filter(|(of, ..)| std::ptr::eq(*of, *instance));
     let (_, file, format) = last.insert(match known {
         Some(known) => known,
         None => open(series, instance, options.rescale).map(|(file, format)| (*instance, file, format))?,
     });
     let slice = scale
-        .per_unit(&instance.path, unit.frame)
-        .and_then(|per_unit| Slice::read(file, format, unit.frame, series.modality, per_unit, decoder))
+        .per_unit(&instance.path, at.frame)
+        .and_then(|per_unit| Slice::read(file, format, at.frame, series.modality, per_unit, decoder))
         .map_err(|reason| Error::file(&instance.path, reason))?;
-    let header = unit.is_first().then(|| {
+    let header = (at.frame == frames.start).then(|| {
         let (source, format) = (file.set.clone(), format.clone());
         let (path, multi_frame) = (instance.path.clone(), series.multi_frame);
         Box::new(Header { path, source, format, multi_frame, single: *single })
     });
-    Ok(Decoded { header, slice, repairs: file.pixel_repairs() })
+    Ok((slice, Own { header, repairs: file.pixel_repairs() }))
 }

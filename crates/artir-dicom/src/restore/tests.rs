@@ -65,7 +65,8 @@ pub(crate) fn save(object: InMemDicomObject, path: &Path) {
     object.with_meta(meta).unwrap().write_to_file(path).unwrap();
 }
 
-const WHAT: Restoring<'static> = Restoring { provenance: "p", decides: "p", task: "a test" };
+pub(super) const WHAT: Restoring<'static> =
+    Restoring { provenance: "p", decides: "p", task: "a test", sight: Sight { slices: 1, apart: None } };
 
 pub(crate) fn run(series: &Series, out: &Path, residual: f32) -> Result<SeriesReport, Error> {
     run_with(series, out, residual, &RestoreOptions::default())
@@ -90,7 +91,7 @@ fn pool<'a>(
         let slices: Vec<&Slice> = steps
             .iter()
             .map(|step| match &**step {
-                Step::Frame(slice, _) => slice,
+                Step::Frame(seen, _) => seen.middle(),
                 _ => panic!("a step without an image"),
             })
             .collect();

@@ -6,7 +6,6 @@ use ndarray::Array2;
 
 use super::{
     floor::keep_non_negative,
-    place::Planned,
     reading,
     step::{Run, Step},
 };
@@ -30,16 +29,17 @@ pub(super) struct Written {
     pub(super) noise: Vec<(String, usize, [f64; 2])>,
 }
 
-/// Takes every slice of some objects the whole way. Returns how the network ended, and the written objects.
+/// Takes every slice of some of the run's objects the whole way. Returns how the network ended, and the written objects.
 pub(super) fn restore_slices(
     run: &Run<'_>,
-    todo: &[Planned<'_>],
+    todo: &[usize],
     decoder: &mut Decoder,
     mut staging: Staging,
     pool: Pool<'_, Step>,
 ) -> (Result<(), Error>, Result<(Staging, Written), Error>) {
     let Run { series, derivation, options, .. } = *run;
-    // 1. Read: each frame's bytes are decoded to stored values. Their HU or SUV are computed as the network asks for them.
+    // 1. Read: each frame's bytes are decoded to stored values, its neighbours' too if the model sees them. Their HU or SUV are
+    // computed as the network asks for them.
     let read = |feed: Feed<Step>| reading::feed(run, todo, decoder, &feed);
     // 2. to 6. The pool normalises the values to the network's range, tiles them if the memory requires it, infers, blends the
     // tiles, and denormalises the result to a residual in HU or SUV: `artir_core::Restorer::run`.
@@ -54,7 +54,8 @@ pub(super) fn restore_slices(
                     frame = 0;
                     Object::new(*header, options.syntax, &staging).map(|object| open = Some((key, object)))
                 }
-                (Step::Frame(slice, mut residual), Some((key, mut object))) => {
+                (Step::Frame(seen, mut residual), Some((key, mut object))) => {
+                    let slice = seen.into_middle();
                     if series.modality == Modality::Pet {
                         written.raised += raised(&slice, &mut residual);
                     }

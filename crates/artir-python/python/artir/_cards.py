@@ -39,6 +39,7 @@ class Card:
         version: Its version.
         task: ct-denoise, pet-enhance, dehaze or rgb-denoise.
         channels: Channels of an image.
+        slices: Neighbouring slices that the channels are, of which the middle one is restored; 1 for other models.
         unit: Unit of the values: HU, SUV, or 1 for display values from 0 to 1.
         range: The interval of physical values that the network was trained on.
         network_range: The interval that `range` becomes for the network itself.
@@ -60,6 +61,7 @@ class Card:
     version: str
     task: str
     channels: int
+    slices: int
     unit: str
     range: tuple[float, float]
     network_range: tuple[float, float]
@@ -87,6 +89,7 @@ def card_of(model: str) -> Card:
         version=card["version"],
         task=card["task"],
         channels=given["channels"],
+        slices=given.get("slices", 1),
         unit=given["unit"],
         range=(given["range"][0], given["range"][1]),
         network_range=(given["network_range"][0], given["network_range"][1]),

@@ -79,7 +79,8 @@ class Model:
 
         Args:
             array: Values in the unit of the card, [..., row, column], or [..., channel, row, column] for a model of
-                several channels. Each image is restored for itself. Arrays of any library with `__array__` or DLPack
+                several channels. Each image is restored for itself. For a model of neighbouring slices the channels are
+                these slices, and only the middle one is restored. Arrays of any library with `__array__` or DLPack
                 work.
             strength: Share of the restoration that is applied, 0 to 1. None takes the card's, which is 1 unless it says
                 otherwise. 0 changes no bit.

@@ -56,8 +56,9 @@ fn dose(restorer: &Restorer, photons: f64) -> Result<Dose, Error> {
     let mut restored: Vec<Array2<f32>> = Vec::new();
     for seed in 0..SCANS {
         let slice = scan_body(&scan, &body, 1000 + seed);
-        let image = Image::new(slice.measured.clone().insert_axis(Axis(0)));
-        restored.push(restorer.restore(&image, &NoProgress)?.index_axis_move(Axis(0), 0));
+        let seen = restorer.card().input.slices;
+        let image = Image::new(slice.measured.clone().insert_axis(Axis(0))).alone(seen);
+        restored.push(restorer.restore(&image, &NoProgress)?.index_axis_move(Axis(0), seen / 2));
         slices.push(slice);
     }
     let truth = &slices[0].truth;
