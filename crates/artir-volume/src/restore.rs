@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use artir_core::{CardInput, Error as CoreError, Image, ImageSource, MemoryUse, Progress, Restorer, Shape, Sink, Work, mirrored};
+use artir_core::{
+    CardInput, Error as CoreError, Image, ImageSource, MemoryUse, Progress, Restorer, Shape, Sink, Work, mirrored,
+};
 use artir_dicom::{
     Modality, NoiseChoice, are_unscaled, body_mean, choose_strength_of, keep_non_negative, outside_field_of_view,
 };

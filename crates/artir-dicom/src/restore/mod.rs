@@ -176,7 +176,8 @@ fn restore_with(
         model: what.provenance,
         timestamp: options.timestamp.as_ref().map(Timestamp::as_str),
     };
-    let run = Run { series, scale: &scale, objects: &objects, neighbours: &neighbours, derivation: &derivation, options };
+    let run =
+        Run { series, scale: &scale, objects: &objects, neighbours: &neighbours, derivation: &derivation, options };
     let (inferred, written) = restore_slices(&run, &todo, &mut decoder, staging, pool);
     let (staging, new) = written?;
     if let Err(e) = inferred {

@@ -191,7 +191,8 @@ mod tests {
             let Some((mut source, mut sink)) = steps[0].image() else { panic!("a step without an image") };
             let image = source.read(Window { row: 0, column: 0, rows: 6, columns: 5 })?;
             // Stored values; the slope is 2, the intercept -1024.
-            let values: Vec<i32> = image.data.outer_iter().map(|plane| ((plane[(1, 1)] + 1024.0) / 2.0) as i32).collect();
+            let values: Vec<i32> =
+                image.data.outer_iter().map(|plane| ((plane[(1, 1)] + 1024.0) / 2.0) as i32).collect();
             assert_eq!(image.data[(slices / 2, 1, 1)], source.0[slices / 2].values()[(1, 1)]);
             seen.insert(values[slices / 2], values);
             let residual = |(c, _, _)| if c == slices / 2 { 2.0 } else { 500.0 };

@@ -62,11 +62,8 @@ pub fn choose_strength(
     let mut decoder = options.decoder();
     let scale = Scale::of(series, options, &mut decoder)?;
     let places = places(series, options);
-    let neighbours = Neighbours::of(
-        &places.iter().collect::<Vec<_>>(),
-        series.slice_spacing,
-        Sight::from(&restorer.card().input),
-    );
+    let neighbours =
+        Neighbours::of(&places.iter().collect::<Vec<_>>(), series.slice_spacing, Sight::from(&restorer.card().input));
     let frames = |(object, place): (usize, &Place<'_>)| (0..place.frames.len() as u32).map(move |own| (object, own));
     let all: Vec<(usize, u32)> = places.iter().enumerate().flat_map(frames).collect();
     let count = SAMPLES.min(all.len());

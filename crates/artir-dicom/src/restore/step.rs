@@ -6,7 +6,12 @@ use artir_core::{Sink, Work};
 use dicom_dictionary_std::tags;
 use ndarray::{Array2, ArrayView3, Axis, s};
 
-use super::{neighbours::{FrameAt, Neighbours}, options::RestoreOptions, place::Planned, scale::Scale};
+use super::{
+    neighbours::{FrameAt, Neighbours},
+    options::RestoreOptions,
+    place::Planned,
+    scale::Scale,
+};
 use crate::{
     Error, Instance, Modality, Reason, Repair, Rescale, Series,
     read::{
