@@ -50,7 +50,7 @@ impl Neighbours {
     /// The neighbours in some objects of a series, in slice order, whose slices are usually `spacing` mm apart.
     pub(super) fn of(places: &[&Place<'_>], spacing: f64, sight: Sight) -> Self {
         let side = (sight.slices / 2) as isize;
-        let most = (GAP * spacing).min(sight.apart.unwrap_or(f64::INFINITY));
+        let most = (GAP * spacing).min(sight.apart.map_or(f64::INFINITY, |apart| apart + SAME_POSITION));
         let mut seen: Vec<Vec<Vec<FrameAt>>> =
             places.iter().map(|place| vec![Vec::new(); place.frames.len()]).collect();
         let mut incomplete = 0;
