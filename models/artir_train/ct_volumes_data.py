@@ -36,8 +36,9 @@ class CtVolumePatches:
     channels = 3
     window = CtPatches.window
     shares = {"neighbours": 0.45, "ends": 0.05, "leaves": 0.2, "alone": 0.3}
-    held_out_share = 0.12
-    """Share of each stack, at its end, that only validation sees."""
+    held_out_share = 0.15
+    """Share of each stack, at its end, that is no middle slice in training. Validation takes its
+    middle slice there. Single slices of the series also train ``alone``, from all parts of it."""
 
     def __init__(self, cache: Path, seed: int = 0):
         self.single = CtPatches(cache, seed + 1)

@@ -117,7 +117,7 @@ impl std::fmt::Display for Finding {
             }
             Self::NeighboursMissing(n) => write!(
                 f,
-                "{n} slice(s) at an end or beside a gap: the model saw the neighbours of the other side twice, or the slice alone"
+                "{n} slice(s) lack a neighbour on one side or both: the model saw those of the other side twice, or the slice alone"
             ),
             Self::Repaired(repair, files) => write!(f, "{files} file(s) read in spite of: {repair}"),
             Self::Restored => write!(f, "already restored by artir"),

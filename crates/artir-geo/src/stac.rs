@@ -104,21 +104,33 @@ fn bounds(outline: &[[f64; 2]]) -> [f64; 4] {
     [turned(west), south, turned(east), north]
 }
 
-/// A closed outline as GeoJSON, cut at the antimeridian as RFC 7946 has it.
+/// A closed outline as GeoJSON by RFC 7946: cut at the antimeridian, and counterclockwise. Readers that work on a sphere
+/// take a clockwise ring for the rest of the Earth.
 fn geometry(outline: &[[f64; 2]]) -> Value {
     let part = |turn: f64| {
         let turned: Vec<[f64; 2]> = outline.iter().map(|[lon, lat]| [lon + turn, *lat]).collect();
-        half(&half(&turned, |lon| lon + 180.0), |lon| 180.0 - lon)
+        counterclockwise(half(&half(&turned, |lon| lon + 180.0), |lon| 180.0 - lon))
     };
     let parts = [0.0, -360.0, 360.0].map(part);
     // A part that only touches the antimeridian has no width.
     let wide = |ring: &&Vec<[f64; 2]>| ring.iter().any(|p| p[0] != ring[0][0]);
     let rings: Vec<[&Vec<[f64; 2]>; 1]> = parts.iter().filter(wide).map(|ring| [ring]).collect();
     match rings.as_slice() {
-        [] => json!({"type": "Polygon", "coordinates": [outline]}),
+        [] => json!({"type": "Polygon", "coordinates": [counterclockwise(outline.to_vec())]}),
         [only] => json!({"type": "Polygon", "coordinates": only}),
         several => json!({"type": "MultiPolygon", "coordinates": several}),
     }
+}
+
+/// A closed ring, turned around if it runs clockwise. Its first point stays the first.
+fn counterclockwise(mut ring: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
+    // Relative to the first point: products of whole coordinates would round a small scene's area away.
+    let [x, y] = ring.first().copied().unwrap_or_default();
+    let cross = |p: &[[f64; 2]]| (p[0][0] - x) * (p[1][1] - y) - (p[1][0] - x) * (p[0][1] - y);
+    if ring.windows(2).map(cross).sum::<f64>() < 0.0 {
+        ring.reverse();
+    }
+    ring
 }
 
 /// What of a closed outline lies where this function of the longitude is not negative; closed again, or empty.
@@ -163,10 +175,13 @@ mod tests {
     #[test]
     fn places_keep_to_longitudes_of_180_degrees() {
         let square = |west: f64, east: f64| [[west, 2.0], [east, 2.0], [east, 1.0], [west, 1.0], [west, 2.0]];
+        let turned = |west: f64, east: f64| [[west, 2.0], [west, 1.0], [east, 1.0], [east, 2.0], [west, 2.0]];
         assert_eq!(bounds(&square(9.0, 10.0)), [9.0, 1.0, 10.0, 2.0]);
-        assert_eq!(geometry(&square(9.0, 10.0)), json!({"type": "Polygon", "coordinates": [square(9.0, 10.0)]}));
+        assert_eq!(geometry(&square(9.0, 10.0)), json!({"type": "Polygon", "coordinates": [turned(9.0, 10.0)]}));
+        // A scene whose first row is its southern one runs counterclockwise already.
+        assert_eq!(geometry(&turned(9.0, 10.0)), geometry(&square(9.0, 10.0)));
         // Up to the antimeridian, and across it from either side.
-        assert_eq!(geometry(&square(170.0, 180.0)), json!({"type": "Polygon", "coordinates": [square(170.0, 180.0)]}));
+        assert_eq!(geometry(&square(170.0, 180.0)), json!({"type": "Polygon", "coordinates": [turned(170.0, 180.0)]}));
         for (west, east) in [(178.0, 181.0), (-182.0, -179.0)] {
             assert_eq!(bounds(&square(west, east)), [178.0, 1.0, -179.0, 2.0]);
             let found = geometry(&square(west, east));

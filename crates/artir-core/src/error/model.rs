@@ -54,14 +54,14 @@ pub enum CardError {
     #[error("names {0} channels")]
     Channels(usize),
     /// Neighbouring slices that cannot be the channels.
-    #[error("names {slices} neighbouring slices, but {channels} channels")]
+    #[error("names {slices} neighbouring slices and {channels} channels: slices must be odd, and as many as channels")]
     Slices {
         /// The slices.
         slices: usize,
         /// The channels.
         channels: usize,
     },
-    /// A distance that is none.
+    /// A distance that is not above 0.
     #[error("names a distance of {0} mm between slices")]
     SlicesApart(f64),
     /// A range without length.

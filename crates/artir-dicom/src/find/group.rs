@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Series,
+    Instance, Series,
     group_key::{Group, Volume, thousandths},
     identity::{FRAME_OF_REFERENCE, STUDY},
     object::GroupedObject,
@@ -187,7 +187,7 @@ fn assemble(
         rows: group.rows,
         columns: group.columns,
         pixel_spacing,
-        instances: objects.into_iter().map(|o| o.instance).collect(),
+        instances: objects.into_iter().map(|o| Instance { time: times.map(|(_, time)| time), ..o.instance }).collect(),
         clashing,
         findings,
         slice_spacing: stack.spacing,

@@ -132,6 +132,7 @@ pub(crate) fn place(set: &DataSet, path: &Path, modality: Modality) -> Result<Gr
         stacks,
         thickness: View::new(set, 0).group(tags::PIXEL_MEASURES_SEQUENCE).number(tags::SLICE_THICKNESS),
         are_slices,
+        time: None,
         times: (0..count).map(|frame| Times::read(&View::new(set, frame))).collect(),
     };
     Ok(GroupedObject {

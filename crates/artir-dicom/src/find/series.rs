@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use dicom_dictionary_std::tags;
 
-use super::times::Times;
+use super::times::{Time, Times};
 use crate::{
     Error, Finding, Modality, Reason, Repair,
     read::{dataset::DataSet, geometry::Plane, view::View},
@@ -32,6 +32,8 @@ pub struct Instance {
     pub(super) are_slices: bool,
     /// Of each frame.
     pub(super) times: Vec<Times>,
+    /// The attribute that tells the time slices of its series apart, if it has several.
+    pub(super) time: Option<Time>,
 }
 
 impl Instance {
@@ -57,6 +59,17 @@ impl Instance {
     /// Centre of the first pixel of a frame, mm.
     pub(crate) fn position(&self, frame: u32) -> Option<[f64; 3]> {
         self.planes.get(frame as usize).map(|plane| plane.position)
+    }
+
+    /// The plane of a frame.
+    pub(crate) fn plane(&self, frame: u32) -> Option<&Plane> {
+        self.planes.get(frame as usize)
+    }
+
+    /// The time slice of a frame: frames of one number are of one time. 0 where the series has no time slices.
+    pub(crate) fn time(&self, frame: u32) -> f64 {
+        let of = |time| self.times.get(frame as usize)?.get(time);
+        self.time.and_then(of).unwrap_or(0.0)
     }
 
     /// The stack of a frame, among those of the object.

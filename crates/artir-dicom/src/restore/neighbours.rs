@@ -1,13 +1,17 @@
 //! The slices beside a slice, for models that see several.
 //!
-//! Two slices are neighbours if they follow each other in position, at the usual distance of the series and no farther than
-//! the model has seen, and are of one thickness, stack and time. Where a slice has none on one side, that of the other
-//! side stands for it, as a mirror at the end of the series would show it; where it has none at all, the slice itself.
+//! Two slices are neighbours if they follow each other in position, no farther apart than one and a half times the usual distance
+//! of the series and than the model has seen, lie above one another, and are of one thickness, stack and time. A slice that
+//! shares its place with another of its time has no neighbour, and is none: nothing tells which of the two would be. Where a
+//! slice has no neighbour on one side, that of the other side stands for it, as a mirror at the end of the series would show
+//! it; where it has none at all, the slice itself.
+
+use std::collections::HashSet;
 
 use artir_core::{CardInput, mirrored};
 
 use super::place::Place;
-use crate::read::geometry::SAME_POSITION;
+use crate::{Series, read::geometry::SAME_POSITION};
 
 /// The slices that a model sees.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +29,7 @@ impl From<&CardInput> for Sight {
 }
 
 /// A frame of one of some objects, by their numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct FrameAt {
     pub(super) object: usize,
     pub(super) frame: u32,
@@ -33,109 +37,161 @@ pub(super) struct FrameAt {
 
 /// What the network sees of each frame.
 pub(super) struct Neighbours {
-    /// By object, and by frame from its first on: frames in the order of their positions, the frame itself in the middle.
+    /// By object, and by frame from its first on: frames in the order of their positions, the frame itself in the middle. Empty
+    /// for a model of one slice, which sees each frame alone.
     seen: Vec<Vec<Vec<FrameAt>>>,
-    /// How many slices that are.
+    /// How many slices it sees.
     pub(super) slices: usize,
     /// Frames that lack a neighbour.
     pub(super) incomplete: usize,
 }
 
-/// The usual distance of neighbours times this has a slice missing in between.
+/// Beyond this many usual distances, a slice is missing between two.
 const GAP: f64 = 1.5;
 /// Relative difference of thicknesses that are the same.
 const SAME_THICKNESS: f64 = 0.02;
 
 impl Neighbours {
-    /// The neighbours in some objects of a series, in slice order, whose slices are usually `spacing` mm apart.
-    pub(super) fn of(places: &[&Place<'_>], spacing: f64, sight: Sight) -> Self {
+    /// The neighbours in some objects of a series, in slice order.
+    pub(super) fn of(places: &[&Place<'_>], series: &Series, sight: Sight) -> Self {
+        if sight.slices == 1 {
+            return Self { seen: Vec::new(), slices: 1, incomplete: 0 };
+        }
+        let line = in_line(places);
+        let rule = Rule {
+            places,
+            most: (GAP * series.slice_spacing).min(sight.apart.map_or(f64::INFINITY, |apart| apart + SAME_POSITION)),
+            pixel: series.pixel_spacing[0].min(series.pixel_spacing[1]),
+            doubles: doubles(places, &line),
+        };
         let side = (sight.slices / 2) as isize;
-        let most = (GAP * spacing).min(sight.apart.map_or(f64::INFINITY, |apart| apart + SAME_POSITION));
         let mut seen: Vec<Vec<Vec<FrameAt>>> =
             places.iter().map(|place| vec![Vec::new(); place.frames.len()]).collect();
         let mut incomplete = 0;
-        for run in runs(places, &in_line(places), most) {
-            for (at, frame) in (0isize..).zip(&run) {
-                let all = (at - side..=at + side).map(|other| run[mirrored(other, run.len())]);
+        for chain in rule.chains(&line) {
+            for (at, frame) in (0isize..).zip(&chain) {
+                let all = (at - side..=at + side).map(|other| chain[mirrored(other, chain.len())]);
                 seen[frame.object][places[frame.object].own(frame.frame) as usize] = all.collect();
-                incomplete += usize::from(at < side || at + side >= run.len() as isize);
+                incomplete += usize::from(at < side || at + side >= chain.len() as isize);
             }
         }
         Self { seen, slices: sight.slices, incomplete }
     }
 
-    /// What the network sees of a frame, counted from the first of its object.
-    pub(super) fn seen(&self, object: usize, own: u32) -> &[FrameAt] {
-        &self.seen[object][own as usize]
+    /// What the network sees of a frame of an object.
+    pub(super) fn seen(&self, place: &Place<'_>, at: FrameAt) -> Vec<FrameAt> {
+        match self.seen.get(at.object) {
+            Some(object) => object[place.own(at.frame) as usize].clone(),
+            None => vec![at],
+        }
     }
 
     /// The frames of other objects that it sees of an object's.
     pub(super) fn beside(&self, object: usize) -> impl Iterator<Item = FrameAt> {
-        self.seen[object].iter().flatten().copied().filter(move |frame| frame.object != object)
+        let all = self.seen.get(object).into_iter().flatten().flatten();
+        all.copied().filter(move |frame| frame.object != object)
     }
 }
 
-/// Frames that follow each other as neighbours, all in one direction.
-fn runs(places: &[&Place<'_>], line: &[FrameAt], most: f64) -> Vec<Vec<FrameAt>> {
-    let mut out: Vec<Vec<FrameAt>> = Vec::new();
-    let mut direction = 0.0;
-    for (i, frame) in line.iter().enumerate() {
-        let way = if i > 0 { way(places, line[i - 1], *frame, most) } else { None };
-        match (way, out.last_mut()) {
-            (Some(way), Some(run)) if way * direction >= 0.0 => {
-                direction = way;
-                run.push(*frame);
-            }
-            _ => {
-                direction = 0.0;
-                out.push(vec![*frame]);
+/// Neighbours of which some are lost: what lies beyond a lost one is not seen, and the rest is mirrored as at an end. `None` if
+/// the middle one is lost.
+pub(super) fn without_lost<T: Clone>(slices: &[Option<T>]) -> Option<Vec<T>> {
+    let middle = slices.len() / 2;
+    slices[middle].as_ref()?;
+    let before = slices[..middle].iter().rev().take_while(|slice| slice.is_some()).count();
+    let after = slices[middle + 1..].iter().take_while(|slice| slice.is_some()).count();
+    let chain = &slices[middle - before..=middle + after];
+    let offset = before as isize - middle as isize;
+    (0..slices.len() as isize).map(|i| chain[mirrored(i + offset, chain.len())].clone()).collect()
+}
+
+/// What makes two frames neighbours.
+struct Rule<'a> {
+    places: &'a [&'a Place<'a>],
+    /// Their largest distance, mm.
+    most: f64,
+    /// Distance of pixels, mm: slices that are shifted by more do not lie above one another.
+    pixel: f64,
+    /// Frames at a place and time that another frame has too.
+    doubles: HashSet<FrameAt>,
+}
+
+impl Rule<'_> {
+    /// Rows of frames that follow each other as neighbours, each in one direction.
+    fn chains(&self, line: &[FrameAt]) -> Vec<Vec<FrameAt>> {
+        let mut out: Vec<Vec<FrameAt>> = Vec::new();
+        let mut direction = 0.0;
+        for (i, frame) in line.iter().enumerate() {
+            let step = if i > 0 { self.step(line[i - 1], *frame) } else { None };
+            match (step, out.last_mut()) {
+                (Some(step), Some(chain)) if step * direction >= 0.0 => {
+                    direction = step;
+                    chain.push(*frame);
+                }
+                _ => {
+                    direction = 0.0;
+                    out.push(vec![*frame]);
+                }
             }
         }
+        out
     }
-    out
-}
 
-/// All frames in an order in which neighbours follow each other: that of the series, and within an object that of positions,
-/// stack by stack.
-fn in_line(places: &[&Place<'_>]) -> Vec<FrameAt> {
-    let mut line = Vec::new();
-    for (object, place) in places.iter().enumerate() {
-        let first = line.len();
-        line.extend(place.frames.clone().map(|frame| FrameAt { object, frame }));
-        let key = |at: &FrameAt| (place.instance.stack(at.frame as usize), position(places, *at));
-        let own = &mut line[first..];
-        let mut sorted = own.to_vec();
-        sorted.sort_by(|a, b| {
-            let ((stack_a, a), (stack_b, b)) = (key(a), key(b));
-            stack_a.cmp(&stack_b).then(a.total_cmp(&b))
-        });
-        // Frames of several times at one place stay in their own order, in which one time follows another.
-        let same = |pair: &[FrameAt]| {
-            let ((stack_a, a), (stack_b, b)) = (key(&pair[0]), key(&pair[1]));
-            stack_a == stack_b && (a - b).abs() < SAME_POSITION
+    /// The way along the normal from a frame to the next in line, mm, if they are neighbours.
+    fn step(&self, from: FrameAt, to: FrameAt) -> Option<f64> {
+        let instance = |at: FrameAt| self.places[at.object].instance;
+        let (a, b) = (instance(from), instance(to));
+        let step = position(self.places, to) - position(self.places, from);
+        let (start, end) = (a.plane(from.frame)?, b.plane(to.frame)?);
+        let way: f64 = (0..3).map(|axis| (end.position[axis] - start.position[axis]).powi(2)).sum();
+        let shift = (way - step * step).max(0.0).sqrt();
+        let one_stack = a.stack(from.frame as usize) == b.stack(to.frame as usize);
+        let one_thickness = match (a.thickness, b.thickness) {
+            (Some(a), Some(b)) => (a - b).abs() <= SAME_THICKNESS * a.max(b),
+            (a, b) => a == b,
         };
-        if !sorted.windows(2).any(same) {
-            own.copy_from_slice(&sorted);
-        }
+        let near = step.abs() >= SAME_POSITION && step.abs() <= self.most && shift <= self.pixel;
+        let single = !self.doubles.contains(&from) && !self.doubles.contains(&to);
+        let one_time = a.time(from.frame) == b.time(to.frame);
+        (near && one_stack && one_thickness && single && one_time).then_some(step)
     }
-    line
+}
+
+/// Stack, time and position of a frame.
+fn place_of(places: &[&Place<'_>], at: FrameAt) -> (usize, f64, f64) {
+    let instance = places[at.object].instance;
+    (instance.stack(at.frame as usize), instance.time(at.frame), position(places, at))
 }
 
 fn position(places: &[&Place<'_>], at: FrameAt) -> f64 {
     places[at.object].instance.along_normal.get(at.frame as usize).copied().unwrap_or(f64::NAN)
 }
 
-/// The way from a frame to the next in line, mm, if they are neighbours.
-fn way(places: &[&Place<'_>], from: FrameAt, to: FrameAt, most: f64) -> Option<f64> {
-    let way = position(places, to) - position(places, from);
-    let (a, b) = (places[from.object].instance, places[to.object].instance);
-    let one_stack = from.object != to.object || a.stack(from.frame as usize) == b.stack(to.frame as usize);
-    let one_thickness = match (a.thickness, b.thickness) {
-        (Some(a), Some(b)) => (a - b).abs() <= SAME_THICKNESS * a.max(b),
-        (a, b) => a == b,
+/// All frames in an order in which neighbours follow each other: that of the series, and within an object by stack, time and
+/// position.
+fn in_line(places: &[&Place<'_>]) -> Vec<FrameAt> {
+    let mut line = Vec::new();
+    for (object, place) in places.iter().enumerate() {
+        let first = line.len();
+        line.extend(place.frames.clone().map(|frame| FrameAt { object, frame }));
+        line[first..].sort_by(|a, b| by_place(place_of(places, *a), place_of(places, *b)));
+    }
+    line
+}
+
+fn by_place(a: (usize, f64, f64), b: (usize, f64, f64)) -> std::cmp::Ordering {
+    a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.total_cmp(&b.2))
+}
+
+/// The frames at a stack, time and position that another frame has too.
+fn doubles(places: &[&Place<'_>], line: &[FrameAt]) -> HashSet<FrameAt> {
+    let mut sorted: Vec<((usize, f64, f64), FrameAt)> = line.iter().map(|at| (place_of(places, *at), *at)).collect();
+    sorted.sort_by(|a, b| by_place(a.0, b.0));
+    let same = |pair: &&[((usize, f64, f64), FrameAt)]| {
+        let ((stack_a, time_a, a), (stack_b, time_b, b)) = (pair[0].0, pair[1].0);
+        stack_a == stack_b && time_a == time_b && (a - b).abs() < SAME_POSITION
     };
-    let near = way.abs() >= SAME_POSITION && way.abs() <= most;
-    (near && one_stack && one_thickness).then_some(way)
+    sorted.windows(2).filter(same).flatten().map(|(_, at)| *at).collect()
 }
 
 #[cfg(test)]
@@ -244,8 +300,9 @@ mod tests {
         let (thin, thick) = (Some("2.5"), Some("5"));
         let (all, _) = seen(&[(0.0, thin), (5.0, thin), (10.0, thick), (15.0, PLAIN), (20.0, PLAIN)], 3);
         assert_eq!(all, [[101, 100, 101], [100, 101, 100], [102, 102, 102], [104, 103, 104], [103, 104, 103]]);
-        let (all, _) = seen(&[(0.0, PLAIN), (5.0, PLAIN), (5.0, PLAIN), (10.0, PLAIN)], 3);
-        assert_eq!(all, [[101, 100, 101], [100, 101, 100], [103, 102, 103], [102, 103, 102]]);
+        // Nothing tells which of two slices at one place would be the neighbour.
+        let (all, _) = seen(&[(0.0, PLAIN), (5.0, PLAIN), (5.0, PLAIN), (10.0, PLAIN), (15.0, PLAIN)], 3);
+        assert_eq!(all, [[100, 100, 100], [101, 101, 101], [102, 102, 102], [104, 103, 104], [103, 104, 103]]);
         // 8 mm are farther apart than the model has seen.
         let (all, incomplete) = seen(&[(0.0, PLAIN), (8.0, PLAIN), (16.0, PLAIN)], 3);
         assert_eq!(all, [[100, 100, 100], [101, 101, 101], [102, 102, 102]]);
@@ -291,5 +348,48 @@ mod tests {
             let seen: Vec<_> = seen.into_values().collect();
             assert_eq!(seen, [[101, 100, 101], [100, 101, 100], [104, 103, 104], [103, 104, 103]]);
         }
+    }
+
+    #[test]
+    fn phases_do_not_see_each_other_and_neither_do_slices_that_are_shifted() {
+        let object = |i: i16, z: f64, x: &str, phase: &str| {
+            let mut object = slice(z, &format!("1.2.3.{i}"), 100 + i);
+            object.put(DataElement::new(
+                tags::IMAGE_POSITION_PATIENT,
+                VR::DS,
+                PrimitiveValue::from(format!("{x}\\0\\{z}")),
+            ));
+            object.put(DataElement::new(tags::TEMPORAL_POSITION_IDENTIFIER, VR::IS, PrimitiveValue::from(phase)));
+            object
+        };
+        let found = |objects: Vec<dicom_object::InMemDicomObject>| {
+            let named: Vec<_> = objects.into_iter().enumerate().map(|(i, object)| (format!("{i}"), object)).collect();
+            let named: Vec<_> = named.iter().map(|(name, object)| (name.as_str(), object.clone())).collect();
+            let (_dir, mut found) = folder(&named);
+            let series = found.series.remove(0);
+            let out = tempfile::tempdir().unwrap();
+            let (report, seen) = restore(&series, 3, out.path(), &RestoreOptions::default(), usize::MAX);
+            report.unwrap();
+            seen.into_values().collect::<Vec<_>>()
+        };
+        // Two phases, position by position.
+        let phases = (0..6).map(|i| object(i, f64::from(i / 2) * 5.0, "0", if i % 2 == 0 { "1" } else { "2" }));
+        let expected =
+            [[102, 100, 102], [103, 101, 103], [100, 102, 104], [101, 103, 105], [102, 104, 102], [103, 105, 103]];
+        assert_eq!(found(phases.collect()), expected);
+        // From the third slice on, the image begins 20 mm farther to the left.
+        let moved = (0..4).map(|i| object(i, f64::from(i) * 5.0, if i < 2 { "0" } else { "20" }, "1"));
+        assert_eq!(found(moved.collect()), [[101, 100, 101], [100, 101, 100], [103, 102, 103], [102, 103, 102]]);
+    }
+
+    #[test]
+    fn what_lies_beyond_a_lost_slice_is_not_seen() {
+        let whole = |slices: &[Option<i32>]| without_lost(slices);
+        assert_eq!(whole(&[Some(1), Some(2), Some(3), Some(4), Some(5)]), Some(vec![1, 2, 3, 4, 5]));
+        assert_eq!(whole(&[Some(1), None, Some(3), Some(4), Some(5)]), Some(vec![5, 4, 3, 4, 5]));
+        assert_eq!(whole(&[None, Some(2), Some(3), None, Some(5)]), Some(vec![3, 2, 3, 2, 3]));
+        assert_eq!(whole(&[None, Some(3), None]), Some(vec![3, 3, 3]));
+        assert_eq!(whole(&[Some(1), None, Some(2)]), None);
+        assert_eq!(whole(&[Some(7)]), Some(vec![7]));
     }
 }

@@ -6,7 +6,7 @@ use ndarray::{Array2, Axis};
 
 use super::{
     RestoreOptions,
-    neighbours::{FrameAt, Neighbours, Sight},
+    neighbours::{FrameAt, Neighbours, Sight, without_lost},
     place::Place,
     plan::places,
     scale::Scale,
@@ -62,23 +62,20 @@ pub fn choose_strength(
     let mut decoder = options.decoder();
     let scale = Scale::of(series, options, &mut decoder)?;
     let places = places(series, options);
-    let neighbours =
-        Neighbours::of(&places.iter().collect::<Vec<_>>(), series.slice_spacing, Sight::from(&restorer.card().input));
-    let frames = |(object, place): (usize, &Place<'_>)| (0..place.frames.len() as u32).map(move |own| (object, own));
-    let all: Vec<(usize, u32)> = places.iter().enumerate().flat_map(frames).collect();
+    let neighbours = Neighbours::of(&places.iter().collect::<Vec<_>>(), series, Sight::from(&restorer.card().input));
+    let frames =
+        |(object, place): (usize, &Place<'_>)| place.frames.clone().map(move |frame| FrameAt { object, frame });
+    let all: Vec<FrameAt> = places.iter().enumerate().flat_map(frames).collect();
     let count = SAMPLES.min(all.len());
     let images = (0..count).filter_map(|n| {
         // The middles of equal parts: the ends of a series often show other anatomy.
-        let (object, own) = all[(2 * n + 1) * all.len() / (2 * count)];
-        let mut image = |at: &FrameAt| {
+        let middle = all[(2 * n + 1) * all.len() / (2 * count)];
+        let mut image = |at: FrameAt| {
             let slice = read(series, places[at.object].instance, at.frame, &scale, options, &mut decoder).ok()?;
             Some(Image { data: slice.values().insert_axis(Axis(0)), valid: slice.valid() })
         };
-        let seen = neighbours.seen(object, own);
-        let middle = image(&seen[seen.len() / 2])?;
-        let beside = |(i, at)| if i == seen.len() / 2 { None } else { image(at) };
-        let slices = seen.iter().enumerate().map(beside).map(|slice| slice.unwrap_or_else(|| middle.clone()));
-        Some(Image::of_neighbours(slices.collect()))
+        let seen: Vec<_> = neighbours.seen(&places[middle.object], middle).into_iter().map(&mut image).collect();
+        without_lost(&seen).map(Image::of_neighbours)
     });
     Ok(choose_strength_of(images, restorer, target, progress)?)
 }

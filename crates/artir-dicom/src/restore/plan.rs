@@ -81,7 +81,7 @@ pub(super) fn objects<'a>(
         last = Some((instance, sha256));
     }
     let places: Vec<&Place<'_>> = objects.iter().map(|object| &object.place).collect();
-    let neighbours = Neighbours::of(&places, series.slice_spacing, sight);
+    let neighbours = Neighbours::of(&places, series, sight);
     let own: Vec<String> = objects.iter().map(|object| object.key.clone()).collect();
     for (i, object) in objects.iter_mut().enumerate() {
         let beside = neighbours.beside(i).map(|at| (own[at.object].as_str(), at.frame));

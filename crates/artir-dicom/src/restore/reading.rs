@@ -13,7 +13,7 @@ use artir_core::Feed;
 use ndarray::Array2;
 
 use super::{
-    neighbours::FrameAt,
+    neighbours::{FrameAt, without_lost},
     options::RestoreOptions,
     place::Place,
     step::{Run, Seen, Step, open},
@@ -37,7 +37,7 @@ const MOST_LANES: usize = 8;
 /// order than that of their positions.
 const KEPT: usize = 8;
 
-/// What a frame is read for.
+/// What of a frame is needed once, when it is restored itself.
 struct Own {
     /// The object's, with its first frame.
     header: Option<Box<Header>>,
@@ -45,7 +45,7 @@ struct Own {
     repairs: Vec<Repair>,
 }
 
-/// A frame that was read: its slice, and what is needed once, when it is restored itself.
+/// A frame that was read.
 struct Decoded {
     slice: Option<Arc<Slice>>,
     own: Option<Result<Own, Error>>,
@@ -79,9 +79,9 @@ fn reads(run: &Run<'_>, units: &[FrameAt]) -> Vec<FrameAt> {
     let mut recent = Recent::new(run.slices());
     let mut out = Vec::new();
     for at in units.iter().flat_map(|unit| run.seen(*unit)) {
-        if recent.find(*at).is_none() {
-            out.push(*at);
-            recent.keep(*at, ());
+        if recent.find(at).is_none() {
+            out.push(at);
+            recent.keep(at, ());
         }
     }
     out
@@ -163,14 +163,14 @@ fn send(
         let (mut seen, mut own) = (Vec::new(), None);
         for at in run.seen(*unit) {
             let mut come = None;
-            if recent.find(*at).is_none() {
-                let Some(decoded) = next(*at) else { return };
-                come = recent.keep(*at, decoded);
+            if recent.find(at).is_none() {
+                let Some(decoded) = next(at) else { return };
+                come = recent.keep(at, decoded);
             }
             // A model of one slice keeps none: what comes goes at once.
-            let held = if recent.most == 0 { come.as_mut() } else { recent.find(*at) };
+            let held = if recent.most == 0 { come.as_mut() } else { recent.find(at) };
             let Some(Decoded { slice, own: its }) = held else { return };
-            if at == unit {
+            if at == *unit {
                 own = own.or_else(|| its.take());
             }
             seen.push(slice.clone());
@@ -180,7 +180,7 @@ fn send(
         }
         let sent = match own {
             Some(Ok(Own { header, repairs })) => {
-                let Some(seen) = complete(&seen) else { return };
+                let Some(seen) = without_lost(&seen).map(Seen) else { return };
                 found.extend(repairs.into_iter().filter(|repair| !found.contains(repair)).collect::<Vec<_>>());
                 let opened = header.map_or(Ok(()), |header| feed.send(Step::Open(object.key.clone(), header)));
                 let framed = opened.and_then(|()| feed.send(Step::Frame(seen, Array2::default((0, 0)))));
@@ -199,14 +199,6 @@ fn send(
             return;
         }
     }
-}
-
-/// The slices that are seen. For one that cannot be read, that of the other side stands, or the middle one.
-fn complete(slices: &[Option<Arc<Slice>>]) -> Option<Seen> {
-    let other = |i: usize| slices[slices.len() - 1 - i].as_ref();
-    let middle = slices[slices.len() / 2].as_ref()?;
-    let stand_in = |(i, slice): (usize, &Option<Arc<Slice>>)| slice.as_ref().or(other(i)).unwrap_or(middle).clone();
-    Some(Seen(slices.iter().enumerate().map(stand_in).collect()))
 }
 
 /// A file that a lane has open: objects that are made of one file follow each other.

@@ -104,9 +104,8 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     /// What the network sees of a frame.
-    pub(super) fn seen(&self, unit: FrameAt) -> &[FrameAt] {
-        let own = self.objects[unit.object].place.own(unit.frame);
-        self.neighbours.seen(unit.object, own)
+    pub(super) fn seen(&self, at: FrameAt) -> Vec<FrameAt> {
+        self.neighbours.seen(&self.objects[at.object].place, at)
     }
 
     /// How many slices the network sees at once.
