@@ -1,4 +1,4 @@
-//! Manifests made from a DICOMDIR and from an Orthanc, and jobs whose series are fetched. The Orthanc is a stand-in on loopback.
+//! Manifests made from folders, a DICOMDIR and an Orthanc, and jobs whose series are fetched. The Orthanc is a stand-in on loopback.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -82,6 +82,101 @@ fn the_series_of_a_dicomdir_are_planned() {
     fs::write(dir.join("disc/DICOMDIR"), "no DICOM").unwrap();
     let refused = run(dir, &["batch", "--plan", "disc", "-o", "other.jsonl"]);
     assert!(refused.status.code() == Some(3) && !dir.join("other.jsonl").exists(), "{}", text(&refused.stderr));
+}
+
+/// Plans a folder, and gives every job a model. Returns the jobs.
+fn planned(dir: &Path, folder: &str) -> Vec<Value> {
+    let planned = run(dir, &["batch", "--plan", folder, "-o", "jobs.jsonl"]);
+    assert!(planned.status.success(), "{}", text(&planned.stderr));
+    let mut jobs = jobs(dir);
+    jobs.iter_mut().for_each(|job| job["options"] = json!({"model": "ct-half.onnx"}));
+    write_jobs(dir, &jobs);
+    jobs
+}
+
+#[test]
+fn a_series_that_lies_beside_archives_is_planned_with_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    models(dir);
+    input(&dir.join("archive/p1"), "plain", 3, "1.2.3.1");
+    let packed = input(dir, "packed", 2, "1.2.3.2");
+    fs::write(dir.join("archive/p1/packed.zip"), zip(&packed)).unwrap();
+    // One that holds no series is no job.
+    fs::write(dir.join("notes.txt"), "no DICOM").unwrap();
+    fs::write(dir.join("archive/p1/notes.zip"), zip(&[dir.join("notes.txt")])).unwrap();
+    let jobs = planned(dir, "archive");
+    let inputs: Vec<&str> = jobs.iter().map(|job| job["input"].as_str().unwrap()).collect();
+    assert_eq!(inputs.len(), 2, "{inputs:?}");
+    assert!(inputs[0].ends_with("archive/p1/plain") && inputs[1].ends_with("archive/p1/packed.zip"), "{inputs:?}");
+    let done = run(dir, &["batch", "jobs.jsonl", "-o", "out"]);
+    assert!(done.status.success() && text(&done.stdout).contains("2 done"), "{}", text(&done.stderr));
+}
+
+#[test]
+fn a_series_in_two_archives_is_one_job() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    models(dir);
+    fs::create_dir(dir.join("archive")).unwrap();
+    let (series, other) = (input(dir, "series", 4, "1.2.3.1"), input(dir, "other", 2, "1.2.3.2"));
+    fs::write(dir.join("archive/a.zip"), zip(&series[..2])).unwrap();
+    fs::write(dir.join("archive/b.zip"), zip(&[&series[2..], &other[..]].concat())).unwrap();
+    let jobs = planned(dir, "archive");
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    let done = run(dir, &["batch", "jobs.jsonl", "-o", "out"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let folder = dir.join("out").join(jobs[0]["id"].as_str().unwrap());
+    let mut slices: Vec<usize> = files(&folder).iter().map(|series| files(series).len()).collect();
+    slices.sort_unstable();
+    assert_eq!(slices, [2, 4]);
+}
+
+/// A run of its own refuses both series, and so does the batch.
+#[test]
+fn what_keeps_a_series_back_is_planned_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    models(dir);
+    let clashing = input(&dir.join("archive"), "clashing", 3, "1.2.3.1");
+    let mut other = dicom_object::open_file(&clashing[0]).unwrap();
+    other.put(DataElement::new(tags::SOP_INSTANCE_UID, VR::UI, PrimitiveValue::from("1.2.3.1.1")));
+    other.write_to_file(dir.join("archive/clashing/zz.dcm")).unwrap();
+    let damaged = input(&dir.join("archive"), "damaged", 3, "1.2.3.2");
+    // It ends within the first element.
+    fs::write(dir.join("archive/damaged/zz.dcm"), &fs::read(&damaged[0]).unwrap()[..135]).unwrap();
+    assert_eq!(run(dir, &["ct", "archive", "-o", "single", "--model", "ct-half.onnx"]).status.code(), Some(3));
+    let jobs = planned(dir, "archive");
+    assert_eq!(jobs.len(), 2, "{jobs:?}");
+    let done = run(dir, &["batch", "jobs.jsonl", "-o", "out"]);
+    assert_eq!(done.status.code(), Some(4), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains("2 unusable"), "{}", text(&done.stdout));
+}
+
+#[test]
+fn what_one_series_is_split_into_is_one_job_with_the_results_of_a_single_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    models(dir);
+    for (i, file) in input(&dir.join("archive"), "p1", 4, "1.2.3.1").into_iter().enumerate() {
+        let mut object = dicom_object::open_file(&file).unwrap();
+        let kernel = if i < 2 { "B30f" } else { "B70f" };
+        object.put(DataElement::new(tags::CONVOLUTION_KERNEL, VR::SH, PrimitiveValue::from(kernel)));
+        object.write_to_file(&file).unwrap();
+    }
+    let jobs = planned(dir, "archive");
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    let done = run(dir, &["batch", "jobs.jsonl", "-o", "out"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(run(dir, &["ct", "archive", "-o", "single", "--model", "ct-half.onnx"]).status.success());
+    let own = |folder: &Path| {
+        let mut all = contents(folder);
+        all.retain(|name, _| !name.ends_with(".artir-manifest"));
+        all
+    };
+    let single = own(&dir.join("single"));
+    assert_eq!(single.len(), 4);
+    assert_eq!(own(&dir.join("out").join(jobs[0]["id"].as_str().unwrap())), single);
 }
 
 /// Answers by path, as an Orthanc's would be; all others are 404.

@@ -337,7 +337,7 @@ fn series_are_chosen_and_listed() {
     assert_eq!(chosen.report["series"][0]["derived_series_uid"], derived.trim_end_matches('\0'));
     let dir = tempfile::tempdir().unwrap();
     let list = dir.path().join("list.txt");
-    std::fs::write(&list, format!("# one slice\n{}\n\n", folder.join("0001.dcm").display())).unwrap();
+    std::fs::write(&list, format!("\u{feff}# one slice\r\n{}\r\n\r\n", folder.join("0001.dcm").display())).unwrap();
     let named = PathBuf::from(format!("@{}", list.display()));
     assert_eq!(restore_path("ct", &named, &[]).slices(), [1]);
     std::fs::write(&list, "# none\n").unwrap();

@@ -35,19 +35,27 @@ pub(super) fn folder(folder: &Path, command: Option<Command>, lines: &mut Lines<
 
 /// The series of files or folders that are searched together.
 pub(super) fn unit(inputs: &[PathBuf], command: Option<Command>, lines: &mut Lines<'_>) -> Result<(), Error> {
+    let mut doubtful = Doubtful::default();
     for (modality, own) in [(Modality::Ct, Command::Ct), (Modality::Pet, Command::Pet)] {
         if command.is_none_or(|command| command == own) {
             let scan = scan_with(inputs, ScanOptions::new(modality))?;
-            series(&scan, own, lines)?;
+            series(&scan, own, lines, &mut doubtful)?;
         }
+    }
+    for _ in doubtful.damaged.difference(&doubtful.planned) {
+        lines.leave_out("a file is DICOM and cannot be read");
     }
     Ok(())
 }
 
-fn series(scan: &Scan, command: Command, lines: &mut Lines<'_>) -> Result<(), Error> {
-    for _ in &scan.damaged {
-        lines.leave_out("a file is DICOM and cannot be read");
-    }
+/// Files that cannot be read, and which of all files are the input of a job. A damaged file may be of either modality.
+#[derive(Default)]
+struct Doubtful {
+    damaged: BTreeSet<PathBuf>,
+    planned: BTreeSet<PathBuf>,
+}
+
+fn series(scan: &Scan, command: Command, lines: &mut Lines<'_>, doubtful: &mut Doubtful) -> Result<(), Error> {
     for refused in &scan.refused {
         lines.leave_out(&refused.reason.to_string());
     }
@@ -56,38 +64,86 @@ fn series(scan: &Scan, command: Command, lines: &mut Lines<'_>) -> Result<(), Er
         lines.leave_out("a file that artir derived");
     }
     // Contents of archives are unpacked for the scan alone, so the archive is the input.
-    let archives: Vec<&Path> = scan.archives().collect();
-    if !archives.is_empty() {
-        for archive in archives {
-            match archive.to_str() {
-                Some(path) => lines.add(&job(command, path, vec![path.to_owned()]))?,
-                None => lines.leave_out("its name is no Unicode, which JSON needs"),
-            }
-        }
-        return Ok(());
+    let unpacked: Vec<(&Path, &Path)> = scan.unpacked().collect();
+    let kept = |path: &Path| -> PathBuf {
+        let archive = unpacked.iter().find(|(folder, _)| path.starts_with(folder));
+        archive.map_or(path, |(_, archive)| *archive).to_owned()
+    };
+    let mut work = Vec::new();
+    // All that one SeriesInstanceUID is split into is one job. A part alone would be taken for the whole series, and each part
+    // would get the UID that is the whole one's.
+    for parts in scan.series.chunk_by(|a, b| a.uid == b.uid) {
+        let inputs: BTreeSet<PathBuf> = files(scan, parts).into_iter().map(kept).collect();
+        let is_archive = |input: &&PathBuf| unpacked.iter().any(|(_, archive)| *archive == input.as_path());
+        let archives = inputs.iter().filter(is_archive).cloned().collect();
+        let identity = parts.first().map(|part| part.folder.clone()).unwrap_or_default();
+        add_work(&mut work, Work { identity, inputs, archives });
     }
     let mut contents = HashMap::new();
-    for series in &scan.series {
-        match inputs(series, &mut contents) {
-            Some(input) => lines.add(&job(command, &series.folder, input))?,
+    for Work { identity, inputs, archives } in work {
+        // A job of archives is named by the first of them.
+        let (identity, folder) = match archives.first() {
+            Some(archive) => (archive.to_str(), None),
+            None => (Some(identity.as_str()), whole_folder(&inputs, &mut contents)),
+        };
+        let names: Option<Vec<String>> = match folder {
+            Some(folder) => folder.to_str().map(|folder| vec![folder.to_owned()]),
+            None => inputs.iter().map(|input| input.to_str().map(str::to_owned)).collect(),
+        };
+        match identity.zip(names) {
+            Some((identity, names)) => lines.add(&job(command, identity, names))?,
             None => lines.leave_out("its name is no Unicode, which JSON needs"),
         }
+        doubtful.planned.extend(inputs);
     }
+    let damaged = scan.damaged.iter().filter_map(|error| match error {
+        artir_dicom::Error::File { path, .. } => Some(kept(path.as_path())),
+        _ => None,
+    });
+    doubtful.damaged.extend(damaged);
     Ok(())
 }
 
-/// The folder of a series where it holds nothing else, else its files.
-fn inputs(series: &Series, contents: &mut HashMap<PathBuf, usize>) -> Option<Vec<String>> {
-    let files: BTreeSet<&Path> = series.instances.iter().map(|instance| instance.path.as_path()).collect();
-    let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
-    let whole = files.first().and_then(|first| first.parent()).filter(|folder| {
-        let count = contents
-            .entry((*folder).to_owned())
-            .or_insert_with(|| fs::read_dir(folder).map_or(usize::MAX, Iterator::count));
-        folders.len() == 1 && *count == files.len()
-    });
-    match whole {
-        Some(folder) => Some(vec![folder.to_str()?.to_owned()]),
-        None => files.iter().map(|file| Some(file.to_str()?.to_owned())).collect(),
+/// What becomes one job.
+struct Work {
+    identity: String,
+    inputs: BTreeSet<PathBuf>,
+    /// Those of the inputs that are archives: all of their series are restored.
+    archives: BTreeSet<PathBuf>,
+}
+
+/// Adds a job, and joins it with those that restore one of its archives: a series would be restored twice, or in parts.
+fn add_work(all: &mut Vec<Work>, mut new: Work) {
+    let (same, others): (Vec<Work>, Vec<Work>) =
+        std::mem::take(all).into_iter().partition(|known| !known.archives.is_disjoint(&new.archives));
+    *all = others;
+    for Work { inputs, archives, .. } in same {
+        new.inputs.extend(inputs);
+        new.archives.extend(archives);
     }
+    all.push(new);
+}
+
+/// The files of a series, and those that keep it from being restored: without them, a job would restore what is left, and
+/// not say that something is missing.
+fn files<'a>(scan: &'a Scan, parts: &'a [Series]) -> BTreeSet<&'a Path> {
+    let mut files = BTreeSet::new();
+    for series in parts {
+        files.extend(series.instances.iter().map(|instance| instance.path.as_path()));
+        files.extend(series.clashing.iter().map(PathBuf::as_path));
+        files.extend(scan.damaged_beside(series).filter_map(|error| match error {
+            artir_dicom::Error::File { path, .. } if !path.is_dir() => Some(path.as_path()),
+            _ => None,
+        }));
+    }
+    files
+}
+
+/// The folder of files, where it holds nothing else.
+fn whole_folder<'a>(files: &'a BTreeSet<PathBuf>, contents: &mut HashMap<PathBuf, usize>) -> Option<&'a Path> {
+    let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
+    let folder = files.first()?.parent()?;
+    let count =
+        contents.entry(folder.to_owned()).or_insert_with(|| fs::read_dir(folder).map_or(usize::MAX, Iterator::count));
+    (folders.len() == 1 && *count == files.len()).then_some(folder)
 }

@@ -232,6 +232,8 @@ impl Args {
             };
             let fail = |why: &str| Failure::input(format!("{}: {why}", list.display()));
             let text = std::fs::read_to_string(&list).map_err(|e| fail(&e.to_string()))?;
+            // Some programs begin a text of UTF-8 with the mark of its byte order.
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             let before = inputs.len();
             inputs.extend(lines.map(PathBuf::from));

@@ -108,8 +108,8 @@ pub struct Scan {
     pub set_aside: Vec<SetAside>,
     /// Slices whose series is unknown.
     pub refused: Vec<Refused>,
-    /// Files that are DICOM and cannot be read, and images of a series that lack what tells their place. Slices of a
-    /// series may be among them.
+    /// Files that are DICOM and cannot be read, images of a series that lack what tells their place, and files that a DICOMDIR
+    /// names beside others and that are missing. Slices of a series may be among them.
     pub damaged: Vec<Error>,
     /// Archives that were unpacked, and their contents, which are removed with the scan.
     archives: Vec<(PathBuf, TempDir)>,
@@ -216,7 +216,7 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
     let modality = options.modality;
     let mut found = Scan::default();
     let (mut placed, mut incomplete) = (Vec::new(), Vec::new());
-    let mut files = VecDeque::from(walk::files(inputs, &mut found)?);
+    let mut files = VecDeque::from(walk::files(inputs, modality, &mut found)?);
     while let Some(path) = files.pop_front() {
         match header::look(&path, &options) {
             Ok(Ok(object)) => placed.push(object),
@@ -232,7 +232,7 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
                         found.set_aside.push(SetAside { path, reason });
                     }
                     Ok(Some(folder)) => {
-                        files.extend(walk::files(&[folder.path().to_owned()], &mut found)?);
+                        files.extend(walk::files(&[folder.path().to_owned()], modality, &mut found)?);
                         found.archives.push((path, folder));
                     }
                     Err(e) => found.damaged.push(e),

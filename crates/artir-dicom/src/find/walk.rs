@@ -11,19 +11,19 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::dicomdir;
 use super::{Scan, SetAside};
-use crate::{Error, Reason};
+use crate::{Error, Modality, Reason};
 
 /// Prefix of the folders in which artir makes a result.
 const WORKING_FOLDER: &str = artir_files::PREFIX;
 
 /// Lists the files to read. Unreachable files below an input are skipped; a missing input is an error.
-pub(super) fn files(inputs: &[PathBuf], found: &mut Scan) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn files(inputs: &[PathBuf], modality: Modality, found: &mut Scan) -> Result<Vec<PathBuf>, Error> {
     let mut walk = Walk { found, files: Vec::new(), seen: HashSet::new() };
     for input in inputs {
         // Check the link itself, not its target: a broken link is skipped, as within a folder.
         fs::symlink_metadata(input).map_err(|e| Error::file(input, e))?;
         if input.is_file() && dicomdir::is_dicomdir(input) {
-            for path in dicomdir::files(input, &mut walk.found.set_aside)? {
+            for path in dicomdir::files(input, modality, walk.found)? {
                 walk.file(path);
             }
         } else {
@@ -123,7 +123,7 @@ mod tests {
 
     fn walked(inputs: &[PathBuf]) -> (Vec<PathBuf>, Vec<SetAside>) {
         let mut found = Scan::default();
-        let files = files(inputs, &mut found).unwrap();
+        let files = files(inputs, Modality::Ct, &mut found).unwrap();
         assert!(found.damaged.is_empty(), "{:?}", found.damaged);
         (files, found.set_aside)
     }
@@ -176,7 +176,7 @@ mod tests {
         fs::write(at("a/1"), "x").unwrap();
         let (files, set_aside) = walked(&[at("a"), dir.path().to_owned(), at("a/1"), at("a/../a")]);
         assert_eq!((files, set_aside.len()), (vec![at("a/1")], 0));
-        assert!(super::files(&[at("b")], &mut Scan::default()).is_err());
+        assert!(super::files(&[at("b")], Modality::Ct, &mut Scan::default()).is_err());
     }
 
     #[test]

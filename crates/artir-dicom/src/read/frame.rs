@@ -212,15 +212,21 @@ impl PixelFormat {
         bytes
     }
 
-    /// Whether JPEG-LS can hold the frame: its words have nothing above the stored bits.
-    pub(crate) fn suits_jpeg_ls(&self) -> Result<(), Reason> {
+    /// The format in which JPEG-LS holds the frames: words with nothing above the stored bits. The codec takes samples of up to
+    /// eight bits for bytes, so that eight bits in a word are stated as nine.
+    ///
+    /// # Errors
+    /// Words for frames that JPEG-LS cannot hold.
+    pub(crate) fn for_jpeg_ls(self) -> Result<Self, Reason> {
         if self.shift != 0 {
             return Err(Reason::unsupported("its values do not start at bit 0, which JPEG-LS cannot hold"));
         }
         if self.overlay_bits {
             return Err(Reason::unsupported("its pixels hold overlays, which JPEG-LS cannot hold"));
         }
-        Ok(())
+        let Layout { bits_allocated, bits_stored, .. } = self.layout;
+        let bits_stored = if bits_allocated > 8 { bits_stored.max(9) } else { bits_stored };
+        Ok(Self { layout: Layout { bits_stored, ..self.layout }, ..self })
     }
 }
 
@@ -376,7 +382,7 @@ mod tests {
         let mut frame = format.frame(&bytes([0x8123, 0, 0x1000, 5])).unwrap();
         frame.stored.fill(7);
         assert_eq!(format.bytes(&frame, false), bytes([0x8007, 7, 0x1007, 7]));
-        assert!(format.suits_jpeg_ls().is_err());
+        assert!(format.for_jpeg_ls().is_err());
     }
 
     #[test]

@@ -63,9 +63,9 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    pub(crate) fn new(header: Header, syntax: OutputSyntax, staging: &Staging) -> Result<Self, Error> {
+    pub(crate) fn new(mut header: Header, syntax: OutputSyntax, staging: &Staging) -> Result<Self, Error> {
         if syntax == OutputSyntax::JpegLsLossless {
-            header.format.suits_jpeg_ls().map_err(|reason| Error::file(&header.path, reason))?;
+            header.format = header.format.for_jpeg_ls().map_err(|reason| Error::file(&header.path, reason))?;
         }
         // A slice fits memory many times over; an object of 2,000 frames need not.
         let store: Box<dyn Store> =

@@ -31,10 +31,10 @@ pub struct Cutline {
 }
 
 impl Cutline {
-    /// Reads all polygons of a vector file's first layer.
+    /// Reads all polygons of a vector file, of all its layers: the folders of a KML file are layers, too.
     ///
     /// # Errors
-    /// [`Error::Scene`] for a file that GDAL does not read, and for one without a polygon.
+    /// [`Error::Scene`] for a file that GDAL does not read, for one without a polygon, and for polygons with curved edges.
     pub fn read(path: &Path) -> Result<Self, Error> {
         read(path).map_err(|reason| Error::Scene { path: path.display().to_string(), reason })
     }
@@ -66,31 +66,47 @@ fn unreadable(message: String, file: &Path) -> Reason {
 }
 
 fn polygons(dataset: &Dataset) -> Result<Cutline, Reason> {
-    let mut layer = dataset.layer(0)?;
-    let crs = layer.spatial_ref().map(|crs| crs.to_wkt()).transpose()?;
     let mut polygons = Vec::new();
-    for feature in layer.features() {
-        if let Some(geometry) = feature.geometry() {
-            polygons_of(geometry, &mut polygons);
+    let mut system: Option<Option<String>> = None;
+    for mut layer in dataset.layers() {
+        let crs = layer.spatial_ref().map(|crs| crs.to_wkt()).transpose()?;
+        let before = polygons.len();
+        for feature in layer.features() {
+            if let Some(geometry) = feature.geometry() {
+                polygons_of(geometry, &mut polygons)?;
+            }
+            if polygons.iter().flatten().map(Vec::len).sum::<usize>() > MOST_POINTS {
+                return Err(format!("it has more than {MOST_POINTS} points").into());
+            }
         }
-        if polygons.iter().flatten().map(Vec::len).sum::<usize>() > MOST_POINTS {
-            return Err(format!("it has more than {MOST_POINTS} points").into());
+        if polygons.len() > before && *system.get_or_insert_with(|| crs.clone()) != crs {
+            return Err("its layers have different reference systems: save the polygons in one layer".into());
         }
     }
-    if polygons.is_empty() {
-        return Err("it has no polygon".into());
+    match system {
+        Some(crs) => Ok(Cutline { polygons, crs }),
+        None => Err("it has no polygon".into()),
     }
-    Ok(Cutline { polygons, crs })
 }
 
 /// The polygons of a geometry, also within collections.
-fn polygons_of(geometry: &Geometry, out: &mut Vec<Polygon>) {
+fn polygons_of(geometry: &Geometry, out: &mut Vec<Polygon>) -> Result<(), Reason> {
+    // Such a polygon can also have straight edges alone: its rings are lines then.
+    let may_be_curved = geometry.geometry_name() == "CURVEPOLYGON";
     let mut rings = Polygon::new();
     for i in 0..geometry.geometry_count() {
         let part = geometry.get_geometry(i);
-        if part.geometry_name() != "LINEARRING" {
-            polygons_of(&part, out);
-            continue;
+        match part.geometry_name().as_str() {
+            "LINEARRING" => {}
+            "LINESTRING" if may_be_curved => {}
+            _ if may_be_curved => {
+                let why = "has curved edges: write it with straight ones (ogr2ogr -nlt CONVERT_TO_LINEAR)";
+                return Err(format!("a polygon of it {why}").into());
+            }
+            _ => {
+                polygons_of(&part, out)?;
+                continue;
+            }
         }
         let mut points = Vec::new();
         part.get_points(&mut points);
@@ -101,6 +117,7 @@ fn polygons_of(geometry: &Geometry, out: &mut Vec<Polygon>) {
     if !rings.is_empty() {
         out.push(rings);
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -122,11 +139,59 @@ mod tests {
         let [outer, hole, other] = [ring(0, 9), ring(2, 4), ring(5, 12)];
         let of = |text: &str| {
             let mut out = Vec::new();
-            polygons_of(&Geometry::from_wkt(text).unwrap(), &mut out);
+            polygons_of(&Geometry::from_wkt(text).unwrap(), &mut out).unwrap();
             out.iter().map(Vec::len).collect::<Vec<_>>()
         };
         assert_eq!(of(&format!("POLYGON ({outer}, {hole})")), [2]);
         assert_eq!(of(&format!("MULTIPOLYGON (({outer}, {hole}), ({other}))")), [2, 1]);
         assert_eq!(of(&format!("GEOMETRYCOLLECTION (POINT (1 1), POLYGON ({outer}), POLYGON ({outer}))")), [1, 1]);
+        assert_eq!(of(&format!("MULTISURFACE (CURVEPOLYGON ({outer}, {hole}), POLYGON ({other}))")), [2, 1]);
+    }
+
+    #[test]
+    fn curved_edges_are_refused() {
+        let arc = "CURVEPOLYGON (CIRCULARSTRING (0 0, 1 1, 2 0, 1 -1, 0 0))";
+        let both = "CURVEPOLYGON (COMPOUNDCURVE ((0 0, 2 0), CIRCULARSTRING (2 0, 1 1, 0 0)))";
+        for text in [arc.to_owned(), both.to_owned(), format!("MULTISURFACE ({arc})")] {
+            let mut out = Vec::new();
+            let refused = polygons_of(&Geometry::from_wkt(&text).unwrap(), &mut out).unwrap_err().to_string();
+            assert!(refused.contains("CONVERT_TO_LINEAR") && out.is_empty(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn polygons_of_all_layers_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = |x: u8| {
+            let ring = format!("{x},1 {x}.5,1 {x}.5,2 {x},1");
+            let boundary = format!("<outerBoundaryIs><LinearRing><coordinates>{ring}</coordinates></LinearRing></outerBoundaryIs>");
+            format!("<Folder><name>f{x}</name><Placemark><Polygon>{boundary}</Polygon></Placemark></Folder>")
+        };
+        let text = format!("<kml xmlns=\"http://www.opengis.net/kml/2.2\"><Document>{}{}</Document></kml>", folder(3), folder(7));
+        let path = dir.path().join("a.kml");
+        std::fs::write(&path, format!("<?xml version=\"1.0\"?>{text}")).unwrap();
+        let found = Cutline::read(&path).unwrap();
+        let starts: Vec<f64> = found.polygons.iter().map(|rings| rings[0][0][0]).collect();
+        assert_eq!((starts, found.crs.is_some()), (vec![3.0, 7.0], true));
+    }
+
+    #[test]
+    fn layers_of_different_systems_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.gpkg");
+        let mut made = gdal::DriverManager::get_driver_by_name("GPKG").unwrap().create_vector_only(&path).unwrap();
+        for (name, epsg) in [("a", 32632), ("b", 32632), ("c", 4326)] {
+            let srs = gdal::spatial_ref::SpatialRef::from_epsg(epsg).unwrap();
+            let options = gdal::vector::LayerOptions { name, srs: Some(&srs), ..Default::default() };
+            let mut layer = made.create_layer(options).unwrap();
+            assert!(Cutline::read(&path).is_err() || name != "a", "no polygon yet");
+            layer.create_feature(Geometry::from_wkt("POLYGON ((0 0, 1 0, 1 1, 0 0))").unwrap()).unwrap();
+            made.flush_cache().unwrap();
+            let found = Cutline::read(&path);
+            match name {
+                "c" => assert!(found.unwrap_err().to_string().contains("different reference systems")),
+                _ => assert_eq!(found.unwrap().polygons.len(), if name == "a" { 1 } else { 2 }),
+            }
+        }
     }
 }

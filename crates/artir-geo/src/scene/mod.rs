@@ -9,6 +9,7 @@ mod estimate;
 mod fills;
 pub(crate) mod georef;
 pub(crate) mod marks;
+mod nearby;
 pub(crate) mod options;
 pub(crate) mod radiometry;
 pub(crate) mod region;

@@ -1,12 +1,13 @@
 //! The part of a scene that may change: a window, a box in any reference system, or the inside of polygons.
 
-use std::f64::consts::TAU;
+use std::{borrow::Cow, f64::consts::TAU};
 
 use gdal::{
     Dataset,
     spatial_ref::{AxisMappingStrategy, CoordTransform, SpatialRef},
 };
 
+use super::nearby;
 use crate::{
     error::Reason,
     ffi,
@@ -15,8 +16,6 @@ use crate::{
 
 /// Pixels around the part that the network sees as well.
 const CONTEXT: usize = 64;
-/// Points on each edge of a box: a straight edge is curved in another reference system.
-const EDGE: usize = 21;
 
 /// The part of a scene that may change.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,13 +59,7 @@ impl Region {
                 Self { columns: [*column, right], rows: [*row, bottom], polygons: Vec::new() }
             }
             RegionChoice::Box { corners: [left, bottom, right, top], crs } => {
-                let ends = [[*left, *bottom], [*right, *bottom], [*right, *top], [*left, *top]];
-                let along = |i: usize| {
-                    let (a, b) = (ends[i / EDGE], ends[(i / EDGE + 1) % 4]);
-                    let t = (i % EDGE) as f64 / EDGE as f64;
-                    [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t]
-                };
-                let ring: Vec<[f64; 2]> = (0..4 * EDGE).map(along).collect();
+                let ring = vec![[*left, *bottom], [*right, *bottom], [*right, *top], [*left, *top]];
                 let crs = crs.as_deref().map(SpatialRef::from_definition).transpose()?;
                 let polygons = to_pixels(&[vec![ring]], crs, dataset)?;
                 // A box of the scene's own system on an upright grid is a window; any other one is a polygon.
@@ -77,7 +70,13 @@ impl Region {
                 Self::around(to_pixels(&cutline.polygons, crs, dataset)?, size)
             }
         };
-        if found.columns[0] >= found.columns[1] || found.rows[0] >= found.rows[1] {
+        let mut changes = vec![false; size.0];
+        let is_any = (found.rows[0]..found.rows[1]).any(|row| {
+            found.mark(row, &mut changes);
+            changes.contains(&true)
+        });
+        // Polygons may lie around the scene, or between the centres of its pixels.
+        if !is_any {
             return Err("no pixel of it lies in the part that is to be restored".into());
         }
         Ok(found)
@@ -168,20 +167,22 @@ fn to_pixels(polygons: &[Polygon], crs: Option<SpatialRef>, dataset: &Dataset) -
     if !area.is_finite() || area == 0.0 {
         return Err("its geotransform maps its pixels to no area".into());
     }
-    let transform = match crs {
-        None => None,
+    let (polygons, transform) = match crs {
+        None => (Cow::Borrowed(polygons), None),
         Some(mut from) => {
             let mut to = dataset.spatial_ref().map_err(|_| "it has no coordinate reference system")?;
             from.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
             to.set_axis_mapping_strategy(AxisMappingStrategy::TraditionalGisOrder);
-            Some(CoordTransform::new(&from, &to)?)
+            let near = nearby::cut(polygons, &from, &to, &g, dataset.raster_size())?;
+            (Cow::Owned(near), Some(CoordTransform::new(&from, &to)?))
         }
     };
     let ring_in_pixels = |ring: &Vec<[f64; 2]>| -> Result<Vec<[f64; 2]>, Reason> {
         let mut x: Vec<f64> = ring.iter().map(|p| p[0]).collect();
         let mut y: Vec<f64> = ring.iter().map(|p| p[1]).collect();
         if let Some(transform) = &transform {
-            transform.transform_coords(&mut x, &mut y, &mut [])?;
+            let done = transform.transform_coords(&mut x, &mut y, &mut []);
+            done.map_err(|_| "the part that is to be restored has no place in its reference system")?;
         }
         let pixel = |(x, y): (f64, f64)| {
             let (dx, dy) = (x - g[0], y - g[3]);
@@ -255,6 +256,76 @@ mod tests {
         assert!(of(&scene, 0.0, 10.0).is_err());
         scene.set_spatial_ref(&SpatialRef::from_epsg(32632).unwrap()).unwrap();
         assert!(of(&scene, -182.0, -178.0).is_err(), "metres");
+    }
+
+    /// A GeoTIFF of 12 columns and rows.
+    fn scene(dir: &std::path::Path, epsg: u32, grid: [f64; 6]) -> Dataset {
+        let driver = gdal::DriverManager::get_driver_by_name("GTiff").unwrap();
+        let mut scene = driver.create_with_band_type::<u8, _>(dir.join(format!("{epsg}.tif")), 12, 12, 1).unwrap();
+        scene.set_geo_transform(&grid).unwrap();
+        scene.set_spatial_ref(&SpatialRef::from_epsg(epsg).unwrap()).unwrap();
+        scene
+    }
+
+    fn of_box(corners: [f64; 4], epsg: u32, scene: &Dataset) -> Result<Region, Reason> {
+        Region::of(&RegionChoice::Box { corners, crs: Some(format!("EPSG:{epsg}")) }, scene)
+    }
+
+    #[test]
+    fn what_lies_around_the_scene_covers_it_however_large_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let all: Vec<usize> = (0..12).collect();
+        let utm = scene(dir.path(), 32632, [500_000.0, 10.0, 0.0, 5_000_000.0, 0.0, -10.0]);
+        let world = 20_037_508.0;
+        for (corners, epsg) in [
+            ([-180.0, -90.0, 180.0, 90.0], 4326),
+            ([-100.0, -89.0, 100.0, 89.0], 4326),
+            ([-world, -world, world, world], 3857),
+        ] {
+            let found = of_box(corners, epsg, &utm).unwrap();
+            assert_eq!((marked(&found, 0), marked(&found, 11)), (all.clone(), all.clone()), "{corners:?}");
+        }
+        // Around a pole, edges of one latitude are curved.
+        let pole = scene(dir.path(), 3413, [-600_000.0, 100_000.0, 0.0, 600_000.0, 0.0, -100_000.0]);
+        let found = of_box([-180.0, 80.0, 180.0, 90.0], 4326, &pole).unwrap();
+        assert_eq!((marked(&found, 0), marked(&found, 11)), (all.clone(), all));
+    }
+
+    #[test]
+    fn polygons_of_other_continents_are_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let utm = scene(dir.path(), 32632, [500_000.0, 10.0, 0.0, 5_000_000.0, 0.0, -10.0]);
+        let square = |west: f64, south: f64, edge: f64| {
+            let (east, north) = (west + edge, south + edge);
+            vec![vec![[west, south], [east, south], [east, north], [west, north], [west, south]]]
+        };
+        let crs = Some(SpatialRef::from_epsg(4326).unwrap().to_wkt().unwrap());
+        // A quarter of the Earth away, a projection of this kind has no place for a point.
+        let here = vec![square(98.5, -5.0, 1.0), square(-171.0, -60.0, 1.0), square(9.0, 45.0, 1.0)];
+        let found = Region::of(&RegionChoice::Cutline(Cutline { polygons: here.clone(), crs: crs.clone() }), &utm);
+        assert_eq!(marked(&found.unwrap(), 5), (0..12).collect::<Vec<_>>());
+        let elsewhere = Cutline { polygons: here[..2].to_vec(), crs };
+        let refused = Region::of(&RegionChoice::Cutline(elsewhere), &utm).unwrap_err().to_string();
+        assert!(refused.contains("no pixel of it"), "{refused}");
+    }
+
+    #[test]
+    fn boxes_on_both_sides_of_the_antimeridian_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        // On the equator, 180 degrees lie at 166,021.443 m, between columns 5 and 6.
+        let utm = scene(dir.path(), 32601, [165_961.443, 10.0, 0.0, 60.0, 0.0, -10.0]);
+        let west = of_box([179.0, -1.0, 180.0, 1.0], 4326, &utm).unwrap();
+        let east = of_box([-180.0, -1.0, -179.0, 1.0], 4326, &utm).unwrap();
+        assert_eq!((marked(&west, 5), marked(&east, 5)), ((0..6).collect(), (6..12).collect()));
+    }
+
+    #[test]
+    fn a_part_without_the_centre_of_a_pixel_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let utm = scene(dir.path(), 32632, [500_000.0, 10.0, 0.0, 5_000_000.0, 0.0, -10.0]);
+        let between = RegionChoice::Box { corners: [500_001.0, 4_999_991.0, 500_004.0, 4_999_994.0], crs: None };
+        let refused = Region::of(&between, &utm).unwrap_err().to_string();
+        assert!(refused.contains("no pixel of it"), "{refused}");
     }
 
     #[test]

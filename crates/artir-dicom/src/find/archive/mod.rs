@@ -6,6 +6,7 @@ mod multipart;
 use std::{
     fs::{self, File},
     io::{self, BufReader, Read},
+    ops::Range,
     path::{Component, Path, PathBuf},
 };
 
@@ -40,9 +41,24 @@ fn head(path: &Path) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
+/// The checksum in the header of a tar's entry.
+const CHECKSUM: Range<usize> = 148..156;
+
+/// Whether a file begins with the header of a tar's entry. The oldest form has no name of its own, and is known by its checksum.
+fn is_tar(head: &[u8]) -> bool {
+    let Some(header) = head.get(..512) else { return false };
+    let stated = || {
+        let digits = header[CHECKSUM].split(|byte| [b' ', 0].contains(byte)).find(|digits| !digits.is_empty())?;
+        u32::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+    };
+    // The checksum's own bytes count as blanks.
+    let counted = |(at, byte): (usize, &u8)| u32::from(if CHECKSUM.contains(&at) { b' ' } else { *byte });
+    let sum: u32 = header.iter().enumerate().map(counted).sum();
+    header[257..262] == *b"ustar" || header[0] != 0 && stated() == Some(sum)
+}
+
 fn kind(path: &Path) -> Option<Kind> {
     let head = head(path).ok()?;
-    let is_tar = |head: &[u8]| head.get(257..262) == Some(b"ustar");
     match () {
         // A preamble may hold anything.
         () if head.get(128..132) == Some(b"DICM") => None,
@@ -109,16 +125,20 @@ struct Room<'a> {
 }
 
 impl Room<'_> {
+    /// The place of an entry. Names that lead out of the folder are not followed.
+    fn place(&self, name: &Path) -> PathBuf {
+        let inside: PathBuf = name.components().filter(|c| matches!(c, Component::Normal(_))).collect();
+        if inside.as_os_str().is_empty() { self.folder.to_owned() } else { self.folder.join(inside) }
+    }
+
     fn take(&mut self, name: &Path, from: &mut dyn Read) -> Result<(), Reason> {
         let beyond = || Reason::Damaged("the archive holds more than a study can have".into());
         self.entries += 1;
         if self.entries > MAX_ENTRIES {
             return Err(beyond());
         }
-        // Names that lead out of the folder are not followed.
-        let inside: PathBuf = name.components().filter(|c| matches!(c, Component::Normal(_))).collect();
-        let mut target = self.folder.join(&inside);
-        if inside.as_os_str().is_empty() || target.exists() {
+        let mut target = self.place(name);
+        if target == self.folder || target.exists() {
             target = self.folder.join(format!("entry-{}", self.entries));
         }
         fs::create_dir_all(target.parent().unwrap_or(self.folder))?;
@@ -174,14 +194,41 @@ fn tar(from: impl Read, room: &mut Room<'_>) -> Result<(), Reason> {
 
 fn take_all(from: impl Read, room: &mut Room<'_>) -> Result<(), Reason> {
     let mut archive = tar::Archive::new(from);
+    let mut linked = Vec::new();
     for entry in archive.entries()? {
         let mut entry = entry?;
-        if entry.header().entry_type().is_file() {
+        let kind = entry.header().entry_type();
+        // The oldest form has no type for folders.
+        let is_folder = entry.path_bytes().ends_with(b"/");
+        if (kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) && !is_folder {
+            if is_packed(&mut entry)? {
+                return Err(Reason::unsupported(
+                    "the tar holds sparse files in the form of POSIX, which are not read: make it without --sparse",
+                ));
+            }
             let name = entry.path()?.into_owned();
             room.take(&name, &mut entry)?;
+        } else if kind.is_hard_link() {
+            linked.extend(entry.link_name()?.map(|name| name.into_owned()));
+        } else if kind.is_symlink() {
+            // Nothing outside the archive is read. As in a ZIP, the link is a file with the name that it leads to: it is skipped,
+            // and counted among what is no DICOM.
+            let name = entry.path()?.into_owned();
+            let leads_to = entry.link_name_bytes().map(|name| name.into_owned()).unwrap_or_default();
+            room.take(&name, &mut leads_to.as_slice())?;
         }
     }
+    // Another name of a file that the archive holds is a copy of it.
+    if linked.iter().any(|name| !room.place(name).exists()) {
+        return Err(Reason::Damaged("the tar has a hard link to a file that it does not hold".into()));
+    }
     Ok(())
+}
+
+/// Whether an entry is a sparse file that begins with a map of its own, which the reader of the archive does not expand.
+fn is_packed<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<bool> {
+    let Some(extensions) = entry.pax_extensions()? else { return Ok(false) };
+    Ok(extensions.filter_map(Result::ok).any(|extension| extension.key_bytes().starts_with(b"GNU.sparse.")))
 }
 
 /// A reader that is watched for the end of its stream.
@@ -294,6 +341,86 @@ mod tests {
         assert!(unpack_tar(bytes.as_slice()).is_ok());
         assert!(is_archive(gzip.path()) && !is_archive(Path::new("nowhere")));
         assert!(unpack_tar([1u8; 600].as_slice()).is_err());
+    }
+
+    /// A tar of entries: type, name, bytes, and what else is put into the header.
+    type Entry<'a> = (tar::EntryType, &'a str, &'a [u8], &'a dyn Fn(&mut tar::Header));
+
+    fn tarred(entries: &[Entry<'_>]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (kind, name, bytes, change) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_path(name).unwrap();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o600);
+            header.set_entry_type(*kind);
+            change(&mut header);
+            header.set_cksum();
+            builder.append(&header, *bytes).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    #[test]
+    fn sparse_files_of_a_tar_are_whole_or_refused() {
+        // 512 bytes at 1024, of 2048.
+        let blocks = [[b"00000002000\0", b"00000001000\0"], [b"00000004000\0", b"00000000000\0"]];
+        let sparse = |header: &mut tar::Header| {
+            let gnu = header.as_gnu_mut().unwrap();
+            for (block, [offset, length]) in gnu.sparse.iter_mut().zip(blocks) {
+                block.offset.copy_from_slice(offset);
+                block.numbytes.copy_from_slice(length);
+            }
+            gnu.realsize.copy_from_slice(b"00000004000\0");
+        };
+        let data = [7; 512];
+        let folder = unpack_tar(tarred(&[(tar::EntryType::GNUSparse, "s/1", &data, &sparse)]).as_slice()).unwrap();
+        let whole = [[0; 512], [0; 512], data, [0; 512]].concat();
+        assert_eq!(fs::read(folder.path().join("s/1")).unwrap(), whole);
+        let packed = tarred(&[
+            (tar::EntryType::XHeader, "s/PaxHeaders/1", b"22 GNU.sparse.major=1\n", &|_| {}),
+            (tar::EntryType::Regular, "s/1", b"1\n0\n5\n", &|_| {}),
+        ]);
+        assert!(unpack_tar(packed.as_slice()).unwrap_err().to_string().contains("without --sparse"));
+    }
+
+    /// Makes an entry a link.
+    fn link_to(target: &str) -> impl Fn(&mut tar::Header) {
+        move |header| header.set_link_name(target).unwrap()
+    }
+
+    #[test]
+    fn links_of_a_tar_are_copies_or_named() {
+        let unpacked = |kind: tar::EntryType, name: &str, target: &str| {
+            let file: Entry<'_> = (tar::EntryType::Regular, "s/1", b"file", &|_| {});
+            unpack_tar(tarred(&[file, (kind, name, b"", &link_to(target))]).as_slice())
+        };
+        let folder = unpacked(tar::EntryType::Link, "s/2", "s/1").unwrap();
+        assert_eq!(files(folder.path()), [PathBuf::from("s/1")]);
+        assert!(unpacked(tar::EntryType::Link, "s/2", "s/9").unwrap_err().to_string().contains("hard link"));
+        // A file that is counted when it is skipped.
+        let folder = unpacked(tar::EntryType::Symlink, "s/2.dcm", "/elsewhere/9").unwrap();
+        assert_eq!(fs::read(folder.path().join("s/2.dcm")).unwrap(), b"/elsewhere/9");
+    }
+
+    #[test]
+    fn the_oldest_form_of_a_tar_is_known_by_its_checksum() {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, bytes) in [("study/", &[0u8; 0][..]), ("study/1", &[7; 3][..])] {
+            let mut header = tar::Header::new_old();
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o600);
+            header.set_cksum();
+            builder.append(&header, bytes).unwrap();
+        }
+        let mut bytes = builder.into_inner().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), &bytes).unwrap();
+        let folder = unpack(file.path()).unwrap().unwrap();
+        assert_eq!(files(folder.path()), [PathBuf::from("study/1")]);
+        bytes[0] ^= 1;
+        assert!(!is_tar(&bytes) && !is_tar(&[0; 512]) && !is_tar(b"short"));
     }
 
     #[test]

@@ -39,7 +39,8 @@ fn write_element(out: &mut impl Write, tag: Tag, element: &Element) -> io::Resul
             long_head(out, tag, VR::SQ, UNDEFINED)?;
             for item in items {
                 delimiter(out, 0xe000, UNDEFINED)?;
-                write(out, item)?;
+                // A group's length (element 0), which is retired, counts the bytes that it had in the source's encoding.
+                write_range(out, item, |tag| tag.element() != 0)?;
                 delimiter(out, 0xe00d, [0; 4])?;
             }
             delimiter(out, 0xe0dd, [0; 4])

@@ -77,6 +77,16 @@ fn sequences_of_every_form_are_read() {
 }
 
 #[test]
+fn lengths_of_groups_within_items_are_not_written() {
+    let item = [implicit((0x0008, 0x0000), &[14, 0, 0, 0]), implicit((0x0008, 0x0100), b"121322")].concat();
+    let set = parse(&implicit((0x0008, 0x2112), &implicit((0xfffe, 0xe000), &item)), Form::IMPLICIT).unwrap();
+    let tags_of =
+        |set: &DataSet| -> Vec<Tag> { set.items(tags::SOURCE_IMAGE_SEQUENCE)[0].iter().map(|(tag, _)| tag).collect() };
+    assert_eq!(tags_of(&set), [Tag(0x0008, 0x0000), tags::CODE_VALUE]);
+    assert_eq!(tags_of(&parse(&written(&set), Form::EXPLICIT).unwrap()), [tags::CODE_VALUE]);
+}
+
+#[test]
 fn lies_about_length_are_found_before_anything_is_allocated() {
     let too_long = [0x08, 0, 0x60, 0, 0xff, 0xff, 0xff, 0x7f, b'C', b'T'];
     assert!(parse(&too_long, Form::IMPLICIT).unwrap_err().to_string().contains("claims"));
