@@ -24,10 +24,10 @@ FRESH_ROW = 1 / math.sqrt(3)
 """Length of a row of a fresh 1x1 convolution: n values of variance 1 / (3 n)."""
 
 
-def load(path: Path, model: ArtIR) -> None:
+def load(path: Path, model: ArtIR, slices: int = 1) -> None:
     """Loads a zoo file's weights into a network of the same shape.
 
-    A network for one channel also starts one for several: it does to the middle channel what it
+    A network of one slice also starts one of several ``slices``: it does to the middle one what it
     did, and takes no notice of the others.
     """
     graph = onnx.load(path).graph
@@ -46,7 +46,7 @@ def load(path: Path, model: ArtIR) -> None:
     state = {}
     for name, now in model.state_dict().items():
         value = found.get(name)
-        if value is not None and name in ENDS and value.shape[ENDS[name]] == 1:
+        if slices > 1 and value is not None and name in ENDS and value.shape[ENDS[name]] == 1:
             value = widened(value, ENDS[name], now.shape[ENDS[name]])
         if value is None or value.shape != now.shape:
             raise ValueError(f"{path}: weight {name} is missing or has another shape")

@@ -149,7 +149,7 @@ def test_a_file_may_take_its_settings_from_another(tmp_path):
     assert (found.patch, found.config().mixer) == (64, "sma")
     assert found.losses == base.losses and base.config().mixer == "lkfm"
     assert set(base.differences(found)) == {
-        "patch 128, now 64",
+        "patch 192, now 64",
         "network.mixer absent, now sma",
     }
 

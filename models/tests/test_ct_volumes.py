@@ -135,7 +135,7 @@ def test_a_network_of_one_slice_starts_one_of_three(tmp_path):
     one, three = (ArtIR(Config.variant("T", channels)) for channels in (1, 3))
     card = json.loads((REPOSITORY / "models/configs/ct-ldct-t.card.json").read_text())
     export(one, card, tmp_path / "one.onnx")
-    weights.load(tmp_path / "one.onnx", three)
+    weights.load(tmp_path / "one.onnx", three, slices=3)
     image = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
         expected = one(image[:, 1:2])

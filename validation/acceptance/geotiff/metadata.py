@@ -31,6 +31,8 @@ LOST = {
     "attribute table": "rat",
     "metadata": "metadata",
 }
+# Figures of the pixels, which are no longer true of restored ones.
+FIGURES = ("STATISTICS_", "TIFFTAG_MINSAMPLEVALUE", "TIFFTAG_MAXSAMPLEVALUE", "actual_range")
 # Compression of the blocks, and fields of lossy streams.
 STRUCTURE = {
     "COMPRESSION",
@@ -109,7 +111,7 @@ def _domains(found: dict, cog: bool, whole: bool = False) -> dict:
                 key: value
                 for key, value in items.items()
                 if key not in left_out
-                and not key.startswith("STATISTICS_")
+                and not key.startswith(FIGURES)
                 and not (whole and domain == "" and key == "TIFFTAG_SOFTWARE")
             }
         if domain == "RPC" and isinstance(items, dict):

@@ -27,6 +27,7 @@ ALLOWED = (
     (r".?Skipped binary file comparison", "a part of a file is no file"),
     (r"Band \d+.* overview \d+", "overviews are made anew from the restored pixels"),
     (r".*\"STATISTICS_\w+\"", "statistics of the pixels before"),
+    (r".*\"(TIFFTAG_M(IN|AX)SAMPLEVALUE|actual_range)\"", "statistics of the pixels before"),
     (r".*\"TIFFTAG_SOFTWARE\"", "the result names the program that wrote it"),
 )
 VALUE = re.compile(r"  (?:Golden|New):")
@@ -181,6 +182,6 @@ def _keys(details: list[str]) -> str | None:
         return "pixels are areas where nothing is said, and a GeoTIFF says so of itself"
     if not lost and added == {"METADATATYPE"}:
         return "GDAL names the kind of a sidecar file only once it has read it"
-    if all(key.startswith("STATISTICS_") for key in lost | added):
+    if all(key.startswith(metadata.FIGURES) for key in lost | added):
         return "statistics of the pixels before"
     return None

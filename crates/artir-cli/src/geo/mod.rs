@@ -466,7 +466,7 @@ fn restore(
         artir_geo::write_preview(&out.with_extension("html"), &preview, args.overwrite)?;
     }
     if let Some(change) = &args.change {
-        artir_geo::write_change(scene, &done.path, change, args.overwrite)?;
+        artir_geo::write_change(scene, &done.path, change, &options)?;
     }
     if args.stac {
         artir_geo::write_stac(scene, &done, &model, &out.with_extension("stac.json"), args.overwrite)?;

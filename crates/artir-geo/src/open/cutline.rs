@@ -158,40 +158,4 @@ mod tests {
             assert!(refused.contains("CONVERT_TO_LINEAR") && out.is_empty(), "{refused}");
         }
     }
-
-    #[test]
-    fn polygons_of_all_layers_are_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = |x: u8| {
-            let ring = format!("{x},1 {x}.5,1 {x}.5,2 {x},1");
-            let boundary = format!("<outerBoundaryIs><LinearRing><coordinates>{ring}</coordinates></LinearRing></outerBoundaryIs>");
-            format!("<Folder><name>f{x}</name><Placemark><Polygon>{boundary}</Polygon></Placemark></Folder>")
-        };
-        let text = format!("<kml xmlns=\"http://www.opengis.net/kml/2.2\"><Document>{}{}</Document></kml>", folder(3), folder(7));
-        let path = dir.path().join("a.kml");
-        std::fs::write(&path, format!("<?xml version=\"1.0\"?>{text}")).unwrap();
-        let found = Cutline::read(&path).unwrap();
-        let starts: Vec<f64> = found.polygons.iter().map(|rings| rings[0][0][0]).collect();
-        assert_eq!((starts, found.crs.is_some()), (vec![3.0, 7.0], true));
-    }
-
-    #[test]
-    fn layers_of_different_systems_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.gpkg");
-        let mut made = gdal::DriverManager::get_driver_by_name("GPKG").unwrap().create_vector_only(&path).unwrap();
-        for (name, epsg) in [("a", 32632), ("b", 32632), ("c", 4326)] {
-            let srs = gdal::spatial_ref::SpatialRef::from_epsg(epsg).unwrap();
-            let options = gdal::vector::LayerOptions { name, srs: Some(&srs), ..Default::default() };
-            let mut layer = made.create_layer(options).unwrap();
-            assert!(Cutline::read(&path).is_err() || name != "a", "no polygon yet");
-            layer.create_feature(Geometry::from_wkt("POLYGON ((0 0, 1 0, 1 1, 0 0))").unwrap()).unwrap();
-            made.flush_cache().unwrap();
-            let found = Cutline::read(&path);
-            match name {
-                "c" => assert!(found.unwrap_err().to_string().contains("different reference systems")),
-                _ => assert_eq!(found.unwrap().polygons.len(), if name == "a" { 1 } else { 2 }),
-            }
-        }
-    }
 }

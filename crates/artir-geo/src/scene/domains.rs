@@ -12,6 +12,10 @@ use crate::{
     open::drivers,
 };
 
+/// How items begin that state figures of the pixels, which are no longer true of restored ones: those of GDAL, of TIFF (tags 280 and
+/// 281) and of netCDF.
+const STATISTICS: [&str; 4] = ["STATISTICS_", "TIFFTAG_MINSAMPLEVALUE=", "TIFFTAG_MAXSAMPLEVALUE=", "actual_range="];
+
 /// Items by domain; those of a domain are sorted.
 pub(crate) type Domains = BTreeMap<String, Vec<String>>;
 
@@ -110,7 +114,7 @@ pub(super) fn domains(object: Object, names: &Names, left: &mut usize) -> Result
         if OWN_DOMAINS.contains(&name.as_str()) || name.starts_with('_') {
             continue;
         }
-        let kept = |i: &String| !i.starts_with("STATISTICS_");
+        let kept = |i: &String| !STATISTICS.iter().any(|start| i.starts_with(start));
         let items = object
             .domain_within(&name, *left)
             .ok_or_else(|| format!("it has more than {} MiB of metadata, by domain '{name}'", MOST_METADATA >> 20))?;

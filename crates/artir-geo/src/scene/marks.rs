@@ -23,7 +23,7 @@ pub(crate) struct Marks {
 /// How a file marks pixels.
 #[derive(Clone, Debug, PartialEq)]
 enum Form {
-    /// A raster that is zero where a pixel is invalid.
+    /// A raster that is zero, or holds nothing, where a pixel is invalid.
     Zero,
     /// A raster of clouds.
     Clouds(MaskKind),
@@ -129,13 +129,41 @@ impl OpenMarks {
         let size = (wide, last - first + 1);
         let band = dataset.rasterband(1)?;
         let buffer: Buffer<f64> = ffi::checked(|| band.read_as((0, first as isize), size, size, None))?;
+        let nodata = ffi::nodata(&band).and_then(ffi::Nodata::value);
+        let counts = |mark: f64| match kind {
+            Some(kind) => !kind.is_cloud(mark),
+            None => mark != 0.0 && !mark.is_nan() && !is_outside(mark, nodata),
+        };
         for (i, line) in valid.chunks_exact_mut(columns).enumerate() {
             let marks = &buffer.data()[(of_row(row + i) - first) * wide..][..wide];
             for (column, ok) in line.iter_mut().enumerate() {
-                let mark = marks[column * wide / columns];
-                *ok &= kind.map_or(mark != 0.0, |kind| !kind.is_cloud(mark));
+                *ok &= counts(marks[column * wide / columns]);
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a mark is a number below 0 that the mask declares as nodata, as tools write it around what they computed. 255 is
+/// declared by some of them, too, and marks pixels that count.
+fn is_outside(mark: f64, nodata: Option<f64>) -> bool {
+    mark < 0.0 && nodata.is_some_and(|nodata| mark == nodata || mark as f32 == nodata as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_numbers_below_zero_are_nodata_of_a_mask() {
+        for (mark, nodata, outside) in [
+            (-9999.0, Some(-9999.0), true),
+            (f64::from(f32::MIN), Some(-3.402_823_466e38), true),
+            (255.0, Some(255.0), false),
+            (-1.0, Some(-9999.0), false),
+            (-9999.0, None, false),
+        ] {
+            assert_eq!(is_outside(mark, nodata), outside, "{mark} {nodata:?}");
+        }
     }
 }

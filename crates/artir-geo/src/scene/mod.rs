@@ -17,7 +17,7 @@ pub(crate) mod survey;
 pub(crate) mod tags;
 pub(crate) mod validity;
 
-use std::sync::OnceLock;
+use std::{path::PathBuf, sync::OnceLock};
 
 use artir_core::Shape;
 use gdal::Dataset;
@@ -425,6 +425,12 @@ impl SceneInfo {
     pub(crate) fn planes(&self) -> Planes {
         // Types without planes were refused when the scene was opened.
         Planes::of_type(self.kind()).unwrap_or(Planes::U8(Vec::new()))
+    }
+
+    /// The local files of a raster that marks pixels, or else of the scene. Those of virtual rasters within virtual rasters, which GDAL
+    /// does not list, are among them.
+    pub(crate) fn files_of(&self, marks: Option<&Marks>) -> Vec<PathBuf> {
+        open::files(marks.map_or(self.opened.as_str(), Marks::path), &self.options.access)
     }
 
     /// A second handle on the scene, for another thread.

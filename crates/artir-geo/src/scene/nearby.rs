@@ -157,7 +157,7 @@ mod tests {
         let square = |low: f64, high: f64| vec![[low, low], [high, low], [high, high], [low, high]];
         let near = surroundings();
         let ends = |polygon: &Polygon| bounds_of(&polygon.concat());
-        let whole = near.cut(&[vec![square(-500.0, 500.0), square(4.0, 6.0)]]);
+        let whole = near.cut(&[vec![square(-100.0, 100.0), square(4.0, 6.0)]]);
         assert_eq!((whole.len(), whole[0].len(), ends(&whole[0])), (1, 2, [[0.0; 2], [10.0; 2]]));
         assert!(near.cut(&[vec![square(20.0, 30.0)]]).is_empty());
         // Longitudes of a turn of the Earth before.

@@ -10,7 +10,9 @@ use gdal::{
 
 use super::{
     beside::{in_the_way, is_read_with},
+    haze::OtherBands,
     metadata::open_again,
+    options::WriteOptions,
 };
 use crate::{
     error::{Error, Reason},
@@ -36,27 +38,32 @@ pub fn check_change(result: &Path, to: &Path, overwrite: bool) -> Result<(), Err
 }
 
 /// Writes a GeoTIFF of 32-bit floating-point numbers on the scene's grid, with a band for each restored one: the result's
-/// stored value minus the scene's. Pixels that did not change are 0.
+/// stored value minus the scene's. Pixels that did not change are 0. `options` are those that the result was written with.
 ///
 /// # Errors
 /// [`Error::Exists`] for a file that exists and may not be overwritten, [`Error::Scene`] for pixels that cannot be read, and
 /// [`Error::Write`].
-pub fn write_change(scene: &Scene, result: &Path, to: &Path, overwrite: bool) -> Result<(), Error> {
+pub fn write_change(scene: &Scene, result: &Path, to: &Path, options: &WriteOptions) -> Result<(), Error> {
+    let overwrite = options.overwrite;
     if artir_files::is_taken(to) && !overwrite {
         return Err(Error::Exists { path: to.display().to_string() });
     }
     let fail = |reason: Reason| Error::Write { path: to.display().to_string(), reason };
     let stale = in_the_way(to, overwrite)?;
     let file = NewFile::create(to).map_err(|e| fail(e.into()))?;
-    write(scene, result, &file.path()).map_err(&fail)?;
+    let mut bands = scene.info.bands.clone();
+    if options.all_bands {
+        let others = OtherBands::of(&scene.info, &scene.dataset);
+        bands.extend(others.map_err(|reason| Error::Scene { path: scene.info.path.clone(), reason })?.numbers());
+    }
+    write(scene, result, &bands, &file.path()).map_err(&fail)?;
     file.publish(overwrite).map_err(|e| fail(e.into()))?;
     // Statistics that a viewer left there are those of the older layer.
     stale.iter().try_for_each(std::fs::remove_file).map_err(|e| fail(e.into()))
 }
 
-fn write(scene: &Scene, result: &Path, path: &Path) -> Result<(), Reason> {
+fn write(scene: &Scene, result: &Path, bands: &[usize], path: &Path) -> Result<(), Reason> {
     let (columns, rows) = scene.info.description.size;
-    let bands = &scene.info.bands;
     let options = RasterCreationOptions::from_iter([
         "COMPRESS=DEFLATE",
         "PREDICTOR=3",
@@ -123,7 +130,8 @@ mod tests {
         let scene = Scene::open(&at("scene.tif").display().to_string(), &OpenOptions::default()).unwrap();
         std::fs::write(at("change.tif.aux.xml"), "<PAMDataset/>").unwrap();
         assert!(check_change(&at("o.tif"), &at("change.tif"), false).is_err());
-        write_change(&scene, &at("scene.tif"), &at("change.tif"), true).unwrap();
+        let options = WriteOptions::default().with_overwrite(true);
+        write_change(&scene, &at("scene.tif"), &at("change.tif"), &options).unwrap();
         assert!(at("change.tif").exists() && !at("change.tif.aux.xml").exists());
     }
 }

@@ -1,6 +1,10 @@
 //! The inputs that determine a result's bytes, as text with a version. A run resumes only from a journal of equal hash.
 
-use std::{fs::File, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use artir_files::{Encoding, hash_file, hex};
 use sha2::{Digest, Sha256};
@@ -48,6 +52,7 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
     }
     for marks in &scene.info.marks {
         out = file(out, marks.path());
+        out = others(out, &[marks.path().to_owned()], scene.info.files_of(Some(marks)));
     }
     out = out.text("all bands", if *all_bands { "yes" } else { "no" });
     for (key, value) in provenance {
@@ -56,9 +61,11 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
     for option in creation {
         out = out.text("option", &format!("{}={}", option.key(), option.value()));
     }
-    for name in ffi::file_list(&scene.dataset) {
-        out = file(out, &name);
+    let listed = ffi::file_list(&scene.dataset);
+    for name in &listed {
+        out = file(out, name);
     }
+    out = others(out, &listed, scene.info.files_of(None));
     // The description as GDAL reads it, which also depends on GDAL's version and settings.
     out.text("description", &scene.info.description.json().to_string())
 }
@@ -73,6 +80,15 @@ fn file(out: Encoding, name: &str) -> Encoding {
             out.text("remote", name).text("head", &hex(&Sha256::digest(head)))
         }
     }
+}
+
+/// The bytes of files that are not among those listed.
+fn others(out: Encoding, listed: &[String], files: Vec<PathBuf>) -> Encoding {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let seen: BTreeSet<PathBuf> = listed.iter().filter_map(|name| real(Path::new(name))).collect();
+    // In an order that is that of every run.
+    let all: BTreeSet<PathBuf> = files.iter().filter_map(|path| real(path)).collect();
+    all.difference(&seen).fold(out, |out, path| file(out, &path.to_string_lossy()))
 }
 
 #[cfg(test)]

@@ -9,6 +9,20 @@ use crate::{
     scene::Scene,
 };
 
+/// GDAL's methods for real numbers.
+const METHODS: [&str; 10] = [
+    "NEAREST",
+    "AVERAGE",
+    "AVERAGE_BIT2GRAYSCALE",
+    "BILINEAR",
+    "CUBIC",
+    "CUBICSPLINE",
+    "GAUSS",
+    "LANCZOS",
+    "MODE",
+    "RMS",
+];
+
 /// Builds overviews by the factors that come nearest to those of the source.
 pub(super) fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout, empty: bool) -> Result<(), Reason> {
     let (columns, rows) = scene.dataset.raster_size();
@@ -31,7 +45,13 @@ pub(super) fn overviews(scene: &Scene, target: &mut Dataset, layout: &Layout, em
         ThreadOption::set("INTERLEAVE_OVERVIEW", layout.get("INTERLEAVE").unwrap_or("PIXEL")),
         ThreadOption::set("BIGTIFF_OVERVIEW", "IF_SAFER"),
     ];
-    let resampling = if empty { "NONE" } else { told.as_deref().unwrap_or("AVERAGE") };
+    let resampling = if empty { "NONE" } else { method(told.as_deref()) };
     ffi::checked(|| target.build_overviews(resampling, &levels, &[]))?;
     Ok(())
+}
+
+/// The method that a source's overviews state. One that this GDAL does not have would fail when all pixels are restored.
+fn method(stated: Option<&str>) -> &'static str {
+    let known = |stated: &str| METHODS.into_iter().find(|known| known.eq_ignore_ascii_case(stated));
+    stated.and_then(known).unwrap_or("AVERAGE")
 }

@@ -301,3 +301,44 @@ fn a_gap_of_a_mosaic_stays_as_it_is() {
         }
     }
 }
+
+#[test]
+fn overviews_of_a_method_that_gdal_does_not_have_are_averaged() {
+    const KNOWN: &[u8] = b"AVERAGE_BIT2GRAYSCALE";
+    let dir = tempfile::tempdir().unwrap();
+    let (path, out) = (dir.path().join("scene.tif"), dir.path().join("out.tif"));
+    image(&path, 3, (64, 64), texture).close().unwrap();
+    let how = gdal::DatasetOptions { open_flags: gdal::GdalOpenFlags::GDAL_OF_UPDATE, ..Default::default() };
+    let mut made = Dataset::open_ex(&path, how).unwrap();
+    made.build_overviews("AVERAGE_BIT2GRAYSCALE", &[2], &[]).unwrap();
+    made.close().unwrap();
+    // The overview names its method.
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(KNOWN.len()).position(|part| part == KNOWN).unwrap();
+    bytes[at..at + KNOWN.len()].copy_from_slice(b"A_METHOD_OF_TOMORROW_");
+    fs::write(&path, bytes).unwrap();
+    run(&open(&path, None).unwrap(), &out, 0.0).unwrap();
+    assert_eq!(differences(&path, &out), [""; 0]);
+    assert_eq!(Dataset::open(&out).unwrap().rasterband(1).unwrap().overview_count().unwrap(), 1);
+}
+
+#[test]
+fn figures_of_the_pixels_are_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, out) = (dir.path().join("scene.tif"), dir.path().join("out.tif"));
+    let mut made = image(&path, 3, (32, 32), texture);
+    for (key, value) in [("TIFFTAG_MINSAMPLEVALUE", "40"), ("TIFFTAG_MAXSAMPLEVALUE", "196"), ("SENSOR", "7")] {
+        made.set_metadata_item(key, value, "").unwrap();
+    }
+    made.rasterband(1).unwrap().set_metadata_item("actual_range", "{40,136}", "").unwrap();
+    made.close().unwrap();
+    run(&open(&path, None).unwrap(), &out, 0.1).unwrap();
+    let of = |path: &Path| {
+        let found = Dataset::open(path).unwrap();
+        let item = |key: &str| found.metadata_item(key, "");
+        let range = found.rasterband(1).unwrap().metadata_item("actual_range", "");
+        [item("TIFFTAG_MINSAMPLEVALUE"), item("TIFFTAG_MAXSAMPLEVALUE"), range, item("SENSOR")]
+    };
+    assert_eq!(of(&path).map(|item| item.is_some()), [true; 4]);
+    assert_eq!(of(&out).map(|item| item.is_some()), [false, false, false, true]);
+}

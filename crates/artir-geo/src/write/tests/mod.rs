@@ -252,7 +252,7 @@ fn control_points_stay_where_they_are() {
         assert_eq!(differences(&path, &out), [""; 0], "point {point}");
         assert!(done.beside.is_empty(), "the TIFF itself holds them");
         let change = dir.path().join(format!("change-{point}.tif"));
-        crate::write_change(&scene, &out, &change, false).unwrap();
+        crate::write_change(&scene, &out, &change, &WriteOptions::default()).unwrap();
         let found = Description::of(&Dataset::open(&change).unwrap()).unwrap();
         assert!(found.georef.same_points(&scene.info.description.georef), "point {point}: {:?}", found.georef.gcps);
         assert_eq!(found.is_point(), point);

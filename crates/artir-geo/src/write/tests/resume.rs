@@ -2,8 +2,13 @@
 
 use std::path::Path;
 
-use super::{example, open, run, run_some};
-use crate::write::options::WriteOptions;
+use ndarray::Array3;
+
+use super::{
+    example, open, run, run_some,
+    virtual_raster::{source, virtual_raster},
+};
+use crate::{OpenOptions, Scene, write::options::WriteOptions, write_rgb_geotiff};
 
 #[test]
 fn an_interrupted_scene_goes_on_and_ends_the_same() {
@@ -58,4 +63,34 @@ fn the_rows_of_an_interrupted_scene_lie_where_the_user_wants_them() {
     let options = WriteOptions { overwrite: true, ..WriteOptions::default() }.with_work(dir.path().join("file"));
     let refused = run_some(&scene, &out, 0.1, &options, usize::MAX).unwrap_err().to_string();
     assert!(refused.contains("file: cannot write: "), "{refused}");
+}
+
+#[test]
+fn a_file_under_several_virtual_rasters_starts_anew_when_it_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let image = |name: &str, value: u8| {
+        let rgb = Array3::from_elem((3, 530, 90), value);
+        write_rgb_geotiff(&at(name), &rgb, [0.0, 1.0, 0.0, 0.0, 0.0, -1.0], 32632).unwrap();
+    };
+    let over = |name: &str, file: &str| {
+        let bands: Vec<String> = (1..=3).map(|band| source(file, band, [0, 0, 90, 530])).collect();
+        virtual_raster(&at(name), "Byte", (90, 530), &bands, "").display().to_string()
+    };
+    // GDAL lists the files that a virtual raster names, and not those that these name.
+    over("inner.vrt", "image.tif");
+    let (outer, mask) = (over("outer.vrt", "inner.vrt"), over("mask.vrt", "mask.tif"));
+    let options = WriteOptions { resume: true, ..WriteOptions::default() };
+    for (number, changed) in [None, Some("image.tif"), Some("mask.tif")].into_iter().enumerate() {
+        image("image.tif", 100);
+        image("mask.tif", 1);
+        let scene = || Scene::open(&outer, &OpenOptions::default().with_mask(&mask)).unwrap();
+        let out = at(&format!("{number}.tif"));
+        assert!(run_some(&scene(), &out, 0.1, &options, 300).is_err());
+        if let Some(name) = changed {
+            image(name, 2);
+        }
+        let resumed = run_some(&scene(), &out, 0.1, &options, usize::MAX).unwrap().rows_resumed;
+        assert_eq!(resumed > 0, changed.is_none(), "{changed:?}: {resumed}");
+    }
 }
