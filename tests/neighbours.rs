@@ -11,21 +11,9 @@ use artir_tests::{
     models, text,
     volumes::{Nifti, parts},
 };
-use dicom_dictionary_std::tags;
-use made::{files, names};
+use made::{files, hu, names};
 use ndarray::Array2;
 use serde_json::Value;
-
-/// HU of a DICOM slice, row by row.
-fn hu(file: &Path) -> Vec<f64> {
-    let object = dicom_object::open_file(file).unwrap();
-    let number = |tag| object.element(tag).unwrap().to_float64().unwrap();
-    let words: Vec<i32> = object.element(tags::PIXEL_DATA).unwrap().to_multi_int().unwrap();
-    let signed = number(tags::PIXEL_REPRESENTATION) == 1.0;
-    let value = |word: i32| if signed { f64::from(word as i16) } else { f64::from(word) };
-    let (slope, intercept) = (number(tags::RESCALE_SLOPE), number(tags::RESCALE_INTERCEPT));
-    words.into_iter().map(|word| value(word) * slope + intercept).collect()
-}
 
 /// A folder with the model, for slices up to 5 mm apart, as those of the tests are.
 fn folder() -> tempfile::TempDir {

@@ -14,7 +14,6 @@ use artir_tests::{
     artir, models, text,
     volumes::{Nifti, Voxel, parts},
 };
-use dicom_dictionary_std::tags;
 use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use made::names;
 use serde_json::Value;
@@ -74,15 +73,9 @@ fn series_and_volume(dir: &Path) -> Nifti {
     Nifti::new(&[112, 96, 3], &voxels).affine([[-0.7, 0.0, 0.0, 1.0], [0.0, 0.7, 0.0, 2.0], [0.0, 0.0, z, 3.0]])
 }
 
-/// HU of a DICOM slice, row by row.
+/// HU of a DICOM slice, row by row, as whole numbers.
 fn slice_of(file: &Path) -> Vec<i16> {
-    let object = dicom_object::open_file(file).unwrap();
-    let number = |tag| object.element(tag).unwrap().to_float64().unwrap();
-    let words: Vec<i32> = object.element(tags::PIXEL_DATA).unwrap().to_multi_int().unwrap();
-    let signed = number(tags::PIXEL_REPRESENTATION) == 1.0;
-    let value = |word: i32| if signed { f64::from(word as i16) } else { f64::from(word) };
-    let (slope, intercept) = (number(tags::RESCALE_SLOPE), number(tags::RESCALE_INTERCEPT));
-    words.into_iter().map(|word| (value(word) * slope + intercept) as i16).collect()
+    made::hu(file).into_iter().map(|v| v as i16).collect()
 }
 
 #[test]

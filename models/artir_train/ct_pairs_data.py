@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .ct_data import CtPatches
+from .ct_data import CtPatches, turned
 from .data import stacked
 from .real_pairs import read_pairs
 
@@ -56,8 +56,7 @@ class CtPairPatches:
         rng = self.rng
         if rng.random() < self.simulated_share:
             self.simulated.rng = rng
-            noisy, target = self.simulated.batch(1, size)
-            return noisy[0].numpy(), target[0].numpy()
+            return self.simulated.pair(size)
         i = rng.choice(len(self.full), p=self.weight)
         while True:
             y, x = rng.integers(0, 512 - size + 1, 2)
@@ -68,9 +67,8 @@ class CtPairPatches:
         scale = rng.uniform(*self.scale)
         added = self.added[i][part]
         pair = np.stack([full + scale * added, full - OWN_SHARE / scale * added])
-        pair = np.rot90(pair, rng.integers(4), (1, 2))
-        pair = np.ascontiguousarray(pair[:, None, :, ::-1] if rng.integers(2) else pair[:, None])
-        return pair[0], pair[1]
+        pair = turned(pair, rng)
+        return pair[:1], pair[1:]
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Middles [7, 1, 256, 256] of real pairs of L143, which train no model."""

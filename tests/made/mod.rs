@@ -23,6 +23,17 @@ pub(crate) fn series(folder: &Path, slices: usize, level: f32) {
     write_series(folder, &(0..slices).map(slice).collect::<Vec<_>>(), 1.5).unwrap();
 }
 
+/// HU of a DICOM slice, row by row.
+pub(crate) fn hu(file: &Path) -> Vec<f64> {
+    let object = dicom_object::open_file(file).unwrap();
+    let number = |tag| object.element(tag).unwrap().to_float64().unwrap();
+    let words: Vec<i32> = object.element(tags::PIXEL_DATA).unwrap().to_multi_int().unwrap();
+    let signed = number(tags::PIXEL_REPRESENTATION) == 1.0;
+    let value = |word: i32| if signed { f64::from(word as i16) } else { f64::from(word) };
+    let (slope, intercept) = (number(tags::RESCALE_SLOPE), number(tags::RESCALE_INTERCEPT));
+    words.into_iter().map(|word| value(word) * slope + intercept).collect()
+}
+
 /// Makes a series another one, by its UIDs.
 pub(crate) fn rename_series(folder: &Path, uid: &str) {
     for (i, file) in files(folder).into_iter().enumerate() {

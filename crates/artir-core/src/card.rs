@@ -70,6 +70,16 @@ pub struct CardInput {
     pub network_range: [f32; 2],
 }
 
+impl CardInput {
+    /// The largest distance at which slices are neighbours, mm, with room for the rounding of positions.
+    pub fn most_apart(&self) -> f64 {
+        self.slices_apart.map_or(f64::INFINITY, |apart| apart + ROUNDING)
+    }
+}
+
+/// How far a distance of slices may be off by the rounding of their positions, mm.
+const ROUNDING: f64 = 0.01;
+
 fn one() -> usize {
     1
 }

@@ -52,8 +52,6 @@ pub struct VolumeReport {
 
 /// Step in rows and columns of the voxels that a scale is found from, as for DICOM.
 const STRIDE: usize = 4;
-/// How far a distance may be off by its rounding, mm: as for DICOM.
-const ROUNDING: f64 = 0.01;
 /// Slices that the choice of a strength looks at.
 const SAMPLES: usize = 7;
 
@@ -126,7 +124,7 @@ impl Voxels<'_> {
             }
             image
         };
-        let is_near = input.slices_apart.is_none_or(|most| grid.spacing[2] <= most + ROUNDING);
+        let is_near = grid.spacing[2] <= input.most_apart();
         let (first, own) = (slice - slice % grid.slices, slice % grid.slices);
         let offsets = 0..input.slices as isize;
         let at = offsets.map(|i| if is_near { i + own as isize - (input.slices / 2) as isize } else { own as isize });

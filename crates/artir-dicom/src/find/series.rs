@@ -61,11 +61,6 @@ impl Instance {
         self.planes.get(frame as usize).map(|plane| plane.position)
     }
 
-    /// The plane of a frame.
-    pub(crate) fn plane(&self, frame: u32) -> Option<&Plane> {
-        self.planes.get(frame as usize)
-    }
-
     /// The time slice of a frame: frames of one number are of one time. 0 where the series has no time slices.
     pub(crate) fn time(&self, frame: u32) -> f64 {
         let of = |time| self.times.get(frame as usize)?.get(time);

@@ -281,13 +281,14 @@ fn padding(set: &DataSet, bits_stored: u16, signed: bool) -> Option<Padding> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use dicom_core::VR;
 
     use super::*;
     use crate::read::{dataset::Stop, file::Opened};
 
-    fn format(allocated: u16, stored: u16, high: u16, signed: bool) -> PixelFormat {
+    /// The format of one row of four pixels.
+    pub(crate) fn format(allocated: u16, stored: u16, high: u16, signed: bool) -> PixelFormat {
         let mut set = DataSet::default();
         for (tag, value) in [
             (tags::ROWS, 1),

@@ -19,12 +19,12 @@ pub(super) struct Sight {
     /// How many, the restored one in the middle.
     pub(super) slices: usize,
     /// The largest distance of two of them, mm.
-    pub(super) apart: Option<f64>,
+    pub(super) apart: f64,
 }
 
 impl From<&CardInput> for Sight {
     fn from(input: &CardInput) -> Self {
-        Self { slices: input.slices, apart: input.slices_apart }
+        Self { slices: input.slices, apart: input.most_apart() }
     }
 }
 
@@ -60,7 +60,7 @@ impl Neighbours {
         let line = in_line(places);
         let rule = Rule {
             places,
-            most: (GAP * series.slice_spacing).min(sight.apart.map_or(f64::INFINITY, |apart| apart + SAME_POSITION)),
+            most: (GAP * series.slice_spacing).min(sight.apart),
             pixel: series.pixel_spacing[0].min(series.pixel_spacing[1]),
             doubles: doubles(places, &line),
         };
@@ -142,8 +142,8 @@ impl Rule<'_> {
         let instance = |at: FrameAt| self.places[at.object].instance;
         let (a, b) = (instance(from), instance(to));
         let step = position(self.places, to) - position(self.places, from);
-        let (start, end) = (a.plane(from.frame)?, b.plane(to.frame)?);
-        let way: f64 = (0..3).map(|axis| (end.position[axis] - start.position[axis]).powi(2)).sum();
+        let (start, end) = (a.position(from.frame)?, b.position(to.frame)?);
+        let way: f64 = (0..3).map(|axis| (end[axis] - start[axis]).powi(2)).sum();
         let shift = (way - step * step).max(0.0).sqrt();
         let one_stack = a.stack(from.frame as usize) == b.stack(to.frame as usize);
         let one_thickness = match (a.thickness, b.thickness) {
@@ -254,7 +254,7 @@ mod tests {
             let residual = |(c, _, _)| if c == slices / 2 { 2.0 } else { 500.0 };
             sink.write(0, Array3::from_shape_fn((slices, 6, 5), residual).view())
         });
-        let what = Restoring { sight: Sight { slices, apart: Some(6.0) }, ..WHAT };
+        let what = Restoring { sight: Sight { slices, apart: 6.0 }, ..WHAT };
         let report = restore_with(series, &what, out, options, pool);
         (report, seen)
     }

@@ -66,7 +66,7 @@ pub(crate) fn save(object: InMemDicomObject, path: &Path) {
 }
 
 pub(super) const WHAT: Restoring<'static> =
-    Restoring { provenance: "p", decides: "p", task: "a test", sight: Sight { slices: 1, apart: None } };
+    Restoring { provenance: "p", decides: "p", task: "a test", sight: Sight { slices: 1, apart: f64::INFINITY } };
 
 pub(crate) fn run(series: &Series, out: &Path, residual: f32) -> Result<SeriesReport, Error> {
     run_with(series, out, residual, &RestoreOptions::default())

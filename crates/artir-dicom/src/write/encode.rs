@@ -65,31 +65,15 @@ pub(crate) fn encode(syntax: OutputSyntax, frame: Vec<u8>, layout: Layout) -> Re
 
 #[cfg(test)]
 mod tests {
-    use dicom_core::VR;
-    use dicom_dictionary_std::tags;
-
     use super::*;
-    use crate::read::{codec::decode, dataset::DataSet, frame::PixelFormat};
+    use crate::read::{codec::decode, frame::tests::format};
 
     #[test]
     fn samples_come_back_from_jpeg_ls_whatever_their_words_are() {
         for (allocated, stored, signed) in
             [(8, 8, false), (8, 8, true), (16, 8, false), (16, 8, true), (16, 9, true), (16, 12, true), (16, 16, false)]
         {
-            let mut set = DataSet::default();
-            for (tag, value) in [
-                (tags::ROWS, 1),
-                (tags::COLUMNS, 4),
-                (tags::BITS_ALLOCATED, allocated),
-                (tags::BITS_STORED, stored),
-                (tags::HIGH_BIT, stored - 1),
-                (tags::PIXEL_REPRESENTATION, u16::from(signed)),
-                (tags::SAMPLES_PER_PIXEL, 1),
-            ] {
-                set.put_us(tag, value);
-            }
-            set.put_text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
-            let format = PixelFormat::read(&set).unwrap();
+            let format = format(allocated, stored, stored - 1, signed);
             let samples = [1, 127, 128, 255u16];
             let bytes: Vec<u8> = match allocated {
                 8 => samples.iter().map(|sample| *sample as u8).collect(),
