@@ -193,3 +193,53 @@ fn a_killed_scene_is_resumed_to_the_same_bytes() {
     }
     println!("{taken_up} of 10 runs had something to take up");
 }
+
+/// Of several scenes, `--resume` leaves those that a run of the same settings has finished, and refuses other results.
+#[test]
+fn finished_scenes_of_an_interrupted_run_stay() {
+    let dir = folder(90, 70);
+    let at = dir.path();
+    let scenes = ["a.tif", "b.tif", "c.tif"];
+    for name in scenes {
+        fs::copy(at.join("scene.tif"), at.join(name)).unwrap();
+    }
+    let all = [&scenes[..], &["-o", "out/", "--report", "r.json"]].concat();
+    for format in ["gtiff", "cog"] {
+        let all = [&all[..], &["--format", format]].concat();
+        let first = identity(at, &[&all[..], &["--overwrite"]].concat());
+        assert!(first.status.success(), "{}", text(&first.stderr));
+        let whole = fs::read(at.join("out/b.tif")).unwrap();
+        for gone in ["out/b.tif", "out/b.tif.aux.xml"] {
+            fs::remove_file(at.join(gone)).ok();
+        }
+        let touched = |name: &str| at.join("out").join(name).metadata().unwrap().modified().unwrap();
+        let before = [touched("a.tif"), touched("c.tif")];
+        let resumed = identity(at, &[&all[..], &["--resume", "--stac"]].concat());
+        assert!(resumed.status.success(), "{}", text(&resumed.stderr));
+        assert_eq!([touched("a.tif"), touched("c.tif")], before, "{format}");
+        assert_eq!(fs::read(at.join("out/b.tif")).unwrap(), whole, "{format}");
+        // What is missing next to a finished result is written.
+        for name in scenes {
+            fs::remove_file(at.join("out").join(name).with_extension("stac.json")).unwrap();
+        }
+        let report: serde_json::Value = serde_json::from_slice(&fs::read(at.join("r.json")).unwrap()).unwrap();
+        // The finished ones come first.
+        let told: Vec<_> =
+            report["scenes"].as_array().unwrap().iter().map(|s| (&s["name"], &s["done"]["rows_resumed"])).collect();
+        let rows = serde_json::json!([["a.tif", 90], ["c.tif", 90], ["b.tif", 0]]);
+        assert_eq!(serde_json::json!(told), rows, "{format}");
+    }
+    // Another strength, and another source of the same name, give another result.
+    let other = identity(at, &[&all[..], &["--resume", "--format", "cog", "--strength", "0.5"]].concat());
+    assert!(
+        !other.status.success() && text(&other.stderr).matches("already exists").count() == 3,
+        "{}",
+        text(&other.stderr)
+    );
+    let edited = folder(90, 71);
+    fs::copy(edited.path().join("scene.tif"), at.join("a.tif")).unwrap();
+    let other = identity(at, &[&all[..], &["--resume", "--format", "cog"]].concat());
+    assert_eq!(other.status.code(), Some(4), "{}", text(&other.stderr));
+    assert!(text(&other.stderr).contains("out/a.tif: already exists"), "{}", text(&other.stderr));
+    assert_eq!(text(&other.stderr).lines().count(), 1, "{}", text(&other.stderr));
+}

@@ -109,7 +109,7 @@ fn methods_stand_in_one_table_and_bad_pairs_lose_nothing_else() {
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert_eq!(done.status.code(), Some(4), "{said}");
     let table = String::from_utf8_lossy(&done.stdout).into_owned();
-    for word in ["input", "geo-haze-t", "perfect", "protocol rgb", "identical"] {
+    for word in ["input", "geo-haze-t", "perfect", "protocol rgb", "identical", "perfect: 1 image(s) without figures"] {
         assert!(table.contains(word), "{word}: {table}");
     }
     let results = json(&out);
@@ -274,10 +274,18 @@ fn a_patients_name_in_file_names_reaches_no_output() {
     let suite = dir.path().join("pet.toml");
     fs::write(&suite, text.replace("protocol = \"rgb\"", "protocol = \"pet-slice\"")).unwrap();
     let mut args = arguments(suite.to_str().unwrap(), &data, &out);
-    args.push("--no-model");
+    // Two results of one name, of which neither is taken.
+    let also = format!("{}=theirs", dir.path().join("also").display());
+    for folder in ["also/a", "also/b"] {
+        fs::create_dir_all(dir.path().join(folder)).unwrap();
+        npy(&dir.path().join(folder).join("DOE^JANE.npy"), 32, 32, |i| i as f32);
+    }
+    args.extend(["--no-model", "--also", &also]);
     let done = run(args.clone());
     assert_eq!(done.status.code(), Some(4));
     assert_eq!(json(&out)["failures"].as_array().unwrap().len(), 2);
+    let error = json(&out)["images"][0]["methods"]["theirs"]["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("have the same name"), "{error}");
     let mut texts = vec![done.stdout, done.stderr];
     texts.extend(fs::read_dir(&out).unwrap().map(|f| fs::read(f.unwrap().path()).unwrap()));
     assert!(texts.len() >= 6);

@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Output};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, symlink},
+    path::Path,
+    process::Output,
+};
 
 use artir_tests::{artir, models, names, text};
 use image::{Rgb, RgbImage};
@@ -143,6 +148,29 @@ fn settings_are_not_mixed_and_other_files_are_kept() {
     assert_eq!(grey(path, "f2.png"), 30);
     assert!(done(path, &["keep", "--overwrite"]).contains("5 frame(s) restored, 0 were done before"));
     assert_eq!(FRAMES.map(|name| grey(path, name)), [40, 60, 80, 100, 120]);
+}
+
+#[test]
+fn frames_may_be_links() {
+    let dir = folder();
+    let path = dir.path();
+    fs::rename(path.join("frames"), path.join("shot")).unwrap();
+    fs::create_dir(path.join("frames")).unwrap();
+    for name in FRAMES {
+        symlink(path.join("shot").join(name), path.join("frames").join(name)).unwrap();
+    }
+    assert!(done(path, &[]).contains("5 frame(s) restored"));
+    assert_eq!(FRAMES.map(|name| grey(path, name)), [20, 30, 40, 50, 60]);
+    // The frame behind a link counts, and one that is gone is named.
+    RgbImage::from_pixel(20, 12, Rgb([200; 3])).save(path.join("shot/f2.png")).unwrap();
+    fs::remove_file(path.join("shot/f9.png")).unwrap();
+    assert!(refused(path, &["--resume"], 4).contains("frames/f9.png: cannot read"));
+    assert_eq!(grey(path, "f2.png"), 100);
+    // A link to a result is not overwritten by what is made of it.
+    fs::remove_file(path.join("frames/f9.png")).unwrap();
+    symlink(path.join("out/f9.png"), path.join("frames/f9.png")).unwrap();
+    assert!(refused(path, &["--overwrite"], 2).contains("out/f9.png: would overwrite a frame"));
+    assert_eq!(grey(path, "f9.png"), 40);
 }
 
 #[test]

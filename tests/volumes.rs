@@ -424,6 +424,31 @@ fn wrong_words_fail_before_the_work() {
 }
 
 #[test]
+fn a_patients_name_in_file_names_reaches_no_report() {
+    let dir = folder();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("out")).unwrap();
+    let voxels: Vec<u8> = hu(1).into_iter().flat_map(|v| (v as i16).to_le_bytes()).collect();
+    fs::write(at("DOE^JANE.nii"), thorax(|v| v as i16).bytes()).unwrap();
+    fs::write(at("DOE^JIM.nhdr"), format!("{NRRD}encoding: raw\ndata file: voxels.bin\n")).unwrap();
+    fs::write(at("voxels.bin"), voxels).unwrap();
+    // Results that are there: the volume itself, and the voxels of a detached header.
+    for name in ["out/DOE^JANE.nii", "out/DOE^JIM.raw"] {
+        fs::write(at(name), "there").unwrap();
+    }
+    let arguments = ["ct", "DOE^JANE.nii", "DOE^JIM.nhdr", "-o", "out", "--units", "hu", "--model", "half.onnx"];
+    let report = |more: &[&str]| {
+        let (code, _, said) = run(dir.path(), &[&arguments[..], &["--report", "r.json"], more].concat());
+        assert!(code == Some(2) && said.contains("out/DOE^JIM.raw: already exists"), "{said}");
+        fs::read_to_string(at("r.json")).unwrap()
+    };
+    let hidden = report(&[]);
+    assert!(!hidden.contains("DOE") && hidden.matches("already exists").count() == 2, "{hidden}");
+    fs::remove_file(at("r.json")).unwrap();
+    assert!(report(&["--show-paths"]).contains("out/DOE^JANE.nii: already exists"));
+}
+
+#[test]
 fn volumes_in_a_folder_are_counted_and_the_unit_of_a_series_is_its_own() {
     let dir = folder();
     let volumes = dir.path().join("volumes");

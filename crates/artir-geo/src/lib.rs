@@ -69,6 +69,7 @@ pub use write::{
     SceneReport,
     beside::is_read_with,
     change::{check_change, write_change},
+    finished::finished,
     identity::SCENES,
     options::{CreationOption, Format, WriteOptions},
     plan,

@@ -49,6 +49,9 @@ pub enum PictureError {
     /// A JPEG that is both RGB and YCbCr by its markers.
     #[error("its markers disagree on its colours (RGB or YCbCr): save it again with a program that shows it rightly")]
     Ambiguous,
+    /// Samples in an order that the decoder takes for another.
+    #[error("{0}, which artir's decoder reads wrongly: save it again with a program that shows it rightly")]
+    Stored(&'static str),
     /// TIFF's associated alpha.
     #[error("its colours are multiplied by its opacity (ExtraSamples 1): save it with unassociated alpha")]
     Premultiplied,

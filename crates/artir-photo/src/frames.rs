@@ -12,7 +12,7 @@ use artir_files::{Encoding, append_to, hash_file, is_taken, open_regular, write_
 use crate::Format;
 
 /// The frames of a folder: files with the ending of a format, in natural order, in which `f2.png` comes before `f10.png`. Hidden
-/// files are left aside.
+/// files are left aside. A link is a frame, also one that leads nowhere: a frame that cannot be read must be named.
 ///
 /// # Errors
 /// Errors of the file system, and names that a journal of lines cannot hold.
@@ -21,7 +21,7 @@ pub fn frames(folder: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && Format::of(&path).is_ok() && path.is_file() {
+        if !hidden && Format::of(&path).is_ok() && (path.is_file() || path.is_symlink() && !path.exists()) {
             let name = path.file_name().and_then(|name| name.to_str());
             if name.is_none_or(|name| name.contains('\n')) {
                 let reason =
@@ -36,12 +36,17 @@ pub fn frames(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(out)
 }
 
-/// What a frame's result is made from: the frame's bytes, and all settings that decide over pixels.
+/// What a frame's result is made from: the frame's bytes, and all settings that decide over pixels. Links are followed, since
+/// programs choose and number frames by links.
 ///
 /// # Errors
 /// Errors of the file system.
 pub fn frame_key(frame: &Path, settings: &Encoding) -> io::Result<String> {
-    let input = hash_file(open_regular(frame)?)?;
+    // Opening a pipe may wait for ever.
+    if !fs::metadata(frame)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+    }
+    let input = hash_file(File::open(frame)?)?;
     Ok(Encoding::new("artir-frame", 1).text("input", &input).nested("settings", settings).hash())
 }
 
@@ -197,6 +202,8 @@ impl FrameJournal {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     fn settings(text: &str) -> Encoding {
@@ -218,6 +225,22 @@ mod tests {
         assert!(frames(&dir.path().join("missing")).is_err());
         fs::write(dir.path().join("f\n5.png"), "").unwrap();
         assert_eq!(frames(dir.path()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn links_are_frames() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("shot.dat"), "frame").unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        for (name, to) in [("f1.png", "shot.dat"), ("f2.png", "nowhere"), ("f3.png", "folder")] {
+            symlink(at(to), at(name)).unwrap();
+        }
+        assert_eq!(frames(dir.path()).unwrap(), [at("f1.png"), at("f2.png")]);
+        let key = |name: &str| frame_key(&at(name), &settings("a"));
+        assert_eq!(key("f1.png").unwrap(), key("shot.dat").unwrap());
+        assert_eq!(key("f2.png").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(key("folder").unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]

@@ -154,17 +154,19 @@ impl Header {
         };
         let space = self.space_axes(dimension, vectors.as_deref())?;
         let signs = self.signs();
+        let of_space = self.millimetres("spaceunits", 3);
         let directions = vectors.zip(signs).map(|(vectors, signs)| {
             space.map(|axis| {
                 let vector = vectors[axis].unwrap_or_default();
-                std::array::from_fn(|i| vector[i] * signs[i])
+                std::array::from_fn(|i| vector[i] * signs[i] * of_space[i])
             })
         });
         let spacings = self.words("spacings");
+        let of_axes = self.millimetres("units", dimension);
         let spacing = space.map(|axis| {
             let stated = spacings.as_ref().and_then(|words| words.get(axis)?.parse().ok());
             let length = stated.unwrap_or(1.0f64).abs();
-            if length.is_finite() && length > 0.0 { length } else { 1.0 }
+            if length.is_finite() && length > 0.0 { length * of_axes[axis] } else { 1.0 }
         });
         let spacing = match &directions {
             Some(directions) => directions.map(|d: [f64; 3]| d.iter().map(|v| v * v).sum::<f64>().sqrt()),
@@ -203,6 +205,18 @@ impl Header {
         }
         <[usize; 3]>::try_from(space)
             .map_err(|space| Reason::Unsupported(format!("it has {} axes of space, not three", space.len())))
+    }
+
+    /// Millimetres of the unit of each axis, by a field of quoted words. Axes without a unit are in millimetres.
+    fn millimetres(&self, name: &str, axes: usize) -> Vec<f64> {
+        let words = self.field(name).unwrap_or_default().split('"').skip(1).step_by(2);
+        let known = words.map(|word| match word.trim() {
+            "m" => 1e3,
+            "cm" => 10.0,
+            "um" | "\u{b5}m" | "\u{3bc}m" | "micron" | "microns" => 1e-3,
+            _ => 1.0,
+        });
+        known.chain(std::iter::repeat(1.0)).take(axes).collect()
     }
 
     /// The factors from the header's space to left, posterior, superior; `None` for another space.
@@ -331,6 +345,19 @@ mod tests {
         let plain = "NRRD0001\ntype: unsigned char\ndimension: 3\nsizes: 4 5 6\nspacings: 1 2 3\nsample units: HU\nencoding: raw\n";
         let form = read(plain).form().unwrap();
         assert_eq!((form.directions, form.spacing, form.unit), (None, [1.0, 2.0, 3.0], Some(Unit::Hounsfield)));
+    }
+
+    #[test]
+    fn lengths_are_in_the_unit_that_is_stated() {
+        for (unit, factor) in [("mm", 1.0), ("cm", 10.0), ("m", 1000.0), ("\u{b5}m", 0.001), ("", 1.0)] {
+            let units = format!("space units: \"{unit}\" \"{unit}\" \"{unit}\"\nkinds:");
+            let form = read(&SLICER.replace("kinds:", &units)).form().unwrap();
+            assert_eq!(form.spacing, [0.5, 0.75, 2.0].map(|d| d * factor), "{unit}");
+            assert_eq!(form.directions.unwrap()[2], [0.0, 0.0, 2.0 * factor], "{unit}");
+            let units = format!("spacings: 1 2 3\nunits: \"s\" \"{unit}\" \"{unit}\"\n\n");
+            let plain = format!("NRRD0004\ntype: uchar\ndimension: 3\nsizes: 4 5 6\n{units}");
+            assert_eq!(read(&plain).form().unwrap().spacing, [1.0, 2.0 * factor, 3.0 * factor], "{unit}");
+        }
     }
 
     #[test]

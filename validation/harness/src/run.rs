@@ -230,6 +230,10 @@ impl<'a> Run<'a> {
                 let file = Path::new(path).file_name().unwrap_or_default().to_string_lossy();
                 format!("{file}: {source}")
             }
+            // The one reason that names files itself.
+            Error::File { source: FileError::SameName { one, other }, .. } => {
+                FileError::SameName { one: self.shown(one), other: self.shown(other) }.to_string()
+            }
             Error::File { source, .. } => source.to_string(),
             other => other.to_string(),
         }

@@ -1,6 +1,6 @@
 //! Results as a table on the terminal, and as CSV.
 
-use super::{Results, Statistic, Value};
+use super::{ImageResult, Results, Statistic, Value};
 
 /// The summary and the published figures; every figure is printed under its protocol's name.
 pub fn table(results: &Results) -> String {
@@ -62,6 +62,13 @@ pub fn table(results: &Results) -> String {
         out.push('\n');
     }
     for m in &results.methods {
+        // Means over other images than those of the other methods must not be compared unseen.
+        let has_error = |image: &&ImageResult| image.methods.get(&m.name).is_some_and(|f| f.error.is_some());
+        let failed = results.images.iter().filter(has_error).count();
+        if failed > 0 {
+            let reason = "image(s) without figures, left out of the means: results.csv states why";
+            out += &format!("\n{}: {failed} {reason}\n", m.name);
+        }
         if m.identical > 0 {
             out += &format!("\n{}: {} identical image(s), PSNR inf, left out of the mean\n", m.name, m.identical);
         }

@@ -241,7 +241,7 @@ pub(super) fn all(
                 checks.needs(&job.target, job.volume.size() / 8);
                 jobs.push(job);
             }
-            Err(e) => refuse(number, path, e, args, report, &mut tally)?,
+            Err(e) => refuse(run, (number, path), e, report, &mut tally)?,
         }
     }
     checks.check_space()?;
@@ -256,7 +256,7 @@ pub(super) fn all(
                 job.target.display()
             );
         } else if let Err(e) = one(run, &job, restorer, report) {
-            refuse(job.number, job.volume.path(), e, args, report, &mut tally)?;
+            refuse(run, (job.number, job.volume.path()), e, report, &mut tally)?;
         } else {
             tally.written += 1;
         }
@@ -265,17 +265,22 @@ pub(super) fn all(
 }
 
 fn refuse(
-    number: usize,
-    path: &Path,
+    run: &Run<'_>,
+    (number, path): (usize, &Path),
     failure: Failure,
-    args: &Args,
     report: &mut Report,
     tally: &mut Tally,
 ) -> Result<(), Failure> {
-    // Reports have no file names unless they were asked for.
-    let shown = args.shown(path);
-    let problem = failure.message.replace(&path.display().to_string(), &shown);
-    report.volume(VolumeEntry { number, name: shown, problems: vec![problem], ..VolumeEntry::default() });
+    // Reports have no file names unless they were asked for: neither the source's nor those of its results.
+    let name = run.args.shown(path);
+    let target = target(run, path).unwrap_or_default();
+    let voxels = ["raw.gz", "raw"].map(|ending| target.with_extension(ending));
+    let mut problem = failure.message.clone();
+    let files = voxels.iter().chain([&target]).map(PathBuf::as_path).chain([path]);
+    for file in files.filter(|file| !file.as_os_str().is_empty()) {
+        problem = problem.replace(&file.display().to_string(), &run.args.shown(file));
+    }
+    report.volume(VolumeEntry { number, name, problems: vec![problem], ..VolumeEntry::default() });
     tally.fail(failure)
 }
 

@@ -3,17 +3,19 @@
 mod beside;
 mod flags;
 mod hint;
+mod one;
+mod places;
 mod report;
 mod streams;
 mod tools;
 
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use artir_core::{Restorer, Task};
+use artir_core::Task;
+use artir_files::is_taken;
 use artir_geo::{
     Access, BandNumbers, CreationOption, Cutline, Format, NodataChoice, OpenOptions, RangeChoice, RegionChoice, Scene,
     SceneName, WriteOptions,
@@ -21,13 +23,12 @@ use artir_geo::{
 use clap::ValueEnum;
 
 pub(crate) use self::report::Report;
-use self::streams::Streams;
+use self::{places::outputs, streams::Streams};
 use crate::{
     common::{Host, Inference},
     names::Names,
     outcome::{Failure, Tally},
     outputs::{Kind, Outputs, end_with_report, may_replace_report},
-    progress::Terminal,
 };
 
 #[derive(Debug, clap::Args)]
@@ -101,7 +102,7 @@ pub(crate) struct Args {
     /// Overwrite existing results
     #[arg(long)]
     overwrite: bool,
-    /// Continue an interrupted run of the same model and settings
+    /// Continue an interrupted run of the same model and settings; results that it finished stay
     #[arg(long)]
     resume: bool,
     /// Folder for the rows that an interrupted run leaves, in place of a hidden folder next to the result; --resume looks there.
@@ -210,23 +211,38 @@ fn restore_all(
     let mut tally = Tally::new(host.silent);
     let (progress, restorer) = host.parts(&args.inference, Task::Dehaze)?;
     report.model(restorer);
+    let options = args.open_options()?;
     let mut possible = Vec::new();
     for (i, (path, out)) in args.scenes.iter().zip(outputs).enumerate() {
-        let recovered = if args.dry_run { Ok(()) } else { artir_geo::recover(out).map_err(Failure::from) };
-        match recovered.and_then(|()| args.check(out, &mut checks)) {
-            Ok(()) => possible.push((i, path, out)),
+        let mut begin = || -> Result<_, Failure> {
+            if !args.dry_run {
+                artir_geo::recover(out)?;
+            }
+            if args.resume && !args.overwrite && is_taken(out) {
+                let scene = Scene::open(path, &options)?;
+                if let Some(done) = one::finished(&scene, path, out, args, streams, restorer, &mut checks)? {
+                    return Ok(Some((scene, done)));
+                }
+            }
+            args.check(out, &mut checks).map(|()| None)
+        };
+        match begin() {
+            Ok(None) => possible.push((i, path, out)),
+            Ok(Some((scene, done))) => {
+                report.written(i, path, &scene, &done, restorer);
+                tally.written += 1;
+            }
             Err(failure) => {
                 report.failed(i, path, &failure);
                 tally.fail(failure)?;
             }
         }
     }
-    let options = args.open_options()?;
     for (i, path, out) in possible {
         let name = streams::label(path);
         let result = streams.file(path, progress).and_then(|file| {
             let scene = Scene::open(&file, &options)?.with_name(name);
-            let done = restore(&scene, name, out, args, streams, restorer, progress)?;
+            let done = one::restore(&scene, name, out, args, streams, restorer, progress)?;
             if let Some(done) = done.map(|done| streams.send(done)).transpose()? {
                 report.written(i, name, &scene, &done, restorer);
             }
@@ -366,135 +382,5 @@ impl Args {
     fn check(&self, out: &Path, checks: &mut Outputs) -> Result<(), Failure> {
         self.format_of(out)?;
         self.places(out).iter().try_for_each(|(what, place)| checks.add(what, place, Kind::File, self.overwrite))
-    }
-}
-
-/// Whether a file's name ends as a TIFF's.
-fn is_tiff(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("tif") || e.eq_ignore_ascii_case("tiff"))
-}
-
-/// The output path of each scene: the named file for one scene, else files of the same names in a folder.
-fn outputs(scenes: &[String], output: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let is_folder = output.is_dir() || output.as_os_str().to_string_lossy().ends_with('/');
-    if scenes.len() == 1 && !is_folder {
-        return Ok(vec![output.to_owned()]);
-    }
-    if !is_folder && is_tiff(output) {
-        return Err(Failure::usage(format!("{}: several scenes need a folder", output.display())));
-    }
-    let mut names = BTreeSet::new();
-    let mut out = Vec::new();
-    for scene in scenes {
-        let name = output_name(scene).ok_or_else(|| Failure::usage(format!("{scene}: does not name a file")))?;
-        // File systems that ignore case would map both to one file.
-        if !names.insert(name.to_string_lossy().to_lowercase()) {
-            return Err(Failure::usage(format!(
-                "two scenes would be written to {}: run them separately",
-                name.display()
-            )));
-        }
-        out.push(output.join(name));
-    }
-    Ok(out)
-}
-
-/// The name of a scene's result in a folder: its file's name, and the subdataset's where it has one.
-fn output_name(scene: &str) -> Option<PathBuf> {
-    if let Some(product) = artir_geo::product_name(scene) {
-        return Some(format!("{product}.tif").into());
-    }
-    if streams::is_input(scene) {
-        return Some("stdin.tif".into());
-    }
-    let SceneName { file, part } = SceneName::of(scene);
-    let name = PathBuf::from(Path::new(&file).file_name()?);
-    // In a TIFF or NITF, the number names an image; the result is named after the file.
-    let part = part.filter(|p| p.parse::<u64>().is_err());
-    match part {
-        None if is_tiff(&name) => Some(name),
-        None => Some(name.with_extension("tif")),
-        Some(part) => {
-            let words = part.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').filter(|w| !w.is_empty());
-            let part = words.collect::<Vec<_>>().join("_");
-            Some(format!("{}_{part}.tif", name.file_stem()?.to_string_lossy()).into())
-        }
-    }
-}
-
-fn restore(
-    scene: &Scene,
-    path: &str,
-    out: &Path,
-    args: &Args,
-    streams: &Streams,
-    restorer: &Restorer,
-    progress: &Terminal,
-) -> Result<Option<artir_geo::SceneReport>, Failure> {
-    if let Some((value, share)) = scene.undeclared_fill() {
-        // Without an exponent, the least number of 32 bits has 39 digits.
-        let value = if value.abs() < 1e15 { value.to_string() } else { format!("{value:e}") };
-        tracing::warn!(
-            "{path}: {:.1} % of its pixels are {value} in all bands, which the file does not declare as nodata: they stay as they \
-             are and are kept out of the range (--nodata {value} states it, --nodata none restores them)",
-            100.0 * share
-        );
-    }
-    let options = args.write_options(args.format_of(out)?, streams);
-    args.check_beside(scene, out)?;
-    let mut space = Outputs::default();
-    let least = artir_geo::least_space(scene, &options);
-    space.needs(out, least.result);
-    space.needs(args.work.as_deref().unwrap_or(out), least.journal);
-    space.check_space()?;
-    if args.dry_run {
-        let shape = scene.shape();
-        artir_geo::check_model(scene, restorer.card())?;
-        artir_geo::rehearse(scene, out, &options)?;
-        let plan = artir_geo::plan(scene, restorer)?;
-        say!("{path} -> {} ({}x{}, {plan})", out.display(), shape.columns, shape.rows);
-        return Ok(None);
-    }
-    let done = artir_geo::restore_scene(scene, restorer, out, &options, progress)?;
-    if !done.lost.is_empty() {
-        let (out, lost) = (streams.in_text(&out.display().to_string()), done.lost.join(", "));
-        tracing::warn!("{out}: the result cannot hold the scene's {lost}");
-    }
-    let model = format!("{} {}", restorer.card().name, restorer.card().version);
-    if args.preview {
-        let preview = artir_geo::Preview::new(scene.gdal_name(), out, scene.bands()).with_title(&model);
-        artir_geo::write_preview(&out.with_extension("html"), &preview, args.overwrite)?;
-    }
-    if let Some(change) = &args.change {
-        artir_geo::write_change(scene, &done.path, change, &options)?;
-    }
-    if args.stac {
-        artir_geo::write_stac(scene, &done, &model, &out.with_extension("stac.json"), args.overwrite)?;
-    }
-    Ok(Some(done))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_scene_has_a_place_of_its_own() {
-        let folder = Path::new("out/");
-        let scenes = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-        let named = |names: &[&str], out: &Path| outputs(&scenes(names), out).ok();
-        assert_eq!(named(&["a/x.tif"], Path::new("y.tif")), Some(vec!["y.tif".into()]));
-        assert_eq!(named(&["/vsistdin/"], folder), Some(vec!["out/stdin.tif".into()]));
-        assert_eq!(named(&["a/x.tif", "b.vrt"], folder), Some(vec!["out/x.tif".into(), "out/b.tif".into()]));
-        assert_eq!(named(&["GTIFF_DIR:2:a/x.TIFF"], folder), Some(vec!["out/x.TIFF".into()]));
-        let colons = ["a/S2_2024-05-01T10:11:12.tif", "S2_10:15:30.jp2"];
-        let kept = ["out/S2_2024-05-01T10:11:12.tif".into(), "out/S2_10:15:30.tif".into()];
-        assert_eq!(named(&colons, folder), Some(kept.to_vec()));
-        let parts = ["NETCDF:\"a/b.nc\":red", "NETCDF:\"a/b.nc\":blue", "HDF5:\"c.h5\"://g/red"];
-        let kept = ["out/b_red.tif".into(), "out/b_blue.tif".into(), "out/c_g_red.tif".into()];
-        assert_eq!(named(&parts, folder), Some(kept.to_vec()));
-        assert_eq!(named(&["vrt://a/x.jp2?bands=1,2,3"], folder), Some(vec!["out/x.tif".into()]));
-        assert_eq!(named(&["a/x.tif", "b/X.tif"], folder), None);
-        assert_eq!(named(&["a/x.tif", "b/y.tif"], Path::new("z.tif")), None);
     }
 }

@@ -43,6 +43,13 @@ pub(super) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     // Frames that are there are looked at below.
     checks.add("the folder of restored frames", out, Kind::Folder, true)?;
     let results: Vec<PathBuf> = frames.iter().filter_map(|frame| Some(out.join(frame.file_name()?))).collect();
+    // A frame may be a link, also to a file in the folder of results.
+    let sources: HashSet<PathBuf> = frames.iter().filter_map(|frame| frame.canonicalize().ok()).collect();
+    let is_source = |path: &&PathBuf| path.canonicalize().is_ok_and(|path| sources.contains(&path));
+    if let Some(path) = results.iter().find(is_source) {
+        let reason = "would overwrite a frame, which is a link to it: choose another folder";
+        return Err(Failure::usage(format!("{}: {reason}", path.display())));
+    }
     let taken = results.iter().find(|path| artir_files::is_taken(path));
     if let Some(path) = taken.filter(|_| !args.resume && !args.output.overwrite) {
         return Err(Failure::usage(format!("{}: already exists: use --resume or --overwrite", path.display())));

@@ -55,7 +55,7 @@ pub(crate) struct BandDescription {
 }
 
 /// The metadata domain with the record of how a result was made.
-const PROVENANCE: &str = "ARTIR";
+pub(crate) const PROVENANCE: &str = "ARTIR";
 /// How the tag that names the writing software begins.
 const PROGRAM: &str = "artir ";
 

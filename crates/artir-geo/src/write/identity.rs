@@ -17,7 +17,7 @@ use crate::{
 
 /// The version of the form of results. Raise it with every change after which the same model, settings and sources give
 /// another file, so that interrupted runs begin anew.
-pub const SCENES: u32 = 3;
+pub const SCENES: u32 = 4;
 
 /// Bytes of a file that is not read whole.
 const HEAD: usize = 1 << 20;
@@ -112,7 +112,7 @@ mod tests {
         let band = "black=0000000000000000\nwhite=406fe00000000000\nnodata=7ff8000000000000\nzero=0000000000000000\n\
                     least=0000000000000000\nmost=406fe00000000000\n";
         let form = format!(
-            "artir-scene 3\npixels=artir-pixels 1\\nmodel=x\\n\nbands=1 2 3\nformat=COG\n{band}{band}{band}\
+            "artir-scene 4\npixels=artir-pixels 1\\nmodel=x\\n\nbands=1 2 3\nformat=COG\n{band}{band}{band}\
              fill=7ff8000000000000\nall bands=no\noption=COMPRESS=ZSTD\nfile={sha256}\ndescription={{"
         );
         assert!(text.as_str().starts_with(&form), "{}", text.as_str());

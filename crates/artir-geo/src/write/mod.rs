@@ -5,6 +5,7 @@ pub(crate) mod change;
 mod copied;
 mod creation;
 mod file;
+pub(crate) mod finished;
 mod haze;
 pub(crate) mod identity;
 pub(crate) mod layout;
@@ -70,7 +71,8 @@ pub fn plan(scene: &Scene, restorer: &Restorer) -> Result<String, Error> {
 }
 
 /// Restores a scene into `out`; where that ends in `.vrt`, into a TIFF of the same name and a virtual raster over it.
-/// The file appears only after it is complete and was compared with its source.
+/// The file appears only after it is complete and was compared with its source. With `resume` and without `overwrite`, the
+/// result of an earlier run of the same model, settings and sources stays as it is.
 ///
 /// # Errors
 /// [`Error::Scene`] for pixels that cannot be read, [`Error::Exists`], [`Error::Write`], and the core's own.
@@ -84,7 +86,7 @@ pub fn restore_scene(
     check_model(scene, restorer.card())?;
     progress.start(&scene.info.path, scene.shape().pixels());
     let channels = restorer.card().input.channels;
-    let options = &WriteOptions { provenance: provenance(scene, restorer, options.all_bands), ..options.clone() };
+    let options = &with_provenance(scene, restorer, options);
     let decides = restorer.decides_for(scene.info.shape_for(channels), memory_use(&scene.info))?;
     let mut run = |first: usize, source: &mut SceneSource<'_>, sink: &mut SceneSink<'_>| {
         // Rows of an earlier run count as completed.
@@ -92,6 +94,10 @@ pub fn restore_scene(
         restorer.run_from(first, source, sink, progress)
     };
     restore_with(scene, channels, decides.as_str(), out, options, &mut run)
+}
+
+fn with_provenance(scene: &Scene, restorer: &Restorer, options: &WriteOptions) -> WriteOptions {
+    WriteOptions { provenance: provenance(scene, restorer, options.all_bands), ..options.clone() }
 }
 
 /// What a result states of how it was made. No time is among it: the same run gives the same bytes.
@@ -127,7 +133,12 @@ fn restore_with(
     let name = out.display().to_string();
     let fail = |reason: Reason| Error::Write { path: name.clone(), reason };
     recover(out)?;
-    let promise = prepare(scene, out, options)?;
+    if options.resume && !options.overwrite {
+        if let Some(done) = finished::of_run(scene, pixels, out, options) {
+            return Ok(done);
+        }
+    }
+    let mut promise = prepare(scene, out, options)?;
     let others = options.all_bands.then(|| OtherBands::of(&scene.info, &scene.dataset)).transpose();
     let others = others.map_err(|reason| Error::Scene { path: scene.info.path.clone(), reason })?;
     let format = layout::format(scene, options);
@@ -154,7 +165,10 @@ fn restore_with(
     let journal = journal.map_err(in_work)?;
     let rows_resumed = journal.rows_done();
 
-    let wanted = scene.info.description.with_provenance(&options.provenance);
+    let mut wanted = scene.info.description.with_provenance(&options.provenance);
+    for description in [&mut wanted, &mut promise.description, &mut promise.intermediate] {
+        description.state_run(&identity);
+    }
     let layout = if format.is_copied() { layout.intermediate() } else { layout };
     let _one_thread = on_one_thread(options);
     let target = {

@@ -56,6 +56,9 @@ pub(super) fn survey(file: &mut (impl Read + Seek)) -> Result<Survey, PictureErr
     if first.premultiplied {
         return Err(PictureError::Premultiplied);
     }
+    if first.reversed {
+        return Err(PictureError::Stored("the bits of its bytes are in reverse order (FillOrder 2)"));
+    }
     let metadata = [(first.exif, "EXIF metadata"), (first.georeference, "georeference, which artir geo keeps,")];
     let lost = metadata.into_iter().filter_map(|(found, name)| found.then_some(name)).collect();
     let mut profile = None;
@@ -77,6 +80,8 @@ struct Directory {
     cmyk: bool,
     samples: u32,
     premultiplied: bool,
+    /// The first pixel is in the lowest bit of a byte.
+    reversed: bool,
     /// It has subordinate images.
     subordinates: bool,
     exif: bool,
@@ -125,6 +130,7 @@ impl<F: Read + Seek> Tiff<'_, F> {
             cmyk: false,
             samples: 1,
             premultiplied: false,
+            reversed: false,
             subordinates: false,
             exif: false,
             georeference: false,
@@ -164,6 +170,8 @@ impl<F: Read + Seek> Tiff<'_, F> {
                 513 => found.reduced = true,
                 // PhotometricInterpretation
                 262 => found.cmyk = value == 5,
+                // FillOrder
+                266 => found.reversed = value == 2,
                 // SamplesPerPixel
                 277 => found.samples = u32::try_from(value).unwrap_or(u32::MAX),
                 // SubIFDs
@@ -249,6 +257,9 @@ mod tests {
         assert!(matches!(premultiplied, Err(PictureError::Premultiplied)));
         assert_eq!(found(file(&[&[(262, 2), (277, 4), (338, 2)]])).unwrap().samples, Some(4));
         assert_eq!(found(file(&[&[(262, 1)]])).unwrap().samples, Some(1));
+        let reversed = found(file(&[&[(262, 1), (266, 2)]]));
+        assert!(matches!(reversed, Err(PictureError::Stored(text)) if text.contains("FillOrder")), "{reversed:?}");
+        assert!(found(file(&[&[(262, 1), (266, 1)]])).is_ok());
     }
 
     /// The same directories as BigTIFF, in either order of bytes.

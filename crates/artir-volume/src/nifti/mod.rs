@@ -40,6 +40,7 @@ struct Version {
     sform_code: usize,
     quatern: usize,
     srow: usize,
+    xyzt_units: usize,
 }
 
 const ONE: Version = Version {
@@ -59,6 +60,7 @@ const ONE: Version = Version {
     sform_code: 254,
     quatern: 256,
     srow: 280,
+    xyzt_units: 123,
 };
 
 const TWO: Version = Version {
@@ -78,6 +80,7 @@ const TWO: Version = Version {
     sform_code: 348,
     quatern: 352,
     srow: 400,
+    xyzt_units: 500,
 };
 
 /// Bytes that show the format: up to the magic of version 1.
@@ -170,6 +173,18 @@ impl Header {
         if self.version == ONE { self.short(at) as i32 } else { i32::from_le_bytes(self.field(at)) }
     }
 
+    /// Millimetres of the unit of lengths. The formats have metres, millimetres and micrometres, and most headers without a unit
+    /// mean millimetres.
+    fn millimetres(&self) -> f64 {
+        let at = self.version.xyzt_units;
+        let units = if self.version == ONE { i32::from(self.bytes[at]) } else { self.code(at) };
+        match units & 7 {
+            1 => 1e3,
+            3 => 1e-3,
+            _ => 1.0,
+        }
+    }
+
     fn float(&self, at: usize) -> f64 {
         if self.version.float == 4 {
             f32::from_le_bytes(self.field(at)).into()
@@ -222,12 +237,14 @@ impl Header {
         }
         let pixdim: [f64; 4] = self.floats(self.version.pixdim);
         let spacing = [pixdim[1], pixdim[2], pixdim[3]].map(|d| if d.is_finite() && d != 0.0 { d.abs() } else { 1.0 });
+        let millimetres = self.millimetres();
+        let directions = self.directions(pixdim[0], spacing);
         Ok(Form {
             storage: Storage { sample, big_endian: self.big_endian },
             sizes,
             space: [0, 1, 2],
-            directions: self.directions(pixdim[0], spacing),
-            spacing,
+            directions: directions.map(|axes| axes.map(|axis| axis.map(|d| d * millimetres))),
+            spacing: spacing.map(|d| d * millimetres),
             slope: if scaled { slope } else { 1.0 },
             intercept: if scaled { intercept } else { 0.0 },
             unit: Unit::read(&String::from_utf8_lossy(name)),

@@ -77,6 +77,24 @@ fn both_versions_are_read_in_both_orders() {
 }
 
 #[test]
+fn lengths_are_in_the_unit_that_is_stated() {
+    for two in [false, true] {
+        // Units of time are in the upper bits.
+        for (units, length, mm) in [(0, 2.0, 2.0), (2 | 8, 2.0, 2.0), (1, 0.125, 125.0), (3 | 16, 500.0, 0.5)] {
+            let mut made = header(two, true, 4, &[4, 5, 6]);
+            let at = if two { 503 } else { 123 };
+            made.bytes[at] = units;
+            made.set_named("pixdim", &[1.0, length, length, length]);
+            made.set_code("sform", 1);
+            made.set_named("srow", &[length, 0.0, 0.0, 0.0, 0.0, length, 0.0, 0.0, 0.0, 0.0, length, 0.0]);
+            let form = made.form().unwrap();
+            assert_eq!(form.spacing, [mm; 3], "{units}");
+            assert_eq!(form.directions.unwrap()[2], [0.0, 0.0, mm], "{units}");
+        }
+    }
+}
+
+#[test]
 fn a_comment_is_added_behind_what_is_there() {
     for two in [false, true] {
         let mut plain = header(two, false, 4, &[4, 5, 6]);
