@@ -26,9 +26,9 @@ class Batches:
         self.next = None
         self.waiting = None
 
-    def of(self, step: int, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """``count`` pairs (degraded, clean) of patches of ``size`` for a step. Fastest for
-        consecutive steps with equal patches."""
+    def of(self, step: int, count: int, size: int) -> tuple[torch.Tensor, ...]:
+        """``count`` pairs (degraded, clean) of patches of ``size`` for a step, and what the source
+        has drawn into both, if it draws. Fastest for consecutive steps with equal patches."""
         if (step, count, size) != self.next:
             loader = DataLoader(
                 _Made(self.source, self.seed, count, size),
@@ -48,7 +48,7 @@ class _Made(Dataset):
         self.seed = seed
         self.count, self.size = count, size
 
-    def __getitem__(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, step: int) -> tuple[torch.Tensor, ...]:
         self.source.rng = np.random.default_rng([self.seed, step])
         return self.source.batch(self.count, self.size)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import ct_slices
+from . import ct_lesions, ct_slices
 from .ct_slices import filtered, kernel, share_left
 from .data import stacked
 from .packs import kept
@@ -101,7 +101,7 @@ class CtPatches:
 
     Each sample draws a kernel, a group of slices, a slice of the group that is sharp enough for the
     kernel, and a noise level. The slice is blurred to the kernel's sharpness, so that its edges
-    match the grain of the noise. Noise images are reconstructed once with the bare ramp and kept in
+    match the grain of the noise. Most samples get faint lesions. Noise images are reconstructed once with the bare ramp and kept in
     ``cache``. Each sample draws its own place, rotation, flip and mixture of a noise image with its
     mirror image, which is independent of it.
     """
@@ -120,22 +120,29 @@ class CtPatches:
         }
         self.rng = np.random.default_rng(seed)
 
-    def batch(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """``count`` training pairs [count, 1, size, size] in HU."""
-        return stacked([self.pair(size) for _ in range(count)])
+    def batch(self, count: int, size: int) -> tuple[torch.Tensor, ...]:
+        """``count`` training pairs [count, 1, size, size] in HU, and the lesions drawn into both."""
+        samples = [self._sample(size) for _ in range(count)]
+        return tuple(torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
 
     def pair(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         """A training pair [1, size, size] in HU."""
+        noisy, target, _ = self._sample(size)
+        return noisy, target
+
+    def _sample(self, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rng = self.rng
         half, steepness = draw_kernel(rng)
         i, at = self.slices.choose(self._sharp_enough(half), size, rng)
         clean, own = self.slices.patch(i, at, size, half, steepness)
+        lesions = ct_lesions.drawn(clean, half, steepness, rng)
+        clean += lesions
         noise = self.slices.noise_patches(i, at, size, half, steepness)
         sd, kept_share = level(own, half, rng)
         angle = rng.uniform(0, np.pi / 2)
         noise = sd * (np.cos(angle) * noise[0] + np.sin(angle) * noise[1])
-        pair = turned(np.stack([clean + noise, clean - kept_share * noise]), rng)
-        return pair[:1], pair[1:]
+        made = turned(np.stack([clean + noise, clean - kept_share * noise, lesions]), rng)
+        return made[:1], made[1:2], made[2:]
 
     def _sharp_enough(self, half: float) -> np.ndarray:
         """The slices of a random group that are sharp enough for a kernel. Groups without such

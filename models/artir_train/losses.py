@@ -11,6 +11,7 @@ returns one number for a batch [N, C, H, W].
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -122,8 +123,32 @@ def peak_shares(
     return found[spots] / target[spots], 1 - around[spots] / target[spots]
 
 
+def contrast(
+    result: torch.Tensor,
+    target: torch.Tensor,
+    given: torch.Tensor,
+    drawn: torch.Tensor,
+    *,
+    faint: float,
+) -> torch.Tensor:
+    """Squared deviation from 1 of the share of contrast that drawn lesions keep.
+
+    The other losses make a faint lesion fainter the less certain it is. This one sees many lesions
+    at once: their noise averages out, what all of them lose does not. Lesions are taken by their
+    contrast: below ``faint`` (network values), to twice that, and above, so that strong ones do not
+    make up for faint ones. Within a group all pixels weigh the same.
+    """
+    strength = drawn.abs()
+    error = (result.float() - target) * drawn.sign() / strength.clamp(min=faint / 4)
+    ends = (faint / 4, faint, 2 * faint, float("inf"))
+    lost = [
+        error[(strength > least) & (strength <= most)] for least, most in itertools.pairwise(ends)
+    ]
+    return sum((part.mean().square() for part in lost if len(part)), result.new_zeros(()))
+
+
 LOSSES: dict[str, Callable[..., torch.Tensor]] = {
-    f.__name__: f for f in (dual_domain, psnr, worse, regional, peaks)
+    f.__name__: f for f in (dual_domain, psnr, worse, regional, peaks, contrast)
 }
 
 
@@ -150,10 +175,13 @@ def total(
     result: torch.Tensor,
     target: torch.Tensor,
     given: torch.Tensor,
+    drawn: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """The weighted sum of the losses that a configuration names."""
+    """The weighted sum of the losses that a configuration names. ``drawn``: lesions that the data
+    has drawn into ``given`` and ``target`` alike."""
     parts = []
     for name, options in losses.items():
         own = {key: value for key, value in options.items() if key != "weight"}
-        parts.append(options["weight"] * LOSSES[name](result, target, given, **own))
+        more = (drawn,) if LOSSES[name] is contrast else ()
+        parts.append(options["weight"] * LOSSES[name](result, target, given, *more, **own))
     return sum(parts[1:], parts[0])

@@ -73,6 +73,8 @@ class Settings:
                 f"got {self.slices}"
             )
         named.check(self.losses)
+        if "contrast" in self.losses and self.data != "ct":
+            raise ValueError(f"loss contrast needs drawn lesions, which {self.data} has not")
         self.config()
 
     def config(self) -> Config:
@@ -135,6 +137,11 @@ class Settings:
         """Physical values, clamped to ``range``, as network values."""
         (lo, hi), (low, high) = self.range, self.network_range
         return low + (physical.clamp(lo, hi) - lo) * ((high - low) / (hi - lo))
+
+    def scaled(self, difference: torch.Tensor) -> torch.Tensor:
+        """A difference of physical values as one of network values."""
+        (lo, hi), (low, high) = self.range, self.network_range
+        return difference * ((high - low) / (hi - lo))
 
     def to_physical(self, network: torch.Tensor) -> torch.Tensor:
         """The inverse of :meth:`to_network`, without clamping."""

@@ -137,12 +137,13 @@ class Trainer:
             now = warm * (LEAST_RATE + (rate - LEAST_RATE) * cosine)
             group["lr"] = now * group["scale"]
         stage = settings.stage(progress)
-        noisy, clean = self.batches.of(self.steps, stage.batch, stage.patch)
+        noisy, clean, *drawn = self.batches.of(self.steps, stage.batch, stage.patch)
         x = settings.to_network(noisy).to(self.device)
         y = settings.to_network(clean).to(self.device)
         with torch.autocast(self.device, torch.bfloat16):
             result = settings.middle(self.run_model(x))
-        loss = losses.total(settings.losses, result, y, settings.middle(x))
+        drawn = (settings.scaled(d).to(self.device) for d in drawn)
+        loss = losses.total(settings.losses, result, y, settings.middle(x), next(drawn, None))
         self.flat.values.grad.zero_()
         loss.backward()
         torch.nn.utils.clip_grad_norm_([self.flat.values], 0.5)

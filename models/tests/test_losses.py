@@ -88,6 +88,32 @@ def test_a_hot_spot_that_loses_its_peak_costs_by_its_contrast():
     assert losses.peaks(result, target, result, least=9.0).item() == 0
 
 
+def test_lost_contrast_costs_by_groups_and_noise_without_bias_does_not():
+    drawn = torch.zeros(1, 1, 32, 32)
+    drawn[..., 4:8, 4:8], drawn[..., 4:8, 20:24], drawn[..., 20:24, 4:8] = 0.01, -0.01, 0.08
+    target = torch.rand(1, 1, 32, 32) + drawn
+
+    def cost(result, **which):
+        return losses.contrast(result, target, target, drawn, faint=0.02, **which).item()
+
+    noise = torch.ones(32, 32)
+    noise[::2, ::2] = noise[1::2, 1::2] = -1.0
+    assert cost(target) == 0
+    assert cost(target + 0.01 * noise) == pytest.approx(0, abs=1e-6)
+    # A shift of all pixels makes bright lesions stronger and dark ones weaker by as much.
+    assert cost(target + 0.001) == pytest.approx((0.001 / 0.08) ** 2, rel=1e-2)
+    faint, strong = drawn.abs() < 0.05, drawn.abs() > 0.05
+    assert cost(target - 0.4 * drawn * faint) == pytest.approx(0.4**2, rel=1e-3)
+    assert cost(target - 0.4 * drawn) == pytest.approx(2 * 0.4**2, rel=1e-3)
+    # What strong ones gain does not make up for what faint ones lose.
+    mixed = target + 0.4 * drawn * strong - 0.4 * drawn * faint
+    assert cost(mixed) == pytest.approx(2 * 0.4**2, rel=1e-3)
+    assert losses.contrast(target, target, target, 0 * drawn, faint=0.02).item() == 0
+    named = {"contrast": {"weight": 3.0, "faint": 0.02}}
+    whole = losses.total(named, target - 0.4 * drawn, target, target, drawn)
+    assert whole.item() == pytest.approx(6 * 0.4**2, rel=1e-3)
+
+
 def test_the_total_is_the_weighted_sum_of_the_losses_that_are_named():
     target = torch.zeros(1, 3, 64, 64)
     given, result = target + 0.2, target + 0.3
