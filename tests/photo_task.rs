@@ -59,6 +59,10 @@ fn noise_is_removed_unless_haze_is_asked_for() {
     };
     let before = image::open(&photo).unwrap().into_rgb8();
     let half = restored("half.png", &["--model", "rgb-denoise-t"]);
+    // Nor is a model that removes whatever it finds.
+    fs::write(at("models/rgb-aio-t.onnx"), models::rgb_restorer(0.25)).unwrap();
+    let quarter = restored("quarter.png", &["--model", "rgb-aio-t"]);
+    assert_eq!(quarter.get_pixel(30, 20)[0], (f32::from(before.get_pixel(30, 20)[0]) / 4.0).round() as u8);
     assert_eq!(half.get_pixel(30, 20)[0], before.get_pixel(30, 20)[0] / 2);
     // The built-in models, by their task or by their name.
     let clean = restored("clean.png", &[]);
@@ -85,6 +89,9 @@ fn a_task_and_a_model_for_another_are_refused() {
     assert!(unknown.contains("no model named 'rgb-denoise-t'") && unknown.contains("rgb-denoise-free-t"), "{unknown}");
     let other = refused(&["--task", "denoise", "--model", "geo-haze-t"]);
     assert!(other.contains("geo-haze-t") && other.contains("dehaze"), "{other}");
+    fs::write(dir.path().join("aio.onnx"), models::rgb_restorer(0.5)).unwrap();
+    let any = refused(&["--task", "denoise", "--model", dir.path().join("aio.onnx").to_str().unwrap()]);
+    assert!(any.contains("is for rgb-restore, not for rgb-denoise"), "{any}");
     let ct = refused(&["--model", "ct-ldct-t"]);
     assert!(ct.contains("ct-ldct-t") && ct.contains("ct-denoise"), "{ct}");
     refused(&["--task", "sharpen"]);

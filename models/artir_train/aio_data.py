@@ -14,7 +14,7 @@ import torch
 
 from .data import stacked, turned
 from .degrade import photo
-from .rgb_data import RgbFreePatches
+from .rgb_data import RgbFreePatches, RgbPatches
 
 
 class AioPatches:
@@ -44,9 +44,7 @@ class AioPatches:
         return stacked([self._draw(size) for _ in range(count)])
 
     def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = self.rng
-        pictures = self.scenes if rng.random() < self.scene_share else self.drawn
-        picture = pictures[rng.integers(len(pictures))]
+        rng, picture = self.rng, self._picture()
         # Degraded with a border that is cut off, since blur brings in what lies beyond a patch.
         wide = min(size + 2 * photo.REACH, *picture.shape[:2])
         y, x = (int(rng.integers(0, side - wide + 1)) for side in picture.shape[:2])
@@ -57,6 +55,10 @@ class AioPatches:
         cut = (wide - size) // 2
         part = (slice(None), slice(cut, cut + size), slice(cut, cut + size))
         return np.ascontiguousarray(degraded[part]), np.ascontiguousarray(clear[part])
+
+    def _picture(self) -> np.ndarray:
+        pictures = self.scenes if self.rng.random() < self.scene_share else self.drawn
+        return pictures[self.rng.integers(len(pictures))]
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Held-out pictures under each degradation by a fixed seed, [2 x tasks, 3, 256, 256];
@@ -69,6 +71,24 @@ class AioPatches:
                 found.append((photo.degraded(clear, task, rng), clear))
                 self.groups.append(task)
         return stacked(found)
+
+
+class AioPhotoPatches(AioPatches):
+    """As AioPatches, mostly on the photographs of ``RgbPatches``, whose terms forbid commercial
+    use. Networks that saw no photograph take much in them for a degradation."""
+
+    photo_share = 0.6
+
+    def __init__(self, cache: Path, seed: int = 0):
+        super().__init__(cache, seed)
+        photos = RgbPatches(cache, seed)
+        self.photos = photos.photos[photos.held_out :]
+        self.held_out = photos.photos[: photos.held_out, 32:288, 112:368]
+
+    def _picture(self) -> np.ndarray:
+        if self.rng.random() < self.photo_share:
+            return self.photos[self.rng.integers(len(self.photos))]
+        return super()._picture()
 
 
 class CompositePatches(AioPatches):

@@ -101,9 +101,9 @@ class CtPatches:
 
     Each sample draws a kernel, a group of slices, a slice of the group that is sharp enough for the
     kernel, and a noise level. The slice is blurred to the kernel's sharpness, so that its edges
-    match the grain of the noise. Most samples get faint lesions. Noise images are reconstructed once with the bare ramp and kept in
-    ``cache``. Each sample draws its own place, rotation, flip and mixture of a noise image with its
-    mirror image, which is independent of it.
+    match the grain of the noise. Most samples get faint lesions. Noise images are reconstructed
+    once with the bare ramp and kept in ``cache``. Each sample draws its own place, rotation, flip
+    and mixture of a noise image with its mirror image, which is independent of it.
     """
 
     channels = 1
@@ -121,7 +121,7 @@ class CtPatches:
         self.rng = np.random.default_rng(seed)
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, ...]:
-        """``count`` training pairs [count, 1, size, size] in HU, and the lesions drawn into both."""
+        """``count`` training pairs [count, 1, size, size] in HU, and the lesions in both."""
         samples = [self._sample(size) for _ in range(count)]
         return tuple(torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
 

@@ -1,9 +1,9 @@
 """Faint lesions for CT training: spots of low contrast drawn into soft tissue.
 
-Real slices hold few spots of 10 to 40 HU, so a network that learns from them alone takes such a spot
-for noise and removes it. Spots drawn into input and target alike teach it to keep what stands out of
-the noise. They lie in soft tissue, are brighter or darker than it, and are blurred by the sample's
-kernel.
+Real slices hold few spots of 10 to 40 HU, so a network that learns from them alone takes such a
+spot for noise and removes it. Spots drawn into input and target alike, with the loss ``contrast``,
+teach it to keep them. They lie in soft tissue, are brighter or darker than it, and are blurred by
+the sample's kernel.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ def drawn(clean: np.ndarray, half: float, steepness: float, rng: np.random.Gener
     return filtered(sharp, kernel(half, steepness))[BORDER:-BORDER, BORDER:-BORDER]
 
 
-def _add(
-    image: np.ndarray, at: tuple[int, int], contrast: float, rng: np.random.Generator
-) -> None:
+def _add(image: np.ndarray, at: tuple[int, int], contrast: float, rng: np.random.Generator) -> None:
     """Adds an ellipse, sharp or fading from its middle."""
     long = np.exp(rng.uniform(*np.log(RADIUS)))
     short = long * rng.uniform(0.5, 1)

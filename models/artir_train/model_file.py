@@ -36,7 +36,7 @@ _FIELDS = {
     "limits": str,
     "licence": str,
 }
-TASKS = ("ct-denoise", "pet-enhance", "dehaze", "rgb-denoise")
+TASKS = ("ct-denoise", "pet-enhance", "dehaze", "rgb-denoise", "rgb-restore")
 
 
 class DamagedModel(ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .aio_data import AioPatches, CompositePatches, SnowPatches
+from .aio_data import AioPatches, AioPhotoPatches, CompositePatches, SnowPatches
 from .ct_data import CtPatches
 from .ct_pairs_data import CtPairPatches
 from .ct_volumes_data import CtVolumePatches
@@ -21,6 +21,7 @@ SOURCES = {
     "pet": PetPatches,
     "rgb": RgbPatches,
     "rgb-aio": AioPatches,
+    "rgb-aio-photos": AioPhotoPatches,
     "rgb-cdd": CompositePatches,
     "rgb-free": RgbFreePatches,
     "rgb-snow": SnowPatches,

@@ -61,6 +61,11 @@ pub fn rgb_multiplies(factor: f32) -> Vec<u8> {
     of_channels(3, "dehaze", "1", [0.0, 1.0], factor)
 }
 
+/// A model for any of several degradations of photographs whose output is its input times `factor`.
+pub fn rgb_restorer(factor: f32) -> Vec<u8> {
+    of_channels(3, "rgb-restore", "1", [0.0, 1.0], factor)
+}
+
 /// A model for noise in photographs whose output is its input times `factor`.
 pub fn rgb_denoiser(factor: f32) -> Vec<u8> {
     of_channels(3, "rgb-denoise", "1", [0.0, 1.0], factor)

@@ -3,10 +3,13 @@
     python -m lab.degradations rgb-aio -o sheet.jpg
     python -m lab.degradations rgb-cdd -o sheet.jpg --model rgb-cdd-s.onnx
     python -m lab.degradations rgb-aio -o sheet.jpg --data FOLDER
+    python -m lab.degradations rgb-aio -o sheet.jpg --pictures PHOTOGRAPHS
 
 A row of the sheet is one image: degraded, by a method without training, restored by the model, and
 clear. The methods' parameters are the best of a small grid on the shown images, which flatters
-them. With --data the images are those of published data sets; such sheets are not kept.
+them. With --data the images are those of published data sets; such sheets are not kept. With
+--pictures the middles of the pictures of a folder are degraded, each in every way, and the sheet
+shows some of them.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from scipy.ndimage import gaussian_filter, grey_opening, median_filter
 from skimage.restoration import denoise_tv_chambolle
 
 from artir_train import sources
+from artir_train.degrade import photo
 
 from .dark_channel import dark_channel
 from .restorer import Restorer
@@ -56,6 +60,8 @@ def sharper(image: np.ndarray, radius: float) -> np.ndarray:
     return image + (image - gaussian_filter(image, (radius, radius, 0)))
 
 
+SHOWN = 4
+"""Most images of a degradation on the sheet."""
 METHODS = {
     "haze": Method("dark channel", lambda x, omega: dark_channel(x, 0, omega, 15), (0.4, 0.6, 0.8)),
     "rain": Method("opening", opening, (2, 3, 4, 5)),
@@ -66,6 +72,27 @@ METHODS = {
     "low": Method("gamma", lambda x, gamma: x**gamma, (0.2, 0.3, 0.4, 0.5, 0.7)),
 }
 """The method for each single degradation. There is none for several at once."""
+
+
+def of_pictures(folder: Path, tasks: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Middles [256, 256, 3] of the pictures of a folder, each degraded in every way by a fixed
+    seed; the same undegraded; and the names of the degradations."""
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".png", ".jpg", ".tif"))
+    rng, given, clear, groups = np.random.default_rng(77), [], [], []
+    for task in tasks:
+        for path in paths:
+            with Image.open(path) as image:
+                picture = np.asarray(image.convert("RGB"), np.float32) / 255
+            top, left = ((side - 256) // 2 for side in picture.shape[:2])
+            if min(top, left) < 0:
+                raise ValueError(f"{path} has fewer than 256 x 256 pixels")
+            part = np.ascontiguousarray(picture[top : top + 256, left : left + 256])
+            given.append(photo.degraded(part.transpose(2, 0, 1).copy(), task, rng))
+            clear.append(part)
+            groups.append(task)
+    if not paths:
+        raise ValueError(f"{folder} holds no picture (.png, .jpg, .tif)")
+    return np.stack(given).transpose(0, 2, 3, 1), np.stack(clear), groups
 
 
 def psnr(image: np.ndarray, clear: np.ndarray) -> float:
@@ -103,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("set", help="the data of a configuration, such as rgb-aio or rgb-cdd")
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="published data sets")
+    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="pictures to degrade")
     parser.add_argument("--model", type=Path, help="a model file to show beside the methods")
     parser.add_argument("--library", type=Path, help="libartir_ops.so: quicker")
     parser.add_argument("--runs", type=Path, default=Path("models/runs"))
@@ -110,17 +138,21 @@ def main() -> None:
     options = parser.parse_args()
     try:
         source = sources.source(options.set, options.runs / "packs", 0, options.data)
+        if options.pictures:
+            given, clear, names = of_pictures(options.pictures, source.tasks)
+        else:
+            given, clear = (x.numpy().transpose(0, 2, 3, 1) for x in source.validation())
+            names = source.groups
     except ValueError as error:
         raise SystemExit(f"lab.degradations: {error}") from error
-    given, clear = (x.numpy().transpose(0, 2, 3, 1) for x in source.validation())
     restore = Restorer.onnx(options.model, options.library) if options.model else None
-    groups = np.array(source.groups)
+    groups = np.array(names)
     rows = []
     print(
         "| degradation | images | input, dB | method | dB |" + (" model, dB |" if restore else "")
     )
     print("|---|---|---|---|---|" + ("---|" if restore else ""))
-    for group in dict.fromkeys(source.groups):
+    for group in dict.fromkeys(names):
         pairs = [(given[i], clear[i]) for i in np.flatnonzero(groups == group)]
         method = METHODS.get(group)
         columns = [[x for x, _ in pairs], best(method, pairs) if method else [None] * len(pairs)]
@@ -133,7 +165,7 @@ def main() -> None:
         ]
         name = method.name if method else ""
         print(f"| {' | '.join([group, str(len(pairs)), figures[0], name, *figures[1:]])} |")
-        for number, (_, wanted) in enumerate(pairs):
+        for number, (_, wanted) in enumerate(pairs[:SHOWN]):
             rows.append((group, [*(column[number] for column in columns), wanted]))
     sheet(rows).save(options.output)
 

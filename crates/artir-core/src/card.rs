@@ -20,6 +20,8 @@ pub enum Task {
     Dehaze,
     /// Noise in photographs.
     RgbDenoise,
+    /// Haze, rain, snow, noise, blur and low light in photographs, each alone.
+    RgbRestore,
 }
 
 impl Task {
@@ -30,6 +32,7 @@ impl Task {
             Self::PetEnhance => "pet-enhance",
             Self::Dehaze => "dehaze",
             Self::RgbDenoise => "rgb-denoise",
+            Self::RgbRestore => "rgb-restore",
         }
     }
 }

@@ -11,17 +11,19 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     MODELS.iter().map(|(name, _)| *name)
 }
 
-/// The name of the built-in model of a task.
+/// The name of a task's model. It is built in, except that for several degradations, which is one of a folder.
 fn default_name(task: Task) -> &'static str {
     match task {
         Task::CtDenoise => "ct-ldct-t",
         Task::Dehaze => "geo-haze-t",
         Task::PetEnhance => "pet-lowcount-t",
         Task::RgbDenoise => "rgb-denoise-free-t",
+        Task::RgbRestore => "rgb-aio-t",
     }
 }
 
-/// Opens the built-in model of a task. Models in [`folders`] are used when they are named, since their licences differ.
+/// Opens the model of a task that is used unless another is named. It is built in, except for several degradations. Models in
+/// [`folders`] are used when they are named, since their licences differ.
 ///
 /// # Errors
 /// The reasons why the file is not a usable model.

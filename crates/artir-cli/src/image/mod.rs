@@ -49,6 +49,7 @@ impl Args {
     pub(crate) fn task(&self) -> Result<Task, Failure> {
         Ok(match (self.task, self.inference.task_of_model()?) {
             (None, Some(Task::Dehaze)) | (Some(PhotoTask::Dehaze), _) => Task::Dehaze,
+            (None, Some(Task::RgbRestore)) => Task::RgbRestore,
             (None, _) | (Some(PhotoTask::Denoise), _) => Task::RgbDenoise,
         })
     }

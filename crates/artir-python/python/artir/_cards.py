@@ -37,7 +37,7 @@ class Card:
     Attributes:
         name: Its name, as `Model` takes it.
         version: Its version.
-        task: ct-denoise, pet-enhance, dehaze or rgb-denoise.
+        task: ct-denoise, pet-enhance, dehaze, rgb-denoise or rgb-restore.
         channels: Channels of an image.
         slices: Neighbouring slices that the channels are, of which the middle one is restored; 1 for other models.
         unit: Unit of the values: HU, SUV, or 1 for display values from 0 to 1.
