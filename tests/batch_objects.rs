@@ -205,7 +205,8 @@ fn a_scene_that_may_name_anything_is_read_where_it_is() {
     assert!(done.status.success(), "{}", text(&done.stderr));
     let options = ["--model=rgb-half.onnx", "--range=0,255"];
     assert!(run(dir, &[&["geo", "szenen/bild ü.tif", "-o", "single.tif"], &options[..]].concat()).status.success());
-    assert_eq!(fs::read(dir.join("out/karten/b 1.tif")).unwrap(), fs::read(dir.join("single.tif")).unwrap());
+    // The records of both name the run, and a source on a network is known by its address and its beginning.
+    assert!(run(dir, &["geo", "--compare", "out/karten/b 1.tif", "single.tif"]).status.success());
     assert!(store.asked().iter().any(|line| line.contains("GET /data/szenen/bild ü.tif")));
     assert!(text(&go().stdout).contains("1 done (1 before)"));
     // A change is noticed, and a store that breaks is no fault of the scene.

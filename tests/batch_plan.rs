@@ -19,7 +19,7 @@ use artir_tests::artir;
 use dicom_core::{DataElement, PrimitiveValue, VR, value::DataSetSequence};
 use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
-use made::{contents, files, input, models, run, text, write_jobs};
+use made::{contents, files, input, models, rename_series, run, series, text, write_jobs};
 use serde_json::{Value, json};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
@@ -82,6 +82,47 @@ fn the_series_of_a_dicomdir_are_planned() {
     fs::write(dir.join("disc/DICOMDIR"), "no DICOM").unwrap();
     let refused = run(dir, &["batch", "--plan", "disc", "-o", "other.jsonl"]);
     assert!(refused.status.code() == Some(3) && !dir.join("other.jsonl").exists(), "{}", text(&refused.stderr));
+}
+
+/// The files that a DICOMDIR or a detached header names are part of what a job reads.
+#[test]
+fn a_change_of_files_that_an_input_names_is_done_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    models(dir);
+    fs::create_dir(dir.join("disc")).unwrap();
+    let mut named = Vec::new();
+    for (i, file) in input(&dir.join("disc"), "S1", 3, "1.2.3.1").into_iter().enumerate() {
+        named.push(format!("S1/IM{i}"));
+        fs::rename(file, dir.join("disc").join(&named[i])).unwrap();
+    }
+    dicomdir(&dir.join("disc/DICOMDIR"), &named);
+    let header = "NRRD0004\ntype: int16\ndimension: 3\nspace: left-posterior-superior\nsizes: 64 64 3\n\
+                  space directions: (1,0,0) (0,1,0) (0,0,2)\nspace origin: (0,0,0)\nkinds: domain domain domain\n\
+                  endian: little\nencoding: raw\ndata file: v.raw\n";
+    fs::write(dir.join("v.nhdr"), header).unwrap();
+    let write_voxels = |level: i16| {
+        let voxels: Vec<u8> = (0..64 * 64 * 3_i16).flat_map(|v| (v % 50 + level).to_le_bytes()).collect();
+        fs::write(dir.join("v.raw"), voxels).unwrap();
+    };
+    write_voxels(40);
+    let job =
+        |id: &str, input: &str, options: Value| json!({"id": id, "command": "ct", "input": input, "options": options});
+    let disc = job("disc", "disc/DICOMDIR", json!({"model": "ct-half.onnx"}));
+    let volume = job("volume", "v.nhdr", json!({"model": "ct-half.onnx", "units": "hu"}));
+    write_jobs(dir, &[disc, volume]);
+    let go = || text(&run(dir, &["batch", "jobs.jsonl", "-o", "out"]).stdout);
+    assert_eq!(go(), "shard 0/1: 2 job(s): 2 done\n");
+    assert_eq!(go(), "shard 0/1: 2 job(s): 2 done (2 before)\n");
+    let results = || ["disc", "volume"].map(|id| contents(&dir.join("out").join(id)));
+    let first = results();
+    series(&dir.join("other"), 3, 150.0);
+    rename_series(&dir.join("other"), "1.2.3.1");
+    fs::copy(&files(&dir.join("other"))[1], dir.join("disc/S1/IM1")).unwrap();
+    assert_eq!(go(), "shard 0/1: 2 job(s): 2 done (1 before)\n");
+    write_voxels(60);
+    assert_eq!(go(), "shard 0/1: 2 job(s): 2 done (1 before)\n");
+    assert!(results().iter().zip(&first).all(|(now, then)| now != then));
 }
 
 /// Plans a folder, and gives every job a model. Returns the jobs.

@@ -243,3 +243,19 @@ fn finished_scenes_of_an_interrupted_run_stay() {
     assert!(text(&other.stderr).contains("out/a.tif: already exists"), "{}", text(&other.stderr));
     assert_eq!(text(&other.stderr).lines().count(), 1, "{}", text(&other.stderr));
 }
+
+/// The format that is asked for decides, and not the way in which it is.
+#[test]
+fn a_finished_result_of_another_format_is_not_taken() {
+    let dir = folder(90, 70);
+    let at = dir.path();
+    let done = identity(at, &["scene.tif", "-o", "cog.tif", "--format", "cog"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    // By itself, a COG gives a COG.
+    let done = identity(at, &["cog.tif", "-o", "out.tif"]);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    let same = identity(at, &["cog.tif", "-o", "out.tif", "--resume", "--format", "cog"]);
+    assert!(same.status.success(), "{}", text(&same.stderr));
+    let other = identity(at, &["cog.tif", "-o", "out.tif", "--resume", "--format", "gtiff"]);
+    assert!(!other.status.success() && text(&other.stderr).contains("already exists"), "{}", text(&other.stderr));
+}

@@ -24,13 +24,24 @@ fn refused(dir: &Path, name: &str) -> String {
 
 /// A tile of a Pleiades image of four bands (blue, green, red, near infrared in the order of the file: red first) that begins at
 /// this column and row.
-fn tile(path: &Path, (columns, rows): (usize, usize), (left, top): (usize, usize)) {
+fn tile(path: &Path, size: (usize, usize), at: (usize, usize)) {
+    tile_on(path, 32632, [500_000.0, 5_000_000.0, 2.0], size, at);
+}
+
+/// The same in a reference system: x and y of the image's first corner, and the edge of its pixels.
+fn tile_on(
+    path: &Path,
+    epsg: u32,
+    [x, y, edge]: [f64; 3],
+    (columns, rows): (usize, usize),
+    (left, top): (usize, usize),
+) {
     let driver = DriverManager::get_driver_by_name("GTiff").unwrap();
     let options = RasterCreationOptions::from_iter(["PHOTOMETRIC=MINISBLACK"]);
     let mut made = driver.create_with_band_type_with_options::<u16, _>(path, columns, rows, 4, &options).unwrap();
-    let origin = [500_000.0 + 2.0 * left as f64, 2.0, 0.0, 5_000_000.0 - 2.0 * top as f64, 0.0, -2.0];
+    let origin = [x + edge * left as f64, edge, 0.0, y - edge * top as f64, 0.0, -edge];
     made.set_geo_transform(&origin).unwrap();
-    made.set_spatial_ref(&gdal::spatial_ref::SpatialRef::from_epsg(32632).unwrap()).unwrap();
+    made.set_spatial_ref(&gdal::spatial_ref::SpatialRef::from_epsg(epsg).unwrap()).unwrap();
     for band in 0..4 {
         let values = (0..columns * rows).map(|i| texture(band, left + i % columns, top + i / columns)).collect();
         let mut buffer = Buffer::new((columns, rows), values);
@@ -99,6 +110,26 @@ fn tiles_of_pleiades_are_one_scene() {
     assert!(refused(at, "order").contains("do not lie on one grid"));
     fs::write(at.join("order/DIM_PHR1A.XML"), dimap(&[(1, 1), (1, 1)])).unwrap();
     assert!(refused(at, "order").contains("several images of one place"));
+}
+
+/// The first axis of EPSG:4326 is the latitude, and that of EPSG:2180 (Poland) the northing: x is the second one.
+#[test]
+fn tiles_stay_where_they_are_whatever_axis_comes_first() {
+    for (epsg, corner) in [(4326, [10.0, 45.0, 0.5]), (2180, [500_000.0, 400_000.0, 2.0])] {
+        let dir = folder();
+        let at = dir.path();
+        fs::create_dir(at.join("order")).unwrap();
+        for (c, left) in [(1, 0), (2, 64)] {
+            tile_on(&at.join(format!("order/IMG_P_R1C{c}.TIF")), epsg, corner, (64, 48), (left, 0));
+        }
+        fs::write(at.join("order/DIM_PHR1A.XML"), dimap(&[(1, 1), (1, 2)])).unwrap();
+        half(at, &["order", "-o", "out/"]);
+        let [of_tile, of_result] =
+            ["order/IMG_P_R1C1.TIF", "out/PHR1A_X.tif"].map(|name| inspect(at, &[name, "--bands", "1,2,3"]));
+        assert_eq!(of_tile["crs"]["data_axis_to_crs_axis"], serde_json::json!([2, 1]), "{epsg}");
+        assert_eq!(of_result["crs"], of_tile["crs"], "{epsg}");
+        assert_eq!(of_result["geotransform"], of_tile["geotransform"], "{epsg}");
+    }
 }
 
 /// A folder of level 1C with 10 m bands; its quality folder is empty.

@@ -5,7 +5,7 @@
 use std::{fs, path::Path, process::Output};
 
 use artir_tests::{artir, models, names, scenes::pixels, text};
-use gdal::{Dataset, Metadata};
+use gdal::{Dataset, DriverManager, Metadata, raster::RasterCreationOptions};
 use ndarray::Array3;
 
 /// A folder with a georeferenced scene and a model that halves what it sees.
@@ -125,6 +125,28 @@ fn a_result_states_how_it_was_made_and_compares_as_the_scene() {
     assert_eq!(again.metadata_item("SOURCE_SOFTWARE", "ARTIR"), None);
 }
 
+/// An ERDAS Imagine file keeps a histogram of each band as a table, which is no longer true of restored pixels.
+#[test]
+fn histograms_are_left_out_like_other_statistics() {
+    let dir = folder();
+    let at = dir.path();
+    let erdas = DriverManager::get_driver_by_name("HFA").unwrap();
+    let with_figures = RasterCreationOptions::from_iter(["STATISTICS=YES"]);
+    let made = Dataset::open(at.join("scene.tif")).unwrap().create_copy(&erdas, at.join("s.img"), &with_figures);
+    made.unwrap().close().unwrap();
+    let histogram = |name: &str| {
+        let dataset = Dataset::open(at.join(name)).unwrap();
+        dataset.rasterband(1).unwrap().metadata_item("STATISTICS_HISTOBINVALUES", "")
+    };
+    assert!(histogram("s.img").is_some_and(|counts| counts.contains("|0|")), "the test's own scene");
+    for out in ["o.img", "o.tif"] {
+        succeed(at, &["s.img", "-o", out, "--bands", "1,2,3"]);
+        assert_eq!(histogram(out), None, "{out}");
+        let beside = fs::read_to_string(at.join(out).with_extension(format!("{}.aux.xml", &out[2..])));
+        assert!(!beside.unwrap_or_default().contains("AttributeTable"), "{out}");
+    }
+}
+
 #[test]
 fn a_change_layer_and_a_stac_item_describe_a_result() {
     let dir = folder();
@@ -142,6 +164,10 @@ fn a_change_layer_and_a_stac_item_describe_a_result() {
     assert_eq!((&item["type"], &item["id"], &item["stac_version"]), (&"Feature".into(), &"a".into(), &"1.0.0".into()));
     let asset = &item["assets"]["data"];
     assert_eq!(asset["href"], "./a.tif");
+    // A reference is a URI, in which these signs have a meaning.
+    succeed(at, &["scene.tif", "-o", "a #1%20.tif", "--stac"]);
+    let named: serde_json::Value = serde_json::from_slice(&fs::read(at.join("a #1%20.stac.json")).unwrap()).unwrap();
+    assert_eq!(named["assets"]["data"]["href"], "./a%20%231%2520.tif");
     assert_eq!(asset["file:size"], fs::metadata(at.join("a.tif")).unwrap().len());
     assert!(asset["file:checksum"].as_str().is_some_and(|sum| sum.starts_with("1220") && sum.len() == 68));
     let west = item["bbox"][0].as_f64().unwrap();

@@ -151,4 +151,8 @@ fn planetscope_is_blue_green_red() {
     let after = pixels(&at.join("out/20230101_101010_AnalyticMS_SR.tif"));
     assert_eq!((after[0][10], after[0][40]), (f64::from(texture(0, 10, 0)) / 2.0, f64::from(texture(0, 40, 0))));
     assert_eq!(after[3][10], f64::from(texture(3, 10, 0)), "near infrared");
+    // Three bands of such an image are in the order that their file states.
+    let name = "20230101_101010_AnalyticMS_SR_rgb.tif";
+    scene(&at.join(name), 3, &["PHOTOMETRIC=RGB"], texture).close().unwrap();
+    assert_eq!(inspect(at, &[name])["restores"]["bands"], serde_json::json!([1, 2, 3]));
 }

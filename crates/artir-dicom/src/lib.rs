@@ -44,7 +44,8 @@ mod write;
 pub use error::{CodecError, Error, Reason};
 pub use find::{
     Details, Instance, Listing, Refused, Scan, ScanOptions, Selection, SelectionError, Series, SetAside, Shown,
-    SuvSummary, is_archive, is_dicomdir, list, scan, scan_with, suv_problem, suv_summary, unpack_tar,
+    SuvSummary, files_of_dicomdir, is_archive, is_dicomdir, list, scan, scan_with, suv_problem, suv_summary,
+    unpack_tar,
 };
 pub use finding::Finding;
 pub use modality::Modality;

@@ -1,6 +1,6 @@
 //! A SpatioTemporal Asset Catalog item of a result (STAC 1.0.0, with the processing, file and projection extensions).
 
-use std::{fs::File, path::Path};
+use std::{fmt::Write as _, fs::File, ops::RangeInclusive, path::Path};
 
 use artir_files::hash_file;
 use serde_json::{Value, json};
@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 use crate::{
     error::{Error, Reason},
     preview::Footprint,
-    scene::Scene,
+    scene::{Scene, domains::Domains},
     write::{SceneReport, metadata::open_again},
 };
 
 /// Why a scene has no STAC item.
 const NO_PLACE: &str = "the scene has no longitudes and latitudes, which a STAC item needs";
+
+/// An item needs a time. From the first satellite on, to a time to come, is that of a scene that states none.
+const LONGEST: [&str; 2] = ["1957-10-04T00:00:00Z", "2100-01-01T00:00:00Z"];
 
 /// Finds out before a scene is restored whether a STAC item can state its place.
 ///
@@ -52,19 +55,19 @@ fn item(scene: &Scene, report: &SceneReport, model: &str) -> Result<Value, Reaso
     let code = footprint.crs.as_ref().and_then(|crs| crs.code.as_ref()?.strip_prefix("EPSG:")?.parse::<u32>().ok());
     let (columns, rows) = scene.info.description.size;
     let g = scene.info.description.georef.geotransform;
-    let datetime = acquired(scene).map_or(Value::Null, Value::from);
+    let taken = acquired(&scene.info.description.domains);
+    let [start, end] = taken.unwrap_or_else(|| LONGEST.map(str::to_owned));
     let mut properties = json!({
-        "datetime": datetime,
+        "datetime": (start == end).then_some(&start),
         "processing:software": {"artir": artir_core::VERSION},
         "processing:lineage": format!("haze removed by {model}"),
         "proj:epsg": code,
         "proj:shape": [rows, columns],
         "proj:transform": g.map(|g| [g[1], g[2], g[0], g[4], g[5], g[3]]),
     });
-    if datetime.is_null() {
-        // An item needs a time. Nothing states when the scene was taken.
-        properties["start_datetime"] = "1957-10-04T00:00:00Z".into();
-        properties["end_datetime"] = "2100-01-01T00:00:00Z".into();
+    if start != end {
+        properties["start_datetime"] = start.into();
+        properties["end_datetime"] = end.into();
     }
     Ok(json!({
         "type": "Feature",
@@ -80,7 +83,7 @@ fn item(scene: &Scene, report: &SceneReport, model: &str) -> Result<Value, Reaso
         "properties": properties,
         "links": [],
         "assets": {"data": {
-            "href": format!("./{name}"),
+            "href": format!("./{}", escaped(&name)),
             "roles": ["data"],
             "file:size": report.path.metadata()?.len(),
             // A multihash: SHA-256, 32 bytes.
@@ -150,19 +153,84 @@ fn half(outline: &[[f64; 2]], inside: impl Fn(f64) -> f64) -> Vec<[f64; 2]> {
     out
 }
 
-/// When the scene was taken, by its metadata, as RFC 3339.
-fn acquired(scene: &Scene) -> Option<String> {
-    let domains = &scene.info.description.domains;
+/// A file's name as a part of a reference, which STAC has as an IRI (RFC 3987): `%20` for a blank. Letters of all scripts stay:
+/// many programs take a reference for a path.
+fn escaped(name: &str) -> String {
+    const PLAIN: &str = "-._~!$&'()*+,;=:@";
+    let mut out = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_alphanumeric() || !letter.is_ascii() || PLAIN.contains(letter) {
+            out.push(letter);
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{:02X}", u32::from(letter));
+        }
+    }
+    out
+}
+
+/// When a scene was taken, by its metadata: the beginning and the end as STAC writes them (RFC 3339, in UTC), both the same for
+/// a time, and those of the day where only that is known.
+fn acquired(domains: &Domains) -> Option<[String; 2]> {
     let items = || domains.get("").into_iter().chain(domains.get("IMAGERY")).flatten();
-    let item = |key: &str| items().find_map(|i| i.strip_prefix(key)?.strip_prefix('='));
-    let time = ["PRODUCT_START_TIME", "ACQUISITIONDATETIME", "DATE_ACQUIRED"].iter().find_map(|key| item(key))?;
-    let time = time.trim().replacen(' ', "T", 1);
-    let digits = |range: std::ops::Range<usize>| time.get(range).is_some_and(|t| t.bytes().all(|b| b.is_ascii_digit()));
-    if !digits(0..4) || !digits(5..7) || !digits(8..10) {
+    let item = |key: &str| items().find_map(|i| i.strip_prefix(key)?.strip_prefix('=')).map(str::trim);
+    let keys = ["PRODUCT_START_TIME", "ACQUISITIONDATETIME", "DATE_ACQUIRED"];
+    let (day, rest) = keys.iter().find_map(|key| day(item(key)?))?;
+    // Landsat states the time of the day elsewhere.
+    let rest = if rest.is_empty() { item("SCENE_CENTER_TIME").unwrap_or_default() } else { rest };
+    match clock(rest) {
+        Some((time, 0)) => Some([(); 2].map(|()| format!("{day}T{time}Z"))),
+        // In UTC, it may be another day.
+        Some((time, ahead)) => {
+            let number = |at: usize| time.get(at..at + 2).and_then(|text| text.parse::<i32>().ok());
+            let utc = 60 * number(0)? + number(3)? - ahead;
+            let same_day = (0..24 * 60).contains(&utc);
+            same_day.then(|| [(); 2].map(|()| format!("{day}T{:02}:{:02}{}Z", utc / 60, utc % 60, &time[5..])))
+        }
+        None => Some(["00:00:00", "23:59:59"].map(|time| format!("{day}T{time}Z"))),
+    }
+}
+
+/// Whether a text is a number of so many digits within a range.
+fn is_number(text: &str, digits: usize, range: RangeInclusive<u32>) -> bool {
+    let plain = text.len() == digits && text.bytes().all(|b| b.is_ascii_digit());
+    plain && text.parse::<u32>().is_ok_and(|number| range.contains(&number))
+}
+
+/// A day, such as `2024-05-01` or `2024:05:01`, in the form of the former, and what follows it.
+fn day(text: &str) -> Option<(String, &str)> {
+    let (day, rest) = text.split_at_checked(10)?;
+    let parts: Vec<&str> = day.split(['-', ':', '/']).collect();
+    let &[year, month, day] = parts.as_slice() else { return None };
+    let fine = is_number(year, 4, 0..=9999) && is_number(month, 2, 1..=12) && is_number(day, 2, 1..=31);
+    fine.then(|| (format!("{year}-{month}-{day}"), rest))
+}
+
+/// A time of the day, such as `10:11:12.5`, and the minutes by which it is ahead of UTC. One without an offset is in UTC.
+fn clock(text: &str) -> Option<(&str, i32)> {
+    let text = text.trim_start_matches(['T', 't', ' ', '"']).trim_end_matches('"');
+    let (time, rest) = text.split_at_checked(8)?;
+    let parts: Vec<&str> = time.split(':').collect();
+    let &[hour, minute, second] = parts.as_slice() else { return None };
+    if !is_number(hour, 2, 0..=23) || !is_number(minute, 2, 0..=59) || !is_number(second, 2, 0..=60) {
         return None;
     }
-    let clock = digits(11..13) && digits(14..16) && digits(17..19);
-    Some(if clock { format!("{}Z", time.trim_end_matches('Z')) } else { format!("{}T00:00:00Z", &time[..10]) })
+    let digits = rest.strip_prefix('.').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
+    let fraction = if digits > 0 { 1 + digits } else { 0 };
+    let zone = rest[fraction..].trim();
+    let ahead = match zone {
+        "" | "Z" | "z" | "UTC" | "GMT" => 0,
+        _ => {
+            let (hours, minutes) = zone.strip_prefix(['+', '-'])?.split_at_checked(2)?;
+            let minutes = minutes.strip_prefix(':').unwrap_or(minutes);
+            if !is_number(hours, 2, 0..=23) || !is_number(minutes, 2, 0..=59) {
+                return None;
+            }
+            let ahead = 60 * hours.parse::<i32>().ok()? + minutes.parse::<i32>().ok()?;
+            if zone.starts_with('-') { -ahead } else { ahead }
+        }
+    };
+    Some((&text[..8 + fraction], ahead))
 }
 
 #[cfg(test)]
@@ -204,6 +272,42 @@ mod tests {
         let around = [&north[..], &[[315.0, -90.0], [-45.0, -90.0], [-45.0, -80.0]]].concat();
         assert_eq!(bounds(&around), [-180.0, -90.0, 180.0, -80.0]);
         assert_eq!(geometry(&around)["coordinates"].as_array().map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn times_are_in_utc_and_days_last_from_their_beginning_to_their_end() {
+        let of = |items: &[&str]| {
+            acquired(&Domains::from([(String::new(), items.iter().map(|item| (*item).to_owned()).collect())]))
+        };
+        for (item, time) in [
+            ("PRODUCT_START_TIME=2024-05-01T10:11:12.024Z", "2024-05-01T10:11:12.024Z"),
+            ("ACQUISITIONDATETIME=2024-05-01 10:11:12", "2024-05-01T10:11:12Z"),
+            ("ACQUISITIONDATETIME=2024:05:01 10:11:12 UTC", "2024-05-01T10:11:12Z"),
+            ("ACQUISITIONDATETIME=2024-05-01T10:11:12.5+02:00", "2024-05-01T08:11:12.5Z"),
+            ("ACQUISITIONDATETIME=2024-05-01T10:11:12-0330", "2024-05-01T13:41:12Z"),
+            ("ACQUISITIONDATETIME=2024-05-01T10:11:12+00:00", "2024-05-01T10:11:12Z"),
+        ] {
+            assert_eq!(of(&[item]), Some([time.to_owned(), time.to_owned()]), "{item}");
+        }
+        let landsat = ["DATE_ACQUIRED=2024-05-01", "SCENE_CENTER_TIME=\"10:11:12.1234567Z\""];
+        assert_eq!(of(&landsat), Some(["2024-05-01T10:11:12.1234567Z"; 2].map(str::to_owned)));
+        let day = Some(["2024-05-01T00:00:00Z", "2024-05-01T23:59:59Z"].map(str::to_owned));
+        for item in ["DATE_ACQUIRED=2024-05-01", "DATE_ACQUIRED=2024-05-01 10:11:12 CEST", "DATE_ACQUIRED=2024-05-01T"]
+        {
+            assert_eq!(of(&[item]), day, "{item}");
+        }
+        // In UTC, the first was taken the day before.
+        for item in ["DATE_ACQUIRED=2024-05-01T00:30:00+02:00", "DATE_ACQUIRED=2024-13-01", "DATE_ACQUIRED=May 1, 2024"]
+        {
+            assert_eq!(of(&[item]), None, "{item}");
+        }
+    }
+
+    #[test]
+    fn names_are_references() {
+        let plain = "S2A_2024-05-01T10:11:12+München(1).tif";
+        assert_eq!(escaped(plain), plain);
+        assert_eq!(escaped("a b#1%20?ä.tif"), "a%20b%231%2520%3Fä.tif");
     }
 
     #[test]

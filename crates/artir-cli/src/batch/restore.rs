@@ -10,9 +10,10 @@ use std::{
 
 use artir_batch::{Command, End, Fault, Figures, Job, Look, ModelName, State, Store, Survey, folder_of, say_end};
 use artir_core::{ALGORITHM, ErrorKind};
-use artir_dicom::{Modality, result_form};
+use artir_dicom::{Modality, files_of_dicomdir, is_dicomdir, result_form};
 use artir_files::Encoding;
 use artir_metrics::median;
+use artir_volume::Volume;
 use serde_json::Value;
 
 use super::command::{Parsed, parse};
@@ -160,6 +161,19 @@ fn is_input(job: &Job, text: &str) -> bool {
     job.input.iter().any(|input| Path::new(input).file_name().is_some_and(|name| name == text))
 }
 
+/// The files that an input of series or volumes names, and that are read with it: those of a DICOMDIR, and the voxels of a detached
+/// NRRD header.
+fn named_by(input: &Path) -> Vec<PathBuf> {
+    if is_dicomdir(input) {
+        return files_of_dicomdir(input);
+    }
+    // Other formats of volumes have one file, and there may be many inputs.
+    let may_be_detached =
+        input.extension().is_some_and(|ending| ["nhdr", "nrrd"].iter().any(|e| ending.eq_ignore_ascii_case(e)));
+    let volume = if may_be_detached { Volume::open(input).ok() } else { None };
+    volume.map(|volume| volume.voxels_file().to_owned()).into_iter().collect()
+}
+
 /// Takes the tokens of files out of a reason, so that jobs with the same reason can be counted.
 fn without_tokens(text: &str) -> String {
     let mut out = String::new();
@@ -187,8 +201,13 @@ impl Look for Jobs {
             return files;
         }
         let addresses = job.addresses();
-        let files = job.inputs(&self.base).into_iter().filter(|input| !addresses.contains(&input.as_str()));
-        files.map(PathBuf::from).collect()
+        let inputs = job.inputs(&self.base).into_iter().filter(|input| !addresses.contains(&input.as_str()));
+        let mut files: Vec<PathBuf> = inputs.map(PathBuf::from).collect();
+        if matches!(job.command, Command::Ct | Command::Pet) {
+            let named: Vec<PathBuf> = files.iter().flat_map(|input| named_by(input)).collect();
+            files.extend(named);
+        }
+        files
     }
 
     fn decides(&self, job: &Job) -> Result<Encoding, String> {

@@ -26,6 +26,12 @@ pub fn is_dicomdir(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR"))
 }
 
+/// The files that a DICOMDIR names and that are there. One that cannot be read names none.
+pub fn files_of_dicomdir(path: &Path) -> Vec<PathBuf> {
+    // The modality decides only which missing files count as damaged.
+    files(path, Modality::Ct, &mut Scan::default()).unwrap_or_default()
+}
+
 /// The files that a DICOMDIR refers to. Missing ones are skipped, or count as damaged: where others of their folder are there, a
 /// series may lack a slice.
 ///
@@ -193,6 +199,8 @@ mod tests {
         );
         let mut found = Scan::default();
         assert_eq!(files(&at("DICOMDIR"), Modality::Ct, &mut found).unwrap(), [at("dicom/st01/im0001")]);
+        assert_eq!(files_of_dicomdir(&at("DICOMDIR")), [at("dicom/st01/im0001")]);
+        assert!(files_of_dicomdir(&at("dicom/st01/im0001")).is_empty(), "no DICOMDIR");
         let damaged: Vec<String> = found.damaged.iter().map(ToString::to_string).collect();
         let missing = |name: &str| format!("{}: {MISSING}", at(name).display());
         assert_eq!(damaged, [missing("dicom/st01/IM0002"), missing("dicom/st01/M\u{fc}LLER")]);

@@ -31,7 +31,7 @@ mod walk;
 pub(crate) use self::header::place;
 pub use self::{
     archive::{is_archive, unpack_tar},
-    dicomdir::is_dicomdir,
+    dicomdir::{files_of_dicomdir, is_dicomdir},
     list::{Listing, Shown, list},
     select::{Selection, SelectionError},
     series::{Details, Instance, Series},
@@ -224,20 +224,25 @@ pub fn scan_with(inputs: &[PathBuf], options: ScanOptions) -> Result<Scan, Error
                 let reason = "the file is named as DICOM, and is empty or begins with zeros alone";
                 found.damaged.push(Error::file(&path, Reason::Damaged(reason.into())));
             }
-            // Archives within archives are not opened.
-            Ok(Err(Reason::NotDicom)) if !found.archives.iter().any(|(_, a)| path.starts_with(a.path())) => {
-                match archive::unpack(&path) {
-                    Ok(None) => {
-                        let reason = if archive::is_metadata(&path) { Reason::Metadata } else { Reason::NotDicom };
-                        found.set_aside.push(SetAside { path, reason });
-                    }
-                    Ok(Some(folder)) => {
-                        files.extend(walk::files(&[folder.path().to_owned()], modality, &mut found)?);
-                        found.archives.push((path, folder));
-                    }
-                    Err(e) => found.damaged.push(e),
-                }
+            Ok(Err(Reason::NotDicom)) if found.archives.iter().any(|(_, a)| path.starts_with(a.path())) => {
+                let reason = if archive::is_archive(&path) {
+                    Reason::NotSearched("an archive within an archive: unpack the outer one first")
+                } else {
+                    Reason::NotDicom
+                };
+                found.set_aside.push(SetAside { path, reason });
             }
+            Ok(Err(Reason::NotDicom)) => match archive::unpack(&path) {
+                Ok(None) => {
+                    let reason = if archive::is_metadata(&path) { Reason::Metadata } else { Reason::NotDicom };
+                    found.set_aside.push(SetAside { path, reason });
+                }
+                Ok(Some(folder)) => {
+                    files.extend(walk::files(&[folder.path().to_owned()], modality, &mut found)?);
+                    found.archives.push((path, folder));
+                }
+                Err(e) => found.damaged.push(e),
+            },
             Ok(Err(reason @ Reason::Incomplete(_))) => incomplete.push((path, reason)),
             Ok(Err(reason)) => found.set_aside.push(SetAside { path, reason }),
             Err(e) => match header::look_at_damaged(&path, modality) {

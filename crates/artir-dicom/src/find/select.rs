@@ -5,7 +5,7 @@ use std::str::FromStr;
 use dicom_core::{DataDictionary, Tag, dictionary::DataDictionaryEntry};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 
-use crate::read::dataset::DataSet;
+use crate::read::{characters, dataset::DataSet};
 
 /// Conditions on attributes, all of which an object must meet.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -107,11 +107,11 @@ impl Condition {
 
     /// An attribute that is missing equals nothing and contains nothing.
     fn is_met(&self, set: &DataSet) -> bool {
-        let values = values(set, self.tag);
+        let Found { values, are_names } = Found::read(set, self.tag);
         let wanted = self.value.parse::<f64>().ok();
         let equal = |value: &String| match (value.parse::<f64>(), wanted) {
-            (Ok(value), Some(wanted)) => value == wanted,
-            _ => value.eq_ignore_ascii_case(&self.value),
+            (Ok(value), Some(wanted)) if !are_names => value == wanted,
+            _ => value.to_lowercase() == self.value.to_lowercase(),
         };
         let contains = |value: &String| value.to_lowercase().contains(&self.value.to_lowercase());
         let compares = |with: fn(&f64, &f64) -> bool| {
@@ -140,22 +140,33 @@ fn attribute(name: &str) -> Option<Tag> {
     Some(Tag((number >> 16) as u16, number as u16))
 }
 
-/// All values of an attribute, of the object or of the functional groups of its first frame.
-fn values(set: &DataSet, tag: Tag) -> Vec<String> {
-    let groups = [tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE];
-    let of_groups = groups.iter().filter_map(|groups| set.items(*groups).first()).flat_map(|groups| {
-        groups.iter().filter_map(|(sequence, _)| groups.items(sequence).first()).collect::<Vec<_>>()
-    });
-    let Some(holder) = std::iter::once(set).chain(of_groups).find(|holder| holder.contains(tag)) else {
-        return Vec::new();
-    };
-    match holder.numbers(tag) {
-        Some(numbers) => numbers.iter().map(ToString::to_string).collect(),
-        // Values in other character sets are compared as far as they are UTF-8.
-        None => {
-            let text = String::from_utf8_lossy(holder.bytes(tag).unwrap_or_default()).into_owned();
-            text.split('\\').map(|v| v.trim_matches([' ', '\0']).to_owned()).filter(|v| !v.is_empty()).collect()
-        }
+/// What an object says of an attribute.
+#[derive(Default)]
+struct Found {
+    values: Vec<String>,
+    /// They are no numbers, even where they consist of digits.
+    are_names: bool,
+}
+
+impl Found {
+    /// All values of an attribute, of the object or of the functional groups of its first frame.
+    fn read(set: &DataSet, tag: Tag) -> Self {
+        let groups = [tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE];
+        let of_groups = groups.iter().filter_map(|groups| set.items(*groups).first()).flat_map(|groups| {
+            groups.iter().filter_map(|(sequence, _)| groups.items(sequence).first()).collect::<Vec<_>>()
+        });
+        let mut places = std::iter::once(set).chain(of_groups);
+        let Some((holder, element)) = places.find_map(|holder| Some((holder, holder.get(tag)?))) else {
+            return Self::default();
+        };
+        let values = match holder.numbers(tag) {
+            Some(numbers) => numbers.iter().map(ToString::to_string).collect(),
+            None => {
+                let text = characters::decoded(set, holder.bytes(tag).unwrap_or_default());
+                text.split('\\').map(|v| v.trim_matches([' ', '\0']).to_owned()).filter(|v| !v.is_empty()).collect()
+            }
+        };
+        Self { values, are_names: characters::names_something(element.vr) }
     }
 }
 
@@ -218,5 +229,37 @@ mod tests {
         assert!(matches!(error("Modalitee=CT"), SelectionError::Attribute(_)));
         assert!(matches!(error("SliceThickness<thin"), SelectionError::Number(_)));
         assert!(matches!(error("Modality=CT,"), SelectionError::Operator(_)));
+    }
+
+    #[test]
+    fn names_are_no_numbers() {
+        let met = |vr: VR, there: &str, asked: &str| {
+            let mut set = DataSet::default();
+            set.put_text(tags::PATIENT_ID, vr, there);
+            format!("PatientID={asked}").parse::<Selection>().unwrap().is_met(&set)
+        };
+        for (there, asked) in [("00123", "123"), ("1E2", "100"), ("5", "5.0")] {
+            assert!(!met(VR::LO, there, asked) && met(VR::LO, there, there), "{there} {asked}");
+            assert!(met(VR::DS, there, asked), "{there} {asked}");
+        }
+        // NaN, which no number equals, is a name like others.
+        assert!(met(VR::LO, "Nan", "NAN"));
+    }
+
+    #[test]
+    fn text_is_compared_in_its_character_set() {
+        let mut set = DataSet::default();
+        set.put_text(tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 100");
+        set.put_raw_text(tags::SERIES_DESCRIPTION, VR::LO, b"\xdcbersicht ".to_vec());
+        let mut group = DataSet::default();
+        group.put_raw_text(tags::CONVOLUTION_KERNEL, VR::SH, b"sch\xe4rfer".to_vec());
+        let mut groups = DataSet::default();
+        groups.put_items(tags::CT_RECONSTRUCTION_SEQUENCE, vec![group]);
+        set.put_items(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![groups]);
+        let met = |text: &str| text.parse::<Selection>().unwrap().is_met(&set);
+        for yes in ["=\u{dc}bersicht", "=\u{fc}BERSICHT", "~\u{fc}ber", "!=Ubersicht"] {
+            assert!(met(&format!("SeriesDescription{yes}")), "{yes}");
+        }
+        assert!(!met("SeriesDescription!~\u{fc}bersicht") && met("ConvolutionKernel=SCH\u{c4}RFER"));
     }
 }

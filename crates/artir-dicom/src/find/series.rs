@@ -7,7 +7,7 @@ use dicom_dictionary_std::tags;
 use super::times::{Time, Times};
 use crate::{
     Error, Finding, Modality, Reason, Repair,
-    read::{dataset::DataSet, geometry::Plane, view::View},
+    read::{characters, dataset::DataSet, geometry::Plane, view::View},
 };
 
 /// One object, as its header describes it: a slice, or a multi-frame object of several.
@@ -77,7 +77,7 @@ impl Instance {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Details {
-    /// SeriesDescription, as far as it is ASCII or UTF-8.
+    /// SeriesDescription.
     pub description: Option<String>,
     /// ConvolutionKernel.
     pub kernel: Option<String>,
@@ -94,9 +94,9 @@ pub struct Details {
 impl Details {
     pub(super) fn read(set: &DataSet) -> Self {
         let view = View::new(set, 0);
-        let text = |set: &DataSet, tag| {
-            let bytes = set.bytes(tag)?;
-            let text = String::from_utf8_lossy(bytes).trim_matches([' ', '\0']).replace(char::is_control, "");
+        let text = |holder: &DataSet, tag| {
+            let text = characters::decoded(set, holder.bytes(tag)?);
+            let text = text.trim_matches([' ', '\0']).replace(char::is_control, "");
             (!text.is_empty()).then_some(text)
         };
         let exposure = view.group(tags::CT_EXPOSURE_SEQUENCE);

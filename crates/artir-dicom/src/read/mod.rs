@@ -2,8 +2,10 @@
 //!
 //! A file keeps its bytes (`file.rs`, `dataset`). A frame is decoded (`codestream.rs`, `codec.rs`, `rle.rs`, or in a
 //! child process, `worker`), its words become stored values (`frame.rs`) and these HU or SUV (`hu.rs`, `suv`,
-//! `slice.rs`), without the pixels outside the field of view (`fov.rs`).
+//! `slice.rs`), without the pixels outside the field of view (`fov.rs`). For users alone, text becomes characters
+//! (`characters.rs`).
 
+pub(crate) mod characters;
 pub(crate) mod codec;
 pub(crate) mod codestream;
 pub(crate) mod dataset;

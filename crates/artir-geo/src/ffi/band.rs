@@ -228,14 +228,27 @@ pub(crate) fn copy_colour_table(source: &RasterBand<'_>, target: &RasterBand<'_>
     unsafe { sys::GDALSetRasterColorTable(handle(target), sys::GDALGetRasterColorTable(handle(source))) };
 }
 
-/// Rows and columns of a band's attribute table, if it has one.
+/// Rows and columns of a band's attribute table, if it has one. A histogram, which ERDAS Imagine files keep as a table, is a
+/// figure of the pixels like other statistics, and counts as none.
 pub(crate) fn attribute_table(band: &RasterBand<'_>) -> Option<[i32; 2]> {
-    // SAFETY: the table belongs to the band.
-    unsafe {
+    // SAFETY: the table belongs to the band, and has the columns that it counts.
+    let (size, uses) = unsafe {
         let table = sys::GDALGetDefaultRAT(handle(band));
-        let size = [sys::GDALRATGetRowCount, sys::GDALRATGetColumnCount];
-        (!table.is_null()).then(|| size.map(|of| of(table)))
-    }
+        if table.is_null() {
+            return None;
+        }
+        let [rows, columns] = [sys::GDALRATGetRowCount(table), sys::GDALRATGetColumnCount(table)];
+        let uses: Vec<_> = (0..columns).map(|column| sys::GDALRATGetUsageOfCol(table, column)).collect();
+        ([rows, columns], uses)
+    };
+    (!is_histogram(&uses)).then_some(size)
+}
+
+/// Whether columns of these uses count the pixels of each value, and state nothing else.
+fn is_histogram(uses: &[sys::GDALRATFieldUsage::Type]) -> bool {
+    use sys::GDALRATFieldUsage::{GFU_Max, GFU_Min, GFU_MinMax, GFU_PixelCount};
+    let of_histogram = [GFU_PixelCount, GFU_Min, GFU_Max, GFU_MinMax];
+    uses.contains(&GFU_PixelCount) && uses.iter().all(|of| of_histogram.contains(of))
 }
 
 /// Gives `target` the attribute table of `source`.

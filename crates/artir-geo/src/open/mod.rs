@@ -129,11 +129,11 @@ fn refuse_packed(path: &str) -> Result<(), Reason> {
 fn open_product(product: Product, access: &Access) -> Result<Opened, Reason> {
     let Product { kind, name, scene, clouds } = product;
     match scene {
-        ProductScene::File { path, bands } => {
+        ProductScene::File { path, bands, least } => {
             let path = path.to_str().ok_or("its path is not UTF-8, which GDAL needs")?;
             let mut opened = open_raster(path, access)?;
             let has = opened.dataset.raster_count();
-            let bands = bands.filter(|bands| bands.iter().all(|b| *b <= has));
+            let bands = bands.filter(|bands| has >= least && bands.iter().all(|b| *b <= has));
             opened.product = Some(OpenedProduct { kind, bands, clouds });
             Ok(opened)
         }

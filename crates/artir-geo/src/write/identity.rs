@@ -9,7 +9,7 @@ use std::{
 use artir_files::{Encoding, hash_file, hex};
 use sha2::{Digest, Sha256};
 
-use super::options::WriteOptions;
+use super::{layout, options::WriteOptions};
 use crate::{
     ffi,
     scene::{Scene, region::Region},
@@ -28,7 +28,7 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
     let WriteOptions {
         overwrite: _,
         resume: _,
-        format,
+        format: _,
         creation,
         threads: _,
         strict: _,
@@ -40,7 +40,8 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
     let mut out = Encoding::new("artir-scene", SCENES)
         .text("pixels", pixels)
         .text("bands", &scene.info.bands.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))
-        .text("format", format.driver());
+        // The one that is written: like its source, a COG gives a COG.
+        .text("format", layout::format(scene, options).driver());
     for values in &scene.info.values {
         out = out.float("black", values.interval.black()).float("white", values.interval.white());
         out = out.float("nodata", values.nodata.unwrap_or(f64::NAN)).float("zero", values.zero);

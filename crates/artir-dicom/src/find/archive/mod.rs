@@ -1,19 +1,22 @@
 //! Archives of studies: unpacked to a temporary folder, within limits that no study reaches. They are ZIP, tar, tar under gzip,
-//! and saved bodies of DICOMweb responses.
+//! single objects under gzip, and saved bodies of DICOMweb responses.
 
 mod multipart;
+mod tape;
 
 use std::{
     fs::{self, File},
     io::{self, BufReader, Read},
-    ops::Range,
     path::{Component, Path, PathBuf},
 };
 
 use flate2::read::MultiGzDecoder;
 use tempfile::TempDir;
 
-use self::multipart::{Multipart, is_multipart};
+use self::{
+    multipart::{Multipart, is_multipart},
+    tape::{is_tar, tar},
+};
 use crate::{Error, Reason};
 
 /// The most entries of an archive.
@@ -29,6 +32,8 @@ enum Kind {
     Zip,
     Tar,
     TarGzip,
+    /// One object.
+    Gzip,
     Multipart,
 }
 
@@ -41,34 +46,20 @@ fn head(path: &Path) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// The checksum in the header of a tar's entry.
-const CHECKSUM: Range<usize> = 148..156;
-
-/// Whether a file begins with the header of a tar's entry. The oldest form has no name of its own, and is known by its checksum.
-fn is_tar(head: &[u8]) -> bool {
-    let Some(header) = head.get(..512) else { return false };
-    let stated = || {
-        let digits = header[CHECKSUM].split(|byte| [b' ', 0].contains(byte)).find(|digits| !digits.is_empty())?;
-        u32::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
-    };
-    // The checksum's own bytes count as blanks.
-    let counted = |(at, byte): (usize, &u8)| u32::from(if CHECKSUM.contains(&at) { b' ' } else { *byte });
-    let sum: u32 = header.iter().enumerate().map(counted).sum();
-    header[257..262] == *b"ustar" || header[0] != 0 && stated() == Some(sum)
-}
-
 fn kind(path: &Path) -> Option<Kind> {
     let head = head(path).ok()?;
+    let is_object = |head: &[u8]| head.get(128..132) == Some(b"DICM");
     match () {
         // A preamble may hold anything.
-        () if head.get(128..132) == Some(b"DICM") => None,
+        () if is_object(&head) => None,
         () if head.starts_with(b"PK\x03\x04") => Some(Kind::Zip),
         () if is_tar(&head) => Some(Kind::Tar),
         () if head.starts_with(&[0x1f, 0x8b]) => {
             let mut inside = Vec::new();
             // What comes before an error counts.
             drop(MultiGzDecoder::new(File::open(path).ok()?).take(512).read_to_end(&mut inside));
-            is_tar(&inside).then_some(Kind::TarGzip)
+            let kind = if is_object(&inside) { Kind::Gzip } else { Kind::TarGzip };
+            (kind == Kind::Gzip || is_tar(&inside)).then_some(kind)
         }
         () if is_multipart(&head) => Some(Kind::Multipart),
         () => None,
@@ -110,6 +101,8 @@ pub(super) fn unpack(path: &Path) -> Result<Option<TempDir>, Error> {
             Kind::Zip => zip(file, &mut room)?,
             Kind::Tar => tar(file, &mut room)?,
             Kind::TarGzip => tar(MultiGzDecoder::new(file), &mut room)?,
+            // `1.dcm.gz` holds `1.dcm`.
+            Kind::Gzip => room.take(Path::new(path.file_stem().unwrap_or_default()), &mut MultiGzDecoder::new(file))?,
             Kind::Multipart => multipart(file, &mut room)?,
         }
         Ok(folder)
@@ -173,76 +166,14 @@ fn zip(file: BufReader<File>, room: &mut Room<'_>) -> Result<(), Reason> {
     }
     for i in 0..archive.len() {
         let mut entry = archive.by_index(i).map_err(damaged)?;
-        if entry.is_file() {
-            // An entry without a readable name gets one from its number.
+        if !entry.is_dir() {
+            // A link is a file with the name that it leads to, which is counted among what is no DICOM. An entry without a
+            // readable name gets one from its number.
             let name = entry.name().map(|name| PathBuf::from(name.as_ref())).unwrap_or_default();
             room.take(&name, &mut entry)?;
         }
     }
     Ok(())
-}
-
-fn tar(from: impl Read, room: &mut Room<'_>) -> Result<(), Reason> {
-    let mut from = Watched { from, at_end: false };
-    take_all(&mut from, room)?;
-    // The first block of the end mark stops the search for entries, so that the stream's end is met only where there is none.
-    if from.at_end {
-        return Err(Reason::Damaged("the tar ends without its end mark, so that files may be missing".into()));
-    }
-    Ok(())
-}
-
-fn take_all(from: impl Read, room: &mut Room<'_>) -> Result<(), Reason> {
-    let mut archive = tar::Archive::new(from);
-    let mut linked = Vec::new();
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let kind = entry.header().entry_type();
-        // The oldest form has no type for folders.
-        let is_folder = entry.path_bytes().ends_with(b"/");
-        if (kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) && !is_folder {
-            if is_packed(&mut entry)? {
-                return Err(Reason::unsupported(
-                    "the tar holds sparse files in the form of POSIX, which are not read: make it without --sparse",
-                ));
-            }
-            let name = entry.path()?.into_owned();
-            room.take(&name, &mut entry)?;
-        } else if kind.is_hard_link() {
-            linked.extend(entry.link_name()?.map(|name| name.into_owned()));
-        } else if kind.is_symlink() {
-            // Nothing outside the archive is read. As in a ZIP, the link is a file with the name that it leads to: it is skipped,
-            // and counted among what is no DICOM.
-            let name = entry.path()?.into_owned();
-            let leads_to = entry.link_name_bytes().map(|name| name.into_owned()).unwrap_or_default();
-            room.take(&name, &mut leads_to.as_slice())?;
-        }
-    }
-    // Another name of a file that the archive holds is a copy of it.
-    if linked.iter().any(|name| !room.place(name).exists()) {
-        return Err(Reason::Damaged("the tar has a hard link to a file that it does not hold".into()));
-    }
-    Ok(())
-}
-
-/// Whether an entry is a sparse file that begins with a map of its own, which the reader of the archive does not expand.
-fn is_packed<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<bool> {
-    let Some(extensions) = entry.pax_extensions()? else { return Ok(false) };
-    Ok(extensions.filter_map(Result::ok).any(|extension| extension.key_bytes().starts_with(b"GNU.sparse.")))
-}
-
-/// A reader that is watched for the end of its stream.
-struct Watched<R> {
-    from: R,
-    at_end: bool,
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let n = self.from.read(into)?;
-        self.at_end |= n == 0 && !into.is_empty();
-        Ok(n)
-    }
 }
 
 fn multipart(from: impl Read, room: &mut Room<'_>) -> Result<(), Reason> {
@@ -311,6 +242,16 @@ mod tests {
     }
 
     #[test]
+    fn a_link_of_a_zip_is_a_file_that_is_counted_when_it_is_skipped() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut zip = zip::ZipWriter::new(file.reopen().unwrap());
+        zip.add_symlink("2.dcm", "/elsewhere/9", zip::write::SimpleFileOptions::default()).unwrap();
+        zip.finish().unwrap();
+        let folder = unpack(file.path()).unwrap().unwrap();
+        assert_eq!(fs::read(folder.path().join("2.dcm")).unwrap(), b"/elsewhere/9");
+    }
+
+    #[test]
     fn a_tar_is_unpacked_from_a_file_and_from_a_stream() {
         let mut builder = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_ustar();
@@ -341,6 +282,29 @@ mod tests {
         assert!(unpack_tar(bytes.as_slice()).is_ok());
         assert!(is_archive(gzip.path()) && !is_archive(Path::new("nowhere")));
         assert!(unpack_tar([1u8; 600].as_slice()).is_err());
+    }
+
+    #[test]
+    fn an_object_under_gzip_is_unpacked_and_no_other_file_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let pack = |bytes: &[u8]| {
+            let path = dir.path().join("1.dcm.gz");
+            let mut encoder = flate2::write::GzEncoder::new(File::create(&path).unwrap(), flate2::Compression::fast());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap();
+            path
+        };
+        let object = [[0; 128].as_slice(), b"DICM", &[7; 5000]].concat();
+        let path = pack(&object);
+        let folder = unpack(&path).unwrap().unwrap();
+        assert_eq!(fs::read(folder.path().join("1.dcm")).unwrap(), object);
+        // A copy that broke off is an error.
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 8]).unwrap();
+        assert!(unpack(&path).is_err());
+        for other in [b"text".as_slice(), &[0; 1000]] {
+            assert!(unpack(&pack(other)).unwrap().is_none());
+        }
     }
 
     /// A tar of entries: type, name, bytes, and what else is put into the header.

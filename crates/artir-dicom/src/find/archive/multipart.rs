@@ -50,18 +50,20 @@ impl<R: Read> Multipart<R> {
     /// Goes to the next part. False at the end of the body.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidData`] for a part whose header does not end.
+    /// [`io::ErrorKind::InvalidData`] for a part whose header does not end, and for a body without its last boundary.
     pub(super) fn next_part(&mut self) -> io::Result<bool> {
         while self.read(&mut [0; 4096])? > 0 {}
-        if self.held[self.at..].starts_with(&self.delimiter) {
-            self.at += self.delimiter.len();
-            let rest = self.line()?;
-            if rest.starts_with(b"--") {
-                return Ok(false);
-            }
-        } else if self.ended {
+        if !self.held[self.at..].starts_with(&self.delimiter) {
+            let reason = "the multipart body ends without its last boundary, so that parts may be missing";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        self.at += self.delimiter.len();
+        // A line break need not follow the last boundary.
+        while self.held.len() - self.at < 2 && self.fill()? {}
+        if self.held[self.at..].starts_with(b"--") {
             return Ok(false);
         }
+        self.line()?;
         self.header()?;
         Ok(true)
     }
@@ -115,7 +117,7 @@ impl<R: Read> Read for Multipart<R> {
             self.ready = match unread.windows(self.delimiter.len()).position(is_end) {
                 Some(0) => return Ok(0),
                 Some(end) => end,
-                // A body that was cut off ends with its last part.
+                // A body that was cut off: `next_part` says so.
                 None if self.ended => unread.len(),
                 None => unread.len().saturating_sub(self.delimiter.len() - 1),
             };
@@ -178,9 +180,19 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_was_cut_off_ends_with_what_came() {
-        let body = b"--b\r\nContent-Type: application/dicom\r\n\r\nDICM and some";
-        assert_eq!(parts(body, 9).unwrap(), [b"DICM and some".to_vec()]);
+    fn a_body_that_was_cut_off_is_refused() {
+        let part = "--b\r\nContent-Type: application/dicom\r\n\r\nDICM";
+        let whole = format!("{part}\r\n{part}\r\n--b--");
+        for (end, step) in [("", 1), ("", 100), ("\r\n", 9), ("\r\nand more", 9)] {
+            let body = format!("{whole}{end}");
+            assert_eq!(parts(body.as_bytes(), step).unwrap(), [b"DICM", b"DICM"], "{end:?} {step}");
+        }
+        // Within a part and between two of them.
+        for cut in [part.len() - 2, part.len(), part.len() + 2, 2 * part.len() + 2, whole.len() - 2] {
+            assert!(parts(&whole.as_bytes()[..cut], 9).is_err(), "{cut}");
+        }
+        let refused = parts(part.as_bytes(), 9).unwrap_err().to_string();
+        assert!(refused.contains("without its last boundary"), "{refused}");
         assert!(parts(b"--b\r\nContent-Type: application/dicom", 9).is_err());
         assert!(parts(b"", 9).is_err());
     }

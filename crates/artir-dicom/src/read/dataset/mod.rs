@@ -169,13 +169,14 @@ impl DataSet {
         self.insert(tag, Element { vr: VR::SQ, value: Value::Items(items) });
     }
 
-    /// A private attribute, found by the name of the block's owner (PS3.5, 7.8.1).
+    /// A private attribute, found by the name of the block's owner (PS3.5, 7.8.1). One owner may have several blocks.
     pub(crate) fn private(&self, group: u16, owner: &str, element: u8) -> Option<Tag> {
         (0x10..=0xff).find_map(|block: u16| {
             // De-identification may have changed the case and the blanks of the name.
             let plain = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_lowercase();
             let is_owner = self.text(Tag(group, block)).is_some_and(|name| plain(name) == plain(owner));
-            is_owner.then_some(Tag(group, block << 8 | u16::from(element)))
+            let tag = Tag(group, block << 8 | u16::from(element));
+            (is_owner && self.contains(tag)).then_some(tag)
         })
     }
 }

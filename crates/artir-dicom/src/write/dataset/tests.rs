@@ -44,6 +44,24 @@ fn implicit_elements_get_their_vr_and_keep_their_bytes() {
 }
 
 #[test]
+fn the_sign_of_an_icon_is_not_that_of_the_image() {
+    let item = |inside: &[u8]| implicit((0xfffe, 0xe000), inside);
+    let icon = [implicit((0x0028, 0x0103), &[0, 0]), implicit((0x0028, 0x0107), &[0xff, 0xff])].concat();
+    let mapping = implicit((0x0040, 0x9096), &item(&implicit((0x0040, 0x9216), &[0x00, 0xfc])));
+    let bytes = [
+        implicit((0x0028, 0x0103), &[1, 0]),
+        implicit((0x0088, 0x0200), &item(&icon)),
+        implicit((0x5200, 0x9230), &item(&mapping)),
+    ]
+    .concat();
+    let set = parse(&bytes, Form::IMPLICIT).unwrap();
+    let largest = set.items(tags::ICON_IMAGE_SEQUENCE)[0].integer(tags::LARGEST_IMAGE_PIXEL_VALUE);
+    let groups = &set.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE)[0];
+    let mapping = &groups.items(tags::REAL_WORLD_VALUE_MAPPING_SEQUENCE)[0];
+    assert_eq!((largest, mapping.integer(tags::REAL_WORLD_VALUE_FIRST_VALUE_MAPPED)), (Some(65_535), Some(-1024)));
+}
+
+#[test]
 fn big_endian_numbers_are_turned_round_and_text_is_not() {
     let mut bytes = vec![0, 0x28, 0, 0x10, b'U', b'S', 0, 2, 1, 2];
     bytes.extend([0, 0x28, 0, 0x30, b'D', b'S', 0, 4]);
@@ -117,8 +135,15 @@ fn a_text_that_explicit_lengths_cannot_hold_becomes_unknown() {
 fn private_blocks_are_found_by_their_owner() {
     let mut set = DataSet::default();
     set.put_text(Tag(0x7053, 0x0010), VR::LO, "Somebody else");
-    set.put_text(Tag(0x7053, 0x0011), VR::LO, "Philips PET Private Group");
+    // An owner may have several blocks.
+    for (block, element) in [(0x0011, 0x1109), (0x0012, 0x1200)] {
+        set.put_text(Tag(0x7053, block), VR::LO, "Philips PET Private Group");
+        set.put_text(Tag(0x7053, element), VR::DS, "2.5");
+    }
+    set.put_text(Tag(0x7053, 0x1000), VR::DS, "1");
     assert_eq!(set.private(0x7053, "Philips PET Private Group", 9), Some(Tag(0x7053, 0x1109)));
+    assert_eq!(set.private(0x7053, "Philips PET Private Group", 0), Some(Tag(0x7053, 0x1200)));
+    assert_eq!(set.private(0x7053, "Philips PET Private Group", 1), None);
     assert_eq!(set.private(0x7053, "Nobody", 9), None);
 }
 

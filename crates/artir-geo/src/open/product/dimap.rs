@@ -60,7 +60,7 @@ pub(super) fn read(file: &Path) -> Result<Product, Reason> {
         kind: format!("{mission} {} {level}", first("MISSION_INDEX").unwrap_or_default()).trim().replace("  ", " "),
         name: name.replace(['/', '\\'], "_"),
         scene: match <[ProductTile; 1]>::try_from(tiles) {
-            Ok([one]) => ProductScene::File { path: one.path, bands },
+            Ok([one]) => ProductScene::File { path: one.path, bands, least: 0 },
             Err(tiles) => ProductScene::Mosaic { tiles, bands },
         },
         clouds: None,

@@ -28,13 +28,14 @@ const TM: [Band; 6] = [
 ];
 
 /// Items of the metadata that the scene keeps.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 8] = [
     "LANDSAT_PRODUCT_ID",
     "PROCESSING_LEVEL",
     "COLLECTION_NUMBER",
     "COLLECTION_CATEGORY",
     "SPACECRAFT_ID",
     "DATE_ACQUIRED",
+    "SCENE_CENTER_TIME",
     "SUN_ELEVATION",
 ];
 

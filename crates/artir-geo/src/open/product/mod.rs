@@ -38,8 +38,9 @@ impl Product {
 /// The raster of a product.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ProductScene {
-    /// One file with all bands; the red, green and blue ones, if the product states them.
-    File { path: PathBuf, bands: Option<Vec<usize>> },
+    /// One file with all bands; the red, green and blue ones, if the product states them. They hold for a file of at least
+    /// `least` bands.
+    File { path: PathBuf, bands: Option<Vec<usize>>, least: usize },
     /// Files side by side, each with all bands.
     Mosaic { tiles: Vec<ProductTile>, bands: Option<Vec<usize>> },
     /// A file for each band.

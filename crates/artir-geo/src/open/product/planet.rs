@@ -39,7 +39,8 @@ pub(super) fn file(path: &Path) -> Option<Result<Product, Reason>> {
     Some(Ok(Product {
         kind: format!("PlanetScope, {} bands", if eight { 8 } else { 4 }),
         name: stem,
-        scene: ProductScene::File { path: path.to_owned(), bands: Some(bands) },
+        // Bands that were copied out of an image are in another order, which the file may state.
+        scene: ProductScene::File { path: path.to_owned(), bands: Some(bands), least: if eight { 8 } else { 4 } },
         clouds: mask.map(|path| CloudMask { path, kind: MaskKind::Udm2 }),
     }))
 }

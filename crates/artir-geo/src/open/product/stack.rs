@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use gdal::{Dataset, raster::RasterBand};
 
 use super::{ProductBand, ProductTile};
-use crate::{error::Reason, ffi};
+use crate::{
+    error::Reason,
+    ffi::{self, Crs, Of},
+};
 
 /// Metadata domains of a tile that hold for the whole image.
 const KEPT: [&str; 4] = ["", "IMD", "IMAGERY", "RPC"];
@@ -132,8 +135,17 @@ pub(crate) fn mosaic(
 /// The beginning of a document: its size, and the grid and the reference system of a dataset.
 fn start(out: &mut String, (columns, rows): (usize, usize), grid: Option<[f64; 6]>, dataset: &Dataset) {
     write(out, format_args!("<VRTDataset rasterXSize=\"{columns}\" rasterYSize=\"{rows}\">"));
-    if let Ok(wkt) = dataset.spatial_ref().and_then(|crs| crs.to_wkt()) {
-        write(out, format_args!("<SRS dataAxisToSRSAxisMapping=\"1,2\">{}</SRS>", escaped(&wkt)));
+    if let Some(Crs { wkt, axes, epoch }) = ffi::crs(dataset, Of::Grid) {
+        *out += "<SRS";
+        if !axes.is_empty() {
+            // The first axis of many systems, such as EPSG:4326, is the latitude, and not x.
+            let axes: Vec<String> = axes.iter().map(i32::to_string).collect();
+            write(out, format_args!(" dataAxisToSRSAxisMapping=\"{}\"", axes.join(",")));
+        }
+        if epoch != 0.0 {
+            write(out, format_args!(" coordinateEpoch=\"{epoch:?}\""));
+        }
+        write(out, format_args!(">{}</SRS>", escaped(&wkt)));
     }
     if let Some(g) = grid {
         let numbers: Vec<String> = g.iter().map(|v| format!("{v:?}")).collect();

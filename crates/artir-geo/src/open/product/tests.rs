@@ -48,7 +48,7 @@ fn a_document_of_pleiades_names_its_image_and_its_colours() {
     std::fs::write(&file, text("IMG_R1C1.JP2")).unwrap();
     let product = recognise(&file.display().to_string()).unwrap().unwrap();
     let bands = Some(vec![1, 2, 3]);
-    assert_eq!(product.scene, ProductScene::File { path: dir.path().join("IMG_R1C1.JP2"), bands });
+    assert_eq!(product.scene, ProductScene::File { path: dir.path().join("IMG_R1C1.JP2"), bands, least: 0 });
     assert_eq!((product.name.as_str(), product.kind.as_str()), ("PHR1A", "PHR 1A"));
     std::fs::write(&file, text("../IMG_R1C1.JP2")).unwrap();
     assert!(recognise(&dir.path().display().to_string()).unwrap().is_err());

@@ -85,7 +85,7 @@ pub(crate) struct Reader<R> {
     length: u64,
     form: Form,
     elements: usize,
-    /// PixelRepresentation, once seen: decides between US and SS.
+    /// PixelRepresentation, once seen: decides between US and SS. Items begin with that of the data set round them.
     signed: bool,
     retries: usize,
     /// Text that is not ASCII was seen.
@@ -341,6 +341,8 @@ impl<R: Read + Seek> Reader<R> {
             return damaged(format!("an item claims {length} bytes, but {} are left", self.left()));
         }
         let mut set = DataSet::default();
+        // An icon's PixelRepresentation holds for the icon alone.
+        let signed = self.signed;
         while end.is_none_or(|end| self.at < end) {
             let head = self.head(end.unwrap_or(self.length))?;
             if head.tag == ITEM_END {
@@ -351,6 +353,7 @@ impl<R: Read + Seek> Reader<R> {
             }
             self.element(&mut set, head, depth)?;
         }
+        self.signed = signed;
         if end.is_some_and(|end| self.at > end) {
             return damaged("an element is longer than its item");
         }
