@@ -78,8 +78,10 @@ def kept(folder: Path, row: Row, seed: int, schedule: Schedule) -> Run | None:
         return None
     found = json.loads(path.read_text())
     run = Run(**(found | {"schedule": Schedule(**found["schedule"])}))
-    wanted = plain(settings_of(row, seed, schedule))
-    return run if (run.schedule, run.settings) == (schedule, wanted) else None
+    # A run may be older than some settings, which it then had by default.
+    had = Settings.of_checkpoint(run.settings)
+    same = run.schedule == schedule and not had.differences(settings_of(row, seed, schedule))
+    return run if same else None
 
 
 def plain(settings: Settings) -> dict:

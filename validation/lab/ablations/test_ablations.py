@@ -110,6 +110,10 @@ def test_a_run_is_kept_until_its_settings_or_its_schedule_change(tmp_path):
     assert run.kept(tmp_path, row, 1, dataclasses.replace(SCHEDULE, steps=3)) is None
     path = run.path_of(tmp_path, "sma", 1)
     found = json.loads(path.read_text())
+    # A run of a version without some setting had its default.
+    del found["settings"]["slices"]
+    path.write_text(json.dumps(found))
+    assert run.kept(tmp_path, row, 1, SCHEDULE) is not None
     found["settings"]["learning_rate"] = 1.0
     path.write_text(json.dumps(found))
     assert run.kept(tmp_path, row, 1, SCHEDULE) is None
