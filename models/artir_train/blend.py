@@ -31,9 +31,7 @@ def blended(state: dict, start: Path, share: float) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument(
-        "--start", type=Path, required=True, help="the model it began with"
-    )
+    parser.add_argument("--start", type=Path, required=True, help="the model it began with")
     parser.add_argument("--share", type=float, required=True, help="0: the start, 1: the run")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()

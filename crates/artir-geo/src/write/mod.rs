@@ -133,10 +133,9 @@ fn restore_with(
     let name = out.display().to_string();
     let fail = |reason: Reason| Error::Write { path: name.clone(), reason };
     recover(out)?;
-    if options.resume && !options.overwrite {
-        if let Some(done) = finished::of_run(scene, pixels, out, options) {
-            return Ok(done);
-        }
+    let asked = options.resume && !options.overwrite;
+    if let Some(done) = asked.then(|| finished::of_run(scene, pixels, out, options)).flatten() {
+        return Ok(done);
     }
     let mut promise = prepare(scene, out, options)?;
     let others = options.all_bands.then(|| OtherBands::of(&scene.info, &scene.dataset)).transpose();
