@@ -223,13 +223,14 @@ fn finished_scenes_of_an_interrupted_run_stay() {
             fs::remove_file(at.join("out").join(name).with_extension("stac.json")).unwrap();
         }
         let report: serde_json::Value = serde_json::from_slice(&fs::read(at.join("r.json")).unwrap()).unwrap();
-        // The finished ones come first.
         let told: Vec<_> =
             report["scenes"].as_array().unwrap().iter().map(|s| (&s["name"], &s["done"]["rows_resumed"])).collect();
-        let rows = serde_json::json!([["a.tif", 90], ["c.tif", 90], ["b.tif", 0]]);
+        let rows = serde_json::json!([["a.tif", 90], ["b.tif", 0], ["c.tif", 90]]);
         assert_eq!(serde_json::json!(told), rows, "{format}");
     }
-    // Another strength, and another source of the same name, give another result.
+    // A strict run, another strength, and another source of the same name give another result.
+    let strict = identity(at, &[&all[..], &["--resume", "--format", "cog", "--strict"]].concat());
+    assert!(!strict.status.success() && text(&strict.stderr).matches("already exists").count() == 3);
     let other = identity(at, &[&all[..], &["--resume", "--format", "cog", "--strength", "0.5"]].concat());
     assert!(
         !other.status.success() && text(&other.stderr).matches("already exists").count() == 3,

@@ -126,22 +126,24 @@ class CtPatches:
         return tuple(torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
 
     def pair(self, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """A training pair [1, size, size] in HU."""
-        noisy, target, _ = self._sample(size)
+        """A training pair [1, size, size] in HU, without drawn lesions."""
+        noisy, target, _ = self._sample(size, lesions=False)
         return noisy, target
 
-    def _sample(self, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _sample(self, size: int, lesions: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rng = self.rng
         half, steepness = draw_kernel(rng)
         i, at = self.slices.choose(self._sharp_enough(half), size, rng)
         clean, own = self.slices.patch(i, at, size, half, steepness)
-        lesions = ct_lesions.drawn(clean, half, steepness, rng)
-        clean += lesions
+        drawn = np.zeros_like(clean)
+        if lesions:
+            drawn = ct_lesions.drawn(clean, half, steepness, rng)
+        clean += drawn
         noise = self.slices.noise_patches(i, at, size, half, steepness)
         sd, kept_share = level(own, half, rng)
         angle = rng.uniform(0, np.pi / 2)
         noise = sd * (np.cos(angle) * noise[0] + np.sin(angle) * noise[1])
-        made = turned(np.stack([clean + noise, clean - kept_share * noise, lesions]), rng)
+        made = turned(np.stack([clean + noise, clean - kept_share * noise, drawn]), rng)
         return made[:1], made[1:2], made[2:]
 
     def _sharp_enough(self, half: float) -> np.ndarray:

@@ -6,10 +6,10 @@
     python -m lab.degradations rgb-aio -o sheet.jpg --pictures PHOTOGRAPHS
 
 A row of the sheet is one image: degraded, by a method without training, restored by the model, and
-clear. The methods' parameters are the best of a small grid on the shown images, which flatters
-them. With --data the images are those of published data sets; such sheets are not kept. With
---pictures the middles of the pictures of a folder are degraded, each in every way, and the sheet
-shows some of them.
+clear. There are four of each degradation at most. The methods' parameters are the best of a small
+grid on the measured images, which flatters them. With --data the images are those of published data
+sets; such sheets are not kept. With --pictures the middles of the pictures of a folder are
+degraded, each in every way.
 """
 
 from __future__ import annotations

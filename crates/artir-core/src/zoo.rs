@@ -11,7 +11,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     MODELS.iter().map(|(name, _)| *name)
 }
 
-/// The name of a task's model. It is built in, except that for several degradations, which is one of a folder.
+/// The name of a task's model. It is built in, except that for several degradations, which the command line opens only where it
+/// is named: every task needs a name here.
 fn default_name(task: Task) -> &'static str {
     match task {
         Task::CtDenoise => "ct-ldct-t",

@@ -127,11 +127,6 @@ impl Volume {
         Self::read_header(path).map_err(|reason| Error::file(path, reason))
     }
 
-    /// The file that holds the voxels: the header's, or the one that a detached header names.
-    pub fn voxels_file(&self) -> &Path {
-        &self.place.path
-    }
-
     fn read_header(path: &Path) -> Result<Self, Reason> {
         let (head, packed) = head(path)?;
         if is_voxels_of_pair(path) {

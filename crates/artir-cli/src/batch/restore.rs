@@ -13,7 +13,7 @@ use artir_core::{ALGORITHM, ErrorKind};
 use artir_dicom::{Modality, files_of_dicomdir, is_dicomdir, result_form};
 use artir_files::Encoding;
 use artir_metrics::median;
-use artir_volume::Volume;
+use artir_volume::{Volume, is_volume};
 use serde_json::Value;
 
 use super::command::{Parsed, parse};
@@ -167,11 +167,8 @@ fn named_by(input: &Path) -> Vec<PathBuf> {
     if is_dicomdir(input) {
         return files_of_dicomdir(input);
     }
-    // Other formats of volumes have one file, and there may be many inputs.
-    let may_be_detached =
-        input.extension().is_some_and(|ending| ["nhdr", "nrrd"].iter().any(|e| ending.eq_ignore_ascii_case(e)));
-    let volume = if may_be_detached { Volume::open(input).ok() } else { None };
-    volume.map(|volume| volume.voxels_file().to_owned()).into_iter().collect()
+    let volume = is_volume(input).then(|| Volume::open(input).ok()).flatten();
+    volume.map(|volume| volume.files().map(Path::to_owned)).into_iter().flatten().filter(|file| file != input).collect()
 }
 
 /// Takes the tokens of files out of a reason, so that jobs with the same reason can be counted.

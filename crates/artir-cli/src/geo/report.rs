@@ -62,7 +62,7 @@ struct Done {
     tiles: usize,
     tiles_without_valid_pixel: usize,
     invalid_pixels: u64,
-    /// Rows that an interrupted run had completed.
+    /// Rows that an earlier run had completed.
     rows_resumed: usize,
     /// Sidecar files of the result.
     files_beside: usize,
@@ -86,6 +86,12 @@ impl Report {
         self.problem = Some(self.names.in_text(&failure.message));
     }
 
+    /// In the order of the command line: finished and refused scenes are known before any other is restored.
+    fn add(&mut self, entry: Entry) {
+        self.scenes.push(entry);
+        self.scenes.sort_by_key(|entry| entry.scene);
+    }
+
     pub(super) fn written(&mut self, index: usize, path: &str, scene: &Scene, done: &SceneReport, restorer: &Restorer) {
         let shape = scene.shape();
         let done = Done {
@@ -107,11 +113,11 @@ impl Report {
             strength: restorer.strength(),
         };
         let name = self.names.in_text(path);
-        self.scenes.push(Entry { scene: index + 1, name, outcome: "written", done: Some(done), problem: None });
+        self.add(Entry { scene: index + 1, name, outcome: "written", done: Some(done), problem: None });
     }
 
     pub(super) fn failed(&mut self, index: usize, path: &str, failure: &Failure) {
         let (name, problem) = (self.names.in_text(path), Some(self.names.in_text(&failure.message)));
-        self.scenes.push(Entry { scene: index + 1, name, outcome: "failed", problem, done: None });
+        self.add(Entry { scene: index + 1, name, outcome: "failed", problem, done: None });
     }
 }

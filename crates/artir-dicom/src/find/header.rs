@@ -45,8 +45,11 @@ pub(super) fn look_at_damaged(path: &Path, modality: Modality) -> Result<Reason,
 
 /// Whether a file that is not DICOM is named as a slice, and has nothing where one begins: a copy that failed leaves such files.
 pub(super) fn is_lost(path: &Path) -> bool {
-    let named =
-        path.extension().is_some_and(|ending| ["dcm", "dicom", "ima"].iter().any(|e| ending.eq_ignore_ascii_case(e)));
+    let ends = |path: &Path, endings: &[&str]| {
+        path.extension().is_some_and(|ending| endings.iter().any(|e| ending.eq_ignore_ascii_case(e)))
+    };
+    let unpacked = if ends(path, &["gz"]) { path.with_extension("") } else { path.to_owned() };
+    let named = ends(&unpacked, &["dcm", "dicom", "ima"]);
     let is_blank = || -> io::Result<bool> {
         let mut head = Vec::new();
         File::open(path)?.take(PREAMBLE).read_to_end(&mut head)?;
@@ -222,6 +225,7 @@ mod tests {
             is_lost(&path)
         };
         assert!(is("1.dcm", b"") && is("1.DCM", &[0; 100]) && is("1.IMA", &[0; 4000]));
+        assert!(is("1.dcm.gz", b"") && !is("1.gz", b""));
         assert!(!is("done", b"") && !is("1.dcm", b"text") && !is("._1.dcm", b"\x00\x05\x16\x07"));
         assert!(!is_lost(&dir.path().join("nowhere.dcm")));
     }

@@ -121,8 +121,8 @@ impl Scan {
     /// The damaged files in the folders of a series that may belong to it, and its images without a place, which may lie
     /// anywhere.
     pub fn damaged_beside<'a>(&'a self, series: &Series) -> impl Iterator<Item = &'a Error> {
-        let folders: BTreeSet<PathBuf> =
-            series.instances.iter().filter_map(|i| i.path.parent().map(Path::to_owned)).collect();
+        let folder_of = self.folders();
+        let folders: BTreeSet<PathBuf> = series.instances.iter().filter_map(|i| folder_of(&i.path)).collect();
         self.damaged.iter().filter(move |e| {
             let Error::File { path, reason } = e else { return true };
             match self.series_of_damaged.get(path) {
@@ -131,8 +131,18 @@ impl Scan {
                 _ => {}
             }
             // An incomplete folder listing is recorded under the folder's own path.
-            path.parent().is_some_and(|p| folders.contains(p)) || folders.contains(path)
+            folder_of(path).is_some_and(|p| folders.contains(&p)) || folders.contains(path)
         })
+    }
+
+    /// The folder of a file. That of one that was under gzip by itself is its archive's, since others of its series lie there.
+    fn folders(&self) -> impl Fn(&Path) -> Option<PathBuf> {
+        let unpacked: BTreeMap<&Path, &Path> = self.unpacked().collect();
+        move |path| {
+            let folder = path.parent()?;
+            let archive = unpacked.get(folder).filter(|archive| archive.file_stem() == path.file_name());
+            Some(archive.and_then(|archive| archive.parent()).unwrap_or(folder).to_owned())
+        }
     }
 
     /// The reason to refuse a series before any of its pixels are decoded, unless it may be partial.

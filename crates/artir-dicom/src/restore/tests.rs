@@ -275,6 +275,32 @@ fn a_slice_that_fails_ends_the_series_unless_it_may_be_partial() {
 }
 
 #[test]
+fn objects_under_gzip_lie_where_their_archives_do() {
+    let (dir, _) = folder(&[("a", slice(0.0, "1.2.3.1", 1)), ("b", slice(5.0, "1.2.3.2", 1))]);
+    let pack = |name: &str, bytes: &[u8]| {
+        let file = std::fs::File::create(dir.path().join(name)).unwrap();
+        let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap();
+    };
+    for name in ["a", "b"] {
+        let path = dir.path().join(name);
+        pack(&format!("{name}.dcm.gz"), &std::fs::read(&path).unwrap());
+        std::fs::remove_file(path).unwrap();
+    }
+    let found = scan(&[dir.path().to_owned()], Modality::Ct).unwrap();
+    assert_eq!((found.series[0].instances.len(), found.obstacle(&found.series[0]).is_none()), (2, true));
+    // One whose copy broke off, and one that was damaged before it was packed.
+    let whole = std::fs::read(dir.path().join("b.dcm.gz")).unwrap();
+    std::fs::write(dir.path().join("b.dcm.gz"), &whole[..whole.len() - 20]).unwrap();
+    pack("c.dcm.gz", &[[0; 128].as_slice(), b"DICM", &[7; 300]].concat());
+    let found = scan(&[dir.path().to_owned()], Modality::Ct).unwrap();
+    assert_eq!(found.series[0].instances.len(), 1);
+    assert_eq!(found.damaged_beside(&found.series[0]).count(), 2);
+    assert!(found.obstacle(&found.series[0]).is_some());
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named_beside_the_series() {
     let (dir, _) = folder(&[("a", slice(0.0, "1.2.3.1", 1))]);
     let whole = std::fs::read(dir.path().join("a")).unwrap();

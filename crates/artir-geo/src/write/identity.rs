@@ -31,13 +31,15 @@ pub(crate) fn identity(scene: &Scene, pixels: &str, options: &WriteOptions) -> E
         format: _,
         creation,
         threads: _,
-        strict: _,
+        strict,
         work: _,
         one_file: _,
         all_bands,
         provenance,
     } = options;
     let mut out = Encoding::new("artir-scene", SCENES)
+        // A result that lost something is none of a strict run.
+        .text("strict", if *strict { "yes" } else { "no" })
         .text("pixels", pixels)
         .text("bands", &scene.info.bands.iter().map(usize::to_string).collect::<Vec<_>>().join(" "))
         // The one that is written: like its source, a COG gives a COG.
@@ -113,7 +115,7 @@ mod tests {
         let band = "black=0000000000000000\nwhite=406fe00000000000\nnodata=7ff8000000000000\nzero=0000000000000000\n\
                     least=0000000000000000\nmost=406fe00000000000\n";
         let form = format!(
-            "artir-scene 4\npixels=artir-pixels 1\\nmodel=x\\n\nbands=1 2 3\nformat=COG\n{band}{band}{band}\
+            "artir-scene 4\nstrict=no\npixels=artir-pixels 1\\nmodel=x\\n\nbands=1 2 3\nformat=COG\n{band}{band}{band}\
              fill=7ff8000000000000\nall bands=no\noption=COMPRESS=ZSTD\nfile={sha256}\ndescription={{"
         );
         assert!(text.as_str().starts_with(&form), "{}", text.as_str());
