@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     let sources: HashSet<PathBuf> = frames.iter().filter_map(|frame| frame.canonicalize().ok()).collect();
     let is_source = |path: &&PathBuf| path.canonicalize().is_ok_and(|path| sources.contains(&path));
     if let Some(path) = results.iter().find(is_source) {
-        let reason = "is a frame itself, by a link: choose another folder";
+        let reason = "would overwrite a frame, since one is a link to the other: choose another folder";
         return Err(Failure::usage(format!("{}: {reason}", path.display())));
     }
     let taken = results.iter().find(|path| artir_files::is_taken(path));
