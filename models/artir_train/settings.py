@@ -135,8 +135,8 @@ class Settings:
 
     def to_network(self, physical: torch.Tensor) -> torch.Tensor:
         """Physical values, clamped to ``range``, as network values."""
-        (lo, hi), (low, high) = self.range, self.network_range
-        return low + (physical.clamp(lo, hi) - lo) * ((high - low) / (hi - lo))
+        lo, hi = self.range
+        return self.network_range[0] + self.scaled(physical.clamp(lo, hi) - lo)
 
     def scaled(self, difference: torch.Tensor) -> torch.Tensor:
         """A difference of physical values as one of network values."""

@@ -142,8 +142,8 @@ class Trainer:
         y = settings.to_network(clean).to(self.device)
         with torch.autocast(self.device, torch.bfloat16):
             result = settings.middle(self.run_model(x))
-        drawn = (settings.scaled(d).to(self.device) for d in drawn)
-        loss = losses.total(settings.losses, result, y, settings.middle(x), next(drawn, None))
+        lesions = settings.scaled(drawn[0]).to(self.device) if drawn else None
+        loss = losses.total(settings.losses, result, y, settings.middle(x), lesions)
         self.flat.values.grad.zero_()
         loss.backward()
         torch.nn.utils.clip_grad_norm_([self.flat.values], 0.5)
