@@ -159,7 +159,6 @@ def test_the_guide_runs_from_top_to_bottom(ct_folder, tmp_path, monkeypatch) -> 
 
 @pytest.mark.parametrize("notebook", sorted((REPOSITORY / "docs/notebooks").glob("*.ipynb")), ids=lambda p: p.stem)
 def test_notebooks_run(notebook: Path, tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.chdir(tmp_path)
     """Every cell prints what the notebook says."""
     cells = [cell for cell in json.loads(notebook.read_text())["cells"] if cell["cell_type"] == "code"]
     for name in ("dask", "xarray"):
