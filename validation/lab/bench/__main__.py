@@ -18,9 +18,11 @@ from pathlib import Path
 from artir_train.macs import multiply_adds
 from artir_train.network import Config
 
-from . import machine, models, peers, report, series
+from . import machine, models, narrow, peers, report, series
 
 SIZES = (256, 512, 1024)
+CT = Path("models/zoo/ct-ldct-t.onnx")
+"""The model of the real slices."""
 GROWTH = (256, 384, 512, 768, 1024, 1536, 2048, 4096)
 
 
@@ -120,6 +122,7 @@ def main() -> None:
         "chart": f"{options.output.name}.svg",
     }
     sections = {
+        "quality": lambda: narrow.measure(options.artir, library, CT, cores),
         "series": lambda: series.measure(options.artir, real, 1 if options.quick else 3),
         "frame": lambda: peers.frame(small, cores, library),
         "growth": lambda: growth(options.artir, small, cores, options.quick),

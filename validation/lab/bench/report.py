@@ -6,7 +6,14 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+import numpy as np
+
 PEERS = ("ONNX Runtime", "OpenVINO", "PyTorch", "PyTorch, compiled")
+NARROW = ("OpenVINO, bf16", "PyTorch, compiled, bf16", "ONNX Runtime, int8", "OpenVINO, int8")
+
+
+STUDY = 300
+"""Slices of a usual study."""
 
 
 def mib(count: int | None) -> str:
@@ -47,9 +54,15 @@ def markdown(results: dict) -> str:
         "",
         counted,
         "",
-        "## Fast: bfloat16 products, f32 sums",
+        "## Fast (bfloat16 products, f32 sums): seconds, and how many times as long the others take",
         "",
         *fast_table(results["peers"]),
+        "",
+        "int8 without calibration: ONNX Runtime's is dynamic, OpenVINO's is of the weights.",
+        "",
+        "## What narrow products cost on real slices",
+        "",
+        *quality_table(results["quality"]),
         "",
         "## AVX2 alone: seconds, how many times as long as with all instructions, and how many"
         " times as long OpenVINO takes",
@@ -117,27 +130,28 @@ def fast_table(peers: list[dict]) -> list[str]:
     rows = []
     for variant, size, threads, by in groups(peers):
         fast = by["artir, fast"]["seconds"]
-        rows.append(
-            [
-                variant,
-                f"{size}x{size}",
-                str(threads),
-                f"{fast:.3f}",
-                f"{by['artir']['seconds'] / fast:.2f}",
-                f"{by['OpenVINO, bf16']['seconds'] / fast:.2f}",
-            ]
-        )
-    return table(
-        [
-            "variant",
-            "pixels",
-            "threads",
-            "artir fast, s",
-            "artir f32",
-            "OpenVINO, bf16",
-        ],
-        rows,
+        ratios = [f"{by[p]['seconds'] / fast:.2f}" if p in by else "" for p in ("artir", *NARROW)]
+        rows.append([variant, f"{size}x{size}", str(threads), f"{fast:.3f}", *ratios])
+    head = ["variant", "pixels", "threads", "artir fast, s", "artir f32", *NARROW]
+    return table(head, rows)
+
+
+def quality_table(measured: dict | None) -> list[str]:
+    if measured is None:
+        return ["Not measured: the real data were not at hand."]
+    base = next(line for line in measured["ways"] if line["way"] == "artir, f32")
+    rows = []
+    for line in measured["ways"]:
+        apart = np.subtract(line["psnr"], base["psnr"])
+        cells = [line["way"], f"{line['seconds'] / base['seconds']:.2f}"]
+        cells += [f"{np.mean(line['psnr']):.3f}", f"{apart.mean():+.3f}", f"{apart.min():+.3f}"]
+        rows.append(cells)
+    head = ["way", "times artir's f32", "dB", "difference", "worst slice"]
+    text = (
+        f"{measured['model']}, {measured['threads']} threads, {len(base['psnr'])} real quarter-dose"
+        " slices of 512x512, in turn slice by slice; dB by `ldct-400`."
     )
+    return [text, "", *table(head, rows)]
 
 
 def avx2_table(peers: list[dict]) -> list[str]:
@@ -190,7 +204,19 @@ def series_table(series: dict | None) -> list[str]:
         f" that the network alone takes for as many slices (`artir bench`, before and after each"
         f" run): {over:+.1f} %. {mib(series['memory'])} MiB resident."
     )
-    return [text]
+    times = STUDY / series["slices"]
+    rows = [
+        [
+            line["precision"],
+            str(line["threads"]),
+            f"{times * line['seconds']:.0f}",
+            f"{times * line['processor_seconds']:.0f}",
+        ]
+        for line in series["cost"]
+    ]
+    head = ["precision", "threads", "seconds", "processor seconds"]
+    study = f"A study of {STUDY} slices, from one run of {series['slices']} each:"
+    return [text, "", study, "", *table(head, rows)]
 
 
 def growth_table(growth: list[dict]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -41,6 +42,32 @@ def network_seconds(artir: Path, runs: int) -> float:
     return max(lines, key=lambda line: line["threads"])["seconds"]
 
 
+def whole_command(
+    artir: Path, given: Path, made: Path, *arguments: str
+) -> tuple[float, resource.struct_rusage]:
+    """Seconds, and what the process used."""
+    shutil.rmtree(made, ignore_errors=True)
+    begun = time.perf_counter()
+    process = subprocess.Popen([artir, "ct", given, "-o", made, "-q", *arguments])
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - begun
+    if status:
+        raise SystemExit(f"artir ct ended with {os.waitstatus_to_exitcode(status)}")
+    return seconds, used
+
+
+def processor_time(artir: Path, given: Path, made: Path, precision: str, threads: int) -> dict:
+    """Seconds of the clock and of the processors for the series."""
+    arguments = ("--precision", precision, "--threads", str(threads))
+    seconds, used = whole_command(artir, given, made, *arguments)
+    return {
+        "precision": precision,
+        "threads": threads,
+        "seconds": seconds,
+        "processor_seconds": used.ru_utime + used.ru_stime,
+    }
+
+
 def measure(artir: Path, real: Path, runs: int) -> dict | None:
     """Medians of whole commands, with the network measured before and after each; None without a
     series."""
@@ -55,16 +82,16 @@ def measure(artir: Path, real: Path, runs: int) -> dict | None:
         wall, own, memory = [], [], []
         own.append(network_seconds(artir, 9))
         for _ in range(runs):
-            shutil.rmtree(made, ignore_errors=True)
-            begun = time.perf_counter()
-            process = subprocess.Popen([artir, "ct", given, "-o", made, "-q"])
-            _, status, used = os.wait4(process.pid, 0)
-            wall.append(time.perf_counter() - begun)
-            if status:
-                raise SystemExit(f"artir ct ended with {os.waitstatus_to_exitcode(status)}")
+            seconds, used = whole_command(artir, given, made)
+            wall.append(seconds)
             # Linux counts in KiB.
             memory.append(used.ru_maxrss << 10)
             own.append(network_seconds(artir, 9))
+        cost = [
+            processor_time(artir, given, made, precision, threads)
+            for precision in ("f32", "fast")
+            for threads in sorted({1, os.cpu_count()})
+        ]
     return {
         "series": what,
         "slices": count,
@@ -72,4 +99,5 @@ def measure(artir: Path, real: Path, runs: int) -> dict | None:
         "network_seconds": count * statistics.median(own),
         "memory": max(memory),
         "runs": wall,
+        "cost": cost,
     }

@@ -73,25 +73,43 @@ def flattened(model: Path) -> Path:
     return flat
 
 
-def pytorch(model: Path, threads: int, compiled: bool) -> Run:
+def dynamic_int8(plain: Path) -> Path:
+    """Writes a model of standard operators in ONNX Runtime's dynamic quantisation next to it: int8
+    weights for each channel, ranges of activations found in each run."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantised = plain.with_name(f"{plain.stem}-int8.onnx")
+    if not quantised.exists():
+        quantize_dynamic(plain, quantised, per_channel=True, weight_type=QuantType.QInt8)
+    return quantised
+
+
+def weights_int8(plain: Path):
+    """OpenVINO's model of a file, compressed by NNCF without data: int8 weights, products in
+    f32."""
+    import nncf
+    import openvino as ov
+
+    return nncf.compress_weights(ov.Core().read_model(plain))
+
+
+def pytorch(model: Path, threads: int, compiled: bool, bf16: bool = False) -> Run:
     """PyTorch on the module that the model was exported from."""
-    import onnx
     import torch
 
     from artir_train import weights
+    from artir_train.model_file import read_card
     from artir_train.network import ArtIR, Config
 
     torch.set_num_threads(threads)
-    node = onnx.load(model).graph.node[0]
-    depths = next(a for a in node.attribute if a.name == "depths").ints
-    variant = next(v for v in "TSB" if list(Config.variant(v).depths) == list(depths))
-    network = ArtIR(Config.variant(variant)).eval()
+    card, _ = read_card(model)
+    network = ArtIR(Config.variant(card["variant"], channels=card["input"]["channels"])).eval()
     weights.load(model, network)
     call = torch.compile(network) if compiled else network
 
     def run(image: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return call(torch.from_numpy(image)).numpy()
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            return call(torch.from_numpy(image)).float().numpy()
 
     return run
 
@@ -109,10 +127,16 @@ def load(runtime: str, model: Path, threads: int, library: str | None) -> Run:
             return openvino(model, threads, "f32")
         case "OpenVINO, bf16":
             return openvino(model, threads, "bf16")
+        case "ONNX Runtime, int8":
+            return onnx_runtime(dynamic_int8(flattened(model)), threads, None)
+        case "OpenVINO, int8":
+            return compiled(weights_int8(flattened(model)), threads)
         case "PyTorch":
             return pytorch(model, threads, compiled=False)
         case "PyTorch, compiled":
             return pytorch(model, threads, compiled=True)
+        case "PyTorch, compiled, bf16":
+            return pytorch(model, threads, compiled=True, bf16=True)
     raise SystemExit(f"no runtime {runtime!r}")
 
 
