@@ -67,7 +67,7 @@ test-python:
 	cargo build --workspace
 	packaging/test/dev.sh
 
-# Half an hour on two cores, which should have nothing else to do.
+# An hour and a half on two cores, which should have nothing else to do.
 bench:
 	scripts/bootstrap.sh --bench
 	cargo build --release -p artir-cli -p artir-ops

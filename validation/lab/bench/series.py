@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+
+from .worker import peak_memory
 
 SLICES = 100
 
@@ -42,29 +44,44 @@ def network_seconds(artir: Path, runs: int) -> float:
     return max(lines, key=lambda line: line["threads"])["seconds"]
 
 
-def whole_command(
-    artir: Path, given: Path, made: Path, *arguments: str
-) -> tuple[float, resource.struct_rusage]:
-    """Seconds, and what the process used."""
+@dataclass(frozen=True)
+class Used:
+    """What a process took: seconds of the clock and of the processors, largest resident size in
+    bytes."""
+
+    seconds: float
+    processor_seconds: float
+    memory: int
+
+
+def whole_command(artir: Path, given: Path, made: Path, *arguments: str) -> Used:
+    """Runs ``artir ct`` over a folder."""
     shutil.rmtree(made, ignore_errors=True)
     begun = time.perf_counter()
     process = subprocess.Popen([artir, "ct", given, "-o", made, "-q", *arguments])
-    _, status, used = os.wait4(process.pid, 0)
+    memory = 0
+    while True:
+        # The system's own figure for an ended process includes this one before it became artir.
+        memory = peak_memory(process.pid) or memory
+        ended, status, used = os.wait4(process.pid, os.WNOHANG)
+        if ended:
+            break
+        time.sleep(0.02)
     seconds = time.perf_counter() - begun
     if status:
         raise SystemExit(f"artir ct ended with {os.waitstatus_to_exitcode(status)}")
-    return seconds, used
+    return Used(seconds, used.ru_utime + used.ru_stime, memory)
 
 
 def processor_time(artir: Path, given: Path, made: Path, precision: str, threads: int) -> dict:
     """Seconds of the clock and of the processors for the series."""
     arguments = ("--precision", precision, "--threads", str(threads))
-    seconds, used = whole_command(artir, given, made, *arguments)
+    used = whole_command(artir, given, made, *arguments)
     return {
         "precision": precision,
         "threads": threads,
-        "seconds": seconds,
-        "processor_seconds": used.ru_utime + used.ru_stime,
+        "seconds": used.seconds,
+        "processor_seconds": used.processor_seconds,
     }
 
 
@@ -82,10 +99,9 @@ def measure(artir: Path, real: Path, runs: int) -> dict | None:
         wall, own, memory = [], [], []
         own.append(network_seconds(artir, 9))
         for _ in range(runs):
-            seconds, used = whole_command(artir, given, made)
-            wall.append(seconds)
-            # Linux counts in KiB.
-            memory.append(used.ru_maxrss << 10)
+            used = whole_command(artir, given, made)
+            wall.append(used.seconds)
+            memory.append(used.memory)
             own.append(network_seconds(artir, 9))
         cost = [
             processor_time(artir, given, made, precision, threads)

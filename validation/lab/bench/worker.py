@@ -8,6 +8,7 @@ largest resident size in bytes of this process since the line came. Prints ``rea
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -140,13 +141,14 @@ def load(runtime: str, model: Path, threads: int, library: str | None) -> Run:
     raise SystemExit(f"no runtime {runtime!r}")
 
 
-def peak_memory() -> int | None:
-    """Largest resident size in bytes since the last reset."""
-    status = Path("/proc/self/status")
+def peak_memory(process: int | str = "self") -> int | None:
+    """Largest resident size of a process in bytes since the last reset; None where Linux does not
+    say, as for one that has ended."""
+    status = Path(f"/proc/{process}/status")
     if not status.exists():
         return None
-    line = next(li for li in status.read_text().splitlines() if li.startswith("VmHWM"))
-    return int(line.split()[1]) << 10
+    lines = [li for li in status.read_text().splitlines() if li.startswith("VmHWM")]
+    return int(lines[0].split()[1]) << 10 if lines else None
 
 
 def picture(rows: int, columns: int) -> np.ndarray:
@@ -157,7 +159,9 @@ def picture(rows: int, columns: int) -> np.ndarray:
 def main() -> None:
     runtime, model, threads = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     library = sys.argv[4] if len(sys.argv) > 4 else None
-    run = load(runtime, model, threads, library)
+    # Some libraries print what they do.
+    with contextlib.redirect_stdout(sys.stderr):
+        run = load(runtime, model, threads, library)
     print("ready", flush=True)
     for line in sys.stdin:
         image = picture(*(int(n) for n in line.split()))
