@@ -8,7 +8,10 @@ of the SUVpeak of hot spots that it keeps. ``of Gauss`` is the model's RMSE divi
 Gaussian that keeps the same share.
 
 SUVpeak is the mean of a sphere of 1 ml, placed for the highest mean (Wahl et al., PERCIST, J. Nucl.
-Med. 50, 2009). The reference is the full-count series, which has noise of its own.
+Med. 50, 2009). The reference is the full-count series, which has noise of its own. Its hot spots
+are found where that noise is high, so that an image without noise keeps less than all of their
+SUVpeak. ``--ideal`` says how much: it takes the series restored at full counts for the truth, adds
+the noise of full counts anew, and measures the truth against that.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +75,13 @@ def low_counts(series: Series, fraction: float) -> np.ndarray:
     The series already has 1 / fraction of that variance. Slices are simulated one by one, so their
     added noise is independent, where a scanner's is weakly correlated along the body.
     """
-    made = np.empty_like(series.suv)
+    return with_noise(series, series.suv, 1 / (fraction - 1))
+
+
+def with_noise(series: Series, image: np.ndarray, share: float) -> np.ndarray:
+    """An image of the series with the noise of this share of the series' counts, without negative
+    values."""
+    made = np.empty_like(image)
     generator = torch.Generator().manual_seed(0)
     mm = series.spacing_mm[1]
     scan = pet.Scan(post_mm=6.0)
@@ -80,12 +89,19 @@ def low_counts(series: Series, fraction: float) -> np.ndarray:
         part = slice(first, first + 32)
         slices = torch.from_numpy(series.suv[part])
         body = torch.from_numpy(series.body[part])
-        counts = full_counts(series.suv, slices, body, mm, scan) / (fraction - 1)
+        counts = full_counts(series.suv, slices, body, mm, scan) * share
         spacing = torch.full((len(slices),), mm)
-        noise = pet.noise(slices, body, spacing, counts, generator, scan)
+        activity = torch.from_numpy(image[part])
+        noise = pet.noise(activity, body, spacing, counts, generator, scan)
         # A slice without any activity has no counts, and no noise.
-        made[part] = series.suv[part] + np.nan_to_num(noise.numpy())
+        made[part] = image[part] + np.nan_to_num(noise.numpy())
     return made.clip(0)
+
+
+def ideal(series: Series, network: Callable[[np.ndarray], np.ndarray]) -> Figures:
+    """What an image without noise is worth against itself with the noise of full counts."""
+    truth = (series.suv + restored(network, series.suv)).clip(0)
+    return measure(replace(series, suv=with_noise(series, truth, 1.0)), truth)
 
 
 def sphere(spacing_mm: tuple[float, float, float]) -> np.ndarray:
@@ -185,6 +201,7 @@ def main() -> None:
     )
     parser.add_argument("--fractions", type=float, nargs="+", default=[12.0], metavar="N")
     parser.add_argument("--strengths", type=float, nargs="+", default=[0.8, 0.9, 1.0])
+    parser.add_argument("--ideal", action="store_true", help="also an image without noise")
     parser.add_argument("--cache", type=Path, default=Path("models/runs/packs"))
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -192,6 +209,9 @@ def main() -> None:
     networks = [Network(path) for path in options.models]
     for name in options.series:
         series = read_series(name)
+        if options.ideal:
+            for network in networks:
+                print(line(f"{name}, without noise", ideal(series, network)), flush=True)
         for fraction in options.fractions:
             key = hashlib.sha256(f"{name} {fraction}".encode()).hexdigest()[:8]
             file = options.cache / f"pet-low-{key}.npz"

@@ -43,6 +43,23 @@ def test_the_source_keeps_everything_and_a_gaussian_less_of_a_small_spot():
     assert less.mean == pytest.approx(1, abs=1e-3)
 
 
+def test_an_image_without_noise_keeps_less_of_what_noise_has_raised(monkeypatch):
+    """The more noise the reference has, the more of a spot's height is noise."""
+    series = one_ball(8.0, 9.0)
+    rng = np.random.default_rng(1)
+
+    def keeps(noise: float) -> float:
+        def noisy(_, image, share):
+            assert share == 1.0
+            return image + rng.normal(0, noise, image.shape).astype(np.float32)
+
+        monkeypatch.setattr(evaluate_pet, "with_noise", noisy)
+        return evaluate_pet.ideal(series, lambda image: image).peak
+
+    assert keeps(0.0) == pytest.approx(1)
+    assert keeps(4.0) < keeps(1.0) < 1
+
+
 def test_a_model_is_compared_with_the_gaussian_that_keeps_as_much():
     def figures(rmse: float, peak: float) -> evaluate_pet.Figures:
         return evaluate_pet.Figures(rmse, 1, peak, 0, 1, 1)

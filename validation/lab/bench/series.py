@@ -47,11 +47,11 @@ def network_seconds(artir: Path, runs: int) -> float:
 @dataclass(frozen=True)
 class Used:
     """What a process took: seconds of the clock and of the processors, largest resident size in
-    bytes."""
+    bytes if the system says."""
 
     seconds: float
     processor_seconds: float
-    memory: int
+    memory: int | None
 
 
 def whole_command(artir: Path, given: Path, made: Path, *arguments: str) -> Used:
@@ -59,7 +59,7 @@ def whole_command(artir: Path, given: Path, made: Path, *arguments: str) -> Used
     shutil.rmtree(made, ignore_errors=True)
     begun = time.perf_counter()
     process = subprocess.Popen([artir, "ct", given, "-o", made, "-q", *arguments])
-    memory = 0
+    memory = None
     while True:
         # The system's own figure for an ended process includes this one before it became artir.
         memory = peak_memory(process.pid) or memory
@@ -113,7 +113,7 @@ def measure(artir: Path, real: Path, runs: int) -> dict | None:
         "slices": count,
         "seconds": statistics.median(wall),
         "network_seconds": count * statistics.median(own),
-        "memory": max(memory),
+        "memory": max(filter(None, memory), default=None),
         "runs": wall,
         "cost": cost,
     }

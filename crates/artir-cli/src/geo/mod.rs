@@ -23,7 +23,7 @@ use artir_geo::{
 use clap::ValueEnum;
 
 pub(crate) use self::report::Report;
-use self::{places::outputs, streams::Streams};
+use self::{one::One, places::outputs, streams::Streams};
 use crate::{
     common::{Host, Inference},
     names::Names,
@@ -220,7 +220,8 @@ fn restore_all(
             }
             if args.resume && !args.overwrite && is_taken(out) {
                 let scene = Scene::open(path, &options)?;
-                if let Some(done) = one::finished(&scene, path, out, args, streams, restorer, &mut checks)? {
+                let one = One { scene: &scene, path, out, args, streams, restorer };
+                if let Some(done) = one.finished(&mut checks)? {
                     return Ok(Some((scene, done)));
                 }
             }
@@ -242,7 +243,7 @@ fn restore_all(
         let name = streams::label(path);
         let result = streams.file(path, progress).and_then(|file| {
             let scene = Scene::open(&file, &options)?.with_name(name);
-            let done = one::restore(&scene, name, out, args, streams, restorer, progress)?;
+            let done = One { scene: &scene, path: name, out, args, streams, restorer }.restore(progress)?;
             if let Some(done) = done.map(|done| streams.send(done)).transpose()? {
                 report.written(i, name, &scene, &done, restorer);
             }

@@ -13,7 +13,7 @@ const LINE: usize = align_of::<Line>();
 /// Bytes of a large page, where there are any.
 const LARGE_PAGE: usize = 2 << 20;
 
-/// Float32 that start on a cache line, large ones on a large page.
+/// Float32 that start on a cache line, those that fill a large page on one.
 pub(crate) struct Buffer {
     start: NonNull<f32>,
     /// Float32, a multiple of a line's.
@@ -34,8 +34,8 @@ impl Default for Buffer {
 }
 
 impl Buffer {
-    /// `len` float32, rounded up to whole lines. They are zero, but the pages behind large buffers are not touched before
-    /// they are written to, so that they lie near the processor that first does so.
+    /// `len` float32, rounded up to whole lines. They are zero, but fresh pages of the system are not touched before they
+    /// are written to, so that they lie near the processor that first does so.
     ///
     /// # Panics
     /// For more bytes than an address has, as a `Vec`.
@@ -45,8 +45,7 @@ impl Buffer {
         }
         let lines = len.div_ceil(LINE / size_of::<f32>());
         let bytes = lines.saturating_mul(LINE);
-        // A quarter of a large page is worth one: working memory is read and written all the time.
-        let align = if bytes >= LARGE_PAGE / 4 { LARGE_PAGE } else { LINE };
+        let align = if bytes >= LARGE_PAGE { LARGE_PAGE } else { LINE };
         // Zeroed memory of a larger alignment would be written to here, by this thread.
         let layout =
             Layout::array::<u8>(bytes.saturating_add(align)).unwrap_or_else(|_| panic!("{len} float32 are too many"));
@@ -90,7 +89,7 @@ impl Drop for Buffer {
     }
 }
 
-/// Asks the system for large pages, without which rows of a map cost a walk through the page tables each. Systems may
+/// Asks the system for the large pages that lie wholly in a range, without which rows of a map cost a walk through the page tables each. Systems may
 /// refuse: nothing depends on it.
 fn prefer_large_pages(start: *mut std::ffi::c_void, bytes: usize) {
     #[cfg(target_os = "linux")]
@@ -152,7 +151,7 @@ mod tests {
 
     #[test]
     fn buffers_are_zeros_on_their_boundaries() {
-        for (len, align) in [(1, LINE), (1000, LINE), (LARGE_PAGE / 16, LARGE_PAGE), (3_000_001, LARGE_PAGE)] {
+        for (len, align) in [(1, LINE), (1000, LINE), (LARGE_PAGE / 4, LARGE_PAGE), (3_000_001, LARGE_PAGE)] {
             let mut buffer = Buffer::new(len);
             assert_eq!(buffer.len(), len.next_multiple_of(LINE / 4));
             assert!(buffer.as_mut_ptr().addr().is_multiple_of(align), "{len}");
