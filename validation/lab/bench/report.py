@@ -106,15 +106,20 @@ def groups(peers: list[dict]):
         yield variant, rows, threads, {line["runtime"]: line for line in lines}
 
 
+def ratios(by: dict[str, dict], own: str, others: tuple[str, ...]) -> list[str]:
+    """How many times as long others take; nothing for those that were not measured."""
+    base = by[own]["seconds"]
+    return [f"{by[other]['seconds'] / base:.2f}" if other in by else "" for other in others]
+
+
 def peers_table(peers: list[dict], peak: dict[str, float]) -> list[str]:
     rows = []
     for variant, size, threads, by in groups(peers):
         own = by["artir"]
         speed = own["macs"] / own["seconds"] / 1e9
-        ratios = [f"{by[p]['seconds'] / own['seconds']:.2f}" if p in by else "" for p in PEERS]
         share = 100 * speed / peak[str(threads)]
         cells = [variant, f"{size}x{size}", str(threads), f"{own['seconds']:.3f}"]
-        rows.append([*cells, f"{speed:.1f}", f"{share:.0f} %", *ratios])
+        rows.append([*cells, f"{speed:.1f}", f"{share:.0f} %", *ratios(by, "artir", PEERS)])
     head = [
         "variant",
         "pixels",
@@ -131,8 +136,8 @@ def fast_table(peers: list[dict]) -> list[str]:
     rows = []
     for variant, size, threads, by in groups(peers):
         fast = by["artir, fast"]["seconds"]
-        ratios = [f"{by[p]['seconds'] / fast:.2f}" if p in by else "" for p in ("artir", *NARROW)]
-        rows.append([variant, f"{size}x{size}", str(threads), f"{fast:.3f}", *ratios])
+        times = ratios(by, "artir, fast", ("artir", *NARROW))
+        rows.append([variant, f"{size}x{size}", str(threads), f"{fast:.3f}", *times])
     head = ["variant", "pixels", "threads", "artir fast, s", "artir f32", *NARROW]
     return table(head, rows)
 
