@@ -107,8 +107,7 @@ impl Bench {
         kept
     }
 
-    /// Every file below the folder, with its length; what the test itself writes is left out, and so is the 51-byte session
-    /// file of ONNX Runtime's telemetry library, which writes it even with telemetry switched off.
+    /// Every file below the folder, with its length; what the test itself writes is left out.
     fn files(&self) -> BTreeMap<PathBuf, u64> {
         let mut out = BTreeMap::new();
         let mut open = vec![self.0.path().to_owned()];
@@ -116,7 +115,7 @@ impl Bench {
             for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
                 if entry.file_type().unwrap().is_dir() {
                     open.push(entry.path());
-                } else if !["stdout", "stderr", "tmp/.ses"].map(|name| self.at(name)).contains(&entry.path()) {
+                } else if !["stdout", "stderr"].map(|name| self.at(name)).contains(&entry.path()) {
                     out.insert(entry.path(), entry.metadata().unwrap().len());
                 }
             }

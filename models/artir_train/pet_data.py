@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .data import data_folder, stacked
+from . import pet_spots
+from .data import data_folder
 from .degrade import pet
 from .packs import kept
 from .pet_phantom import Bodies, tumour_crops
@@ -31,7 +32,7 @@ class PetPatches:
     scans with 1/4 to 1/10 and with 1/10 to 1/20 of the counts. At full counts an even organ of a
     phantom varies by 9 to 30 %. The noise is that of OSEM with or without a model of the point
     spread, with filters of 3 to 8 mm. Each sample draws its place, flip, rotation, brightness and
-    level.
+    level, and most get hot spots.
     """
 
     channels = 1
@@ -96,12 +97,14 @@ class PetPatches:
             for name, v in made.items()
         }
 
-    def batch(self, count: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """``count`` training pairs [count, 1, size, size] in SUV."""
-        low, full = stacked([self._draw(size) for _ in range(count)])
-        return low[:, None], full[:, None]
+    def batch(self, count: int, size: int) -> tuple[torch.Tensor, ...]:
+        """``count`` training pairs [count, 1, size, size] in SUV, and the hot spots in both."""
+        samples = [self._draw(size) for _ in range(count)]
+        return tuple(
+            torch.from_numpy(np.stack(part))[:, None] for part in zip(*samples, strict=True)
+        )
 
-    def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray]:
+    def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rng = self.rng
         real = rng.random() < self.real_share
         i, which = rng.choice(self.real if real else self.made_up), rng.integers(2)
@@ -115,12 +118,18 @@ class PetPatches:
         if not real and rng.random() < self.little_share:
             scale *= np.float32(0.2)
         noise = scale * self.noise[i, which][part].astype(np.float32)
-        both = np.stack([clean + noise, clean - self.share[i, which] / scale**2 * noise])
-        both = np.rot90(both, rng.integers(4), (1, 2))
-        both = both[:, :, ::-1] if rng.integers(2) else both
-        low, target = both * np.float32(np.exp(rng.uniform(-0.4, 0.4)))
+        spots = pet_spots.drawn(clean, rng)
+        gain = pet_spots.noise_gain(clean, spots)
+        clean = clean + spots
+        # A real slice's own noise is not raised at its spots, the added noise is. The target takes
+        # off as much less, so that the noise of input and target stays uncorrelated.
+        given_back = self.share[i, which] / scale**2 * noise / gain
+        made = np.stack([clean + gain * noise, clean - given_back, spots]).astype(np.float32)
+        made = np.rot90(made, rng.integers(4), (1, 2))
+        made = made[:, :, ::-1] if rng.integers(2) else made
+        low, target, spots = made * np.float32(np.exp(rng.uniform(-0.4, 0.4)))
         # A scanner's images are not negative. Clipping the target would bias it.
-        return low.clip(0), np.ascontiguousarray(target)
+        return low.clip(0), np.ascontiguousarray(target), np.ascontiguousarray(spots)
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Held-out phantoms at 1/12 of the counts, and without noise, [8, 1, 160, 160]."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
 
 
+WITH_LESIONS = ("ct", "pet")
+"""Data whose batches name the lesions that are drawn into both images."""
 MOST_BASES = 4
 """Most files in a chain of bases. A file that names itself is so found."""
 
@@ -73,7 +75,7 @@ class Settings:
                 f"got {self.slices}"
             )
         named.check(self.losses)
-        if "contrast" in self.losses and self.data != "ct":
+        if "contrast" in self.losses and self.data not in WITH_LESIONS:
             raise ValueError(f"loss contrast needs drawn lesions, which {self.data} has not")
         self.config()
 

@@ -28,7 +28,9 @@ def load(path: Path, model: ArtIR, slices: int = 1) -> None:
     """Loads a zoo file's weights into a network of the same shape.
 
     A network of one slice also starts one of several ``slices``: it does to the middle one what it
-    did, and takes no notice of the others.
+    did, and takes no notice of the others. A network of fewer blocks also starts one of more: its
+    blocks are the first of their stages, and the fresh ones after them, whose residual scales are
+    0, change nothing.
     """
     graph = onnx.load(path).graph
     found = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
@@ -48,10 +50,24 @@ def load(path: Path, model: ArtIR, slices: int = 1) -> None:
         value = found.get(name)
         if slices > 1 and value is not None and name in ENDS and value.shape[ENDS[name]] == 1:
             value = widened(value, ENDS[name], now.shape[ENDS[name]])
+        if value is None and in_added_block(name, found):
+            value = torch.zeros_like(now) if name.endswith(tuple(SCALES.values())) else now
         if value is None or value.shape != now.shape:
             raise ValueError(f"{path}: weight {name} is missing or has another shape")
         state[name] = value
+    if more := found.keys() - state.keys():
+        raise ValueError(f"{path}: the network has no {min(more)}")
     model.load_state_dict(state)
+
+
+def in_added_block(name: str, found: dict[str, torch.Tensor]) -> bool:
+    """Whether a weight belongs to a block of which the file has nothing, in a stage that the file
+    has."""
+    stage, index, _ = (*name.split(".", 2), "", "")[:3]
+    if not index.isdigit():
+        return False
+    has = {other.split(".")[1] for other in found if other.startswith(f"{stage}.")}
+    return "0" in has and index not in has
 
 
 def widened(weight: torch.Tensor, axis: int, channels: int) -> torch.Tensor:

@@ -128,3 +128,21 @@ def test_training_can_begin_with_a_model_file(variant, tmp_path):
     assert other.refinement[0].gamma[0, 5] == 0
     with pytest.raises(ValueError, match="missing or has another shape"):
         weights.load(file, ArtIR(Config.variant(variant, channels=3)))
+
+
+def test_a_network_starts_one_of_more_blocks(tmp_path):
+    model = randomised(Config.variant("T", channels=3))
+    file = tmp_path / "model.onnx"
+    file.write_bytes(build(model).SerializeToString())
+    deeper = randomised(Config.variant("S", channels=3))
+    weights.load(file, deeper)
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        expected, result = model(x), deeper(x)
+    assert (result - expected).abs().max() < 1e-5 * expected.abs().max()
+    deeper.encoder3[2].gamma.data.fill_(1)
+    with torch.no_grad():
+        assert (deeper(x) - expected).abs().max() > 1e-3
+    file.write_bytes(build(deeper).SerializeToString())
+    with pytest.raises(ValueError, match=r"the network has no decoder1\.1"):
+        weights.load(file, model)

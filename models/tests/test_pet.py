@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from artir_train import pet_spots  # noqa: E402
 from artir_train.data import data_folder  # noqa: E402
 from artir_train.degrade import pet  # noqa: E402
 from artir_train.pet_data import PetPatches  # noqa: E402
@@ -128,7 +129,7 @@ def test_targets_of_real_slices_give_back_a_share_and_phantoms_are_their_own(tmp
     source = source_of(tmp_path, 0.25, np.random.default_rng(0).normal(0, 0.5, (160, 160)))
     real, little = 0, 0
     for _ in range(400):
-        noisy, target = source.batch(1, 64)
+        noisy, target, _ = source.batch(1, 64)
         noisy, target = noisy / target.mean() * 6, target / target.mean() * 6
         given_back = float(target.std())
         added = float((noisy - target).std())
@@ -149,10 +150,59 @@ def test_targets_may_be_below_zero_and_inputs_are_not(tmp_path):
     noise = np.random.default_rng(0).normal(0, 12, (160, 160))
     source = source_of(tmp_path, 0.5, noise)
     pairs = [source.batch(1, 64) for _ in range(40)]
-    assert min(float(low.min()) for low, _ in pairs) == 0
-    assert min(float(target.min()) for _, target in pairs) < -5
-    real = [float(target.mean()) for _, target in pairs]
+    assert min(float(low.min()) for low, _, _ in pairs) == 0
+    assert min(float(target.min()) for _, target, _ in pairs) < -5
+    real = [float(target.mean()) for _, target, _ in pairs]
     assert np.mean(real) == pytest.approx(6, rel=0.15)
+
+
+def test_hot_spots_are_in_input_and_target_alike(tmp_path):
+    source = source_of(tmp_path, 0.25, np.zeros((160, 160)))
+    source.clean[8:] = 2
+    contrasts = []
+    for _ in range(60):
+        noisy, target, spots = source.batch(1, 64)
+        assert torch.allclose(noisy, target)
+        background = target - spots
+        assert torch.allclose(background, background.mean().expand_as(background), rtol=1e-3)
+        assert spots.min() >= 0
+        contrasts.append(float(spots.max()))
+    with_spots = np.array(contrasts) > 0
+    assert 0.5 < with_spots.mean() < 0.9
+    assert max(contrasts) > 4
+
+
+def test_hot_spots_raise_the_noise_where_they_lie():
+    clean = np.full((64, 64), 2, np.float32)
+    spots = pet_spots.drawn(clean, np.random.default_rng(2))
+    gain = pet_spots.noise_gain(clean, spots)
+    assert (gain[spots < 1e-6] == pytest.approx(1)) and gain.min() >= 1
+    hottest = np.unravel_index(spots.argmax(), spots.shape)
+    assert gain[hottest] == pytest.approx((1 + spots.max() / 2) ** 0.7, rel=1e-4)
+    assert not pet_spots.drawn(np.zeros((64, 64), np.float32), np.random.default_rng(2)).any()
+
+
+def test_noise_of_input_and_target_is_uncorrelated_at_hot_spots(tmp_path):
+    """A slice with noise of its own, of variance 0.25, and added noise of variance 1: the noise of
+    the input has the slice's own and the added noise with its gain, that of the target the own and
+    less than nothing of the added."""
+    rng = np.random.default_rng(3)
+    own, added = rng.normal(0, 0.5, (160, 160)), rng.normal(0, 1, (160, 160))
+    source = source_of(tmp_path, 0.25, added)
+    source.real_share = 1.0
+    source.clean[8:] = 5.5
+    source.clean[8:] += own.astype(source.clean.dtype)
+    products = {"spots": [], "added": []}
+    for _ in range(300):
+        noisy, target, spots = source.batch(1, 64)
+        level = float((target - spots).mean()) / 5.5
+        inputs, targets = noisy / level - 5.5 - spots / level, target / level - 5.5 - spots / level
+        at = spots / level > 3
+        products["spots"].append((inputs * targets)[at])
+        products["added"].append((inputs * inputs)[at])
+    together, alone = (float(torch.cat(p).mean()) for p in products.values())
+    assert alone > 1.3
+    assert abs(together) < 0.05 * alone
 
 
 def test_a_modelled_point_spread_makes_the_noise_coarser():

@@ -90,6 +90,8 @@ enum Command {
 /// `program` starts this command line in another process, as a path and leading arguments; `None` is the running
 /// executable.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, program: Option<(PathBuf, Vec<OsString>)>) -> ExitCode {
+    // First, while there is no other thread.
+    artir_core::switch_off_telemetry();
     let cli = Cli::parse_from(arguments);
     common::start_logging(&cli.verbosity);
     common::remember_program(program);

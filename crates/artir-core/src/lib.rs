@@ -47,7 +47,7 @@ mod tile;
 mod token;
 pub mod zoo;
 
-pub use artir_ops::{Precision, multiply_adds_per_second};
+pub use artir_ops::{Precision, multiply_adds_per_second, switch_off_telemetry};
 pub use card::{Card, CardInput, DataSource, Figure, Task, Training, Unit};
 pub use error::{
     CardError, DeviceError, Error, ErrorKind, InferenceError, Missing, ModelFault, ProfileError, RuntimeError,

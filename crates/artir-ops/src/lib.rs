@@ -19,6 +19,7 @@ pub mod network;
 mod ort_op;
 mod peak;
 mod status;
+mod telemetry;
 pub mod train;
 
 pub use error::Error;
@@ -27,3 +28,4 @@ pub use instructions::{Instructions, MAX_VARIABLE, Precision};
 pub use ort_op::{CudaOperators, register, register_cuda};
 pub use ort_op::{PRECISION_OPTION, RegisterCustomOps, THREADS_OPTION, runtime_version};
 pub use peak::multiply_adds_per_second;
+pub use telemetry::switch_off_telemetry;

@@ -117,6 +117,19 @@ def test_importing_is_light_and_opens_no_runtime() -> None:
     assert out == "[]\n"
 
 
+def test_onnx_runtime_reports_nothing(tmp_path) -> None:
+    """Its telemetry, of the session of another program too, would begin with a cache in the user's
+    folder, except where it sees a test or CI."""
+    code = """
+import artir, numpy as np, onnxruntime
+artir.Model("ct-ldct-t", device="cpu").restore(np.zeros((8, 8), np.float32))
+"""
+    kept = {name: os.environ[name] for name in ("PATH", "VIRTUAL_ENV") if name in os.environ}
+    home = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    subprocess.run([sys.executable, "-c", code], env=kept | home, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_runtime_that_was_named_is_used_or_refused(tmp_path) -> None:
     missing = tmp_path / "libonnxruntime.so"
     code = f"""

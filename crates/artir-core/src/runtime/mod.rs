@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use artir_ops::switch_off_telemetry;
 use ort::environment::Environment;
 
 pub use self::search::RuntimeSearch;
@@ -37,6 +38,7 @@ pub fn search_runtime(search: RuntimeSearch) -> Result<(), Error> {
 static LOADED: OnceLock<Result<Loaded, Arc<RuntimeError>>> = OnceLock::new();
 
 fn load() -> Result<Loaded, RuntimeError> {
+    switch_off_telemetry();
     let path = SEARCH.get_or_init(RuntimeSearch::of_this_process).find()?;
     let version = usable_version(&path)?;
     let environment = ort::init_from(&path)?.with_name("artir").with_telemetry(false).build()?;

@@ -12,6 +12,9 @@ from pathlib import Path
 from artir import _artir
 from artir._errors import DeviceError
 
+# ONNX Runtime reads it when it is loaded, and has no other way of opening no connection and writing no file.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 _lock = threading.Lock()
 _chosen = False
 
