@@ -9,6 +9,7 @@ SECONDS ?= 60
 BENCH ?= validation/lab/bench/results/this-machine
 # The Python packages of this tree, even where the environment has another tree's.
 export PYTHONPATH := models:validation
+export ORT_DISABLE_TELEMETRY := 1
 PYTHON = .venv/bin/python
 PYTEST = $(PYTHON) -m pytest -q models/tests validation/lab validation/acceptance
 PYTHON_CODE = models validation scripts packaging crates/artir-python integrations

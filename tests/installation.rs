@@ -184,7 +184,7 @@ fn progress_is_json_on_demand_and_nothing_else_is_changed_by_it() {
 }
 
 /// Official builds of ONNX Runtime report to their maker, on Linux from 1.29 on: they begin with a cache in the user's folder,
-/// and with a file in the temporary one. They do not where they see a test or CI, so this program sees neither.
+/// and with a file in the temporary one. They report nothing in a test or CI, so the program starts without a trace of either.
 #[test]
 fn onnx_runtime_reports_nothing() {
     let (input, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -198,6 +198,7 @@ fn onnx_runtime_reports_nothing() {
     if let Some(folders) = std::env::var_os("LD_LIBRARY_PATH") {
         command.env("LD_LIBRARY_PATH", folders);
     }
+    command.current_dir(home.path());
     let done = command.arg("image").arg(&image).arg("-o").arg(input.path().join("out.png")).output().unwrap();
     assert!(done.status.success(), "{}", said(&done));
     let found: Vec<PathBuf> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -120,11 +120,17 @@ class PetPatches:
         noise = scale * self.noise[i, which][part].astype(np.float32)
         spots = pet_spots.drawn(clean, rng)
         gain = pet_spots.noise_gain(clean, spots)
+        if real:
+            # Noise of its own raises that of the spots: a gain of the added noise, which a target
+            # gives back a share of, would correlate neighbouring pixels of input and target.
+            other = scale * self.noise[i, 1 - which][part].astype(np.float32)
+            other *= np.sqrt(self.share[i, 1 - which] / self.share[i, which])
+            raised = noise + np.sqrt(gain**2 - 1) * other
+        else:
+            raised = gain * noise
+        given_back = self.share[i, which] / scale**2 * noise
         clean = clean + spots
-        # A real slice's own noise is not raised at its spots, the added noise is. The target takes
-        # off as much less, so that the noise of input and target stays uncorrelated.
-        given_back = self.share[i, which] / scale**2 * noise / gain
-        made = np.stack([clean + gain * noise, clean - given_back, spots]).astype(np.float32)
+        made = np.stack([clean + raised, clean - given_back, spots]).astype(np.float32)
         made = np.rot90(made, rng.integers(4), (1, 2))
         made = made[:, :, ::-1] if rng.integers(2) else made
         low, target, spots = made * np.float32(np.exp(rng.uniform(-0.4, 0.4)))

@@ -14,16 +14,18 @@ from scipy.ndimage import gaussian_filter
 SHARE, MOST = 0.7, 8
 """Share of the patches that have spots, and how many they have at most."""
 RADIUS = (0.5, 4.5)
-"""Pixels, even in its logarithm: spheres of 3 to 40 mm across."""
+"""Pixels, even in its logarithm: discs of 3 to 50 mm across."""
 CONTRAST = (0.7, 12.0)
-"""SUV above the surroundings, even in its logarithm."""
+"""SUV above the surroundings before the blur, even in its logarithm."""
+HOTTEST = 13.0
+"""Spots end at this SUV. A sample may become brighter by half, still within the range."""
 BLUR = (0.6, 1.5)
 """Standard deviation of the point spread, pixels."""
 BACKGROUND = (0.3, 6.0)
 """SUV around a spot: inside the body, outside organs that are hot themselves."""
 GROWTH = 0.7
 """Power of the activity by which the noise of iterative reconstructions grows, between 0.5 (counts)
-and 1 (OSEM, Barrett, Wilson, Tsui, Phys. Med. Biol. 39, 1994)."""
+and 1 (EM; Barrett, Wilson, Tsui, Phys. Med. Biol. 39, 1994)."""
 
 
 def drawn(clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -42,7 +44,7 @@ def drawn(clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         distance = np.hypot(rows - y, columns - x)
         # An edge passes through a pixel, whose value is its covered share.
         spots += (contrast * (radius - distance + 0.5).clip(0, 1)).astype(clean.dtype)
-    return gaussian_filter(spots, rng.uniform(*BLUR))
+    return gaussian_filter(spots, rng.uniform(*BLUR)).clip(0, (HOTTEST - clean).clip(0))
 
 
 def noise_gain(clean: np.ndarray, spots: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 WITH_LESIONS = ("ct", "pet")
-"""Data whose batches name the lesions that are drawn into both images."""
+"""Data whose batches hold the lesions that are drawn into both images."""
 MOST_BASES = 4
 """Most files in a chain of bases. A file that names itself is so found."""
 

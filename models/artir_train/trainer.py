@@ -123,7 +123,7 @@ class Trainer:
 
     def start_from(self, path: Path) -> None:
         """Loads the weights of a zoo file. Optimiser and schedule start over."""
-        weights.load(path, self.model, self.settings.slices)
+        weights.load(path, self.model, self.settings.slices, deeper=True)
         mixer_start.open_dead_mixers(self.model)
         self.average.load_state_dict(self.model.state_dict())
 

@@ -24,13 +24,13 @@ FRESH_ROW = 1 / math.sqrt(3)
 """Length of a row of a fresh 1x1 convolution: n values of variance 1 / (3 n)."""
 
 
-def load(path: Path, model: ArtIR, slices: int = 1) -> None:
+def load(path: Path, model: ArtIR, slices: int = 1, deeper: bool = False) -> None:
     """Loads a zoo file's weights into a network of the same shape.
 
     A network of one slice also starts one of several ``slices``: it does to the middle one what it
-    did, and takes no notice of the others. A network of fewer blocks also starts one of more: its
-    blocks are the first of their stages, and the fresh ones after them, whose residual scales are
-    0, change nothing.
+    did, and takes no notice of the others. If ``deeper``, a network of fewer blocks also starts one
+    of more: its blocks become the first of their stages, and the fresh ones after them, whose
+    residual scales are 0, change nothing.
     """
     graph = onnx.load(path).graph
     found = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
@@ -46,11 +46,13 @@ def load(path: Path, model: ArtIR, slices: int = 1) -> None:
             found[f"{layer}.bias"] = found[f"{layer}.bias"] / divisor
         found[f"{block}.{SCALES[f'{kind}.project']}"] = scale.reshape(1, -1, 1, 1)
     state = {}
+    blocks = blocks_of(found) if deeper else {}
     for name, now in model.state_dict().items():
         value = found.get(name)
         if slices > 1 and value is not None and name in ENDS and value.shape[ENDS[name]] == 1:
             value = widened(value, ENDS[name], now.shape[ENDS[name]])
-        if value is None and in_added_block(name, found):
+        stage, index = place(name)
+        if value is None and index >= blocks.get(stage, math.inf):
             value = torch.zeros_like(now) if name.endswith(tuple(SCALES.values())) else now
         if value is None or value.shape != now.shape:
             raise ValueError(f"{path}: weight {name} is missing or has another shape")
@@ -60,14 +62,20 @@ def load(path: Path, model: ArtIR, slices: int = 1) -> None:
     model.load_state_dict(state)
 
 
-def in_added_block(name: str, found: dict[str, torch.Tensor]) -> bool:
-    """Whether a weight belongs to a block of which the file has nothing, in a stage that the file
-    has."""
-    stage, index, _ = (*name.split(".", 2), "", "")[:3]
-    if not index.isdigit():
-        return False
-    has = {other.split(".")[1] for other in found if other.startswith(f"{stage}.")}
-    return "0" in has and index not in has
+def place(name: str) -> tuple[str, int]:
+    """The stage of a weight, and the number of its block there; -1 outside of a stage."""
+    stage, _, rest = name.partition(".")
+    index = rest.partition(".")[0]
+    return stage, int(index) if index.isdigit() else -1
+
+
+def blocks_of(found: dict[str, torch.Tensor]) -> dict[str, int]:
+    """How many blocks each stage of a file has."""
+    counts = {}
+    for stage, index in map(place, found):
+        if index >= 0:
+            counts[stage] = max(counts.get(stage, 0), index + 1)
+    return counts
 
 
 def widened(weight: torch.Tensor, axis: int, channels: int) -> torch.Tensor:

@@ -9,6 +9,8 @@ import os
 
 import pytest
 
+import artir_train  # noqa: F401, before onnxruntime, whose telemetry it switches off
+
 collect_ignore = []
 if importlib.util.find_spec("torch") is None:
     collect_ignore += ["test_network.py", "test_degrade.py"]

@@ -135,7 +135,9 @@ def test_a_network_starts_one_of_more_blocks(tmp_path):
     file = tmp_path / "model.onnx"
     file.write_bytes(build(model).SerializeToString())
     deeper = randomised(Config.variant("S", channels=3))
-    weights.load(file, deeper)
+    with pytest.raises(ValueError, match="missing or has another shape"):
+        weights.load(file, deeper)
+    weights.load(file, deeper, deeper=True)
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         expected, result = model(x), deeper(x)

@@ -5,6 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from scipy.ndimage import gaussian_filter  # noqa: E402
+
 from artir_train import pet_spots  # noqa: E402
 from artir_train.data import data_folder  # noqa: E402
 from artir_train.degrade import pet  # noqa: E402
@@ -115,7 +117,7 @@ def test_crops_leave_the_test_patients_out(tmp_path, absent):
 
 def source_of(folder, share: float, noise: np.ndarray) -> PetPatches:
     """A source over nine phantoms, of which eight are held out, and two real slices; all have an
-    uptake of 6, and ``noise`` on it."""
+    uptake of 6, where no spots are drawn, and ``noise`` on it."""
     clean = np.full((11, 160, 160), 6, np.float16)
     clean[:8] = 1
     shares = np.zeros((11, 2), np.float32)
@@ -177,32 +179,40 @@ def test_hot_spots_raise_the_noise_where_they_lie():
     spots = pet_spots.drawn(clean, np.random.default_rng(2))
     gain = pet_spots.noise_gain(clean, spots)
     assert (gain[spots < 1e-6] == pytest.approx(1)) and gain.min() >= 1
+    assert spots.max() > 0.5
     hottest = np.unravel_index(spots.argmax(), spots.shape)
     assert gain[hottest] == pytest.approx((1 + spots.max() / 2) ** 0.7, rel=1e-4)
     assert not pet_spots.drawn(np.zeros((64, 64), np.float32), np.random.default_rng(2)).any()
 
 
 def test_noise_of_input_and_target_is_uncorrelated_at_hot_spots(tmp_path):
-    """A slice with noise of its own, of variance 0.25, and added noise of variance 1: the noise of
-    the input has the slice's own and the added noise with its gain, that of the target the own and
-    less than nothing of the added."""
+    """A slice with noise of its own, of variance 0.25, and added noise of variance 1, both coarse:
+    that of the target is the slice's own minus a share of the added."""
     rng = np.random.default_rng(3)
-    own, added = rng.normal(0, 0.5, (160, 160)), rng.normal(0, 1, (160, 160))
-    source = source_of(tmp_path, 0.25, added)
+
+    def coarse(sigma: float) -> np.ndarray:
+        noise = gaussian_filter(rng.normal(size=(160, 160)), 1, mode="wrap")
+        return (noise * (sigma / noise.std())).astype(np.float32)
+
+    source = source_of(tmp_path, 0.25, np.zeros((160, 160)))
     source.real_share = 1.0
-    source.clean[8:] = 5.5
-    source.clean[8:] += own.astype(source.clean.dtype)
-    products = {"spots": [], "added": []}
+    variance, same, neighbours = [], [], []
     for _ in range(300):
+        source.clean[9:] = (5.5 + coarse(0.5)).astype(source.clean.dtype)
+        source.noise[9:] = np.stack([coarse(1), coarse(1)])
         noisy, target, spots = source.batch(1, 64)
         level = float((target - spots).mean()) / 5.5
-        inputs, targets = noisy / level - 5.5 - spots / level, target / level - 5.5 - spots / level
+        wanted = 5.5 + spots / level
+        inputs, targets = noisy / level - wanted, target / level - wanted
         at = spots / level > 3
-        products["spots"].append((inputs * targets)[at])
-        products["added"].append((inputs * inputs)[at])
-    together, alone = (float(torch.cat(p).mean()) for p in products.values())
-    assert alone > 1.3
-    assert abs(together) < 0.05 * alone
+        edge = ~at[..., 2:] & at[..., :-2]
+        variance.append(inputs[at] ** 2)
+        same.append((inputs * targets)[at])
+        neighbours.append((inputs[..., 2:] * targets[..., :-2])[edge])
+    variance, same, neighbours = (float(torch.cat(p).mean()) for p in (variance, same, neighbours))
+    assert variance > 2
+    assert abs(same) < 0.03 * variance
+    assert abs(neighbours) < 0.03
 
 
 def test_a_modelled_point_spread_makes_the_noise_coarser():

@@ -11,6 +11,9 @@
 //! units), so that a sink can add it to its own stored values at full precision: a network that
 //! changes nothing changes no bit, whatever the data type.
 //!
+//! Call [`switch_off_telemetry`] first in `main`: ONNX Runtime's telemetry is off in any case, but only there can setting its
+//! variable meet no other thread.
+//!
 //! An array in memory needs no source and no sink:
 //!
 //! ```no_run

@@ -118,15 +118,14 @@ def test_importing_is_light_and_opens_no_runtime() -> None:
 
 
 def test_onnx_runtime_reports_nothing(tmp_path) -> None:
-    """Its telemetry, of the session of another program too, would begin with a cache in the user's
-    folder, except where it sees a test or CI."""
+    """Its telemetry would begin with a cache in the home folder, unless it detects a test or CI."""
     code = """
 import artir, numpy as np, onnxruntime
 artir.Model("ct-ldct-t", device="cpu").restore(np.zeros((8, 8), np.float32))
 """
     kept = {name: os.environ[name] for name in ("PATH", "VIRTUAL_ENV") if name in os.environ}
     home = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
-    subprocess.run([sys.executable, "-c", code], env=kept | home, check=True)
+    subprocess.run([sys.executable, "-c", code], env=kept | home, cwd=tmp_path, check=True)
     assert list(tmp_path.iterdir()) == []
 
 

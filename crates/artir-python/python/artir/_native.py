@@ -12,7 +12,7 @@ from pathlib import Path
 from artir import _artir
 from artir._errors import DeviceError
 
-# ONNX Runtime reads it when it is loaded, and has no other way of opening no connection and writing no file.
+# ONNX Runtime reads it when it begins. Its own function for this comes too late.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _lock = threading.Lock()
