@@ -12,6 +12,9 @@ Med. 50, 2009). The reference is the full-count series, which has noise of its o
 are found where that noise is high, so that an image without noise keeps less than all of their
 SUVpeak. ``--ideal`` says how much: it takes the series restored at full counts for the truth, adds
 the noise of full counts anew, and measures the truth against that.
+
+``lost`` counts hot spots whose SUVpeak is less than two thirds of the reference's, ``false`` those
+of the result whose SUVpeak is half as high again as anything that the reference has there.
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ APART_MM = 15.0
 """A hot spot has the highest SUVpeak within this distance."""
 NEAR_MM = 7.0
 """How far the sphere may move to the highest mean of the compared image."""
+CLEARLY = 1.5
+"""A hot spot is false if its SUVpeak is so many times the reference's there, and lost the other way
+round."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,7 @@ def hot_spots(series: Series, peak: np.ndarray) -> tuple[np.ndarray, ...]:
 class Figures:
     """What a result is worth: RMSE in the body in SUV; mean of the body divided by the reference's;
     mean and standard deviation of the shares of SUVpeak, mean share of SUVmax; and how many hot
-    spots there are."""
+    spots the reference has, how many of them are lost, and how many false ones the result has."""
 
     rmse: float
     mean: float
@@ -149,6 +155,8 @@ class Figures:
     peak_sd: float
     largest: float
     spots: int
+    lost: int
+    false: int
 
 
 def measure(series: Series, result: np.ndarray) -> Figures:
@@ -156,7 +164,10 @@ def measure(series: Series, result: np.ndarray) -> Figures:
     ball = sphere(series.spacing_mm)
     peak = convolve(series.suv, ball, mode="nearest")
     spots = hot_spots(series, peak)
-    found = highest(convolve(result, ball, mode="nearest"), NEAR_MM, series.spacing_mm)
+    own_peak = convolve(result, ball, mode="nearest")
+    own_spots = hot_spots(series, own_peak)
+    there = highest(peak, NEAR_MM, series.spacing_mm)[own_spots]
+    found = highest(own_peak, NEAR_MM, series.spacing_mm)
     kept_peaks = found[spots] / peak[spots]
     most = [highest(image, NEAR_MM, series.spacing_mm)[spots] for image in (result, series.suv)]
     inside = series.body
@@ -168,6 +179,8 @@ def measure(series: Series, result: np.ndarray) -> Figures:
         float(kept_peaks.std()),
         float((most[0] / most[1]).mean()),
         len(kept_peaks),
+        int((kept_peaks < 1 / CLEARLY).sum()),
+        int((own_peak[own_spots] > CLEARLY * there).sum()),
     )
 
 
@@ -184,7 +197,8 @@ def line(name: str, figures: Figures, ratio: float | None = None) -> str:
     end = "" if ratio is None else f"  of Gauss {ratio:.3f}"
     return (
         f"  {name:24} RMSE {figures.rmse:.4f}  mean {figures.mean:.4f}  SUVpeak "
-        f"{figures.peak:.3f} (sd {figures.peak_sd:.3f})  SUVmax {figures.largest:.3f}{end}"
+        f"{figures.peak:.3f} (sd {figures.peak_sd:.3f})  SUVmax {figures.largest:.3f}  "
+        f"lost {figures.lost}  false {figures.false}{end}"
     )
 
 

@@ -43,6 +43,17 @@ def test_the_source_keeps_everything_and_a_gaussian_less_of_a_small_spot():
     assert less.mean == pytest.approx(1, abs=1e-3)
 
 
+def test_lost_and_false_hot_spots_are_counted():
+    series = one_ball(8.0, 9.0)
+    same = evaluate_pet.measure(series, series.suv)
+    assert (same.lost, same.false) == (0, 0)
+    flat = evaluate_pet.measure(series, np.minimum(series.suv, 3.5))
+    assert (flat.lost, flat.false) == (1, 0)
+    elsewhere = np.maximum(series.suv, np.roll(series.suv, 14, 2))
+    assert evaluate_pet.measure(series, elsewhere).false == 1
+    assert evaluate_pet.measure(series, 2 * series.suv).false == 1
+
+
 def test_an_image_without_noise_keeps_less_of_what_noise_has_raised(monkeypatch):
     """The more noise the reference has, the more of a spot's height is noise."""
     series = one_ball(8.0, 9.0)
@@ -62,7 +73,7 @@ def test_an_image_without_noise_keeps_less_of_what_noise_has_raised(monkeypatch)
 
 def test_a_model_is_compared_with_the_gaussian_that_keeps_as_much():
     def figures(rmse: float, peak: float) -> evaluate_pet.Figures:
-        return evaluate_pet.Figures(rmse, 1, peak, 0, 1, 1)
+        return evaluate_pet.Figures(rmse, 1, peak, 0, 1, 1, 0, 0)
 
     curve = [figures(0.4, 1.0), figures(0.2, 0.8)]
     assert evaluate_pet.of_gauss(curve, figures(0.15, 0.9)) == pytest.approx(0.5)
