@@ -123,7 +123,8 @@ def test_onnx_runtime_reports_nothing(tmp_path) -> None:
 import artir, numpy as np, onnxruntime
 artir.Model("ct-ldct-t", device="cpu").restore(np.zeros((8, 8), np.float32))
 """
-    kept = {name: os.environ[name] for name in ("PATH", "VIRTUAL_ENV") if name in os.environ}
+    found_by = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+    kept = {name: os.environ[name] for name in found_by if name in os.environ}
     home = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
     subprocess.run([sys.executable, "-c", code], env=kept | home, cwd=tmp_path, check=True)
     assert list(tmp_path.iterdir()) == []
