@@ -135,7 +135,7 @@ class PetPatches:
         made = made[:, :, ::-1] if rng.integers(2) else made
         low, target, spots = made * np.float32(np.exp(rng.uniform(-0.4, 0.4)))
         # A scanner's images are not negative. Clipping the target would bias it.
-        return low.clip(0), np.ascontiguousarray(target), np.ascontiguousarray(spots)
+        return low.clip(0), target, spots
 
     def validation(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Held-out phantoms at 1/12 of the counts, and without noise, [8, 1, 160, 160]."""
