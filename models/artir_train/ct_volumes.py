@@ -133,12 +133,3 @@ def shared_noise(hu: np.ndarray, lag: int) -> float:
         a, b = fine[i][both][even], fine[i + lag][both][even]
         found.append((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
     return float(np.clip(np.median(found), 0, 0.95)) if found else 0.0
-
-
-def mixture(shared: tuple[float, float]) -> np.ndarray:
-    """The matrix [3, 3] that makes noise of three neighbours, with these correlations one and two
-    steps apart, out of three independent noises."""
-    near, far = shared
-    # The far correlation cannot fall below this for a given near one.
-    far = max(far, 2 * near * near - 1 + 1e-3)
-    return np.linalg.cholesky([[1, near, far], [near, 1, near], [far, near, 1]])

@@ -12,16 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.ndimage import map_coordinates, zoom
 
 from . import ct_volumes
 from .ct_data import FINER, CtPatches, Slices, draw_kernel, level, turned
-from .ct_volumes import mixture
 from .data import stacked
+from .neighbours import BORDER, mixture, moved, smooth_field
 from .packs import kept
-
-BORDER = 8
-"""Pixels around a patch that its neighbours' shapes may come from."""
 
 
 class CtVolumePatches:
@@ -140,14 +136,3 @@ def slices_of(stack: ct_volumes.Stack) -> Slices:
     """A stack as slices, each with the stack's kernel."""
     each = [np.broadcast_to(value, len(stack.hu)) for value in (stack.half, stack.steepness)]
     return Slices(stack.hu, stack.noise, stack.own, *each)
-
-
-def smooth_field(size: int, rng: np.random.Generator) -> np.ndarray:
-    """Two smooth random fields [2, size, size], of standard deviation 1 where they are drawn."""
-    coarse = rng.standard_normal((2, 6, 6))
-    return np.stack([zoom(part, size / 6, order=3, mode="nearest") for part in coarse])
-
-
-def moved(image: np.ndarray, way: np.ndarray) -> np.ndarray:
-    """An image whose pixels come from ``way`` pixels further down and right."""
-    return map_coordinates(image, np.indices(image.shape) + way, order=3, mode="nearest")

@@ -69,11 +69,14 @@ def full_counts(
         torch.tensor([variation], dtype=torch.float32),
         scan,
     )
-    return counts / _expected(one, mask, mm, scan) * _expected(slices, body, mm, scan)
+    many = torch.full((len(slices),), mm)
+    typical = expected_counts(one, mask, many[:1], scan)
+    return counts / typical * expected_counts(slices, body, many, scan)
 
 
-def _expected(images: torch.Tensor, masks: torch.Tensor, mm: float, scan: pet.Scan) -> torch.Tensor:
+def expected_counts(
+    images: torch.Tensor, masks: torch.Tensor, pixel_mm: torch.Tensor, scan: pet.Scan
+) -> torch.Tensor:
     """The counts of each image by a scanner of sensitivity 1."""
-    spacing = torch.full((len(images),), mm)
     lines = pet.project(images.clamp(min=0), pet.angles(scan.views, images.device))
-    return (lines * pet.survival(masks, spacing, scan.views)).sum((0, 2))
+    return (lines * pet.survival(masks, pixel_mm, scan.views)).sum((0, 2))

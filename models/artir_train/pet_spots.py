@@ -23,6 +23,8 @@ BLUR = (0.6, 1.5)
 """Standard deviation of the point spread, pixels."""
 BACKGROUND = (0.3, 6.0)
 """SUV around a spot: inside the body, outside organs that are hot themselves."""
+EXTENT = (1.2, 6.0)
+"""Full width at half maximum of hot spots along the body, in distances of slices."""
 GROWTH = 0.7
 """Power of the activity by which the noise of iterative reconstructions grows, between 0.5 (counts)
 and 1 (EM; Barrett, Wilson, Tsui, Phys. Med. Biol. 39, 1994)."""
@@ -45,6 +47,23 @@ def drawn(clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         # An edge passes through a pixel, whose value is its covered share.
         spots += (contrast * (radius - distance + 0.5).clip(0, 1)).astype(clean.dtype)
     return gaussian_filter(spots, rng.uniform(*BLUR)).clip(0, (HOTTEST - clean).clip(0))
+
+
+def along(step: np.ndarray | float, extent: float) -> np.ndarray:
+    """The share of a structure that is seen so many slices from its centre: a Gaussian."""
+    return np.exp(-4 * np.log(2) * (step / extent) ** 2)
+
+
+def drawn_along(clean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Spots [3, size, size] in SUV to add to three neighbouring slices. Each of two groups has a
+    centre and an extent along the body, so that a spot can be stronger beside the middle slice."""
+    spots = np.zeros_like(clean)
+    for _ in range(2):
+        extent = np.exp(rng.uniform(*np.log(EXTENT)))
+        centre = rng.uniform(-1.5, 1.5)
+        group = drawn(clean[1], rng)
+        spots += np.stack([along(step - centre, extent) * group for step in (-1, 0, 1)])
+    return spots.clip(0, (HOTTEST - clean).clip(0))
 
 
 def noise_gain(clean: np.ndarray, spots: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from .ct_pairs_data import CtPairPatches
 from .ct_volumes_data import CtVolumePatches
 from .haze_data import HazePatches
 from .pet_data import PetPatches
+from .pet_volumes_data import PetVolumePatches
 from .published_data import DATA_SETS, PublishedPatches
 from .rgb_data import RgbFreePatches, RgbPatches
 
@@ -19,6 +20,7 @@ SOURCES = {
     "ct-volumes": CtVolumePatches,
     "haze": HazePatches,
     "pet": PetPatches,
+    "pet-volumes": PetVolumePatches,
     "rgb": RgbPatches,
     "rgb-aio": AioPatches,
     "rgb-aio-photos": AioPhotoPatches,

@@ -9,9 +9,10 @@ torch = pytest.importorskip("torch")
 
 from artir_train import ct_slices, ct_volumes, ct_volumes_data, weights  # noqa: E402
 from artir_train.ct_data import CtPatches, Slices  # noqa: E402
-from artir_train.ct_volumes_data import CtVolumePatches, moved  # noqa: E402
+from artir_train.ct_volumes_data import CtVolumePatches  # noqa: E402
 from artir_train.data import REPOSITORY  # noqa: E402
 from artir_train.export import export, keep_neighbours  # noqa: E402
+from artir_train.neighbours import mixture, moved  # noqa: E402
 from artir_train.network import ArtIR, Config  # noqa: E402
 from artir_train.settings import Settings  # noqa: E402
 
@@ -31,7 +32,7 @@ def soft_noise(count: int, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize("shared", [(0.0, 0.0), (0.4, 0.1), (0.9, 0.2)])
 def test_noise_is_mixed_to_the_correlation_that_is_asked_for(shared):
-    mix = ct_volumes.mixture(shared)
+    mix = mixture(shared)
     covariance = mix @ mix.T
     assert np.diag(covariance) == pytest.approx(1)
     assert covariance[0, 1] == pytest.approx(shared[0])

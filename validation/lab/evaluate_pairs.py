@@ -51,7 +51,8 @@ finds.
 
 
 class Network:
-    """Averaged weights of a checkpoint, or those of a model file, as a function of slices in HU."""
+    """Averaged weights of a checkpoint, or those of a model file, as a function of slices in HU or
+    SUV."""
 
     def __init__(self, path: Path):
         if path.suffix == ".onnx":
@@ -60,6 +61,7 @@ class Network:
             given = card["input"]
             config = Config.variant(card["variant"], channels=given["channels"])
             self.range, self.network_range = given["range"], given["network_range"]
+            self.slices = given.get("slices", 1)
             self.model = ArtIR(config)
             weights.load(path, self.model)
         else:
@@ -67,6 +69,7 @@ class Network:
             self.name = f"{path.parent.name} after {state['steps']} steps"
             settings = Settings.of_checkpoint(state["settings"])
             self.range, self.network_range = settings.range, settings.network_range
+            self.slices = settings.slices
             self.model = ArtIR(Config(**state["config"]))
             self.model.load_state_dict(state["weights"])
         self.model.eval().requires_grad_(False)
@@ -84,14 +87,17 @@ class Network:
                 if isinstance(part.mixer, LargeKernelMixer):
                     part.beta.zero_()
 
-    def __call__(self, hu: np.ndarray) -> np.ndarray:
-        """The slice at strength 1."""
+    def __call__(self, seen: np.ndarray) -> np.ndarray:
+        """A slice [H, W] at strength 1. A network that sees neighbours is given them
+        [slices, H, W], and restores the middle one."""
         (lo, hi), (low, high) = self.range, self.network_range
         gain = (high - low) / (hi - lo)
-        x = torch.from_numpy(low + (hu.clip(lo, hi) - lo).astype(np.float32) * gain)[None, None]
+        seen = seen.reshape(-1, *seen.shape[-2:])
+        x = torch.from_numpy(low + (seen.clip(lo, hi) - lo).astype(np.float32) * gain)[None]
         with torch.inference_mode():
             change = self.run(x) - x
-        return hu + change[0, 0].numpy() / gain
+        middle = len(seen) // 2
+        return seen[middle] + change[0, middle].numpy() / gain
 
 
 def measure(changes: dict[str, np.ndarray], pairs: list[Pair]) -> dict[str, np.ndarray]:

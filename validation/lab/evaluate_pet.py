@@ -5,7 +5,12 @@
 A filter can always buy less noise with lower hot spots. A model is therefore compared with Gaussian
 filters along a curve: for each width the root mean squared error (RMSE) in the body, and the share
 of the SUVpeak of hot spots that it keeps. ``of Gauss`` is the model's RMSE divided by that of the
-Gaussian that keeps the same share.
+Gaussian that keeps the same share, first of one within slices, then of one that is as wide in mm
+along the body.
+
+Neighbouring slices share noise, and the added noise is shared by as much
+(``pet_volumes.shared_noise``). With noise of its own for every slice, a filter along the body would
+seem to gain far more than it does on a scanner.
 
 SUVpeak is the mean of a sphere of 1 ml, placed for the highest mean (Wahl et al., PERCIST, J. Nucl.
 Med. 50, 2009). The reference is the full-count series, which has noise of its own. Its hot spots
@@ -21,18 +26,19 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.ndimage import convolve, gaussian_filter, maximum_filter
+from scipy.ndimage import convolve, correlate1d, gaussian_filter, maximum_filter
 
 from artir_train.data import data_folder
 from artir_train.degrade import pet
 from artir_train.packs import kept
 from artir_train.pet_slices import body_mask, full_counts, read_whole_body
+from artir_train.pet_volumes import shared_noise
 
 from .baselines.sets import read_pet
 from .evaluate_pairs import Network
@@ -45,6 +51,8 @@ APART_MM = 15.0
 """A hot spot has the highest SUVpeak within this distance."""
 NEAR_MM = 7.0
 """How far the sphere may move to the highest mean of the compared image."""
+SPREAD = 6
+"""Slices on each side that a slice's noise is mixed of."""
 CLEARLY = 1.5
 """A hot spot is false if its SUVpeak is so many times the reference's there, and lost the other way
 round."""
@@ -78,33 +86,45 @@ def read_series(name: str) -> Series:
 def low_counts(series: Series, fraction: float) -> np.ndarray:
     """The series with the noise of 1 / ``fraction`` of its counts, without negative values.
 
-    The series already has 1 / fraction of that variance. Slices are simulated one by one, so their
-    added noise is independent, where a scanner's is weakly correlated along the body.
+    The series already has 1 / fraction of that variance.
     """
     return with_noise(series, series.suv, 1 / (fraction - 1))
 
 
 def with_noise(series: Series, image: np.ndarray, share: float) -> np.ndarray:
     """An image of the series with the noise of this share of the series' counts, without negative
-    values."""
-    made = np.empty_like(image)
+    values. Neighbouring slices share it by as much as they share that of the series."""
+    noise = np.empty_like(image)
     generator = torch.Generator().manual_seed(0)
     mm = series.spacing_mm[1]
     scan = pet.Scan(post_mm=6.0)
-    for first in range(0, len(made), 32):
+    for first in range(0, len(image), 32):
         part = slice(first, first + 32)
         slices = torch.from_numpy(series.suv[part])
         body = torch.from_numpy(series.body[part])
         counts = full_counts(series.suv, slices, body, mm, scan) * share
         spacing = torch.full((len(slices),), mm)
         activity = torch.from_numpy(image[part])
-        noise = pet.noise(activity, body, spacing, counts, generator, scan)
+        made = pet.noise(activity, body, spacing, counts, generator, scan)
         # A slice without any activity has no counts, and no noise.
-        made[part] = image[part] + np.nan_to_num(noise.numpy())
-    return made.clip(0)
+        noise[part] = np.nan_to_num(made.numpy())
+    weights = sharing(shared_noise(series.suv))
+    return (image + correlate1d(noise, weights, axis=0, mode="mirror")).clip(0)
 
 
-def ideal(series: Series, network: Callable[[np.ndarray], np.ndarray]) -> Figures:
+def sharing(shared: tuple[float, float]) -> np.ndarray:
+    """Weights of slices that give independent noise these correlations one and two steps apart, and
+    leave its variance."""
+    steps = 64
+    wanted = np.zeros(steps)
+    wanted[[0, 1, 2, -1, -2]] = [1, *shared, *shared]
+    # What no noise can have is left out: negative powers.
+    power = np.fft.fft(wanted).real.clip(0)
+    weights = np.roll(np.fft.ifft(np.sqrt(power)).real, SPREAD)[: 2 * SPREAD + 1]
+    return weights / np.sqrt((weights**2).sum())
+
+
+def ideal(series: Series, network: Network) -> Figures:
     """What an image without noise is worth against itself with the noise of full counts."""
     truth = (series.suv + restored(network, series.suv)).clip(0)
     return measure(replace(series, suv=with_noise(series, truth, 1.0)), truth)
@@ -184,6 +204,16 @@ def measure(series: Series, result: np.ndarray) -> Figures:
     )
 
 
+def gaussians(series: Series, low: np.ndarray) -> dict[str, list[Figures]]:
+    """The curves of Gaussians of all widths: within slices, and as wide along the body too."""
+    between, mm, _ = series.spacing_mm
+    along = {"slices": 0.0, "volume": mm / between}
+    return {
+        name: [measure(series, gaussian_filter(low, (factor * w, w, w))) for w in WIDTHS]
+        for name, factor in along.items()
+    }
+
+
 def of_gauss(curve: list[Figures], model: Figures) -> float:
     """The model's RMSE divided by that of the Gaussian that keeps as much of SUVpeak. The curve's
     ends stand for what lies beyond them."""
@@ -192,9 +222,9 @@ def of_gauss(curve: list[Figures], model: Figures) -> float:
     return model.rmse / float(np.interp(model.peak, peaks, errors))
 
 
-def line(name: str, figures: Figures, ratio: float | None = None) -> str:
+def line(name: str, figures: Figures, ratios: Sequence[float] = ()) -> str:
     """One line of the report."""
-    end = "" if ratio is None else f"  of Gauss {ratio:.3f}"
+    end = f"  of Gauss {', '.join(f'{ratio:.3f}' for ratio in ratios)}" if ratios else ""
     return (
         f"  {name:24} RMSE {figures.rmse:.4f}  mean {figures.mean:.4f}  SUVpeak "
         f"{figures.peak:.3f} (sd {figures.peak_sd:.3f})  SUVmax {figures.largest:.3f}  "
@@ -202,9 +232,12 @@ def line(name: str, figures: Figures, ratio: float | None = None) -> str:
     )
 
 
-def restored(network: Callable[[np.ndarray], np.ndarray], low: np.ndarray) -> np.ndarray:
-    """The change of every slice at strength 1."""
-    return np.stack([network(s) - s for s in low])
+def restored(network: Network, low: np.ndarray) -> np.ndarray:
+    """The change of every slice at strength 1. Networks that see neighbours see the series mirrored
+    at its ends."""
+    beside = network.slices // 2
+    wide = np.pad(low, ((beside, beside), (0, 0), (0, 0)), "reflect")
+    return np.stack([network(wide[i : i + network.slices]) - s for i, s in enumerate(low)])
 
 
 def main() -> None:
@@ -233,18 +266,17 @@ def main() -> None:
             given = measure(series, low)
             print(f"{name}, 1/{fraction:g} of the counts, {given.spots} hot spots")
             print(line("input", given))
-            curve = []
-            for width in WIDTHS:
-                smooth = np.stack([gaussian_filter(s, width) for s in low])
-                curve.append(measure(series, smooth))
-                if round(width * 10) % 4 == 0:
-                    print(line(f"Gauss {width:.1f}", curve[-1]))
+            curves = gaussians(series, low)
+            for where, curve in curves.items():
+                for width, figures in list(zip(WIDTHS, curve, strict=True))[::4]:
+                    print(line(f"Gauss {width:.1f}, {where}", figures))
             for network in networks:
                 change = restored(network, low)
                 for strength in options.strengths:
                     figures = measure(series, (low + strength * change).clip(0))
                     title = f"{network.name} at {strength:g}"
-                    print(line(title, figures, of_gauss(curve, figures)), flush=True)
+                    ratios = [of_gauss(curve, figures) for curve in curves.values()]
+                    print(line(title, figures, ratios), flush=True)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import torch
 from artir_train import ct_slices, ct_volumes
 from artir_train.ct_volumes_data import CtVolumePatches
 from artir_train.data import REPOSITORY, data_folder, read_series
+from artir_train.neighbours import mixture
 from artir_train.packs import kept
 from artir_train.settings import Settings
 from artir_train.trainer import Trainer
@@ -75,7 +76,7 @@ def errors(
     """Mean squared errors in HU of a series' soft tissue against slices without noise: of the
     input, of each way to restore it, and of each way and slice."""
     hu, noise, own, shared = (arrays[f"{name} {part}"] for part in ("hu", "noise", "own", "shared"))
-    mix = ct_volumes.mixture(tuple(shared))
+    mix = mixture(tuple(shared))
     given, found = [], []
     for middle in range(1, len(hu) - 1):
         near = slice(middle - 1, middle + 2)

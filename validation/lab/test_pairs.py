@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from artir_train import ct_pairs_data, real_pairs  # noqa: E402
 from artir_train.ct_pairs_data import OWN_SHARE, CtPairPatches  # noqa: E402
 
-from . import pair_safety  # noqa: E402
+from . import pair_ceiling, pair_safety  # noqa: E402
 from .evaluate_pairs import STRENGTHS, measure, safety, summary  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -137,3 +137,17 @@ def test_patients_that_measure_never_train(folder, monkeypatch):
     assert abs(np.mean(covariance)) < 15
     noisy, clean = source.validation()
     assert round(float(clean.mean()), -1) == 50
+
+
+def test_no_result_is_more_than_6_db_above_a_quarter_dose():
+    """Of even slices the best result is known: what is measured must be what follows from it."""
+    rng = np.random.default_rng(1)
+    own, added = 10 * rng.standard_normal((2, 256, 256)) * [[[1]], [[3**0.5]]]
+    pair = real_pairs.Pair("even", "B30", "L000", 0.7, 40 + own + added, 40 + own)
+    given, made, best = pair_ceiling.ceiling(pair, np.full((256, 256), 40.0))
+    assert made == pytest.approx(given, abs=0.1)
+    assert best - given == pytest.approx(6.02, abs=0.1)
+    kept = [real_pairs.psnr(40 + share * (own + added), pair.full) for share in (0, 0.25, 0.5)]
+    assert kept[1] == pytest.approx(best, abs=0.1) and kept[1] > max(kept[0], kept[2]) + 0.5
+    (line,) = pair_ceiling.summary([pair], lambda full: np.full_like(full, 40))
+    assert f"{best:.2f}" in line and "  1 pairs" in line

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 from scipy.ndimage import gaussian_filter  # noqa: E402
 
+from artir_train.pet_volumes import shared_noise  # noqa: E402
 from lab import evaluate_pet  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -22,6 +23,17 @@ def one_ball(value: float, radius_mm: float) -> evaluate_pet.Series:
     )
     suv = np.where(apart <= radius_mm**2, value, 1.0).astype(np.float32)
     return evaluate_pet.Series("ball", suv, np.ones(suv.shape, bool), SPACING)
+
+
+class Middle:
+    """A network that returns the middle of the slices that it sees."""
+
+    def __init__(self, slices: int):
+        self.slices = slices
+
+    def __call__(self, seen: np.ndarray) -> np.ndarray:
+        assert len(seen) == self.slices
+        return seen[self.slices // 2]
 
 
 def test_a_sphere_of_1_ml_has_that_volume():
@@ -65,10 +77,55 @@ def test_an_image_without_noise_keeps_less_of_what_noise_has_raised(monkeypatch)
             return image + rng.normal(0, noise, image.shape).astype(np.float32)
 
         monkeypatch.setattr(evaluate_pet, "with_noise", noisy)
-        return evaluate_pet.ideal(series, lambda image: image).peak
+        return evaluate_pet.ideal(series, Middle(1)).peak
 
     assert keeps(0.0) == pytest.approx(1)
     assert keeps(4.0) < keeps(1.0) < 1
+
+
+@pytest.mark.parametrize("shared", [(0.0, 0.0), (0.42, 0.14), (0.62, 0.23)])
+def test_slices_share_noise_as_is_asked(shared):
+    weights = evaluate_pet.sharing(shared)
+    assert (weights**2).sum() == pytest.approx(1)
+    for lag, wanted in enumerate(shared, 1):
+        assert weights[lag:] @ weights[:-lag] == pytest.approx(wanted, abs=0.03)
+
+
+def test_simulated_noise_is_shared_as_the_series_shares_its_own(monkeypatch):
+    rng = np.random.default_rng(2)
+    own = rng.normal(0, 0.3, (40, 48, 48))
+    suv = (3 + own[1:] + own[:-1]).astype(np.float32)
+    series = evaluate_pet.Series("even", suv, np.ones(suv.shape, bool), SPACING)
+    assert shared_noise(suv)[0] == pytest.approx(0.5, abs=0.04)
+    monkeypatch.setattr(
+        evaluate_pet.pet, "noise", lambda image, *_: torch.from_numpy(rng.normal(0, 1, image.shape))
+    )
+    monkeypatch.setattr(evaluate_pet, "full_counts", lambda *_: torch.ones(1))
+    added = evaluate_pet.with_noise(series, 20 + 0 * suv, 1.0) - 20
+    assert added.std() == pytest.approx(1, abs=0.03)
+    assert np.corrcoef(added[1:].ravel(), added[:-1].ravel())[0, 1] == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_series_is_mirrored_at_its_ends_for_its_neighbours():
+    low = np.arange(4, dtype=np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)
+    seen = []
+
+    class Sees(Middle):
+        def __call__(self, near: np.ndarray) -> np.ndarray:
+            seen.append(near[:, 0, 0].tolist())
+            return near[1] + 1
+
+    assert (evaluate_pet.restored(Sees(3), low) == 1).all()
+    assert seen == [[1, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 2]]
+    assert (evaluate_pet.restored(Middle(1), low) == 0).all()
+
+
+def test_gaussians_along_the_body_smooth_noise_more():
+    series = one_ball(8.0, 9.0)
+    low = series.suv + np.random.default_rng(3).normal(0, 1, series.suv.shape).astype(np.float32)
+    curves = evaluate_pet.gaussians(series, low)
+    assert [len(curve) for curve in curves.values()] == [len(evaluate_pet.WIDTHS)] * 2
+    assert curves["volume"][0].rmse < 0.8 * curves["slices"][0].rmse
 
 
 def test_a_model_is_compared_with_the_gaussian_that_keeps_as_much():
