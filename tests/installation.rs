@@ -87,6 +87,8 @@ fn a_model_is_installed_once_it_is_checked() {
     assert_eq!(fs::read(model).unwrap(), bytes);
     let known = model.file_stem().unwrap().to_str().unwrap();
     assert!(said(&done).contains("licence") && said(&done).contains(known), "{}", said(&done));
+    let shown = said(&run(&["models", "show", known]));
+    assert!(shown.contains("3 channel(s), display values, 0 to 1\n"), "{shown}");
     let verified = run(&["models", "verify", known]);
     assert!(verified.status.success(), "{}", said(&verified));
     // Not twice unasked.

@@ -10,6 +10,7 @@ import numpy as np  # noqa: E402
 
 from artir_train import record  # noqa: E402
 from artir_train.batches import Batches  # noqa: E402
+from artir_train.export import build  # noqa: E402
 from artir_train.settings import OtherSettings, Settings  # noqa: E402
 from artir_train.trainer import Trainer, check_resumable, train  # noqa: E402
 
@@ -220,3 +221,19 @@ def test_a_run_records_its_sessions_and_reports_what_changed(tmp_path):
 
 def test_a_commit_is_named_only_where_there_is_a_repository(tmp_path):
     assert record.commit(tmp_path) is None
+
+
+def test_a_run_starts_from_a_model_of_fewer_blocks(tmp_path):
+    small = trainer(tmp_path / "small")
+    for _ in range(3):
+        small.step(0.5)
+    (tmp_path / "small.onnx").write_bytes(build(small.average).SerializeToString())
+    larger = Trainer(settings(variant="S"), Tiny(), tmp_path / "large")
+    larger.start_from(tmp_path / "small.onnx")
+    image = Tiny(5).batch(1, 32)[0]
+    with torch.no_grad():
+        expected, found = small.average(image), larger.average(image)
+    assert (expected - image).abs().max() > 1e-4
+    assert (found - expected).abs().max() < 1e-5
+    larger.step(0.0)
+    assert larger.steps == 1

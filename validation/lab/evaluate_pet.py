@@ -28,11 +28,12 @@ import argparse
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.ndimage import convolve, correlate1d, gaussian_filter, maximum_filter
+from scipy.ndimage import convolve, correlate1d, gaussian_filter
 
 from artir_train.data import data_folder
 from artir_train.degrade import pet
@@ -67,6 +68,16 @@ class Series:
     suv: np.ndarray
     body: np.ndarray
     spacing_mm: tuple[float, float, float]
+
+    @cached_property
+    def peak(self) -> np.ndarray:
+        """The mean of a sphere of 1 ml around each voxel."""
+        return convolve(self.suv, sphere(self.spacing_mm), mode="nearest")
+
+    @cached_property
+    def spots(self) -> np.ndarray:
+        """The places of its hot spots [N, 3]."""
+        return hot_spots(self, self.peak)
 
 
 def read_series(name: str) -> Series:
@@ -146,21 +157,26 @@ def sphere(spacing_mm: tuple[float, float, float]) -> np.ndarray:
     return weights / weights.sum()
 
 
-def highest(image: np.ndarray, within_mm: float, spacing_mm: tuple[float, float, float]):
-    """The highest value within a distance of each voxel."""
+def highest_at(
+    image: np.ndarray, places: np.ndarray, within_mm: float, spacing_mm: tuple[float, float, float]
+) -> np.ndarray:
+    """The highest value of the image within a distance of each of the places [N, 3]."""
     sides = [int(within_mm / mm) for mm in spacing_mm]
-    grid = np.meshgrid(
-        *[np.arange(-s, s + 1) * mm for s, mm in zip(sides, spacing_mm, strict=True)],
-        indexing="ij",
-    )
-    return maximum_filter(image, footprint=sum(g**2 for g in grid) <= within_mm**2)
+    steps = [np.arange(-side, side + 1) for side in sides]
+    offsets = np.stack(np.meshgrid(*steps, indexing="ij"), -1).reshape(-1, 3)
+    offsets = offsets[((offsets * spacing_mm) ** 2).sum(1) <= within_mm**2]
+    wide = np.pad(image, [(side, side) for side in sides], constant_values=-np.inf)
+    found = np.full(len(places), -np.inf)
+    for offset in offsets + sides:
+        np.maximum(found, wide[tuple((places + offset).T)], out=found)
+    return found
 
 
-def hot_spots(series: Series, peak: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The indices of the voxels where the SUVpeak of a hot spot is found."""
-    spots = (peak >= HOT) & (peak >= highest(peak, APART_MM, series.spacing_mm))
-    spots &= series.body
-    return np.nonzero(spots)
+def hot_spots(series: Series, peak: np.ndarray) -> np.ndarray:
+    """The places [N, 3] where the SUVpeak of a hot spot is found."""
+    places = np.argwhere((peak >= HOT) & series.body)
+    highest = highest_at(peak, places, APART_MM, series.spacing_mm)
+    return places[peak[tuple(places.T)] >= highest]
 
 
 @dataclass(frozen=True)
@@ -181,15 +197,15 @@ class Figures:
 
 def measure(series: Series, result: np.ndarray) -> Figures:
     """A result [slice, row, column] in SUV against the full counts."""
-    ball = sphere(series.spacing_mm)
-    peak = convolve(series.suv, ball, mode="nearest")
-    spots = hot_spots(series, peak)
-    own_peak = convolve(result, ball, mode="nearest")
+
+    def near(image: np.ndarray, places: np.ndarray) -> np.ndarray:
+        return highest_at(image, places, NEAR_MM, series.spacing_mm)
+
+    peak, spots = series.peak, series.spots
+    own_peak = convolve(result, sphere(series.spacing_mm), mode="nearest")
     own_spots = hot_spots(series, own_peak)
-    there = highest(peak, NEAR_MM, series.spacing_mm)[own_spots]
-    found = highest(own_peak, NEAR_MM, series.spacing_mm)
-    kept_peaks = found[spots] / peak[spots]
-    most = [highest(image, NEAR_MM, series.spacing_mm)[spots] for image in (result, series.suv)]
+    kept_peaks = near(own_peak, spots) / peak[tuple(spots.T)]
+    false = own_peak[tuple(own_spots.T)] > CLEARLY * near(peak, own_spots)
     inside = series.body
     difference = (result - series.suv)[inside].astype(float)
     return Figures(
@@ -197,10 +213,10 @@ def measure(series: Series, result: np.ndarray) -> Figures:
         float(result[inside].mean(dtype=float) / series.suv[inside].mean(dtype=float)),
         float(kept_peaks.mean()),
         float(kept_peaks.std()),
-        float((most[0] / most[1]).mean()),
+        float((near(result, spots) / near(series.suv, spots)).mean()),
         len(kept_peaks),
         int((kept_peaks < 1 / CLEARLY).sum()),
-        int((own_peak[own_spots] > CLEARLY * there).sum()),
+        int(false.sum()),
     )
 
 

@@ -172,12 +172,8 @@ impl Inputs<'_> {
             _ => matches!(values, Values::Display(_) | Values::Plain),
         };
         if !fits {
-            let unit = match self.card.input.unit {
-                Unit::Hounsfield => "HU",
-                Unit::Suv => "SUV",
-                _ => "display values",
-            };
-            let message = format!("{}: its values are {values}, and {} takes {unit}", path.display(), self.card.name);
+            let Card { name, input, .. } = self.card;
+            let message = format!("{}: its values are {values}, and {name} takes {}", path.display(), input.unit);
             return Err(Failure::input(message));
         }
         let is_display = matches!(self.card.input.unit, Unit::Display);

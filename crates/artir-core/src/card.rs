@@ -3,6 +3,8 @@
 //! The card travels inside the model file (see `model.rs`) as JSON of schema 1. Unknown fields
 //! are ignored, so that later schemas can add to it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Range, error::CardError};
@@ -50,6 +52,16 @@ pub enum Unit {
     /// Display values, 0 to 1.
     #[serde(rename = "1")]
     Display,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hounsfield => "HU",
+            Self::Suv => "SUV",
+            Self::Display => "display values",
+        })
+    }
 }
 
 /// The input and output of a model.

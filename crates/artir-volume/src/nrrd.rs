@@ -111,7 +111,12 @@ impl Header {
         match self.field("encoding").map(str::to_ascii_lowercase).as_deref() {
             Some("raw") => Ok(Packing::Raw),
             Some("gz" | "gzip") => Ok(Packing::Gzip),
-            _ => Err(Reason::unsupported("its encoding is neither raw nor gzip")),
+            // What the standard does not know may be anything, a name too, and is not repeated.
+            Some(known @ ("bz2" | "bzip2" | "txt" | "text" | "ascii" | "hex")) => {
+                Err(Reason::unsupported(format!("its encoding is {known}, and raw and gzip can be read")))
+            }
+            Some(_) => Err(Reason::unsupported("its encoding is neither raw nor gzip")),
+            None => Err(Reason::unsupported("it states no encoding")),
         }
     }
 
@@ -382,7 +387,15 @@ mod tests {
             .replace("directions: ", "directions: none ")
             .replace("kinds: ", "kinds: RGB-color ");
         assert!(read(&colour).form().unwrap_err().to_string().contains("colours"));
-        assert!(read(&SLICER.replace("gzip", "bzip2")).packing().is_err());
+        for (encoding, why) in [
+            ("encoding: bzip2\n", "its encoding is bzip2, and raw and gzip can be read"),
+            ("encoding: ASCII\n", "its encoding is ascii, and raw and gzip can be read"),
+            ("encoding: Doe Jane\n", "its encoding is neither raw nor gzip"),
+            ("", "it states no encoding"),
+        ] {
+            let header = read(&SLICER.replace("encoding: gzip\n", encoding));
+            assert_eq!(header.packing().unwrap_err().to_string(), why);
+        }
         for (encoding, skip, found) in [
             ("gzip", "byte skip: 9", Some((0, 9))),
             ("raw", "byte skip: -1\nline skip: 2", Some((2, -1))),

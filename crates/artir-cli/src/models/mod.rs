@@ -145,7 +145,7 @@ fn print_card(card: &Card, hash: &str) {
         1 => format!("{} channel(s)", input.channels),
         slices => format!("{slices} neighbouring slices{apart}, the middle one restored"),
     };
-    say!("  input        {channels}, {:?}, {} to {}", input.unit, input.range[0], input.range[1]);
+    say!("  input        {channels}, {}, {} to {}", input.unit, input.range[0], input.range[1]);
     say!("  tiles        {} with an overlap of {}; reach {}", card.tile, card.overlap, card.reach);
     say!("  strength     {}", card.strength.unwrap_or(1.0));
     say!("  licence      {}", card.licence);
