@@ -16,8 +16,11 @@ import torch
 from . import ct_volumes
 from .ct_data import FINER, CtPatches, Slices, draw_kernel, level, turned
 from .data import stacked
-from .neighbours import BORDER, mixture, moved, smooth_field
+from .neighbours import mixture, moved, smooth_field
 from .packs import kept
+
+BORDER = 8
+"""Pixels around a patch that its neighbours' shapes may come from."""
 
 
 class CtVolumePatches:

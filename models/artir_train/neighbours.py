@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import map_coordinates, zoom
 
-BORDER = 8
-"""Pixels around a patch that its neighbours' shapes may come from."""
-
 
 def mixture(shared: tuple[float, float]) -> np.ndarray:
     """The matrix [3, 3] that makes noise of three neighbours, with these correlations one and two
