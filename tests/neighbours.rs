@@ -6,7 +6,10 @@ mod made;
 
 use std::{fs, path::Path};
 
-use artir_phantom::dicom::write_series;
+use artir_phantom::{
+    Random,
+    dicom::{write_pet_series, write_series},
+};
 use artir_tests::{
     models, text,
     volumes::{Nifti, parts},
@@ -118,6 +121,36 @@ fn a_volume_is_restored_as_its_series_is() {
     let next = found[expected.len()..].iter().zip(&expected);
     assert!(next.clone().all(|(found, expected)| (i32::from(*found) - i32::from(*expected) - 40).abs() <= 1));
     assert!(next.filter(|(found, expected)| **found - **expected == 40).count() > expected.len() * 9 / 10);
+}
+
+#[test]
+fn pet_is_restored_with_neighbours_unless_another_model_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random::new(1);
+    let mut slice = || {
+        Array2::from_shape_fn((96, 96), |(y, x)| {
+            let inside = (y as f32 - 48.0).hypot(x as f32 - 48.0) < 40.0;
+            if inside { (2.0 + random.normal() as f32).max(0.0) } else { 0.0 }
+        })
+    };
+    let (first, second, last, other) = (slice(), slice(), slice(), slice());
+    // Two series that differ in their last slice alone.
+    for (name, last) in [("one", last), ("two", other)] {
+        write_pet_series(&dir.path().join(name), &[first.clone(), second.clone(), last], 4.0).unwrap();
+    }
+    let equal = |model: &[&str]| -> Vec<bool> {
+        let results = ["one", "two"].map(|name| {
+            let done = made::run(dir.path(), &[&["pet", name, "-o", "out", "--overwrite"], model].concat());
+            assert!(done.status.success(), "{}", text(&done.stderr));
+            let out = dir.path().join("out");
+            let results = files(&out.join(&names(&out)[0])).iter().map(|file| hu(file)).collect::<Vec<_>>();
+            fs::remove_dir_all(&out).unwrap();
+            results
+        });
+        (0..3).map(|i| results[0][i] == results[1][i]).collect()
+    };
+    assert_eq!(equal(&[]), [true, false, false]);
+    assert_eq!(equal(&["--model", "pet-lowcount-t"]), [true, true, false]);
 }
 
 #[test]

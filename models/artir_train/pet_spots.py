@@ -13,13 +13,14 @@ from scipy.ndimage import gaussian_filter
 
 SHARE, MOST = 0.7, 8
 """Share of the patches that have spots, and how many they have at most."""
-RADIUS = (0.5, 4.5)
-"""Pixels, even in its logarithm: discs of 3 to 50 mm across."""
+RADIUS = (1.0, 4.5)
+"""Pixels, even in its logarithm: discs of 6 to 50 mm across. Smaller ones look like grains of
+noise, and a network that keeps them shows grains as spots."""
 CONTRAST = (0.7, 12.0)
 """SUV above the surroundings before the blur, even in its logarithm."""
 HOTTEST = 13.0
 """Spots end at this SUV. A sample may become brighter by half, still within the range."""
-BLUR = (0.6, 1.5)
+BLUR = (0.8, 1.5)
 """Standard deviation of the point spread, pixels."""
 BACKGROUND = (0.3, 6.0)
 """SUV around a spot: inside the body, outside organs that are hot themselves."""

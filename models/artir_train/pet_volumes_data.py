@@ -48,6 +48,9 @@ class PetVolumePatches:
     channels = 3
     window = PetPatches.window
     shares = {"neighbours": 0.35, "ends": 0.05, "made": 0.5, "alone": 0.1}
+    levels = (0.8, 2.0)
+    """How many times the noise of the pack real series get, even in its logarithm. Theirs is less
+    than that of phantoms and of noisy scanners."""
     size = pet_volumes.SIZE
 
     def __init__(self, cache: Path, seed: int = 0):
@@ -68,7 +71,7 @@ class PetVolumePatches:
         part = self._place(near.clean[1], size)
         clean = near.clean[:, *part].astype(np.float32)
         spots = pet_spots.drawn_along(clean, rng)
-        scale = rng.uniform(0.8, 1.2)
+        scale = np.exp(rng.uniform(*np.log(self.levels if near.own else (0.8, 1.2))))
         if made_up and rng.random() < PetPatches.little_share:
             scale *= 0.2
         which = rng.integers(2)

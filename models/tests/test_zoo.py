@@ -37,6 +37,7 @@ def test_there_are_models():
     names = {
         "ct-ldct-t",
         "geo-haze-t",
+        "pet-lowcount-3-t",
         "pet-lowcount-t",
         "rgb-aio-t",
         "rgb-denoise-free-t",

@@ -9,6 +9,7 @@
 pub static MODELS: &[(&str, &[u8])] = &[
     ("ct-ldct-t", include_bytes!("ct-ldct-t.onnx")),
     ("geo-haze-t", include_bytes!("geo-haze-t.onnx")),
+    ("pet-lowcount-3-t", include_bytes!("pet-lowcount-3-t.onnx")),
     ("pet-lowcount-t", include_bytes!("pet-lowcount-t.onnx")),
     ("rgb-denoise-free-t", include_bytes!("rgb-denoise-free-t.onnx")),
 ];

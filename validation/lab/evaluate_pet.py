@@ -19,7 +19,9 @@ SUVpeak. ``--ideal`` says how much: it takes the series restored at full counts 
 the noise of full counts anew, and measures the truth against that.
 
 ``lost`` counts hot spots whose SUVpeak is less than two thirds of the reference's, ``false`` those
-of the result whose SUVpeak is half as high again as anything that the reference has there.
+of the result whose SUVpeak is half as high again as anything that the reference has there, and
+``specks`` single voxels that are half as high again as any voxel of the reference there. Specks are
+noise that looks like small lesions.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.ndimage import convolve, correlate1d, gaussian_filter
+from scipy.ndimage import convolve, correlate1d, gaussian_filter, maximum_filter
 
 from artir_train.data import data_folder
 from artir_train.degrade import pet
@@ -57,6 +59,8 @@ SPREAD = 6
 CLEARLY = 1.5
 """A hot spot is false if its SUVpeak is so many times the reference's there, and lost the other way
 round."""
+LEAST_SPECK = 1.0
+"""Least SUV of a speck."""
 
 
 @dataclass(frozen=True)
@@ -182,8 +186,9 @@ def hot_spots(series: Series, peak: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class Figures:
     """What a result is worth: RMSE in the body in SUV; mean of the body divided by the reference's;
-    mean and standard deviation of the shares of SUVpeak, mean share of SUVmax; and how many hot
-    spots the reference has, how many of them are lost, and how many false ones the result has."""
+    mean and standard deviation of the shares of SUVpeak, mean share of SUVmax; how many hot spots
+    the reference has, how many of them are lost, and how many false ones and specks the result
+    has."""
 
     rmse: float
     mean: float
@@ -193,6 +198,7 @@ class Figures:
     spots: int
     lost: int
     false: int
+    specks: int
 
 
 def measure(series: Series, result: np.ndarray) -> Figures:
@@ -206,6 +212,8 @@ def measure(series: Series, result: np.ndarray) -> Figures:
     own_spots = hot_spots(series, own_peak)
     kept_peaks = near(own_peak, spots) / peak[tuple(spots.T)]
     false = own_peak[tuple(own_spots.T)] > CLEARLY * near(peak, own_spots)
+    tops = (result == maximum_filter(result, 3)) & (result >= LEAST_SPECK) & series.body
+    specks = result[tops] > CLEARLY * near(series.suv, np.argwhere(tops))
     inside = series.body
     difference = (result - series.suv)[inside].astype(float)
     return Figures(
@@ -217,6 +225,7 @@ def measure(series: Series, result: np.ndarray) -> Figures:
         len(kept_peaks),
         int((kept_peaks < 1 / CLEARLY).sum()),
         int(false.sum()),
+        int(specks.sum()),
     )
 
 
@@ -244,7 +253,7 @@ def line(name: str, figures: Figures, ratios: Sequence[float] = ()) -> str:
     return (
         f"  {name:24} RMSE {figures.rmse:.4f}  mean {figures.mean:.4f}  SUVpeak "
         f"{figures.peak:.3f} (sd {figures.peak_sd:.3f})  SUVmax {figures.largest:.3f}  "
-        f"lost {figures.lost}  false {figures.false}{end}"
+        f"lost {figures.lost}  false {figures.false}  specks {figures.specks}{end}"
     )
 
 

@@ -66,6 +66,17 @@ def test_lost_and_false_hot_spots_are_counted():
     assert evaluate_pet.measure(series, 2 * series.suv).false == 1
 
 
+def test_specks_are_single_voxels_that_the_reference_has_not():
+    series = one_ball(8.0, 9.0)
+    assert evaluate_pet.measure(series, series.suv).specks == 0
+    grains = series.suv.copy()
+    # Clearly higher, too little higher, and as high as the ball within 7 mm of it.
+    grains[3, 5, 5], grains[3, 5, 20], grains[8, 16, 19] = 1.6, 1.4, 8.0
+    found = evaluate_pet.measure(series, grains)
+    assert (found.specks, found.false) == (1, 0)
+    assert evaluate_pet.measure(series, series.suv * 0.5).specks == 0
+
+
 def test_an_image_without_noise_keeps_less_of_what_noise_has_raised(monkeypatch):
     """The more noise the reference has, the more of a spot's height is noise."""
     series = one_ball(8.0, 9.0)
@@ -130,7 +141,7 @@ def test_gaussians_along_the_body_smooth_noise_more():
 
 def test_a_model_is_compared_with_the_gaussian_that_keeps_as_much():
     def figures(rmse: float, peak: float) -> evaluate_pet.Figures:
-        return evaluate_pet.Figures(rmse, 1, peak, 0, 1, 1, 0, 0)
+        return evaluate_pet.Figures(rmse, 1, peak, 0, 1, 1, 0, 0, 0)
 
     curve = [figures(0.4, 1.0), figures(0.2, 0.8)]
     assert evaluate_pet.of_gauss(curve, figures(0.15, 0.9)) == pytest.approx(0.5)

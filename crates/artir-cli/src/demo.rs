@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use artir_core::{ErrorKind, Restorer, Settings, zoo};
+use artir_core::{ErrorKind, Restorer, Settings, Task, zoo};
 use artir_dicom::{Modality, RestoreOptions};
 use artir_files::{HiddenFolder, OutputFolder};
 use artir_geo::{OpenOptions, Scene, WriteOptions};
@@ -111,8 +111,8 @@ pub(crate) fn run(args: &Args, quiet: bool) -> Result<ExitCode, Failure> {
     Outputs::default().add("the report", &page, Kind::File, args.overwrite)?;
     let progress = Terminal::new(quiet);
     let settings = Settings::default();
-    let open = |name| Ok::<_, Failure>(Restorer::new(zoo::open(name)?, settings.clone())?);
-    let (ct, pet, haze) = (open("ct-ldct-t")?, open("pet-lowcount-t")?, open("geo-haze-t")?);
+    let open = |task| Ok::<_, Failure>(Restorer::new(zoo::open_default(task)?, settings.clone())?);
+    let (ct, pet, haze) = (open(Task::CtDenoise)?, open(Task::PetEnhance)?, open(Task::Dehaze)?);
     let cases = vec![
         series_case(args, Phantom::ct(), &ct, &progress)?,
         series_case(args, Phantom::pet(), &pet, &progress)?,

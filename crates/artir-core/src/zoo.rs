@@ -17,7 +17,7 @@ fn default_name(task: Task) -> &'static str {
     match task {
         Task::CtDenoise => "ct-ldct-t",
         Task::Dehaze => "geo-haze-t",
-        Task::PetEnhance => "pet-lowcount-t",
+        Task::PetEnhance => "pet-lowcount-3-t",
         Task::RgbDenoise => "rgb-denoise-free-t",
         Task::RgbRestore => "rgb-aio-t",
     }

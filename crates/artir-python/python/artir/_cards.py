@@ -116,8 +116,8 @@ def models() -> list[Card]:
     A file of these folders that is no model is left out, with a warning.
 
     >>> import artir
-    >>> [card.name for card in artir.models()][:4]
-    ['ct-ldct-t', 'geo-haze-t', 'pet-lowcount-t', 'rgb-denoise-free-t']
+    >>> [card.name for card in artir.models()][:5]
+    ['ct-ldct-t', 'geo-haze-t', 'pet-lowcount-3-t', 'pet-lowcount-t', 'rgb-denoise-free-t']
     """
     cards = []
     for name in _artir.models():

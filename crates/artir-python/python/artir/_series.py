@@ -121,7 +121,7 @@ def restore_series(
     if not many:
         raise UsageError("no input: name a DICOM file or a folder")
     if model is None:
-        model = "pet-lowcount-t" if modality == "PT" else "ct-ldct-t"
+        model = "pet-lowcount-3-t" if modality == "PT" else "ct-ldct-t"
     if not isinstance(model, Model):
         model = Model(model)
     settings = {
