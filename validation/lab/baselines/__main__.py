@@ -23,7 +23,7 @@ from artir_train.model_file import read_card
 
 from ..restorer import Restorer
 from .methods import DEHAZERS, DENOISERS, SMOOTHERS, Method
-from .sets import SETS, WORK, TestSet
+from .sets import SETS, WORK, ZOO, TestSet
 
 ROOT = Path(__file__).resolve().parents[3]
 TABLE = ROOT / "validation" / "baselines.md"
@@ -103,7 +103,7 @@ def section(test: TestSet, pool: ProcessPoolExecutor, before: str) -> str:
         also += ["--also", f"{folder}={method.name}"]
     for model in test.others:
         words, folder = restored(model, test)
-        rows[model.stem] = (words, "artir, not built in")
+        rows[model.stem] = (words, "artir" if model.parent == ZOO else "artir, not built in")
         also += ["--also", f"{folder}={model.stem}"]
     out = test.folder(WORK) / "figures"
     command = [
