@@ -122,15 +122,16 @@ class CtPatches:
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, ...]:
         """``count`` training pairs [count, 1, size, size] in HU, and the lesions in both."""
-        samples = [self._sample(size) for _ in range(count)]
+        samples = [self.sample(size) for _ in range(count)]
         return tuple(torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
 
     def pair(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         """A training pair [1, size, size] in HU, without drawn lesions."""
-        noisy, target, _ = self._sample(size, lesions=False)
+        noisy, target, _ = self.sample(size, lesions=False)
         return noisy, target
 
-    def _sample(self, size: int, lesions: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def sample(self, size: int, lesions: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A training pair [1, size, size] in HU, and the lesions in both."""
         rng = self.rng
         half, steepness = draw_kernel(rng)
         i, at = self.slices.choose(self._sharp_enough(half), size, rng)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 
-WITH_LESIONS = ("ct", "pet", "pet-volumes")
+WITH_LESIONS = ("ct", "ct-pairs", "pet", "pet-volumes")
 """Data whose batches hold the lesions that are drawn into both images."""
 MOST_BASES = 4
 """Most files in a chain of bases. A file that names itself is so found."""

@@ -1,6 +1,6 @@
 """Measures PET models on whole-body series with the simulated noise of few counts.
 
-    python -m lab.evaluate_pet models/zoo/pet-lowcount-t.onnx CHECKPOINT...
+    python -m lab.evaluate_pet models/zoo/pet-lowcount-3-t.onnx CHECKPOINT...
 
 A filter can always buy less noise with lower hot spots. A model is therefore compared with Gaussian
 filters along a curve: for each width the root mean squared error (RMSE) in the body, and the share
@@ -84,8 +84,8 @@ class Series:
         return hot_spots(self, self.peak)
 
 
-def read_series(name: str) -> Series:
-    """``pet-ge-bqml``, or a series of ``train/pet-whole-body``."""
+def read_series(name: str, step: int = 1) -> Series:
+    """``pet-ge-bqml``, or a series of ``train/pet-whole-body``; every ``step``-th slice of it."""
     if name == "pet-ge-bqml":
         suv, mm = read_pet(data_folder() / "dicom" / name)
         between = 3.27
@@ -94,8 +94,9 @@ def read_series(name: str) -> Series:
         suv, mm = read_whole_body(path)
         with np.load(path) as pack:
             between = float(pack["spacing_zyx"][0])
+    suv = suv[::step]
     body = np.stack([body_mask(s) for s in suv])
-    return Series(name, suv, body, (between, mm, mm))
+    return Series(name, suv, body, (step * between, mm, mm))
 
 
 def low_counts(series: Series, fraction: float) -> np.ndarray:
@@ -257,10 +258,12 @@ def line(name: str, figures: Figures, ratios: Sequence[float] = ()) -> str:
     )
 
 
-def restored(network: Network, low: np.ndarray) -> np.ndarray:
+def restored(network: Network, low: np.ndarray, alone: bool = False) -> np.ndarray:
     """The change of every slice at strength 1. Networks that see neighbours see the series mirrored
-    at its ends."""
+    at its ends, or each slice several times if ``alone``."""
     beside = network.slices // 2
+    if alone:
+        return np.stack([network(np.stack([s] * network.slices)) - s for s in low])
     wide = np.pad(low, ((beside, beside), (0, 0), (0, 0)), "reflect")
     return np.stack([network(wide[i : i + network.slices]) - s for i, s in enumerate(low)])
 
@@ -273,6 +276,14 @@ def main() -> None:
     )
     parser.add_argument("--fractions", type=float, nargs="+", default=[12.0], metavar="N")
     parser.add_argument("--strengths", type=float, nargs="+", default=[0.8, 0.9, 1.0])
+    parser.add_argument("--alone", action="store_true", help="without neighbouring slices")
+    parser.add_argument(
+        "--step",
+        type=int,
+        default=1,
+        metavar="N",
+        help="take every N-th slice, N times as far apart",
+    )
     parser.add_argument("--ideal", action="store_true", help="also an image without noise")
     parser.add_argument("--cache", type=Path, default=Path("models/runs/packs"))
     parser.add_argument("--threads", type=int, default=1)
@@ -280,12 +291,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     networks = [Network(path) for path in options.models]
     for name in options.series:
-        series = read_series(name)
+        series = read_series(name, options.step)
         if options.ideal:
             for network in networks:
                 print(line(f"{name}, without noise", ideal(series, network)), flush=True)
         for fraction in options.fractions:
-            key = hashlib.sha256(f"{name} {fraction}".encode()).hexdigest()[:8]
+            key = hashlib.sha256(f"{name} {options.step} {fraction}".encode()).hexdigest()[:8]
             file = options.cache / f"pet-low-{key}.npz"
             low = kept(file, lambda s=series, f=fraction: {"low": low_counts(s, f)})["low"]
             given = measure(series, low)
@@ -296,7 +307,7 @@ def main() -> None:
                 for width, figures in list(zip(WIDTHS, curve, strict=True))[::4]:
                     print(line(f"Gauss {width:.1f}, {where}", figures))
             for network in networks:
-                change = restored(network, low)
+                change = restored(network, low, options.alone)
                 for strength in options.strengths:
                     figures = measure(series, (low + strength * change).clip(0))
                     title = f"{network.name} at {strength:g}"

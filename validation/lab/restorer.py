@@ -31,9 +31,12 @@ class Restorer:
         return cls(model, lambda image: session.run(None, {"image": image})[0])
 
     def values(self, image: np.ndarray) -> np.ndarray:
-        """An image [H, W] or [H, W, 3] in the card's unit as network values [1, channels, H, W]."""
+        """An image [H, W] or [H, W, 3] in the card's unit as network values [1, channels, H, W]. A
+        model of neighbouring slices is given a single slice several times."""
         (lo, hi), (low, _) = (self.card["input"][k] for k in ("range", "network_range"))
         planes = np.atleast_3d(image).transpose(2, 0, 1)[None]
+        if image.ndim == 2:
+            planes = np.repeat(planes, self.card["input"].get("slices", 1), axis=1)
         return (low + (planes.clip(lo, hi) - lo) * self._gain()).astype(np.float32)
 
     def _gain(self) -> float:
@@ -49,5 +52,8 @@ class Restorer:
         around = ((0, 0), (0, 0), (0, -height % 4), (0, -width % 4))
         y = self.run(np.pad(x, around, "reflect"))
         change = (y[..., :height, :width] - x) / self._gain()
+        if image.ndim == 2:
+            # All slices are the same one, and the middle one is restored.
+            change = change[:, [x.shape[1] // 2]]
         planes = np.atleast_3d(image).transpose(2, 0, 1)[None]
         return (planes + strength * change)[0].transpose(1, 2, 0).reshape(image.shape)

@@ -8,8 +8,8 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from artir_train import ct_pairs_data, real_pairs  # noqa: E402
-from artir_train.ct_pairs_data import OWN_SHARE, CtPairPatches  # noqa: E402
+from artir_train import ct_lesions, ct_pairs_data, real_pairs  # noqa: E402
+from artir_train.ct_pairs_data import OWN_SHARE, CtPairPatches, weights  # noqa: E402
 
 from . import pair_ceiling, pair_safety  # noqa: E402
 from .evaluate_pairs import STRENGTHS, measure, safety, summary  # noqa: E402
@@ -115,7 +115,10 @@ def test_bias_is_told_by_tissue_and_noise_as_a_share():
     assert pair_safety.noise_left(result, full + noise) == pytest.approx(0.5, rel=0.05)
 
 
-def test_patients_that_measure_never_train(folder, monkeypatch):
+@pytest.fixture
+def source(folder, monkeypatch):
+    """Real pairs alone, as training data."""
+
     class NoSimulation:
         window = (-160.0, 240.0)
 
@@ -125,9 +128,15 @@ def test_patients_that_measure_never_train(folder, monkeypatch):
     monkeypatch.setattr(ct_pairs_data, "CtPatches", NoSimulation)
     source = CtPairPatches(folder)
     source.simulated_share = 0.0
+    return source
+
+
+def test_patients_that_measure_never_train(source, monkeypatch):
+    monkeypatch.setattr(ct_lesions, "SHARE", 0.0)
     covariance, levels = [], set()
     for _ in range(60):
-        noisy, target = source.batch(1, 64)
+        noisy, target, drawn = source.batch(1, 64)
+        assert not drawn.any()
         levels.add(round(float(target.mean()), -1))
         covariance.append(float(((noisy - noisy.mean()) * (target - target.mean())).mean()))
     # L143 has 50, L291 80, L333 90.
@@ -137,6 +146,31 @@ def test_patients_that_measure_never_train(folder, monkeypatch):
     assert abs(np.mean(covariance)) < 15
     noisy, clean = source.validation()
     assert round(float(clean.mean()), -1) == 50
+
+
+def test_lesions_and_mirrored_noise_leave_the_difference_of_the_doses(source, monkeypatch):
+    monkeypatch.setattr(ct_lesions, "SHARE", 1.0)
+    alone, mixed = [], []
+    for share, found in ((0.0, alone), (1.0, mixed)):
+        monkeypatch.setattr(ct_pairs_data, "MIRRORED_SHARE", share)
+        for _ in range(40):
+            noisy, target, drawn = source.batch(1, 64)
+            assert 1 < float(drawn.abs().max()) < 130
+            # Lesions are in both, so what differs is the noise, of 20 HU times 0.6 to 1.2 and more.
+            added = noisy - target
+            found.append(float(added.std()))
+            assert abs(float((added * drawn).mean())) < 0.2 * float(added.std() * drawn.std()) + 1
+    assert 15 < min(alone) and max(alone) < 32
+    assert np.mean(mixed) == pytest.approx(np.mean(alone), rel=0.06)
+
+
+def test_kernels_weigh_the_same_and_in_a_kernel_its_patients():
+    def pair(kernel, patient):
+        return real_pairs.Pair("", kernel, patient, 0.7, np.zeros(0), np.zeros(0))
+
+    pairs = [pair("B30", "A")] * 3 + [pair("D45", "A")] + [pair("D45", "B")] * 4
+    expected = [1 / 6] * 3 + [1 / 4] + [1 / 16] * 4
+    assert weights(pairs) == pytest.approx(expected)
 
 
 def test_no_result_is_more_than_6_db_above_a_quarter_dose():
