@@ -1,6 +1,9 @@
 """Renders a model's card as Markdown.
 
 artir-card models/zoo/ct-ldct-t.onnx -o models/zoo/ct-ldct-t.md
+
+``--texts CARD.json`` and ``--figures RESULTS.json`` (several) first put the texts of a card and
+what ``artir validate`` measured into the model file, whose weights stay the same.
 """
 
 from __future__ import annotations
@@ -129,10 +132,15 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--texts", type=Path, metavar="CARD.json")
+    parser.add_argument("--figures", type=Path, action="append", metavar="RESULTS.json")
     options = parser.parse_args()
+    card, _ = read_card(options.model)
     if options.texts:
-        card, _ = read_card(options.model)
-        replace_card(options.model, with_texts(card, json.loads(options.texts.read_text())))
+        card = with_texts(card, json.loads(options.texts.read_text()))
+    if options.figures:
+        card["figures"] = [figure(json.loads(path.read_text())) for path in options.figures]
+    if options.texts or options.figures:
+        replace_card(options.model, card)
     text = markdown(*read_card(options.model))
     if options.output:
         options.output.write_text(text)

@@ -1,11 +1,12 @@
 """Card figures from what ``artir validate`` writes."""
 
 import json
+import sys
 from pathlib import Path
 
 import onnx
 
-from artir_train.card import figure, markdown, with_texts, worse
+from artir_train.card import figure, main, markdown, with_texts, worse
 from artir_train.model_file import read_card, replace_card
 
 ZOO = Path(__file__).resolve().parents[1] / "zoo"
@@ -97,3 +98,16 @@ def test_texts_are_replaced_inside_the_file_and_nothing_else(tmp_path):
     assert after["figures"] == before["figures"]
     assert after["training"]["steps"] == before["training"]["steps"]
     assert "For: a test.\n\nNot for: use." in markdown(after, other)
+
+
+def test_figures_are_put_into_the_file(tmp_path, monkeypatch):
+    path, page, measured = tmp_path / "model.onnx", tmp_path / "model.md", tmp_path / "results.json"
+    path.write_bytes((ZOO / "pet-lowcount-3-t.onnx").read_bytes())
+    before, _ = read_card(path)
+    measured.write_text(json.dumps(results()))
+    arguments = ["artir-card", path, "--figures", measured, "--figures", measured, "-o", page]
+    monkeypatch.setattr(sys, "argv", [str(a) for a in arguments])
+    main()
+    after, digest = read_card(path)
+    assert after == before | {"figures": [figure(results())] * 2}
+    assert page.read_text() == markdown(after, digest)
