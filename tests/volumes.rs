@@ -345,7 +345,7 @@ fn what_cannot_be_restored_is_refused_with_one_line_and_leaves_nothing() {
     longer[sum] ^= 1;
     let mut header = whole[..352].to_vec();
     header[344..348].copy_from_slice(b"ni1\0");
-    let cases: [(&str, Vec<u8>, &str); 17] = [
+    let cases: [(&str, Vec<u8>, &str); 19] = [
         ("rgb.nii", plain.clone().datatype(128).bytes(), "RGB"),
         ("labels.nii", plain.clone().intent(1002, "").bytes(), "intent_code 1002"),
         ("cut.nii", whole[..whole.len() - 1].to_vec(), "2880 bytes"),
@@ -359,6 +359,8 @@ fn what_cannot_be_restored_is_refused_with_one_line_and_leaves_nothing() {
         ("plane.nii", claims(&[2, 1, 4]), "one voxel wide"),
         ("five.nii", claims(&[2, 2, 1, 1, 2]), "four dimensions"),
         ("shifted.nii", shifted, "--rescale 1,-1024"),
+        ("organs.nii", thorax(|v| (v + 100.0) as u8 % 30).bytes(), "label map"),
+        ("picture.nii", thorax(|v| (v + 100.0) as u8).bytes(), "grey levels"),
         ("text.nii", b"not a volume".to_vec(), "header"),
         ("claims.nrrd", nrrd("sizes: 90000 90000 3"), "more than"),
         ("none.nrrd", nrrd("x: y"), "sizes"),

@@ -92,7 +92,8 @@ impl Phantom {
             note: format!(
                 "{SLICES} slices of FDG in an analytic abdomen: attenuated line integrals, Poisson counts, filtered \
                  back-projection with the blur of a detector; the truth is the same reconstruction without counting \
-                 noise. SUV 0 to 7; error maps -1 to 1."
+                 noise. Each slice has noise of its own; slices of a scanner share noise, so that their neighbours help \
+                 less. SUV 0 to 7; error maps -1 to 1."
             ),
             unit: "SUV",
             protocol: Protocol::PET_SLICE,

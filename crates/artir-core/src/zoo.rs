@@ -13,7 +13,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The name of a task's model. It is built in, except that for several degradations, which the command line opens only where it
 /// is named: every task needs a name here.
-fn default_name(task: Task) -> &'static str {
+pub fn default_name(task: Task) -> &'static str {
     match task {
         Task::CtDenoise => "ct-ldct-t",
         Task::Dehaze => "geo-haze-t",

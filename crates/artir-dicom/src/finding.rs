@@ -64,7 +64,7 @@ impl std::fmt::Display for Finding {
             Self::Missing(n) => write!(f, "{n} slice(s) missing"),
             Self::UnevenSpacing(least, most) => write!(f, "uneven spacing, {least:.2} to {most:.2} mm"),
             Self::Coincident(n) => write!(f, "{n} slice(s) at the position of another slice"),
-            Self::TimeSlices(n) => write!(f, "{n} time slices at each position, each restored by itself"),
+            Self::TimeSlices(n) => write!(f, "{n} time slices at each position, each time restored by itself"),
             Self::GantryTilt(degrees) => write!(f, "gantry tilted by {degrees:.1} degrees"),
             Self::NonSquarePixels(rows, columns) => write!(f, "pixels of {rows:.3} x {columns:.3} mm"),
             Self::Split(attribute) => {

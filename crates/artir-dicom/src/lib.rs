@@ -55,7 +55,7 @@ pub use read::{
     file::is_dicom,
     fov::outside_field_of_view,
     identify::{ObjectIdentity, identify},
-    rescale::{Rescale, RescaleError, are_unscaled},
+    rescale::{Rescale, RescaleError, are_grey_levels, are_unscaled},
     slice::{PhysicalSlice, read_slice},
     suv::PetUnits,
     worker::{Decoder, serve},

@@ -20,7 +20,7 @@ mod _artir {
         command::{command, search_runtime},
         metrics::{measure, protocols},
         model::{Network, card_of, models, wait_for_workers},
-        series::{read_series, restore_series},
+        series::{default_model, read_series, restore_series},
     };
     use pyo3::prelude::*;
 

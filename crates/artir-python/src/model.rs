@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use artir_core::{Device, ErrorKind, Image, Precision, Restorer, Settings, Shape, zoo};
-use ndarray::{ArrayView3, ArrayView4, ArrayViewMut4, Axis};
+use ndarray::{ArrayView3, ArrayView4, ArrayViewMut4, Axis, s};
 use numpy::{PyArray3, PyArray4, PyArrayMethods, PyReadonlyArray3, PyReadonlyArray4, PyReadwriteArray4};
 use pyo3::prelude::*;
 
@@ -74,7 +74,8 @@ impl Network {
     }
 
     /// Writes the residuals of `images` `[image, channel, row, column]` into `out`. Pixels that are False in `valid`
-    /// `[image, row, column]` get exactly 0.
+    /// `[image, row, column]` get exactly 0. For a model of neighbouring slices `images` are stacks `[stack, slice, row, column]`,
+    /// and `valid` is that of their slices, stack by stack.
     fn residuals<'py>(
         &self,
         py: Python<'py>,
@@ -112,10 +113,12 @@ fn restore_stack<'py>(
     mut out: ArrayViewMut4<'_, f32>,
     progress: Option<Bound<'py, PyAny>>,
 ) -> PyResult<()> {
-    let (count, channels, rows, columns) = images.dim();
-    let shape = Shape { channels, rows, columns };
-    let expected = restorer.card().input.channels;
-    if channels != expected || out.dim() != images.dim() {
+    let (stacks, channels, rows, columns) = images.dim();
+    let (expected, seen) = (restorer.card().input.channels, restorer.card().input.slices);
+    // Every slice is an image of its own, which is seen with its neighbours.
+    let (count, slices) = if seen > 1 { (stacks * channels, channels) } else { (stacks, 1) };
+    let shape = Shape { channels: expected, rows, columns };
+    if (seen == 1 && channels != expected) || out.dim() != images.dim() {
         let (model, found) = (restorer.card().name.clone(), channels);
         return Err(Failure::from(artir_core::Error::Channels { model, expected, found }).raise(py));
     }
@@ -126,19 +129,42 @@ fn restore_stack<'py>(
     let mut watch = Watch::new(py, progress, Arc::clone(&counter));
     let started = py.detach(|| restore::start(restorer, shape, count, &counter));
     let mut worker = started.map_err(|e| Failure::from(e).raise(py))?;
+    let valid_of = |number: usize| valid.map(|valid| valid.index_axis(Axis(0), number).to_owned());
+    let slice = |stack: usize, at: usize| Image {
+        data: images.slice(s![stack, at..=at, .., ..]).to_owned(),
+        valid: valid_of(stack * slices + at),
+    };
     let item = |number: usize| {
-        let image = Image {
-            data: images.index_axis(Axis(0), number).to_owned(),
-            valid: valid.map(|valid| valid.index_axis(Axis(0), number).to_owned()),
+        let (stack, at) = (number / slices, number % slices);
+        let image = if seen > 1 {
+            Image::of_neighbours(beside(at, slices, seen).map(|at| slice(stack, at)).collect())
+        } else {
+            Image { data: images.index_axis(Axis(0), number).to_owned(), valid: valid_of(number) }
         };
         Item::new(number, image)
     };
-    let mut take = |item: Item| out.index_axis_mut(Axis(0), item.number).assign(&item.residual);
+    let mut take = |item: Item| {
+        let (stack, at) = (item.number / slices, item.number % slices);
+        if seen > 1 {
+            out.slice_mut(s![stack, at, .., ..]).assign(&item.residual.index_axis(Axis(0), seen / 2));
+        } else {
+            out.index_axis_mut(Axis(0), item.number).assign(&item.residual);
+        }
+    };
     let ended = exchange(py, &mut worker, count, &item, &mut take, &mut watch);
     if ended.is_err() {
         counter.stop();
     }
     ended.and_then(|()| watch.report())
+}
+
+/// The slices of a stack, as long as `slices`, that a model sees with the one at `at`: `seen` of them, mirrored at the ends.
+fn beside(at: usize, slices: usize, seen: usize) -> impl Iterator<Item = usize> {
+    (0..seen).map(move |k| {
+        let from_start = (at + k).abs_diff(seen / 2);
+        let mirrored = if from_start < slices { from_start } else { (2 * (slices - 1)).saturating_sub(from_start) };
+        mirrored.min(slices - 1)
+    })
 }
 
 /// Hands images over and takes residuals back, with a look at signals in between.

@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use artir_core::{ErrorKind, Restorer, Task};
+use artir_core::{ErrorKind, Restorer, Task, zoo};
 use artir_dicom::{
     Decoder, Description, Modality, PetUnits, Reason, RestoreOptions, Scan, ScanOptions, Series, SeriesReport,
     read_slice, scan_with,
@@ -42,6 +42,16 @@ fn modality_of(name: &str) -> Result<Modality, Failure> {
         "PT" => Ok(Modality::Pet),
         other => Err(Failure::usage(format!("modality must be 'CT' or 'PT', not '{other}'"))),
     }
+}
+
+fn task_of(modality: Modality) -> Task {
+    if modality == Modality::Pet { Task::PetEnhance } else { Task::CtDenoise }
+}
+
+/// The name of the model that restores a modality unless another is named.
+#[pyfunction]
+pub(crate) fn default_model(py: Python<'_>, modality: &str) -> PyResult<&'static str> {
+    modality_of(modality).map(|modality| zoo::default_name(task_of(modality))).map_err(|e| e.raise(py))
 }
 
 fn search(inputs: &[PathBuf], modality: Modality, units: PetUnits, derived: bool) -> Result<Scan, Failure> {
@@ -251,7 +261,7 @@ fn units_of(name: &str) -> Result<PetUnits, Failure> {
 }
 
 fn check_task(restorer: &Restorer, modality: Modality) -> Result<(), Failure> {
-    let (card, task) = (restorer.card(), if modality == Modality::Pet { Task::PetEnhance } else { Task::CtDenoise });
+    let (card, task) = (restorer.card(), task_of(modality));
     if card.task == task {
         return Ok(());
     }

@@ -119,6 +119,28 @@ def test_nan_and_masked_pixels_are_kept_and_spoil_nothing(ct_model: artir.Model)
     assert np.array_equal(ct_model.restore(stack, mask=hole)[1], ct_model.restore(plane, mask=hole))
 
 
+def test_slices_are_seen_with_those_beside_them() -> None:
+    model = artir.Model("pet-lowcount-3-t", device="cpu")
+    stack = np.random.default_rng(2).gamma(2, 1, (5, 32, 40)).astype(np.float32)
+    restored = model.restore(stack)
+    assert restored.shape == stack.shape
+    for i, (before, after) in enumerate([(1, 1), (0, 2), (1, 3), (2, 4), (3, 3)]):
+        assert np.array_equal(model.restore(stack[[before, i, after]])[1], restored[i])
+    assert np.array_equal(model.restore(np.stack([stack, stack[::-1]]))[1], model.restore(stack[::-1]))
+    # A slice without neighbours stands for them.
+    alone = model.restore(stack[2])
+    assert alone.shape == (32, 40) and not np.array_equal(alone, restored[2])
+    assert np.array_equal(model.restore(stack[2:3])[0], alone)
+    assert np.array_equal(model.restore(stack[[2, 2, 2]])[1], alone)
+    # What is masked in one slice stays as it is, and reaches none of the others.
+    hole = np.zeros(stack.shape, bool)
+    hole[2, 4:9] = True
+    masked = model.restore(stack, mask=hole)
+    assert np.array_equal(masked[hole], stack[hole]) and np.array_equal(masked[[0, 4]], restored[[0, 4]])
+    assert np.array_equal(model.restore(np.where(hole, 15, stack), mask=hole)[~hole], masked[~hole])
+    assert model.restore(np.zeros((0, 32, 40))).shape == (0, 32, 40)
+
+
 def test_colours_are_channels_first() -> None:
     model = artir.Model("geo-haze-t", device="cpu")
     rng = np.random.default_rng(1)

@@ -70,6 +70,7 @@ def test_models_are_listed_with_their_cards(tmp_path, monkeypatch) -> None:
     assert {"ct-ldct-t", "geo-haze-t", "pet-lowcount-3-t", "pet-lowcount-t", "rgb-denoise-free-t"} <= cards.keys()
     assert cards["pet-lowcount-t"].unit == "SUV" and cards["geo-haze-t"].channels == 3
     assert (cards["pet-lowcount-3-t"].slices, cards["pet-lowcount-t"].slices) == (3, 1)
+    assert cards["pet-lowcount-3-t"].slices_apart and cards["pet-lowcount-t"].slices_apart is None
     assert all(card.licence and card.limits and len(card.hash) == 64 for card in cards.values())
     # Several folders, the first of which wins.
     for folder in ("a", "b"):

@@ -71,6 +71,12 @@ pub enum Reason {
     /// CT values that are HU + 1024.
     #[error("its values are not HU: air lies near 0 and soft tissue near 1000")]
     NotHounsfield,
+    /// CT values that are the grey levels of a picture.
+    #[error("its values are not HU: they are grey levels from 0 to 255")]
+    GreyLevels,
+    /// CT values that are the labels of a segmentation.
+    #[error("its values are not HU: they are few whole numbers from 0 on, as in a label map")]
+    Labels,
     /// PET without activity.
     #[error("the volume shows no activity, so its values cannot be scaled")]
     NoActivity,

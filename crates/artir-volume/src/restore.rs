@@ -9,7 +9,8 @@ use artir_core::{
     CardInput, Error as CoreError, Image, ImageSource, MemoryUse, Progress, Restorer, Shape, Sink, Work, mirrored,
 };
 use artir_dicom::{
-    Modality, NoiseChoice, are_unscaled, body_mean, choose_strength_of, keep_non_negative, outside_field_of_view,
+    Modality, NoiseChoice, are_grey_levels, are_unscaled, body_mean, choose_strength_of, keep_non_negative,
+    outside_field_of_view,
 };
 use artir_metrics::{ct_noise, pet_noise};
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis, s};
@@ -68,6 +69,20 @@ fn measure(plan: &Plan) -> Option<Measure> {
 /// The lowest value that has a meaning: lower ones may end where the datatype ends, as in DICOM.
 fn lowest(modality: Modality) -> f64 {
     if modality == Modality::Ct { -1024.0 } else { 0.0 }
+}
+
+/// Whether the values of a slice are those of a label map: several whole numbers from 0 to 255, and no more than organs in one
+/// slice. HU have noise, and those of a brain without its skull more values than that.
+fn are_labels(values: impl Iterator<Item = f64>) -> bool {
+    let mut labels = [false; 256];
+    for value in values {
+        if value.fract() != 0.0 || !(0.0..=255.0).contains(&value) {
+            return false;
+        }
+        labels[value as usize] = true;
+    }
+    let count = labels.iter().filter(|label| **label).count();
+    (2..=32).contains(&count)
 }
 
 /// The voxels of a volume, and what they mean.
@@ -131,15 +146,23 @@ impl Voxels<'_> {
         Image::of_neighbours(at.map(|at| image(first + mirrored(at, grid.slices))).collect())
     }
 
-    /// Refuses CT whose values are HU + 1024. The middle slice stands for all.
+    /// Refuses CT whose values are HU + 1024, grey levels or labels. The middle slice stands for all.
     fn check_hounsfield(&self) -> Result<(), Reason> {
         if self.plan.modality != Modality::Ct || self.plan.rescaled {
             return Ok(());
         }
         let (values, valid) = self.slice(self.volume.grid.all_slices() / 2);
         let is_valid = |at| valid.as_ref().is_none_or(|valid| valid[at]);
-        let counted = values.indexed_iter().filter(|(at, _)| is_valid(*at)).map(|(_, v)| f64::from(*v));
-        if are_unscaled(counted) { Err(Reason::NotHounsfield) } else { Ok(()) }
+        let counted = || values.indexed_iter().filter(|(at, _)| is_valid(*at)).map(|(_, v)| f64::from(*v));
+        if are_unscaled(counted()) {
+            Err(Reason::NotHounsfield)
+        } else if are_grey_levels(counted()) {
+            Err(Reason::GreyLevels)
+        } else if are_labels(counted()) {
+            Err(Reason::Labels)
+        } else {
+            Ok(())
+        }
     }
 
     /// The factor that gives the body a mean of 1.

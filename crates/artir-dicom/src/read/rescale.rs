@@ -245,7 +245,7 @@ pub(crate) fn check_hounsfield(path: &std::path::Path, decoder: &mut Decoder) ->
 
 /// Whether values that are said to be HU are the grey levels of a picture: none is beyond 8 bits, and some are white, as bone is
 /// in a window. A brain without its skull has no bone.
-fn are_grey_levels(values: impl Iterator<Item = f64>) -> bool {
+pub fn are_grey_levels(values: impl Iterator<Item = f64>) -> bool {
     let (mut all, mut white) = (0usize, 0usize);
     for value in values {
         if !(0.0..=255.0).contains(&value) {

@@ -66,9 +66,9 @@ def as_float32(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 class Stack:
     """Images for a network, and how to give results back in the form of the input."""
 
-    #: [image, channel, row, column]
+    #: [image, channel, row, column], or [stack, slice, row, column] for a model of neighbouring slices
     images: npt.NDArray[np.float32]
-    #: [image, row, column]; None if all pixels are valid.
+    #: [image or slice, row, column]; None if all pixels are valid.
     valid: npt.NDArray[np.bool_] | None
     #: The input as an array of floats.
     given: npt.NDArray[Any]
@@ -93,14 +93,16 @@ class Stack:
         return masked
 
 
-def stack_of(array: object, channels: int, mask: object = None) -> Stack:
-    """Prepares an array for a model of so many channels.
+def stack_of(array: object, channels: int, mask: object = None, slices: int = 1) -> Stack:
+    """Prepares an array for a model of so many channels, or of so many neighbouring slices of one channel.
 
     Raises:
         UsageError: A shape or type that is none of images.
     """
     masked = own_mask(array)
     values = as_numbers(array, "the array")
+    if slices > 1:
+        channels = 1
     least = 2 if channels == 1 else 3
     if values.ndim < least or (channels > 1 and values.shape[-3] != channels):
         form = "[..., row, column]" if channels == 1 else f"[..., {channels} channels, row, column]"
@@ -110,13 +112,16 @@ def stack_of(array: object, channels: int, mask: object = None) -> Stack:
     rows, columns = given.shape[-2:]
     # Counted here, since NumPy cannot infer it where there are no rows.
     count = math.prod(given.shape[:-2]) // channels
-    images = as_float32(given).reshape(count, channels, rows, columns)
+    shape = (count, channels, rows, columns)
+    if slices > 1:
+        shape = (math.prod(given.shape[:-3]), given.shape[-3] if given.ndim > 2 else 1, rows, columns)
+    images = as_float32(given).reshape(shape)
     masks = [m for m in (masked, None if mask is None else _mask(mask, given.shape, channels)) if m is not None]
     if not masks:
         return Stack(images, None, given, None)
     full = np.logical_or.reduce(masks)
     # A pixel counts only if all its channels do.
-    valid = ~full.reshape(images.shape).any(axis=1)
+    valid = ~full.reshape(count, channels, rows, columns).any(axis=1)
     return Stack(images, np.ascontiguousarray(valid), given, None if masked is None else full)
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "__version__",
     "card_of",
     "command",
+    "default_model",
     "measure",
     "models",
     "protocols",
@@ -49,6 +50,7 @@ class Network:
 
 def card_of(model: str) -> tuple[str, str]: ...
 def command(arguments: list[str], program: str, leading: list[str]) -> int: ...
+def default_model(modality: str) -> str: ...
 def measure(
     result: npt.NDArray[np.float32],
     reference: npt.NDArray[np.float32],

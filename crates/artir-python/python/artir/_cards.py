@@ -39,7 +39,8 @@ class Card:
         version: Its version.
         task: ct-denoise, pet-enhance, dehaze, rgb-denoise or rgb-restore.
         channels: Channels of an image.
-        slices: Neighbouring slices that the channels are, of which the middle one is restored; 1 for other models.
+        slices: Neighbouring slices that the model sees, of which it restores the middle one; 1 for other models.
+        slices_apart: How far apart such slices may be, mm; None for other models.
         unit: Unit of the values: HU, SUV, or 1 for display values from 0 to 1.
         range: The interval of physical values that the network was trained on.
         network_range: The interval that `range` becomes for the network itself.
@@ -62,6 +63,7 @@ class Card:
     task: str
     channels: int
     slices: int
+    slices_apart: float | None
     unit: str
     range: tuple[float, float]
     network_range: tuple[float, float]
@@ -90,6 +92,7 @@ def card_of(model: str) -> Card:
         task=card["task"],
         channels=given["channels"],
         slices=given.get("slices", 1),
+        slices_apart=given.get("slices_apart"),
         unit=given["unit"],
         range=(given["range"][0], given["range"][1]),
         network_range=(given["network_range"][0], given["network_range"][1]),

@@ -79,9 +79,10 @@ class Model:
 
         Args:
             array: Values in the unit of the card, [..., row, column], or [..., channel, row, column] for a model of
-                several channels. Each image is restored for itself. For a model of neighbouring slices the channels are
-                these slices, and only the middle one is restored. Arrays of any library with `__array__` or DLPack
-                work.
+                several channels. Each image is restored for itself. A model of neighbouring slices takes stacks,
+                [..., slice, row, column], in which each slice is seen with those beside it; at an end the slice of the
+                other side stands in. Slices must follow each other no farther apart than `card.slices_apart` mm, which
+                an array does not tell. Arrays of any library with `__array__` or DLPack work.
             strength: Share of the restoration that is applied, 0 to 1. None takes the card's, which is 1 unless it says
                 otherwise. 0 changes no bit.
             tile: Edge of tiles in pixels. None restores an image as a whole if the memory allows it.
@@ -103,7 +104,7 @@ class Model:
 
         from artir._arrays import check_display, stack_of
 
-        stack = stack_of(array, self.card.channels, mask)
+        stack = stack_of(array, self.card.channels, mask, self.card.slices)
         if self.card.unit == "1":
             check_display(stack)
         network = self.network(strength, tile, threads, overlap)

@@ -99,7 +99,7 @@ def restore_series(
     Args:
         inputs: DICOM files, folders (searched recursively) or a DICOMDIR.
         output: The folder in which each derived series gets its own folder. A series appears whole or not at all.
-        model: A model or its name. None takes the built-in one of the modality.
+        model: A model or its name. None takes that of `artir ct` or `artir pet`.
         modality: CT, or PT for PET.
         strength, tile, threads, progress: As for `Model.restore`. Progress counts for each series anew.
         units: For PET: suv, or native for the series' own unit scaled to a body mean of 1.
@@ -121,7 +121,7 @@ def restore_series(
     if not many:
         raise UsageError("no input: name a DICOM file or a folder")
     if model is None:
-        model = "pet-lowcount-3-t" if modality == "PT" else "ct-ldct-t"
+        model = _artir.default_model(modality)
     if not isinstance(model, Model):
         model = Model(model)
     settings = {
