@@ -1,6 +1,7 @@
 """The test sets: degraded images, their references, and the suite that measures them."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,11 +12,12 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from artir_train.ct_pairs_data import PATIENTS
 from artir_train.data import data_folder, own_noise, read_series
 from artir_train.degrade import ct, pet
 from artir_train.haze_data import HELD_OUT, HazePatches
 from artir_train.pet_slices import body_mask, full_counts
-from artir_train.real_pairs import WINDOW, read_pairs
+from artir_train.real_pairs import WINDOW, Pair, read_pairs
 
 ROOT = Path(__file__).resolve().parents[3]
 WORK = ROOT / ".cache" / "baselines"
@@ -145,16 +147,22 @@ def quarter_dose(work: Path, series: str, folder: str, step: int) -> TestSet:
     return out
 
 
-def real_pairs(work: Path, kernel: str) -> TestSet:
-    """Real slices at a quarter of the dose and at full dose, of one kernel.
+def real_pairs(
+    work: Path,
+    folder: str,
+    of: str,
+    chosen: Callable[[Pair], bool],
+    others: tuple[Path, ...] = (),
+) -> TestSet:
+    """Real slices at a quarter of the dose and at full dose: those chosen, which ``of`` names.
 
     The full dose has noise of its own, which bounds the PSNR. The methods get the true standard
     deviation of the added noise in soft tissue: at this noise it cannot be estimated from blocks.
     """
-    data = work / f"real-pairs-{kernel.lower()}"
-    title = f"Real quarter dose, kernel {kernel}"
+    data = work / folder
+    title = f"Real quarter dose, {of}"
     out = TestSet(
-        f"CT: real quarter-dose slices, kernel {kernel}",
+        f"CT: real quarter-dose slices, {of}",
         str(data / "suite.toml"),
         data,
         {},
@@ -163,13 +171,13 @@ def real_pairs(work: Path, kernel: str) -> TestSet:
         WINDOW,
         "ct",
         ZOO / "ct-ldct-t.onnx",
-        others=tuple(p for p in (AAPM,) if p.exists()),
+        others=tuple(path for path in others if path.exists()),
         every=3,
         middle=256,
         group=re.compile(r"L\d+"),
     )
     for pair in read_pairs():
-        if pair.kernel == kernel:
+        if chosen(pair):
             out.clean[pair.name] = pair.full.astype(np.float64)
             out.degraded[pair.name] = pair.quarter.astype(np.float64)
             smooth = gaussian_filter(pair.full, 3.0)
@@ -326,8 +334,26 @@ def haze_pairs(title: str, data: Path, pairs: dict[str, tuple[np.ndarray, np.nda
 
 SETS = {
     # Real pairs. Versions of the CT models are chosen by these.
-    "ct-real-b30": partial(real_pairs, kernel="B30"),
-    "ct-real-d45": partial(real_pairs, kernel="D45"),
+    "ct-real-b30": partial(
+        real_pairs,
+        folder="real-pairs-b30",
+        of="kernel B30",
+        chosen=lambda pair: pair.kernel == "B30",
+    ),
+    "ct-real-d45": partial(
+        real_pairs,
+        folder="real-pairs-d45",
+        of="kernel D45",
+        chosen=lambda pair: pair.kernel == "D45",
+    ),
+    # The patients who train no model at all, of every kernel.
+    "ct-real-test": partial(
+        real_pairs,
+        folder="real-pairs-test",
+        of="patients L143, L291 and L333",
+        chosen=lambda pair: pair.patient not in PATIENTS,
+        others=(AAPM,),
+    ),
     # An abdomen at 5 mm, and a part of one at 3 mm with contrast medium.
     "ct": partial(quarter_dose, series="ct-abdomen-ge", folder="quarter-dose", step=5),
     "ct-siemens": partial(
