@@ -149,15 +149,16 @@ fn pet_values(folder: &Path) -> Vec<(f64, Vec<f64>)> {
     out
 }
 
-/// Without --model, the built-in one: less noise than came in, the same activity.
+/// Without --model, the built-in one, which sees neighbouring slices: less noise than came in, the same activity.
 #[test]
 fn a_pet_series_is_restored_by_the_built_in_model() {
     let Some(series) = real("dicom/pet-ge-bqml") else { return };
     let dir = tempfile::tempdir().unwrap();
     let input = dir.path().join("in");
     fs::create_dir(&input).unwrap();
-    for file in files(&series).iter().step_by(90) {
-        fs::copy(file, input.join(file.file_name().unwrap())).unwrap();
+    let triples = files(&series).into_iter().enumerate().filter(|(i, _)| i % 90 < 3);
+    for (_, file) in triples {
+        fs::copy(&file, input.join(file.file_name().unwrap())).unwrap();
     }
     let out = dir.path().join("out");
     let done = run([Path::new("pet"), &input, Path::new("-o"), &out]);

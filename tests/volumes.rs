@@ -190,8 +190,8 @@ fn values_are_scaled_restored_and_written_as_the_source_or_as_floats() {
         !report.to_string().contains("v.nii") && entry["provenance"].as_str().unwrap().contains("multiplies"),
         "{report}"
     );
-    // Bytes of 20 to 255 HU cannot hold what the network makes of them.
-    fs::write(at("u8.nii"), thorax(|v| (v + 100.0).min(255.0) as u8).rescale(1.0, 0.0).bytes()).unwrap();
+    // Bytes for -100 to 155 HU cannot hold what the network makes of them.
+    fs::write(at("u8.nii"), thorax(|v| (v + 100.0).min(255.0) as u8).rescale(1.0, -100.0).bytes()).unwrap();
     let refused = run(dir.path(), &["ct", "u8.nii", "-o", "u8-out.nii", "--units", "hu", "--model", "half.onnx"]);
     assert!(refused.0 == Some(3) && refused.2.contains("uint8") && refused.2.contains("--float"), "{}", refused.2);
     assert!(!at("u8-out.nii").exists());

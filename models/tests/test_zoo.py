@@ -35,6 +35,7 @@ def image(path, size, batch=1):
 
 def test_there_are_models():
     names = {
+        "ct-ldct-aapm-t",
         "ct-ldct-t",
         "geo-haze-t",
         "pet-lowcount-3-t",
