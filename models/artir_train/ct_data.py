@@ -122,8 +122,7 @@ class CtPatches:
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, ...]:
         """``count`` training pairs [count, 1, size, size] in HU, and the lesions in both."""
-        samples = [self.sample(size) for _ in range(count)]
-        return tuple(torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
+        return stacked([self.sample(size) for _ in range(count)])
 
     def pair(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         """A training pair [1, size, size] in HU, without drawn lesions."""

@@ -9,6 +9,7 @@ The terms of the pairs allow research only, so models trained on them go to
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -55,8 +56,7 @@ class CtPairPatches:
 
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, ...]:
         """``count`` training pairs [count, 1, size, size] in HU, and the lesions in both."""
-        samples = [self._draw(size) for _ in range(count)]
-        return tuple(torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
+        return stacked([self._draw(size) for _ in range(count)])
 
     def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rng = self.rng
@@ -93,8 +93,7 @@ class CtPairPatches:
 def weights(pairs: list[Pair]) -> np.ndarray:
     """How often each pair is drawn: soft and sharp kernel equally often, and of a kernel each
     patient. Patients have 4 to 11 slices, and only one has the soft kernel."""
-    groups = {(p.kernel, p.patient) for p in pairs}
-    of_kernel = {kernel: sum(k == kernel for k, _ in groups) for kernel, _ in groups}
-    members = [(p.kernel, p.patient) for p in pairs]
-    weight = np.array([1 / (of_kernel[m[0]] * members.count(m)) for m in members])
+    slices = Counter((p.kernel, p.patient) for p in pairs)
+    patients = Counter(kernel for kernel, _ in slices)
+    weight = np.array([1 / (patients[p.kernel] * slices[p.kernel, p.patient]) for p in pairs])
     return weight / weight.sum()

@@ -22,10 +22,9 @@ def data_folder() -> Path:
     return Path(given) if given else REPOSITORY.parent / "shared" / "data"
 
 
-def stacked(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pairs (degraded, clean) as two batches."""
-    degraded, clean = (torch.from_numpy(np.stack(p)) for p in zip(*pairs, strict=True))
-    return degraded, clean
+def stacked(samples: list[tuple[np.ndarray, ...]]) -> tuple[torch.Tensor, ...]:
+    """Samples (degraded, clean, and more in some data) as a batch of each."""
+    return tuple(torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
 
 
 def turned(part: np.ndarray, size: int, rng: np.random.Generator, mode: str) -> np.ndarray:

@@ -15,6 +15,7 @@ import torch
 
 from . import pet_spots, pet_volumes
 from .ct_data import turned
+from .data import stacked
 from .neighbours import mixture
 from .packs import kept
 from .pet_data import PetPatches
@@ -60,8 +61,7 @@ class PetVolumePatches:
     def batch(self, count: int, size: int) -> tuple[torch.Tensor, ...]:
         """``count`` pairs [count, 3, size, size] and [count, 1, size, size] in SUV, and the spots
         of the middle slices."""
-        samples = [self._draw(size) for _ in range(count)]
-        return tuple(torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
+        return stacked([self._draw(size) for _ in range(count)])
 
     def _draw(self, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         rng = self.rng

@@ -5,7 +5,7 @@ use std::sync::{
     mpsc::{RecvTimeoutError, TrySendError},
 };
 
-use artir_core::{Device, ErrorKind, Image, Precision, Restorer, Settings, Shape, zoo};
+use artir_core::{Device, ErrorKind, Image, Precision, Restorer, Settings, Shape, mirrored, zoo};
 use ndarray::{ArrayView3, ArrayView4, ArrayViewMut4, Axis, s};
 use numpy::{PyArray3, PyArray4, PyArrayMethods, PyReadonlyArray3, PyReadonlyArray4, PyReadwriteArray4};
 use pyo3::prelude::*;
@@ -129,42 +129,26 @@ fn restore_stack<'py>(
     let mut watch = Watch::new(py, progress, Arc::clone(&counter));
     let started = py.detach(|| restore::start(restorer, shape, count, &counter));
     let mut worker = started.map_err(|e| Failure::from(e).raise(py))?;
-    let valid_of = |number: usize| valid.map(|valid| valid.index_axis(Axis(0), number).to_owned());
+    // The channels that belong to a slice, or to an image, which has all of them.
+    let own = |at: usize| if seen > 1 { at..at + 1 } else { 0..channels };
     let slice = |stack: usize, at: usize| Image {
-        data: images.slice(s![stack, at..=at, .., ..]).to_owned(),
-        valid: valid_of(stack * slices + at),
+        data: images.slice(s![stack, own(at), .., ..]).to_owned(),
+        valid: valid.map(|valid| valid.index_axis(Axis(0), stack * slices + at).to_owned()),
     };
     let item = |number: usize| {
-        let (stack, at) = (number / slices, number % slices);
-        let image = if seen > 1 {
-            Image::of_neighbours(beside(at, slices, seen).map(|at| slice(stack, at)).collect())
-        } else {
-            Image { data: images.index_axis(Axis(0), number).to_owned(), valid: valid_of(number) }
-        };
-        Item::new(number, image)
+        let (stack, first) = (number / slices, (number % slices) as isize - (seen / 2) as isize);
+        let beside = (first..).take(seen).map(|at| slice(stack, mirrored(at, slices)));
+        Item::new(number, Image::of_neighbours(beside.collect()))
     };
     let mut take = |item: Item| {
         let (stack, at) = (item.number / slices, item.number % slices);
-        if seen > 1 {
-            out.slice_mut(s![stack, at, .., ..]).assign(&item.residual.index_axis(Axis(0), seen / 2));
-        } else {
-            out.index_axis_mut(Axis(0), item.number).assign(&item.residual);
-        }
+        out.slice_mut(s![stack, own(at), .., ..]).assign(&item.residual.slice(s![own(seen / 2), .., ..]));
     };
     let ended = exchange(py, &mut worker, count, &item, &mut take, &mut watch);
     if ended.is_err() {
         counter.stop();
     }
     ended.and_then(|()| watch.report())
-}
-
-/// The slices of a stack, as long as `slices`, that a model sees with the one at `at`: `seen` of them, mirrored at the ends.
-fn beside(at: usize, slices: usize, seen: usize) -> impl Iterator<Item = usize> {
-    (0..seen).map(move |k| {
-        let from_start = (at + k).abs_diff(seen / 2);
-        let mirrored = if from_start < slices { from_start } else { (2 * (slices - 1)).saturating_sub(from_start) };
-        mirrored.min(slices - 1)
-    })
 }
 
 /// Hands images over and takes residuals back, with a look at signals in between.
